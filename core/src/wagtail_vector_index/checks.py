@@ -1,0 +1,207 @@
+"""System checks: all that can be known about the configuration without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connections
+
+from .exceptions import ConfigurationError, EmbeddingError, IndexStateError
+from .handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
+from .indexes.base import VectorIndex
+from .indexes.registry import all_indexes
+from .indexing.plan import Plan
+from .models.record import Collection, record_database
+from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
+
+Messages = Iterator[checks.CheckMessage]
+
+#: Tables that releases up to 0.10 of the older project of this name leave behind.
+LEGACY_TABLES = (
+    "pgvector_pgvectorembedding",
+    "wagtail_vector_index_embedding",
+    "wagtail_vector_index_document",
+)
+
+
+def register() -> None:
+    """Register the checks with Django."""
+    checks.register(check_plugins, "wagtail_vector_index")
+    checks.register(check_backends, "wagtail_vector_index")
+    checks.register(check_indexes, "wagtail_vector_index")
+    checks.register(check_database, checks.Tags.database)
+
+
+def check_plugins(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Plugins that are not usable, that clash, or that are switched off in vain."""
+    return list(_guarded(_plugin_messages))
+
+
+def check_backends(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Every configured backend: installed, importable, its options right."""
+    return [message for handler in HANDLERS for message in _guarded(_backend_messages, handler)]
+
+
+def check_indexes(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Every vector index: its name, fields and aliases."""
+    return list(_guarded(_index_messages))
+
+
+def check_database(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[checks.CheckMessage]:
+    """What the database tells: leftovers of older releases, indexes to rebuild."""
+    if record_database() not in (databases or ()):
+        return []
+    try:
+        return list(_guarded(_database_messages))
+    except DatabaseError:  # not migrated yet, or not reachable: others say so
+        return []
+
+
+def _guarded(produce: Callable[..., Messages], *arguments: Any) -> Messages:
+    """What is told until a configuration error, and then that error."""
+    try:
+        yield from produce(*arguments)
+    except ConfigurationError as error:
+        yield checks.Error(str(error), id="wagtail_vector_index.E001")
+
+
+def _plugin_messages() -> Messages:
+    registry = active_registry()
+    for failure in registry.failures:
+        yield checks.Warning(
+            f"The {failure}",
+            hint=(
+                f"Upgrade or uninstall {failure.source.distribution}, or add"
+                f" {failure.source.name!r} to {DISABLED_PLUGINS_SETTING}."
+            ),
+            id="wagtail_vector_index.W001",
+        )
+    for kind, name, offers in registry.conflicts():
+        distributions = " and ".join(offer.plugin.source.distribution for offer in offers)
+        yield checks.Warning(
+            f"{distributions} both offer a {kind} backend named {name!r}.",
+            hint=f'Say "BACKEND": "{offers[0].plugin.source.distribution}:{name}" to choose one.',
+            id="wagtail_vector_index.W002",
+        )
+    known = {failure.source.name for failure in registry.failures}
+    known |= {plugin.source.name for plugin in registry.plugins}
+    switched_off = {source.name for source in registry.disabled}
+    for name in getattr(settings, DISABLED_PLUGINS_SETTING, ()):
+        if name not in switched_off:
+            yield checks.Warning(
+                f"{DISABLED_PLUGINS_SETTING} names {name!r}, but no such plugin is installed.",
+                hint=f"Installed plugins: {', '.join(sorted(known | switched_off)) or 'none'}.",
+                id="wagtail_vector_index.W003",
+            )
+
+
+def _backend_messages(handler: BackendHandler[Any]) -> Messages:
+    if handler.setting.endswith("VECTOR_BACKENDS") and not hasattr(settings, handler.setting):
+        # The default backend is wanted where there is something to index.
+        aliases = [alias for alias in handler if _is_used(alias)]
+    else:
+        aliases = list(handler)
+    for alias in aliases:
+        yield from _guarded(_alias_messages, handler, alias)
+
+
+def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
+    yield from handler[alias].check()
+
+
+def _is_used(alias: str) -> bool:
+    return any(index.vector_backend == alias for index in all_indexes())
+
+
+def _index_messages() -> Messages:
+    seen: dict[str, VectorIndex] = {}
+    for index in all_indexes():
+        other = seen.setdefault(index.name.lower(), index)
+        if other is not index:
+            yield checks.Error(
+                f"Two vector indexes are named {index.name!r}: {_origin(other)} and"
+                f" {_origin(index)}.",
+                hint="Give one of them another 'name'.",
+                id="wagtail_vector_index.E002",
+            )
+        yield from _guarded(_one_index_messages, index)
+
+
+def _one_index_messages(index: VectorIndex) -> Messages:
+    index.configuration  # noqa: B018  # raises what is wrong with its fields
+    handlers: tuple[tuple[str, BackendHandler[Any]], ...] = (
+        (index.vector_backend, vector_backends),
+        (index.embedding_backend, embedding_backends),
+    )
+    missing = [(alias, handler) for alias, handler in handlers if alias not in handler]
+    for alias, handler in missing:
+        yield checks.Error(
+            f"{index.name} uses {handler.where(alias)}, which is not configured.",
+            hint=handler.hint(alias),
+            id="wagtail_vector_index.E003",
+        )
+    if not missing:
+        yield from _metric_messages(index)
+
+
+def _metric_messages(index: VectorIndex) -> Messages:
+    backend = vector_backends[index.vector_backend]
+    if index.metric not in backend.metrics:
+        yield checks.Error(
+            f"{index.name}: the metric {index.metric!r} is not known to {backend!r}.",
+            hint=f"It knows: {', '.join(sorted(backend.metrics))}.",
+            id="wagtail_vector_index.E004",
+        )
+
+
+def _database_messages() -> Messages:
+    connection = connections[record_database()]
+    tables = connection.introspection.table_names()
+    leftovers = [table for table in LEGACY_TABLES if table in tables]
+    if leftovers:
+        quote = connection.ops.quote_name
+        statements = " ".join(f"DROP TABLE {quote(table)};" for table in leftovers)
+        yield checks.Warning(
+            "The database holds tables of wagtail-vector-index 0.10 or older, which are no"
+            f" longer used: {', '.join(leftovers)}.",
+            hint=f"Once you don't need what is in them, run this SQL: {statements}",
+            id="wagtail_vector_index.W004",
+        )
+    if Collection._meta.db_table in tables:
+        for index in all_indexes():
+            yield from _outdated_messages(index)
+
+
+def _outdated_messages(index: VectorIndex) -> Messages:
+    active = Collection.objects.filter(index=index.name, state=Collection.State.ACTIVE).first()
+    if active is None:
+        return
+    try:
+        differences = Plan.of(index).differences(active)
+    except (ConfigurationError, EmbeddingError, IndexStateError):
+        return  # check_backends and check_indexes say it
+    if differences:
+        yield checks.Warning(
+            f"{index.name} was built with other settings and cannot be searched:"
+            f" {'; '.join(differences)}.",
+            hint=f"Run: manage.py update_vector_indexes {index.name}",
+            id="wagtail_vector_index.W005",
+        )
+
+
+def _origin(index: VectorIndex) -> str:
+    return f"{type(index).__module__}.{type(index).__qualname__}"

@@ -1,0 +1,226 @@
+"""A vector index: which content is found by meaning, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.db.models import Model, Q, QuerySet
+
+from ..collection import Metric
+from ..embeddings.base import EmbeddingBackend
+from ..exceptions import InvalidIndex
+from ..fields import EmbeddingField, FilterField
+from ..handlers import embedding_backends
+from ..keys import key_of, object_key, primary_keys
+from ..searching.results import SearchResults
+from ..searching.search import SimilarSearch, TextSearch
+from ..visibility import live_filter
+from .configuration import IndexConfiguration, configuration_of
+
+__all__ = ["VectorIndex"]
+
+#: Chunks of about this many tokens say one thing, and are found by it.
+DEFAULT_CHUNK_TOKENS = 256
+
+_FETCH_SIZE = 500
+
+
+class VectorIndex:
+    """What is indexed, with which embedding backend, in which vector backend.
+
+    A subclass in any app's ``vector_indexes.py`` is discovered. Instances hold no state.
+
+    Example::
+
+        class ProductIndex(VectorIndex):
+            querysets = [Product.objects.filter(discontinued=False)]
+
+        ProductIndex().search("something to keep coffee warm", limit=5)
+    """
+
+    #: The name in commands and in the record; by default "app_label.ClassName".
+    name: str = ""
+    #: The content. Only what is live of it is indexed and found.
+    querysets: ClassVar[Sequence[QuerySet[Any]]] = ()
+    #: For models that do not declare ``embedding_fields`` themselves.
+    embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
+    #: For models that do not declare ``vector_filter_fields`` themselves.
+    filter_fields: ClassVar[Sequence[str | FilterField]] = ()
+    #: Aliases in the settings.
+    vector_backend: ClassVar[str] = "default"
+    embedding_backend: ClassVar[str] = "default"
+    #: How nearness is measured: "cosine", "dot" or "euclidean".
+    metric: ClassVar[Metric] = "cosine"
+    #: The longest chunk in the embedding model's tokens, and how many of them two share.
+    chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
+    chunk_overlap: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        if not self.name:
+            self.name = f"{_app_label(type(self))}.{type(self).__name__}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    # Searching
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        filter: Q | None = None,
+        within: QuerySet[Any] | None = None,
+        similarity_threshold: float | None = None,
+    ) -> SearchResults:
+        """The source objects nearest in meaning to a text, best first.
+
+        Each object comes once, ranked by its best chunk, with ``vector_score`` and
+        ``vector_excerpt`` (the text of that chunk). Nothing happens until the results
+        are looked at.
+
+        Args:
+            query: a question or some words; blank text finds nothing.
+            limit: at most so many objects, and so many whenever they exist.
+            filter: a ``Q`` over the filter fields of the index.
+            within: only objects of this queryset.
+            similarity_threshold: leave out objects whose score is below it.
+
+        Raises:
+            InvalidQuery, InvalidFilter: before anything is asked.
+            IndexNotBuilt, IndexOutdated: when the results are looked at; the message
+                says which command helps.
+
+        Example::
+
+            index.search("how do I bake bread?", filter=Q(locale="en"), limit=5)
+        """
+        return SearchResults(
+            TextSearch(
+                index=self,
+                query=query,
+                limit=limit,
+                filter=filter,
+                within=within,
+                similarity_threshold=similarity_threshold,
+            )
+        )
+
+    def find_similar(
+        self,
+        instance: Model,
+        *,
+        limit: int = 10,
+        filter: Q | None = None,
+        within: QuerySet[Any] | None = None,
+        similarity_threshold: float | None = None,
+    ) -> SearchResults:
+        """The source objects nearest in meaning to one of them, itself left out.
+
+        Uses the vectors that are stored: nothing is embedded, nothing written. An object
+        that is not in the index has no similar ones.
+
+        Args:
+            instance: an object of the index.
+
+        The other arguments, the results and the errors are those of `search`.
+        """
+        return SearchResults(
+            SimilarSearch(
+                index=self,
+                key=object_key(instance),
+                limit=limit,
+                filter=filter,
+                within=within,
+                similarity_threshold=similarity_threshold,
+            )
+        )
+
+    async def asearch(self, query: str, **arguments: Any) -> SearchResults:
+        """Like `search`, with the results loaded."""
+        return await self.search(query, **arguments).aload()
+
+    async def afind_similar(self, instance: Model, **arguments: Any) -> SearchResults:
+        """Like `find_similar`, with the results loaded."""
+        return await self.find_similar(instance, **arguments).aload()
+
+    # What is indexed
+
+    def get_querysets(self) -> list[QuerySet[Any]]:
+        """The content, as fresh querysets; override it for what depends on the moment."""
+        return [queryset.all() for queryset in self.querysets]
+
+    def live(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What of a queryset is live and not past its expiry."""
+        return queryset.filter(live_filter(queryset.model))
+
+    def visible_keys(self, queryset: QuerySet[Any]) -> Iterable[str]:
+        """The keys of the objects of a queryset that a visitor may find."""
+        primary_keys = self.live(queryset).order_by().values_list("pk", flat=True)
+        return (key_of(queryset.model, pk) for pk in primary_keys)
+
+    def source_keys(self) -> list[str]:
+        """The keys of all objects to index, each once."""
+        keys = (key for queryset in self.get_querysets() for key in self.visible_keys(queryset))
+        return list(dict.fromkeys(keys))
+
+    def visible_among(
+        self, keys: Sequence[str], within: QuerySet[Any] | None = None
+    ) -> set[str]:
+        """Which of these keys name objects that a visitor may find at this moment."""
+        if within is not None:
+            pks = primary_keys(within.model, keys)
+            inside = within.filter(pk__in=pks).order_by().values_list("pk", flat=True)
+            keys = [key_of(within.model, pk) for pk in inside]
+        visible: set[str] = set()
+        for queryset in self.get_querysets():
+            if pks := primary_keys(queryset.model, keys):
+                visible.update(self.visible_keys(queryset.filter(pk__in=pks)))
+        return visible
+
+    def fetch(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The objects of these keys, as the index's querysets give them, visible or not."""
+        found: dict[str, Any] = {}
+        for start in range(0, len(keys), _FETCH_SIZE):
+            for instance in self._fetch_some(keys[start : start + _FETCH_SIZE]):
+                found.setdefault(object_key(instance), instance)
+        return found
+
+    def _fetch_some(self, keys: Sequence[str]) -> Iterator[Any]:
+        for queryset in self.get_querysets():
+            if pks := primary_keys(queryset.model, keys):
+                yield from queryset.filter(pk__in=pks)
+
+    # How it is indexed
+
+    @cached_property
+    def configuration(self) -> IndexConfiguration:
+        """The fields of its models and the types to filter by.
+
+        Raises:
+            InvalidIndex: naming the model and the field that does not fit.
+        """
+        return configuration_of(self)
+
+    @property
+    def embedder(self) -> EmbeddingBackend:
+        """The embedding backend that the settings name."""
+        return embedding_backends[self.embedding_backend]
+
+    def get_chunk_tokens(self) -> int:
+        """The longest chunk, in tokens: what is declared, or what the model can read."""
+        longest = self.embedder.max_tokens
+        return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
+
+
+def _app_label(index_class: type[VectorIndex]) -> str:
+    config = apps.get_containing_app_config(index_class.__module__)
+    if config is None:
+        raise InvalidIndex(
+            f"{index_class.__module__}.{index_class.__name__} is in no installed app, so it needs"
+            " a name: set the attribute 'name'."
+        )
+    return config.label

@@ -1,0 +1,1 @@
+"""From source objects to the record, and from the record to vector backends."""

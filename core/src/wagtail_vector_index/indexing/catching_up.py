@@ -1,0 +1,146 @@
+"""Keeps collections that live in this process up to date with the record.
+
+Before a search, the reader compares the record's revision with the one this process has
+applied, and streams the difference into the backend; the first load is the difference
+from revision 0. Then it compares the number of documents and the XOR of their ids, and
+loads anew if they differ: after a rolled-back transaction, a restored database, or once
+tombstones were purged, revisions alone don't tell.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..exceptions import CollectionNotFound
+from ..models.record import Collection, xor
+from ..records import RecordBatch
+from .reading import deleted_after, written_after, xor_of
+
+if TYPE_CHECKING:
+    from ..backends.base import CollectionSpec, VectorBackend
+
+_ATTEMPTS = 5
+
+
+@dataclass
+class _Applied:
+    """What this process's copy of a collection holds."""
+
+    spec: CollectionSpec
+    index: str
+    revision: int = 0
+    count: int = 0
+    checksum: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def agrees_with(self, collection: Collection) -> bool:
+        return (self.revision, self.count, self.checksum) == (
+            collection.revision,
+            collection.document_count,
+            collection.document_xor.int,
+        )
+
+
+_applied: weakref.WeakKeyDictionary[VectorBackend, dict[str, _Applied]] = (
+    weakref.WeakKeyDictionary()
+)
+_applied_lock = threading.Lock()
+
+
+def catch_up(collection: Collection, backend: VectorBackend) -> None:
+    """Make a backend of this process hold what the record holds.
+
+    Args:
+        collection: the active collection, as just read from the database.
+        backend: the one that serves it; one that is persistent is left alone.
+    """
+    if backend.persistent:
+        return
+    state = _state(collection, backend)
+    if state.agrees_with(collection):
+        return
+    with state.lock:
+        _catch_up(collection, backend, state)
+    _drop_others(collection, backend)
+
+
+def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
+    for _ in range(_ATTEMPTS):
+        if state.agrees_with(collection):
+            return
+        if state.revision < collection.revision and state.revision:
+            _apply_difference(collection, backend, state)
+        else:
+            _load(collection, backend, state)
+        collection.refresh_from_db()
+    # Others write faster than this process reads. What it holds is consistent, and as
+    # new as the moment at which the search began.
+
+
+def _load(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
+    state.revision, state.count, state.checksum = 0, 0, 0
+    backend.drop(collection.spec)
+    backend.create(collection.spec)
+    revision = collection.revision
+    for batch in written_after(collection, 0):
+        backend.upsert(collection.spec, batch)
+        state.count += len(batch)
+        state.checksum ^= xor_of(batch)
+    state.revision = revision
+    backend.optimize(collection.spec)
+
+
+def _apply_difference(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
+    """Apply what came after the revision that this process has applied.
+
+    The snapshot may be newer than the revision that was read: then the next round finds
+    some documents already there, which is why those there are counted out.
+    """
+    revision = collection.revision
+    deleted = deleted_after(collection, state.revision)
+    try:
+        for batch in written_after(collection, state.revision):
+            _upsert(collection, backend, state, batch)
+        held = backend.get(collection.spec, deleted)
+        backend.delete(collection.spec, deleted)
+    except CollectionNotFound:
+        _load(collection, backend, state)
+        return
+    state.count -= len(held)
+    state.checksum ^= xor_of(held)
+    state.revision = revision
+
+
+def _upsert(
+    collection: Collection, backend: VectorBackend, state: _Applied, batch: RecordBatch
+) -> None:
+    held = set(backend.get(collection.spec, batch.uuids).uuids)
+    backend.upsert(collection.spec, batch)
+    new = [id for id in batch.uuids if id not in held]
+    state.count += len(new)
+    state.checksum ^= xor(new)
+
+
+def _state(collection: Collection, backend: VectorBackend) -> _Applied:
+    with _applied_lock:
+        states = _applied.setdefault(backend, {})
+        return states.setdefault(
+            collection.name, _Applied(spec=collection.spec, index=collection.index)
+        )
+
+
+def _drop_others(collection: Collection, backend: VectorBackend) -> None:
+    """Give back the memory of collections that this one has taken the place of."""
+    with _applied_lock:
+        states = _applied[backend]
+        others = [
+            name
+            for name, state in states.items()
+            if state.index == collection.index and name != collection.name
+        ]
+        specs = [states.pop(name).spec for name in others]
+    for spec in specs:
+        backend.drop(spec)

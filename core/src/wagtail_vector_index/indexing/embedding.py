@@ -1,0 +1,65 @@
+"""Embeds what the record does not know yet. The same text is embedded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ..models.record import Embedding
+
+if TYPE_CHECKING:
+    from ..embeddings.base import EmbeddingBackend
+    from .preparing import PreparedDocument
+
+_LOOKUP_SIZE = 500
+
+
+def embedding_ids(
+    embedder: EmbeddingBackend,
+    documents: Iterable[PreparedDocument],
+    progress: Callable[[int], None] = lambda count: None,
+) -> dict[str, int]:
+    """The primary keys of the documents' embeddings, by content hash.
+
+    What is missing is embedded, and kept as each batch comes back: whoever is interrupted
+    pays at most for the batch in flight again.
+
+    Raises:
+        EmbeddingError: what was embedded until then is kept.
+    """
+    texts = {document.content_hash: document.embedded_text for document in documents}
+    known = _known(embedder.fingerprint, list(texts))
+    missing = {key: text for key, text in texts.items() if key not in known}
+    if missing:
+        _embed(embedder, missing, progress)
+        known |= _known(embedder.fingerprint, list(missing))
+    return known
+
+
+def _embed(
+    embedder: EmbeddingBackend, texts: dict[str, str], progress: Callable[[int], None]
+) -> None:
+    hashes = iter(texts)
+    size = 4 * embedder.dimensions
+    for vectors in embedder.embed_documents(texts.values()):
+        data = vectors.tobytes()
+        rows = [data[start : start + size] for start in range(0, len(data), size)]
+        Embedding.objects.bulk_create(
+            [
+                Embedding(fingerprint=embedder.fingerprint, content_hash=key, vector=row)
+                for row, key in zip(rows, hashes, strict=False)
+            ],
+            ignore_conflicts=True,
+        )
+        progress(len(rows))
+
+
+def _known(fingerprint: str, hashes: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(hashes), _LOOKUP_SIZE):
+        found.update(
+            Embedding.objects.filter(
+                fingerprint=fingerprint, content_hash__in=hashes[start : start + _LOOKUP_SIZE]
+            ).values_list("content_hash", "pk")
+        )
+    return found

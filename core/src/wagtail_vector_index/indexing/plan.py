@@ -1,0 +1,99 @@
+"""What an index's collection should be, by the settings and the code as they are now."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
+from django.utils.text import slugify
+
+from ..collection import Metric
+from ..filters import FieldType
+from ..models.record import Collection
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The collection that an index should have."""
+
+    index: str
+    vector_backend: str
+    fingerprint: str
+    chunking: str
+    dimensions: int
+    metric: Metric
+    fields: Mapping[str, FieldType]
+
+    @classmethod
+    def of(cls, index: VectorIndex) -> Plan:
+        """The plan of an index.
+
+        Raises:
+            ConfigurationError: if its settings or its fields are wrong.
+            EmbeddingError: if the dimensions must be asked for, and cannot be.
+        """
+        embedder = index.embedder
+        return cls(
+            index=index.name,
+            vector_backend=index.vector_backend,
+            fingerprint=embedder.fingerprint,
+            chunking=f"{index.get_chunk_tokens()}/{index.chunk_overlap}",
+            dimensions=embedder.dimensions,
+            metric=index.metric,
+            fields=index.configuration.fields,
+        )
+
+    def new_collection(self) -> Collection:
+        """A collection as planned, not yet saved, under a name of its own."""
+        stem = slugify(self.index.replace(".", "-")).replace("-", "_").strip("_0123456789")
+        while "__" in stem:
+            stem = stem.replace("__", "_")
+        return Collection(
+            name=f"{(stem or 'index')[:31].rstrip('_')}_{uuid.uuid4().hex[:16]}",
+            index=self.index,
+            vector_backend=self.vector_backend,
+            fingerprint=self.fingerprint,
+            chunking=self.chunking,
+            dimensions=self.dimensions,
+            metric=self.metric,
+            fields=dict(self.fields),
+        )
+
+    def fits(self, collection: Collection) -> bool:
+        """Whether a collection is as planned."""
+        return (
+            self.accepts(collection)
+            and collection.vector_backend == self.vector_backend
+            and collection.fields == dict(self.fields)
+        )
+
+    def accepts(self, collection: Collection) -> bool:
+        """Whether documents made by this plan can be written to a collection.
+
+        So it is while an index moves to another vector backend or gets one more field.
+        """
+        return not self.differences(collection) and all(
+            self.fields.get(name) == type_ for name, type_ in collection.fields.items()
+        )
+
+    def differences(self, collection: Collection) -> list[str]:
+        """Why searching a collection by this plan would be wrong; empty if it is right."""
+        pairs = {
+            "embedding model": (collection.fingerprint, self.fingerprint),
+            "chunking": (collection.chunking, self.chunking),
+            "metric": (collection.metric, self.metric),
+            "dimensions": (collection.dimensions, self.dimensions),
+        }
+        return [f"{what} {was!r} is now {now!r}" for what, (was, now) in pairs.items() if was != now]
+
+
+def live_collections(index_name: str) -> QuerySet[Collection]:
+    """The collections of an index that changes are written to."""
+    states = (Collection.State.BUILDING, Collection.State.ACTIVE)
+    return Collection.objects.filter(index=index_name, state__in=states).order_by("pk")

@@ -1,0 +1,37 @@
+"""What a long update tells while it runs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Is told what an update does; the command shows it."""
+
+    def started(self, index: str, total: int) -> None:
+        """So many objects are to be looked at or written."""
+
+    def indexed(self, count: int) -> None:
+        """So many more objects are done."""
+
+    def embedded(self, count: int) -> None:
+        """So many more texts were embedded."""
+
+    def finished(self) -> None:
+        """The objects are done."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def started(self, index: str, total: int) -> None:
+        """Nothing."""
+
+    def indexed(self, count: int) -> None:
+        """Nothing."""
+
+    def embedded(self, count: int) -> None:
+        """Nothing."""
+
+    def finished(self) -> None:
+        """Nothing."""

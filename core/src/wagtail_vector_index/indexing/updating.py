@@ -1,0 +1,170 @@
+"""Brings an index up to date: compares, drains, pushes and, where needed, rebuilds."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from ..exceptions import ConfigurationError
+from ..handlers import vector_backends
+from ..models.record import Collection, Document, Embedding, PendingChange, record_database
+from .comparing import changed_keys, queue
+from .draining import Drained, drain
+from .plan import Plan, live_collections
+from .progress import Progress, Silent
+from .pushing import push, sweep
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+logger = logging.getLogger(__name__)
+
+#: How long a replaced collection is kept for searches that are still under way.
+RETIREMENT = datetime.timedelta(minutes=5)
+
+#: How long readers may lag behind before they load a collection anew.
+TOMBSTONE_LIFE = datetime.timedelta(hours=1)
+
+#: How long an embedding is kept that no document uses.
+EMBEDDING_LIFE = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Updated:
+    """What an update did."""
+
+    drained: Drained
+    built: bool
+
+
+def update(
+    index: VectorIndex, *, rebuild: bool = False, progress: Progress | None = None
+) -> Updated:
+    """Bring an index up to date with its source objects and its settings.
+
+    Where the settings ask for another collection than the active one, or with
+    ``rebuild``, one is built beside it and takes its place in the end. Can be interrupted
+    at any moment, and run twice at once: the next run goes on where this one stopped.
+
+    Raises:
+        ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
+    """
+    progress = progress or Silent()
+    plan = Plan.of(index)
+    building = _ensure_collection(plan, rebuild=rebuild)
+    queue(index.name, changed_keys(index, _targets(plan), progress))
+    PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
+    progress.started(index.name, PendingChange.objects.filter(index=index.name).count())
+    drained = drain(index, progress)
+    for collection in _targets(plan):
+        push(collection, vector_backends[collection.vector_backend])
+    if building is not None:
+        _flip(building)
+    for collection in _targets(plan):
+        sweep(collection, vector_backends[collection.vector_backend])
+    clean_up()
+    progress.finished()
+    return Updated(drained=drained, built=building is not None)
+
+
+def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
+    """The keys of the objects that `update` would write now; changes nothing."""
+    plan = Plan.of(index)
+    fitting = [c for c in live_collections(index.name) if plan.fits(c)]
+    waiting = PendingChange.objects.filter(index=index.name).values_list("object_key", flat=True)
+    keys = (
+        index.source_keys()
+        if rebuild or not fitting
+        else changed_keys(index, fitting, Silent())
+    )
+    return list(dict.fromkeys([*waiting, *keys]))
+
+
+def _targets(plan: Plan) -> list[Collection]:
+    return [c for c in live_collections(plan.index) if plan.accepts(c)]
+
+
+def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
+    """The collection to build, if there is one: a new one, or one left unfinished."""
+    collections = list(live_collections(plan.index))
+    building = [c for c in collections if c.state == Collection.State.BUILDING]
+    _retire([c for c in building if not plan.fits(c)])
+    unfinished = [c for c in building if plan.fits(c)]
+    if unfinished:
+        return unfinished[0]
+    active = [c for c in collections if c.state == Collection.State.ACTIVE]
+    if active and plan.fits(active[0]) and not rebuild:
+        return None
+    collection = plan.new_collection()
+    collection.save()
+    return collection
+
+
+def _flip(building: Collection) -> None:
+    """Let a collection take the place of the active one, once it holds all there is."""
+    backend = vector_backends[building.vector_backend]
+    if backend.persistent:
+        backend.optimize(building.spec)
+    while not _try_flip(building):
+        push(building, backend)
+
+
+def _try_flip(building: Collection) -> bool:
+    with transaction.atomic(using=record_database()):
+        # Both are locked, in the order in which writers lock them.
+        live_collections(building.index).update(revision=F("revision"))
+        building.refresh_from_db()
+        if building.state != Collection.State.BUILDING:
+            return True  # another process was faster
+        if building.applied_revision < building.revision:
+            return False
+        active = Collection.objects.filter(
+            index=building.index, state=Collection.State.ACTIVE
+        )
+        _retire(list(active))
+        Collection.objects.filter(pk=building.pk).update(state=Collection.State.ACTIVE)
+    return True
+
+
+def _retire(collections: list[Collection]) -> None:
+    Collection.objects.filter(pk__in=[c.pk for c in collections]).update(
+        state=Collection.State.RETIRED, retired_at=timezone.now()
+    )
+
+
+def clean_up() -> None:
+    """Drop what nobody needs any more: collections, tombstones and embeddings."""
+    now = timezone.now()
+    retired = Collection.objects.filter(
+        state=Collection.State.RETIRED, retired_at__lt=now - RETIREMENT
+    )
+    for collection in retired:
+        _drop(collection)
+    Document.objects.filter(
+        deleted_at__lt=now - TOMBSTONE_LIFE,
+        revision__lte=F("collection__applied_revision"),
+    ).delete_rows()
+    Embedding.objects.filter(
+        documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE
+    ).delete_rows()
+
+
+def _drop(collection: Collection) -> None:
+    try:
+        vector_backends[collection.vector_backend].drop(collection.spec)
+    except ConfigurationError as error:
+        logger.warning(
+            "%s cannot be dropped from the vector backend %r, which the settings no longer"
+            " reach: %s",
+            collection,
+            collection.vector_backend,
+            error,
+        )
+    Document.objects.filter(collection=collection).delete_rows()
+    collection.delete()

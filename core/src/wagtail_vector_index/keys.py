@@ -1,0 +1,42 @@
+"""How a source object is named in the record: its model and primary key, as text.
+
+Multi-table inheritance shares primary keys between a parent and its children, so a page
+is one object whether one has it as a ``Page`` or as a ``BlogPage``. The key therefore
+names the topmost concrete model: ``"wagtailcore.page:12"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Model
+
+__all__ = ["key_of", "object_key", "primary_keys", "root_model"]
+
+
+def root_model(model: type[Model]) -> type[Model]:
+    """The topmost concrete model that shares the model's primary key."""
+    concrete: Any = model._meta.concrete_model
+    remote = concrete._meta.pk.remote_field
+    while remote is not None and remote.parent_link:
+        concrete = remote.model._meta.concrete_model
+        remote = concrete._meta.pk.remote_field
+    return concrete  # type: ignore[no-any-return]
+
+
+def key_of(model: type[Model], pk: Any) -> str:
+    """The key of the object of this model with this primary key."""
+    return f"{root_model(model)._meta.label_lower}:{pk}"
+
+
+def object_key(instance: Model) -> str:
+    """The key of a saved object."""
+    return key_of(type(instance), instance.pk)
+
+
+def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
+    """The primary keys of those keys that name objects of this model's family."""
+    root: Any = root_model(model)
+    prefix = f"{root._meta.label_lower}:"
+    return [root._meta.pk.to_python(key[len(prefix) :]) for key in keys if key.startswith(prefix)]

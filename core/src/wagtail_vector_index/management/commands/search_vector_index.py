@@ -1,0 +1,39 @@
+"""Searches a vector index from the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...exceptions import VectorIndexError
+from ...indexes.registry import get_index
+
+_EXCERPT = 200
+
+
+class Command(BaseCommand):
+    """Prints the objects nearest to a text, with their scores and excerpts."""
+
+    help = "Search a vector index, as an anonymous visitor would."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("index", help="The name of the index.")
+        parser.add_argument("query", help="What to search for.")
+        parser.add_argument("--limit", type=int, default=5)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Search, and print."""
+        try:
+            index = get_index(options["index"])
+            results = list(index.search(options["query"], limit=options["limit"]))
+        except VectorIndexError as error:
+            raise CommandError(str(error)) from error
+        if not results:
+            self.stdout.write("Nothing found.")
+        for result in results:
+            excerpt = " ".join(result.vector_excerpt.split())
+            shown = excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[:_EXCERPT].rstrip()}…"
+            self.stdout.write(f"{result.vector_score:6.3f}  {self.style.SUCCESS(str(result))}")
+            self.stdout.write(f"        {shown}")

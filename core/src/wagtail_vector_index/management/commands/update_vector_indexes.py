@@ -1,0 +1,75 @@
+"""Brings vector indexes up to date with the site's content and settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...exceptions import VectorIndexError
+from ...indexes import VectorIndex
+from ...indexes.registry import all_indexes, get_index
+from ...indexing.updating import pending_keys, update
+from ..progress import progress_to
+
+
+class Command(BaseCommand):
+    """Compares, embeds what is new, and tells the vector backends."""
+
+    help = (
+        "Bring vector indexes up to date with the site's content and settings. Safe to"
+        " interrupt, and to run twice at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("index", nargs="*", help="Names of indexes; by default, all.")
+        parser.add_argument(
+            "--rebuild",
+            action="store_true",
+            help="Build each index anew beside the one in use. Embeddings are reused.",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Only say how many objects would be written."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Update the indexes, all of them even if one fails."""
+        failures = []
+        for index in self._indexes(options["index"]):
+            try:
+                failures += self._handle_index(index, options)
+            except VectorIndexError as error:
+                failures.append(f"{index.name}: {error}")
+        if failures:
+            raise CommandError("\n".join(failures))
+
+    def _indexes(self, names: list[str]) -> list[VectorIndex]:
+        try:
+            indexes = [get_index(name) for name in names] or all_indexes()
+        except VectorIndexError as error:
+            raise CommandError(str(error)) from error
+        if not indexes:
+            self.stdout.write(
+                "There are no vector indexes. Add VectorIndexedMixin to a model, or declare"
+                " an index in vector_indexes.py."
+            )
+        return indexes
+
+    def _handle_index(self, index: VectorIndex, options: dict[str, Any]) -> list[str]:
+        if options["dry_run"]:
+            count = len(pending_keys(index, rebuild=options["rebuild"]))
+            self.stdout.write(f"{index.name}: {count} objects to write.")
+            return []
+        progress = progress_to(self.stdout, quiet=options["verbosity"] < 1)
+        try:
+            updated = update(index, rebuild=options["rebuild"], progress=progress)
+        finally:
+            progress.finished()
+        drained = updated.drained
+        built = " Built anew." if updated.built else ""
+        self.stdout.write(
+            f"{index.name}: {drained.objects} objects written ({drained.upserted} documents"
+            f" added, {drained.deleted} deleted).{built}"
+        )
+        return [f"{index.name}: {key}: {error}" for key, error in drained.errors.items()]

@@ -1,0 +1,79 @@
+"""Shows the progress of a command: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tqdm import tqdm
+
+from ..indexing.progress import Progress, Silent
+
+_LINES = 10
+
+
+def progress_to(stream: Any, *, quiet: bool = False) -> Progress:
+    """The progress for a command that writes to this stream."""
+    if quiet:
+        return Silent()
+    return Bar(stream) if stream.isatty() else Lines(stream)
+
+
+class Bar:
+    """A progress bar for each stage."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._bar: Any = None
+        self._embedded = 0
+
+    def started(self, index: str, total: int) -> None:
+        """Begin a new bar, unless there is nothing to show."""
+        self.finished()
+        if total:
+            self._bar = tqdm(
+                total=total, desc=index, unit=" objects", file=self._stream, leave=False
+            )
+
+    def indexed(self, count: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def embedded(self, count: int) -> None:
+        """Say how many texts were embedded."""
+        self._embedded += count
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{self._embedded} texts embedded")
+
+    def finished(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class Lines:
+    """A line for about every tenth of the objects."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._index = ""
+        self._total = self._done = self._shown = 0
+
+    def started(self, index: str, total: int) -> None:
+        """Begin to count anew."""
+        self._index, self._total, self._done, self._shown = index, total, 0, 0
+
+    def indexed(self, count: int) -> None:
+        """Write a line if enough was done since the last one."""
+        self._done += count
+        tenths = _LINES * self._done // self._total if self._total else _LINES
+        if tenths > self._shown:
+            self._shown = tenths
+            self._stream.write(f"{self._index}: {self._done} of {self._total} objects")
+
+    def embedded(self, count: int) -> None:
+        """Nothing: objects are counted."""
+
+    def finished(self) -> None:
+        """Nothing: the last line is written."""

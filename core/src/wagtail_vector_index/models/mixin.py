@@ -1,0 +1,46 @@
+"""What makes a site's own model searchable by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import models
+
+from ..fields import EmbeddingField, FilterField
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+
+class ModelIndexDescriptor:
+    """Gives each model the index of that model alone."""
+
+    def __get__(self, instance: Any, owner: type[models.Model]) -> VectorIndex:
+        from ..indexes.registry import model_index
+
+        return model_index(owner)
+
+
+class VectorIndexedMixin(models.Model):
+    """Adds ``vector_index``, an index over all objects of the model.
+
+    A model whose objects are only found through an index in ``vector_indexes.py`` says
+    ``vector_index = None``.
+
+    Example::
+
+        class BlogPage(VectorIndexedMixin, Page):
+            body = StreamField(...)
+            embedding_fields = [EmbeddingField("title", important=True), EmbeddingField("body")]
+            vector_filter_fields = ["locale", "first_published_at"]
+
+        BlogPage.vector_index.search("how do I bake bread?", limit=5)
+    """
+
+    embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
+    vector_filter_fields: ClassVar[Sequence[str | FilterField]] = ()
+    vector_index = ModelIndexDescriptor()
+
+    class Meta:
+        abstract = True

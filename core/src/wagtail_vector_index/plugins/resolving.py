@@ -1,0 +1,255 @@
+"""From what stands under ``BACKEND`` to a class, or to an error that says what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import apps
+from django.utils.functional import cached_property
+
+from ..exceptions import (
+    AppNotInstalled,
+    BackendNameConflict,
+    ClientNotInstalled,
+    PluginBroken,
+    PluginNotInstalled,
+    UnknownBackend,
+)
+from .discovery import KINDS, BackendKind, Offer, Registry, describe, normalise
+
+#: Backends of this project's own distributions, all of them extras of core.
+KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
+    "vector": frozenset({"numpy", "pgvector", "qdrant", "weaviate"}),
+    "embedding": frozenset({"openai", "wordllama"}),
+    "chat": frozenset({"openai"}),
+}
+
+_PACKAGES: Mapping[BackendKind, str] = {
+    "vector": "wagtail_vector_index.backends",
+    "embedding": "wagtail_vector_index.embeddings",
+    "chat": "wagtail_vector_index.chat",
+}
+
+SETTINGS: Mapping[BackendKind, str] = {
+    "vector": "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS",
+    "embedding": "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS",
+    "chat": "WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS",
+}
+
+
+def pip_command(extra: str) -> str:
+    """How to install one of this project's own plugins."""
+    return f'pip install "wagtail-vector-index[{extra}]"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolver:
+    """Finds the class of a backend.
+
+    Args:
+        registry: the plugins to look in.
+        kind: which kind of backend is looked for.
+        name: a short name, ``"distribution:short name"`` or a dotted path.
+        where: names the alias, for the errors.
+        configured: the aliases in this setting, for the errors.
+    """
+
+    registry: Registry
+    kind: BackendKind
+    name: str
+    where: str
+    configured: tuple[str, ...] = ()
+
+    def backend_class(self) -> type[Any]:
+        """The class, imported.
+
+        Raises:
+            ConfigurationError: of the kind that says what is wrong.
+        """
+        self.check_installed()
+        return self._import()
+
+    def check_installed(self) -> None:
+        """Raise unless the plugin, its client and its Django apps are there; imports none."""
+        if self._offer is None:
+            if self._is_path:
+                self._check_path()
+                return
+            raise self._not_offered()
+        self._check_requirements(self._offer)
+
+    @cached_property
+    def path(self) -> str:
+        """The dotted path of the class."""
+        return self._offer.spec.path if self._offer else self.name
+
+    @property
+    def _is_path(self) -> bool:
+        return "." in self.name and ":" not in self.name
+
+    @cached_property
+    def _offer(self) -> Offer | None:
+        if self._is_path:
+            return self.registry.offer_at(self.kind, self.name)
+        offers = self.registry.offers(self.kind, self.name)
+        if len(offers) > 1:
+            raise self._conflict(offers)
+        return offers[0] if offers else None
+
+    # The plugin is there: is what it needs?
+
+    def _check_requirements(self, offer: Offer) -> None:
+        source = offer.plugin.source
+        missing = [module for module in offer.spec.requires if not _can_import(module)]
+        if missing:
+            raise ClientNotInstalled(
+                f"{self.where}: the backend {self.name!r} of {source.distribution}"
+                f" {source.version} needs {_listed(missing)}, which cannot be imported."
+                f" Run: {self._install_command(offer)}"
+            )
+        absent = [app for app in offer.spec.django_apps if not _app_installed(app)]
+        if absent:
+            raise AppNotInstalled(
+                f"{self.where}: the backend {self.name!r} needs {_listed(absent)} in"
+                " INSTALLED_APPS. Add it, or *wagtail_vector_index.plugins.django_apps(),"
+                " and run: manage.py migrate"
+            )
+
+    def _install_command(self, offer: Offer) -> str:
+        if offer.spec.install:
+            return f'pip install "{offer.spec.install}"'
+        distribution = normalise(offer.plugin.source.distribution)
+        name = distribution.removeprefix("wagtail-vector-index-")
+        if name in KNOWN_BACKENDS[self.kind]:
+            return pip_command(name)
+        return f"pip install {distribution}"
+
+    def _import(self) -> type[Any]:
+        module_name, _, class_name = self.path.rpartition(".")
+        try:
+            return getattr(import_module(module_name), class_name)  # type: ignore[no-any-return]
+        except Exception as error:
+            owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
+            raise PluginBroken(
+                f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}"
+            ) from error
+
+    # The plugin is not there: what is the remedy?
+
+    def _check_path(self) -> None:
+        for extra in KNOWN_BACKENDS[self.kind]:
+            package = f"{_PACKAGES[self.kind]}.{extra}"
+            if f"{self.name}.".startswith(f"{package}.") and not _can_import(package):
+                raise PluginNotInstalled(
+                    f"{self.where}: {self.name} belongs to a plugin that is not installed."
+                    f" Run: {pip_command(extra)}"
+                )
+        module = self.name.rpartition(".")[0]
+        top = module.partition(".")[0]
+        if not _can_import(top):
+            raise PluginNotInstalled(
+                f"{self.where}: there is no module {top!r} to import {self.name} from."
+                " Install the distribution that holds it, or correct the path."
+            )
+
+    def _not_offered(self) -> Exception:
+        if failure := self._failed_plugin():
+            return self._broken(failure)
+        for reason in (self._switched_off(), self._other_kind()):
+            if reason:
+                return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
+        if self.name in KNOWN_BACKENDS[self.kind]:
+            return PluginNotInstalled(
+                f"{self.where}: the plugin for {self.name!r} is not installed."
+                f" Run: {pip_command(self.name)}"
+            )
+        return UnknownBackend(
+            f"{self.where}: no installed plugin offers a {self.kind} backend named"
+            f" {self.name!r}.{self._close_match()} {self._inventory()}"
+        )
+
+    def _failed_plugin(self) -> Any:
+        return next(
+            (failure for failure in self.registry.failures if failure.source.name == self.name),
+            None,
+        )
+
+    def _broken(self, failure: Any) -> Exception:
+        error = PluginBroken(f"{self.where}: {failure}")
+        error.__cause__ = failure.cause
+        return error
+
+    def _switched_off(self) -> str:
+        for source in self.registry.disabled:
+            if source.name == self.name:
+                return (
+                    f"the {source} is switched off by WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS;"
+                    " take its name out of that list."
+                )
+        return ""
+
+    def _other_kind(self) -> str:
+        for kind in KINDS:
+            installed = self.registry.offers(kind, self.name)
+            if kind != self.kind and (installed or self.name in KNOWN_BACKENDS[kind]):
+                origin = (
+                    f"it is offered by {installed[0].plugin.source.distribution}"
+                    if installed
+                    else f"to install it, run: {pip_command(self.name)}"
+                )
+                return (
+                    f"{self.name!r} is {_article(kind)} backend, not {_article(self.kind)} one"
+                    f" ({origin}). Configure it in {SETTINGS[kind]}, and choose"
+                    f" {_article(self.kind)} backend here."
+                )
+        return ""
+
+    def _close_match(self) -> str:
+        names = {*self.registry.names(self.kind), *KNOWN_BACKENDS[self.kind]}
+        close = difflib.get_close_matches(self.name, names, n=1)
+        return f" Did you mean {close[0]!r}?" if close else ""
+
+    def _inventory(self) -> str:
+        installed = self.registry.names(self.kind)
+        more = sorted(KNOWN_BACKENDS[self.kind] - set(installed))
+        parts = [
+            f"Installed {self.kind} backends: {', '.join(installed) or 'none'}.",
+            f"Configured aliases: {', '.join(self.configured) or 'none'}.",
+        ]
+        if more:
+            parts.append(f"Others to install: {', '.join(pip_command(name) for name in more)}.")
+        return " ".join(parts)
+
+    def _conflict(self, offers: list[Offer]) -> Exception:
+        sources = [offer.plugin.source for offer in offers]
+        names = _listed([f"{source.distribution} {source.version}" for source in sources])
+        choices = " or ".join(repr(f"{source.distribution}:{self.name}") for source in sources)
+        return BackendNameConflict(
+            f"{self.where}: {names} both offer a {self.kind} backend named {self.name!r}."
+            f' Say which: "BACKEND": {choices}.'
+        )
+
+
+def _can_import(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # a parent is missing or is not a package
+        return False
+
+
+def _app_installed(app: str) -> bool:
+    return any(app in (config.name, f"{type(config).__module__}.{type(config).__name__}")
+               for config in apps.get_app_configs())
+
+
+def _listed(items: list[str]) -> str:
+    return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _article(kind: BackendKind) -> str:
+    return f"an {kind}" if kind == "embedding" else f"a {kind}"

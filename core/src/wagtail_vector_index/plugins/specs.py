@@ -1,0 +1,59 @@
+"""The data that hooks return, and the marker that makes a function a hook."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pluggy
+
+ENTRY_POINT_GROUP = "wagtail_vector_index"
+
+#: The version of the plugin API. A plugin states the version it was written for as
+#: ``API_VERSION`` in its plugin module.
+API_VERSION = 1
+
+hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
+hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
+
+_DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendSpec:
+    """Where a backend is and what it needs; nothing is imported to say so.
+
+    Args:
+        path: dotted path of the backend class.
+        requires: modules that must be importable, such as ``("qdrant_client",)``.
+        django_apps: Django apps that ``INSTALLED_APPS`` must hold.
+        summary: one line for ``manage.py vector_backends``.
+        install: what to ``pip install`` where a module of ``requires`` is missing, such
+            as ``"acme-vectors[client]"``. By default the plugin's own distribution.
+
+    Example::
+
+        BackendSpec(path="acme_vectors.AcmeBackend", requires=("acme",))
+
+    Raises:
+        TypeError: if a field has the wrong type; a lone string for ``requires`` or
+            ``django_apps`` is one.
+        ValueError: if ``path`` is not a dotted path.
+    """
+
+    path: str
+    requires: tuple[str, ...] = ()
+    django_apps: tuple[str, ...] = ()
+    summary: str = ""
+    install: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("path", "summary", "install"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"BackendSpec.{name} must be a str, not {getattr(self, name)!r}.")
+        for name in ("requires", "django_apps"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+                raise TypeError(f"BackendSpec.{name} must be a tuple of str, not {value!r}.")
+        if not _DOTTED_PATH.fullmatch(self.path):
+            raise ValueError(f"BackendSpec.path must be a dotted path, not {self.path!r}.")

@@ -1,0 +1,264 @@
+"""A search: its arguments, and the steps from a query to a ranking of objects."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, InvalidQuery
+from ..filters import parse_filter
+from ..handlers import vector_backends
+from ..filter_values import comparable_filter
+from ..indexing.catching_up import catch_up
+from ..indexing.plan import Plan
+from ..keys import key_of
+from ..models.record import Collection, Document
+from ..plugins.calling import notify
+from ..records import Match
+from ..text import clean_text
+from .running import Call, Steps
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+#: How many keys of ``within`` a vector backend is given as a filter.
+MAX_FILTER_KEYS = 1_000
+
+_LOOKUP_SIZE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A source object that was found: its key, and its best document."""
+
+    key: str
+    score: float
+    document: UUID
+
+
+@dataclass(kw_only=True)
+class Search(ABC):
+    """The arguments of a search, checked, and its steps."""
+
+    index: VectorIndex
+    limit: int = 10
+    filter: Q | None = None
+    within: QuerySet[Any] | None = None
+    similarity_threshold: float | None = None
+    hits: list[Hit] | None = field(default=None, init=False)
+
+    #: The text searched for, for the hook ``search_performed``.
+    text: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if type(self.limit) is not int or self.limit < 1:
+            raise InvalidQuery(f"limit must be an int of at least 1, not {self.limit!r}.")
+        _check_threshold(self.similarity_threshold, self.index.metric)
+        if self.filter is not None:
+            self.filter = comparable_filter(self.filter)
+            parse_filter(self.filter, self.index.configuration.fields)
+
+    @abstractmethod
+    def _vector(self, collection: Collection) -> Steps[Any]:
+        """The vector to search with, or None if there is nothing to search for."""
+
+    def steps(self) -> Steps[list[Hit]]:
+        """Rank the objects, once.
+
+        Raises:
+            IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
+        """
+        if self.hits is None:
+            self.hits = yield from self._rank()
+        return self.hits
+
+    def _rank(self) -> Steps[list[Hit]]:
+        collection = active_collection(self.index)
+        vector = yield from self._vector(collection)
+        filter = self._filter()
+        if vector is None or filter is _NOTHING:
+            return []
+        try:
+            return (yield from self._rank_in(collection, vector, filter))
+        except CollectionNotFound:
+            # A rebuild may have dropped the collection a moment ago.
+            return (yield from self._rank_in(active_collection(self.index), vector, filter))
+
+    def _rank_in(self, collection: Collection, vector: Any, filter: Q | None) -> Steps[list[Hit]]:
+        """Ask for more and more matches until enough of the objects may be seen."""
+        backend = vector_backends[collection.vector_backend]
+        catch_up(collection, backend)
+        hits: dict[str, Hit] = {}
+        asked = 0
+        wanted = self.limit + min(self.limit, 10)
+        while True:
+            arguments = {"limit": wanted, "filter": filter, "min_score": self.similarity_threshold}
+            started = time.perf_counter()
+            matches = yield Call(
+                sync=lambda: backend.search(collection.spec, vector, **arguments),
+                asynchronous=lambda: backend.asearch(collection.spec, vector, **arguments),
+            )
+            if not asked:
+                self._notify(matches, time.perf_counter() - started)
+            for hit in self._visible_hits(collection, matches[asked:], hits):
+                hits[hit.key] = hit
+            if len(hits) >= self.limit or len(matches) < wanted:
+                return list(hits.values())[: self.limit]
+            asked, wanted = wanted, wanted * 4
+
+    def _visible_hits(
+        self, collection: Collection, matches: Sequence[Match], known: dict[str, Hit]
+    ) -> list[Hit]:
+        """The new objects among the matches that may be seen, each with its best match."""
+        keys = _document_keys(collection, [match.id for match in matches])
+        best: dict[str, Hit] = {}
+        for match in matches:
+            key = keys.get(match.id)
+            if key is not None and key not in known and key not in best:
+                best[key] = Hit(key=key, score=match.score, document=match.id)
+        visible = self.index.visible_among(list(best), self.within) if best else set()
+        return [hit for key, hit in best.items() if key in visible]
+
+    def _filter(self) -> Any:
+        """The filter that the backend gets: the caller's and, of ``within``, a small set."""
+        if self.within is None:
+            return self.filter
+        keys = self.within.order_by().values_list("pk", flat=True)[: MAX_FILTER_KEYS + 1]
+        inside = [key_of(self.within.model, pk) for pk in keys]
+        if len(inside) > MAX_FILTER_KEYS:
+            return self.filter
+        if not inside:
+            return _NOTHING
+        only = Q(object__in=inside)
+        return only if self.filter is None else self.filter & only
+
+    def _notify(self, matches: Sequence[Match], seconds: float) -> None:
+        notify(
+            "search_performed",
+            index=self.index,
+            query=self.text,
+            matches=matches,
+            seconds=seconds,
+        )
+
+
+@dataclass(kw_only=True)
+class TextSearch(Search):
+    """A search for a text."""
+
+    query: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.query, str):
+            raise InvalidQuery(f"A query is a text, not {type(self.query).__name__}.")
+        self.text = clean_text(self.query)  # type: ignore[misc]
+
+    def _vector(self, collection: Collection) -> Steps[Any]:
+        check_current(self.index, collection)
+        if not self.text:
+            return None
+        embedder = self.index.embedder
+        return (
+            yield Call(
+                sync=lambda: embedder.embed_query(self.text),
+                asynchronous=lambda: embedder.aembed_query(self.text),
+            )
+        )
+
+
+@dataclass(kw_only=True)
+class SimilarSearch(Search):
+    """A search for what is like an object of the index."""
+
+    key: str
+
+    def _vector(self, collection: Collection) -> Steps[Any]:
+        yield from ()
+        check_current(self.index, collection)
+        vectors = [
+            memoryview(vector).cast("f").tolist()
+            for vector in Document.objects.filter(
+                collection=collection, object_key=self.key, embedding__isnull=False
+            )
+            .order_by("position")
+            .values_list("embedding__vector", flat=True)
+        ]
+        if not vectors:
+            return None
+        mean = [math.fsum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+        # Vectors that cancel each other out have no mean direction.
+        return mean if any(mean) else vectors[0]
+
+    def _filter(self) -> Any:
+        inside = super()._filter()
+        others = ~Q(object=self.key)
+        return inside if inside is _NOTHING else others if inside is None else inside & others
+
+
+#: Stands for a filter that no record can match.
+_NOTHING = object()
+
+
+def active_collection(index: VectorIndex) -> Collection:
+    """The collection that serves an index.
+
+    Raises:
+        IndexNotBuilt: there is none yet.
+    """
+    try:
+        return Collection.objects.get(  # type: ignore[no-any-return]
+            index=index.name, state=Collection.State.ACTIVE
+        )
+    except Collection.DoesNotExist:
+        raise IndexNotBuilt(
+            f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
+        ) from None
+
+
+def check_current(index: VectorIndex, collection: Collection) -> None:
+    """Raise IndexOutdated if vectors of two models, or of two kinds, would be mixed."""
+    differences = Plan.of(index).differences(collection)
+    if differences:
+        raise IndexOutdated(
+            f"{index.name} was built with other settings: {'; '.join(differences)}."
+            f" Run: manage.py update_vector_indexes {index.name}"
+        )
+
+
+def _document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The objects of those documents that are still live."""
+    found: dict[UUID, str] = {}
+    for start in range(0, len(ids), _LOOKUP_SIZE):
+        found.update(
+            Document.objects.filter(
+                pk__in=ids[start : start + _LOOKUP_SIZE],
+                collection=collection,
+                deleted_at__isnull=True,
+            ).values_list("pk", "object_key")
+        )
+    return found
+
+
+def _check_threshold(threshold: Any, metric: str) -> None:
+    if threshold is None:
+        return
+    lowest, highest = {"cosine": (-1.0, 1.0), "dot": (-math.inf, math.inf)}.get(
+        metric, (-math.inf, 0.0)
+    )
+    if (
+        isinstance(threshold, bool)
+        or not isinstance(threshold, (int, float))
+        or not lowest <= threshold <= highest
+    ):
+        raise InvalidQuery(
+            f"similarity_threshold must lie between {lowest:g} and {highest:g} under"
+            f" {metric}, not {threshold!r}."
+        )

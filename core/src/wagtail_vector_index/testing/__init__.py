@@ -1,0 +1,24 @@
+"""What a vector backend must do, as tests that its author runs.
+
+A backend's test file is a dozen lines::
+
+    from wagtail_vector_index.testing import VectorBackendConformance
+
+    class TestAcme(VectorBackendConformance):
+        def make_backend(self):
+            return AcmeBackend("default", AcmeBackend.Options(host="localhost"))
+"""
+
+try:
+    import hypothesis as _hypothesis  # noqa: F401
+    import pytest as _pytest  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"wagtail_vector_index.testing needs pytest and Hypothesis ({error})."
+        ' Install them with: pip install "wagtail-vector-index[testing]"'
+    ) from error
+
+from .conformance import VectorBackendConformance
+from .oracle import OracleBackend
+
+__all__ = ["OracleBackend", "VectorBackendConformance"]

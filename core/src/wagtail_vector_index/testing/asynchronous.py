@@ -1,0 +1,227 @@
+"""Every asynchronous method does what its synchronous twin does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+from django.db.models import Q
+
+from ..backends.base import VectorBackend
+from ..collection import METRICS, CollectionSpec, Metric
+from ..exceptions import (
+    CollectionMismatch,
+    CollectionNotFound,
+    InvalidFilter,
+    InvalidQuery,
+    InvalidRecord,
+    InvalidVector,
+    WriteFailed,
+    VectorIndexError,
+)
+from ..records import Match, RecordBatch
+from .expect import expect, expect_equal, expect_error
+from .harness import Harness, id_of, random_vectors, sorted_ids
+
+__all__ = ["AsyncTests"]
+
+T = TypeVar("T")
+
+QUERY = [1.0, 0.5, -0.5, 2.0]
+THREADS = 4
+
+
+async def scanned(backend: VectorBackend, spec: CollectionSpec, batch_size: int = 1_000) -> list[RecordBatch]:
+    return [batch async for batch in backend.ascan(spec, batch_size=batch_size)]
+
+
+#: Each is wrong on a collection that exists, of four dimensions, without fields.
+WRONG: list[tuple[type[VectorIndexError], Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any, Any]]]] = [
+    (InvalidVector, lambda backend, spec: backend.asearch(spec, [1.0])),
+    (InvalidQuery, lambda backend, spec: backend.asearch(spec, QUERY, limit=0)),
+    (InvalidQuery, lambda backend, spec: backend.asearch(spec, QUERY, min_score=float("nan"))),
+    (InvalidFilter, lambda backend, spec: backend.asearch(spec, QUERY, filter=Q(nope=1))),
+    (InvalidFilter, lambda backend, spec: backend.acount(spec, Q(nope=1))),
+    (InvalidQuery, lambda backend, spec: scanned(backend, spec, batch_size=0)),
+    (InvalidRecord, lambda backend, spec: backend.adelete(spec, ["a"])),  # type: ignore[list-item]
+    (InvalidRecord, lambda backend, spec: backend.aget(spec, ["a"])),  # type: ignore[list-item]
+    (
+        InvalidVector,
+        lambda backend, spec: backend.aupsert(
+            spec, RecordBatch.of(ids=sorted_ids(2), vectors=[QUERY, [float("nan")] * 4])
+        ),
+    ),
+]
+
+MISSING: dict[str, Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any, Any]]] = {
+    "aupsert": lambda backend, spec: backend.aupsert(
+        spec, RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
+    ),
+    "adelete": lambda backend, spec: backend.adelete(spec, [id_of("a")]),
+    "asearch": lambda backend, spec: backend.asearch(spec, QUERY),
+    "acount": lambda backend, spec: backend.acount(spec),
+    "aget": lambda backend, spec: backend.aget(spec, [id_of("a")]),
+    "ascan": scanned,
+}
+
+
+class AsyncTests(Harness):
+    def in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in a new event loop, as a view under WSGI does."""
+
+        async def main() -> T:
+            pool = ThreadPoolExecutor(THREADS)
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(pool)
+            barrier = Barrier(THREADS, timeout=30)
+
+            def finish() -> None:
+                barrier.wait()
+                self.thread_finished()
+
+            try:
+                return await coroutine
+            finally:
+                await asyncio.gather(*(loop.run_in_executor(pool, finish) for _ in range(THREADS)))
+
+        return asyncio.run(main())
+
+    def filled(self, metric: Metric | None = None) -> CollectionSpec:
+        spec = self.collection(metric, fields={"row": "int"})
+        metadata = [{"row": row} for row in range(30)]
+        batch = RecordBatch.of(
+            ids=sorted_ids(30), vectors=random_vectors(30, 4), metadata=metadata
+        )
+        self.backend.upsert(spec, batch)
+        return spec
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_asearch(self, metric: Metric) -> None:
+        spec = self.filled(metric)
+        keep = Q(row__lt=10) | ~Q(row__lt=20)
+        for asked in (
+            {},
+            {"limit": 3},
+            {"limit": 100},
+            {"filter": keep, "limit": 100},
+            {"filter": ~keep},
+            {"filter": Q(row__in=[])},
+            {"min_score": -2.5, "limit": 100},
+            {"min_score": 0.5, "limit": 100, "filter": keep},
+        ):
+            found = self.in_loop(self.backend.asearch(spec, QUERY, **asked))  # type: ignore[arg-type]
+            expected = self.backend.search(spec, QUERY, **asked)  # type: ignore[arg-type]
+            expect_equal(found, expected, f"asearch({asked}) finds what search() finds.")
+
+    def test_acount_aget_and_ascan(self) -> None:
+        spec = self.filled()
+        ids = sorted_ids(30)[:3]
+        for keep in (None, Q(row=1), ~Q(row__gte=5), Q(row__in=[])):
+            counted = self.in_loop(self.backend.acount(spec, keep))
+            expect_equal(counted, self.backend.count(spec, keep), f"acount({keep}) is count().")
+        got = self.in_loop(self.backend.aget(spec, [*ids, id_of("never"), ids[0]]))
+        same_content([got], [self.backend.get(spec, ids)], "aget() is get().")
+        expect_equal(len(self.in_loop(self.backend.aget(spec, []))), 0, "aget() of nothing is empty.")
+        for size in (1, 7, 1_000):
+            batches = self.in_loop(scanned(self.backend, spec, size))
+            expect(max(map(len, batches)) <= size, f"ascan(batch_size={size}) gives such batches.")
+            same_content(batches, self.backend.scan(spec), "ascan() is scan().")
+
+    def test_aupsert_and_adelete(self) -> None:
+        spec = self.collection(fields={"row": "int"})
+        self.cap_batches(records=4)
+        ids = sorted_ids(10)
+        batch = RecordBatch.of(
+            ids=[*ids, ids[0]],
+            vectors=random_vectors(11, 4),
+            metadata=[{"row": row} for row in range(11)],
+        )
+        self.in_loop(self.backend.aupsert(spec, batch))
+        self.in_loop(self.backend.aupsert(spec, batch[0:0]))
+        expect_equal(self.names(spec), ids, "aupsert() writes all its parts.")
+        expect_equal(self.names(spec, Q(row=10)), [ids[0]], "The last of an id in a batch wins.")
+        self.in_loop(self.backend.adelete(spec, iter([*ids[:7], id_of("never")])))
+        expect_equal(self.names(spec), ids[7:], "adelete() deletes in all its parts.")
+        self.in_loop(self.backend.adelete(spec, []))
+        expect_equal(self.backend.count(spec), 3, "adelete() of no ids deletes nothing.")
+
+    def test_acreate_adrop_and_the_rest(self) -> None:
+        spec = self.spec()
+        self.in_loop(self.backend.acreate(spec))
+        self.in_loop(self.backend.acreate(spec))
+        expect(spec.name in self.in_loop(self.backend.acollections()), "acreate() makes a collection.")
+        self.put(spec, {"a": QUERY})
+        self.in_loop(self.backend.aoptimize(spec))
+        expect(self.in_loop(self.backend.ahealth()).ok, "ahealth() is ok where everything works.")
+        expect_equal(self.backend.count(spec), 1, "acreate() and aoptimize() keep the records.")
+        self.in_loop(self.backend.adrop(spec))
+        self.in_loop(self.backend.adrop(spec))
+        listed = self.in_loop(self.backend.acollections())
+        expect(spec.name not in listed, "adrop() drops a collection.")
+        self.in_loop(self.backend.aclose())
+        self.in_loop(self.backend.acreate(spec))
+        expect_equal(self.backend.count(spec), 0, "A backend can be used after aclose().")
+
+    def test_async_errors(self) -> None:
+        spec = self.collection()
+        for error, wrong in WRONG:
+            with expect_error(error, "Asynchronous methods check what they are given."):
+                self.in_loop(wrong(self.backend, spec))
+        expect_equal(self.backend.count(spec), 0, "Nothing of a wrong batch is written.")
+        with expect_error(CollectionMismatch, "acreate() refuses a collection of another shape."):
+            self.in_loop(self.backend.acreate(self.spec(name=spec.name, dimensions=5)))
+
+    @pytest.mark.parametrize("method", MISSING)
+    def test_async_missing_collection(self, method: str) -> None:
+        spec = self.spec()
+        with expect_error(CollectionNotFound, f"{method}() needs a collection that exists."):
+            self.in_loop(MISSING[method](self.backend, spec))
+
+    def test_async_part_of_a_batch_fails(self) -> None:
+        spec = self.collection()
+        self.cap_batches(records=3)
+        parts = []
+
+        async def fail_second(spec: CollectionSpec, batch: RecordBatch) -> None:
+            parts.append(batch)
+            if len(parts) == 2:
+                raise WriteFailed("The disk is full.", batch.uuids[1:])
+            await write(spec, batch)
+
+        write = self.replace("_aupsert", fail_second)
+        batch = RecordBatch.of(ids=sorted_ids(10), vectors=random_vectors(10, 4))
+        failed: set[UUID] = set()
+        try:
+            self.in_loop(self.backend.aupsert(spec, batch))
+        except WriteFailed as error:
+            failed = set(error.ids)
+        silent = set(batch.uuids).difference(self.names(spec), failed)
+        expect(failed, "A batch that failed in part raises WriteFailed with the ids.")
+        expect(not silent, f"WriteFailed does not name these, which were not written: {silent}")
+
+    def test_async_many_at_once_in_several_loops(self) -> None:
+        spec = self.filled()
+        expected = self.backend.search(spec, QUERY, limit=5)
+
+        async def searches() -> list[list[Match]]:
+            asked = (self.backend.asearch(spec, QUERY, limit=5) for _ in range(8))
+            return list(await asyncio.gather(*asked))
+
+        for _ in range(3):
+            for found in self.in_loop(searches()):
+                expect_equal(found, expected, "asearch() works in each new event loop.")
+
+
+def same_content(
+    actual: Iterable[RecordBatch], expected: Iterable[RecordBatch], rule: str
+) -> None:
+    one, other = (
+        {record.id: record for batch in batches for record in batch}
+        for batches in (actual, expected)
+    )
+    expect_equal(one, other, rule)

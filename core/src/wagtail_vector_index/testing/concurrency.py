@@ -1,0 +1,128 @@
+"""One backend is used by many threads at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+from uuid import UUID
+
+from django.db.models import Q
+
+from ..collection import CollectionSpec
+from ..records import Match, RecordBatch
+from .expect import expect, expect_equal
+from .harness import Harness, id_of, random_vectors, sorted_ids
+from .oracle import score
+
+__all__ = ["ConcurrencyTests"]
+
+QUERY = [1.0, 0.5, -0.5, 2.0]
+
+
+class ConcurrencyTests(Harness):
+    def together(self, tasks: Sequence[Callable[[], object]]) -> None:
+        """Run each task in a thread of its own, all at once; raise what any of them raised."""
+        barrier = Barrier(len(tasks), timeout=30)
+
+        def run(task: Callable[[], object]) -> None:
+            barrier.wait()
+            try:
+                task()
+            finally:
+                self.thread_finished()
+
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            for future in [pool.submit(run, task) for task in tasks]:
+                future.result(timeout=60)
+
+    def test_search_while_others_write(self) -> None:
+        spec = self.collection(fields={"version": "int"})
+        ids = sorted_ids(20)
+        versions = [random_vectors(20, 4, seed=seed) for seed in range(6)]
+        done = Event()
+
+        def write() -> None:
+            try:
+                for turn in range(12):
+                    number = turn % len(versions)
+                    batch = self.version(ids, versions[number], number)
+                    self.backend.upsert(spec, batch)
+                    self.backend.delete(spec, ids[turn : turn + 2])
+            finally:
+                done.set()
+
+        def read() -> None:
+            while not done.is_set():
+                found = self.backend.search(spec, QUERY, limit=20, filter=Q(version__gte=0))
+                consistent(found)
+                self.backend.count(spec, Q(version=1))
+                expect(len(list(self.backend.get(spec, ids))) <= 20, "get() gives each id once.")
+
+        def consistent(found: list[Match]) -> None:
+            for match in found:
+                row = ids.index(match.id)
+                known = [score(spec.metric, QUERY, vectors[row]) for vectors in versions]
+                nearest = min(abs(match.score - one) for one in known)
+                expect(nearest < 1e-4, f"{match} has the score of a vector that it never had.")
+            expect_equal(len({match.id for match in found}), len(found), "Each id once.")
+
+        self.backend.upsert(spec, self.version(ids, versions[0], 0))
+        self.together([write, read, read, read])
+
+    def version(self, ids: list[UUID], vectors: list[list[float]], number: int) -> RecordBatch:
+        metadata = [{"version": number}] * len(ids)
+        return RecordBatch.of(ids=ids, vectors=vectors, metadata=metadata)
+
+    def test_writers_of_different_records(self) -> None:
+        spec = self.collection()
+        self.cap_batches(records=10)
+        crowds = [sorted_ids(30, seed=seed) for seed in range(4)]
+
+        def writer(ids: list[UUID]) -> Callable[[], None]:
+            batch = RecordBatch.of(ids=ids, vectors=random_vectors(30, 4))
+            return lambda: self.backend.upsert(spec, batch)
+
+        self.together([writer(ids) for ids in crowds])
+        expected = sorted(id for ids in crowds for id in ids)
+        expect_equal(self.names(spec), expected, "What several threads write at once is all there.")
+
+    def test_writers_of_the_same_records(self) -> None:
+        spec = self.collection(fields={"version": "int"})
+        ids = sorted_ids(20)
+        versions = [random_vectors(20, 4, seed=seed) for seed in range(4)]
+
+        def writer(number: int) -> Callable[[], None]:
+            batch = self.version(ids, versions[number], number)
+            return lambda: self.backend.upsert(spec, batch)
+
+        self.together([writer(number) for number in range(4)])
+        stored = self.stored(spec)
+        expect_equal(sorted(stored), ids, "Records written by several threads are there once.")
+        for match in self.backend.search(spec, QUERY, limit=20):
+            version = stored[match.id].metadata["version"]
+            expected = score(spec.metric, QUERY, versions[version][ids.index(match.id)])
+            rule = "A record has vector and metadata of one and the same upsert."
+            expect(abs(match.score - expected) < 1e-4, rule)
+
+    def test_first_use_in_several_threads(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": QUERY})
+        if self.backend.persistent:
+            self.backend.close()
+
+        def look() -> None:
+            found = [match.id for match in self.backend.search(spec, QUERY)]
+            expect_equal(found, [id_of("a")], "A backend may first be used by several threads.")
+
+        self.together([look] * 6)
+
+    def test_create_and_drop_in_several_threads(self) -> None:
+        specs: list[CollectionSpec] = [self.spec(fields={"n": "int"}) for _ in range(2)]
+        for spec in specs:
+            self.together([lambda spec=spec: self.backend.create(spec)] * 4)  # type: ignore[misc]
+            self.put(spec, {"a": QUERY})
+            expect_equal(self.backend.count(spec), 1, "Several create() at once make one.")
+        for spec in specs:
+            self.together([lambda spec=spec: self.backend.drop(spec)] * 4)  # type: ignore[misc]
+            expect(spec.name not in self.backend.collections(), "Several drop() at once drop it.")

@@ -1,0 +1,49 @@
+"""Whatever is done, in whatever order: a backend answers as the oracle does."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from ..filters import FieldType
+from .harness import Harness
+from .stateful import BackendMachine
+
+__all__ = ["CongruenceTests"]
+
+FIELDS: dict[str, FieldType] = {
+    "text": "str",
+    "number": "int",
+    "price": "float",
+    "flag": "bool",
+    "moment": "datetime",
+    "tags": "list[str]",
+    "numbers": "list[int]",
+}
+
+
+class CongruenceTests(Harness):
+    #: How long and how often is the backend driven? The same way at each run.
+    stateful_settings: ClassVar[settings] = settings(
+        max_examples=20,
+        stateful_step_count=25,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    def test_behaves_like_the_oracle(self) -> None:
+        metrics = sorted(self.backend.metrics)
+        specs = [
+            self.spec(metrics[0], dimensions=3, fields=FIELDS),
+            self.spec(metrics[-1], dimensions=2, fields={"text": "str", "tags": "list[str]"}),
+            self.spec(metrics[len(metrics) // 2], dimensions=2, fields={"number": "int"}),
+        ]
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            lambda: BackendMachine(self.backend, specs), settings=self.stateful_settings
+        )

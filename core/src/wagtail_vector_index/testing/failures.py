@@ -1,0 +1,87 @@
+"""A missing collection is an error, and so is a batch that was written in part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models import Q
+
+from ..backends.base import VectorBackend
+from ..collection import CollectionSpec
+from ..exceptions import CollectionNotFound, WriteFailed
+from ..records import RecordBatch
+from .expect import expect, expect_equal, expect_error
+from .harness import Harness, id_of, random_vectors, sorted_ids
+
+__all__ = ["FailureTests"]
+
+QUERY = [1.0, 2.0, 3.0, 4.0]
+
+OPERATIONS: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
+    "upsert": lambda backend, spec: backend.upsert(
+        spec, RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
+    ),
+    "delete": lambda backend, spec: backend.delete(spec, [id_of("a")]),
+    "search": lambda backend, spec: backend.search(spec, QUERY),
+    "search by filter": lambda backend, spec: backend.search(spec, QUERY, filter=Q(n=1)),
+    "search by no value": lambda backend, spec: backend.search(spec, QUERY, filter=Q(n__in=[])),
+    "count": lambda backend, spec: backend.count(spec),
+    "count by filter": lambda backend, spec: backend.count(spec, Q(n=1)),
+    "count by no value": lambda backend, spec: backend.count(spec, Q(n__in=[])),
+    "get": lambda backend, spec: backend.get(spec, [id_of("a")]),
+    "scan": lambda backend, spec: list(backend.scan(spec)),
+}
+
+
+class FailureTests(Harness):
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_missing_collection(self, operation: str) -> None:
+        never, dropped = self.spec(fields={"n": "int"}), self.collection(fields={"n": "int"})
+        self.put(dropped, {"a": QUERY})
+        self.backend.drop(dropped)
+        for spec in (never, dropped):
+            with expect_error(CollectionNotFound, f"{operation} needs a collection that exists."):
+                OPERATIONS[operation](self.backend, spec)
+            expect(spec.name not in self.backend.collections(), f"{operation} made a collection.")
+
+    def test_part_of_a_batch_fails(self) -> None:
+        spec = self.collection()
+        self.cap_batches(records=3)
+        parts = []
+
+        def fail_second(spec: CollectionSpec, batch: RecordBatch) -> None:
+            parts.append(batch)
+            if len(parts) == 2:
+                raise WriteFailed("The disk is full.", batch.uuids[1:])
+            write(spec, batch)
+
+        write = self.replace("_upsert", fail_second)
+        batch = RecordBatch.of(ids=sorted_ids(10), vectors=random_vectors(10, 4))
+        self.names_all_that_is_missing(spec, batch)
+
+    def test_store_refuses_part_of_a_batch(self) -> None:
+        spec = self.collection()
+        ids = sorted_ids(10)
+        refusing = self.refusing(self.backend, spec, ids[4:6])
+        if refusing is None:
+            pytest.skip("refusing() does not say how the store can be made to refuse records")
+        with refusing:
+            batch = RecordBatch.of(ids=ids, vectors=random_vectors(10, 4))
+            self.names_all_that_is_missing(spec, batch)
+        self.backend.upsert(spec, batch)
+        expect_equal(self.names(spec), ids, "A batch that failed can be sent again.")
+
+    def names_all_that_is_missing(self, spec: CollectionSpec, batch: RecordBatch) -> None:
+        """Fail unless upsert() raises WriteFailed with every id that was not written."""
+        failed = set()
+        try:
+            self.backend.upsert(spec, batch)
+        except WriteFailed as error:
+            failed = set(error.ids)
+        expect(failed, "A batch that failed in part raises WriteFailed with the ids.")
+        unwritten = set(batch.uuids).difference(self.names(spec))
+        silent = unwritten - failed
+        expect(not silent, f"WriteFailed does not name these, which were not written: {silent}")
+        expect(failed <= set(batch.uuids), "WriteFailed names ids of the batch only.")

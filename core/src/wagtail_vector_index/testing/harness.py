@@ -1,0 +1,143 @@
+"""What the conformance tests share: a backend, collections that are dropped, records."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from random import Random
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+
+import pytest
+from django.db import connections
+from django.db.models import Q
+
+from ..backends.base import VectorBackend
+from ..collection import METRICS, CollectionSpec, Metric
+from ..filters import FieldType
+from ..records import Record, RecordBatch
+from .expect import expect_equal
+
+__all__ = ["Harness", "id_of", "random_vectors", "sorted_ids"]
+
+
+class Harness:
+    """Makes the backend on first use, and clean collections; drops them after each test."""
+
+    def make_backend(self) -> VectorBackend:
+        """A new instance of the backend under test. Override this."""
+        raise NotImplementedError(f"{type(self).__name__} must define make_backend().")
+
+    def refusing(
+        self, backend: VectorBackend, spec: CollectionSpec, ids: Collection[UUID]
+    ) -> AbstractContextManager[None] | None:
+        """A context in which the store itself refuses to write these ids.
+
+        Override it where a store can refuse part of a batch; None skips the test.
+        """
+        return None
+
+    def thread_finished(self) -> None:
+        """Called in each thread that the suite started, at its end."""
+        connections.close_all()
+
+    @cached_property
+    def backend(self) -> VectorBackend:
+        """The backend under test, one for each test."""
+        return self.make_backend()
+
+    @cached_property
+    def made(self) -> list[CollectionSpec]:
+        """What is dropped after the test."""
+        return []
+
+    def teardown_method(self) -> None:
+        if "backend" not in self.__dict__:
+            return
+        for spec in self.made:
+            self.backend.drop(spec)
+        self.backend.close()
+
+    def spec(
+        self,
+        metric: Metric | None = None,
+        *,
+        dimensions: int = 4,
+        fields: Mapping[str, FieldType] | None = None,
+        name: str = "",
+    ) -> CollectionSpec:
+        """A collection that does not exist yet, under a name that nobody has used."""
+        if metric is not None and metric not in self.backend.metrics:
+            pytest.skip(f"{self.backend!r} does not declare the metric {metric!r}")
+        known = [each for each in METRICS if each in self.backend.metrics]
+        spec = CollectionSpec(
+            name=name or f"c{uuid4().hex[:16]}",
+            dimensions=dimensions,
+            metric=metric or known[0],
+            fields=fields or {},
+        )
+        self.made.append(spec)
+        return spec
+
+    def collection(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
+        """A new, empty collection."""
+        spec = self.spec(metric, **shape)
+        self.backend.create(spec)
+        return spec
+
+    def replace(self, name: str, value: object) -> Any:
+        """Replace an attribute of the backend for this test; gives the one that was there."""
+        original = getattr(self.backend, name)
+        setattr(self.backend, name, value)
+        return original
+
+    def cap_batches(self, *, records: int) -> None:
+        """Let one call of ``_upsert``, ``_delete`` and ``_get`` carry fewer records."""
+        self.replace("max_batch_records", records)
+
+    def put(self, spec: CollectionSpec, rows: Mapping[str, Sequence[float]]) -> None:
+        """Write a vector for each name, under the id that `id_of` gives it."""
+        ids = [id_of(name) for name in rows]
+        self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=rows.values()))
+
+    def describe(self, spec: CollectionSpec, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write metadata for each name, with some vector."""
+        batch = RecordBatch.of(
+            ids=[id_of(name) for name in rows],
+            vectors=random_vectors(len(rows), spec.dimensions),
+            metadata=rows.values(),
+        )
+        self.backend.upsert(spec, batch)
+
+    def stored(self, spec: CollectionSpec) -> dict[UUID, Record]:
+        """Everything in a collection, by id."""
+        records = [record for batch in self.backend.scan(spec) for record in batch]
+        found = {record.id: record for record in records}
+        expect_equal(len(found), len(records), "A scan gives each record once.")
+        return found
+
+    def names(self, spec: CollectionSpec, filter: Q | None = None) -> list[UUID]:
+        """The ids that a search finds which asks for everything under a filter."""
+        query = [1.0] * spec.dimensions
+        found = self.backend.search(spec, query, limit=10_000, filter=filter)
+        return sorted(match.id for match in found)
+
+
+def id_of(name: str) -> UUID:
+    """A UUID that is always the same for a name."""
+    return uuid5(NAMESPACE_OID, name)
+
+
+def sorted_ids(count: int, seed: int = 0) -> list[UUID]:
+    """Random UUIDs in ascending order, of which half have the highest bit set."""
+    random = Random(seed)
+    return sorted(UUID(int=random.getrandbits(128), version=4) for _ in range(count))
+
+
+def random_vectors(count: int, dimensions: int, seed: int = 0) -> list[list[float]]:
+    """Vectors of float32 numbers that are not normalised, and never zero."""
+    random = Random(seed)
+    return [
+        [(random.randrange(-256, 256) + 0.5) / 64 for _ in range(dimensions)] for _ in range(count)
+    ]

@@ -1,0 +1,148 @@
+"""What is wrong is refused before anything is written or asked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ..collection import METRICS, CollectionSpec, Metric
+from ..exceptions import InvalidRecord, InvalidVector
+from ..filters import FieldType
+from ..records import RecordBatch
+from .expect import expect_equal, expect_error, expect_metadata
+from .harness import Harness, id_of, random_vectors, sorted_ids
+
+__all__ = ["InvalidInputTests"]
+
+FIELDS: dict[str, FieldType] = {
+    "s": "str",
+    "i": "int",
+    "f": "float",
+    "b": "bool",
+    "d": "datetime",
+    "ls": "list[str]",
+    "li": "list[int]",
+}
+
+BAD_VECTORS: dict[str, list[float]] = {
+    "nan": [1.0, math.nan, 0.0, 0.0],
+    "infinity": [1.0, math.inf, 0.0, 0.0],
+    "minus infinity": [1.0, 0.0, 0.0, -math.inf],
+    "both infinities": [math.inf, -math.inf, 0.0, 0.0],
+    "beyond float32": [1e39, 0.0, 0.0, 0.0],
+    "short": [1.0, 2.0, 3.0],
+    "long": [1.0, 2.0, 3.0, 4.0, 5.0],
+}
+
+BAD_METADATA: list[dict[str, Any]] = [
+    {"s": 1},
+    {"s": ["a"]},
+    {"i": "1"},
+    {"i": 1.0},
+    {"i": True},
+    {"i": 2**53},
+    {"i": -(2**53)},
+    {"f": "0.1"},
+    {"f": False},
+    {"b": 1},
+    {"b": "true"},
+    {"d": "yesterday"},
+    {"d": "2024-01-01T00:00:00"},
+    {"d": "2024-01-01"},
+    {"d": 1704067200},
+    {"ls": "a"},
+    {"ls": ["a", 1]},
+    {"ls": ["a", None]},
+    {"li": 1},
+    {"li": ["1"]},
+    {"li": [2**53]},
+    {"li": [True]},
+]
+
+BAD_TEXTS = ["", "null", "[]", '"text"', "1", "{", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\u0000"}']
+
+
+class InvalidInputTests(Harness):
+    @pytest.mark.parametrize("kind", BAD_VECTORS)
+    def test_upsert_of_a_bad_vector(self, kind: str) -> None:
+        for metric in sorted(self.backend.metrics):
+            self.writes_nothing(self.collection(metric), BAD_VECTORS[kind])
+
+    @pytest.mark.parametrize("tiny", [0.0, 1e-60])
+    def test_upsert_of_a_zero_vector_under_cosine(self, tiny: float) -> None:
+        self.writes_nothing(self.collection("cosine"), [tiny, 0.0, 0.0, 0.0])
+
+    def writes_nothing(self, spec: CollectionSpec, vector: list[float]) -> None:
+        """Fail if a batch whose last vector is bad changes anything."""
+        self.describe(spec, {"kept": {"n": 1}})
+        [before] = self.backend.get(spec, [id_of("kept")])
+        self.cap_batches(records=2)
+        ids = [id_of("kept"), *sorted_ids(5)]
+        # A wrong size for one is a wrong size for all: a batch is one buffer.
+        others = random_vectors(5, len(vector), seed=9)
+        with expect_error(InvalidVector, f"upsert() under {spec.metric} refuses {vector}."):
+            self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=[*others, vector]))
+        rule = "Of a batch with a bad vector, nothing at all is written."
+        expect_equal(self.names(spec), [id_of("kept")], rule)
+        [after] = self.backend.get(spec, [id_of("kept")])
+        expect_equal(after, before, rule)
+
+    @pytest.mark.parametrize("kind", BAD_VECTORS)
+    def test_search_by_a_bad_vector(self, kind: str) -> None:
+        for metric in sorted(self.backend.metrics):
+            spec = self.collection(metric)
+            self.put(spec, {"a": [1, 2, 3, 4]})
+            with expect_error(InvalidVector, f"search() refuses a query with {kind}."):
+                self.backend.search(spec, BAD_VECTORS[kind])
+
+    def test_search_by_a_zero_vector_under_cosine(self) -> None:
+        spec = self.collection("cosine")
+        with expect_error(InvalidVector, "A zero vector has no direction."):
+            self.backend.search(spec, [0.0] * 4)
+
+    @pytest.mark.parametrize("vector", ["1234", b"\x00" * 16, ["a"] * 4, None, 1.0, [[1.0] * 4]])
+    def test_search_by_what_is_no_vector(self, vector: Any) -> None:
+        spec = self.collection()
+        with expect_error(InvalidVector, f"{vector!r} is no vector."):
+            self.backend.search(spec, vector)
+
+    @pytest.mark.parametrize("metadata", BAD_METADATA, ids=ascii)
+    def test_upsert_of_values_of_another_type(self, metadata: dict[str, Any]) -> None:
+        spec = self.collection(fields=FIELDS)
+        with expect_error(InvalidRecord, f"upsert() refuses {metadata} in a field of {FIELDS}."):
+            self.describe(spec, {"a": {}, "b": metadata})
+        expect_equal(self.backend.count(spec), 0, "Of a batch with a bad record, nothing is written.")
+
+    @pytest.mark.parametrize("text", BAD_TEXTS, ids=ascii)
+    def test_upsert_of_metadata_that_is_no_json_object(self, text: str) -> None:
+        spec = self.collection()
+        good = RecordBatch.of(ids=sorted_ids(2), vectors=random_vectors(2, 4))
+        batch = RecordBatch(
+            ids=good.ids, vectors=good.vectors, metadata=["{}", text], dimensions=4
+        )
+        with expect_error(InvalidRecord, f"upsert() refuses the metadata {text!r}."):
+            self.backend.upsert(spec, batch)
+        expect_equal(self.backend.count(spec), 0, "Of a batch with a bad record, nothing is written.")
+
+    @pytest.mark.parametrize("id", ["c0ffee00-0000-4000-8000-000000000000", 7, None, b"0" * 16])
+    def test_ids_are_uuids(self, id: UUID) -> None:
+        spec = self.collection()
+        with expect_error(InvalidRecord, f"delete() refuses the id {id!r}."):
+            self.backend.delete(spec, [id])
+        with expect_error(InvalidRecord, f"get() refuses the id {id!r}."):
+            self.backend.get(spec, [id])
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_nothing_is_lost_after_an_error(self, metric: Metric) -> None:
+        spec = self.collection(metric)
+        self.describe(spec, {"a": {"n": 1}})
+        for bad in BAD_VECTORS.values():
+            with expect_error(InvalidVector, "A bad vector is refused."):
+                self.backend.upsert(spec, RecordBatch.of(ids=[id_of("a")], vectors=[bad]))
+        [record] = self.backend.get(spec, [id_of("a")])
+        expect_metadata(record.metadata, {"n": 1})
+        self.describe(spec, {"b": {"n": 2}})
+        expect_equal(self.backend.count(spec), 2, "The backend can be used after an error.")

@@ -1,0 +1,94 @@
+"""Two collections never see each other's records, whatever their names and ids."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.db.models import Q
+
+from ..collection import CollectionSpec
+from ..exceptions import CollectionNotFound
+from ..filters import FieldType
+from .expect import expect_equal, expect_error
+from .harness import Harness, id_of
+
+__all__ = ["IsolationTests"]
+
+#: Pairs of names that something may take for one another; ``{}`` makes them unique.
+PAIRS = {
+    "prefix": ("c{}", "c{}_1"),
+    "longer number": ("c{}_1", "c{}_10"),
+    "wildcard": ("c{}_1", "c{}x1"),
+    "wildcard first": ("c_{}", "cx{}"),
+    "without underscore": ("c{}_ab", "c{}ab"),
+    "as long as can be": ("c{}" + 31 * "x" + "a", "c{}" + 31 * "x" + "b"),
+}
+
+FIELDS: dict[str, FieldType] = {"side": "str"}
+
+
+class IsolationTests(Harness):
+    @pytest.mark.parametrize("kind", PAIRS)
+    def test_isolation_of_names_alike(self, kind: str) -> None:
+        unique = uuid4().hex[:15]
+        names = [name.format(unique) for name in PAIRS[kind]]
+        one, other = (self.collection(name=name, fields=FIELDS) for name in names)
+        self.apart(one, other)
+
+    def test_isolation_of_other_shapes(self) -> None:
+        metrics = sorted(self.backend.metrics)
+        one = self.collection(metrics[0], dimensions=4, fields=FIELDS)
+        other = self.collection(metrics[-1], dimensions=2, fields=FIELDS)
+        self.apart(one, other)
+
+    def test_isolation_of_fields_alike(self) -> None:
+        names = ["f" * 47 + "a", "f" * 47 + "b", "f", "f_1", "fx1"]
+        spec = self.collection(fields=dict.fromkeys(names, "str"))
+        self.describe(spec, {name: {name: "yes"} for name in names})
+        for name in names:
+            found = self.names(spec, Q(**{name: "yes"}))
+            expect_equal(found, [id_of(name)], f"Field {name} is not to be mistaken for another.")
+
+    def test_isolation_of_a_field_of_another_type(self) -> None:
+        one = self.collection(fields={"value": "int"})
+        other = self.collection(fields={"value": "str"})
+        self.describe(one, {"a": {"value": 1}})
+        self.describe(other, {"a": {"value": "1"}})
+        rule = "Each collection has its own types of fields."
+        expect_equal(self.names(one, Q(value=1)), [id_of("a")], rule)
+        expect_equal(self.names(other, Q(value="1")), [id_of("a")], rule)
+
+    def test_missing_collection_with_a_name_alike(self) -> None:
+        unique = uuid4().hex[:15]
+        self.put(self.collection(name=f"c{unique}_1"), {"a": [1, 2, 3, 4]})
+        for name in (f"c{unique}", f"c{unique}_", f"c{unique}x1", f"c{unique}_10"):
+            missing = self.spec(name=name)
+            with expect_error(CollectionNotFound, f"{name} does not exist, though {unique}_1 does."):
+                self.backend.count(missing)
+            self.backend.drop(missing)
+        expect_equal(len(self.made), 5, "Every collection was tried.")
+        expect_equal(self.backend.count(self.made[0]), 1, "drop() drops none with a name alike.")
+
+    def apart(self, one: CollectionSpec, other: CollectionSpec) -> None:
+        """Fail if an operation on one of two collections shows in the other."""
+        self.describe(one, {"a": {"side": "one"}, "b": {"side": "one"}})
+        expect_equal(self.backend.count(other), 0, "A write shows in another collection.")
+        self.describe(other, {"a": {"side": "other"}, "c": {"side": "other"}})
+        ids = {"one": sorted([id_of("a"), id_of("b")]), "other": sorted([id_of("a"), id_of("c")])}
+        for spec, side in ((one, "one"), (other, "other")):
+            rule = f"{spec.name} shows records of another collection, or has lost its own."
+            expect_equal(self.names(spec), ids[side], rule)
+            expect_equal(sorted(self.stored(spec)), ids[side], rule)
+            expect_equal(self.names(spec, Q(side=side)), ids[side], rule)
+            expect_equal(self.names(spec, ~Q(side=side)), [], rule)
+            expect_equal(self.backend.count(spec), 2, rule)
+            [record] = self.backend.get(spec, [id_of("a")])
+            expect_equal(record.metadata, {"side": side}, rule)
+        self.backend.delete(one, [id_of("a"), id_of("c")])
+        expect_equal(self.names(one), [id_of("b")], "A delete reaches its collection.")
+        expect_equal(self.names(other), ids["other"], "A delete reaches another collection.")
+        self.backend.drop(one)
+        expect_equal(self.names(other), ids["other"], "A drop reaches another collection.")
+        with expect_error(CollectionNotFound, "A dropped collection is gone."):
+            self.backend.count(one)

@@ -1,0 +1,123 @@
+"""Order, ties, limits and thresholds of a search."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from django.db.models import Q
+
+from ..collection import METRICS, Metric
+from ..exceptions import InvalidQuery
+from ..records import RecordBatch
+from .expect import expect_equal, expect_error, expect_ranking
+from .harness import Harness, random_vectors, sorted_ids
+from .oracle import score
+
+__all__ = ["RankingTests"]
+
+# metric, min_score, how many of LINE are found from (2, 0)
+LINE = [[2.0, 0.0], [6.0, 0.0], [0.0, 2.0], [0.0, 1.0], [-1.0, 0.0], [-2.0, 0.0]]
+THRESHOLDS: list[tuple[Metric, float, int]] = [
+    ("cosine", 2.0, 0),
+    ("cosine", 1.0, 2),
+    ("cosine", 0.5, 2),
+    ("cosine", 0.0, 4),
+    ("cosine", -0.5, 4),
+    ("cosine", -1.0, 6),
+    ("cosine", -7.0, 6),
+    ("dot", 12.5, 0),
+    ("dot", 12.0, 1),
+    ("dot", 4.0, 2),
+    ("dot", 0.0, 4),
+    ("dot", -2.0, 5),
+    ("dot", -4.0, 6),
+    ("euclidean", 0.5, 0),
+    ("euclidean", 0.0, 1),
+    ("euclidean", -2.0, 1),
+    ("euclidean", -2.5, 2),
+    ("euclidean", -3.0, 4),
+    ("euclidean", -4.0, 6),
+    ("euclidean", -100.0, 6),
+]
+
+
+class RankingTests(Harness):
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_equal_scores_are_ordered_by_id(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=2, fields={"kind": "str"})
+        ids = sorted_ids(60)
+        # Two crowds of equal vectors; their scores are exact in any arithmetic.
+        rows = [(id, [1.0, 0.0] if row % 2 else [0.0, 1.0]) for row, id in enumerate(ids)]
+        Random(1).shuffle(rows)
+        batch = RecordBatch.of(
+            ids=[id for id, _ in rows],
+            vectors=[vector for _, vector in rows],
+            metadata=[{"kind": "even" if id.int % 2 == 0 else "odd"} for id, _ in rows],
+        )
+        self.backend.upsert(spec, batch)
+        self.backend.upsert(spec, batch[10:20])
+        expected = ids[1::2] + ids[0::2]
+        for limit in (1, 2, 7, 30, 31, 45, 60, 100):
+            found = [match.id for match in self.backend.search(spec, [1.0, 0.0], limit=limit)]
+            rule = f"Equal scores are ordered by id, also where limit={limit} cuts through them."
+            expect_equal(found, expected[:limit], rule)
+        even = [id for id in expected if id.int % 2 == 0]
+        matches = self.backend.search(spec, [1.0, 0.0], limit=5, filter=Q(kind="even"))
+        rule = "Equal scores are ordered by id under a filter too."
+        expect_equal([match.id for match in matches], even[:5], rule)
+
+    def test_limit(self) -> None:
+        spec = self.collection()
+        vectors = dict(zip(sorted_ids(25), random_vectors(25, 4), strict=True))
+        self.backend.upsert(spec, RecordBatch.of(ids=vectors, vectors=vectors.values()))
+        query = [1.0, 2.0, -1.0, 0.5]
+        scores = {id: score(spec.metric, query, vector) for id, vector in vectors.items()}
+        for limit in (1, 2, 24, 25, 26, 1_000_000):
+            expect_ranking(self.backend.search(spec, query, limit=limit), scores, limit=limit)
+        expect_ranking(self.backend.search(spec, query), scores, limit=10)
+
+    def test_limit_across_batches(self) -> None:
+        spec = self.collection()
+        self.cap_batches(records=4)
+        vectors = dict(zip(sorted_ids(25), random_vectors(25, 4), strict=True))
+        self.backend.upsert(spec, RecordBatch.of(ids=vectors, vectors=vectors.values()))
+        scores = {id: score(spec.metric, [1, 1, 1, 1], vector) for id, vector in vectors.items()}
+        expect_ranking(self.backend.search(spec, [1, 1, 1, 1], limit=6), scores, limit=6)
+
+    @pytest.mark.parametrize("limit", [0, -1, 1.0, True, "3", None])
+    def test_wrong_limit(self, limit: int) -> None:
+        spec = self.collection()
+        with expect_error(InvalidQuery, f"limit={limit!r} is an error."):
+            self.backend.search(spec, [1.0, 0.0, 0.0, 0.0], limit=limit)
+
+    @pytest.mark.parametrize(("metric", "min_score", "expected"), THRESHOLDS)
+    def test_min_score(self, metric: Metric, min_score: float, expected: int) -> None:
+        spec = self.collection(metric, dimensions=2)
+        self.backend.upsert(spec, RecordBatch.of(ids=sorted_ids(6), vectors=LINE))
+        found = self.backend.search(spec, [2.0, 0.0], min_score=min_score)
+        rule = f"min_score={min_score} leaves scores of {min_score} and above, on the scale of scores."
+        expect_equal(len(found), expected, f"{rule} Scores: {[match.score for match in found]}.")
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_min_score_with_limit_and_filter(self, metric: Metric) -> None:
+        spec = self.collection(metric, fields={"row": "int"})
+        vectors = dict(zip(sorted_ids(40), random_vectors(40, 4), strict=True))
+        metadata = [{"row": row} for row in range(40)]
+        batch = RecordBatch.of(ids=vectors, vectors=vectors.values(), metadata=metadata)
+        self.backend.upsert(spec, batch)
+        query = [2.0, 1.0, -1.0, 0.5]
+        scores = {id: score(metric, query, vector) for id, vector in list(vectors.items())[20:]}
+        for min_score in sorted(scores.values())[::4]:
+            threshold = min_score - 0.01
+            for limit in (3, 100):
+                found = self.backend.search(
+                    spec, query, limit=limit, min_score=threshold, filter=Q(row__gte=20)
+                )
+                expect_ranking(found, scores, limit=limit, min_score=threshold)
+
+    @pytest.mark.parametrize("min_score", [float("nan"), "0.5", True, [0.5]])
+    def test_wrong_min_score(self, min_score: float) -> None:
+        spec = self.collection()
+        with expect_error(InvalidQuery, f"min_score={min_score!r} is an error."):
+            self.backend.search(spec, [1.0, 0.0, 0.0, 0.0], min_score=min_score)

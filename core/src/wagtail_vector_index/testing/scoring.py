@@ -1,0 +1,125 @@
+"""One meaning of score: higher is nearer, with the same number on every backend."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Any
+
+import pytest
+
+from ..collection import METRICS, Metric
+from ..records import RecordBatch
+from .expect import expect, expect_equal, expect_ranking, expect_score
+from .harness import Harness, id_of, random_vectors, sorted_ids
+from .oracle import score
+
+__all__ = ["ScoringTests"]
+
+# metric, query, vector, score: worked out by hand
+EXACT: list[tuple[Metric, list[float], list[float], float]] = [
+    ("cosine", [1, 0], [1, 0], 1.0),
+    ("cosine", [1, 0], [7, 0], 1.0),
+    ("cosine", [0.25, 0], [100, 0], 1.0),
+    ("cosine", [1, 0], [0, 3], 0.0),
+    ("cosine", [1, 0], [-5, 0], -1.0),
+    ("cosine", [2, 0], [3, 4], 0.6),
+    ("cosine", [10, 10], [-3, -4], -0.7 * math.sqrt(2)),
+    ("dot", [1, 0], [7, 0], 7.0),
+    ("dot", [2, 3], [4, 5], 23.0),
+    ("dot", [2, 3], [-4, -5], -23.0),
+    ("dot", [2, 3], [3, -2], 0.0),
+    ("dot", [0.5, 0.25], [0.5, 0.5], 0.375),
+    ("dot", [100, 200], [300, 400], 110_000.0),
+    ("euclidean", [1, 2], [1, 2], 0.0),
+    ("euclidean", [1, 2], [4, 6], -5.0),
+    ("euclidean", [0, 0], [1, 1], -math.sqrt(2)),
+    ("euclidean", [-1, 0], [1, 0], -2.0),
+    ("euclidean", [100, 200], [100, 200.5], -0.5),
+]
+
+AS_QUERY = {
+    "tuple": tuple,
+    "float array": lambda vector: array("f", vector),
+    "double array": lambda vector: array("d", vector),
+    "memoryview": lambda vector: memoryview(array("f", vector)),
+}
+
+
+class ScoringTests(Harness):
+    @pytest.mark.parametrize(("metric", "query", "vector", "expected"), EXACT)
+    def test_score(
+        self, metric: Metric, query: list[float], vector: list[float], expected: float
+    ) -> None:
+        spec = self.collection(metric, dimensions=2)
+        self.put(spec, {"a": vector})
+        found = self.backend.search(spec, query)
+        expect_equal([match.id for match in found], [id_of("a")], "No score is too low by default.")
+        expect_score(found[0].score, expected, f"The {metric} score of {query} and {vector}:")
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_nearest_first(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=2)
+        # As seen from (2, 1), all metrics agree on this order.
+        rows = {"near": [2.0, 1.5], "middle": [1.5, -0.5], "far": [-1.0, 0.5], "against": [-4, -2]}
+        self.put(spec, rows)
+        found = [match.id for match in self.backend.search(spec, [2.0, 1.0])]
+        expect_equal(found, [id_of(name) for name in rows], "The nearest record comes first.")
+
+    @pytest.mark.parametrize("metric", METRICS)
+    @pytest.mark.parametrize("dimensions", [3, 64])
+    def test_ranking_of_random_vectors(self, metric: Metric, dimensions: int) -> None:
+        spec = self.collection(metric, dimensions=dimensions)
+        vectors = dict(zip(sorted_ids(200), random_vectors(200, dimensions), strict=True))
+        self.backend.upsert(spec, RecordBatch.of(ids=vectors, vectors=vectors.values()))
+        for query in random_vectors(3, dimensions, seed=1):
+            scores = {id: score(metric, query, vector) for id, vector in vectors.items()}
+            for limit in (1, 10, 199, 300):
+                found = self.backend.search(spec, query, limit=limit)
+                expect_ranking(found, scores, limit=limit)
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_vector_finds_itself(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=64)
+        [vector] = random_vectors(1, 64)
+        self.put(spec, {"a": vector})
+        [match] = self.backend.search(spec, vector)
+        expect_score(match.score, score(metric, vector, vector), "A vector compared with itself:")
+
+    def test_cosine_stays_in_its_range(self) -> None:
+        spec = self.collection("cosine", dimensions=7)
+        vectors = random_vectors(50, 7)
+        opposites = [[-component for component in vector] for vector in vectors]
+        batch = RecordBatch.of(ids=sorted_ids(100), vectors=[*vectors, *opposites])
+        self.backend.upsert(spec, batch)
+        for vector in vectors[:10]:
+            found = [match.score for match in self.backend.search(spec, vector, limit=100)]
+            expect_equal(len(found), 100, "Negative similarities are found too.")
+            expect(max(found) <= 1 + 1e-6, f"No cosine is above 1, but {max(found)} came.")
+            expect(min(found) >= -1 - 1e-6, f"No cosine is below -1, but {min(found)} came.")
+
+    @pytest.mark.parametrize("length", [1e-9, 1e-4, 1e4, 1e9])
+    def test_cosine_knows_no_length(self, length: float) -> None:
+        spec = self.collection("cosine", dimensions=3)
+        self.put(spec, {"a": [0.6 * length, 0.8 * length, 0.0], "b": [0.0, 0.0, 1.0]})
+        for scale in (1.0, length):
+            found = self.backend.search(spec, [scale, 0.0, 0.0])
+            expect_equal(found[0].id, id_of("a"), "Cosine looks at directions only.")
+            expect_score(found[0].score, 0.6, f"Cosine of vectors {length} long:")
+
+    @pytest.mark.parametrize("metric", ["dot", "euclidean"])
+    def test_zero_vectors_are_fine(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=2)
+        self.put(spec, {"zero": [0, 0], "a": [3, 4]})
+        for query in ([0.0, 0.0], [3.0, 4.0]):
+            scores = {id_of("zero"): score(metric, query, [0, 0])}
+            scores[id_of("a")] = score(metric, query, [3, 4])
+            expect_ranking(self.backend.search(spec, query), scores, limit=10)
+
+    @pytest.mark.parametrize("kind", AS_QUERY)
+    def test_queries_of_any_kind(self, kind: str) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
+        query: list[Any] = [1.0, 0.5, 0.25, 2.0]
+        found = self.backend.search(spec, AS_QUERY[kind](query))
+        expect_equal(found, self.backend.search(spec, query), f"A {kind} is a vector as well.")

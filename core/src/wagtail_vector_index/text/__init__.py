@@ -1,0 +1,17 @@
+"""Text as embedding models should read it: out of fields, markup and StreamField, in chunks."""
+
+from .clean import clean_text
+from .html import html_to_text
+from .splitting import split_text
+from .stream import stream_to_text
+from .values import field_to_text, raw_value, value_to_text
+
+__all__ = [
+    "clean_text",
+    "field_to_text",
+    "html_to_text",
+    "raw_value",
+    "split_text",
+    "stream_to_text",
+    "value_to_text",
+]

@@ -1,0 +1,34 @@
+"""Text as it is stored and embedded: what databases and models stumble over taken out."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["clean_text"]
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NEWLINES = re.compile("\r\n?")
+_SPACES_BEFORE_NEWLINE = re.compile(r"[^\S\n]+(?=\n)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def clean_text(text: str) -> str:
+    """The same text in the form in which it is stored. Cleaning twice changes nothing more.
+
+    NUL and lone surrogates, which databases and services refuse, are removed. Newlines are
+    ``\\n``, at most two in a row; lines have no white space at their end; the text has none at
+    either end.
+    """
+    if "\x00" in text or not _is_encodable(text):
+        text = _UNSTORABLE.sub("", text)
+    text = _NEWLINES.sub("\n", text).strip()
+    text = _SPACES_BEFORE_NEWLINE.sub("", text)
+    return _BLANK_LINES.sub("\n\n", text)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,268 @@
+"""Prose out of HTML.
+
+A tokenizer of our own rather than ``html.parser``, which raises on some markup (``<![x[``,
+``&#`` before thousands of digits), needs minutes for a hundred kilobytes of ``<a <a <a``, and
+answers differently from one patch release of Python to the next, which would embed the same
+content again. This one reads every character a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+__all__ = ["html_to_text"]
+
+# How far apart two pieces of text stand. The widest of those asked for between them counts.
+_NONE, _SPACE, _CELL, _LINE, _PARAGRAPH = range(5)
+_SEPARATORS = ("", " ", " | ", "\n", "\n\n")
+
+_BLOCKS = """
+    address article aside blockquote body canvas center dd details dialog dir div dl dt fieldset
+    figcaption figure footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html legend main menu
+    nav ol optgroup p pre search section summary table title ul
+"""
+_LINES = "br caption li option tbody tfoot thead tr"
+# Inline, but never a part of the word before or after.
+_SPACES = "audio button iframe img input label object select svg textarea video"
+
+_BREAKS: dict[str, int] = {
+    **dict.fromkeys(_BLOCKS.split(), _PARAGRAPH),
+    **dict.fromkeys(_LINES.split(), _LINE),
+    **dict.fromkeys(_SPACES.split(), _SPACE),
+}
+
+# What these hold is not shown to a reader.
+_HIDDEN = {
+    name: re.compile(rf"<(/?){name}(?=[\s/>])", re.IGNORECASE)
+    for name in "script style template noscript iframe noembed noframes".split()
+}
+# What these hold is not markup, so only their end tag counts.
+_RAW_TEXT = frozenset({"script", "style", "iframe", "noembed", "noframes"})
+
+# A quote opens a value only after "=", as browsers have it. No two alternatives match the same
+# text, so a failed match costs one reading.
+_TAG = re.compile(
+    r"""<(/?)([a-zA-Z][^\s/>]*)(?=[\s/>])([^>=]*(?:=\s*(?:"[^"]*"|'[^']*'|(?![\s"']))[^>=]*)*)>"""
+)
+_SIMPLE_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]*)>")
+_COMMENT_END = re.compile(r"--!?>")
+_ATTRIBUTE = re.compile(r"""([^\s/>=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+)))?""")
+_LONG_NUMBER = re.compile(r"&#[0-9]{100,};?")
+
+
+def html_to_text(markup: str) -> str:
+    """The text a reader of this HTML sees, for an embedding model to read.
+
+    Paragraphs, headings, lists, tables and other blocks are separated by a blank line, list
+    items, table rows and ``<br>`` by a newline, table cells by ``" | "``. The alternative texts
+    of images count as text, also those in Wagtail's ``<embed embedtype="image">``; scripts,
+    styles, templates, comments and ``noscript`` don't. White space is collapsed outside
+    ``<pre>``.
+
+    Never raises, whatever the markup; takes time in proportion to its length.
+    """
+    if "<" not in markup and "&" not in markup:
+        return " ".join(markup.split())
+    reader = _Reader()
+    for start, end, tag in _tokens(markup):
+        if tag is None:
+            reader.text(_unescape(markup[start:end]))
+        elif tag[1]:
+            reader.close(tag[2].lower())
+        else:
+            reader.open(tag[2].lower(), tag[3])
+    return reader.result()
+
+
+class _Reader:
+    """Puts the pieces of text together, with the right distance between them."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.pending = _NONE
+        self.held = False  # within a cell that has no text yet: its first blocks don't count
+        self.pre_depth = 0
+        self.list_depth = 0
+        self.table_start = 0  # how many parts there were before the current table
+        self.row_start = 0  # … and before the current row
+
+    def result(self) -> str:
+        return "".join(self.parts).strip()
+
+    def text(self, run: str) -> None:
+        if self.pre_depth:
+            self.preformatted(run)
+            return
+        words = run.split()
+        if not words:
+            self.separate(_SPACE)
+            return
+        if run[0].isspace():
+            self.separate(_SPACE)
+        self.append(" ".join(words))
+        if run[-1].isspace():
+            self.pending = _SPACE
+
+    def preformatted(self, run: str) -> None:
+        run = run.replace("\r\n", "\n").replace("\r", "\n")
+        if self.pending >= _LINE:
+            # The newline after <pre> is not part of its content.
+            run = run.removeprefix("\n")
+        if run:
+            self.append(run)
+
+    def append(self, piece: str) -> None:
+        if self.parts:
+            self.parts.append(_SEPARATORS[self.pending])
+        self.parts.append(piece)
+        self.pending = _NONE
+        self.held = False
+
+    def separate(self, distance: int) -> None:
+        if not self.held and distance > self.pending:
+            self.pending = distance
+
+    def open(self, name: str, attributes: str) -> None:
+        if name in {"td", "th"}:
+            self.open_cell()
+        elif name == "tr":
+            self.open_row()
+        elif name in {"img", "embed"}:
+            self.image(name, attributes)
+        else:
+            self.boundary(name)
+            self.enter(name)
+
+    def enter(self, name: str) -> None:
+        if name == "pre":
+            self.pre_depth += 1
+        elif name in {"ul", "ol"}:
+            self.list_depth += 1
+        elif name == "table":
+            self.table_start = self.row_start = len(self.parts)
+
+    def close(self, name: str) -> None:
+        if name == "pre" and self.pre_depth:
+            self.pre_depth -= 1
+            self.trim()
+        elif name in {"ul", "ol"} and self.list_depth:
+            self.list_depth -= 1
+        elif name in {"table", "tr"}:
+            self.held = False
+        self.boundary(name)
+
+    def boundary(self, name: str) -> None:
+        if self.pre_depth and name == "br":
+            self.append("\n")
+            return
+        distance = _BREAKS.get(name, _NONE)
+        if name in {"ul", "ol"} and self.list_depth:
+            distance = _LINE  # a list within a list item
+        elif not distance and "-" in name:
+            distance = _SPACE  # a custom element: whether it is a block, its style sheet knows
+        if distance:
+            self.separate(distance)
+
+    def open_row(self) -> None:
+        self.held = False
+        if len(self.parts) > self.table_start:
+            # A row follows: what the last cell's paragraphs asked for is void.
+            self.pending = _LINE
+            self.held = True
+        self.row_start = len(self.parts)
+
+    def open_cell(self) -> None:
+        if len(self.parts) > self.row_start:
+            self.pending = _CELL
+        self.separate(_SPACE)
+        self.held = True
+
+    def image(self, name: str, attributes: str) -> None:
+        values = _attributes(attributes)
+        distance = _PARAGRAPH if name == "embed" else _SPACE
+        self.separate(distance)
+        words = values.get("alt", "").split()
+        if words and values.get("embedtype", "image") == "image":
+            self.append(" ".join(words))
+            self.separate(distance)
+
+    def trim(self) -> None:
+        """Take the white space at the end of preformatted text away."""
+        while self.parts:
+            last = self.parts.pop().rstrip()
+            if last:
+                self.parts.append(last)
+                return
+
+
+def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
+    """Each run of text as ``(start, end, None)``, each tag as ``(start, end, match)``."""
+    position = 0
+    last_close = markup.rfind(">")
+    pattern = _TAG
+    while True:
+        start = markup.find("<", position)
+        if start < 0 or start > last_close:
+            break  # no ">" follows, so no tag does
+        if start > position:
+            yield position, start, None
+        tag = pattern.match(markup, start)
+        if tag is None and pattern is _TAG and _SIMPLE_TAG.match(markup, start):
+            # A quote is never closed. From here on quotes mean nothing, so that this is tried
+            # once and not once for each tag.
+            pattern = _SIMPLE_TAG
+            tag = pattern.match(markup, start)
+        if tag is not None:
+            position = tag.end()
+            yield start, position, tag
+            name = tag[2].lower()
+            if name in _HIDDEN and not tag[1]:
+                position = _end_of_hidden(markup, position, name)
+        elif markup.startswith(("!", "?", "/"), start + 1):
+            position = _end_of_comment(markup, start)
+        else:
+            position = start + 1
+            yield start, position, None
+    if position < len(markup):
+        yield position, len(markup), None
+
+
+def _end_of_hidden(markup: str, position: int, name: str) -> int:
+    """Where the end tag of a hidden element starts; the end of all where there is none."""
+    depth = 1
+    for tag in _HIDDEN[name].finditer(markup, position):
+        if tag[1]:
+            depth -= 1
+        elif name not in _RAW_TEXT:
+            depth += 1
+        if not depth:
+            return tag.start()
+    return len(markup)
+
+
+def _end_of_comment(markup: str, start: int) -> int:
+    """Where a comment, a declaration or an end tag without a name ends."""
+    if not markup.startswith("<!--", start):
+        return markup.find(">", start) + 1
+    if markup.startswith((">", "->"), start + 4):
+        return markup.find(">", start) + 1
+    end = _COMMENT_END.search(markup, start + 4)
+    return end.end() if end else len(markup)
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """Names to values; the first of two attributes with the same name counts."""
+    values: dict[str, str] = {}
+    for found in _ATTRIBUTE.finditer(text):
+        value = found[2] or found[3] or found[4] or ""
+        values.setdefault(found[1].lower(), _unescape(value))
+    return values
+
+
+def _unescape(text: str) -> str:
+    if "&" not in text:
+        return text
+    # int() refuses very long numbers, and no character has one.
+    return html.unescape(_LONG_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text))

@@ -1,0 +1,53 @@
+"""What the tests of core share."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from wagtail.models import Locale, Page, Site
+
+from tests.testapp.models import ArticlePage
+from wagtail_vector_index.handlers import embedding_backends
+from wagtail_vector_index.indexes.registry import get_index
+from wagtail_vector_index.indexing.updating import update
+
+
+@pytest.fixture
+def root(db):
+    """The home page of a site, below the root of the tree."""
+    if not Locale.objects.exists():
+        Locale.objects.create(language_code=settings.LANGUAGES[0][0])
+    tree = Page.add_root(title="Root", slug="root")
+    home = tree.add_child(instance=Page(title="Home", slug="home"))
+    Site.objects.create(hostname="localhost", root_page=home, is_default_site=True)
+    return home
+
+
+@pytest.fixture
+def article(root):
+    """Makes an article below the home page, or below another page."""
+
+    def make(title, intro="", *, parent=root, **fields):
+        return parent.add_child(instance=ArticlePage(title=title, intro=intro, **fields))
+
+    return make
+
+
+@pytest.fixture
+def embedder():
+    """The tests' embedding backend, which counts what it is asked."""
+    backend = embedding_backends["default"]
+    backend.texts.clear()
+    backend.calls = 0
+    backend.before = lambda texts: None
+    return backend
+
+
+@pytest.fixture
+def bring_up_to_date():
+    """Updates indexes by their names, as the command does."""
+
+    def run(*names, **options):
+        return [update(get_index(name), **options) for name in names]
+
+    return run

@@ -1,0 +1,13 @@
+"""Keeps one model in a database of its own."""
+
+
+class OtherRouter:
+    """Sends ``Remote`` to the database ``other``, everything else to the default."""
+
+    def db_for_read(self, model, **hints):
+        return "other" if model._meta.model_name == "remote" else None
+
+    db_for_write = db_for_read
+
+    def allow_migrate(self, db, app_label, model_name=None, **hints):
+        return (db == "other") == (model_name == "remote")
