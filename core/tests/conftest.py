@@ -7,7 +7,7 @@ from django.conf import settings
 from wagtail.models import Locale, Page, Site
 
 from tests.testapp.models import ArticlePage
-from wagtail_vector_index.handlers import embedding_backends
+from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.updating import update
 
@@ -49,5 +49,24 @@ def bring_up_to_date():
 
     def run(*names, **options):
         return [update(get_index(name), **options) for name in names]
+
+    return run
+
+
+@pytest.fixture
+def server(settings):
+    """A persistent vector backend, configured as "default"."""
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "tests.testapp.backends.ServerBackend"}
+    }
+    return vector_backends["default"]
+
+
+@pytest.fixture
+def found():
+    """The titles or texts of what a search finds, best first."""
+
+    def run(index, query, **arguments):
+        return [str(result) for result in index.search(query, **arguments)]
 
     return run

@@ -13,7 +13,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 
 from django.db.models import Q
@@ -69,8 +69,8 @@ class Not:
 class Comparison:
     """A field's value compared with ``value``.
 
-    ``value`` has the field's type: ``str``, ``int``, ``float``, ``bool`` or an aware
-    ``datetime``; for the lookup ``in`` a tuple of these; for ``contains``, which applies
+    ``value`` has the field's type: ``str``, ``int``, ``float``, ``bool`` or a
+    ``datetime`` in UTC; for the lookup ``in`` a tuple of these; for ``contains``, which applies
     to lists only, one element.
     """
 
@@ -273,7 +273,11 @@ def _datetime(value: Any) -> tuple[str, Any]:
         return _wrong_type("a datetime", value), value
     if value.utcoffset() is None:
         return "datetimes must be aware; django.utils.timezone.make_aware makes them so.", value
-    return "", value
+    try:
+        # In the hour that a clock is set back, Python finds datetimes of two zones unequal.
+        return "", value.astimezone(UTC)
+    except OverflowError:
+        return "datetimes must lie within the years 1 to 9999 of UTC.", value
 
 
 def _datetime_text_problem(value: Any) -> str:

@@ -196,7 +196,8 @@ class EmbeddingBackend(ABC):
             if len(rows) != count:
                 raise self._wrong(f"{len(rows)} vectors for {count} texts")
             if sizes := {len(row) for row in rows} - {self.dimensions}:
-                raise self._wrong(f"a vector of {sizes.pop()} dimensions instead of {self.dimensions}")
+                size, expected = sizes.pop(), self.dimensions
+                raise self._wrong(f"a vector of {size} dimensions instead of {expected}")
             flat = memoryview(b"".join(rows)).cast("f")
         if len(flat) != count * self.dimensions:
             raise self._wrong(
@@ -213,7 +214,7 @@ class EmbeddingBackend(ABC):
 
 
 def _flat(vectors: Vectors) -> memoryview | None:
-    """What came as one buffer of float32; None if it came as rows."""
+    """What came as one contiguous buffer of float32; None if it came as rows."""
     try:
         buffer = memoryview(vectors)  # type: ignore[arg-type]
     except TypeError:
@@ -222,7 +223,9 @@ def _flat(vectors: Vectors) -> memoryview | None:
         if len(vectors) % 4:
             raise InvalidVector(f"{len(vectors)} bytes are no float32.")
         return buffer.cast("f")
-    return memoryview(float32(vectors)) if buffer.format == "f" else None
+    if buffer.format == "f" and buffer.c_contiguous:
+        return memoryview(float32(vectors))
+    return None
 
 
 def _all_finite(flat: memoryview) -> bool:

@@ -67,6 +67,13 @@ def catch_up(collection: Collection, backend: VectorBackend) -> None:
     _drop_others(collection, backend)
 
 
+def forget(collection: Collection) -> None:
+    """Load a collection anew before the next search: a backend has lost it."""
+    with _applied_lock:
+        for states in _applied.values():
+            states.pop(collection.name, None)
+
+
 def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
     for _ in range(_ATTEMPTS):
         if state.agrees_with(collection):

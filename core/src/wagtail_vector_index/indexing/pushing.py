@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..exceptions import CollectionNotFound
@@ -24,12 +25,31 @@ def push(collection: Collection, backend: VectorBackend) -> None:
         BackendError: the revision that the backend has reached stays as it was, so that
             the next push begins there again.
     """
+    _or_refill(_push, collection, backend)
+
+
+def sweep(collection: Collection, backend: VectorBackend) -> None:
+    """Make a backend hold exactly the live documents, if the counts tell that it doesn't.
+
+    A late push can leave a document behind that was deleted meanwhile. Searches drop
+    such ghosts; here they go.
+    """
+    if backend.persistent:
+        _or_refill(_sweep, collection, backend)
+
+
+def _or_refill(
+    action: Callable[[Collection, VectorBackend], None],
+    collection: Collection,
+    backend: VectorBackend,
+) -> None:
     try:
-        _push(collection, backend)
+        action(collection, backend)
     except CollectionNotFound:
         logger.warning("%r has lost %s, which is filled again.", backend, collection)
         Collection.objects.filter(pk=collection.pk).update(applied_revision=0)
         _push(collection, backend)
+        backend.optimize(collection.spec)
 
 
 def _push(collection: Collection, backend: VectorBackend) -> None:
@@ -53,21 +73,13 @@ def _send(collection: Collection, backend: VectorBackend, applied: int) -> None:
         backend.delete(collection.spec, deleted_after(collection, applied))
 
 
-def sweep(collection: Collection, backend: VectorBackend) -> None:
-    """Make a backend hold exactly the live documents, if the counts tell that it doesn't.
-
-    A late push can leave a document behind that was deleted meanwhile. Searches drop
-    such ghosts; here they go.
-    """
-    if not backend.persistent:
+def _sweep(collection: Collection, backend: VectorBackend) -> None:
+    if backend.count(collection.spec) == live_documents(collection).count():
         return
-    expected = live_documents(collection).count()
-    if backend.count(collection.spec) == expected:
-        return
+    # What the backend holds is read first: a document that is pushed meanwhile is then
+    # live already, and not taken for a ghost.
+    held = {id for batch in backend.scan(collection.spec) for id in batch.uuids}
     live = set(live_documents(collection).values_list("pk", flat=True).iterator())
-    held = set()
-    for batch in backend.scan(collection.spec):
-        held.update(batch.uuids)
     backend.delete(collection.spec, held - live)
     for batch in batch_of(collection, list(live - held)):
         backend.upsert(collection.spec, batch)

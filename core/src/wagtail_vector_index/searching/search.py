@@ -16,7 +16,7 @@ from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, Inval
 from ..filters import parse_filter
 from ..handlers import vector_backends
 from ..filter_values import comparable_filter
-from ..indexing.catching_up import catch_up
+from ..indexing.catching_up import catch_up, forget
 from ..indexing.plan import Plan
 from ..keys import key_of
 from ..models.record import Collection, Document
@@ -89,7 +89,13 @@ class Search(ABC):
             return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound:
             # A rebuild may have dropped the collection a moment ago.
+            forget(collection)
+        try:
             return (yield from self._rank_in(active_collection(self.index), vector, filter))
+        except CollectionNotFound as error:
+            raise CollectionNotFound(
+                f"{error} To fill it again, run: manage.py update_vector_indexes {self.index.name}"
+            ) from error
 
     def _rank_in(self, collection: Collection, vector: Any, filter: Q | None) -> Steps[list[Hit]]:
         """Ask for more and more matches until enough of the objects may be seen."""

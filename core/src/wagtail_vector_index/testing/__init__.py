@@ -10,8 +10,8 @@ A backend's test file is a dozen lines::
 """
 
 try:
-    import hypothesis as _hypothesis  # noqa: F401
-    import pytest as _pytest  # noqa: F401
+    import hypothesis  # noqa: F401
+    import pytest  # noqa: F401
 except ImportError as error:
     raise ImportError(
         f"wagtail_vector_index.testing needs pytest and Hypothesis ({error})."

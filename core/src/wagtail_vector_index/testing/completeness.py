@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,7 @@ from django.db.models import Q
 from ..collection import METRICS, CollectionSpec, Metric
 from ..records import RecordBatch
 from .expect import expect_ranking
-from .harness import Harness, sorted_ids
+from .harness import Harness, seeded, sorted_ids
 from .oracle import score
 
 __all__ = ["CompletenessTests"]
@@ -41,7 +40,7 @@ class CompletenessTests(Harness):
 
     def fill(self, spec: CollectionSpec, count: int) -> dict[UUID, list[float]]:
         """Records in order of their distance from QUERY; the last 20 are in the archive."""
-        random = Random(2)
+        random = seeded(2)
         vectors = []
         for row in range(count):
             towards = 4 - 8 * row / count

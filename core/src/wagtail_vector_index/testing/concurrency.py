@@ -52,23 +52,27 @@ class ConcurrencyTests(Harness):
             finally:
                 done.set()
 
-        def read() -> None:
-            while not done.is_set():
-                found = self.backend.search(spec, QUERY, limit=20, filter=Q(version__gte=0))
-                consistent(found)
-                self.backend.count(spec, Q(version=1))
-                expect(len(list(self.backend.get(spec, ids))) <= 20, "get() gives each id once.")
+        def reader(query: list[float]) -> Callable[[], None]:
+            def read() -> None:
+                while not done.is_set():
+                    found = self.backend.search(spec, query, limit=20, filter=Q(version__gte=0))
+                    consistent(query, found)
+                    self.backend.count(spec, Q(version=1))
+                    list(self.backend.get(spec, ids))
+                    self.stored(spec)
 
-        def consistent(found: list[Match]) -> None:
+            return read
+
+        def consistent(query: list[float], found: list[Match]) -> None:
             for match in found:
                 row = ids.index(match.id)
-                known = [score(spec.metric, QUERY, vectors[row]) for vectors in versions]
+                known = [score(spec.metric, query, vectors[row]) for vectors in versions]
                 nearest = min(abs(match.score - one) for one in known)
                 expect(nearest < 1e-4, f"{match} has the score of a vector that it never had.")
             expect_equal(len({match.id for match in found}), len(found), "Each id once.")
 
         self.backend.upsert(spec, self.version(ids, versions[0], 0))
-        self.together([write, read, read, read])
+        self.together([write, *map(reader, random_vectors(3, 4, seed=7))])
 
     def version(self, ids: list[UUID], vectors: list[list[float]], number: int) -> RecordBatch:
         metadata = [{"version": number}] * len(ids)

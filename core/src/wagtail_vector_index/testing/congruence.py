@@ -44,6 +44,10 @@ class CongruenceTests(Harness):
             self.spec(metrics[-1], dimensions=2, fields={"text": "str", "tags": "list[str]"}),
             self.spec(metrics[len(metrics) // 2], dimensions=2, fields={"number": "int"}),
         ]
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: BackendMachine(self.backend, specs), settings=self.stateful_settings
-        )
+        backend = self.backend
+
+        class Machine(BackendMachine):
+            def __init__(self) -> None:
+                super().__init__(backend, specs)
+
+        run_state_machine_as_test(Machine, settings=self.stateful_settings)

@@ -38,13 +38,19 @@ OPERATIONS: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
 class FailureTests(Harness):
     @pytest.mark.parametrize("operation", OPERATIONS)
     def test_missing_collection(self, operation: str) -> None:
-        never, dropped = self.spec(fields={"n": "int"}), self.collection(fields={"n": "int"})
-        self.put(dropped, {"a": QUERY})
-        self.backend.drop(dropped)
-        for spec in (never, dropped):
-            with expect_error(CollectionNotFound, f"{operation} needs a collection that exists."):
-                OPERATIONS[operation](self.backend, spec)
-            expect(spec.name not in self.backend.collections(), f"{operation} made a collection.")
+        self.not_found(operation, self.spec(fields={"n": "int"}))
+
+    def test_dropped_collection(self) -> None:
+        spec = self.collection(fields={"n": "int"})
+        self.put(spec, {"a": QUERY})
+        self.backend.drop(spec)
+        for operation in OPERATIONS:
+            self.not_found(operation, spec)
+
+    def not_found(self, operation: str, spec: CollectionSpec) -> None:
+        with expect_error(CollectionNotFound, f"{operation} needs a collection that exists."):
+            OPERATIONS[operation](self.backend, spec)
+        expect(spec.name not in self.backend.collections(), f"{operation} made a collection.")
 
     def test_part_of_a_batch_fails(self) -> None:
         spec = self.collection()
@@ -54,6 +60,7 @@ class FailureTests(Harness):
         def fail_second(spec: CollectionSpec, batch: RecordBatch) -> None:
             parts.append(batch)
             if len(parts) == 2:
+                write(spec, batch[:1])
                 raise WriteFailed("The disk is full.", batch.uuids[1:])
             write(spec, batch)
 

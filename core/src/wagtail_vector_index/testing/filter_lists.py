@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Q
 
-from ..filters import MAX_INT
+from ..filters import MAX_INT, FieldType
 from .filtering import FilterHarness
 
 __all__ = ["ListFilterTests"]
@@ -79,7 +81,8 @@ class ListFilterTests(FilterHarness):
         self.keeps(spec, cases)
 
     def test_filter_lists_without_value(self) -> None:
-        for type_, some in (("list[str]", ["a"]), ("list[int]", [0])):
+        elements: dict[FieldType, list[Any]] = {"list[str]": ["a"], "list[int]": [0]}
+        for type_, some in elements.items():
             spec = self.of_values(type_, {"some": some, "nothing": []})
             cases = [
                 (Q(f__isnull=True), NONE),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from ..filters import MAX_INT
+from ..filters import MAX_INT, FieldType
 from .filtering import FilterHarness
 
 __all__ = ["ScalarFilterTests"]
@@ -18,7 +19,9 @@ NONE = "missing null other"
 class ScalarFilterTests(FilterHarness):
     def test_filter_int(self) -> None:
         values = {"low": -MAX_INT, "minus": -2, "zero": 0, "one": 1, "two": 2, "top": MAX_INT}
-        spec = self.of_values("int", values | {"below": MAX_INT - 1, "big": 2**31, "odd": 2**24 + 1})
+        spec = self.of_values(
+            "int", values | {"below": MAX_INT - 1, "big": 2**31, "odd": 2**24 + 1}
+        )
         every = "low minus zero one two odd big below top"
         cases = [
             (Q(f=1), "one"),
@@ -118,7 +121,10 @@ class ScalarFilterTests(FilterHarness):
             (Q(f__gt=new_year + tick), "blank later"),
             (Q(f__lt=new_year), "cairo minutes old"),
             (Q(f__lte=new_year), "cairo minutes old utc same"),
-            (Q(f__lt=datetime(2024, 1, 1, 0, 0, 1, tzinfo=UTC)), "cairo minutes old utc same zulu blank"),
+            (
+                Q(f__lt=datetime(2024, 1, 1, 0, 0, 1, tzinfo=UTC)),
+                "cairo minutes old utc same zulu blank",
+            ),
             (Q(f__range=(new_year - timedelta(hours=2), new_year)), "cairo utc same"),
             (~Q(f__gte=new_year), f"cairo minutes old {NONE}"),
             (Q(f__isnull=False), " ".join(values)),
@@ -126,7 +132,9 @@ class ScalarFilterTests(FilterHarness):
         self.keeps(spec, cases)
 
     def test_filter_datetime_at_the_end_of_summer_time(self) -> None:
-        spec = self.of_values("datetime", {"first": "2024-10-27T00:30Z", "again": "2024-10-27T01:30Z"})
+        spec = self.of_values(
+            "datetime", {"first": "2024-10-27T00:30Z", "again": "2024-10-27T01:30Z"}
+        )
         first = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
         again = first.replace(fold=1)
         cases = [
@@ -138,7 +146,8 @@ class ScalarFilterTests(FilterHarness):
         self.keeps(spec, cases)
 
     def test_filter_scalars_without_value(self) -> None:
-        for type_, value in (("str", ""), ("int", 0), ("float", 0.0), ("bool", False)):
+        empty: dict[FieldType, Any] = {"str": "", "int": 0, "float": 0.0, "bool": False}
+        for type_, value in empty.items():
             spec = self.of_values(type_, {"empty": value})
             cases = [
                 (Q(f__isnull=True), NONE),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from random import Random
-
 from django.db.models import Q
 
 from .expect import expect_equal
 from .filtering import FilterHarness
-from .harness import id_of
+from .harness import id_of, seeded
 
 __all__ = ["TextFilterTests"]
 
@@ -98,7 +96,7 @@ class TextFilterTests(FilterHarness):
         self.keeps(spec, [(Q(f__in=["blog.note:1", "blog.note:2"]), "key1 key2")])
 
     def test_filter_long_texts(self) -> None:
-        random = Random(3)
+        random = seeded(3)
         long = "".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=5_000))
         spec = self.of_values("str", {"one": f"{long}1", "two": f"{long}2", "short": long[:100]})
         cases = [(Q(f=f"{long}1"), "one"), (Q(f=f"{long}2"), "two"), (Q(f=long), "")]

@@ -19,7 +19,7 @@ from ..filters import FieldType
 from ..records import Record, RecordBatch
 from .expect import expect_equal
 
-__all__ = ["Harness", "id_of", "random_vectors", "sorted_ids"]
+__all__ = ["Harness", "id_of", "random_vectors", "seeded", "sorted_ids"]
 
 
 class Harness:
@@ -51,6 +51,11 @@ class Harness:
     def made(self) -> list[CollectionSpec]:
         """What is dropped after the test."""
         return []
+
+    @cached_property
+    def known(self) -> dict[UUID, str]:
+        """The names of the records that were described."""
+        return {}
 
     def teardown_method(self) -> None:
         if "backend" not in self.__dict__:
@@ -103,6 +108,7 @@ class Harness:
 
     def describe(self, spec: CollectionSpec, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Write metadata for each name, with some vector."""
+        self.known.update({id_of(name): name for name in rows})
         batch = RecordBatch.of(
             ids=[id_of(name) for name in rows],
             vectors=random_vectors(len(rows), spec.dimensions),
@@ -124,6 +130,11 @@ class Harness:
         return sorted(match.id for match in found)
 
 
+def seeded(seed: int) -> Random:
+    """The same random numbers at each run."""
+    return Random(seed)  # noqa: S311  # nothing secret
+
+
 def id_of(name: str) -> UUID:
     """A UUID that is always the same for a name."""
     return uuid5(NAMESPACE_OID, name)
@@ -131,13 +142,13 @@ def id_of(name: str) -> UUID:
 
 def sorted_ids(count: int, seed: int = 0) -> list[UUID]:
     """Random UUIDs in ascending order, of which half have the highest bit set."""
-    random = Random(seed)
+    random = seeded(seed)
     return sorted(UUID(int=random.getrandbits(128), version=4) for _ in range(count))
 
 
 def random_vectors(count: int, dimensions: int, seed: int = 0) -> list[list[float]]:
     """Vectors of float32 numbers that are not normalised, and never zero."""
-    random = Random(seed)
+    random = seeded(seed)
     return [
         [(random.randrange(-256, 256) + 0.5) / 64 for _ in range(dimensions)] for _ in range(count)
     ]

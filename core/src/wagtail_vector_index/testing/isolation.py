@@ -64,7 +64,9 @@ class IsolationTests(Harness):
         self.put(self.collection(name=f"c{unique}_1"), {"a": [1, 2, 3, 4]})
         for name in (f"c{unique}", f"c{unique}_", f"c{unique}x1", f"c{unique}_10"):
             missing = self.spec(name=name)
-            with expect_error(CollectionNotFound, f"{name} does not exist, though {unique}_1 does."):
+            with expect_error(
+                CollectionNotFound, f"{name} does not exist, though {unique}_1 does."
+            ):
                 self.backend.count(missing)
             self.backend.drop(missing)
         expect_equal(len(self.made), 5, "Every collection was tried.")

@@ -86,7 +86,9 @@ class LifecycleTests(Harness):
         one, other, never = self.collection(), self.collection(), self.spec()
         listed = self.backend.collections()
         expect_equal(listed, sorted(set(listed)), "collections() is sorted, each name once.")
-        expect({one.name, other.name} <= set(listed), f"{one.name} and {other.name} not in {listed}.")
+        expect(
+            {one.name, other.name} <= set(listed), f"{one.name} and {other.name} not in {listed}."
+        )
         expect(never.name not in listed, f"{never.name} was never created, and is listed.")
         self.backend.drop(one)
         expect(one.name not in self.backend.collections(), "A dropped collection is not listed.")

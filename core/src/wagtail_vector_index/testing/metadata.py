@@ -71,14 +71,6 @@ class MetadataTests(Harness):
         }
         self.round_trip(rows, fields)
 
-    def test_metadata_that_comes_back_is_a_copy(self) -> None:
-        spec = self.collection()
-        self.describe(spec, {"a": {"list": [1]}})
-        [record] = self.backend.get(spec, [id_of("a")])
-        record.metadata["list"].append(2)
-        [record] = self.backend.get(spec, [id_of("a")])
-        expect_metadata(record.metadata, {"list": [1]})
-
     def round_trip(
         self, rows: dict[str, dict[str, Any]], fields: dict[str, FieldType] | None = None
     ) -> None:

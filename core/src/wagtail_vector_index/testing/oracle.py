@@ -146,7 +146,9 @@ def matches(node: FilterNode | None, metadata: dict[str, Any]) -> bool:
             stored = metadata.get(name)
             if stored in (None, []):
                 return False
-            return compare(datetime.fromisoformat(stored) if type_ == "datetime" else stored, lookup, value)
+            return compare(
+                datetime.fromisoformat(stored) if type_ == "datetime" else stored, lookup, value
+            )
 
 
 def compare(stored: Any, lookup: str, value: Any) -> bool:

@@ -147,7 +147,9 @@ def same_records(
     """Fail unless both are the same records, in any order."""
     one = sorted(actual, key=lambda record: record.id)
     other = sorted(expected, key=lambda record: record.id)
-    expect_equal([r.id for r in one], [r.id for r in other], "Exactly the records that were written.")
+    expect_equal(
+        [r.id for r in one], [r.id for r in other], "Exactly the records that were written."
+    )
     for mine, right in zip(one, other, strict=True):
         expect_vector(mine.vector, right.vector, direction=spec.metric == "cosine")
         expect_metadata(mine.metadata, right.metadata)

@@ -39,7 +39,9 @@ def vectors(dimensions: int) -> st.SearchStrategy[list[float]]:
 
 def metadata(fields: Mapping[str, FieldType]) -> st.SearchStrategy[dict[str, Any]]:
     """Metadata in which any field may be missing, None or empty."""
-    return st.fixed_dictionaries({}, optional={name: _stored(type_) for name, type_ in fields.items()})
+    return st.fixed_dictionaries(
+        {}, optional={name: _stored(type_) for name, type_ in fields.items()}
+    )
 
 
 def _stored(type_: FieldType) -> st.SearchStrategy[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,7 @@ from django.db.models import Q
 from ..collection import CollectionSpec
 from ..records import RecordBatch
 from .expect import expect, expect_equal, expect_metadata
-from .harness import Harness, id_of, random_vectors, sorted_ids
+from .harness import Harness, id_of, random_vectors, seeded, sorted_ids
 
 __all__ = ["WritingTests"]
 
@@ -98,7 +97,7 @@ class WritingTests(Harness):
         size = min(self.backend.max_batch_records, 1_000)
         self.cap_batches(records=size)
         ids = sorted_ids(2 * size + extra)
-        Random(0).shuffle(ids)
+        seeded(0).shuffle(ids)
         self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(len(ids), 2)))
         expect_equal(self.backend.count(spec), len(ids), "Every record of a big batch is written.")
         expect_equal(set(self.stored(spec)), set(ids), "A big batch is stored under its own ids.")
@@ -124,7 +123,9 @@ class WritingTests(Harness):
         for row in range(2, 5):
             expect_metadata(stored[ids[row]].metadata, {"row": row})
             best = self.backend.search(spec, vectors[row], filter=None, limit=3)
-            expect(ids[row] in {match.id for match in best}, "A slice keeps ids and vectors together.")
+            expect(
+                ids[row] in {match.id for match in best}, "A slice keeps ids and vectors together."
+            )
 
     def test_buffers_are_the_callers_own(self) -> None:
         spec = self.collection()

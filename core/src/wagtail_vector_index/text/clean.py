@@ -15,9 +15,9 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 def clean_text(text: str) -> str:
     """The same text in the form in which it is stored. Cleaning twice changes nothing more.
 
-    NUL and lone surrogates, which databases and services refuse, are removed. Newlines are
-    ``\\n``, at most two in a row; lines have no white space at their end; the text has none at
-    either end.
+    NUL and lone surrogates, which databases and services refuse, are removed. Lines end in a
+    line feed and without white space before it; there is at most one blank line in a row; the
+    text has no white space at either end.
     """
     if "\x00" in text or not _is_encodable(text):
         text = _UNSTORABLE.sub("", text)

@@ -15,7 +15,7 @@ __all__ = ["split_text"]
 # Pieces whose tokens are counted once: a sentence or a line, or some twenty words of a long one.
 # Chunks mostly end where such a piece ends, which makes their estimated sizes exact.
 _PIECE = re.compile(
-    r"\s*\S(?:[^\n]{0,118}?(?:[.!?。！？](?=\s)|(?=\n)|\Z)|[^\n]{0,118}\S{0,200})"
+    r"\s*\S(?:[^\n]{0,118}?(?:[.!?\u3002\uff01\uff1f](?=\s)|(?=\n)|\Z)|[^\n]{0,118}\S{0,200})"
 )
 # Fewer characters than this for each token in a chunk: the text may well fit as a whole.
 _CHARACTERS_PER_TOKEN = 4
@@ -72,6 +72,9 @@ def _fitting(
     chunk: str, count_tokens: Callable[[str], int], chunk_tokens: int, overlap: int
 ) -> Iterator[str]:
     """The chunk, if it has no more tokens than allowed, otherwise smaller ones."""
+    chunk = chunk.strip()  # the splitter leaves some control characters that count as space
+    if not chunk:
+        return
     if len(chunk) == 1 or count_tokens(chunk) <= chunk_tokens:
         yield chunk
         return

@@ -58,16 +58,14 @@ def _pieces(block: Any, value: Any) -> Iterator[str]:
     """The texts of the blocks below this one, none of them blank."""
     if value is None or not _is_indexed(block):
         return
-    for piece in _reader_of(type(block))(block, value):
+    for piece in _reader_of(block.__class__)(block, value):
         if stripped := piece.strip():
             yield stripped
 
 
 def _is_indexed(block: Any) -> bool:
     # Blocks that don't take the argument keep it among their options.
-    return bool(
-        getattr(block, "search_index", True) and getattr(block.meta, "search_index", True)
-    )
+    return bool(getattr(block, "search_index", True) and getattr(block.meta, "search_index", True))
 
 
 @lru_cache(maxsize=1024)

@@ -202,7 +202,7 @@ def _own_field(instance: Any, name: str) -> Field[Any, Any] | None:
         field = meta.get_field(name)
     except FieldDoesNotExist:
         return None
-    if getattr(field, "column", None) is None or (field.is_relation and name != field.attname):
+    if not getattr(field, "concrete", False) or (field.is_relation and name == field.name):
         return None
     return field  # type: ignore[no-any-return]
 

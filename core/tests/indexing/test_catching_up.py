@@ -1,0 +1,160 @@
+"""A collection that lives in the process follows the record."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from tests.testapp.models import Note
+from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexing.catching_up import catch_up
+from wagtail_vector_index.models import Collection, Document
+from wagtail_vector_index.testing.oracle import OracleBackend
+
+pytestmark = pytest.mark.django_db
+
+NOTES = Note.vector_index
+
+
+class Counting(OracleBackend):
+    """Lives in the process, and counts the records it is sent."""
+
+    def __init__(self):
+        super().__init__()
+        self.upserted = 0
+
+    def _upsert(self, spec, batch):
+        super()._upsert(spec, batch)
+        self.upserted += len(batch)
+
+
+@pytest.fixture
+def backend():
+    return Counting()
+
+
+@pytest.fixture
+def collection(bring_up_to_date):
+    for number in range(20):
+        Note.objects.create(text=f"note{number}")
+    bring_up_to_date("note")
+    return Collection.objects.get()
+
+
+def ids(backend, collection):
+    return {id for batch in backend.scan(collection.spec) for id in batch.uuids}
+
+
+def live_ids():
+    return set(Document.objects.filter(deleted_at__isnull=True).values_list("pk", flat=True))
+
+
+def test_the_first_load_is_the_difference_from_revision_0(collection, backend):
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+    assert backend.upserted == 20
+
+
+def test_nothing_is_read_when_nothing_changed(collection, backend, django_assert_num_queries):
+    catch_up(collection, backend)
+    with django_assert_num_queries(0):
+        catch_up(collection, backend)
+
+
+def test_only_the_difference_is_applied(collection, backend, bring_up_to_date):
+    catch_up(collection, backend)
+    Note.objects.filter(text="note3").delete()
+    Note.objects.filter(text="note4").update(text="another")
+    Note.objects.create(text="new")
+    bring_up_to_date("note")
+    backend.upserted = 0
+    collection.refresh_from_db()
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+    assert backend.upserted == 2
+
+
+def test_a_document_that_came_and_went_meanwhile_does_no_harm(
+    collection, backend, bring_up_to_date
+):
+    catch_up(collection, backend)
+    brief = Note.objects.create(text="brief")
+    bring_up_to_date("note")
+    brief.delete()
+    bring_up_to_date("note")
+    backend.upserted = 0
+    collection.refresh_from_db()
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+    assert backend.upserted == 0
+
+
+def test_a_rolled_back_write_does_not_stay_visible(collection, backend, bring_up_to_date):
+    class Rollback(Exception):
+        pass
+
+    try:
+        with transaction.atomic():
+            Note.objects.create(text="never")
+            bring_up_to_date("note")
+            collection.refresh_from_db()
+            catch_up(collection, backend)
+            assert len(ids(backend, collection)) == 21
+            raise Rollback
+    except Rollback:
+        collection.refresh_from_db()
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+    assert len(live_ids()) == 20
+
+
+def test_another_write_of_the_same_revision_is_noticed(collection, backend, bring_up_to_date):
+    """Two tests, each rolled back, reach the same revision with other documents."""
+    catch_up(collection, backend)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Note.objects.create(text="one")
+        bring_up_to_date("note")
+        collection.refresh_from_db()
+        catch_up(collection, backend)
+        revision = collection.revision
+        raise ZeroDivisionError
+    Note.objects.create(text="two")
+    bring_up_to_date("note")
+    collection.refresh_from_db()
+    assert collection.revision == revision
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+
+
+def test_purged_tombstones_are_noticed(collection, backend, bring_up_to_date):
+    catch_up(collection, backend)
+    Note.objects.filter(text="note3").delete()
+    bring_up_to_date("note")
+    Document.objects.filter(deleted_at__isnull=False).delete_rows()
+    collection.refresh_from_db()
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+
+
+def test_a_copy_that_somebody_dropped_is_loaded_again(collection, backend, bring_up_to_date):
+    catch_up(collection, backend)
+    backend.drop(collection.spec)
+    Note.objects.create(text="new")
+    bring_up_to_date("note")
+    collection.refresh_from_db()
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+
+
+def test_a_search_recovers_from_a_collection_dropped_under_it(collection, found):
+    found(NOTES, "note1")
+    vector_backends["default"].drop(collection.spec)
+    assert found(NOTES, "note1", limit=1) == ["note1"]
+
+
+def test_a_replaced_collection_gives_its_memory_back(collection, bring_up_to_date, found):
+    found(NOTES, "note1")
+    bring_up_to_date("note", rebuild=True)
+    found(NOTES, "note1")
+    active = Collection.objects.get(state=Collection.State.ACTIVE)
+    assert vector_backends["default"].collections() == [active.name]

@@ -1,0 +1,107 @@
+"""A vector backend outside this process is told what changed, and can be lost."""
+
+from __future__ import annotations
+
+import datetime
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from tests.testapp.models import Note
+from wagtail_vector_index.backends.base import RecordBatch
+from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.indexing import updating
+from wagtail_vector_index.models import Collection, Document, Embedding
+
+pytestmark = pytest.mark.django_db
+
+NOTES = Note.vector_index
+
+
+@pytest.fixture
+def notes(server, bring_up_to_date):
+    created = [Note.objects.create(text=text) for text in ("bread", "cheese", "wine")]
+    bring_up_to_date("note")
+    server.upserted = server.deleted = 0
+    return created
+
+
+def test_only_the_difference_is_sent(notes, server, bring_up_to_date):
+    notes[0].text = "cake"
+    notes[0].save()
+    bring_up_to_date("note")
+    assert (server.upserted, server.deleted) == (1, 1)
+    assert server.count(Collection.objects.get().spec) == 3
+
+
+def test_a_backend_that_is_down_loses_nothing_and_costs_nothing_twice(
+    notes, server, bring_up_to_date, embedder, found
+):
+    def down(method):
+        raise BackendUnavailable("the server is down")
+
+    server.before = down
+    Note.objects.create(text="butter")
+    with pytest.raises(BackendUnavailable):
+        bring_up_to_date("note")
+    collection = Collection.objects.get()
+    assert collection.applied_revision < collection.revision
+    server.before = lambda method: None
+    embedder.calls = 0
+    bring_up_to_date("note")
+    assert embedder.calls == 0
+    assert server.upserted == 1
+    assert found(NOTES, "butter", limit=1) == ["butter"]
+
+
+def test_a_collection_that_the_backend_lost_is_filled_again(
+    notes, server, bring_up_to_date, embedder, found
+):
+    server.drop(Collection.objects.get().spec)
+    Note.objects.create(text="butter")
+    embedder.calls = 0
+    bring_up_to_date("note")
+    assert embedder.calls == 1  # for the new note
+    assert server.count(Collection.objects.get().spec) == 4
+    assert found(NOTES, "wine", limit=1) == ["wine"]
+
+
+def test_a_lost_collection_is_filled_again_without_any_change(notes, server, bring_up_to_date):
+    server.drop(Collection.objects.get().spec)
+    bring_up_to_date("note")
+    assert server.count(Collection.objects.get().spec) == 3
+
+
+def test_ghosts_are_never_found_and_swept(notes, server, bring_up_to_date, found):
+    """A push that comes late can leave a document behind."""
+    collection = Collection.objects.get()
+    ghost = RecordBatch.of(
+        ids=[uuid4()],
+        vectors=[[1.0] * 64],
+        metadata=[{"object": f"testapp.note:{notes[0].pk}", "model": "testapp.note"}],
+    )
+    server.upsert(collection.spec, ghost)
+    assert sorted(found(NOTES, "bread")) == ["bread", "cheese", "wine"]
+    bring_up_to_date("note")
+    assert server.count(collection.spec) == 3
+
+
+def test_records_that_the_backend_lost_come_back(notes, server, bring_up_to_date):
+    collection = Collection.objects.get()
+    server.delete(collection.spec, [Document.objects.first().pk])
+    bring_up_to_date("note")
+    assert server.count(collection.spec) == 3
+
+
+def test_what_nobody_needs_goes_in_time(notes, server, bring_up_to_date):
+    notes[0].delete()
+    bring_up_to_date("note")
+    assert Document.objects.filter(deleted_at__isnull=False).count() == 1
+    assert Embedding.objects.count() == 3
+    long_ago = timezone.now() - datetime.timedelta(days=2)
+    Document.objects.filter(deleted_at__isnull=False).update(deleted_at=long_ago)
+    Embedding.objects.update(created_at=long_ago)
+    updating.clean_up()
+    assert Document.objects.filter(deleted_at__isnull=False).count() == 0
+    assert Embedding.objects.count() == 2

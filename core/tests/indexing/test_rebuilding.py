@@ -1,0 +1,195 @@
+"""A rebuild happens beside the collection in use, and takes its place in the end."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.core import checks
+from django.db.models import Q
+from django.utils import timezone
+
+from tests.testapp.models import Note
+from wagtail_vector_index.exceptions import BackendUnavailable, IndexNotBuilt, IndexOutdated
+from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexing import updating
+from wagtail_vector_index.models import Collection, Document, FilterField
+
+pytestmark = pytest.mark.django_db
+
+NOTES = Note.vector_index
+State = Collection.State
+
+
+@pytest.fixture
+def notes(bring_up_to_date):
+    for text in ("bread", "cheese", "wine"):
+        Note.objects.create(text=text)
+    bring_up_to_date("note")
+
+
+def model_changed(settings, **options):
+    settings.WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
+        "default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings", **options}
+    }
+
+
+def test_searching_before_the_first_build_names_the_command(db):
+    with pytest.raises(IndexNotBuilt, match="manage.py update_vector_indexes testapp.Note"):
+        list(NOTES.search("bread"))
+
+
+def test_a_rebuild_embeds_nothing_again(notes, bring_up_to_date, embedder, found):
+    old = Collection.objects.get()
+    bring_up_to_date("note", rebuild=True)
+    assert embedder.calls == 0
+    old.refresh_from_db()
+    assert old.state == State.RETIRED
+    assert Collection.objects.get(state=State.ACTIVE).document_count == 3
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
+
+
+def test_the_old_collection_serves_until_the_flip(notes, bring_up_to_date, found, monkeypatch):
+    monkeypatch.setattr(updating, "_flip", lambda building: None)
+    bring_up_to_date("note", rebuild=True)
+    assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "building"]
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
+
+
+def test_changes_during_a_rebuild_reach_both(notes, bring_up_to_date, monkeypatch, found):
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "_flip", lambda building: None)
+        bring_up_to_date("note", rebuild=True)
+        Note.objects.create(text="butter")
+        bring_up_to_date("note")
+    assert list(Collection.objects.values_list("document_count", flat=True)) == [4, 4]
+    bring_up_to_date("note")
+    assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "retired"]
+    assert found(NOTES, "butter", limit=1) == ["butter"]
+
+
+def test_an_interrupted_rebuild_goes_on_where_it_stopped(
+    notes, bring_up_to_date, settings, found
+):
+    model_changed(settings, MODEL="better")
+    from wagtail_vector_index.handlers import embedding_backends
+
+    embedder = embedding_backends["default"]
+    type(embedder).max_batch_texts, batch = 1, type(embedder).max_batch_texts
+
+    def interrupt(texts):
+        if embedder.calls == 2:
+            raise KeyboardInterrupt
+
+    try:
+        embedder.before = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            bring_up_to_date("note")
+        building = Collection.objects.get(state=State.BUILDING)
+        embedder.before = lambda texts: None
+        bring_up_to_date("note")
+    finally:
+        type(embedder).max_batch_texts = batch
+    assert len(embedder.texts) == 3
+    assert Collection.objects.get(state=State.ACTIVE) == building
+
+
+def test_a_changed_model_is_refused_with_the_command_that_helps(
+    notes, bring_up_to_date, settings, found
+):
+    model_changed(settings, MODEL="better")
+    with pytest.raises(IndexOutdated, match="manage.py update_vector_indexes testapp.Note"):
+        list(NOTES.search("bread"))
+    with pytest.raises(IndexOutdated, match="better"):
+        list(NOTES.find_similar(Note.objects.first()))
+    (warning,) = [
+        m
+        for m in checks.run_checks(databases=["default"], include_deployment_checks=False)
+        if m.id == "wagtail_vector_index.W005"
+    ]
+    assert "update_vector_indexes testapp.Note" in warning.hint
+    bring_up_to_date("note")
+    assert found(NOTES, "bread", limit=1) == ["bread"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("chunk_tokens", 10), ("chunk_overlap", 2), ("metric", "dot")]
+)
+def test_changed_chunking_or_metric_is_refused_too(notes, attribute, value, monkeypatch):
+    monkeypatch.setattr(type(NOTES), attribute, value)
+    with pytest.raises(IndexOutdated):
+        list(NOTES.search("bread"))
+
+
+def test_another_alias_is_served_by_the_old_one_until_the_flip(
+    notes, bring_up_to_date, settings, found, monkeypatch, embedder
+):
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "numpy"},
+        "archive": {"BACKEND": "tests.testapp.backends.ServerBackend"},
+    }
+    monkeypatch.setattr(type(NOTES), "vector_backend", "archive")
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
+    assert vector_backends["archive"].collections() == []
+    bring_up_to_date("note")
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
+    assert vector_backends["archive"].upserted == 3
+    assert embedder.texts == ["cheese", "cheese"]  # the two queries, no document
+
+
+def test_a_new_filter_field_builds_beside(notes, bring_up_to_date, monkeypatch):
+    fields = [*Note.vector_filter_fields, FilterField("length", source="text", type="str")]
+    monkeypatch.setattr(Note, "vector_filter_fields", fields)
+    NOTES.__dict__.pop("configuration", None)
+    (updated,) = bring_up_to_date("note")
+    assert updated.built
+    assert NOTES.search("bread", filter=Q(length="wine")).count() == 1
+    monkeypatch.undo()
+    NOTES.__dict__.pop("configuration", None)
+
+
+def test_a_failing_backend_leaves_the_old_collection_serving(
+    server, bring_up_to_date, found
+):
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+
+    def down(method):
+        raise BackendUnavailable("the server is down")
+
+    server.before = down
+    with pytest.raises(BackendUnavailable):
+        bring_up_to_date("note", rebuild=True)
+    server.before = lambda method: None
+    assert found(NOTES, "bread") == ["bread"]
+    assert Collection.objects.filter(state=State.ACTIVE).count() == 1
+    bring_up_to_date("note")
+    assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "retired"]
+
+
+def test_retired_collections_are_dropped_after_their_grace(server, bring_up_to_date):
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    bring_up_to_date("note", rebuild=True)
+    assert len(server.collections()) == 2
+    Collection.objects.filter(state=State.RETIRED).update(
+        retired_at=timezone.now() - updating.RETIREMENT - datetime.timedelta(seconds=1)
+    )
+    bring_up_to_date("note")
+    active = Collection.objects.get()
+    assert server.collections() == [active.name]
+    assert Document.objects.count() == active.document_count == 1
+
+
+def test_a_rebuild_of_one_index_leaves_the_others_alone(article, bring_up_to_date):
+    article("Bread", "<p>flour</p>")
+    bring_up_to_date("testapp.ArticlePage", "SiteIndex")
+    before = Collection.objects.get(index="testapp.SiteIndex").pk
+    bring_up_to_date("testapp.ArticlePage", rebuild=True)
+    assert Collection.objects.get(index="testapp.SiteIndex", state=State.ACTIVE).pk == before
+
+
+def test_an_index_is_optimized_before_it_serves(server, bring_up_to_date):
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    assert server.optimized == [Collection.objects.get().name]

@@ -1,0 +1,291 @@
+"""An update writes what changed, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from tests.testapp.models import ArticlePage, Comment, Country, EventPage, Note, Product, Remote
+from tests.testapp.vector_indexes import ProductIndex, SiteIndex
+from wagtail_vector_index.exceptions import EmbeddingUnavailable
+from wagtail_vector_index.indexing.updating import pending_keys
+from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+NOTES = Note.vector_index
+
+
+def live():
+    return Document.objects.filter(deleted_at__isnull=True)
+
+
+def test_new_objects_are_found(bring_up_to_date, found):
+    Note.objects.create(text="how to bake bread")
+    Note.objects.create(text="how to repair a bicycle")
+    bring_up_to_date("note")
+    assert found(NOTES, "bake bread", limit=1) == ["how to bake bread"]
+
+
+def test_an_unchanged_index_embeds_and_writes_nothing(bring_up_to_date, embedder):
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    revision = Collection.objects.get().revision
+    embedder.calls = 0
+    (updated,) = bring_up_to_date("note")
+    assert (embedder.calls, updated.drained.objects) == (0, 0)
+    assert Collection.objects.get().revision == revision
+
+
+def test_an_edit_replaces_the_objects_documents_only(bring_up_to_date, found):
+    first = Note.objects.create(text="bread")
+    Note.objects.create(text="bicycles")
+    bring_up_to_date("note")
+    kept = live().get(content="bicycles").pk
+    first.text = "cheese"
+    first.save()
+    bring_up_to_date("note")
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
+    assert set(live().values_list("content", flat=True)) == {"bicycles", "cheese"}
+    assert live().get(content="bicycles").pk == kept
+
+
+def test_the_edit_of_object_1_leaves_object_10_alone(bring_up_to_date):
+    """Keys were matched by substring: ``Note:1`` was also ``Note:10``."""
+    for number in range(1, 13):
+        Note.objects.create(pk=number, text=f"note about subject{number}")
+    bring_up_to_date("note")
+    before = {d.object_key: d.pk for d in live()}
+    Note.objects.filter(pk=1).update(text="something else")
+    bring_up_to_date("note")
+    after = {d.object_key: d.pk for d in live()}
+    assert {key for key in before if before[key] != after[key]} == {"testapp.note:1"}
+
+
+def test_an_object_that_gets_shorter_loses_its_old_chunks(bring_up_to_date, found):
+    note = Note.objects.create(text=". ".join(f"Sentence number {n} of a long text" for n in range(60)))
+    bring_up_to_date("note")
+    assert live().count() > 1
+    note.text = "short"
+    note.save()
+    bring_up_to_date("note")
+    assert list(live().values_list("content", flat=True)) == ["short"]
+
+
+def test_deleted_objects_go(bring_up_to_date, found):
+    Note.objects.create(text="bread").delete()
+    kept = Note.objects.create(text="cheese")
+    gone = Note.objects.create(text="wine")
+    bring_up_to_date("note")
+    gone.delete()
+    assert found(NOTES, "wine") == ["cheese"]  # already before the update
+    bring_up_to_date("note")
+    assert live().get().object_key == f"testapp.note:{kept.pk}"
+
+
+def test_tombstones_keep_no_text(bring_up_to_date):
+    Note.objects.create(text="a secret")
+    bring_up_to_date("note")
+    Note.objects.all().delete()
+    bring_up_to_date("note")
+    tombstone = Document.objects.get()
+    assert (tombstone.content, tombstone.context, tombstone.metadata) == ("", "", "{}")
+    assert tombstone.embedding is None
+
+
+def test_objects_without_text_are_not_indexed_again_and_again(bring_up_to_date):
+    Note.objects.create(text="bread")
+    Note.objects.create(text="  ")
+    bring_up_to_date("note")
+    (updated,) = bring_up_to_date("note")
+    assert updated.drained.objects == 0
+    assert live().count() == 1
+
+
+def test_the_same_text_is_embedded_once(bring_up_to_date, embedder):
+    for _ in range(3):
+        Note.objects.create(text="the same")
+    bring_up_to_date("note")
+    assert embedder.texts == ["the same"]
+    assert live().count() == 3
+
+
+def test_two_indexes_share_embeddings(article, bring_up_to_date, embedder):
+    article("Bread", "<p>flour and water</p>")
+    bring_up_to_date("testapp.ArticlePage", "SiteIndex")
+    assert len(embedder.texts) == 1
+    assert live().count() == 2
+
+
+def test_a_changed_filter_value_needs_no_new_embedding(bring_up_to_date, embedder):
+    note = Note.objects.create(text="bread", stars=1)
+    bring_up_to_date("note")
+    note.stars = 5
+    note.save()
+    embedder.calls = 0
+    bring_up_to_date("note")
+    assert embedder.calls == 0
+    assert '"stars":5' in live().get().metadata
+
+
+def test_a_long_running_process_sees_new_objects(bring_up_to_date, found):
+    """A class-level queryset once kept its cached rows."""
+    first = Product.objects.create(label="kettle")
+    bring_up_to_date("ProductIndex")
+    assert len(list(ProductIndex().search("kettle"))) == 1
+    Product.objects.create(label="teapot")
+    Product.objects.filter(pk=first.pk).update(label="samovar")
+    bring_up_to_date("ProductIndex")
+    found_labels = {product.label for product in ProductIndex().search("kettle")}
+    assert found_labels == {"teapot", "samovar"}
+
+
+def test_searching_writes_nothing_and_embeds_the_query_only(bring_up_to_date, embedder, found):
+    """A search once embedded 501 texts and wrote 500 rows."""
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    rows = (Document.objects.count(), Embedding.objects.count(), Collection.objects.get().revision)
+    embedder.texts.clear()
+    found(NOTES, "cheese")
+    list(NOTES.find_similar(Note.objects.get()))
+    assert embedder.texts == ["cheese"]
+    assert rows == (
+        Document.objects.count(),
+        Embedding.objects.count(),
+        Collection.objects.get().revision,
+    )
+
+
+def test_primary_keys_of_every_kind(bring_up_to_date):
+    product = Product.objects.create(label="kettle")
+    country = Country.objects.create(code="nl:x/ü 1", name="Netherlands")
+    bring_up_to_date("ProductIndex", "country")
+    assert list(ProductIndex().search("kettle")) == [product]
+    assert list(Country.vector_index.search("Netherlands")) == [country]
+
+
+def test_objects_of_another_database(bring_up_to_date):
+    remote = Remote.objects.create(text="far away")
+    bring_up_to_date("remote")
+    assert list(Remote.vector_index.search("far away")) == [remote]
+
+
+def test_related_objects_and_callables_are_noticed(bring_up_to_date, found, monkeypatch):
+    note = Note.objects.create(text="bread")
+    comment = Comment.objects.create(note=note, text="needs salt")
+    monkeypatch.setattr(
+        Note, "embedding_fields", [*Note.embedding_fields, type(Note.embedding_fields[0])("comments__text")]
+    )
+    NOTES.__dict__.pop("configuration", None)
+    bring_up_to_date("note")
+    assert "needs salt" in live().get().content
+    Comment.objects.filter(pk=comment.pk).update(text="needs pepper")
+    bring_up_to_date("note")
+    assert "needs pepper" in live().get().content
+    NOTES.__dict__.pop("configuration", None)
+
+
+def test_only_live_content_is_embedded(article, bring_up_to_date, embedder):
+    article("Draft", "<p>not yet</p>", live=False)
+    article("Expired", "<p>no more</p>", expire_at=timezone.now() - timezone.timedelta(hours=1))
+    article("Live", "<p>now</p>")
+    bring_up_to_date("testapp.ArticlePage")
+    assert embedder.texts == ["Live\n\nnow"]
+
+
+def test_pages_of_several_kinds(root, article, bring_up_to_date):
+    article("Bread", "<p>flour</p>")
+    root.add_child(instance=EventPage(title="Fair", place="Amsterdam"))
+    root.add_child(instance=EventPage(title="Ghost", place="nowhere"))
+    bring_up_to_date("SiteIndex")
+    results = list(SiteIndex().search("Amsterdam"))
+    assert [type(page) for page in results] == [EventPage, ArticlePage]
+
+
+def test_the_root_of_the_tree_is_never_indexed(root, bring_up_to_date):
+    keys = ArticlePage.vector_index.source_keys()
+    assert keys == []
+
+
+def test_an_error_in_one_object_holds_up_no_other(bring_up_to_date, monkeypatch, found):
+    Product.objects.create(label="kettle")
+    broken = Product.objects.create(label="broken")
+    describe = Product.get_description
+
+    def fail(product):
+        if product.label == "broken":
+            raise RuntimeError("no description")
+        return describe(product)
+
+    monkeypatch.setattr(Product, "get_description", fail)
+    (updated,) = bring_up_to_date("ProductIndex")
+    assert updated.drained.errors == {f"testapp.product:{broken.pk}": "RuntimeError: no description"}
+    assert ProductIndex().search("kettle").count() == 1
+    pending = PendingChange.objects.get()
+    assert (pending.attempts, pending.last_error) == (1, "RuntimeError: no description")
+    monkeypatch.undo()
+    bring_up_to_date("ProductIndex")
+    assert not PendingChange.objects.exists()
+    assert ProductIndex().search("kettle").count() == 2
+
+
+def test_what_an_interrupted_update_embedded_is_not_embedded_again(bring_up_to_date, embedder):
+    for number in range(30):
+        Note.objects.create(text=f"note{number}")
+
+    def interrupt(texts):
+        if embedder.calls == 2:
+            raise KeyboardInterrupt
+
+    embedder.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        bring_up_to_date("note")
+    assert len(embedder.texts) == 16
+    embedder.before = lambda texts: None
+    bring_up_to_date("note")
+    assert sorted(embedder.texts) == sorted(f"note{number}" for number in range(30))
+    assert live().count() == 30
+
+
+def test_an_embedding_service_that_is_down_loses_nothing(bring_up_to_date, embedder, found):
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    Note.objects.create(text="cheese")
+
+    def down(texts):
+        raise EmbeddingUnavailable("the service is down")
+
+    embedder.before = down
+    with pytest.raises(EmbeddingUnavailable):
+        bring_up_to_date("note")
+    assert PendingChange.objects.get().last_error == "EmbeddingUnavailable: the service is down"
+    embedder.before = lambda texts: None
+    assert found(NOTES, "bread") == ["bread"]
+    bring_up_to_date("note")
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
+
+
+def test_a_service_that_returns_too_few_vectors_is_not_believed(
+    bring_up_to_date, embedder, monkeypatch
+):
+    Note.objects.create(text="bread")
+    Note.objects.create(text="cheese")
+    monkeypatch.setattr(type(embedder), "embed", lambda self, texts: [])
+    (updated,) = bring_up_to_date("note")
+    assert len(updated.drained.errors) == 2
+    assert "0 vectors for 1 texts" in next(iter(updated.drained.errors.values()))
+    assert not live().exists()
+
+
+def test_a_dry_run_counts_and_writes_nothing(bring_up_to_date, embedder):
+    Note.objects.create(text="bread")
+    assert pending_keys(NOTES) == [f"testapp.note:{Note.objects.get().pk}"]
+    assert not Collection.objects.exists()
+    assert not PendingChange.objects.exists()
+    assert embedder.calls == 0
+
+
+def test_nul_and_lone_surrogates_are_cleaned_out(bring_up_to_date, found):
+    Note.objects.create(text="bread\x00 and \ud800 butter".encode(errors="surrogatepass").decode(errors="replace"))
+    bring_up_to_date("note")
+    assert "\x00" not in live().get().content

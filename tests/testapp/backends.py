@@ -1,0 +1,44 @@
+"""A vector backend for tests that stands for a server: it outlives its clients."""
+
+from dataclasses import dataclass
+
+from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.testing.oracle import OracleBackend
+
+
+class ServerBackend(OracleBackend):
+    """Persistent; counts what it is sent, and can be told to fail."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(VectorBackend.Options):
+        api_key: str = ""
+
+    def __init__(self, alias, options):
+        super().__init__(alias, options)
+        self.upserted = 0
+        self.deleted = 0
+        self.optimized = []
+        #: Called with the name of a method before it runs; what it raises is raised.
+        self.before = lambda method: None
+
+    @property
+    def persistent(self):
+        return True
+
+    def _upsert(self, spec, batch):
+        self.before("upsert")
+        super()._upsert(spec, batch)
+        self.upserted += len(batch)
+
+    def _delete(self, spec, ids):
+        self.before("delete")
+        super()._delete(spec, ids)
+        self.deleted += len(ids)
+
+    def _optimize(self, spec):
+        self.before("optimize")
+        self.optimized.append(spec.name)
+
+    def _drop(self, spec):
+        self.before("drop")
+        super()._drop(spec)
