@@ -24,7 +24,10 @@ class ArticlePage(VectorIndexedMixin, Page):
     body = StreamField(
         [
             ("paragraph", blocks.RichTextBlock()),
-            ("quote", blocks.StructBlock([("text", blocks.TextBlock()), ("by", blocks.CharBlock())])),
+            (
+                "quote",
+                blocks.StructBlock([("text", blocks.TextBlock()), ("by", blocks.CharBlock())]),
+            ),
         ],
         blank=True,
     )

@@ -17,6 +17,7 @@ from .indexes.registry import all_indexes
 from .indexing.plan import Plan
 from .models.record import Collection, record_database
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
+from .plugins.discovery import describe
 
 Messages = Iterator[checks.CheckMessage]
 
@@ -47,6 +48,10 @@ def check_backends(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """Every configured backend: installed, importable, its options right."""
+    try:
+        active_registry()
+    except ConfigurationError:
+        return []  # check_plugins says it
     return [message for handler in HANDLERS for message in _guarded(_backend_messages, handler)]
 
 
@@ -110,7 +115,7 @@ def _plugin_messages() -> Messages:
 
 
 def _backend_messages(handler: BackendHandler[Any]) -> Messages:
-    if handler.setting.endswith("VECTOR_BACKENDS") and not hasattr(settings, handler.setting):
+    if handler is vector_backends and getattr(settings, handler.setting, None) is None:
         # The default backend is wanted where there is something to index.
         aliases = [alias for alias in handler if _is_used(alias)]
     else:
@@ -120,7 +125,17 @@ def _backend_messages(handler: BackendHandler[Any]) -> Messages:
 
 
 def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
-    yield from handler[alias].check()
+    backend = handler[alias]
+    try:
+        yield from backend.check()
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001  # somebody else's, and no reason to stop
+        yield checks.Error(
+            f"{handler.where(alias)}: the check of {backend!r} failed:"
+            f" {backend.options.redact(describe(error))}",
+            id="wagtail_vector_index.E001",
+        )
 
 
 def _is_used(alias: str) -> bool:
@@ -147,7 +162,10 @@ def _one_index_messages(index: VectorIndex) -> Messages:
         (index.vector_backend, vector_backends),
         (index.embedding_backend, embedding_backends),
     )
-    missing = [(alias, handler) for alias, handler in handlers if alias not in handler]
+    try:
+        missing = [(alias, handler) for alias, handler in handlers if alias not in handler]
+    except ConfigurationError:
+        return  # check_backends says it
     for alias, handler in missing:
         yield checks.Error(
             f"{index.name} uses {handler.where(alias)}, which is not configured.",
@@ -159,7 +177,10 @@ def _one_index_messages(index: VectorIndex) -> Messages:
 
 
 def _metric_messages(index: VectorIndex) -> Messages:
-    backend = vector_backends[index.vector_backend]
+    try:
+        backend = vector_backends[index.vector_backend]
+    except ConfigurationError:
+        return  # check_backends says it
     if index.metric not in backend.metrics:
         yield checks.Error(
             f"{index.name}: the metric {index.metric!r} is not known to {backend!r}.",

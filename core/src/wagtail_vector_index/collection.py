@@ -55,9 +55,15 @@ class CollectionSpec:
     def __post_init__(self) -> None:
         check_name(self.name, "collection name")
         if type(self.dimensions) is not int or self.dimensions < 1:
-            raise InvalidSpec(f"{self.name}: dimensions must be an int of at least 1, not {self.dimensions!r}.")
+            raise InvalidSpec(
+                f"{self.name}: dimensions must be an int of at least 1, not {self.dimensions!r}."
+            )
         if self.metric not in METRICS:
-            raise InvalidSpec(f"{self.name}: metric must be one of {', '.join(METRICS)}, not {self.metric!r}.")
+            raise InvalidSpec(
+                f"{self.name}: metric must be one of {', '.join(METRICS)}, not {self.metric!r}."
+            )
+        if not isinstance(self.fields, Mapping):
+            raise InvalidSpec(f"{self.name}: fields must map names to types, not {self.fields!r}.")
         for name, type_ in self.fields.items():
             check_name(name, "field name")
             if type_ not in FIELD_TYPES:
@@ -74,5 +80,7 @@ class CollectionSpec:
         return _restore, (self.name, self.dimensions, self.metric, dict(self.fields))
 
 
-def _restore(name: str, dimensions: int, metric: Metric, fields: dict[str, FieldType]) -> CollectionSpec:
+def _restore(
+    name: str, dimensions: int, metric: Metric, fields: dict[str, FieldType]
+) -> CollectionSpec:
     return CollectionSpec(name=name, dimensions=dimensions, metric=metric, fields=fields)

@@ -176,6 +176,9 @@ class WriteFailed(BackendError):
         super().__init__(message)
         self.ids: tuple[UUID, ...] = tuple(ids)
 
+    def __reduce__(self) -> tuple[type[WriteFailed], tuple[str, tuple[UUID, ...]]]:
+        return type(self), (str(self), self.ids)
+
 
 class EmbeddingError(VectorIndexError):
     """Texts could not be embedded."""

@@ -55,7 +55,9 @@ class FilterField:
     def __post_init__(self) -> None:
         check_name(self.name, "name of a filter field")
         if self.type is not None and self.type not in FIELD_TYPES:
-            raise ValueError(f"{self.name}: type must be one of {', '.join(FIELD_TYPES)}, not {self.type!r}.")
+            raise ValueError(
+                f"{self.name}: type must be one of {', '.join(FIELD_TYPES)}, not {self.type!r}."
+            )
         if not self.source:
             object.__setattr__(self, "source", self.name)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
@@ -66,6 +66,10 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
             return []
         items = value if isinstance(value, (list, tuple, set)) else [value]
         return [_stored(item, type_[5:-1]) for item in items if item is not None]
+    if isinstance(value, (list, tuple, set)):
+        raise ValueError(  # noqa: TRY004  # as for any value that does not fit
+            f"{path!r} has several values, and {type_} is the type of a single one."
+        )
     return None if value is None else _stored(value, type_)
 
 
@@ -80,9 +84,10 @@ def comparable(value: Any) -> Any:
         return float(value)
     if isinstance(value, uuid.UUID):
         return str(value)
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return _aware(value)
-    if isinstance(value, (list, tuple, set, frozenset, models.QuerySet)):
+    if isinstance(value, (list, tuple, set, frozenset, Iterator, models.QuerySet)):
+        # An iterator among them, since a filter may be read more than once.
         return [comparable(item) for item in value]
     return value
 
@@ -134,9 +139,9 @@ def _stored(value: Any, type_: str) -> Any:
     return {"str": str, "int": int, "float": float, "bool": bool}[type_](value)
 
 
-def _aware(value: Any) -> datetime.datetime:
-    if not isinstance(value, datetime.datetime):
-        value = datetime.datetime(value.year, value.month, value.day)
+def _aware(value: Any) -> dt.datetime:
+    if not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
     return timezone.make_aware(value) if timezone.is_naive(value) else value
 
 
@@ -146,7 +151,7 @@ def _is_named(model: Any) -> bool:
     return model._meta.label == "wagtailcore.Locale" or "taggit.models.TagBase" in bases
 
 
-def _identity(instance: models.Model) -> Any:
+def _identity(instance: Any) -> Any:
     if _is_named(type(instance)):
-        return getattr(instance, "language_code", None) or getattr(instance, "name")
+        return getattr(instance, "language_code", None) or instance.name
     return instance.pk if isinstance(instance.pk, int) else str(instance.pk)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,9 @@ FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
 
 #: Integers that survive a journey through floating point, as in JSON services.
 MAX_INT = 2**53 - 1
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
 
 _ORDERED: frozenset[FieldType] = frozenset({"int", "float", "datetime"})
 _LISTS: frozenset[FieldType] = frozenset({"list[str]", "list[int]"})
@@ -112,7 +116,10 @@ def parse_filter(query: Q | None, fields: Mapping[str, FieldType]) -> FilterNode
     """
     if query is None or (isinstance(query, Q) and not query.children and not query.negated):
         return None
-    return _parse(query, fields)
+    try:
+        return _parse(query, fields)
+    except RecursionError:
+        raise InvalidFilter("The filter is nested too deeply.") from None
 
 
 def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
@@ -121,7 +128,7 @@ def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
     if isinstance(node, tuple) and len(node) == 2 and isinstance(node[0], str):
         return _parse_lookup(node[0], node[1], fields)
     raise InvalidFilter(
-        f"A filter is made of Q(field=value) and Q(field__lookup=value), not of {node!r}."
+        f"A filter is made of Q(field=value) and Q(field__lookup=value), not of {_shown(node)}."
     )
 
 
@@ -135,7 +142,9 @@ def _parse_q(query: Q, fields: Mapping[str, FieldType]) -> FilterNode:
     elif query.connector == Q.OR:
         parsed = Or(children)
     else:
-        raise InvalidFilter(f"Filters are combined with & and | and negated with ~, not {query.connector}.")
+        raise InvalidFilter(
+            f"Filters are combined with & and | and negated with ~, not {query.connector}."
+        )
     return Not(parsed) if query.negated else parsed
 
 
@@ -182,14 +191,16 @@ def _in(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
 def _range(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
     bounds = _sequence(f"{name}__range", value)
     if len(bounds) != 2:
-        raise InvalidFilter(f"{name}__range takes two values, the lowest and the highest: {value!r}.")
+        raise InvalidFilter(
+            f"{name}__range takes two values, the lowest and the highest: {_shown(value)}."
+        )
     low, high = (check_value(f"{name}__range", type_, bound) for bound in bounds)
     return And((Comparison(name, type_, "gte", low), Comparison(name, type_, "lte", high)))
 
 
 def _isnull(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
     if not isinstance(value, bool):
-        raise InvalidFilter(f"{name}__isnull must be True or False, not {value!r}.")
+        raise InvalidFilter(f"{name}__isnull must be True or False, not {_shown(value)}.")
     return IsNull(name, type_) if value else Not(IsNull(name, type_))
 
 
@@ -214,7 +225,7 @@ def check_value(where: str, type_: FieldType, value: Any) -> Any:
     """
     problem, checked = _scalar(type_.removeprefix("list[").removesuffix("]"), value)
     if problem:
-        raise InvalidFilter(f"{where}={value!r}: {problem}")
+        raise InvalidFilter(f"{where}={_shown(value)}: {problem}")
     return checked
 
 
@@ -247,13 +258,14 @@ def _scalar(type_: str, value: Any) -> tuple[str, Any]:
         return "integers must lie within ±(2^53-1).", value
     if isinstance(value, float) and not math.isfinite(value):
         return "floats must be finite.", value
-    return "", value if type_ == "int" else float(value)
+    return "", int(value) if type_ == "int" else float(value)
 
 
 def _text(value: Any) -> tuple[str, Any]:
     if not isinstance(value, str):
         return _wrong_type("a str", value), value
-    return text_problem(value), str(value)
+    # A member of an enumeration of texts becomes its value, which ``str()`` need not say.
+    return text_problem(value), str.__str__(value)
 
 
 def text_problem(value: str) -> str:
@@ -284,7 +296,7 @@ def _datetime_text_problem(value: Any) -> str:
     try:
         parsed = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return f"a datetime is stored as ISO 8601 text with an offset, not {value!r}."
+        return f"a datetime is stored as ISO 8601 text with an offset, not {_shown(value)}."
     return _datetime(parsed)[0]
 
 
@@ -293,9 +305,20 @@ def _wrong_type(expected: str, value: Any) -> str:
 
 
 def _sequence(where: str, value: Any) -> list[Any]:
-    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
-        raise InvalidFilter(f"{where} takes a list of values, not {value!r}.")
-    return list(value)
+    if not isinstance(value, (str, bytes, bytearray, Mapping)):
+        try:
+            return list(value)
+        except TypeError:
+            pass
+    raise InvalidFilter(f"{where} takes a list of values, not {_shown(value)}.")
+
+
+def _shown(value: Any) -> str:
+    """A repr that is short, whatever the value."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        return f"<{type(value).__name__}>"
 
 
 def _unknown_field(name: str, fields: Mapping[str, FieldType]) -> str:

@@ -13,6 +13,8 @@ shared by all threads: a matrix is big, and clients of vector databases are thre
 from __future__ import annotations
 
 import atexit
+import difflib
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,13 +31,15 @@ from .exceptions import ConfigurationError, InvalidOptions, PluginBroken, Unknow
 from .options import Options, parse_options
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import BackendKind, describe
-from .plugins.resolving import SETTINGS, Resolver, pip_command
+from .plugins.resolving import SETTINGS, Resolver, article, pip_command
 
 __all__ = ["BackendHandler", "chat_backends", "embedding_backends", "vector_backends"]
 
 BackendT = TypeVar("BackendT", VectorBackend, EmbeddingBackend, ChatBackend)
 
 DEFAULT_ALIAS = "default"
+
+logger = logging.getLogger(__name__)
 
 
 class BackendHandler(Generic[BackendT]):
@@ -47,12 +51,16 @@ class BackendHandler(Generic[BackendT]):
         fallback: the backend to use if the setting is missing and a plugin offers it.
     """
 
+    base: type[BackendT]
+    _lock: threading.RLock
+    _instances: dict[str, BackendT]
+
     def __init__(self, kind: BackendKind, base: type[BackendT], fallback: str = "") -> None:
         self.kind = kind
         self.setting = SETTINGS[kind]
-        self._base = base
+        self.base = base
         self._fallback = fallback
-        self._reset()
+        self.reset()
 
     def __getitem__(self, alias: str) -> BackendT:
         backend = self._instances.get(alias)
@@ -103,17 +111,20 @@ class BackendHandler(Generic[BackendT]):
             UnknownAlias: the setting has no such alias.
             InvalidOptions: ``BACKEND`` is missing or not a text.
         """
-        name = self._raw(alias).get("BACKEND")
+        raw = self._raw(alias)
+        if "BACKEND" not in raw:
+            raise InvalidOptions(self._no_backend(alias, raw))
+        name = raw["BACKEND"]
         if not isinstance(name, str) or not name:
             raise InvalidOptions(
-                f"{self.where(alias)}: 'BACKEND' must be the short name or the dotted path of"
-                f" a {self.kind} backend, not {name!r}."
+                f"{self.where(alias)}['BACKEND'] must be a text, the short name or the dotted"
+                f" path of {article(self.kind)} backend, not {name!r}."
             )
         return Resolver(
             registry=active_registry(),
             kind=self.kind,
             name=name,
-            where=self.where(alias),
+            where=f"{self.where(alias)}['BACKEND']",
             configured=tuple(self.configured),
         )
 
@@ -121,8 +132,11 @@ class BackendHandler(Generic[BackendT]):
         """Close every backend that was made; each is made again on its next use."""
         with self._lock:
             instances, self._instances = self._instances, {}
-        for backend in instances.values():
-            backend.close()
+        for alias, backend in instances.items():
+            try:
+                backend.close()
+            except Exception:
+                logger.exception("%s cannot be closed.", self.where(alias))
 
     def _create(self, alias: str) -> BackendT:
         backend_class = self._checked_class(alias)
@@ -132,25 +146,23 @@ class BackendHandler(Generic[BackendT]):
             return backend_class(alias, options)
         except ConfigurationError:
             raise
-        except Exception as error:
-            message = options.redact(describe(error))
-            chained = error if message == describe(error) else None
-            raise PluginBroken(
-                f"{self.where(alias)}: {backend_class.__qualname__} cannot be made: {message}"
-            ) from chained
+        except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
+            failure = error
+        # Out here, so that an error that shows a secret is not even the context of ours.
+        message = options.redact(describe(failure))
+        raise PluginBroken(
+            f"{self.where(alias)}: {backend_class.__qualname__} cannot be made: {message}"
+        ) from (failure if message == describe(failure) else None)
 
     def _checked_class(self, alias: str) -> type[BackendT]:
         resolver = self.resolver(alias)
         found = resolver.backend_class()
-        if not isinstance(found, type) or not issubclass(found, self._base):
-            raise PluginBroken(
-                f"{self.where(alias)}: {resolver.path} is not a subclass of"
-                f" {self._base.__module__}.{self._base.__qualname__}."
-            )
+        if not isinstance(found, type) or not issubclass(found, self.base):
+            raise PluginBroken(self._wrong_class(alias, resolver.path, found))
         if not isinstance(found.Options, type) or not issubclass(found.Options, Options):
             raise PluginBroken(
                 f"{self.where(alias)}: {resolver.path}.Options must be a frozen dataclass that"
-                f" derives from {self._base.__qualname__}.Options."
+                f" derives from {self.base.__qualname__}.Options."
             )
         return found
 
@@ -164,32 +176,61 @@ class BackendHandler(Generic[BackendT]):
 
     def hint(self, alias: str) -> str:
         """What to do about an alias that is not configured."""
-        aliases = ", ".join(map(repr, self.configured))
-        if aliases or not self._fallback:
-            return f"Configured: {aliases or 'none'}."
+        if self.configured:
+            close = difflib.get_close_matches(str(alias), map(str, self.configured), n=1)
+            question = f" Did you mean {close[0]!r}?" if close else ""
+            return f"Configured: {', '.join(map(repr, self.configured))}.{question}"
+        example = f'{self.setting} = {{{alias!r}: {{"BACKEND": "…"}}}}'
+        if self._fallback and getattr(settings, self.setting, None) is None:
+            return (
+                f"Configure it: {example}, or run: {pip_command(self._fallback)}, which is used"
+                " where nothing is configured."
+            )
+        return f"None is configured. Add it: {example}"
+
+    def _no_backend(self, alias: str, raw: Mapping[Any, Any]) -> str:
+        near = difflib.get_close_matches("BACKEND", [str(key).upper() for key in raw], n=1)
+        written = [key for key in raw if str(key).upper() in near]
+        question = f" Did you mean it by {written[0]!r}?" if written else ""
         return (
-            f'Configure it, or run: {pip_command(self._fallback)}, which is used where'
-            " nothing is configured."
+            f"{self.where(alias)}: 'BACKEND' is missing.{question} It is the short name or the"
+            f" dotted path of {article(self.kind)} backend."
         )
 
+    def _wrong_class(self, alias: str, path: str, found: Any) -> str:
+        base = f"{self.base.__module__}.{self.base.__qualname__}"
+        problem = f"{self.where(alias)}['BACKEND']: {path} is not a subclass of {base}."
+        for other in HANDLERS:
+            if isinstance(found, type) and issubclass(found, other.base):
+                return f"{problem} It is {article(other.kind)} backend: see {other.setting}."
+        return problem
+
     def _default_settings(self) -> Mapping[str, Mapping[str, Any]]:
-        always = self.kind == "vector"
-        if self._fallback and (always or active_registry().offers(self.kind, self._fallback)):
+        if not self._fallback:
+            return {}
+        installed = active_registry()
+        broken = {failure.source.name for failure in installed.failures}
+        if (
+            self.kind == "vector"
+            or self._fallback in broken
+            or installed.offers(self.kind, self._fallback)
+        ):
             return {DEFAULT_ALIAS: {"BACKEND": self._fallback}}
         return {}
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Read the settings again, and begin without any instance."""
         self._lock = threading.RLock()
-        self._instances: dict[str, BackendT] = {}
+        self._instances = {}
         self.__dict__.pop("configured", None)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """In a child process: forget the parent's instances without closing them.
 
         They stay referenced, since a finaliser could close what the parent still uses.
         """
         _inherited.append(self._instances)
-        self._reset()
+        self.reset()
 
 
 _inherited: list[Mapping[str, Any]] = []
@@ -203,7 +244,7 @@ HANDLERS: tuple[BackendHandler[Any], ...] = (vector_backends, embedding_backends
 
 def _after_fork() -> None:
     for handler in HANDLERS:
-        handler._abandon()
+        handler.abandon()
 
 
 def _close_all() -> None:
@@ -215,9 +256,10 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     for handler in HANDLERS:
         if setting in (handler.setting, DISABLED_PLUGINS_SETTING):
             handler.close_all()
-            handler._reset()
+            handler.reset()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_close_all)
 setting_changed.connect(_on_setting_changed, dispatch_uid="wagtail_vector_index.handlers")

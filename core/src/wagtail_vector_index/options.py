@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_type_hints
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar, get_args, get_type_hints
+from urllib.parse import quote, unquote
 
-from .exceptions import InvalidOptions
+from django.core.exceptions import ImproperlyConfigured
+
+from .exceptions import InvalidOptions, PluginBroken
+from .plugins.discovery import describe
 
 __all__ = ["Options", "parse_options", "secret"]
 
 HIDDEN = "********"
 
-_SECRET_NAME = re.compile(r"(^|_)(KEY|PASSWORD|PASSPHRASE|TOKEN|SECRET|CREDENTIALS?)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"((^|[_-])(API)?KEYS?|(^|[_-])PASS|PASSWO?R?D|PASSPHRASE|TOKEN|SECRETS?|CREDENTIALS?"
+    r"|AUTHORIZATION)$",
+    re.IGNORECASE,
+)
+#: The password in a URL. What is not escaped as it should be, such as a "/", is part of it.
+_URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -57,37 +67,21 @@ class Options:
         cls.__repr__ = Options.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{field.name}={HIDDEN if is_secret(field) else redact_url(getattr(self, field.name))!r}"
+        shown = (
+            f"{field.name}={_shown(getattr(self, field.name), hide=is_secret(field))}"
             for field in dataclasses.fields(self)
         )
-        return f"{type(self).__qualname__}({shown})"
+        return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def redact(self, text: str) -> str:
         """``text`` with every secret of these options made unreadable."""
-        for value in sorted(self._secret_values(), key=len, reverse=True):
-            text = text.replace(value, HIDDEN)
-        return text
-
-    def _secret_values(self) -> Iterator[str]:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if is_secret(field):
-                yield from _texts(value)
-            elif isinstance(value, str) and (password := _url_password(value)):
-                yield password
+        values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return _redact(text, values)
 
 
 def is_secret(field: dataclasses.Field[Any]) -> bool:
     """Whether a field's value must never be shown."""
-    return bool(field.metadata.get("secret")) or bool(_SECRET_NAME.search(field.name))
-
-
-def redact_url(value: Any) -> Any:
-    """A URL without the password in it; anything else as it is."""
-    if isinstance(value, str) and (password := _url_password(value)):
-        return value.replace(password, HIDDEN)
-    return value
+    return bool(field.metadata.get("secret")) or _is_secret_name(field.name)
 
 
 def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: str) -> OptionsT:
@@ -100,8 +94,11 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
 
     Raises:
         InvalidOptions: naming the key and what is allowed, and never the value of a secret.
+        PluginBroken: the dataclass itself is not usable.
     """
-    fields = {field.name.upper(): field for field in dataclasses.fields(options_class)}
+    fields = {
+        field.name.upper(): field for field in dataclasses.fields(options_class) if field.init
+    }
     for key in raw:
         if key not in fields:
             raise InvalidOptions(_unknown_key(where, key, list(fields)))
@@ -111,13 +108,31 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
             f"{where}: {missing[0]!r} is missing."
             f" Required: {', '.join(missing)}. Allowed: {', '.join(sorted(fields))}."
         )
-    hints = get_type_hints(options_class)
+    hints = _hints(options_class, where)
     for key, value in raw.items():
         _check_type(where, key, value, hints[fields[key].name], hide=is_secret(fields[key]))
     try:
         return options_class(**{fields[key].name: value for key, value in raw.items()})
-    except ValueError as error:
-        raise InvalidOptions(f"{where}: {error}") from error
+    except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
+        failure = error
+    # Out here, so that an error that shows a secret is not even the context of ours.
+    foreseen = isinstance(failure, (ValueError, ImproperlyConfigured))
+    told = str(failure) if foreseen else describe(failure)
+    message = _redact(told, ((fields[key], value) for key, value in raw.items()))
+    kind = InvalidOptions if foreseen else PluginBroken
+    raise kind(f"{where}: {message}") from (failure if message == told else None)
+
+
+def _hints(options_class: type[Options], where: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(options_class)
+    except Exception as error:
+        # Types of the options must be importable names: not of an enclosing class or
+        # function, and not imported under TYPE_CHECKING only.
+        raise PluginBroken(
+            f"{where}: the annotations of {options_class.__module__}."
+            f"{options_class.__qualname__} cannot be read: {describe(error)}"
+        ) from error
 
 
 def _unknown_key(where: str, key: Any, known: list[str]) -> str:
@@ -132,34 +147,101 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 def _check_type(where: str, key: str, value: Any, hint: Any, *, hide: bool) -> None:
+    if _fits(value, hint) and (_mentions_bool(hint) or _fits(_without_bools(value), hint)):
+        return
+    expected = hint.__name__ if type(hint) is type else str(hint).replace("typing.", "")
+    shown = type(value).__name__ if hide else _shown(value)
+    raise InvalidOptions(f"{where}: {key!r} must be of type {expected}, not {shown}.")
+
+
+def _fits(value: Any, hint: Any) -> bool:
     from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
     try:
         check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
-        matches = not (isinstance(value, bool) and hint in (int, float))
-    except TypeCheckError:
-        matches = False
-    if not matches:
-        expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-        shown = type(value).__name__ if hide else f"{redact_url(value)!r}"
-        # Without a cause: typeguard's own message may show the value.
-        raise InvalidOptions(f"{where}: {key!r} must be of type {expected}, not {shown}.") from None
+    except TypeCheckError:  # not chained to ours: its message may show the value
+        return False
+    return True
 
 
-def _texts(value: Any) -> Iterator[str]:
+# To Python a bool is an int, but ``"TIMEOUT": True`` is a mistake.
+
+
+def _mentions_bool(hint: Any) -> bool:
+    return hint is bool or isinstance(hint, bool) or any(map(_mentions_bool, get_args(hint)))
+
+
+def _without_bools(value: Any) -> Any:
+    """The value with something that fits no type but ``Any`` in place of bools."""
+    if isinstance(value, bool):
+        return _NotANumber()
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(map(_without_bools, value))
+    if type(value) is dict:
+        return {key: _without_bools(item) for key, item in value.items()}
+    return value
+
+
+class _NotANumber:
+    pass
+
+
+# Secrets
+
+
+def _is_secret_name(name: object) -> bool:
+    return isinstance(name, str) and bool(_SECRET_NAME.search(name))
+
+
+def _shown(value: Any, *, hide: bool = False) -> str:
+    """The repr of an option, without what must not be seen."""
+    if hide:
+        return HIDDEN
     if isinstance(value, str):
-        if value:
-            yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
+        return repr(_redact_all(value, _url_passwords(value)))
+    if isinstance(value, Mapping):
+        items = (
+            f"{key!r}: {_shown(item, hide=_is_secret_name(key))}" for key, item in value.items()
+        )
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_shown, value))}]"
+    return repr(value)
+
+
+def _redact(text: str, values: Iterable[tuple[dataclasses.Field[Any], Any]]) -> str:
+    secrets = (_secrets(value, hide=is_secret(field)) for field, value in values)
+    return _redact_all(text, itertools.chain.from_iterable(secrets))
+
+
+def _redact_all(text: str, secrets: Iterable[str]) -> str:
+    forms = set(itertools.chain.from_iterable(map(_forms, secrets)))
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    return text
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A secret as it is, as it stands in URLs, and in the repr of a text."""
+    for plain in filter(None, (text, unquote(text))):
+        yield from (plain, quote(plain), quote(plain, safe=""), repr(plain)[1:-1])
+
+
+def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
+    """The secrets in the value of an option; all of it, if it is to be hidden."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secrets(item, hide=hide or _is_secret_name(key))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _texts(item)
+            yield from _secrets(item, hide=hide)
+    elif isinstance(value, str):
+        yield from _url_passwords(value)
+        if hide:
+            yield value
+    elif hide and value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
-def _url_password(value: str) -> str:
-    try:
-        return urlsplit(value).password or ""
-    except ValueError:
-        return ""
+def _url_passwords(value: str) -> list[str]:
+    return _URL_PASSWORD.findall(value)

@@ -100,7 +100,7 @@ class RecordBatch:
             RecordBatch.of(ids=[uuid4()], vectors=[[0.1, 0.9]], metadata=[{"locale": "en"}])
         """
         id_list = [_checked_id(id) for id in ids]
-        rows = [float32(vector) for vector in vectors]
+        rows = [float32(vector) for vector in _rows(vectors)]
         texts = ["{}"] * len(id_list) if metadata is None else [_dump(item) for item in metadata]
         if not len(id_list) == len(rows) == len(texts):
             raise InvalidRecord(
@@ -110,7 +110,9 @@ class RecordBatch:
         dimensions = len(rows[0]) if rows else 0
         for id, row in zip(id_list, rows, strict=True):
             if len(row) != dimensions:
-                raise InvalidVector(f"The vector of {id} has {len(row)} dimensions, others {dimensions}.")
+                raise InvalidVector(
+                    f"The vector of {id} has {len(row)} dimensions, others {dimensions}."
+                )
         return cls(
             ids=b"".join(id.bytes for id in id_list),
             vectors=b"".join(rows),
@@ -122,6 +124,8 @@ class RecordBatch:
         return len(self.metadata)
 
     def __getitem__(self, key: slice) -> RecordBatch:
+        if not isinstance(key, slice):
+            raise TypeError("A RecordBatch is sliced; iterate over it to get single records.")
         start, stop, step = key.indices(len(self))
         if step != 1:
             raise ValueError("A RecordBatch is sliced without a step.")
@@ -195,6 +199,12 @@ def _float32_array(values: Any) -> array[float]:
         raise InvalidVector(f"A vector is a sequence of numbers: {error}.") from error
 
 
+def _rows(vectors: Iterable[Vector]) -> Iterable[Vector]:
+    if isinstance(vectors, memoryview) and vectors.ndim > 1:
+        return vectors.tolist()  # Python cannot take the rows of such a view
+    return vectors
+
+
 def _checked_id(id: object) -> UUID:
     if not isinstance(id, UUID):
         raise InvalidRecord(f"An id is a uuid.UUID, not {id!r}.")
@@ -202,6 +212,8 @@ def _checked_id(id: object) -> UUID:
 
 
 def _dump(metadata: Mapping[str, Any]) -> str:
+    if not isinstance(metadata, Mapping):
+        raise InvalidRecord(f"Metadata is a dict, not {metadata!r}.")
     value = dict(metadata)
     if problem := metadata_problem(value):
         raise InvalidRecord(f"Metadata {value!r} cannot be stored: {problem}")
@@ -210,6 +222,13 @@ def _dump(metadata: Mapping[str, Any]) -> str:
 
 def metadata_problem(value: Any) -> str:
     """What keeps a value from coming back equal from every backend; empty if nothing."""
+    try:
+        return _problem(value)
+    except RecursionError:
+        return "it is nested too deeply."
+
+
+def _problem(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, str):
@@ -219,9 +238,9 @@ def metadata_problem(value: Any) -> str:
     if isinstance(value, float):
         return "" if abs(value) < float("inf") else "floats must be finite."
     if isinstance(value, list):
-        return next(filter(None, map(metadata_problem, value)), "")
+        return next(filter(None, map(_problem, value)), "")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             return "keys must be texts."
-        return next(filter(None, map(metadata_problem, [*value, *value.values()])), "")
+        return next(filter(None, map(_problem, [*value, *value.values()])), "")
     return f"{type(value).__name__} is not a JSON value."

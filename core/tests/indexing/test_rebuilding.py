@@ -68,9 +68,7 @@ def test_changes_during_a_rebuild_reach_both(notes, bring_up_to_date, monkeypatc
     assert found(NOTES, "butter", limit=1) == ["butter"]
 
 
-def test_an_interrupted_rebuild_goes_on_where_it_stopped(
-    notes, bring_up_to_date, settings, found
-):
+def test_an_interrupted_rebuild_goes_on_where_it_stopped(notes, bring_up_to_date, settings, found):
     model_changed(settings, MODEL="better")
     from wagtail_vector_index.handlers import embedding_backends
 
@@ -148,9 +146,7 @@ def test_a_new_filter_field_builds_beside(notes, bring_up_to_date, monkeypatch):
     NOTES.__dict__.pop("configuration", None)
 
 
-def test_a_failing_backend_leaves_the_old_collection_serving(
-    server, bring_up_to_date, found
-):
+def test_a_failing_backend_leaves_the_old_collection_serving(server, bring_up_to_date, found):
     Note.objects.create(text="bread")
     bring_up_to_date("note")
 

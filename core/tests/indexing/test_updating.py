@@ -63,7 +63,9 @@ def test_the_edit_of_object_1_leaves_object_10_alone(bring_up_to_date):
 
 
 def test_an_object_that_gets_shorter_loses_its_old_chunks(bring_up_to_date, found):
-    note = Note.objects.create(text=". ".join(f"Sentence number {n} of a long text" for n in range(60)))
+    note = Note.objects.create(
+        text=". ".join(f"Sentence number {n} of a long text" for n in range(60))
+    )
     bring_up_to_date("note")
     assert live().count() > 1
     note.text = "short"
@@ -174,7 +176,9 @@ def test_related_objects_and_callables_are_noticed(bring_up_to_date, found, monk
     note = Note.objects.create(text="bread")
     comment = Comment.objects.create(note=note, text="needs salt")
     monkeypatch.setattr(
-        Note, "embedding_fields", [*Note.embedding_fields, type(Note.embedding_fields[0])("comments__text")]
+        Note,
+        "embedding_fields",
+        [*Note.embedding_fields, type(Note.embedding_fields[0])("comments__text")],
     )
     NOTES.__dict__.pop("configuration", None)
     bring_up_to_date("note")
@@ -219,7 +223,9 @@ def test_an_error_in_one_object_holds_up_no_other(bring_up_to_date, monkeypatch,
 
     monkeypatch.setattr(Product, "get_description", fail)
     (updated,) = bring_up_to_date("ProductIndex")
-    assert updated.drained.errors == {f"testapp.product:{broken.pk}": "RuntimeError: no description"}
+    assert updated.drained.errors == {
+        f"testapp.product:{broken.pk}": "RuntimeError: no description"
+    }
     assert ProductIndex().search("kettle").count() == 1
     pending = PendingChange.objects.get()
     assert (pending.attempts, pending.last_error) == (1, "RuntimeError: no description")
@@ -286,6 +292,8 @@ def test_a_dry_run_counts_and_writes_nothing(bring_up_to_date, embedder):
 
 
 def test_nul_and_lone_surrogates_are_cleaned_out(bring_up_to_date, found):
-    Note.objects.create(text="bread\x00 and \ud800 butter".encode(errors="surrogatepass").decode(errors="replace"))
+    Note.objects.create(
+        text="bread\x00 and \ud800 butter".encode(errors="surrogatepass").decode(errors="replace")
+    )
     bring_up_to_date("note")
     assert "\x00" not in live().get().content

@@ -304,7 +304,9 @@ def test_a_proxy_shares_its_models_index(notes):
 
 def test_translated_objects_are_told_apart_by_their_locale(root, bring_up_to_date):
     dutch = Locale.objects.create(language_code="nl")
-    english = Notice.objects.create(text="fire drill", locale=Locale.objects.get(language_code="en"))
+    english = Notice.objects.create(
+        text="fire drill", locale=Locale.objects.get(language_code="en")
+    )
     translation = english.copy_for_translation(dutch)
     translation.text = "fire drill brandoefening"
     translation.save()

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wagtail_vector_index.text import html_to_text
@@ -47,6 +47,7 @@ class TestDefectsOfSearchableContent:
             "<noscript><p>Enable scripts</p></noscript>",
             "<!-- a <b>comment</b> -->",
             "<!---->",
+            "<!-->",
             "<!doctype html>",
             "<?php echo 1 ?>",
         ],
@@ -115,6 +116,10 @@ class TestWhiteSpace:
         markup = "<p>Code:</p><pre>\nif <b>x</b>:\r\n    go()\n\n</pre><p>Then</p>"
         assert html_to_text(markup) == "Code:\n\nif x:\n    go()\n\nThen"
 
+    def test_empty_preformatted_text(self):
+        assert html_to_text("<p>One</p><pre>\n</pre><pre>  </pre><p>Two</p>") == "One\n\nTwo"
+        assert html_to_text("<pre>  </pre>One") == "One"
+
     def test_line_breaks_in_preformatted_text(self):
         assert html_to_text("<pre>  one<br>  two</pre>") == "one\n  two"
 
@@ -152,16 +157,19 @@ def test_plain_text_with_nothing_to_read():
     assert html_to_text("") == html_to_text(" \n ") == html_to_text("<p> </p><br>") == ""
 
 
+@settings(deadline=None)
 @given(st.text() | MARKUP_SOUP)
 def test_never_raises(markup):
     assert isinstance(html_to_text(markup), str)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_characters="<&")))
 def test_text_without_markup_keeps_its_words_in_order(text):
     assert html_to_text(text).split() == text.split()
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1), min_size=1))
 def test_words_in_blocks_survive_in_order(words):
     for before, after in [("<p>", "</p>"), ("<li>", "</li>"), ("<div><br>", ""), ("<td>", "</td>")]:
@@ -177,8 +185,8 @@ def test_words_in_blocks_survive_in_order(words):
     ],
 )
 def test_hostile_markup_takes_no_longer_than_ordinary(piece):
-    started = time.perf_counter()
+    started = time.process_time()
     html_to_text('<p title="' + piece * 20_000 + ">")
     html_to_text(piece * 20_000)
     # Some hundredths of a second; the parser of the standard library needs half a minute.
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

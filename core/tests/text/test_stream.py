@@ -1,6 +1,7 @@
 """stream_to_text: every block of Wagtail's, in document order."""
 
 import datetime as dt
+from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
 
@@ -295,19 +296,18 @@ class TestCustomBlocks:
         assert text_of(PointBlock(), {"x": 1}) == ""
 
     def test_struct_with_a_value_of_its_own(self):
-        class MoneyBlock(blocks.StructBlock):
-            amount = blocks.IntegerBlock()
+        @dataclass
+        class Event:
+            title: str
+            day: dt.date
 
-            def to_python(self, value):
-                return dt.timedelta(days=value["amount"])
+        class EventBlock(blocks.StructBlock):
+            title = blocks.CharBlock()
+            day = blocks.DateBlock()
+            place = blocks.CharBlock()
 
-            def bulk_to_python(self, values):
-                return [self.to_python(value) for value in values]
-
-            def get_searchable_content(self, value):
-                return [str(value.days)]
-
-        assert text_of(MoneyBlock(), {"amount": 3}) == "3"
+        event = Event(title="Fair", day=dt.date(2026, 11, 3))
+        assert stream_to_text(event, EventBlock()) == "Fair\n\n2026-11-03"
 
 
 @pytest.mark.parametrize("path", READERS)

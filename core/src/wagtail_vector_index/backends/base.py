@@ -359,12 +359,12 @@ class VectorBackend(ABC):
             return iter(())
         if batch.dimensions != spec.dimensions:
             raise InvalidVector(
-                f"{spec.name} holds vectors of {spec.dimensions} dimensions, not {batch.dimensions}."
+                f"{spec.name} holds vectors of {spec.dimensions} dimensions,"
+                f" not {batch.dimensions}."
             )
         if (row := self._first_invalid_vector(spec, batch)) is not None:
-            raise InvalidVector(
-                f"{spec.name}: the vector of {batch.uuids[row]} {_vector_problem(batch.vector(row))}."
-            )
+            problem = _vector_problem(batch.vector(row))
+            raise InvalidVector(f"{spec.name}: the vector of {batch.uuids[row]} {problem}.")
         if not batch.checked:
             _check_metadata(spec, batch)
         return self._bounded(batch.without_duplicates())
@@ -383,7 +383,9 @@ class VectorBackend(ABC):
         for row, text in enumerate(batch.metadata):
             # A character takes at most four bytes, and mostly one.
             row_size = 16 + 4 * batch.dimensions + (len(text) if text.isascii() else 4 * len(text))
-            if row > start and (row - start == self.max_batch_records or size + row_size > self.max_batch_bytes):
+            if row > start and (
+                row - start == self.max_batch_records or size + row_size > self.max_batch_bytes
+            ):
                 yield batch[start:row]
                 start, size = row, 0
             size += row_size

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
@@ -21,7 +21,7 @@ from ..records import Vector, float32
 __all__ = ["EmbeddingBackend", "Vectors"]
 
 #: One vector for each text: rows of numbers, or one float32 buffer of n × dimensions.
-Vectors = Sequence[Vector] | memoryview | bytes
+Vectors: TypeAlias = "Sequence[Vector] | memoryview[Any] | bytes"
 
 _PROBE = "dimensions"
 
@@ -125,7 +125,7 @@ class EmbeddingBackend(ABC):
 
     # What everybody calls
 
-    def embed_query(self, text: str) -> memoryview:
+    def embed_query(self, text: str) -> memoryview[Any]:
         """The vector of a query: float32 of length ``dimensions``.
 
         Raises:
@@ -133,12 +133,12 @@ class EmbeddingBackend(ABC):
         """
         return self._checked(self.embed([self.prepare_query(text)]), 1)
 
-    async def aembed_query(self, text: str) -> memoryview:
+    async def aembed_query(self, text: str) -> memoryview[Any]:
         """Like `embed_query`."""
         await self._aprobe()
         return self._checked(await self.aembed([self.prepare_query(text)]), 1)
 
-    def embed_documents(self, texts: Iterable[str]) -> Iterator[memoryview]:
+    def embed_documents(self, texts: Iterable[str]) -> Iterator[memoryview[Any]]:
         """The vectors of documents, batch by batch, so that each can be kept as it comes.
 
         Yields:
@@ -150,7 +150,7 @@ class EmbeddingBackend(ABC):
         for batch in self._batches([self.prepare_document(text) for text in texts]):
             yield self._checked(self.embed(batch), len(batch))
 
-    async def aembed_documents(self, texts: Iterable[str]) -> AsyncIterator[memoryview]:
+    async def aembed_documents(self, texts: Iterable[str]) -> AsyncIterator[memoryview[Any]]:
         """Like `embed_documents`."""
         await self._aprobe()
         for batch in self._batches([self.prepare_document(text) for text in texts]):
@@ -185,7 +185,7 @@ class EmbeddingBackend(ABC):
         if batch:
             yield batch
 
-    def _checked(self, vectors: Vectors, count: int) -> memoryview:
+    def _checked(self, vectors: Vectors, count: int) -> memoryview[Any]:
         """The vectors as one buffer, if there are as many, and as long, as there must be."""
         try:
             flat = _flat(vectors)
@@ -213,7 +213,7 @@ class EmbeddingBackend(ABC):
         return InvalidEmbeddings(f"Embedding backend {self.alias!r}{model} gave back {what}.")
 
 
-def _flat(vectors: Vectors) -> memoryview | None:
+def _flat(vectors: Vectors) -> memoryview[Any] | None:
     """What came as one contiguous buffer of float32; None if it came as rows."""
     try:
         buffer = memoryview(vectors)  # type: ignore[arg-type]
@@ -228,7 +228,7 @@ def _flat(vectors: Vectors) -> memoryview | None:
     return None
 
 
-def _all_finite(flat: memoryview) -> bool:
+def _all_finite(flat: memoryview[Any]) -> bool:
     # Of NaN and infinity the byte with the sign is 7F or FF; of hardly anything else.
     signs = flat.cast("B")[3 if sys.byteorder == "little" else 0 :: 4].tobytes()
     if b"\x7f" not in signs and b"\xff" not in signs:

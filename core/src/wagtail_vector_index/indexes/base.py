@@ -125,8 +125,10 @@ class VectorIndex:
 
         Args:
             instance: an object of the index.
-
-        The other arguments, the results and the errors are those of `search`.
+            limit: as in `search`, as are the results and the errors.
+            filter: as in `search`.
+            within: as in `search`.
+            similarity_threshold: as in `search`.
         """
         return SearchResults(
             SimilarSearch(
@@ -167,9 +169,7 @@ class VectorIndex:
         keys = (key for queryset in self.get_querysets() for key in self.visible_keys(queryset))
         return list(dict.fromkeys(keys))
 
-    def visible_among(
-        self, keys: Sequence[str], within: QuerySet[Any] | None = None
-    ) -> set[str]:
+    def visible_among(self, keys: Sequence[str], within: QuerySet[Any] | None = None) -> set[str]:
         """Which of these keys name objects that a visitor may find at this moment."""
         if within is not None:
             pks = primary_keys(within.model, keys)

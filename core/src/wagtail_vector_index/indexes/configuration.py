@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from django.db import models
 
 from ..exceptions import InvalidIndex
 from ..fields import EmbeddingField, FilterField
-from ..filters import FieldType
 from ..filter_values import infer_type
+from ..filters import FieldType
 
 if TYPE_CHECKING:
     from .base import VectorIndex
@@ -53,6 +54,7 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
     Raises:
         InvalidIndex: naming the model and the field that does not fit.
     """
+    _check_querysets(index)
     resolved: dict[type[models.Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
     for queryset in index.get_querysets():
@@ -68,14 +70,21 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
     return IndexConfiguration(models=resolved, fields=fields)
 
 
+def _check_querysets(index: VectorIndex) -> None:
+    content: Any = index.querysets
+    listed = isinstance(content, (list, tuple))
+    if not listed or not all(isinstance(q, (models.QuerySet, models.Manager)) for q in content):
+        raise InvalidIndex(
+            f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
+        )
+
+
 def _family(index: VectorIndex, model: type[models.Model]) -> list[type[models.Model]]:
     """The model and, where it declares nothing to embed, the children that do."""
     if _declared(index, model, "embedding_fields"):
         return [model]
     children = [
-        child
-        for child in _concrete_children(model)
-        if _declared(index, child, "embedding_fields")
+        child for child in _concrete_children(model) if _declared(index, child, "embedding_fields")
     ]
     return children or [model]
 
@@ -91,7 +100,11 @@ def _concrete_children(model: type[models.Model]) -> list[type[models.Model]]:
 
 def _declared(index: VectorIndex, model: type[models.Model], name: str) -> Sequence[Any]:
     on_index = "filter_fields" if name == "vector_filter_fields" else name
-    return getattr(model, name, ()) or getattr(index, on_index)
+    declared = getattr(model, name, ()) or getattr(index, on_index)
+    if not isinstance(declared, (list, tuple)):
+        owner = f"{name} of {model._meta.label}" if getattr(model, name, ()) else on_index
+        raise InvalidIndex(f"{index.name}: {owner} must be a list, not {declared!r}.")
+    return declared
 
 
 def _model_configuration(index: VectorIndex, model: type[models.Model]) -> ModelConfiguration:
@@ -105,7 +118,7 @@ def _model_configuration(index: VectorIndex, model: type[models.Model]) -> Model
         if not isinstance(field, EmbeddingField):
             raise InvalidIndex(
                 f"{index.name}: embedding_fields of {model._meta.label} holds {field!r},"
-                " which is not an EmbeddingField."
+                " which is not an EmbeddingField: write EmbeddingField('…')."
             )
         _check_path(index, model, field.name)
     return ModelConfiguration(
@@ -133,18 +146,33 @@ def _filter_fields(
         if type_ is None:
             raise InvalidIndex(
                 f"{index.name}: the type of the filter field {field.name!r} of"
-                f" {model._meta.label} is not known. Say it: FilterField({field.name!r}, type='str')."
+                f" {model._meta.label} is not known."
+                f" Say it: FilterField({field.name!r}, type='str')."
             )
         found.append((field, type_))
     return found
 
 
 def _check_path(index: VectorIndex, model: type[models.Model], path: str) -> None:
-    name = path.partition("__")[0]
+    """Raise unless a path leads to something, as far as the models tell it."""
+    name, _, rest = path.partition("__")
+    field = _field(model, name)
+    if field is None and not hasattr(model, name):
+        close = difflib.get_close_matches(name, [f.name for f in model._meta.get_fields()], n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InvalidIndex(
+            f"{index.name}: {model._meta.label} has no field, attribute or method {name!r}.{hint}"
+        )
+    target = getattr(field, "related_model", None)
+    if rest and isinstance(target, type):
+        _check_path(index, target, rest)
+
+
+def _field(model: type[models.Model], name: str) -> Any:
     try:
-        model._meta.get_field(name)
+        field: Any = model._meta.get_field(name)
     except FieldDoesNotExist:
-        if not hasattr(model, name):
-            raise InvalidIndex(
-                f"{index.name}: {model._meta.label} has no field, attribute or method {name!r}."
-            ) from None
+        return None
+    if isinstance(field, models.ForeignObjectRel) and field.get_accessor_name() != name:
+        return None  # by this name it is queried; "book_set" is the attribute
+    return field

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
+
 from ..models.record import Collection, PendingChange
+from .inserting import insert_rows
 from .preparing import prepare, source_hash
 from .progress import Progress
 from .reading import live_documents
@@ -44,9 +47,18 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
     waiting = set(
         PendingChange.objects.filter(index=index_name).values_list("object_key", flat=True)
     )
-    PendingChange.objects.bulk_create(
-        (PendingChange(index=index_name, object_key=key) for key in keys if key not in waiting),
-        batch_size=1_000,
+    now = timezone.now()
+    insert_rows(
+        PendingChange,
+        ("object_key",),
+        [(key,) for key in keys if key not in waiting],
+        same={
+            "index": index_name,
+            "created_at": now,
+            "attempts": 0,
+            "last_error": "",
+            "next_attempt": now,
+        },
     )
 
 
@@ -66,7 +78,7 @@ def _differs(
         known = {hashes.get(key) for hashes in recorded.values()}
         if known == {None}:
             # Not indexed: either new, or without any text.
-            return bool(prepare(index, instance))
-    except Exception:  # the drain meets the same error again, and keeps it with the object
+            return bool(prepare(index, instance).documents)
+    except Exception:  # noqa: BLE001  # the drain meets the same error again, and keeps it with the object
         return True
     return known != {current}

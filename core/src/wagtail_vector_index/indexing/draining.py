@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,23 +17,26 @@ from ..models.record import PendingChange
 from ..plugins.calling import notify
 from .embedding import embedding_ids
 from .plan import Plan, live_collections
-from .preparing import prepare, source_hash
+from .preparing import PreparedObject, prepare
 from .progress import Progress, Silent
-from .writing import PreparedObject, Superseded, Written, write
+from .writing import Superseded, Written, write
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
 
 logger = logging.getLogger(__name__)
 
-#: How many changes one transaction takes care of.
-BATCH_SIZE = 200
+#: How many changes, and about how many documents, one transaction takes care of.
+BATCH_SIZE = 500
+MAX_DOCUMENTS = 1_000
+
+_FETCH_SIZE = 100
 
 #: How often in a row another process may be faster before this one gives up.
 _MAX_SETBACKS = 50
 
-_FIRST_RETRY = datetime.timedelta(seconds=10)
-_LAST_RETRY = datetime.timedelta(hours=1)
+_FIRST_RETRY = dt.timedelta(seconds=10)
+_LAST_RETRY = dt.timedelta(hours=1)
 
 
 @dataclass(kw_only=True)
@@ -72,63 +75,70 @@ class _Drain:
         return self.result
 
     def _due(self) -> list[tuple[int, str]]:
-        due = PendingChange.objects.filter(
-            index=self.index.name, next_attempt__lte=timezone.now()
-        )
+        due = PendingChange.objects.filter(index=self.index.name, next_attempt__lte=timezone.now())
         return list(due.order_by("pk").values_list("pk", "object_key")[:BATCH_SIZE])
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:
-        """Apply changes together or, if that fails, object by object."""
+        """Apply changes together or, where an object cannot be prepared, one by one."""
         by_key: dict[str, list[int]] = {}
         for pk, key in changes:
             by_key.setdefault(key, []).append(pk)
         try:
-            written = self._write(by_key)
-        except (Superseded, IntegrityError):
-            # Another process was here, or pruned an embedding: look again at what is due.
-            self._setbacks += 1
-            if self._setbacks > _MAX_SETBACKS:
-                raise
-            return
+            objects = self._prepared(list(by_key))
+            embeddings = self._embeddings(objects)
         except DatabaseError:
             raise
         except EmbeddingUnavailable as error:
             _postpone([pk for pk, _ in changes], error)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a site's own code may raise anything
             if len(by_key) == 1:
                 self._fail(next(iter(by_key)), [pk for pk, _ in changes], error)
                 return
             for key, pks in by_key.items():
                 self._apply([(pk, key) for pk in pks])
-            return
-        self._note(len(by_key), written)
+        else:
+            self._write(objects, embeddings, [pk for key in objects for pk in by_key[key]])
 
-    def _write(self, by_key: dict[str, list[int]]) -> Written:
-        objects = self._prepared(list(by_key))
+    def _embeddings(self, objects: Mapping[str, PreparedObject]) -> dict[str, int]:
         documents = [document for wanted in objects.values() for document in wanted.documents]
-        embeddings = embedding_ids(self.index.embedder, documents, self.progress.embedded)
-        collections = [
-            collection
-            for collection in live_collections(self.index.name)
-            if self.plan.accepts(collection)
-        ]
-        return write(collections, objects, embeddings, [pk for pks in by_key.values() for pk in pks])
+        return embedding_ids(self.index.embedder, documents, self.progress.embedded)
+
+    def _write(
+        self,
+        objects: Mapping[str, PreparedObject],
+        embeddings: Mapping[str, int],
+        changes: Sequence[int],
+    ) -> None:
+        collections = [c for c in live_collections(self.index.name) if self.plan.accepts(c)]
+        try:
+            written = write(collections, objects, embeddings, changes)
+        except (Superseded, IntegrityError):
+            # Another process was here, or pruned an embedding: look again at what is due.
+            self._setbacks += 1
+            if self._setbacks > _MAX_SETBACKS:
+                raise
+        else:
+            self._setbacks = 0
+            self._note(len(objects), written)
 
     def _prepared(self, keys: list[str]) -> dict[str, PreparedObject]:
-        visible = self.index.visible_among(keys)
-        instances = self.index.fetch([key for key in keys if key in visible])
-        objects = {key: PreparedObject() for key in keys}
-        for key, instance in instances.items():
-            # Reading a StreamField's text changes what it would be stored as, so first:
-            hash_now = source_hash(self.index, instance)
-            objects[key] = PreparedObject(
-                documents=prepare(self.index, instance), source_hash=hash_now
-            )
+        """The first of these objects, as many as have `MAX_DOCUMENTS` together, or one."""
+        objects: dict[str, PreparedObject] = {}
+        documents = 0
+        for start in range(0, len(keys), _FETCH_SIZE):
+            some = keys[start : start + _FETCH_SIZE]
+            visible = self.index.visible_among(some)
+            instances = self.index.fetch([key for key in some if key in visible])
+            for key in some:
+                instance = instances.get(key)
+                objects[key] = prepare(self.index, instance) if instance else PreparedObject()
+                documents += len(objects[key].documents)
+                if documents >= MAX_DOCUMENTS:
+                    return objects
         return objects
 
     def _note(self, count: int, written: Written) -> None:
-        self._setbacks = 0
         self.result.objects += count
         self.result.upserted += len(written.upserted)
         self.result.deleted += len(written.deleted)

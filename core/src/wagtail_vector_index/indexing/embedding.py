@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+
 from ..models.record import Embedding
+from .inserting import insert_rows
 
 if TYPE_CHECKING:
     from ..embeddings.base import EmbeddingBackend
@@ -44,11 +47,11 @@ def _embed(
     for vectors in embedder.embed_documents(texts.values()):
         data = vectors.tobytes()
         rows = [data[start : start + size] for start in range(0, len(data), size)]
-        Embedding.objects.bulk_create(
-            [
-                Embedding(fingerprint=embedder.fingerprint, content_hash=key, vector=row)
-                for row, key in zip(rows, hashes, strict=False)
-            ],
+        insert_rows(
+            Embedding,
+            ("content_hash", "vector"),
+            [(key, row) for row, key in zip(rows, hashes, strict=False)],
+            same={"fingerprint": embedder.fingerprint, "created_at": timezone.now()},
             ignore_conflicts=True,
         )
         progress(len(rows))

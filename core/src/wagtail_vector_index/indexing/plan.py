@@ -90,7 +90,9 @@ class Plan:
             "metric": (collection.metric, self.metric),
             "dimensions": (collection.dimensions, self.dimensions),
         }
-        return [f"{what} {was!r} is now {now!r}" for what, (was, now) in pairs.items() if was != now]
+        return [
+            f"{what} {was!r} is now {now!r}" for what, (was, now) in pairs.items() if was != now
+        ]
 
 
 def live_collections(index_name: str) -> QuerySet[Collection]:

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..filters import value_problem
 from ..filter_values import filter_value
+from ..filters import value_problem
 from ..keys import object_key
 from ..plugins.calling import prepare_documents
 from ..records import metadata_problem
@@ -41,33 +42,43 @@ class PreparedDocument:
         """What the embedding model reads."""
         return f"{self.context}\n\n{self.text}" if self.context else self.text
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of what the embedding model reads, in hexadecimal."""
         return hashlib.sha256(self.embedded_text.encode()).hexdigest()
 
-    @property
+    @cached_property
     def metadata_text(self) -> str:
         """The metadata as it goes to a vector backend."""
         return json.dumps(self.metadata, ensure_ascii=False, separators=(",", ":"))
 
 
-def prepare(index: VectorIndex, instance: Any) -> list[PreparedDocument]:
+@dataclass(frozen=True, kw_only=True)
+class PreparedObject:
+    """What an object should have in the record: no documents if it is to be removed."""
+
+    documents: Sequence[PreparedDocument] = ()
+    source_hash: str = ""
+
+
+def prepare(index: VectorIndex, instance: Any) -> PreparedObject:
     """The documents that a source object should have; none if it has no text.
 
     Raises:
         ValueError: a filter value that does not fit its type.
         Exception: whatever the object's own methods, or a plugin's hook, raise.
     """
-    configuration = index.configuration.of(index, type(instance))
-    important = [f.name for f in configuration.embedding_fields if f.important]
-    others = [f.name for f in configuration.embedding_fields if not f.important]
-    context, chunks = _split(index, _text(instance, important), _text(instance, others))
-    if not chunks:
-        return []
     metadata = _metadata(index, instance)
-    documents = [PreparedDocument(text=chunk, context=context, metadata=metadata) for chunk in chunks]
-    return [_checked(index, document) for document in prepare_documents(index, documents)]
+    # Reading a StreamField's text changes what it would be stored as, so this comes first:
+    hash_now = _source_hash(index, instance, metadata)
+    fields = index.configuration.of(index, type(instance)).embedding_fields
+    important = _text(instance, [field.name for field in fields if field.important])
+    body = _text(instance, [field.name for field in fields if not field.important])
+    context, chunks = _split(index, important, body)
+    documents = [
+        PreparedDocument(text=chunk, context=context, metadata=metadata) for chunk in chunks
+    ]
+    return PreparedObject(documents=_after_hooks(index, documents), source_hash=hash_now)
 
 
 def source_hash(index: VectorIndex, instance: Any) -> str:
@@ -76,15 +87,16 @@ def source_hash(index: VectorIndex, instance: Any) -> str:
     Fields of the object's own table are taken as they are stored; for what is computed,
     or stored elsewhere, the text itself is made.
     """
-    configuration = index.configuration.of(index, type(instance))
-    parts: list[Any] = []
-    for field in configuration.embedding_fields:
+    return _source_hash(index, instance, _metadata(index, instance))
+
+
+def _source_hash(index: VectorIndex, instance: Any, metadata: Mapping[str, Any]) -> str:
+    parts: list[Any] = [metadata]
+    for field in index.configuration.of(index, type(instance)).embedding_fields:
         raw = raw_value(instance, field.name)
         value = field_to_text(instance, field.name) if raw is None else raw
         parts.append([field.name, field.important, value])
-    parts.append(_metadata(index, instance))
-    text = json.dumps(parts, ensure_ascii=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def _text(instance: Any, names: Sequence[str]) -> str:
@@ -105,9 +117,7 @@ def _split(index: VectorIndex, context: str, body: str) -> tuple[str, list[str]]
     return context, _chunks(index, body, max(1, room))
 
 
-def _chunks(
-    index: VectorIndex, text: str, size: int, overlap: int | None = None
-) -> list[str]:
+def _chunks(index: VectorIndex, text: str, size: int, overlap: int | None = None) -> list[str]:
     return split_text(
         text,
         count_tokens=index.embedder.count_tokens,
@@ -135,8 +145,18 @@ def _cleaned(value: Any) -> Any:
     return [_cleaned(item) for item in value] if isinstance(value, list) else value
 
 
-def _checked(index: VectorIndex, document: Any) -> PreparedDocument:
-    """What came out of the plugins' hooks, if it can be stored."""
+def _after_hooks(
+    index: VectorIndex, documents: Sequence[PreparedDocument]
+) -> Sequence[PreparedDocument]:
+    """What the plugins' hooks make of the documents, if it can be stored."""
+    result = prepare_documents(index, documents) if documents else documents
+    if result is not documents:
+        for document in result:
+            _check(index, document)
+    return result
+
+
+def _check(index: VectorIndex, document: Any) -> None:
     if not isinstance(document, PreparedDocument):
         raise TypeError(f"documents_prepared must return PreparedDocument, not {document!r}.")
     if problem := metadata_problem(dict(document.metadata)):
@@ -144,4 +164,3 @@ def _checked(index: VectorIndex, document: Any) -> PreparedDocument:
     for name, type_ in index.configuration.fields.items():
         if problem := value_problem(type_, document.metadata.get(name)):
             raise ValueError(f"The metadata field {name!r} of a document: {problem}")
-    return document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: How long a replaced collection is kept for searches that are still under way.
-RETIREMENT = datetime.timedelta(minutes=5)
+RETIREMENT = dt.timedelta(minutes=5)
 
 #: How long readers may lag behind before they load a collection anew.
-TOMBSTONE_LIFE = datetime.timedelta(hours=1)
+TOMBSTONE_LIFE = dt.timedelta(hours=1)
 
 #: How long an embedding is kept that no document uses.
-EMBEDDING_LIFE = datetime.timedelta(days=1)
+EMBEDDING_LIFE = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +78,7 @@ def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
     plan = Plan.of(index)
     fitting = [c for c in live_collections(index.name) if plan.fits(c)]
     waiting = PendingChange.objects.filter(index=index.name).values_list("object_key", flat=True)
-    keys = (
-        index.source_keys()
-        if rebuild or not fitting
-        else changed_keys(index, fitting, Silent())
-    )
+    keys = index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Silent())
     return list(dict.fromkeys([*waiting, *keys]))
 
 
@@ -124,9 +120,7 @@ def _try_flip(building: Collection) -> bool:
             return True  # another process was faster
         if building.applied_revision < building.revision:
             return False
-        active = Collection.objects.filter(
-            index=building.index, state=Collection.State.ACTIVE
-        )
+        active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
         _retire(list(active))
         Collection.objects.filter(pk=building.pk).update(state=Collection.State.ACTIVE)
     return True

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from ..models.record import Collection, Document, PendingChange, record_database, xor
+from .inserting import insert_rows
 
 if TYPE_CHECKING:
-    from .preparing import PreparedDocument
+    from .preparing import PreparedDocument, PreparedObject
 
+_SLICE = 500
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedObject:
-    """What an object should have in the record: no documents if it is to be removed."""
-
-    documents: Sequence[PreparedDocument] = ()
-    source_hash: str = ""
+_COLUMNS = (
+    "id",
+    "collection_id",
+    "object_key",
+    "position",
+    "context",
+    "content",
+    "content_hash",
+    "metadata",
+    "source_hash",
+    "embedding_id",
+    "revision",
+)
 
 
 @dataclass(kw_only=True)
@@ -84,30 +93,35 @@ def _write_to(
         "revision", "document_count", "document_xor"
     ).get()
     current = _current(collection, list(objects))
-    new: list[Document] = []
+    rows: list[tuple[Any, ...]] = []
     gone: list[UUID] = []
     for key, wanted in objects.items():
-        added, removed = _compared(collection, key, wanted, current[key], embeddings)
-        new += added
-        gone += removed
-    for document in new:
-        document.revision = revision
-    Document.objects.bulk_create(new)
-    Document.objects.filter(pk__in=gone).update(
-        content="",
-        context="",
-        content_hash="",
-        metadata="{}",
-        embedding=None,
-        revision=revision,
-        deleted_at=timezone.now(),
-    )
-    added_ids = [document.pk for document in new]
+        new, old = _compared(wanted, current[key])
+        gone += old
+        rows += [
+            (
+                uuid4(),
+                collection.pk,
+                key,
+                position,
+                document.context,
+                document.text,
+                document.content_hash,
+                document.metadata_text,
+                wanted.source_hash,
+                embeddings[document.content_hash],
+                revision,
+            )
+            for position, document in new
+        ]
+    insert_rows(Document, _COLUMNS, rows)
+    _bury(gone, revision)
+    added = [row[0] for row in rows]
     own_row.update(
-        document_count=count + len(new) - len(gone),
-        document_xor=UUID(int=checksum.int ^ xor(added_ids) ^ xor(gone)),
+        document_count=count + len(added) - len(gone),
+        document_xor=UUID(int=checksum.int ^ xor(added) ^ xor(gone)),
     )
-    written.upserted += added_ids
+    written.upserted += added
     written.deleted += gone
 
 
@@ -122,47 +136,45 @@ def _current(collection: Collection, keys: Sequence[str]) -> dict[str, list[Docu
 
 
 def _compared(
-    collection: Collection,
-    key: str,
-    wanted: PreparedObject,
-    current: list[Document],
-    embeddings: Mapping[str, int],
-) -> tuple[list[Document], list[UUID]]:
-    """The documents to add and the ids of those to delete; what stays is kept in place."""
-    kept: dict[Any, list[Document]] = defaultdict(list)
+    wanted: PreparedObject, current: Sequence[Document]
+) -> tuple[list[tuple[int, PreparedDocument]], list[UUID]]:
+    """The documents to add, with their positions, and the ids of those to delete.
+
+    What stays is brought to its position in place.
+    """
+    unused: dict[tuple[str, str], list[Document]] = defaultdict(list)
     for document in reversed(current):
-        kept[document.content_hash, document.metadata].append(document)
-    added = []
+        unused[document.content_hash, document.metadata].append(document)
+    added: list[tuple[int, PreparedDocument]] = []
+    kept: list[Document] = []
     for position, prepared in enumerate(wanted.documents):
-        same = kept[prepared.content_hash, prepared.metadata_text]
-        if same:
-            _keep(same.pop(), position, wanted.source_hash)
-        else:
-            added.append(_document(collection, key, position, prepared, wanted, embeddings))
-    return added, [document.pk for rest in kept.values() for document in rest]
+        same = unused[prepared.content_hash, prepared.metadata_text]
+        if not same:
+            added.append((position, prepared))
+            continue
+        kept.append(same.pop())
+        if kept[-1].position != position:
+            Document.objects.filter(pk=kept[-1].pk).update(position=position)
+    if any(document.source_hash != wanted.source_hash for document in kept):
+        for pks in _slices([document.pk for document in kept]):
+            Document.objects.filter(pk__in=pks).update(source_hash=wanted.source_hash)
+    return added, [document.pk for rest in unused.values() for document in rest]
 
 
-def _keep(document: Document, position: int, source_hash: str) -> None:
-    if (document.position, document.source_hash) != (position, source_hash):
-        Document.objects.filter(pk=document.pk).update(position=position, source_hash=source_hash)
+def _bury(ids: Sequence[UUID], revision: int) -> None:
+    """Make tombstones of documents."""
+    for some in _slices(ids):
+        Document.objects.filter(pk__in=some).update(
+            content="",
+            context="",
+            content_hash="",
+            metadata="{}",
+            embedding=None,
+            revision=revision,
+            deleted_at=timezone.now(),
+        )
 
 
-def _document(
-    collection: Collection,
-    key: str,
-    position: int,
-    prepared: PreparedDocument,
-    wanted: PreparedObject,
-    embeddings: Mapping[str, int],
-) -> Document:
-    return Document(
-        collection=collection,
-        object_key=key,
-        position=position,
-        context=prepared.context,
-        content=prepared.text,
-        content_hash=prepared.content_hash,
-        metadata=prepared.metadata_text,
-        source_hash=wanted.source_hash,
-        embedding_id=embeddings[prepared.content_hash],
-    )
+def _slices(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """Parts of a list that fit into one statement on every database."""
+    return (ids[start : start + _SLICE] for start in range(0, len(ids), _SLICE))

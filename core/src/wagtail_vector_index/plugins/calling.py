@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -24,33 +24,38 @@ logger = logging.getLogger(__name__)
 def active_registry() -> Registry:
     """The plugins of this site: those installed, less those its settings switch off."""
     disabled = getattr(settings, DISABLED_PLUGINS_SETTING, ())
-    if isinstance(disabled, str) or not all(isinstance(name, str) for name in disabled):
+    try:
+        return registry(disabled)
+    except TypeError as error:
         raise ConfigurationError(
             f"{DISABLED_PLUGINS_SETTING} must be a list of plugin names, not {disabled!r}."
-        )
-    return registry(disabled)
+        ) from error
 
 
-def prepare_documents(index: VectorIndex, documents: Sequence[PreparedDocument]) -> Sequence[PreparedDocument]:
+def prepare_documents(
+    index: VectorIndex, documents: Sequence[PreparedDocument]
+) -> Sequence[PreparedDocument]:
     """Let each plugin in turn redact or enrich the documents of one object."""
-    for _, hook in _callers("documents_prepared"):
-        for result in hook(index=index, documents=documents):
-            documents = result
+    for implementation in _implementations("documents_prepared"):
+        result = _call(implementation, {"index": index, "documents": documents})
+        documents = documents if result is None else result
     return documents
 
 
 def notify(hook_name: str, **arguments: Any) -> None:
     """Tell every plugin what happened; one that fails is logged and harms no other."""
-    for name, hook in _callers(hook_name):
+    for implementation in _implementations(hook_name):
         try:
-            hook(**arguments)
+            _call(implementation, arguments)
         except Exception:
-            logger.exception("%s of plugin %s failed.", hook_name, name)
+            logger.exception("%s of %s failed.", hook_name, implementation.plugin_name)
 
 
-def _callers(hook_name: str) -> Iterator[tuple[str, pluggy.HookCaller]]:
-    manager = active_registry().hooks
-    everyone = manager.get_plugins()
-    for implementation in reversed(getattr(manager.hook, hook_name).get_hookimpls()):
-        others = everyone - {implementation.plugin}
-        yield implementation.plugin_name, manager.subset_hook_caller(hook_name, others)
+def _implementations(hook_name: str) -> Iterator[pluggy.HookImpl]:
+    """In pluggy's order: those marked ``tryfirst``, then from the last to the first found."""
+    yield from reversed(getattr(active_registry().hooks.hook, hook_name).get_hookimpls())
+
+
+def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
+    """Call one implementation with those arguments that it takes."""
+    return implementation.function(*(arguments[name] for name in implementation.argnames))

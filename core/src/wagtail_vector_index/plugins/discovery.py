@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -19,6 +22,12 @@ BackendKind = Literal["vector", "embedding", "chat"]
 KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
 
 _lock = threading.RLock()
+
+if hasattr(os, "register_at_fork"):
+    # A child made in the middle of a scan would wait for a thread that it doesn't have.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +77,22 @@ class Registry:
     plugins: tuple[Plugin, ...] = ()
     failures: tuple[PluginFailure, ...] = ()
     disabled: tuple[PluginSource, ...] = ()
-    hooks: pluggy.PluginManager = field(default_factory=lambda: _new_manager())
+    hooks: pluggy.PluginManager = field(default_factory=lambda: _new_manager())  # noqa: PLW0108
 
     def offers(self, kind: BackendKind, name: str) -> list[Offer]:
         """Who offers a backend of this name; more than one is a conflict.
 
-        ``name`` is a short name, or ``"distribution:short name"``.
+        ``name`` is a short name, or ``"distribution:short name"``. What one distribution
+        offers twice, as under the old and the new name of a plugin, counts once.
         """
-        distribution, _, short_name = name.rpartition(":")
-        return [
-            Offer(spec=plugin.backends[kind][short_name], plugin=plugin)
-            for plugin in self.plugins
-            if short_name in plugin.backends[kind]
-            and (not distribution or normalise(distribution) == normalise(plugin.source.distribution))
-        ]
+        wanted, _, short_name = name.rpartition(":")
+        found: dict[tuple[str, BackendSpec], Offer] = {}
+        for plugin in self.plugins:
+            distribution = normalise(plugin.source.distribution)
+            spec = plugin.backends[kind].get(short_name)
+            if spec is not None and (not wanted or normalise(wanted) == distribution):
+                found.setdefault((distribution, spec), Offer(spec=spec, plugin=plugin))
+        return list(found.values())
 
     def offer_at(self, kind: BackendKind, path: str) -> Offer | None:
         """Who offers the backend class at this dotted path, if any."""
@@ -105,18 +116,26 @@ class Registry:
 
 def describe(error: BaseException) -> str:
     """An exception as one line, its type first."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def normalise(distribution: str) -> str:
     """A distribution's name in the one form in which names can be compared."""
-    return distribution.lower().replace("_", "-").replace(".", "-")
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def registry(disabled: Iterable[str] = ()) -> Registry:
-    """Discover the installed plugins: one scan a process, whoever asks."""
+    """Discover the installed plugins: one scan a process, whoever asks.
+
+    Raises:
+        TypeError: if ``disabled`` is not a list of names; a lone string is none.
+    """
+    names = (None,) if isinstance(disabled, str) else tuple(disabled)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"disabled must be a list of plugin names, not {disabled!r}.")
     with _lock:
-        return _registry(frozenset(disabled))
+        return _registry(frozenset(names))
 
 
 def django_apps(disabled: Iterable[str] = ()) -> list[str]:
@@ -145,7 +164,7 @@ def django_apps(disabled: Iterable[str] = ()) -> list[str]:
 def clear_cache() -> None:
     """Forget what was discovered, so that the next call scans again."""
     with _lock:
-        for function in (_registry, _entry_points, _load):
+        for function in (_registry, _scan, _load):
             function.cache_clear()
 
 
@@ -153,16 +172,16 @@ def clear_cache() -> None:
 def _registry(disabled: frozenset[str]) -> Registry:
     hooks = _new_manager()
     plugins, failures, switched_off = [], [], []
-    for entry_point in _entry_points():
-        source = _source(entry_point)
+    for source, found in _scan():
         if source.name in disabled:
             switched_off.append(source)
             continue
-        loaded = _load(entry_point, source)
+        loaded = _load(found, source) if isinstance(found, EntryPoint) else found
         if isinstance(loaded, Plugin):
             plugins.append(loaded)
             if not hooks.is_registered(loaded.module):
-                hooks.register(loaded.module, name=f"{source.distribution}:{source.name}")
+                # By its module, since a distribution can repeat the name of an entry point.
+                hooks.register(loaded.module, name=f"{loaded.module.__name__} ({source})")
         else:
             failures.append(loaded)
     return Registry(
@@ -174,17 +193,42 @@ def _registry(disabled: frozenset[str]) -> Registry:
 
 
 @functools.cache
-def _entry_points() -> tuple[EntryPoint, ...]:
-    found = entry_points(group=ENTRY_POINT_GROUP)
-    return tuple(sorted(found, key=lambda ep: (_source(ep).distribution, ep.name)))
+def _scan() -> tuple[tuple[PluginSource, EntryPoint | PluginFailure], ...]:
+    """All entry points, not yet loaded, in an order that does not depend on the machine."""
+    found: list[tuple[PluginSource, EntryPoint | PluginFailure]]
+    try:
+        found = [(_source(ep.name, ep.dist), ep) for ep in entry_points(group=ENTRY_POINT_GROUP)]
+    except Exception:  # noqa: BLE001  # one distribution's unreadable file fails them all
+        found = list(_scan_one_by_one())
+    return tuple(sorted(found, key=lambda item: (item[0].distribution, item[0].name)))
 
 
-def _source(entry_point: EntryPoint) -> PluginSource:
-    dist = entry_point.dist
+def _scan_one_by_one() -> Iterator[tuple[PluginSource, EntryPoint | PluginFailure]]:
+    seen = set()
+    for dist in distributions():
+        source = _source("", dist)
+        name = normalise(source.distribution)
+        if name in seen:  # the first on the path hides others of its name
+            continue
+        seen.add(name)
+        try:
+            for ep in dist.entry_points.select(group=ENTRY_POINT_GROUP):
+                yield _source(ep.name, dist), ep
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with that file
+            if f"[{ENTRY_POINT_GROUP}]" in (dist.read_text("entry_points.txt") or ""):
+                broken = _source(name, dist)
+                yield broken, PluginFailure(source=broken, cause=error)
+
+
+def _source(name: str, dist: Distribution | None) -> PluginSource:
+    said = {}
+    for key in ("Name", "Version"):
+        with contextlib.suppress(Exception):  # what is left of one that was half removed
+            said[key] = dist.metadata[key] if dist is not None else None
     return PluginSource(
-        name=entry_point.name,
-        distribution=dist.name if dist else "an unknown distribution",
-        version=dist.version if dist else "",
+        name=name,
+        distribution=said.get("Name") or "an unknown distribution",
+        version=said.get("Version") or "without a version",
     )
 
 
@@ -195,6 +239,8 @@ def _load(entry_point: EntryPoint, source: PluginSource) -> Plugin | PluginFailu
     Entry points of two distributions can be equal; ``source`` tells them apart.
     """
     try:
+        if not entry_point.pattern.match(entry_point.value):
+            raise ValueError(f"the entry point names no module: {entry_point.value!r}.")
         module = entry_point.load()
         _check_api_version(module)
         hooks = _checked_hooks(module)
@@ -203,7 +249,7 @@ def _load(entry_point: EntryPoint, source: PluginSource) -> Plugin | PluginFailu
             module=module,
             backends={kind: _checked_backends(hooks, kind) for kind in KINDS},
         )
-    except (Exception, SystemExit) as error:  # a plugin may raise anything, even exit
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may even exit
         return PluginFailure(source=source, cause=error)
 
 
@@ -212,7 +258,9 @@ def _check_api_version(module: Any) -> None:
         raise TypeError(f"the entry point must name a module, not {module!r}.")
     version = getattr(module, "API_VERSION", None)
     if version is None:
-        raise TypeError(f"{module.__name__} does not say its API_VERSION; {API_VERSION} is current.")
+        raise TypeError(
+            f"{module.__name__} does not say its API_VERSION; {API_VERSION} is current."
+        )
     if type(version) is not int:
         raise TypeError(f"{module.__name__}.API_VERSION must be an int, not {version!r}.")
     if version != API_VERSION:
@@ -227,6 +275,11 @@ def _checked_hooks(module: ModuleType) -> pluggy.PluginManager:
     hooks = _new_manager()
     hooks.register(module)
     hooks.check_pending()
+    for hook in vars(hooks.hook).values():
+        for implementation in hook.get_hookimpls():
+            if implementation.wrapper or implementation.hookwrapper:
+                # Each plugin is called by itself: there is nothing to wrap.
+                raise TypeError(f"{implementation.function.__name__}() must not be a wrapper.")
     return hooks
 
 

@@ -73,9 +73,7 @@ def documents_prepared(
 
 
 @hookspec
-def index_updated(
-    index: VectorIndex, upserted: Sequence[UUID], deleted: Sequence[UUID]
-) -> None:
+def index_updated(index: VectorIndex, upserted: Sequence[UUID], deleted: Sequence[UUID]) -> None:
     """Take note that documents were written to an index and others deleted from it.
 
     Called after the transaction. An error is logged and goes no further.

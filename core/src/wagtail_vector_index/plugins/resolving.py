@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,7 +21,15 @@ from ..exceptions import (
     PluginNotInstalled,
     UnknownBackend,
 )
-from .discovery import KINDS, BackendKind, Offer, Registry, describe, normalise
+from .discovery import (
+    KINDS,
+    BackendKind,
+    Offer,
+    PluginFailure,
+    Registry,
+    describe,
+    normalise,
+)
 
 #: Backends of this project's own distributions, all of them extras of core.
 KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
@@ -55,7 +64,7 @@ class Resolver:
         registry: the plugins to look in.
         kind: which kind of backend is looked for.
         name: a short name, ``"distribution:short name"`` or a dotted path.
-        where: names the alias, for the errors.
+        where: names the setting, for the errors: ``SETTING['alias']['BACKEND']``.
         configured: the aliases in this setting, for the errors.
     """
 
@@ -91,6 +100,10 @@ class Resolver:
     @property
     def _is_path(self) -> bool:
         return "." in self.name and ":" not in self.name
+
+    @property
+    def _short_name(self) -> str:
+        return self.name.rpartition(":")[2]
 
     @cached_property
     def _offer(self) -> Offer | None:
@@ -133,10 +146,11 @@ class Resolver:
         module_name, _, class_name = self.path.rpartition(".")
         try:
             return getattr(import_module(module_name), class_name)  # type: ignore[no-any-return]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
+            remedy = "" if self._offer else " Check the path."
             raise PluginBroken(
-                f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}"
+                f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}.{remedy}"
             ) from error
 
     # The plugin is not there: what is the remedy?
@@ -158,35 +172,32 @@ class Resolver:
             )
 
     def _not_offered(self) -> Exception:
-        if failure := self._failed_plugin():
-            return self._broken(failure)
-        for reason in (self._switched_off(), self._other_kind()):
-            if reason:
-                return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
-        if self.name in KNOWN_BACKENDS[self.kind]:
+        for failure in self.registry.failures:
+            if failure.source.name == self._short_name:
+                return self._broken(failure)
+        installed = any(self.registry.offers(kind, self.name) for kind in KINDS)
+        if reason := self._switched_off():
+            return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
+        if self.name in KNOWN_BACKENDS[self.kind] and not installed:
             return PluginNotInstalled(
                 f"{self.where}: the plugin for {self.name!r} is not installed."
                 f" Run: {pip_command(self.name)}"
             )
+        if reason := self._other_kind():
+            return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
         return UnknownBackend(
             f"{self.where}: no installed plugin offers a {self.kind} backend named"
             f" {self.name!r}.{self._close_match()} {self._inventory()}"
         )
 
-    def _failed_plugin(self) -> Any:
-        return next(
-            (failure for failure in self.registry.failures if failure.source.name == self.name),
-            None,
-        )
-
-    def _broken(self, failure: Any) -> Exception:
+    def _broken(self, failure: PluginFailure) -> Exception:
         error = PluginBroken(f"{self.where}: {failure}")
         error.__cause__ = failure.cause
         return error
 
     def _switched_off(self) -> str:
         for source in self.registry.disabled:
-            if source.name == self.name:
+            if source.name == self._short_name:
                 return (
                     f"the {source} is switched off by WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS;"
                     " take its name out of that list."
@@ -203,9 +214,9 @@ class Resolver:
                     else f"to install it, run: {pip_command(self.name)}"
                 )
                 return (
-                    f"{self.name!r} is {_article(kind)} backend, not {_article(self.kind)} one"
+                    f"{self.name!r} is {article(kind)} backend, not {article(self.kind)} one"
                     f" ({origin}). Configure it in {SETTINGS[kind]}, and choose"
-                    f" {_article(self.kind)} backend here."
+                    f" {article(self.kind)} backend here."
                 )
         return ""
 
@@ -223,33 +234,44 @@ class Resolver:
         ]
         if more:
             parts.append(f"Others to install: {', '.join(pip_command(name) for name in more)}.")
+        # What is looked for may be what one of these would have offered.
+        parts.extend(f"The {failure}." for failure in self.registry.failures)
         return " ".join(parts)
 
     def _conflict(self, offers: list[Offer]) -> Exception:
         sources = [offer.plugin.source for offer in offers]
         names = _listed([f"{source.distribution} {source.version}" for source in sources])
-        choices = " or ".join(repr(f"{source.distribution}:{self.name}") for source in sources)
+        if len({source.distribution for source in sources}) == len(sources):
+            choices = [f"{source.distribution}:{self._short_name}" for source in sources]
+        else:
+            choices = [offer.spec.path for offer in offers]
         return BackendNameConflict(
-            f"{self.where}: {names} both offer a {self.kind} backend named {self.name!r}."
-            f' Say which: "BACKEND": {choices}.'
+            f"{self.where}: {names} both offer {article(self.kind)} backend named"
+            f' {self._short_name!r}. Say which: "BACKEND": {" or ".join(map(repr, choices))}.'
         )
 
 
 def _can_import(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # a parent is missing or is not a package
         return False
+    except (Exception, SystemExit):  # noqa: BLE001  # it is there; importing it will say more
+        return True
 
 
 def _app_installed(app: str) -> bool:
-    return any(app in (config.name, f"{type(config).__module__}.{type(config).__name__}")
-               for config in apps.get_app_configs())
+    return any(
+        app in (config.name, f"{type(config).__module__}.{type(config).__name__}")
+        for config in apps.get_app_configs()
+    )
 
 
 def _listed(items: list[str]) -> str:
     return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def _article(kind: BackendKind) -> str:
+def article(kind: BackendKind) -> str:
     return f"an {kind}" if kind == "embedding" else f"a {kind}"

@@ -16,7 +16,7 @@ API_VERSION = 1
 hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
 hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
 
-_DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,8 @@ class BackendSpec:
     Raises:
         TypeError: if a field has the wrong type; a lone string for ``requires`` or
             ``django_apps`` is one.
-        ValueError: if ``path`` is not a dotted path.
+        ValueError: if ``path`` is not a dotted path, or what should be a module's name is
+            something else, such as the name of a distribution.
     """
 
     path: str
@@ -55,5 +56,8 @@ class BackendSpec:
             value = getattr(self, name)
             if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
                 raise TypeError(f"BackendSpec.{name} must be a tuple of str, not {value!r}.")
-        if not _DOTTED_PATH.fullmatch(self.path):
+            for item in value:
+                if not _MODULE.fullmatch(item):
+                    raise ValueError(f"BackendSpec.{name} must name modules; {item!r} is none.")
+        if "." not in self.path or not _MODULE.fullmatch(self.path):
             raise ValueError(f"BackendSpec.path must be a dotted path, not {self.path!r}.")

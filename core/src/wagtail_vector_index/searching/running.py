@@ -33,7 +33,7 @@ def run(steps: Steps[ResultT]) -> ResultT:
     while not step.done:
         try:
             value = step.call.sync()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the steps decide what to do with it
             step.throw(error)
         else:
             step.send(value)
@@ -46,7 +46,7 @@ async def arun(steps: Steps[ResultT]) -> ResultT:
     while not step.done:
         try:
             value = await step.call.asynchronous()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the steps decide what to do with it
             await sync_to_async(step.throw)(error)
         else:
             await sync_to_async(step.send)(value)

@@ -13,9 +13,9 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, InvalidQuery
+from ..filter_values import comparable_filter
 from ..filters import parse_filter
 from ..handlers import vector_backends
-from ..filter_values import comparable_filter
 from ..indexing.catching_up import catch_up, forget
 from ..indexing.plan import Plan
 from ..keys import key_of
@@ -26,6 +26,7 @@ from ..text import clean_text
 from .running import Call, Steps
 
 if TYPE_CHECKING:
+    from ..backends.base import CollectionSpec, VectorBackend
     from ..indexes import VectorIndex
 
 #: How many keys of ``within`` a vector backend is given as a filter.
@@ -105,11 +106,14 @@ class Search(ABC):
         asked = 0
         wanted = self.limit + min(self.limit, 10)
         while True:
-            arguments = {"limit": wanted, "filter": filter, "min_score": self.similarity_threshold}
             started = time.perf_counter()
-            matches = yield Call(
-                sync=lambda: backend.search(collection.spec, vector, **arguments),
-                asynchronous=lambda: backend.asearch(collection.spec, vector, **arguments),
+            matches = yield _search_call(
+                backend,
+                collection.spec,
+                vector,
+                limit=wanted,
+                filter=filter,
+                min_score=self.similarity_threshold,
             )
             if not asked:
                 self._notify(matches, time.perf_counter() - started)
@@ -240,17 +244,31 @@ def check_current(index: VectorIndex, collection: Collection) -> None:
 
 
 def _document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The objects of those documents that are still live."""
+    """The objects of those documents that are still live.
+
+    Looked up by primary key alone: given more conditions, SQLite would rather read every
+    document of the collection.
+    """
     found: dict[UUID, str] = {}
     for start in range(0, len(ids), _LOOKUP_SIZE):
-        found.update(
-            Document.objects.filter(
-                pk__in=ids[start : start + _LOOKUP_SIZE],
-                collection=collection,
-                deleted_at__isnull=True,
-            ).values_list("pk", "object_key")
-        )
+        rows = Document.objects.filter(pk__in=ids[start : start + _LOOKUP_SIZE])
+        found |= {
+            pk: key
+            for pk, key, owner, deleted_at in rows.values_list(
+                "pk", "object_key", "collection_id", "deleted_at"
+            )
+            if owner == collection.pk and deleted_at is None
+        }
     return found
+
+
+def _search_call(
+    backend: VectorBackend, spec: CollectionSpec, vector: Any, **arguments: Any
+) -> Call:
+    return Call(
+        sync=lambda: backend.search(spec, vector, **arguments),
+        asynchronous=lambda: backend.asearch(spec, vector, **arguments),
+    )
 
 
 def _check_threshold(threshold: Any, metric: str) -> None:

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from collections.abc import Iterable
 from typing import Any, TypeVar
-from uuid import UUID
 
 import pytest
 from django.db.models import Q
 
-from ..backends.base import VectorBackend
 from ..collection import METRICS, CollectionSpec, Metric
-from ..exceptions import (
-    CollectionMismatch,
-    CollectionNotFound,
-    InvalidFilter,
-    InvalidQuery,
-    InvalidRecord,
-    InvalidVector,
-    VectorIndexError,
-    WriteFailed,
-)
 from ..records import Match, RecordBatch
-from .expect import expect, expect_equal, expect_error, expect_score
-from .harness import Harness, id_of, random_vectors, sorted_ids
+from .event_loops import AsyncHarness, scanned
+from .examples import id_of, random_vectors, sorted_ids
+from .expect import expect, expect_equal, expect_score
 
 __all__ = ["AsyncTests"]
 
@@ -36,67 +23,7 @@ QUERY = [1.0, 0.5, -0.5, 2.0]
 THREADS = 4
 
 
-async def scanned(
-    backend: VectorBackend, spec: CollectionSpec, batch_size: int = 1_000
-) -> list[RecordBatch]:
-    return [batch async for batch in backend.ascan(spec, batch_size=batch_size)]
-
-
-#: Each is wrong on a collection that exists, of four dimensions, without fields.
-WRONG: list[
-    tuple[
-        type[VectorIndexError], Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any, Any]]
-    ]
-] = [
-    (InvalidVector, lambda backend, spec: backend.asearch(spec, [1.0])),
-    (InvalidQuery, lambda backend, spec: backend.asearch(spec, QUERY, limit=0)),
-    (InvalidQuery, lambda backend, spec: backend.asearch(spec, QUERY, min_score=float("nan"))),
-    (InvalidFilter, lambda backend, spec: backend.asearch(spec, QUERY, filter=Q(nope=1))),
-    (InvalidFilter, lambda backend, spec: backend.acount(spec, Q(nope=1))),
-    (InvalidQuery, lambda backend, spec: scanned(backend, spec, batch_size=0)),
-    (InvalidRecord, lambda backend, spec: backend.adelete(spec, ["a"])),  # type: ignore[list-item]
-    (InvalidRecord, lambda backend, spec: backend.aget(spec, ["a"])),  # type: ignore[list-item]
-    (
-        InvalidVector,
-        lambda backend, spec: backend.aupsert(
-            spec, RecordBatch.of(ids=sorted_ids(2), vectors=[QUERY, [float("nan")] * 4])
-        ),
-    ),
-]
-
-MISSING: dict[str, Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any, Any]]] = {
-    "aupsert": lambda backend, spec: backend.aupsert(
-        spec, RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
-    ),
-    "adelete": lambda backend, spec: backend.adelete(spec, [id_of("a")]),
-    "asearch": lambda backend, spec: backend.asearch(spec, QUERY),
-    "acount": lambda backend, spec: backend.acount(spec),
-    "aget": lambda backend, spec: backend.aget(spec, [id_of("a")]),
-    "ascan": scanned,
-}
-
-
-class AsyncTests(Harness):
-    def in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in a new event loop, as a view under WSGI does."""
-
-        async def main() -> T:
-            pool = ThreadPoolExecutor(THREADS)
-            loop = asyncio.get_running_loop()
-            loop.set_default_executor(pool)
-            barrier = Barrier(THREADS, timeout=30)
-
-            def finish() -> None:
-                barrier.wait()
-                self.thread_finished()
-
-            try:
-                return await coroutine
-            finally:
-                await asyncio.gather(*(loop.run_in_executor(pool, finish) for _ in range(THREADS)))
-
-        return asyncio.run(main())
-
+class AsyncTests(AsyncHarness):
     def filled(self, metric: Metric | None = None) -> CollectionSpec:
         spec = self.collection(metric, fields={"row": "int"})
         metadata = [{"row": row} for row in range(30)]
@@ -175,44 +102,6 @@ class AsyncTests(Harness):
         self.in_loop(self.backend.aclose())
         self.in_loop(self.backend.acreate(spec))
         expect_equal(self.backend.count(spec), 0, "A backend can be used after aclose().")
-
-    def test_async_errors(self) -> None:
-        spec = self.collection()
-        for error, wrong in WRONG:
-            with expect_error(error, "Asynchronous methods check what they are given."):
-                self.in_loop(wrong(self.backend, spec))
-        expect_equal(self.backend.count(spec), 0, "Nothing of a wrong batch is written.")
-        with expect_error(CollectionMismatch, "acreate() refuses a collection of another shape."):
-            self.in_loop(self.backend.acreate(self.spec(name=spec.name, dimensions=5)))
-
-    @pytest.mark.parametrize("method", MISSING)
-    def test_async_missing_collection(self, method: str) -> None:
-        spec = self.spec()
-        with expect_error(CollectionNotFound, f"{method}() needs a collection that exists."):
-            self.in_loop(MISSING[method](self.backend, spec))
-
-    def test_async_part_of_a_batch_fails(self) -> None:
-        spec = self.collection()
-        self.cap_batches(records=3)
-        parts = []
-
-        async def fail_second(spec: CollectionSpec, batch: RecordBatch) -> None:
-            parts.append(batch)
-            if len(parts) == 2:
-                await write(spec, batch[:1])
-                raise WriteFailed("The disk is full.", batch.uuids[1:])
-            await write(spec, batch)
-
-        write = self.replace("_aupsert", fail_second)
-        batch = RecordBatch.of(ids=sorted_ids(10), vectors=random_vectors(10, 4))
-        failed: set[UUID] = set()
-        try:
-            self.in_loop(self.backend.aupsert(spec, batch))
-        except WriteFailed as error:
-            failed = set(error.ids)
-        silent = set(batch.uuids).difference(self.names(spec), failed)
-        expect(failed, "A batch that failed in part raises WriteFailed with the ids.")
-        expect(not silent, f"WriteFailed does not name these, which were not written: {silent}")
 
     def test_async_many_at_once_in_several_loops(self) -> None:
         spec = self.filled()

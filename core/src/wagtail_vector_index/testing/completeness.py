@@ -9,9 +9,10 @@ from django.db.models import Q
 
 from ..collection import METRICS, CollectionSpec, Metric
 from ..records import RecordBatch
+from .examples import seeded, sorted_ids
 from .expect import expect_ranking
-from .harness import Harness, seeded, sorted_ids
-from .oracle import score
+from .harness import Harness
+from .judging import score
 
 __all__ = ["CompletenessTests"]
 

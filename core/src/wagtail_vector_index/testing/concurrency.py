@@ -11,9 +11,10 @@ from django.db.models import Q
 
 from ..collection import CollectionSpec
 from ..records import Match, RecordBatch
+from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal
-from .harness import Harness, id_of, random_vectors, sorted_ids
-from .oracle import score
+from .harness import Harness
+from .judging import score
 
 __all__ = ["ConcurrencyTests"]
 
@@ -59,7 +60,7 @@ class ConcurrencyTests(Harness):
                     consistent(query, found)
                     self.backend.count(spec, Q(version=1))
                     list(self.backend.get(spec, ids))
-                    self.stored(spec)
+                    list(self.backend.scan(spec))
 
             return read
 

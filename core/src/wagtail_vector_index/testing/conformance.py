@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from .async_errors import AsyncErrorTests
 from .asynchronous import AsyncTests
 from .completeness import CompletenessTests
 from .concurrency import ConcurrencyTests
 from .congruence import CongruenceTests
 from .deleting import DeletingTests
 from .failures import FailureTests
+from .filter_datetimes import DatetimeFilterTests
+from .filter_errors import FilterErrorTests
 from .filter_lists import ListFilterTests
 from .filter_scalars import ScalarFilterTests
 from .filter_texts import TextFilterTests
 from .filter_trees import FilterTreeTests
-from .invalid import InvalidInputTests
+from .invalid_records import InvalidRecordTests
+from .invalid_vectors import InvalidVectorTests
 from .isolation import IsolationTests
 from .lifecycle import LifecycleTests
 from .metadata import MetadataTests
@@ -33,16 +37,20 @@ class VectorBackendConformance(
     ScoringTests,
     RankingTests,
     ScalarFilterTests,
+    DatetimeFilterTests,
     TextFilterTests,
     ListFilterTests,
     FilterTreeTests,
+    FilterErrorTests,
     CompletenessTests,
     MetadataTests,
     IsolationTests,
-    InvalidInputTests,
+    InvalidVectorTests,
+    InvalidRecordTests,
     FailureTests,
     ConcurrencyTests,
     AsyncTests,
+    AsyncErrorTests,
     ProcessTests,
     CongruenceTests,
 ):

@@ -7,21 +7,11 @@ from typing import ClassVar
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from ..filters import FieldType
+from .filtering import FIELDS
 from .harness import Harness
 from .stateful import BackendMachine
 
 __all__ = ["CongruenceTests"]
-
-FIELDS: dict[str, FieldType] = {
-    "text": "str",
-    "number": "int",
-    "price": "float",
-    "flag": "bool",
-    "moment": "datetime",
-    "tags": "list[str]",
-    "numbers": "list[int]",
-}
 
 
 class CongruenceTests(Harness):
@@ -33,6 +23,7 @@ class CongruenceTests(Harness):
         database=None,
         deadline=None,
         print_blob=False,
+        report_multiple_bugs=False,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )

@@ -12,8 +12,9 @@ from ..backends.base import VectorBackend
 from ..collection import CollectionSpec
 from ..exceptions import CollectionNotFound, WriteFailed
 from ..records import RecordBatch
+from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error
-from .harness import Harness, id_of, random_vectors, sorted_ids
+from .harness import Harness
 
 __all__ = ["FailureTests"]
 

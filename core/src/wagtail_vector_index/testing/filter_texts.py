@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from .examples import id_of, seeded
 from .expect import expect_equal
 from .filtering import FilterHarness
-from .harness import id_of, seeded
 
 __all__ = ["TextFilterTests"]
 

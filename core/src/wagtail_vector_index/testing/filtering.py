@@ -12,10 +12,21 @@ from ..filters import FieldType
 from .expect import expect
 from .harness import Harness
 
-__all__ = ["Cases", "FilterHarness"]
+__all__ = ["FIELDS", "Cases", "FilterHarness"]
 
 #: Filters, each with the names of the records that it keeps, apart by blanks.
 Cases: TypeAlias = Sequence[tuple[Q, str]]
+
+#: A field of each type.
+FIELDS: dict[str, FieldType] = {
+    "s": "str",
+    "i": "int",
+    "f": "float",
+    "b": "bool",
+    "d": "datetime",
+    "ls": "list[str]",
+    "li": "list[int]",
+}
 
 
 class FilterHarness(Harness):

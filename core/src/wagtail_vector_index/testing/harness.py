@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from random import Random
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections
@@ -17,9 +16,10 @@ from ..backends.base import VectorBackend
 from ..collection import METRICS, CollectionSpec, Metric
 from ..filters import FieldType
 from ..records import Record, RecordBatch
+from .examples import id_of, random_vectors
 from .expect import expect_equal
 
-__all__ = ["Harness", "id_of", "random_vectors", "seeded", "sorted_ids"]
+__all__ = ["Harness"]
 
 
 class Harness:
@@ -128,27 +128,3 @@ class Harness:
         query = [1.0] * spec.dimensions
         found = self.backend.search(spec, query, limit=10_000, filter=filter)
         return sorted(match.id for match in found)
-
-
-def seeded(seed: int) -> Random:
-    """The same random numbers at each run."""
-    return Random(seed)  # noqa: S311  # nothing secret
-
-
-def id_of(name: str) -> UUID:
-    """A UUID that is always the same for a name."""
-    return uuid5(NAMESPACE_OID, name)
-
-
-def sorted_ids(count: int, seed: int = 0) -> list[UUID]:
-    """Random UUIDs in ascending order, of which half have the highest bit set."""
-    random = seeded(seed)
-    return sorted(UUID(int=random.getrandbits(128), version=4) for _ in range(count))
-
-
-def random_vectors(count: int, dimensions: int, seed: int = 0) -> list[list[float]]:
-    """Vectors of float32 numbers that are not normalised, and never zero."""
-    random = seeded(seed)
-    return [
-        [(random.randrange(-256, 256) + 0.5) / 64 for _ in range(dimensions)] for _ in range(count)
-    ]

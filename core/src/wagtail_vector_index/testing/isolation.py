@@ -10,8 +10,9 @@ from django.db.models import Q
 from ..collection import CollectionSpec
 from ..exceptions import CollectionNotFound
 from ..filters import FieldType
+from .examples import id_of
 from .expect import expect_equal, expect_error
-from .harness import Harness, id_of
+from .harness import Harness
 
 __all__ = ["IsolationTests"]
 

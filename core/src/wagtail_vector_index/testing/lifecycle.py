@@ -83,7 +83,11 @@ class LifecycleTests(Harness):
         expect_equal(self.backend.count(other), 1, "A name is free again after drop().")
 
     def test_collections_are_listed(self) -> None:
-        one, other, never = self.collection(), self.collection(), self.spec()
+        never = self.spec()
+        one, other = (
+            self.collection(name=f"{never.name}_b"),
+            self.collection(name=f"{never.name}_a"),
+        )
         listed = self.backend.collections()
         expect_equal(listed, sorted(set(listed)), "collections() is sorted, each name once.")
         expect(

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from ..filters import FieldType
+from .examples import id_of
 from .expect import expect_equal, expect_metadata
 from .filter_texts import TEXTS
-from .harness import Harness, id_of
+from .harness import Harness
 
 __all__ = ["MetadataTests"]
 

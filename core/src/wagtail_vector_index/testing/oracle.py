@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ..backends.base import VectorBackend
 from ..collection import CollectionSpec, Metric
 from ..exceptions import CollectionMismatch, CollectionNotFound
-from ..filters import And, Comparison, FilterNode, IsNull, Not, Or
+from ..filters import FilterNode
 from ..records import Match, Record, RecordBatch
+from .judging import matches, score
 
-__all__ = ["OracleBackend", "StoredCollection", "matches", "score"]
+__all__ = ["OracleBackend", "StoredCollection"]
 
 
 @dataclass
@@ -117,54 +116,3 @@ class OracleBackend(VectorBackend):
             vectors=[record.vector for record in records],
             metadata=[json.loads(json.dumps(record.metadata)) for record in records],
         )
-
-
-def score(metric: Metric, query: Sequence[float], vector: Sequence[float]) -> float:
-    """How near two vectors are, in double precision; higher is nearer."""
-    if metric == "euclidean":
-        return -math.dist(query, vector)
-    product = math.fsum(one * other for one, other in zip(query, vector, strict=True))
-    if metric == "dot":
-        return product
-    return max(-1.0, min(1.0, product / (math.hypot(*query) * math.hypot(*vector))))
-
-
-def matches(node: FilterNode | None, metadata: dict[str, Any]) -> bool:
-    """Whether a record with this metadata matches a filter."""
-    match node:
-        case None:
-            return True
-        case And(children):
-            return all(matches(child, metadata) for child in children)
-        case Or(children):
-            return any(matches(child, metadata) for child in children)
-        case Not(child):
-            return not matches(child, metadata)
-        case IsNull(name):
-            return metadata.get(name) in (None, [])
-        case Comparison(name, type_, lookup, value):
-            stored = metadata.get(name)
-            if stored in (None, []):
-                return False
-            return compare(
-                datetime.fromisoformat(stored) if type_ == "datetime" else stored, lookup, value
-            )
-
-
-def compare(stored: Any, lookup: str, value: Any) -> bool:
-    """Whether a value that is there compares with another as a lookup says."""
-    match lookup:
-        case "exact":
-            return bool(stored == value)
-        case "in":
-            return stored in value
-        case "gt":
-            return bool(stored > value)
-        case "gte":
-            return bool(stored >= value)
-        case "lt":
-            return bool(stored < value)
-        case "lte":
-            return bool(stored <= value)
-        case _:
-            return value in stored

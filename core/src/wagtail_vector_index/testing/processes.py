@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from ..collection import CollectionSpec
+from .examples import id_of
 from .expect import expect, expect_equal
-from .harness import Harness, id_of
+from .harness import Harness
 
 __all__ = ["ProcessTests"]
 

@@ -10,9 +10,10 @@ from django.db.models import Q
 from ..collection import METRICS, Metric
 from ..exceptions import InvalidQuery
 from ..records import RecordBatch
+from .examples import random_vectors, seeded, sorted_ids
 from .expect import expect_equal, expect_error, expect_ranking
-from .harness import Harness, random_vectors, seeded, sorted_ids
-from .oracle import score
+from .harness import Harness
+from .judging import score
 
 __all__ = ["RankingTests"]
 

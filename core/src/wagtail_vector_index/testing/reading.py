@@ -11,8 +11,9 @@ from django.db.models import Q
 from ..collection import METRICS, Metric
 from ..exceptions import InvalidQuery
 from ..records import Record, RecordBatch
+from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error, expect_metadata, expect_vector
-from .harness import Harness, id_of, random_vectors, sorted_ids
+from .harness import Harness
 
 __all__ = ["ReadingTests"]
 

@@ -10,9 +10,10 @@ import pytest
 
 from ..collection import METRICS, Metric
 from ..records import RecordBatch, Vector
+from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_ranking, expect_score
-from .harness import Harness, id_of, random_vectors, sorted_ids
-from .oracle import score
+from .harness import Harness
+from .judging import score
 
 __all__ = ["ScoringTests"]
 

@@ -13,8 +13,8 @@ from ..backends.base import VectorBackend
 from ..collection import CollectionSpec
 from ..exceptions import CollectionNotFound
 from ..records import Record, RecordBatch
+from .examples import sorted_ids
 from .expect import expect, expect_equal, expect_metadata, expect_ranking, expect_vector
-from .harness import sorted_ids
 from .oracle import OracleBackend
 from .strategies import filters, metadata, vectors
 

@@ -21,8 +21,8 @@ _PIECE = re.compile(
 _CHARACTERS_PER_TOKEN = 4
 # How many pieces are counted a second time, together.
 _SAMPLE = 32
-# How far before its last find an estimate looks first: chunks overlap and are tried out twice.
-_LOOK_BACK = 10_000
+# How many characters before its last find an estimate looks: chunks overlap.
+_LOOK_BACK = 30_000
 
 
 def split_text(
@@ -86,13 +86,12 @@ def _fitting(
 def _halved(part: str, count_tokens: Callable[[str], int], chunk_tokens: int) -> Iterator[str]:
     """Force a part down to its limit, for counts that grow when text gets shorter."""
     part = part.strip()
-    if len(part) <= 1 or count_tokens(part) <= chunk_tokens:
-        if part:
-            yield part
-        return
-    middle = len(part) // 2
-    yield from _halved(part[:middle], count_tokens, chunk_tokens)
-    yield from _halved(part[middle:], count_tokens, chunk_tokens)
+    if len(part) > 1 and count_tokens(part) > chunk_tokens:
+        middle = len(part) // 2
+        yield from _halved(part[:middle], count_tokens, chunk_tokens)
+        yield from _halved(part[middle:], count_tokens, chunk_tokens)
+    elif part:
+        yield part
 
 
 class _Estimate:
@@ -116,8 +115,6 @@ class _Estimate:
 
     def __call__(self, part: str) -> int:
         start = self.text.find(part, max(self.found_at - _LOOK_BACK, 0))
-        if start < 0:
-            start = self.text.find(part)
         if start < 0:
             return self.count_tokens(part)
         self.found_at = start

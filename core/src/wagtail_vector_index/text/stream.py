@@ -72,11 +72,11 @@ def _is_indexed(block: Any) -> bool:
 def _reader_of(block_class: type) -> _Reader:
     """How to read blocks of this class: as its nearest ancestor that we or its author know."""
     for ancestor in block_class.__mro__:
-        reader = READERS.get(f"{ancestor.__module__}.{ancestor.__qualname__}")
-        if reader is not None:
-            return reader
+        path = f"{ancestor.__module__}.{ancestor.__qualname__}"
+        if path in READERS:
+            return READERS[path]
         if "get_searchable_content" in vars(ancestor):
-            return _searchable_content
+            break
     return _searchable_content
 
 
@@ -93,12 +93,11 @@ def _stream(block: Any, value: Any) -> Iterator[str]:
 
 
 def _struct(block: Any, value: Any) -> Iterator[str]:
-    if not isinstance(value, Mapping):
-        # A subclass with a value of its own, like Wagtail's ImageBlock.
-        yield from _searchable_content(block, value)
-        return
+    # A subclass may make objects of a class of its own.
+    is_mapping = isinstance(value, Mapping)
     for name, child_block in block.child_blocks.items():
-        yield from _pieces(child_block, value.get(name))
+        child = value.get(name) if is_mapping else getattr(value, name, None)
+        yield from _pieces(child_block, child)
 
 
 def _list(block: Any, value: Any) -> Iterator[str]:

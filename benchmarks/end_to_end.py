@@ -1,0 +1,149 @@
+"""From content to the index and from a query's text to objects, on SQLite.
+
+Run with ``python -m benchmarks.end_to_end``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Row, isolated, number, print_table, seconds, size
+from benchmarks.website import processes
+
+QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
+COUNTS = (1_000, 3_000) if QUICK else (1_000, 10_000, 50_000)
+SEARCHES = 30
+REPEATS = 1 if QUICK else 3
+
+#: What wagtail-vector-index of March 2025 took, measured earlier with vectors of the same
+#: size, on two cores: a search, documents a second, an unchanged second run, memory.
+SEARCH_THEN = {1_000: 1.0, 10_000: 22.7, 50_000: 421.0}
+MEMORY_THEN = {10_000: 600e6, 50_000: 3.2e9}
+RATE_THEN = 347.0
+UNCHANGED_THEN = {10_000: 24.6}
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What was measured at one number of documents."""
+
+    count: int
+    searches: list[float] = field(default_factory=list)
+    firsts: list[float] = field(default_factory=list)
+    indexing: list[float] = field(default_factory=list)
+    unchanged: list[float] = field(default_factory=list)
+    memory: float = 0
+
+    @property
+    def search(self) -> float:
+        return statistics.median(self.searches)
+
+    @property
+    def rates(self) -> list[float]:
+        return sorted(self.count / taken for taken in self.indexing)
+
+
+def run() -> dict[str, list[Row]]:
+    """All tables, by title."""
+    tables = {}
+    for kind in ("objects", "pages"):
+        measured = [measure(kind, count) for count in COUNTS]
+        show(kind, measured)
+        # The older project was measured with plain objects.
+        tables[f"End to end, {kind}"] = goals(measured, beside_then=kind == "objects")
+    return tables
+
+
+def measure(kind: str, count: int) -> Measured:
+    """Index some content anew several times, and search it."""
+    result = Measured(count=count)
+    with tempfile.TemporaryDirectory() as folder:
+        content, database = Path(folder, "content.sqlite3"), Path(folder, "site.sqlite3")
+        isolated(processes.make, str(content), kind, count)
+        for _ in range(REPEATS):
+            shutil.copy(content, database)
+            arguments = (str(database), kind, count)
+            first = isolated(processes.index, *arguments)
+            again = isolated(processes.index, *arguments)
+            assert (first["written"], again["written"]) == (count, 0)
+            found = isolated(processes.search, *arguments, SEARCHES)
+            result.indexing.append(first["seconds"])
+            result.unchanged.append(again["seconds"])
+            result.firsts.append(found["first"])
+            result.searches += found["seconds"]
+            result.memory = max(result.memory, *(step["peak"] for step in (first, again, found)))
+            for path in Path(folder).glob("site.sqlite3*"):
+                path.unlink()
+    return result
+
+
+def show(kind: str, measured: list[Measured]) -> None:
+    """Print what was measured, beside the older project's figures."""
+    print(f"\n### End to end, {kind}: ours (the older project)\n")
+    print("| documents | search | first search | documents/s | unchanged run | memory |")
+    print("|---|---|---|---|---|---|")
+    for one in measured:
+        rates = [number(rate) for rate in (statistics.median(one.rates), *one.rates[:: len(one.rates) - 1 or 1])]
+        cells: list[str] = [
+            f"{one.count:,}",
+            seconds(one.searches) + _then(SEARCH_THEN, one.count, "{:g} s"),
+            seconds(one.firsts),
+            f"{rates[0]} ({' – '.join(rates[1:])})" + f" ({RATE_THEN:g})" * (one.count == 10_000),
+            seconds(one.unchanged) + _then(UNCHANGED_THEN, one.count, "{:g} s"),
+            size(one.memory) + _then({key: value / 1e6 for key, value in MEMORY_THEN.items()}, one.count, "{:.0f} MB"),
+        ]  # fmt: skip
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _then(figures: dict[int, float], count: int, form: str) -> str:
+    return f" ({form.format(figures[count])})" if count in figures else ""
+
+
+def goals(measured: list[Measured], *, beside_then: bool) -> list[Row]:
+    """The goals: beside the older project at 10,000, and beside the smaller indexes."""
+    rows = [_growth(smaller, larger) for smaller, larger in zip(measured, measured[1:], strict=False)]
+    at = {one.count: one for one in measured}
+    if beside_then and 10_000 in at:
+        rows += _beside_then(at[10_000])
+    return rows
+
+
+def _growth(smaller: Measured, larger: Measured) -> Row:
+    return Row(
+        what=f"search at {larger.count:,}",
+        ours=seconds(larger.searches),
+        other=f"at {smaller.count:,}: {seconds(smaller.searches)}",
+        ratio=larger.search / smaller.search,
+        at_most=larger.count / smaller.count,
+        note="no faster than the number of documents",
+    )
+
+
+def _beside_then(one: Measured) -> list[Row]:
+    rate, unchanged = statistics.median(one.rates), statistics.median(one.unchanged)
+    at = f"at {one.count:,}"
+
+    def row(what: str, ours: Any, other: str, ratio: float, at_most: float) -> Row:
+        return Row(what=f"{what} {at}", ours=ours, other=f"then: {other}", ratio=ratio, at_most=at_most)
+
+    search_then, unchanged_then = SEARCH_THEN[one.count], UNCHANGED_THEN[one.count]
+    memory_then = MEMORY_THEN[one.count]
+    return [
+        row("search", seconds(one.searches), f"{search_then} s", one.search / search_then, 1 / 1_000),
+        row("seconds a document, indexing", seconds([1 / rate for rate in one.rates]),
+            seconds([1 / RATE_THEN]), RATE_THEN / rate, 1 / 10),
+        row("unchanged run", seconds(one.unchanged), f"{unchanged_then} s",
+            unchanged / unchanged_then, 1 / 20),
+        row("memory", size(one.memory), size(memory_then), one.memory / memory_then, 1 / 3),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    met = [print_table(title, rows) for title, rows in run().items()]
+    raise SystemExit(not all(met))

@@ -1,0 +1,166 @@
+"""An index of 100,000 documents: its first load into a process, and small updates of it.
+
+Run with ``python -m benchmarks.large_index``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Paired, Row, isolated, print_table, seconds
+from benchmarks.website import processes
+
+QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
+SMALL, LARGE = (1_000, 5_000) if QUICK else (10_000, 100_000)
+LOADS = 3 if QUICK else 7
+UPDATES = 10 if QUICK else 40
+CHANGED = 10
+DIMENSIONS = 384
+
+#: Of a cost that doesn't grow, what two measurements may differ by.
+NO_GROWTH = 1.5
+
+
+def run() -> dict[str, list[Row]]:
+    """All tables, by title."""
+    with tempfile.TemporaryDirectory() as folder:
+        databases = {count: str(Path(folder, f"{count}.sqlite3")) for count in (SMALL, LARGE)}
+        for count, database in databases.items():
+            isolated(processes.make, database, "objects", count)
+            isolated(processes.index, database, "objects", count)
+        return {
+            "First load into a new process": first_load(databases[LARGE]),
+            f"An update of {CHANGED} documents": updates(databases),
+        }
+
+
+def first_load(database: str) -> list[Row]:
+    """Our load beside the least that reading the same rows takes, in turn."""
+    isolated(raw_load, database)  # the file is in the system's cache from here on
+    ours, raw = [], []
+    for _ in range(LOADS):
+        ours.append(isolated(load, database))
+        raw.append(isolated(raw_load, database))
+    paired = Paired(ours=[one["seconds"] for one in ours], other=[one["seconds"] for one in raw])
+    return [
+        paired.row(f"{LARGE:,} × {DIMENSIONS}", "sqlite3 SELECT into one array", at_most=2.0)
+    ]
+
+
+def load(database: str) -> dict[str, Any]:
+    """The first load, as the first search of a process does it."""
+    processes.start(database)
+    import numpy  # noqa: F401, ICN001  # in both
+
+    from wagtail_vector_index.handlers import vector_backends
+    from wagtail_vector_index.indexing.catching_up import catch_up
+    from wagtail_vector_index.searching.search import active_collection
+
+    index = processes.vector_index("objects")
+    started = time.perf_counter()
+    collection = active_collection(index)
+    backend = vector_backends[collection.vector_backend]
+    catch_up(collection, backend)
+    taken = time.perf_counter() - started
+    assert backend.count(collection.spec) == LARGE
+    return {"seconds": taken}
+
+
+def raw_load(database: str) -> dict[str, Any]:
+    """The same rows, read with nothing but sqlite3 and one array."""
+    import numpy as np
+
+    started = time.perf_counter()
+    matrix = np.empty((LARGE, DIMENSIONS), np.float32)
+    ids, metadata = [], []
+    connection = sqlite3.connect(database)
+    rows = connection.execute(
+        "SELECT d.id, d.metadata, e.vector FROM wvi_document d"
+        " JOIN wvi_embedding e ON e.id = d.embedding_id WHERE d.deleted_at IS NULL"
+    )
+    for row, (id, text, vector) in enumerate(rows):
+        matrix[row] = np.frombuffer(vector, np.float32)
+        ids.append(id)
+        metadata.append(text)
+    taken = time.perf_counter() - started
+    assert len(ids) == len(set(ids)) == len(metadata) == LARGE
+    return {"seconds": taken}
+
+
+def updates(databases: dict[int, str]) -> list[Row]:
+    """What ten changed objects cost in an index of either size."""
+    small, large = (isolated(update, databases[count], count) for count in (SMALL, LARGE))
+    parts = {
+        "drain": "the drain: embed and write",
+        "searchable": "from its end to the next search's result",
+        "search": "of that, the search itself",
+    }
+    rows = []
+    for part, what in parts.items():
+        rows.append(
+            Row(
+                what=f"{what}, of {LARGE:,}",
+                ours=seconds(large[part]),
+                other=f"of {SMALL:,}: {seconds(small[part])}",
+                ratio=statistics.median(large[part]) / statistics.median(small[part]),
+                at_most=NO_GROWTH if part == "drain" else None,
+            )
+        )
+    catching_up = [
+        [after - plain for after, plain in zip(one["searchable"], one["search"], strict=True)]
+        for one in (large, small)
+    ]
+    rows.append(
+        Row(
+            what=f"catching up: the difference, of {LARGE:,}",
+            ours=seconds(catching_up[0]),
+            other=f"of {SMALL:,}: {seconds(catching_up[1])}",
+            ratio=statistics.median(catching_up[0]) / statistics.median(catching_up[1]),
+            at_most=NO_GROWTH,
+        )
+    )
+    return rows
+
+
+def update(database: str, count: int) -> dict[str, list[float]]:
+    """Change ten objects, drain, search for one of them, and search once more."""
+    processes.start(database)
+    from wagtail_vector_index.indexing.comparing import queue
+    from wagtail_vector_index.indexing.draining import drain
+    from wagtail_vector_index.keys import key_of
+
+    from benchmarks.website.content import text
+    from benchmarks.website.models import Passage
+
+    index = processes.vector_index("objects")
+    pks = list(Passage.objects.order_by("pk").values_list("pk", flat=True))
+    list(index.search(text(0)))  # loads the index
+    taken: dict[str, list[float]] = {"drain": [], "searchable": [], "search": []}
+    for turn in range(UPDATES + 2):
+        chosen = [pks[(turn * CHANGED + one) * 37 % count] for one in range(CHANGED)]
+        passages = list(Passage.objects.filter(pk__in=chosen))
+        for passage in passages:
+            passage.body = text(f"{database} {turn} {passage.pk}")
+        Passage.objects.bulk_update(passages, ["body"])
+        queue(index.name, [key_of(Passage, pk) for pk in chosen])
+        clock = [time.perf_counter()]
+        assert drain(index).upserted == CHANGED
+        clock.append(time.perf_counter())
+        for passage in (passages[-1], passages[0]):
+            assert index.search(passage.body, limit=1)[0] == passage
+            clock.append(time.perf_counter())
+        if turn >= 2:
+            for part, (before, after) in zip(taken, zip(clock, clock[1:], strict=False), strict=True):
+                taken[part].append(after - before)
+    return taken
+
+
+if __name__ == "__main__":
+    met = [print_table(title, rows) for title, rows in run().items()]
+    raise SystemExit(not all(met))

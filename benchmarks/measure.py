@@ -1,0 +1,202 @@
+"""How the benchmarks measure: two things in turn, in one process, many times.
+
+A machine is never quiet, and its speed changes while one measures. So what is compared
+runs in turn, and a result is the ratio of the two medians, with the range that the middle
+80% of the single turns lie in. Memory is measured in a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+THREAD_SETTINGS = (
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a table: what was measured, beside what, and whether that is enough.
+
+    Args:
+        what: what was measured.
+        ours: the measure, in words.
+        other: what it is compared with, in words.
+        ratio: ours by the other.
+        spread: the range of the ratio over the repeats, if there were any.
+        at_most: the ratio that is still enough, if there is a goal.
+        note: what else there is to say.
+    """
+
+    what: str
+    ours: str
+    other: str
+    ratio: float
+    spread: Sequence[float] = ()
+    at_most: float | None = None
+    note: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        return self.at_most is None or self.ratio <= self.at_most
+
+    def __str__(self) -> str:
+        goal = "" if self.at_most is None else f"≤ {number(self.at_most)}"
+        verdict = "" if self.at_most is None else ("met" if self.is_met else "**missed**")
+        spread = f" ({number(self.spread[0])} – {number(self.spread[1])})" if self.spread else ""
+        cells = (
+            self.what, self.ours, self.other, number(self.ratio) + spread, goal, verdict, self.note,
+        )  # fmt: skip
+        return f"| {' | '.join(cells)} |"
+
+
+HEADER = """\
+| measured | ours | beside | ratio | goal | | |
+|---|---|---|---|---|---|---|"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """The seconds that two things took in each turn."""
+
+    ours: Sequence[float]
+    other: Sequence[float]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ours) / statistics.median(self.other)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        ratios = [one / other for one, other in zip(self.ours, self.other, strict=True)]
+        tenths = statistics.quantiles(ratios, n=10, method="inclusive")
+        return tenths[0], tenths[-1]
+
+    def row(self, what: str, other: str, *, at_most: float | None = None, note: str = "") -> Row:
+        """The line of the table that says this."""
+        return Row(
+            what=what,
+            ours=seconds(self.ours),
+            other=f"{other}: {seconds(self.other)}",
+            ratio=self.ratio,
+            spread=self.spread,
+            at_most=at_most,
+            note=note,
+        )
+
+
+def paired(
+    ours: Callable[[int], object],
+    other: Callable[[int], object],
+    *,
+    repeats: int = 51,
+    warm_up: int = 3,
+) -> Paired:
+    """Time two functions in turn; each gets the number of the turn.
+
+    Which goes first changes with every turn, since the second may find warm caches.
+    """
+    for turn in range(warm_up):
+        ours(turn)
+        other(turn)
+    taken: dict[Callable[[int], object], list[float]] = {ours: [], other: []}
+    for turn in range(warm_up, warm_up + repeats):
+        for function in (ours, other) if turn % 2 else (other, ours):
+            started = time.perf_counter()
+            function(turn)
+            taken[function].append(time.perf_counter() - started)
+    return Paired(ours=taken[ours], other=taken[other])
+
+
+def isolated(target: Callable[..., Any], *arguments: Any, threads: int | None = None) -> Any:
+    """Call a function of a module of this folder in a process of its own.
+
+    Args:
+        target: the function; what it takes and gives is JSON, rows included.
+        arguments: what it is called with.
+        threads: how many threads the numerical libraries may use.
+    """
+    environment = dict(os.environ)
+    if threads:
+        environment |= dict.fromkeys(THREAD_SETTINGS, str(threads))
+    module = target.__module__
+    if module == "__main__":
+        module = f"benchmarks.{Path(sys.modules[module].__file__ or '').stem}"
+    # -m puts the current folder, which holds `benchmarks`, on the path.
+    command = [
+        sys.executable, "-m", "benchmarks.measure", module, target.__name__, json.dumps(arguments),
+    ]  # fmt: skip
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(result.stdout.splitlines()[-1], object_hook=_row_or_dict)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now."""
+    return _status("VmRSS")
+
+
+def peak_resident() -> int:
+    """Bytes of memory that this process held at most."""
+    return _status("VmHWM")
+
+
+def print_table(title: str, rows: Iterable[Row]) -> bool:
+    """Print rows as a Markdown table; whether every goal is met."""
+    rows = list(rows)
+    print(f"\n### {title}\n\n{HEADER}", *rows, sep="\n", flush=True)
+    return all(row.is_met for row in rows)
+
+
+def seconds(times: Sequence[float]) -> str:
+    """Seconds, least, median and most, for a reader."""
+    least, median, most = min(times), statistics.median(times), max(times)
+    unit, factor = ("s", 1.0) if median >= 1 else ("ms", 1e3) if median >= 1e-3 else ("µs", 1e6)
+    low, middle, high = (number(factor * value) for value in (least, median, most))
+    return f"{middle} {unit} ({low} – {high})"
+
+
+def size(count: float) -> str:
+    """Bytes, for a reader."""
+    return f"{count / 1e6:.1f} MB"
+
+
+def number(value: float) -> str:
+    """Three digits that mean something."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _status(name: str) -> int:
+    # Not `ru_maxrss`: that of a new process begins with what its parent held.
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux: the peak is the best there is
+        scale = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def _row_or_dict(value: dict[str, Any]) -> Any:
+    return Row(**value) if value.keys() == Row.__dataclass_fields__.keys() else value
+
+
+if __name__ == "__main__":
+    _, module_name, function_name, given = sys.argv
+    outcome = getattr(importlib.import_module(module_name), function_name)(*json.loads(given))
+    print(json.dumps(outcome, default=asdict))

@@ -1,0 +1,1 @@
+"""The site that the benchmarks index and search."""

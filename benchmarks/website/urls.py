@@ -1,0 +1,3 @@
+"""The benchmarks ask no URLs."""
+
+urlpatterns = []

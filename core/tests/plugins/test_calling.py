@@ -1,0 +1,155 @@
+"""The hooks that run while an index works."""
+
+import logging
+
+import pytest
+from django.test import override_settings
+
+from tests.fake_distributions import PLUGIN
+from wagtail_vector_index.exceptions import ConfigurationError
+from wagtail_vector_index.plugins.calling import (
+    active_registry,
+    notify,
+    prepare_documents,
+)
+
+
+@pytest.fixture
+def install(site):
+    """Installs plugins, each of a body, found in the order of their names."""
+
+    def install(**bodies):
+        for name, body in bodies.items():
+            site.install(name, {name: f"{name}_plugin"}, **{f"{name}_plugin": PLUGIN + body})
+
+    return install
+
+
+ADD = """
+@hookimpl
+def documents_prepared(documents):
+    return [*documents, {!r}]
+"""
+ADD_FIRST = ADD.replace("@hookimpl", "@hookimpl(tryfirst=True)")
+ADD_LAST = ADD.replace("@hookimpl", "@hookimpl(trylast=True)")
+
+NOTE = """
+notes = []
+
+@hookimpl
+def index_updated(index, upserted, deleted):
+    notes.append((index, upserted, deleted))
+"""
+FAIL = """
+@hookimpl(tryfirst=True)
+def index_updated():
+    raise RuntimeError("not my day")
+"""
+
+
+def notes(name):
+    (module,) = [p.module for p in active_registry().plugins if p.source.name == name]
+    return module.notes
+
+
+class TestDocumentsPrepared:
+    def test_without_plugins_they_stay_as_they_are(self, site):
+        documents = ["a"]
+        assert prepare_documents("index", documents) is documents
+
+    def test_each_plugin_gets_what_the_one_before_returned(self, install):
+        install(a=ADD.format("a"), b=ADD.format("b"), c=ADD.format("c"))
+        assert prepare_documents("index", ["0"]) == ["0", "c", "b", "a"]
+
+    def test_tryfirst_comes_first_and_trylast_last(self, install):
+        install(a=ADD_FIRST.format("a"), b=ADD.format("b"), c=ADD_LAST.format("c"))
+        assert prepare_documents("index", []) == ["a", "b", "c"]
+
+    def test_none_leaves_them_as_they_are(self, install):
+        install(a=ADD.format("a"), b="@hookimpl\ndef documents_prepared():\n    return None\n")
+        assert prepare_documents("index", ["0"]) == ["0", "a"]
+
+    def test_an_empty_list_leaves_nothing(self, install):
+        install(b="@hookimpl\ndef documents_prepared():\n    return []\n")
+        assert prepare_documents("index", ["0"]) == []
+
+    def test_the_index_comes_along(self, install):
+        install(a="@hookimpl\ndef documents_prepared(index):\n    return [index]\n")
+        assert prepare_documents("the index", ["0"]) == ["the index"]
+
+    def test_an_argument_with_a_default_is_the_plugins_own(self, install):
+        body = "@hookimpl\ndef documents_prepared(documents, index=7):\n    return [index]\n"
+        install(a=body)
+        assert prepare_documents("the index", ["0"]) == [7]
+
+    def test_two_implementations_of_one_plugin_are_a_chain_as_well(self, install):
+        second = ADD.format("2").replace("@hookimpl", "@hookimpl(specname='documents_prepared')")
+        install(a=ADD.format("1") + second.replace("def documents_prepared", "def zebra"))
+        assert sorted(prepare_documents("index", [])) == ["1", "2"]
+
+    def test_an_error_is_raised_so_that_nothing_unredacted_is_embedded(self, install):
+        body = "@hookimpl\ndef documents_prepared():\n    raise RuntimeError('cannot redact')\n"
+        install(a=ADD.format("a"), b=body)
+        with pytest.raises(RuntimeError, match="cannot redact"):
+            prepare_documents("index", ["0"])
+
+
+class TestNotify:
+    def test_every_plugin_hears_it(self, install):
+        install(a=NOTE, b=NOTE)
+        notify("index_updated", index="i", upserted=["u"], deleted=[])
+        assert notes("a") == notes("b") == [("i", ["u"], [])]
+
+    def test_a_hook_may_take_fewer_arguments(self, install):
+        install(a=NOTE.replace("index, upserted, deleted", "deleted").replace("index, upserted,", ""))
+        notify("index_updated", index="i", upserted=[], deleted=["d"])
+        assert notes("a") == [(["d"])] or notes("a") == [["d"]]
+
+    def test_an_error_is_logged_and_harms_no_other(self, install, caplog):
+        install(a=NOTE, bad=FAIL, c=NOTE)
+        notify("index_updated", index="i", upserted=[], deleted=[])
+        assert len(notes("a")) == len(notes("c")) == 1
+        (record,) = caplog.records
+        assert record.levelno == logging.ERROR
+        assert "index_updated of bad_plugin (plugin 'bad' of bad 1.0) failed" in record.message
+        assert "not my day" in str(record.exc_info[1])
+
+    def test_two_entry_points_to_one_module_hear_it_once(self, site):
+        site.install("a", {"a": "a_plugin", "old": "a_plugin"}, a_plugin=PLUGIN + NOTE)
+        notify("index_updated", index="i", upserted=[], deleted=[])
+        assert len(notes("a")) == 1
+
+    def test_search_performed(self, install):
+        body = NOTE.replace("index_updated(index, upserted, deleted)", "search_performed(query)")
+        install(a=body.replace("(index, upserted, deleted)", "query"))
+        notify("search_performed", index="i", query="bread?", matches=[], seconds=0.1)
+        assert notes("a") == ["bread?"]
+
+    def test_keyboard_interrupt_passes_through(self, install):
+        install(a="@hookimpl\ndef index_updated():\n    raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            notify("index_updated", index="i", upserted=[], deleted=[])
+
+
+class TestSwitchingOff:
+    def test_hooks_of_a_disabled_plugin_are_not_called(self, install):
+        install(a=ADD.format("a"), b=ADD.format("b"))
+        with override_settings(WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS=["a"]):
+            assert prepare_documents("index", []) == ["b"]
+        assert prepare_documents("index", []) == ["b", "a"]
+
+    @pytest.mark.parametrize("disabled", ["acme", None, 3, [1], {"a": 1, 2: 3}])
+    def test_anything_but_a_list_of_names(self, site, disabled):
+        with (
+            override_settings(WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS=disabled),
+            pytest.raises(ConfigurationError, match="must be a list of plugin names") as error,
+        ):
+            active_registry()
+        assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS" in str(error.value)
+        assert repr(disabled) in str(error.value)
+
+    @pytest.mark.parametrize("disabled", [["a"], ("a",), {"a"}])
+    def test_any_kind_of_list(self, install, disabled):
+        install(a=NOTE)
+        with override_settings(WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS=disabled):
+            assert active_registry().plugins == ()

@@ -1,0 +1,31 @@
+"""Backends that are broken on purpose, each in one way; the suite must catch them all."""
+
+from types import ModuleType
+
+from wagtail_vector_index.testing import OracleBackend
+
+from . import collections, filters, rankings, reads, scores, threads, writes
+from .base import MutantConformance, Refusing
+
+__all__ = ["MUTANTS", "RIGHT", "MutantConformance"]
+
+#: Bases of mutants that are right themselves; the suite must pass them.
+RIGHT = [Refusing, filters.Walking, filters.Texts, reads.Changing, collections.Named]
+
+
+def mutants_in(module: ModuleType) -> list[type[Refusing]]:
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, OracleBackend)
+        and value.__module__ == module.__name__
+        and value not in RIGHT
+    ]
+
+
+MUTANTS = [
+    mutant
+    for module in (scores, rankings, filters, writes, reads, collections, threads)
+    for mutant in mutants_in(module)
+]

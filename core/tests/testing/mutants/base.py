@@ -1,0 +1,65 @@
+"""What every broken backend starts from: an oracle that can be made to refuse records."""
+
+from contextlib import contextmanager
+
+from wagtail_vector_index.exceptions import WriteFailed
+from wagtail_vector_index.records import RecordBatch
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class Refusing(OracleBackend):
+    """Right in everything; refuses to write some ids while told so."""
+
+    #: What its failures are: the suite's own, unless the mutant raises of itself.
+    caught_as = AssertionError
+
+    fork_timeout = 30.0
+
+    def __init__(self):
+        super().__init__()
+        self.refused = set()
+
+    @contextmanager
+    def refuse(self, ids):
+        self.refused = set(ids)
+        yield
+        self.refused = set()
+
+    def _upsert(self, spec, batch):
+        super()._upsert(spec, pick(batch, lambda record: record.id not in self.refused))
+        if refused := self.refused.intersection(batch.uuids):
+            self.report(refused)
+
+    def report(self, refused):
+        raise WriteFailed("Some records were refused.", refused)
+
+
+class MutantConformance(VectorBackendConformance):
+    """The suite, for a backend class that is set as ``backend_class``."""
+
+    backend_class = Refusing
+
+    @property
+    def fork_timeout(self):
+        return self.backend_class.fork_timeout
+
+    def make_backend(self):
+        return self.backend_class()
+
+    def refusing(self, backend, spec, ids):
+        return backend.refuse(ids)
+
+
+def pick(batch, condition):
+    """The records of a batch for which the condition holds."""
+    return of(record for record in batch if condition(record))
+
+
+def of(records, metadata=lambda metadata: metadata, vector=lambda vector: vector):
+    """A batch of records, with metadata and vectors changed."""
+    records = list(records)
+    return RecordBatch.of(
+        ids=[record.id for record in records],
+        vectors=[vector(record.vector) for record in records],
+        metadata=[metadata(record.metadata) for record in records],
+    )

@@ -1,0 +1,1 @@
+"""Turns the documentation inside Django's source distribution into pages."""

@@ -1,0 +1,60 @@
+"""Gets Django's source distribution through pip, and reads its documentation."""
+
+import re
+import subprocess
+import sys
+import tarfile
+
+REQUIREMENT = "django==5.2.*"
+FOLDERS = ("topics", "ref", "howto", "faq", "intro")
+MEMBER = re.compile(r"^[^/]+/docs/(?P<path>.+)\.txt$")
+
+
+class DownloadFailed(Exception):
+    """pip did not deliver the source distribution."""
+
+
+def source_distribution(folder):
+    """The path of the source distribution, downloaded if it isn't there yet."""
+    return _downloaded(folder) or _download(folder)
+
+
+def _downloaded(folder):
+    return next(iter(sorted(folder.glob("[Dd]jango-*.tar.gz"))), None)
+
+
+def _download(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
+    options = ["--disable-pip-version-check", "--no-deps", "--no-binary", "django"]
+    result = subprocess.run(
+        [*pip, *options, "--dest", str(folder), REQUIREMENT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if path := _downloaded(folder):
+        return path
+    raise DownloadFailed(
+        f"pip could not download the source distribution of {REQUIREMENT}.\n"
+        f"{result.stderr.strip()}\n"
+        f"Any {REQUIREMENT} source distribution put into {folder} by hand will do."
+    )
+
+
+def version(archive):
+    return archive.name.removesuffix(".tar.gz").rpartition("-")[2]
+
+
+def read_documents(archive):
+    """{path without suffix: text} of every document, in the archive's order."""
+    documents = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if match := MEMBER.match(member.name):
+                documents[match["path"]] = tar.extractfile(member).read().decode()
+    return documents
+
+
+def is_shown(path):
+    return path.partition("/")[0] in FOLDERS

@@ -1,0 +1,172 @@
+"""The only way things are run here: `nox -l` lists the sessions."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests"]
+# Interpreters are found, never downloaded. Nox lists every session that it
+# skips for want of one.
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+# What a session can import is what is installed in it. Nox itself may have been
+# started with a PYTHONPATH, and by now has found what it needs there.
+os.environ.pop("PYTHONPATH", None)
+# Behind a corporate proxy, only the system knows which certificates to trust.
+# Older releases of uv know the setting by its second name.
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+os.environ.setdefault("UV_NATIVE_TLS", "1")
+
+ROOT = Path(__file__).parent
+CORE = nox.project.load_toml(ROOT / "core" / "pyproject.toml")
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
+
+PYTHONS = nox.project.python_versions(CORE)
+DJANGOS = {"7.4": ["5.2", "6.0"], "8.0": ["5.2", "6.0", "6.1"]}
+DJANGO_6_PYTHON = "3.12"  # the lowest that Django 6 runs on
+
+
+def number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+MATRIX = [
+    nox.param(python, wagtail, django, id=f"{python}, wagtail {wagtail}, django {django}")
+    for python in PYTHONS
+    for wagtail, djangos in DJANGOS.items()
+    for django in djangos
+    if number(django) < (6,) or number(python) >= number(DJANGO_6_PYTHON)
+]
+
+
+def runs(path: Path, version: str) -> bool:
+    """Whether this file is a Python of that version, and not a shim that only fails."""
+    command = [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return result.returncode == 0 and result.stdout.strip() == version
+
+
+@functools.cache
+def pyenv_versions() -> list[Path]:
+    """The `bin` folders of the interpreters that pyenv and its kind have installed."""
+    homes = [Path(folder).parent for folder in os.get_exec_path() if Path(folder).name == "shims"]
+    if root := os.environ.get("PYENV_ROOT"):
+        homes.append(Path(root))
+    homes.append(Path.home() / ".pyenv")
+    folders = (home.glob("versions/*/bin") for home in dict.fromkeys(homes))
+    return [folder for found in folders for folder in sorted(found)]
+
+
+def make_findable(version: str) -> None:
+    """Add an interpreter that pyenv keeps, but has not activated, to the end of the PATH."""
+    name = f"python{version}"
+    on_path = shutil.which(name)
+    if on_path and runs(Path(on_path), version):
+        return
+    for folder in pyenv_versions():
+        if (folder / name).exists() and runs(folder / name, version):
+            os.environ["PATH"] += os.pathsep + str(folder)
+            return
+
+
+for version in PYTHONS:
+    make_findable(version)
+
+
+def group(*names: str) -> list[str]:
+    return list(nox.project.dependency_groups(GROUPS, *names))
+
+
+def editable() -> list[str]:
+    return [argument for folder in DISTRIBUTIONS for argument in ("--editable", folder)]
+
+
+def wheels(session: nox.Session) -> list[str]:
+    """Build a wheel of every distribution."""
+    folder = Path(session.create_tmp()) / "wheels"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install("uv")
+    for distribution in DISTRIBUTIONS:
+        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), distribution)
+    return [str(wheel) for wheel in sorted(folder.glob("*.whl"))]
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    session.run("pytest", "-n", "auto", *arguments, *session.posargs)
+
+
+@nox.session
+@nox.parametrize("python,wagtail,django", MATRIX)
+def tests(session: nox.Session, wagtail: str, django: str) -> None:
+    """All tests, on every Python that is here with every Wagtail and Django that go with it."""
+    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
+    pytest(session)
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)
+def minimums(session: nox.Session) -> None:
+    """All tests, with the lowest release of every dependency that is allowed."""
+    session.install("--resolution", "lowest-direct", *editable())
+    session.install(*group("test"))
+    session.run("uv", "pip", "list", external=True)
+    pytest(session)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, on what users install: wheels."""
+    built = wheels(session)
+    session.install("--force-reinstall", "--no-deps", *built)
+    session.install(*built, *group("types"))
+    session.run("mypy", "--strict", "-p", "wagtail_vector_index", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """What the documentation says, tried out."""
+    session.install(*editable(), *group("test"))
+    pytest(session, "tests/docs")
+
+
+@nox.session(name="wheels")
+def packaging(session: nox.Session) -> None:
+    """The distributions as they are shipped: contents, installs, uninstalls."""
+    session.install(*group("packaging"))
+    pytest(session, "tests/packaging")
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """The product beside its peers and its limits."""
+    session.install(*editable(), *group("benchmark"))
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A Wagtail site of real text, searched; `-- --serve` serves it."""
+    session.install(*editable(), "--requirement", "demo/requirements.txt")
+    session.run("python", "demo/run.py", *session.posargs)

@@ -1,0 +1,152 @@
+"""The NumPy backend: what the contract asks for, said to collections in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from uuid import UUID
+
+import numpy as np
+from wagtail_vector_index.backends.base import (
+    CollectionSpec,
+    Health,
+    Match,
+    RecordBatch,
+    VectorBackend,
+)
+from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
+from wagtail_vector_index.filters import FilterNode
+
+from .arrays import Floats32
+from .collection import Collection
+from .ids import Keys, keys_of
+from .metrics import Query
+from .vectors import first_invalid
+
+
+class NumpyBackend(VectorBackend):
+    """Exact search in the memory of this process.
+
+    Each collection is a float32 matrix with its ids, metadata and filter columns. Nothing
+    is kept on disk, and processes share nothing.
+    """
+
+    max_batch_records = 4_096
+
+    def __init__(self, alias: str, options: VectorBackend.Options) -> None:
+        super().__init__(alias, options)
+        self._by_name: dict[str, Collection] = {}
+        self._creating = Lock()
+
+    @property
+    def persistent(self) -> bool:
+        return False
+
+    def health(self) -> Health:
+        """How much there is, and how much memory it takes."""
+        collections = list(self._by_name.values())
+        records = sum(map(len, collections))
+        size = sum(collection.nbytes for collection in collections)
+        return Health(
+            ok=True,
+            message=(
+                f"{len(collections)} collections with {records} records"
+                f" take {size / 2**20:.1f} MiB of this process"
+            ),
+            details={
+                "collections": str(len(collections)),
+                "records": str(records),
+                "bytes": str(size),
+                "numpy": np.__version__,
+            },
+        )
+
+    def _create(self, spec: CollectionSpec) -> None:
+        with self._creating:
+            if spec.name in self._by_name:
+                self._collection(spec)
+            else:
+                self._by_name[spec.name] = Collection(spec)
+
+    def _drop(self, spec: CollectionSpec) -> None:
+        self._by_name.pop(spec.name, None)
+
+    def _collections(self) -> list[str]:
+        return list(self._by_name)
+
+    def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
+        self._collection(spec).upsert(keys_of(batch.ids), _matrix(batch), list(batch.metadata))
+
+    def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
+        self._collection(spec).delete(_keys(ids))
+
+    def _search(
+        self,
+        spec: CollectionSpec,
+        vector: memoryview,
+        limit: int,
+        filter: FilterNode | None,
+        min_score: float | None,
+    ) -> list[Match]:
+        collection = self._collection(spec)
+        keys, scores = collection.search(Query.of(vector), limit, filter, min_score)
+        return [
+            Match(id=id, score=score)
+            for id, score in zip(_uuids(keys), scores.tolist(), strict=True)
+        ]
+
+    def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
+        return self._collection(spec).count(filter)
+
+    def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
+        return _batch(self._collection(spec), _keys(ids))
+
+    def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
+        collection = self._collection(spec)
+        # The ids of this moment: rows move, and a record that moves is still seen once.
+        keys = collection.keys()
+        parts = (keys[start : start + batch_size] for start in range(0, len(keys), batch_size))
+        return filter(len, (_batch(collection, part) for part in parts))
+
+    def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
+        return first_invalid(_matrix(batch), zero_is_invalid=spec.metric == "cosine")
+
+    def _collection(self, spec: CollectionSpec) -> Collection:
+        collection = self._by_name.get(spec.name)
+        if collection is None:
+            raise CollectionNotFound(f"{self.alias!r} has no collection {spec.name!r}.")
+        if collection.spec != spec:
+            raise CollectionMismatch(
+                f"{self.alias!r} has a collection {spec.name!r} of {_shape(collection.spec)},"
+                f" which is not {_shape(spec)}."
+            )
+        return collection
+
+
+def _shape(spec: CollectionSpec) -> str:
+    fields = ", ".join(f"{field} {type_}" for field, type_ in sorted(spec.fields.items()))
+    return f"{spec.dimensions} dimensions under {spec.metric} with the fields ({fields})"
+
+
+def _matrix(batch: RecordBatch) -> Floats32:
+    """The vectors of a batch, not copied."""
+    return np.frombuffer(batch.vectors, np.float32).reshape(-1, batch.dimensions)
+
+
+def _keys(ids: Sequence[UUID]) -> Keys:
+    return keys_of(b"".join([id.bytes for id in ids]))
+
+
+def _uuids(keys: Keys) -> list[UUID]:
+    data = keys.tobytes()
+    return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
+
+
+def _batch(collection: Collection, keys: Keys) -> RecordBatch:
+    found, vectors, texts = collection.get(keys)
+    return RecordBatch(
+        ids=found.tobytes(),
+        vectors=memoryview(vectors.reshape(-1)),
+        metadata=texts,
+        dimensions=collection.spec.dimensions,
+    )

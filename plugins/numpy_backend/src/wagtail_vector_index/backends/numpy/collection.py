@@ -1,0 +1,115 @@
+"""One collection in memory: rows of ids, vectors and metadata, without gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.filters import FilterNode
+
+from .arrays import Floats32, Floats64, Rows
+from .ids import Ids, Keys
+from .locking import ReadWriteLock
+from .metadata import Metadata
+from .metrics import Query
+from .vectors import Vectors
+
+
+class Collection:
+    """The records of a collection, n of them in rows 0 to n − 1.
+
+    New records go to the end, and a deleted one's place is taken by one from the end: a
+    change of k records touches k rows, and a search reads all rows in one sweep. Searches
+    run side by side; a change runs alone and is short.
+    """
+
+    def __init__(self, spec: CollectionSpec) -> None:
+        self.spec = spec
+        self._lock = ReadWriteLock()
+        self._ids = Ids()
+        self._vectors = Vectors(spec.dimensions, spec.metric)
+        self._metadata = Metadata(spec.fields)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the records take."""
+        with self._lock.reading():
+            return self._ids.nbytes + self._vectors.nbytes + self._metadata.nbytes
+
+    def upsert(self, keys: Keys, vectors: Floats32, texts: list[str]) -> None:
+        """Write records whose ids differ; those that are there are replaced."""
+        with self._lock.writing():
+            rows = self._ids.find(keys)
+            # First all that can fail, then all that changes.
+            values = self._metadata.encoded(texts)
+            new, old = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
+            self._ids.reserve(len(new))
+            self._vectors.resize(len(self._ids) + len(new))
+            if len(old):
+                self._vectors.replace(rows[old], _chosen(vectors, old))
+                self._metadata.replace(
+                    rows[old],
+                    [texts[index] for index in old.tolist()],
+                    {field: column[old] for field, column in values.items()},
+                )
+            if len(new):
+                self._vectors.append(_chosen(vectors, new))
+                self._metadata.append(
+                    [texts[index] for index in new.tolist()],
+                    {field: column[new] for field, column in values.items()},
+                )
+                self._ids.append(keys[new])
+            self._metadata.drop_bloated_columns()
+
+    def delete(self, keys: Keys) -> None:
+        """Delete the records of these ids, which differ; missing ones are fine."""
+        with self._lock.writing():
+            rows = self._ids.find(keys)
+            rows = rows[rows >= 0]
+            count = len(self._ids) - len(rows)
+            self._ids.remove(rows)
+            tail = np.arange(count, len(self._ids))
+            sources, targets = np.setdiff1d(tail, rows), rows[rows < count]
+            for part in (self._ids, self._vectors, self._metadata):
+                part.move(sources, targets)
+                part.truncate(count)
+            self._metadata.drop_bloated_columns()
+
+    def search(
+        self, query: Query, limit: int, filter: FilterNode | None, min_score: float | None
+    ) -> tuple[Keys, Floats64]:
+        """The ids of the nearest records and their scores, best first, equal ones by id."""
+        with self._lock.reading():
+            rows = None if filter is None else np.flatnonzero(self._metadata.matching(filter))
+            rows, scores = self._vectors.nearest(query, limit, rows)
+            if min_score is not None:
+                near = scores >= min_score
+                rows, scores = rows[near], scores[near]
+            best = np.lexsort((self._ids.rank(rows), -scores))[:limit]
+            return self._ids.keys(rows[best]), scores[best]
+
+    def count(self, filter: FilterNode | None) -> int:
+        """How many records match."""
+        with self._lock.reading():
+            if filter is None:
+                return len(self._ids)
+            return int(np.count_nonzero(self._metadata.matching(filter)))
+
+    def get(self, keys: Keys) -> tuple[Keys, Floats32, list[str]]:
+        """The records of those of these ids that exist."""
+        with self._lock.reading():
+            rows = self._ids.find(keys)
+            rows = rows[rows >= 0]
+            return self._ids.keys(rows), self._vectors.take(rows), self._metadata.texts(rows)
+
+    def keys(self) -> Keys:
+        """A copy of all ids."""
+        with self._lock.reading():
+            return self._ids.keys(slice(None)).copy()
+
+
+def _chosen(vectors: Floats32, positions: Rows) -> Floats32:
+    """Some of the vectors; not copied if it is all of them."""
+    return vectors if len(positions) == len(vectors) else vectors[positions]

@@ -1,0 +1,118 @@
+"""The vectors of a collection, in blocks, so that growing copies next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .arrays import Floats32, Rows
+
+_FIRST_ROWS = 256
+_GATHERED_ROWS = 256
+
+
+class Matrix:
+    """Rows of float32 in blocks of ``block_rows``.
+
+    Only the first block grows by copying, so that a small collection stays small; the
+    others are allocated whole, and take memory as they are filled.
+    """
+
+    block_rows = 65_536
+
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._blocks: list[Floats32] = []
+
+    def bytes_of(self, count: int) -> int:
+        """How much memory ``count`` rows take; room that was never used takes none."""
+        return 4 * self._dimensions * count
+
+    def resize(self, count: int) -> None:
+        """Make room for ``count`` rows, and give back what is far above it."""
+        needed = -(-count // self.block_rows)
+        del self._blocks[needed + 1 :]
+        if not needed:
+            return
+        if not self._blocks or len(self._blocks[0]) < min(count, self.block_rows):
+            self._grow_first(count)
+        while len(self._blocks) < needed:
+            self._blocks.append(self._new_block(self.block_rows))
+
+    def write(self, rows: Rows, vectors: Floats32) -> None:
+        """Put one vector into each of these rows, for which there is room."""
+        for block, chosen, local in self._split(rows):
+            block[local] = vectors[chosen]
+
+    def append(self, start: int, vectors: Floats32) -> None:
+        """Put vectors into the rows from ``start``, for which there is room."""
+        done = 0
+        while done < len(vectors):
+            block, row = divmod(start + done, self.block_rows)
+            part = vectors[done : done + self.block_rows - row]
+            self._blocks[block][row : row + len(part)] = part
+            done += len(part)
+
+    def take(self, rows: Rows) -> Floats32:
+        """A copy of these rows."""
+        taken = np.empty((len(rows), self._dimensions), np.float32)
+        for block, chosen, local in self._split(rows):
+            taken[chosen] = block[local]
+        return taken
+
+    def products(self, vector: Floats32, count: int) -> Floats32:
+        """The inner products of a vector with the first ``count`` rows."""
+        result = np.empty(count, np.float32)
+        for index, start in enumerate(range(0, count, self.block_rows)):
+            part = result[start : start + self.block_rows]
+            np.dot(self._blocks[index][: len(part)], vector, out=part)
+        return result
+
+    def products_of(self, rows: Rows, vector: Floats32) -> Floats32:
+        """The inner products of a vector with these rows, which are in order.
+
+        A few rows are gathered at a time, so that they stay in the processor's cache.
+        """
+        result = np.empty(len(rows), np.float32)
+        gathered = np.empty((_GATHERED_ROWS, self._dimensions), np.float32)
+        for block, first, last in self._runs(rows):
+            offset = rows[first] - rows[first] % self.block_rows
+            for start in range(first, last, _GATHERED_ROWS):
+                stop = min(start + _GATHERED_ROWS, last)
+                part = gathered[: stop - start]
+                # Without a mode, `take` into an array goes through a buffer.
+                np.take(block, rows[start:stop] - offset, axis=0, out=part, mode="clip")
+                np.dot(part, vector, out=result[start:stop])
+        return result
+
+    def _runs(self, rows: Rows) -> Iterator[tuple[Floats32, int, int]]:
+        """Each block, with the first and last position in ``rows`` that lie in it."""
+        borders = np.arange(len(self._blocks) + 1) * self.block_rows
+        positions = np.searchsorted(rows, borders).tolist()
+        for block, first, last in zip(self._blocks, positions, positions[1:], strict=False):
+            if first < last:
+                yield block, first, last
+
+    def _split(self, rows: Rows) -> Iterator[tuple[Floats32, Rows | slice, Rows]]:
+        """Each block, with the positions in ``rows`` that lie in it, and their rows there."""
+        if len(self._blocks) == 1:
+            yield self._blocks[0], slice(None), rows
+            return
+        numbers, local = np.divmod(rows, self.block_rows)
+        for number in np.unique(numbers).tolist():
+            chosen = np.flatnonzero(numbers == number)
+            yield self._blocks[number], chosen, local[chosen]
+
+    def _grow_first(self, count: int) -> None:
+        rows = self.block_rows
+        # Halves of a whole block, so that the last and largest copy is of half a block.
+        while rows // 2 >= max(count, _FIRST_ROWS):
+            rows //= 2
+        larger = self._new_block(rows)
+        for first in self._blocks[:1]:
+            larger[: len(first)] = first
+        self._blocks[:1] = [larger]
+
+    def _new_block(self, rows: int) -> Floats32:
+        return np.empty((rows, self._dimensions), np.float32)

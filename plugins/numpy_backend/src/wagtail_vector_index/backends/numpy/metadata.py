@@ -1,0 +1,105 @@
+"""The metadata of a collection: JSON texts, and columns of the fields that filters use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import Any, TypeAlias
+
+import numpy.typing as npt
+from wagtail_vector_index.filters import FieldType, FilterNode
+
+from .arrays import Mask, Rows
+from .columns import Column, new_column
+from .filtering import fields_of, matching
+
+_DECODED_TEXTS = 4_096
+
+#: The values of some rows, by field, as the columns hold them.
+Encoded: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+class Metadata:
+    """One JSON text a row. A field gets its column when a filter first names it.
+
+    So a first load reads no JSON, and fields that no filter uses cost nothing.
+    """
+
+    def __init__(self, fields: Mapping[str, FieldType]) -> None:
+        self._fields = fields
+        self._texts: list[str] = []
+        self._columns: dict[str, Column] = {}
+        self._adding_columns = Lock()
+
+    @property
+    def nbytes(self) -> int:
+        columns = sum(column.nbytes for column in self._columns.values())
+        return columns + sum(map(len, self._texts))
+
+    def texts(self, rows: Rows) -> list[str]:
+        """The JSON texts of these rows."""
+        return [self._texts[row] for row in rows.tolist()]
+
+    def matching(self, filter: FilterNode) -> Mask:
+        """For every row, whether it matches."""
+        # Two searches may get here at once; writes are kept out by the collection's lock.
+        with self._adding_columns:
+            self._add_columns(fields_of(filter) - self._columns.keys())
+        return matching(filter, self._columns, len(self._texts))
+
+    def encoded(self, texts: Sequence[str]) -> Encoded:
+        """What the columns need to know of these texts. Changes no row, and may raise."""
+        return _encoded(texts, self._columns)
+
+    def append(self, texts: Iterable[str], values: Encoded) -> None:
+        """Add rows, with what `encoded` said of the texts."""
+        self._texts.extend(texts)
+        for field, column in self._columns.items():
+            column.append(values[field])
+
+    def replace(self, rows: Rows, texts: Iterable[str], values: Encoded) -> None:
+        """Write other texts into these rows, with what `encoded` said of them."""
+        for row, text in zip(rows.tolist(), texts, strict=True):
+            self._texts[row] = text
+        for field, column in self._columns.items():
+            column.replace(rows, values[field])
+
+    def move(self, sources: Rows, targets: Rows) -> None:
+        """Copy the source rows over the target rows."""
+        for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
+            self._texts[target] = self._texts[source]
+        for column in self._columns.values():
+            column.move(sources, targets)
+
+    def truncate(self, count: int) -> None:
+        """Keep the first ``count`` rows."""
+        del self._texts[count:]
+        for column in self._columns.values():
+            column.truncate(count)
+
+    def drop_bloated_columns(self) -> None:
+        """Forget columns full of values that no row has any more; they are made again."""
+        for field in [field for field, column in self._columns.items() if column.is_bloated()]:
+            del self._columns[field]
+
+    def _add_columns(self, fields: Iterable[str]) -> None:
+        columns = {field: new_column(self._fields[field]) for field in fields}
+        if not columns:
+            return
+        for start in range(0, len(self._texts), _DECODED_TEXTS):
+            part = _encoded(self._texts[start : start + _DECODED_TEXTS], columns)
+            for field, column in columns.items():
+                column.append(part[field])
+        self._columns |= columns
+
+
+def _encoded(texts: Sequence[str], columns: Mapping[str, Column]) -> Encoded:
+    if not columns:
+        return {}
+    # One call for all: decoding them one by one takes longer than what is decoded.
+    objects = json.loads(f"[{','.join(texts)}]")
+    return {
+        field: column.encoded([item.get(field) for item in objects])
+        for field, column in columns.items()
+    }

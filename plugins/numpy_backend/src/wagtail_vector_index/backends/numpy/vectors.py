@@ -1,0 +1,143 @@
+"""The vectors of a collection under its metric: writing, and finding the nearest rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .arrays import Floats, Floats32, Floats64, Rows, grown, row_products
+from .matrix import Matrix
+from .metrics import METRICS, Query
+
+#: Up to this share of all rows, multiplying only the rows asked for is faster.
+_GATHERED_SHARE = 0.2
+_SCORED_ROWS = 1_024
+_GROUPED_VALUES = 64
+
+
+class Vectors:
+    """Rows of vectors, searched exactly."""
+
+    def __init__(self, dimensions: int, metric: str) -> None:
+        self._count = 0
+        self._matrix = Matrix(dimensions)
+        self._metric = METRICS[metric](dimensions)
+        self._norms: Floats64 = np.empty(0)
+
+    @property
+    def nbytes(self) -> int:
+        return self._matrix.bytes_of(self._count) + self._norms.nbytes
+
+    def resize(self, count: int) -> None:
+        """Make room for ``count`` rows."""
+        self._matrix.resize(count)
+        if self._metric.needs_norms:
+            self._norms = grown(self._norms, count)
+
+    def append(self, vectors: Floats32) -> None:
+        """Add rows, for which there is room."""
+        start, self._count = self._count, self._count + len(vectors)
+        self._matrix.append(start, self._stored(vectors))
+        self._measure(np.arange(start, self._count), vectors)
+
+    def replace(self, rows: Rows, vectors: Floats32) -> None:
+        """Write other vectors into these rows."""
+        self._matrix.write(rows, self._stored(vectors))
+        self._measure(rows, vectors)
+
+    def move(self, sources: Rows, targets: Rows) -> None:
+        """Copy the source rows over the target rows."""
+        self._matrix.write(targets, self._matrix.take(sources))
+        if self._metric.needs_norms:
+            self._norms[targets] = self._norms[sources]
+
+    def truncate(self, count: int) -> None:
+        """Keep the first ``count`` rows."""
+        self._count = count
+        self._matrix.resize(count)
+
+    def take(self, rows: Rows) -> Floats32:
+        """A copy of these rows as they are stored."""
+        return self._matrix.take(rows)
+
+    def nearest(self, query: Query, limit: int, rows: Rows | None) -> tuple[Rows, Floats64]:
+        """Rows with their scores: the ``limit`` nearest, and all that tie with the last.
+
+        Args:
+            query: what to be near to.
+            limit: how many rows.
+            rows: choose among these, which are in order; by default among all.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            candidates = self._candidates(query, limit, rows)
+            return candidates, self._scores(query, candidates)
+
+    def _candidates(self, query: Query, limit: int, rows: Rows | None) -> Rows:
+        """Every row that may be among the ``limit`` nearest, and few others."""
+        count = self._count if rows is None else len(rows)
+        if limit >= count:
+            return np.arange(count) if rows is None else rows
+        products = self._products(query, rows)
+        values, errors = self._metric.estimate(products, self._norms_of(rows), query)
+        candidates = np.flatnonzero(values >= _reached(values - errors, limit) - errors)
+        return candidates if rows is None else rows[candidates]
+
+    def _products(self, query: Query, rows: Rows | None) -> Floats32:
+        if rows is None:
+            return self._matrix.products(query.unit, self._count)
+        if len(rows) > _GATHERED_SHARE * self._count:
+            return self._matrix.products(query.unit, self._count)[rows]
+        return self._matrix.products_of(rows, query.unit)
+
+    def _norms_of(self, rows: Rows | None) -> Floats64:
+        if rows is None or not self._metric.needs_norms:
+            return self._norms[: self._count]
+        return self._norms[rows]
+
+    def _scores(self, query: Query, rows: Rows) -> Floats64:
+        scores = np.empty(len(rows))
+        for start in range(0, len(rows), _SCORED_ROWS):
+            part = slice(start, start + _SCORED_ROWS)
+            exact = self._matrix.take(rows[part]).astype(np.float64)
+            scores[part] = self._metric.scores(exact, query)
+        return scores
+
+    def _stored(self, vectors: Floats32) -> Floats32:
+        with np.errstate(all="ignore"):
+            return self._metric.stored(vectors)
+
+    def _measure(self, rows: Rows, vectors: Floats32) -> None:
+        if self._metric.needs_norms:
+            exact = vectors.astype(np.float64)
+            self._norms[rows] = np.sqrt(row_products(exact, exact))
+
+
+def _reached(values: Floats, limit: int) -> np.floating[Any]:
+    """A number that at least ``limit`` of these values reach, and hardly more of them."""
+    groups = len(values) // _GROUPED_VALUES
+    if groups > 4 * limit:
+        # The highest of each group are different values, and few to choose from.
+        values = values[: groups * _GROUPED_VALUES].reshape(-1, groups).max(axis=0)
+    reached: np.floating[Any] = np.partition(values, len(values) - limit)[len(values) - limit]
+    return reached
+
+
+def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
+    """The first row with NaN or infinity or, if asked for, only zeros.
+
+    One product with ones reads the memory once: NaN and infinity survive it, and zeros
+    give zero. What looks bad, perhaps from an overflow or from cancelling, is looked at
+    again.
+    """
+    with np.errstate(all="ignore"):
+        sums = np.dot(vectors, np.ones(vectors.shape[1], np.float32))
+    doubtful = ~np.isfinite(sums)
+    if zero_is_invalid:
+        doubtful |= sums == 0
+    rows = np.flatnonzero(doubtful)
+    invalid = ~np.isfinite(vectors[rows]).all(axis=1)
+    if zero_is_invalid:
+        invalid |= ~vectors[rows].any(axis=1)
+    bad = rows[invalid]
+    return int(bad[0]) if len(bad) else None

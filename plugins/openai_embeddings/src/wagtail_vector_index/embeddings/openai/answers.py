@@ -1,0 +1,81 @@
+"""Reads what a service answers: one vector for each text, whatever order they come in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from array import array
+from typing import Any
+
+
+class BadAnswer(Exception):
+    """The answer is not what the protocol says; the message goes on after "The service"."""
+
+
+def read_vectors(content: bytes, count: int, dimensions: int | None = None) -> bytes:
+    """The vectors of an answer, in the order of the texts: count × dimensions float32.
+
+    Args:
+        content: the answer, JSON.
+        count: how many texts were sent.
+        dimensions: the size of each vector, where it is known beforehand.
+
+    Raises:
+        BadAnswer: not the protocol, or a wrong number, order or size of vectors.
+    """
+    rows: list[bytes | None] = [None] * count
+    items = _items(content)
+    if len(items) != count:
+        raise BadAnswer(f"gave back {len(items)} vectors for {count} texts")
+    for position, item in enumerate(items):
+        index = item.get("index", position)
+        if type(index) is not int or not 0 <= index < count or rows[index] is not None:
+            raise BadAnswer(f"numbered its {count} vectors wrongly: 'index' is {index!r:.40}")
+        rows[index] = _row(item.get("embedding"))
+    vectors = [row for row in rows if row is not None]
+    _check_sizes({len(row) // 4 for row in vectors}, dimensions)
+    return b"".join(vectors)
+
+
+def _check_sizes(sizes: set[int], dimensions: int | None) -> None:
+    if len(sizes) > 1:
+        raise BadAnswer(f"gave back vectors of different sizes: {min(sizes)} and {max(sizes)}")
+    if dimensions is not None and (others := sizes - {dimensions}):
+        raise BadAnswer(
+            f"gave back vectors of {others.pop()} dimensions instead of {dimensions}."
+            f" Correct DIMENSIONS, or leave it out if the model has one size"
+        )
+
+
+def _items(content: bytes) -> list[dict[str, Any]]:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        raise BadAnswer(
+            f"gave back something else than JSON, which begins with {content[:60]!r}."
+            f" Is HOST the base URL of its API? Most end with '/v1'"
+        ) from None
+    items = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise BadAnswer(
+            f"gave back no list of vectors, but {json.dumps(answer)}."
+            f" Does HOST lead to its API, and is MODEL an embedding model?"
+        )
+    return items
+
+
+def _row(embedding: Any) -> bytes:
+    """A vector as float32; services that know no base64 send numbers."""
+    try:
+        if isinstance(embedding, str):
+            row = array("f", base64.b64decode(embedding, validate=True))
+            if sys.byteorder == "big":
+                row.byteswap()
+        else:
+            row = array("f", embedding)
+    except (TypeError, ValueError, OverflowError):
+        raise BadAnswer("gave back a vector that is neither numbers nor base64") from None
+    if not row:
+        raise BadAnswer("gave back an empty vector")
+    return row.tobytes()

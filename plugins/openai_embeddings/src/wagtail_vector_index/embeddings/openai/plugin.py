@@ -1,0 +1,19 @@
+"""Tells Wagtail Vector Index what this distribution offers."""
+
+from __future__ import annotations
+
+from wagtail_vector_index.plugins import BackendSpec, hookimpl
+
+API_VERSION = 1
+
+
+@hookimpl
+def embedding_backends() -> dict[str, BackendSpec]:
+    """The embedding backend ``openai``."""
+    return {
+        "openai": BackendSpec(
+            path="wagtail_vector_index.embeddings.openai.OpenAIEmbeddings",
+            requires=("openai",),
+            summary="OpenAI, or any service that speaks its protocol",
+        )
+    }

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from plugins.openai_embeddings.tests.server import Service, running_service
+from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
+from wagtail_vector_index.options import parse_options
+
+KEY = "sk-test-0123456789abcdef"
+
+MakeBackend = Callable[..., OpenAIEmbeddings]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own: no key, no service, no proxy."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_LOG"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture
+def make_backend(service: Service) -> Iterator[MakeBackend]:
+    """Makes a backend as the handler does, from what stands in the settings."""
+    made: list[OpenAIEmbeddings] = []
+
+    def make(**settings: Any) -> OpenAIEmbeddings:
+        given = {"MODEL": "test-model", "API_KEY": KEY, "HOST": service.url, "MAX_RETRIES": 0}
+        options = parse_options(
+            OpenAIEmbeddings.Options, {**given, **settings}, "SETTING['default']"
+        )
+        made.append(OpenAIEmbeddings("default", options))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
+
+
+@pytest.fixture
+def backend(make_backend: MakeBackend) -> OpenAIEmbeddings:
+    return make_backend()

@@ -1,0 +1,152 @@
+"""A real HTTP server that speaks the embeddings protocol, and fails as it is told."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+import struct
+import threading
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+DIMENSIONS = 8
+
+
+def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
+    """The vector that this service has for a text; exact in float32."""
+    digest = hashlib.shake_128(text.encode()).digest(dimensions)
+    return [(byte - 128) / 128 for byte in digest]
+
+
+@dataclass
+class Reply:
+    """One answer out of the ordinary.
+
+    ``body`` is sent as it is, or as JSON, or is a function of the ordinary answer.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    wait: threading.Event | None = None
+    drop: bool = False
+
+
+@dataclass
+class Request:
+    """One request as it came in."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    connection: tuple[str, int]
+
+
+class Service:
+    """Answers every request rightly, but first those in ``replies`` one after the other."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.requests: list[Request] = []
+        self.arrived = threading.Condition()
+        self.replies: deque[Reply] = deque()
+        self.always: Reply | None = None
+        self.encodings = {"base64", "float"}
+
+    def next_reply(self) -> Reply:
+        return self.replies.popleft() if self.replies else self.always or Reply()
+
+    def wait_for_requests(self, count: int) -> None:
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=10)
+
+    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        size = body.get("dimensions", DIMENSIONS)
+        encoding = body.get("encoding_format", "float")
+        return {
+            "object": "list",
+            "model": body["model"],
+            "data": [
+                {
+                    "object": "embedding",
+                    "index": index,
+                    "embedding": self._encoded(vector_of(text, size), encoding),
+                }
+                for index, text in enumerate(body["input"])
+            ],
+            "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        }
+
+    def _encoded(self, vector: list[float], encoding: str) -> Any:
+        if encoding == "base64" and "base64" in self.encodings:
+            return base64.b64encode(array("f", vector).tobytes()).decode()
+        return vector
+
+
+@contextmanager
+def running_service() -> Iterator[Service]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    service = server.service = Service(f"http://127.0.0.1:{server.server_port}/v1")  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        service: Service = self.server.service  # type: ignore[attr-defined]
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with service.arrived:
+            service.requests.append(Request(self.path, headers, body, self.client_address))
+            service.arrived.notify_all()
+        reply = service.next_reply()
+        if reply.wait is not None:
+            reply.wait.wait(10)
+        if reply.drop:
+            self._drop()
+            return
+        self._send(reply, service.answer(body))
+
+    def _send(self, reply: Reply, ordinary: dict[str, Any]) -> None:
+        body = ordinary if reply.body is None else reply.body
+        if isinstance(body, Callable):  # type: ignore[arg-type]
+            body = body(ordinary)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.content_type)
+            self.send_header("Content-Length", str(len(content)))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:
+            self.close_connection = True  # the client has gone: it timed out
+
+    def _drop(self) -> None:
+        # With a linger of 0 seconds, closing resets the connection.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.shutdown(socket.SHUT_RD)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""

@@ -1,0 +1,78 @@
+"""The embedding backend ``wordllama``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from wagtail_vector_index.embeddings.base import EmbeddingBackend
+from wagtail_vector_index.exceptions import EmbeddingRefused
+
+if TYPE_CHECKING:
+    from .model import StaticModel
+
+__all__ = ["WordLlamaEmbeddings"]
+
+
+class WordLlamaEmbeddings(EmbeddingBackend):
+    """Embeds with the static model of the ``wordllama`` wheel: offline and without a key.
+
+    It reads words, not their order: quick, and good at finding what a text is about.
+    Vectors have length 1.
+
+    Example::
+
+        WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {"default": {"BACKEND": "wordllama"}}
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(EmbeddingBackend.Options):
+        """``DIMENSIONS``: how many components a vector has."""
+
+        dimensions: Literal[64, 128, 256] = 256
+
+    def __init__(self, alias: str, options: Any) -> None:
+        super().__init__(alias, options)
+        self._load_lock = threading.Lock()
+
+    @property
+    def model(self) -> str:
+        """The name of the weights in the wheel."""
+        return "l2_supercat"
+
+    @property
+    def dimensions(self) -> int:
+        """The number of components of every vector; known without loading the model."""
+        return int(self.options.dimensions)
+
+    def embed(self, texts: Sequence[str]) -> memoryview[float]:
+        """One vector for each text: n × ``dimensions`` float32."""
+        try:
+            "".join(texts).encode()  # releases of the tokenizer differ in what they do
+        except UnicodeEncodeError as error:
+            raise EmbeddingRefused(
+                f"Embedding backend {self.alias!r} takes text that UTF-8 can encode: {error}."
+            ) from error
+        return memoryview(self._model.embed(texts))
+
+    def count_tokens(self, text: str) -> int:
+        """How many of the model's tokens a text has."""
+        return self._model.count_tokens(text)
+
+    def close(self) -> None:
+        """Let go of the model, some 50 MB."""
+        self.__dict__.pop("_model", None)
+
+    @cached_property
+    def _model(self) -> StaticModel:
+        with self._load_lock:
+            loaded: StaticModel | None = self.__dict__.get("_model")
+            if loaded is None:
+                from .model import StaticModel
+
+                # Stored under the lock, so that threads that wait for it find it.
+                loaded = self.__dict__["_model"] = StaticModel(self.options.dimensions)
+            return loaded

@@ -1,0 +1,19 @@
+"""Tells Wagtail Vector Index what this distribution offers."""
+
+from __future__ import annotations
+
+from wagtail_vector_index.plugins import BackendSpec, hookimpl
+
+API_VERSION = 1
+
+
+@hookimpl
+def embedding_backends() -> dict[str, BackendSpec]:
+    """The embedding backend ``wordllama``."""
+    return {
+        "wordllama": BackendSpec(
+            path="wagtail_vector_index.embeddings.wordllama.WordLlamaEmbeddings",
+            requires=("wordllama", "tokenizers", "safetensors", "numpy"),
+            summary="A small model on this machine: no key, no network",
+        )
+    }

@@ -1,0 +1,58 @@
+"""The documents of this repository, and the code blocks in them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One fenced block: where it stands, in which language, and its text."""
+
+    document: Path
+    line: int
+    language: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def title(self) -> str:
+        """The comment on the first line, by which a block says what file it is."""
+        first = self.code.partition("\n")[0]
+        return first.removeprefix("# ") if first.startswith("# ") else ""
+
+
+def documents() -> list[Path]:
+    """Every Markdown file that git keeps."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in sorted(set(names.splitlines())) if (ROOT / name).exists()]
+
+
+def blocks(language: str, *chosen: Path) -> list[Block]:
+    """The blocks of one language, in these documents or in all of them."""
+    found = []
+    for document in chosen or documents():
+        text = document.read_text(encoding="utf-8")
+        for match in FENCED.finditer(text):
+            if match["language"] == language:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(
+                    Block(document=document, line=line, language=language, code=match["code"])
+                )
+    return found
+
+
+def block(title: str) -> str:
+    """The README's first Python block that calls itself by this name."""
+    return next(b.code for b in blocks("python", README) if b.title.split(",")[0] == title)

@@ -1,0 +1,91 @@
+"""Follows the README on the site in the current folder, and prints what the site prints.
+
+Run by test_readme_site.py in a process of its own, since Django is set up only once.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+from tests.docs.code_blocks import README, Block, block, blocks
+
+WAGTAIL_APPS = [
+    "blog",
+    "wagtail.sites",
+    "wagtail.users",
+    "wagtail.documents",
+    "wagtail.images",
+    "wagtail.search",
+    "wagtail.admin",
+    "wagtail",
+    "modelcluster",
+    "taggit",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+PAGES = {
+    "Your first loaf": "How to bake bread at home: mix flour, water, salt and yeast, knead the"
+    " dough, let it rise for two hours and put it into a hot oven.",
+    "Rye sourdough": "A starter of rye flour and water ferments for five days before it can"
+    " raise a loaf.",
+    "Opening hours": "The shop opens at eight from Monday to Friday, and at nine on Saturday.",
+    "How to find us": "Take the tram to the harbour; we are the second house on the left.",
+    "Gift vouchers": "Vouchers are sold at the counter and by post, and never expire.",
+}
+
+
+def run(code: str, name: str) -> None:
+    exec(compile(code, name, "exec"), {"__name__": name})  # the README's code
+
+
+def configure() -> None:
+    """A Wagtail site with the README's settings."""
+    readme: dict[str, list[str]] = {}
+    exec(block("settings.py"), readme)  # the README's code
+    settings.configure(
+        INSTALLED_APPS=[*readme["INSTALLED_APPS"], *WAGTAIL_APPS],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        SECRET_KEY="docs",
+        STATIC_URL="/static/",
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        USE_TZ=True,
+        WAGTAILADMIN_BASE_URL="http://localhost",
+        WAGTAIL_SITE_NAME="docs",
+    )
+    django.setup()
+
+
+def add_pages() -> None:
+    """Pages of a bakery, below Wagtail's first page."""
+    from blog.models import BlogPage
+    from wagtail.models import Page
+
+    home = Page.objects.get(depth=2)
+    for title, body in PAGES.items():
+        home.add_child(instance=BlogPage(title=title, body=f"<p>{body}</p>"))
+
+
+def searches() -> list[Block]:
+    """The blocks that search, in the README's order."""
+    return [b for b in blocks("python", README) if ".search(" in b.code]
+
+
+if __name__ == "__main__":
+    configure()
+    call_command("makemigrations", "blog", verbosity=0)
+    call_command("migrate", verbosity=0)
+    add_pages()
+    call_command("update_vector_indexes", verbosity=0)
+    first, *others = searches()
+    for other in others:
+        run(other.code, str(other))
+    run(first.code, str(first))

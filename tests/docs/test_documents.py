@@ -1,0 +1,156 @@
+"""What the documents name must exist: modules, sessions, extras, settings, files."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .code_blocks import README, ROOT, Block, blocks, documents
+
+CORE = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
+NOXFILE = ast.parse((ROOT / "noxfile.py").read_text())
+
+every_document = pytest.mark.parametrize(
+    "document", documents(), ids=lambda d: str(d.relative_to(ROOT))
+)
+every_python_block = pytest.mark.parametrize("block", blocks("python"), ids=str)
+
+
+def imports(code: str) -> Iterator[tuple[str, str]]:
+    """(module, name) of all that a block imports from this project."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "wagtail_vector_index"
+        ):
+            yield from ((str(node.module), alias.name) for alias in node.names)
+
+
+def sessions() -> set[str]:
+    """The names of nox's sessions."""
+    names = set()
+    for node in NOXFILE.body:
+        if isinstance(node, ast.FunctionDef) and "nox.session" in map(called, node.decorator_list):
+            keywords = [
+                k for d in node.decorator_list if isinstance(d, ast.Call) for k in d.keywords
+            ]
+            renamed = [ast.literal_eval(k.value) for k in keywords if k.arg == "name"]
+            names.add(renamed[0] if renamed else node.name)
+    return names
+
+
+def called(decorator: ast.expr) -> str:
+    return ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
+
+
+def constant(name: str) -> dict[str, list[str]]:
+    """The value of a constant in the noxfile."""
+    for node in NOXFILE.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return dict(ast.literal_eval(node.value))
+    raise LookupError(name)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading of the README, without its head."""
+    section = (
+        README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    )
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@every_python_block
+def test_python_compiles(block: Block) -> None:
+    compile(block.code, str(block), "exec")
+
+
+@every_python_block
+def test_imported_names_exist(block: Block) -> None:
+    for module, name in imports(block.code):
+        assert hasattr(importlib.import_module(module), name), f"{block}: {module}.{name}"
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_toml_parses(block: Block) -> None:
+    tomllib.loads(block.code)
+
+
+@every_document
+def test_blocks_name_their_language(document: Path) -> None:
+    assert not blocks("", document)
+
+
+@every_document
+def test_sessions_exist(document: Path) -> None:
+    named = re.findall(r"nox -s \"?(\w+)", document.read_text(encoding="utf-8"))
+    assert set(named) <= sessions()
+
+
+def test_every_session_is_explained() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `nox -s (\w+)`", contributing, re.MULTILINE)) == sessions()
+
+
+@every_document
+def test_extras_exist(document: Path) -> None:
+    named = re.findall(r"wagtail-vector-index\[([\w,]+)\]", document.read_text(encoding="utf-8"))
+    assert {extra for extras in named for extra in extras.split(",")} <= set(
+        CORE["optional-dependencies"]
+    )
+
+
+@every_document
+def test_settings_exist(document: Path) -> None:
+    named = set(re.findall(r"\bWAGTAIL_VECTOR_INDEX_\w+", document.read_text(encoding="utf-8")))
+    sources = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "core" / "src").rglob("*.py")
+    )
+    assert {name for name in named if name not in sources} == set()
+
+
+@every_document
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        file, _, anchor = target.partition("#")
+        linked = document.parent / file if file else document
+        assert linked.exists(), target
+        headings = (
+            re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            if anchor
+            else []
+        )
+        slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in slugs, target
+
+
+def test_quick_start_is_two_lines() -> None:
+    section = (
+        README.read_text(encoding="utf-8").partition("\n## Quick start\n")[2].partition("\n## ")[0]
+    )
+    [code] = re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    first, second = code.splitlines()
+    assert "nox -s demo" in first
+    assert "nox -s tests" in second
+
+
+def test_version_table_is_what_nox_runs() -> None:
+    table: dict[str, list[str]] = {}
+    for wagtail, djangos, _ in rows("Supported versions"):
+        table.setdefault(wagtail.removesuffix(" LTS"), []).extend(djangos.split(", "))
+    assert table == constant("DJANGOS")
+
+
+def test_backend_table_is_what_exists() -> None:
+    table = {name.strip("`"): state for _, name, _, state in rows("Backends")}
+    files = ROOT.glob("plugins/*/pyproject.toml")
+    exist = {tomllib.loads(file.read_text(encoding="utf-8"))["project"]["name"] for file in files}
+    assert {name for name, state in table.items() if state == "available"} == exist
+    extras = CORE["optional-dependencies"]
+    assert set(table) == {extras[name][0].partition(">")[0] for name in extras if name != "testing"}

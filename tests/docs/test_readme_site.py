@@ -1,0 +1,44 @@
+"""The README's "On your site", followed step by step on a site of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .code_blocks import block
+
+SITE = Path(__file__).with_name("readme_site.py")
+PAGE_BLOCK = "in class BlogPage"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with the files that the README has one write."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "blog").mkdir()
+    (folder / "blog" / "__init__.py").touch()
+    fields = "".join(f"    {line}\n" for line in block(PAGE_BLOCK).splitlines())
+    (folder / "blog" / "models.py").write_text(block("blog/models.py") + fields, encoding="utf-8")
+    (folder / "blog" / "vector_indexes.py").write_text(
+        block("blog/vector_indexes.py"), encoding="utf-8"
+    )
+    return folder
+
+
+def test_readme_site_works(site: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    result = subprocess.run(
+        [sys.executable, SITE],
+        cwd=site,
+        env=environment | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    best = result.stdout.strip().splitlines()[-5:][0]
+    assert "Your first loaf" in best

@@ -1,0 +1,125 @@
+"""Distributions made up for a test, found by the real ``importlib.metadata``."""
+
+import sys
+import textwrap
+
+from wagtail_vector_index.handlers import HANDLERS
+from wagtail_vector_index.plugins import discovery
+
+#: What a plugin module begins with.
+PLUGIN = """
+from wagtail_vector_index.plugins import BackendSpec, hookimpl
+
+API_VERSION = 1
+"""
+
+#: A vector backend that does nothing, for a module of a plugin.
+BACKEND = """
+from dataclasses import dataclass
+
+from wagtail_vector_index.backends.base import VectorBackend
+
+
+class AcmeBackend(VectorBackend):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(VectorBackend.Options):
+        host: str = ""
+        api_key: str = ""
+        timeout: float = 1.0
+
+    closed = False
+
+    def close(self):
+        self.closed = True
+
+    def _create(self, spec): ...
+    def _drop(self, spec): ...
+    def _collections(self): return []
+    def _upsert(self, spec, batch): ...
+    def _delete(self, spec, ids): ...
+    def _search(self, spec, vector, limit, filter, min_score): return []
+    def _count(self, spec, filter): return 0
+    def _get(self, spec, ids): ...
+    def _scan(self, spec, batch_size): return iter(())
+"""
+
+
+def offering(kind, **specs):
+    """The source of a plugin that offers backends: ``acme='path="acme.Acme"'``."""
+    offered = ", ".join(f"{name!r}: BackendSpec({spec})" for name, spec in specs.items())
+    return f"{PLUGIN}\n@hookimpl\ndef {kind}_backends():\n    return {{{offered}}}\n"
+
+
+def clear():
+    """Forget plugins and backends."""
+    discovery.clear_cache()
+    for handler in HANDLERS:
+        handler.close_all()
+        handler.reset()
+
+
+class Site:
+    """What is installed, as far as a test says so.
+
+    Args:
+        folder: where to put the distributions.
+        monkeypatch: pytest's, which undoes it all.
+    """
+
+    def __init__(self, folder, monkeypatch):
+        self.folder = folder
+        self.monkeypatch = monkeypatch
+        self.modules = []
+
+    def install(self, name, entry_points, *, version="1.0", metadata=None, **modules):
+        """Install a distribution.
+
+        ``entry_points`` maps names to values, or is the text of the file. Modules are
+        sources by name, or by path such as ``"package/__init__"``.
+        """
+        folder = self.folder / f"{name}-{version}"
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        if metadata is None:
+            metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        if metadata:
+            (info / "METADATA").write_text(metadata)
+        if not isinstance(entry_points, str):
+            lines = (f"{key} = {value}" for key, value in entry_points.items())
+            entry_points = "\n".join(["[wagtail_vector_index]", *lines, ""])
+        (info / "entry_points.txt").write_text(entry_points)
+        for module, source in modules.items():
+            path = folder / f"{module}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(textwrap.dedent(source))
+            self.modules += [module.replace("/", "."), module.partition("/")[0]]
+        self.monkeypatch.syspath_prepend(str(folder))
+        clear()
+
+    def hide(self, *names):
+        """Act as if these distributions were not installed; without names: as if none were."""
+        real = discovery.entry_points
+        prefix = str(self.folder)
+
+        def entry_points(group):
+            return [ep for ep in real(group=group) if not hidden(ep.dist)]
+
+        def hidden(dist):
+            return dist.name in names or not (names or str(dist.locate_file("")).startswith(prefix))
+
+        self.monkeypatch.setattr(discovery, "entry_points", entry_points)
+        clear()
+
+    def close(self):
+        """Forget what was imported."""
+        for module in self.modules:
+            sys.modules.pop(module, None)
+
+
+def make_site(tmp_path, monkeypatch):
+    """For a fixture: ``yield from make_site(tmp_path, monkeypatch)``."""
+    site = Site(tmp_path / "site-packages", monkeypatch)
+    yield site
+    site.close()
+    monkeypatch.undo()
+    clear()

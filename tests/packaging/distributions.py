@@ -1,0 +1,102 @@
+"""The distributions of this repository, and environments to install them in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(__file__).with_name("site_to_try.py")
+CORE = "wagtail-vector-index"
+
+
+def uv(*arguments: str | Path, **environment: str) -> str:
+    """Run uv, under the settings for certificates that the noxfile explains."""
+    result = subprocess.run(
+        [find_uv_bin(), *arguments],
+        cwd=ROOT,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"uv {' '.join(map(str, arguments))}\n{result.stderr}"
+    return result.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    leaking = {"DJANGO_SETTINGS_MODULE", "PYTHONPATH", "PYTHONSAFEPATH", "UV_PYTHON", "VIRTUAL_ENV"}
+    return {key: value for key, value in os.environ.items() if key not in leaking}
+
+
+def folders() -> dict[str, Path]:
+    """Name of each distribution, and where its sources are."""
+    files = [ROOT / "core" / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
+    return {tomllib.loads(file.read_text())["project"]["name"]: file.parent for file in files}
+
+
+FOLDERS = folders()
+PLUGINS = [name for name in FOLDERS if name != CORE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """Wheels and source distributions, by the name of the distribution."""
+
+    folder: Path
+    wheels: dict[str, Path]
+    sdists: dict[str, Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A virtual environment."""
+
+    folder: Path
+    built: Built
+
+    @property
+    def python(self) -> Path:
+        windows = sys.platform == "win32"
+        return self.folder / ("Scripts/python.exe" if windows else "bin/python")
+
+    def install(self, *names: str, editable: frozenset[str] = frozenset()) -> None:
+        """Install distributions of this repository, and all that they depend on."""
+        arguments: list[str | Path] = []
+        for name in names:
+            arguments += ["-e", FOLDERS[name]] if name in editable else [self.built.wheels[name]]
+        self.pip("install", "--quiet", "--find-links", self.built.folder, *arguments)
+
+    def uninstall(self, *names: str) -> None:
+        self.pip("uninstall", "--quiet", *names)
+
+    def pip(self, command: str, *arguments: str | Path) -> str:
+        return uv("pip", command, *arguments, VIRTUAL_ENV=str(self.folder))
+
+    def installed(self) -> set[str]:
+        rows = json.loads(self.pip("list", "--format", "json"))
+        return {row["name"].lower() for row in rows}
+
+    def run(self, *arguments: str | Path) -> str:
+        """What the environment's Python prints; it must succeed."""
+        result = subprocess.run(
+            [self.python, *arguments],
+            cwd=self.folder,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def try_out(self, *steps: str) -> dict[str, object]:
+        """Set Django up there and run steps of `site_to_try.py`."""
+        return json.loads(self.run("-W", "error", SITE, *steps).splitlines()[-1])

@@ -1,0 +1,127 @@
+"""What is in every wheel: exactly what is listed here, and nothing of another's."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+from distributions import CORE, FOLDERS, PLUGINS, ROOT, Built
+
+# A "*" stands for one part of a path, "**" at the end for all that is below.
+CONTENTS = {
+    CORE: [
+        "wagtail_vector_index/py.typed",
+        "wagtail_vector_index/*.py",
+        "wagtail_vector_index/backends/base.py",
+        "wagtail_vector_index/chat/base.py",
+        "wagtail_vector_index/embeddings/base.py",
+        "wagtail_vector_index/indexes/*.py",
+        "wagtail_vector_index/indexing/*.py",
+        "wagtail_vector_index/management/*.py",
+        "wagtail_vector_index/management/commands/*.py",
+        "wagtail_vector_index/migrations/*.py",
+        "wagtail_vector_index/models/*.py",
+        "wagtail_vector_index/plugins/*.py",
+        "wagtail_vector_index/searching/*.py",
+        "wagtail_vector_index/testing/*.py",
+        "wagtail_vector_index/text/*.py",
+    ],
+    "wagtail-vector-index-numpy": [
+        "wagtail_vector_index/backends/numpy/py.typed",
+        "wagtail_vector_index/backends/numpy/*.py",
+        "wagtail_vector_index/backends/numpy/columns/*.py",
+    ],
+    "wagtail-vector-index-openai": [
+        "wagtail_vector_index/embeddings/openai/py.typed",
+        "wagtail_vector_index/embeddings/openai/*.py",
+    ],
+    "wagtail-vector-index-wordllama": [
+        "wagtail_vector_index/embeddings/wordllama/py.typed",
+        "wagtail_vector_index/embeddings/wordllama/*.py",
+    ],
+}
+METADATA = ["METADATA", "RECORD", "WHEEL", "licenses/LICENSE"]
+NAMESPACES = ["backends", "chat", "embeddings"]
+
+
+def matches(name: str, pattern: str) -> bool:
+    if pattern.endswith("/**"):
+        return name.startswith(pattern.removesuffix("**"))
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
+
+
+def content(wheel: Path) -> Iterator[str]:
+    """Names of the files in a wheel, metadata left out."""
+    for name in zipfile.ZipFile(wheel).namelist():
+        if not name.split("/")[0].endswith(".dist-info"):
+            yield name
+
+
+def sources(folder: Path) -> set[str]:
+    """The files of a distribution that git would keep, relative to its `src`."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "src"]
+    names = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    return {name.removeprefix("src/") for name in names.splitlines() if (folder / name).exists()}
+
+
+def test_every_distribution_is_listed() -> None:
+    assert set(CONTENTS) == set(FOLDERS)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_wheel_holds_what_is_listed(name: str, built: Built) -> None:
+    names = list(content(built.wheels[name]))
+    unlisted = [n for n in names if not any(matches(n, pattern) for pattern in CONTENTS[name])]
+    absent = [pattern for pattern in CONTENTS[name] if not any(matches(n, pattern) for n in names)]
+    assert (unlisted, absent) == ([], [])
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_wheel_holds_all_sources(name: str, built: Built) -> None:
+    """The wheel is made from the source distribution, so that holds them as well."""
+    assert set(content(built.wheels[name])) == sources(FOLDERS[name])
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_wheel_metadata(name: str, built: Built) -> None:
+    wheel = zipfile.ZipFile(built.wheels[name])
+    info = f"{name.replace('-', '_')}-1.0.0.dist-info"
+    listed = [*METADATA, "entry_points.txt"] if name in PLUGINS else METADATA
+    files = {n for n in wheel.namelist() if n.startswith(info)}
+    assert files == {f"{info}/{file}" for file in listed}
+    assert wheel.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+def test_no_two_wheels_hold_the_same_file(built: Built) -> None:
+    """One would overwrite the other's on install, and delete it on uninstall."""
+    names = [name for wheel in built.wheels.values() for name in content(wheel)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_namespaces_stay_namespaces(name: str, built: Built) -> None:
+    forbidden = {f"wagtail_vector_index/{namespace}/__init__.py" for namespace in NAMESPACES}
+    assert forbidden.isdisjoint(content(built.wheels[name]))
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_plugin_keeps_to_its_own_folder(name: str, built: Built) -> None:
+    leaves = {Path(n).parts[:3] for n in content(built.wheels[name])}
+    [(package, namespace, _)] = leaves
+    assert package == "wagtail_vector_index"
+    assert namespace in NAMESPACES
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_sdist_holds_tests_and_texts(name: str, built: Built) -> None:
+    with tarfile.open(built.sdists[name]) as archive:
+        names = {member.split("/", 1)[1] for member in archive.getnames()}
+    assert {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"} <= names
+    tests = {str(path.relative_to(FOLDERS[name])) for path in FOLDERS[name].glob("tests/test_*.py")}
+    assert tests <= names

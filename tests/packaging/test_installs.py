@@ -1,0 +1,130 @@
+"""The distributions, installed in fresh environments as users install them."""
+
+from __future__ import annotations
+
+import pytest
+from distributions import CORE, FOLDERS, PLUGINS, Environment
+
+NUMPY = "wagtail-vector-index-numpy"
+OPENAI = "wagtail-vector-index-openai"
+WORDLLAMA = "wagtail-vector-index-wordllama"
+PACKAGES = {
+    NUMPY: "wagtail_vector_index.backends.numpy",
+    OPENAI: "wagtail_vector_index.embeddings.openai",
+    WORDLLAMA: "wagtail_vector_index.embeddings.wordllama",
+}
+CLIENTS = {
+    "numpy",
+    "openai",
+    "pgvector",
+    "psycopg",
+    "qdrant-client",
+    "weaviate-client",
+    "wordllama",
+}
+FOUND = [2, 3]  # what `search` of site_to_try.py should find
+ALL = frozenset(FOLDERS)
+
+
+def short(names: list[str]) -> list[str]:
+    return sorted(name.removeprefix(f"{CORE}-") for name in names)
+
+
+def test_every_plugin_is_tried() -> None:
+    assert set(PACKAGES) == set(PLUGINS)
+
+
+def test_core_alone(environment: Environment) -> None:
+    environment.install(CORE)
+    assert environment.installed().isdisjoint(CLIENTS)
+    seen = environment.try_out(
+        "plugins", "checks", "default_backend_error", "imported", "installed"
+    )
+    assert (seen["setup"], seen["imported"], seen["installed"], seen["plugins"]) == ([], [], [], [])
+    assert 'pip install "wagtail-vector-index[numpy]"' in str(seen["default_backend_error"])
+
+
+def test_core_and_numpy(environment: Environment) -> None:
+    environment.install(CORE, NUMPY)
+    seen = environment.try_out("plugins", "imported", "default_backend", "search")
+    assert seen == {
+        "setup": [],
+        "plugins": ["numpy"],
+        "imported": [],
+        "default_backend": True,
+        "search": FOUND,
+    }
+
+
+def test_extra_brings_its_plugin(environment: Environment) -> None:
+    wheel = environment.built.wheels[CORE]
+    links = environment.built.folder
+    environment.pip(
+        "install", "--quiet", "--find-links", links, f"{CORE}[numpy] @ {wheel.as_uri()}"
+    )
+    assert NUMPY in environment.installed()
+    assert environment.try_out("search")["search"] == FOUND
+
+
+def test_setup_with_all_plugins_imports_no_client(environment: Environment) -> None:
+    environment.install(*FOLDERS)
+    seen = environment.try_out("plugins", "modules", "checks", "imported")
+    assert seen["plugins"] == short(PLUGINS)
+    assert (seen["setup"], seen["imported"]) == ([], [])
+
+
+def test_uninstalling_a_plugin_leaves_the_others_whole(environment: Environment) -> None:
+    environment.install(*FOLDERS)
+    for gone in PLUGINS:
+        left = [name for name in PLUGINS if name != gone]
+        environment.uninstall(gone)
+        assert environment.try_out("plugins", "modules") == {
+            "setup": [],
+            "plugins": short(left),
+            "modules": sorted(PACKAGES[name] for name in left),
+        }
+        find = f"import importlib.util as u; print(u.find_spec({PACKAGES[gone]!r}))"
+        assert environment.run("-c", find).strip() == "None"
+        if gone != NUMPY:
+            assert environment.try_out("search")["search"] == FOUND
+        environment.install(gone)
+    assert environment.try_out("plugins")["plugins"] == short(PLUGINS)
+
+
+@pytest.mark.parametrize(
+    "editable",
+    [
+        frozenset(),
+        ALL,
+        frozenset({CORE}),
+        ALL - {CORE},
+        frozenset({NUMPY}),
+        ALL - {NUMPY},
+        frozenset({CORE, WORDLLAMA}),
+    ],
+    ids=lambda editable: "+".join(short([*editable])) or "none",
+)
+def test_editable_and_wheel_installs_mix(
+    environment: Environment, editable: frozenset[str]
+) -> None:
+    environment.install(*FOLDERS, editable=editable)
+    seen = environment.try_out("plugins", "modules", "search", "embed", "default_backend")
+    assert seen == {
+        "setup": [],
+        "plugins": short(PLUGINS),
+        "modules": [PACKAGES[name] for name in sorted(PLUGINS)],
+        "search": FOUND,
+        "embed": 256,
+        "default_backend": True,
+    }
+
+
+def test_editable_after_wheel_and_back(environment: Environment) -> None:
+    environment.install(*FOLDERS)
+    for editable in (frozenset({NUMPY}), ALL, frozenset[str]()):
+        environment.install(*FOLDERS, editable=editable)
+        assert environment.try_out("plugins", "search") == {
+            "setup": [],
+            "plugins": short(PLUGINS),
+            "search": FOUND,
+        }
