@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -42,8 +43,8 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-MATRIX = [
-    nox.param(python, wagtail, django, id=f"{python}, wagtail {wagtail}, django {django}")
+CELLS = [
+    (python, wagtail, django)
     for python in PYTHONS
     for wagtail, djangos in DJANGOS.items()
     for django in djangos
@@ -72,20 +73,27 @@ def pyenv_versions() -> list[Path]:
     return [folder for found in folders for folder in sorted(found)]
 
 
-def make_findable(version: str) -> None:
-    """Add an interpreter that pyenv keeps, but has not activated, to the end of the PATH."""
+def find(version: str) -> bool:
+    """Whether nox will find this Python.
+
+    One that pyenv keeps, but has not activated, is added to the end of the PATH.
+    """
     name = f"python{version}"
-    on_path = shutil.which(name)
-    if on_path and runs(Path(on_path), version):
-        return
+    if runs(Path(sys.executable), version):
+        return True
+    if (on_path := shutil.which(name)) and runs(Path(on_path), version):
+        return True
     for folder in pyenv_versions():
         if (folder / name).exists() and runs(folder / name, version):
             os.environ["PATH"] += os.pathsep + str(folder)
-            return
+            return True
+    return False
 
 
-for version in PYTHONS:
-    make_findable(version)
+FOUND = [version for version in PYTHONS if find(version)]
+# Tests marked `once` depend on no version; they run where everything is newest.
+NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
+NOT_ONCE = ("-m", "not once")
 
 
 def group(*names: str) -> list[str]:
@@ -110,12 +118,15 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     session.run("pytest", "-n", "auto", *arguments, *session.posargs)
 
 
+MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cell in CELLS]
+
+
 @nox.session
 @nox.parametrize("python,wagtail,django", MATRIX)
 def tests(session: nox.Session, wagtail: str, django: str) -> None:
     """All tests, on every Python that is here with every Wagtail and Django that go with it."""
     session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
-    pytest(session)
+    pytest(session, *(() if [(session.python, wagtail, django)] == NEWEST else NOT_ONCE))
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)
@@ -124,7 +135,7 @@ def minimums(session: nox.Session) -> None:
     session.install("--resolution", "lowest-direct", *editable())
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
-    pytest(session)
+    pytest(session, *NOT_ONCE)
 
 
 @nox.session

@@ -89,7 +89,10 @@ def show(kind: str, measured: list[Measured]) -> None:
     print("| documents | search | first search | documents/s | unchanged run | memory |")
     print("|---|---|---|---|---|---|")
     for one in measured:
-        rates = [number(rate) for rate in (statistics.median(one.rates), *one.rates[:: len(one.rates) - 1 or 1])]
+        rates = [
+            number(rate)
+            for rate in (statistics.median(one.rates), *one.rates[:: len(one.rates) - 1 or 1])
+        ]
         cells: list[str] = [
             f"{one.count:,}",
             seconds(one.searches) + _then(SEARCH_THEN, one.count, "{:g} s"),
@@ -107,7 +110,9 @@ def _then(figures: dict[int, float], count: int, form: str) -> str:
 
 def goals(measured: list[Measured], *, beside_then: bool) -> list[Row]:
     """The goals: beside the older project at 10,000, and beside the smaller indexes."""
-    rows = [_growth(smaller, larger) for smaller, larger in zip(measured, measured[1:], strict=False)]
+    rows = [
+        _growth(smaller, larger) for smaller, larger in zip(measured, measured[1:], strict=False)
+    ]
     at = {one.count: one for one in measured}
     if beside_then and 10_000 in at:
         rows += _beside_then(at[10_000])
@@ -130,7 +135,9 @@ def _beside_then(one: Measured) -> list[Row]:
     at = f"at {one.count:,}"
 
     def row(what: str, ours: Any, other: str, ratio: float, at_most: float) -> Row:
-        return Row(what=f"{what} {at}", ours=ours, other=f"then: {other}", ratio=ratio, at_most=at_most)
+        return Row(
+            what=f"{what} {at}", ours=ours, other=f"then: {other}", ratio=ratio, at_most=at_most
+        )
 
     search_then, unchanged_then = SEARCH_THEN[one.count], UNCHANGED_THEN[one.count]
     memory_then = MEMORY_THEN[one.count]

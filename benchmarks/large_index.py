@@ -48,9 +48,7 @@ def first_load(database: str) -> list[Row]:
         ours.append(isolated(load, database))
         raw.append(isolated(raw_load, database))
     paired = Paired(ours=[one["seconds"] for one in ours], other=[one["seconds"] for one in raw])
-    return [
-        paired.row(f"{LARGE:,} × {DIMENSIONS}", "sqlite3 SELECT into one array", at_most=2.0)
-    ]
+    return [paired.row(f"{LARGE:,} × {DIMENSIONS}", "sqlite3 SELECT into one array", at_most=2.0)]
 
 
 def load(database: str) -> dict[str, Any]:
@@ -156,7 +154,9 @@ def update(database: str, count: int) -> dict[str, list[float]]:
             assert index.search(passage.body, limit=1)[0] == passage
             clock.append(time.perf_counter())
         if turn >= 2:
-            for part, (before, after) in zip(taken, zip(clock, clock[1:], strict=False), strict=True):
+            for part, (before, after) in zip(
+                taken, zip(clock, clock[1:], strict=False), strict=True
+            ):
                 taken[part].append(after - before)
     return taken
 

@@ -101,7 +101,9 @@ class TestNotify:
         assert notes("a") == notes("b") == [("i", ["u"], [])]
 
     def test_a_hook_may_take_fewer_arguments(self, install):
-        install(a=NOTE.replace("index, upserted, deleted", "deleted").replace("index, upserted,", ""))
+        install(
+            a=NOTE.replace("index, upserted, deleted", "deleted").replace("index, upserted,", "")
+        )
         notify("index_updated", index="i", upserted=[], deleted=["d"])
         assert notes("a") == [(["d"])] or notes("a") == [["d"]]
 

@@ -50,9 +50,7 @@ class TestFinding:
         (plugin,) = registry().plugins
         assert str(plugin.source) == "plugin 'acme' of acme-vectors 2.3"
         assert plugin.backends["vector"] == {
-            "acme": BackendSpec(
-                path="acme.Acme", requires=("acme_client",), summary="Acme's own"
-            )
+            "acme": BackendSpec(path="acme.Acme", requires=("acme_client",), summary="Acme's own")
         }
         assert plugin.backends["embedding"] == plugin.backends["chat"] == {}
         assert registry().names("vector") == ["acme"]
@@ -220,7 +218,8 @@ class TestBrokenPlugins:
 
     def test_two_entry_points_to_one_module_offer_its_backends_once(self, site):
         site.install(
-            "acme", {"new": "acme_plugin", "old": "acme_plugin"},
+            "acme",
+            {"new": "acme_plugin", "old": "acme_plugin"},
             acme_plugin=offering("vector", acme='path="acme.Acme"'),
         )
         assert names() == ["new", "old"]

@@ -72,7 +72,8 @@ class TestFinding:
 
 class TestPluginNotInstalled:
     @pytest.mark.parametrize(
-        ("kind", "name"), [(kind, name) for kind in KNOWN_BACKENDS for name in KNOWN_BACKENDS[kind]]
+        ("kind", "name"),
+        [(kind, name) for kind in KNOWN_BACKENDS for name in sorted(KNOWN_BACKENDS[kind])],
     )
     def test_says_the_pip_command(self, site, kind, name):
         message = str(error(PluginNotInstalled, name, kind=kind))

@@ -93,6 +93,15 @@ def test_equal_vectors_are_found_in_the_order_of_their_ids(
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("scale", [1e-12, 1e-11, 1e-10, 1e-9, 1.0, 1e9])
+def test_nothing_but_equal_vectors(backend, fill, numbers, small_blocks, metric, scale):
+    rng = np.random.default_rng(10)
+    spec = fill(np.tile(rng.standard_normal(37), (400, 1)), metric, ids=rng.permutation(400))
+    for query in scale * rng.standard_normal((20, 37)):
+        assert numbers(spec, query, limit=5) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_ties_at_the_end_of_the_list(backend, fill, numbers, metric):
     best, rest = [4.0, 1.0], [1.0, 2.0]
     spec = fill([rest, best, rest, rest, best, rest], metric, ids=[50, 9, 40, 30, 8, 20])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from uuid import UUID
 
 import numpy as np
@@ -98,6 +99,8 @@ def test_like_a_dict_of_vectors(metric, steps):
             assert _stored(backend, spec) == {
                 number: (value, {"value": value}) for number, value in model.items()
             }
+            found = [match.score for match in backend.search(spec, [1, 4], limit=3)]
+            assert found == pytest.approx(_best_scores(metric, model.values()))
 
 
 def _upsert(backend, spec, items):
@@ -110,6 +113,15 @@ def _upsert(backend, spec, items):
                 metadata=[{"value": value} for _, value in items],
             ),
         )
+
+
+def _best_scores(metric, values):
+    scores = {
+        "cosine": lambda value: (1 + 4 * value) / math.hypot(1, 4) / math.hypot(1, value),
+        "dot": lambda value: 1 + 4 * value,
+        "euclidean": lambda value: -abs(value - 4),
+    }
+    return sorted(map(scores[metric], values), reverse=True)[:3]
 
 
 def _stored(backend, spec):

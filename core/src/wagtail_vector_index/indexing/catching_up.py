@@ -31,7 +31,8 @@ class _Applied:
 
     spec: CollectionSpec
     index: str
-    revision: int = 0
+    #: None: nothing was loaded yet.
+    revision: int | None = None
     count: int = 0
     checksum: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -78,8 +79,8 @@ def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -
     for _ in range(_ATTEMPTS):
         if state.agrees_with(collection):
             return
-        if state.revision < collection.revision and state.revision:
-            _apply_difference(collection, backend, state)
+        if state.revision and state.revision < collection.revision:
+            _apply_difference(collection, backend, state, state.revision)
         else:
             _load(collection, backend, state)
         collection.refresh_from_db()
@@ -88,7 +89,7 @@ def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -
 
 
 def _load(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
-    state.revision, state.count, state.checksum = 0, 0, 0
+    state.revision, state.count, state.checksum = None, 0, 0
     backend.drop(collection.spec)
     backend.create(collection.spec)
     revision = collection.revision
@@ -100,16 +101,18 @@ def _load(collection: Collection, backend: VectorBackend, state: _Applied) -> No
     backend.optimize(collection.spec)
 
 
-def _apply_difference(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
+def _apply_difference(
+    collection: Collection, backend: VectorBackend, state: _Applied, applied: int
+) -> None:
     """Apply what came after the revision that this process has applied.
 
     The snapshot may be newer than the revision that was read: then the next round finds
     some documents already there, which is why those there are counted out.
     """
     revision = collection.revision
-    deleted = deleted_after(collection, state.revision)
+    deleted = deleted_after(collection, applied)
     try:
-        for batch in written_after(collection, state.revision):
+        for batch in written_after(collection, applied):
             _upsert(collection, backend, state, batch)
         held = backend.get(collection.spec, deleted)
         backend.delete(collection.spec, deleted)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event
+from itertools import count
+from threading import Barrier
 from uuid import UUID
 
 from django.db.models import Q
@@ -41,28 +42,33 @@ class ConcurrencyTests(Harness):
         spec = self.collection(fields={"version": "int"})
         ids = sorted_ids(20)
         versions = [random_vectors(20, 4, seed=seed) for seed in range(6)]
-        done = Event()
+        readers: list[Callable[[], None]] = []
+        finished: list[bool] = []
 
         def write() -> None:
-            try:
-                for turn in range(12):
-                    number = turn % len(versions)
-                    batch = self.version(ids, versions[number], number)
-                    self.backend.upsert(spec, batch)
-                    self.backend.delete(spec, ids[turn : turn + 2])
-            finally:
-                done.set()
+            for turn in count():
+                number = turn % len(versions)
+                self.backend.upsert(spec, self.version(ids, versions[number], number))
+                self.backend.delete(spec, ids[turn % 20 : turn % 20 + 2])
+                if len(finished) == len(readers):
+                    break
 
         def reader(query: list[float]) -> Callable[[], None]:
             def read() -> None:
-                while not done.is_set():
+                for _ in range(10):
                     found = self.backend.search(spec, query, limit=20, filter=Q(version__gte=0))
                     consistent(query, found)
                     self.backend.count(spec, Q(version=1))
                     list(self.backend.get(spec, ids))
                     list(self.backend.scan(spec))
 
-            return read
+            def read_and_finish() -> None:
+                try:
+                    read()
+                finally:
+                    finished.append(True)
+
+            return read_and_finish
 
         def consistent(query: list[float], found: list[Match]) -> None:
             for match in found:
@@ -73,7 +79,8 @@ class ConcurrencyTests(Harness):
             expect_equal(len({match.id for match in found}), len(found), "Each id once.")
 
         self.backend.upsert(spec, self.version(ids, versions[0], 0))
-        self.together([write, *map(reader, random_vectors(3, 4, seed=7))])
+        readers += map(reader, random_vectors(3, 4, seed=7))
+        self.together([write, *readers])
 
     def version(self, ids: list[UUID], vectors: list[list[float]], number: int) -> RecordBatch:
         metadata = [{"version": number}] * len(ids)

@@ -102,6 +102,7 @@ class LifecycleTests(Harness):
         self.backend.optimize(spec)
         self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
         before = self.backend.search(spec, [1.0, 1.0, 1.0, 2.0])
+        expect_equal(len(before), 2, "Nobody has to call optimize() before a search.")
         self.backend.optimize(spec)
         self.backend.optimize(spec)
         self.put(spec, {"c": [1, 0, 0, 0]})

@@ -78,7 +78,7 @@ class ReadingTests(Harness):
         written = {
             id: Record(id=id, vector=tuple(vector), metadata={"row": row, "title": f"Row {row}"})
             for row, (id, vector) in enumerate(
-                zip(sorted_ids(8), random_vectors(8, dimensions), strict=True)
+                zip(sorted_ids(8)[::-1], random_vectors(8, dimensions), strict=True)
             )
         }
         batch = RecordBatch.of(

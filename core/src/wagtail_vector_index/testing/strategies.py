@@ -15,9 +15,9 @@ from ..filters import MAX_INT, FieldType
 
 __all__ = ["filters", "metadata", "vectors"]
 
-TEXTS = ["", "a", "A", "a ", "ab", "%", "_", "it's", "caf\u00e9", "cafe\u0301", "1", "null"]
-INTS = [-MAX_INT, -2, 0, 1, 2, 10, 2**24 + 1, MAX_INT - 1, MAX_INT]
-FLOATS = [-1.5, 0.0, 0.1, 0.1 + 0.2, 0.3, 1e-300, 3.0, 1e300]
+TEXTS = ["", "a", "A", "a ", "%", "\u00e9", "e\u0301"]
+INTS = [-2, 0, 1, 2**24 + 1, MAX_INT - 1, MAX_INT]
+FLOATS = [-1.5, 0.0, 0.1 + 0.2, 0.3, 1e-300, 3.0]
 TIMES = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=n) for n in (0, 1, 999_999)]
 ZONES = [timezone(timedelta(hours=hours)) for hours in (0, 2, -5)]
 

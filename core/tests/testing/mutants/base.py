@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+from hypothesis import Phase, settings
+
 from wagtail_vector_index.exceptions import WriteFailed
 from wagtail_vector_index.records import RecordBatch
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
@@ -38,6 +40,10 @@ class MutantConformance(VectorBackendConformance):
     """The suite, for a backend class that is set as ``backend_class``."""
 
     backend_class = Refusing
+
+    stateful_settings = settings(
+        VectorBackendConformance.stateful_settings, phases=[Phase.generate]
+    )
 
     @property
     def fork_timeout(self):

@@ -300,6 +300,10 @@ class NeedsOptimize(Refusing):
         found = super()._search(spec, vector, limit, filter, min_score)
         return found if self.__dict__.get("optimized") else found[:0]
 
+    def _upsert(self, spec, batch):
+        super()._upsert(spec, batch)
+        self.optimized = False
+
     def _optimize(self, spec):
         self.optimized = True
 

@@ -1,0 +1,129 @@
+"""The command that brings indexes up to date."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.testapp.models import Note, Product
+from wagtail_vector_index.models import Collection, Document
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def update(*names, stream=None, **options):
+    stream = stream or io.StringIO()
+    call_command("update_vector_indexes", *names, stdout=stream, **options)
+    return stream.getvalue()
+
+
+def test_updates_every_index(root):
+    Note.objects.create(text="bread")
+    Product.objects.create(label="kettle")
+    output = update()
+    assert "testapp.Note: 1 objects written (1 documents added, 0 deleted). Built anew." in output
+    assert "testapp.ProductIndex: 1 objects written" in output
+    assert set(Collection.objects.values_list("state", flat=True)) == {"active"}
+
+
+def test_updates_the_named_index_only():
+    Note.objects.create(text="bread")
+    update("NOTE")
+    assert list(Collection.objects.values_list("index", flat=True)) == ["testapp.Note"]
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(CommandError, match=r"'nope' is not a vector index. There are: .*testapp"):
+        update("nope")
+
+
+def test_says_how_far_it_is_in_plain_lines_where_there_is_no_terminal():
+    for number in range(20):
+        Note.objects.create(text=f"note{number}")
+    lines = update("note").splitlines()
+    assert "testapp.Note: 20 of 20 objects" in lines
+    assert "\r" not in "".join(lines)
+
+
+def test_shows_a_progress_bar_on_a_terminal():
+    for number in range(20):
+        Note.objects.create(text=f"note{number}")
+    output = update("note", stream=Terminal())
+    assert "testapp.Note:" in output.split("\r")[1]
+    assert "20 texts embedded" in output
+
+
+def test_says_nothing_of_its_progress_if_asked_to():
+    Note.objects.create(text="bread")
+    assert update("note", verbosity=0).splitlines() == [
+        "testapp.Note: 1 objects written (1 documents added, 0 deleted). Built anew."
+    ]
+
+
+def test_a_dry_run_only_counts():
+    Note.objects.create(text="bread")
+    assert update("note", dry_run=True) == "testapp.Note: 1 objects to write.\n"
+    assert not Document.objects.exists()
+    update("note")
+    assert update("note", dry_run=True) == "testapp.Note: 0 objects to write.\n"
+    assert update("note", dry_run=True, rebuild=True) == "testapp.Note: 1 objects to write.\n"
+
+
+def test_rebuild():
+    Note.objects.create(text="bread")
+    update("note")
+    assert "Built anew." not in update("note")
+    assert "Built anew." in update("note", rebuild=True)
+
+
+def test_fails_in_the_end_if_an_object_could_not_be_indexed(monkeypatch):
+    Product.objects.create(label="kettle")
+    Note.objects.create(text="bread")
+
+    def fail(product):
+        raise RuntimeError("no description")
+
+    monkeypatch.setattr(Product, "get_description", fail)
+    with pytest.raises(CommandError, match="no description"):
+        update("ProductIndex", "note")
+    assert Document.objects.get().content == "bread"
+
+
+def test_an_index_that_is_wrong_stops_no_other(monkeypatch):
+    Note.objects.create(text="bread")
+    monkeypatch.setattr("tests.testapp.vector_indexes.ProductIndex.vector_backend", "nowhere")
+    Product.objects.create(label="kettle")
+    with pytest.raises(CommandError, match="has no alias 'nowhere'"):
+        update("ProductIndex", "note")
+    assert Document.objects.filter(collection__index="testapp.Note").exists()
+
+
+def test_searching_from_the_command_line(root):
+    Note.objects.create(text="how to bake bread " + "and more " * 60)
+    Note.objects.create(text="bicycles")
+    update("note")
+    stream = io.StringIO()
+    call_command("search_vector_index", "note", "bake bread", limit=1, stdout=stream)
+    first, excerpt = stream.getvalue().splitlines()
+    assert "how to bake bread" in first
+    assert float(first.split()[0]) > 0
+    assert excerpt.strip().endswith("…")
+
+
+def test_searching_without_a_result():
+    update("note")
+    stream = io.StringIO()
+    call_command("search_vector_index", "note", "bread", stdout=stream)
+    assert stream.getvalue() == "Nothing found.\n"
+
+
+def test_searching_an_index_that_is_not_built():
+    with pytest.raises(CommandError, match="not built yet. Run: manage.py update_vector_indexes"):
+        call_command("search_vector_index", "note", "bread")

