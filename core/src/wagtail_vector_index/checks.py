@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connections
 
-from .exceptions import ConfigurationError, EmbeddingError, IndexStateError
+from .exceptions import ConfigurationError
 from .handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
 from .indexes.base import VectorIndex
 from .indexes.registry import all_indexes
@@ -134,7 +134,8 @@ def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
         yield checks.Error(
             f"{handler.where(alias)}: the check of {backend!r} failed:"
             f" {backend.options.redact(describe(error))}",
-            id="wagtail_vector_index.E001",
+            hint="Report this to the authors of that backend.",
+            id="wagtail_vector_index.E006",
         )
 
 
@@ -157,7 +158,17 @@ def _index_messages() -> Messages:
 
 
 def _one_index_messages(index: VectorIndex) -> Messages:
-    index.configuration  # noqa: B018  # raises what is wrong with its fields
+    try:
+        index.configuration  # noqa: B018  # raises what is wrong with its fields
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the site's own code, and no reason to stop
+        yield checks.Error(
+            f"{index.name} cannot be read: {describe(error)}",
+            hint=f"Look into {_origin(index)}.",
+            id="wagtail_vector_index.E005",
+        )
+        return
     handlers: tuple[tuple[str, BackendHandler[Any]], ...] = (
         (index.vector_backend, vector_backends),
         (index.embedding_backend, embedding_backends),
@@ -213,8 +224,8 @@ def _outdated_messages(index: VectorIndex) -> Messages:
         return
     try:
         differences = Plan.of(index).differences(active)
-    except (ConfigurationError, EmbeddingError, IndexStateError):
-        return  # check_backends and check_indexes say it
+    except Exception:  # noqa: BLE001  # other checks say it, and migrate need not stop for it
+        return
     if differences:
         yield checks.Warning(
             f"{index.name} was built with other settings and cannot be searched:"

@@ -152,7 +152,7 @@ class RecordBatch:
         data = bytes(self.ids)
         return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
 
-    def vector(self, index: int) -> memoryview:
+    def vector(self, index: int) -> memoryview[Any]:
         """The vector of one record, as float32 of length ``dimensions``, not copied."""
         floats = memoryview(self.vectors).cast("B").cast("f")
         return floats[index * self.dimensions : (index + 1) * self.dimensions]
@@ -173,7 +173,7 @@ class RecordBatch:
         )
 
 
-def float32(vector: Vector) -> array[float] | memoryview:
+def float32(vector: Vector) -> array[float] | memoryview[Any]:
     """A vector as a flat, contiguous buffer of float32, copied only if it must be.
 
     Raises:

@@ -59,9 +59,11 @@ def test_ids_vectors_and_metadata_never_mix(backend, small_blocks):
 
     with ThreadPoolExecutor(5) as pool:
         searches = [pool.submit(search, seed) for seed in range(3)]
-        for writing in [pool.submit(write, seed) for seed in (10, 11)]:
-            writing.result(timeout=60)
-        done.set()
+        try:
+            for writing in [pool.submit(write, seed) for seed in (10, 11)]:
+                writing.result(timeout=60)
+        finally:
+            done.set()
         assert all(future.result(timeout=60) > 0 for future in searches)
     assert backend.count(SPEC, Q(n__gte=0)) == backend.count(SPEC) == SIZE
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -29,6 +37,10 @@ __all__ = [
     "RecordBatch",
     "VectorBackend",
 ]
+
+
+ArgumentsT = ParamSpec("ArgumentsT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +134,7 @@ class VectorBackend(ABC):
     def _search(
         self,
         spec: CollectionSpec,
-        vector: memoryview,
+        vector: memoryview[Any],
         limit: int,
         filter: FilterNode | None,
         min_score: float | None,
@@ -258,7 +270,7 @@ class VectorBackend(ABC):
     async def _asearch(
         self,
         spec: CollectionSpec,
-        vector: memoryview,
+        vector: memoryview[Any],
         limit: int,
         filter: FilterNode | None,
         min_score: float | None,
@@ -406,7 +418,7 @@ class VectorBackend(ABC):
         limit: int,
         filter: Q | None,
         min_score: float | None,
-    ) -> tuple[memoryview, int, FilterNode | None, float | None]:
+    ) -> tuple[memoryview[Any], int, FilterNode | None, float | None]:
         query = memoryview(float32(vector))
         if len(query) != spec.dimensions:
             raise InvalidVector(
@@ -428,7 +440,9 @@ def _ids_of(parts: Iterable[RecordBatch]) -> tuple[UUID, ...]:
     return tuple(id for part in parts for id in part.uuids)
 
 
-def _in_thread(function: Any) -> Any:
+def _in_thread(
+    function: Callable[ArgumentsT, ResultT],
+) -> Callable[ArgumentsT, Coroutine[Any, Any, ResultT]]:
     return sync_to_async(function, thread_sensitive=False)
 
 
@@ -437,13 +451,13 @@ def _check_positive(name: str, value: Any) -> None:
         raise InvalidQuery(f"{name} must be an int of at least 1, not {value!r}.")
 
 
-def _is_invalid(vector: memoryview, metric: Metric) -> bool:
+def _is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
     # NaN and infinity survive a sum of doubles, and float32 cannot overflow one.
     components = vector.tolist()
     return not math.isfinite(sum(components)) or (metric == "cosine" and not any(components))
 
 
-def _vector_problem(vector: memoryview) -> str:
+def _vector_problem(vector: memoryview[Any]) -> str:
     return "is zero, which has no direction" if not any(vector) else "holds NaN or infinity"
 
 

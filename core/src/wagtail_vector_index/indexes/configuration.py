@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db import models
+from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
 
 from ..exceptions import InvalidIndex
 from ..fields import EmbeddingField, FilterField
@@ -39,10 +39,10 @@ class IndexConfiguration:
         fields: the fields that searches can filter by, core's own among them.
     """
 
-    models: Mapping[type[models.Model], ModelConfiguration]
+    models: Mapping[type[Model], ModelConfiguration]
     fields: Mapping[str, FieldType]
 
-    def of(self, index: VectorIndex, model: type[models.Model]) -> ModelConfiguration:
+    def of(self, index: VectorIndex, model: type[Model]) -> ModelConfiguration:
         """The configuration of an object's model, which may be a child of a declared one."""
         found = self.models.get(model)
         return found if found is not None else _model_configuration(index, model)
@@ -55,7 +55,7 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
         InvalidIndex: naming the model and the field that does not fit.
     """
     _check_querysets(index)
-    resolved: dict[type[models.Model], ModelConfiguration] = {}
+    resolved: dict[type[Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
     for queryset in index.get_querysets():
         for model in _family(index, queryset.model):
@@ -73,13 +73,13 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
 def _check_querysets(index: VectorIndex) -> None:
     content: Any = index.querysets
     listed = isinstance(content, (list, tuple))
-    if not listed or not all(isinstance(q, (models.QuerySet, models.Manager)) for q in content):
+    if not listed or not all(isinstance(q, (QuerySet, Manager)) for q in content):
         raise InvalidIndex(
             f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
         )
 
 
-def _family(index: VectorIndex, model: type[models.Model]) -> list[type[models.Model]]:
+def _family(index: VectorIndex, model: type[Model]) -> list[type[Model]]:
     """The model and, where it declares nothing to embed, the children that do."""
     if _declared(index, model, "embedding_fields"):
         return [model]
@@ -89,7 +89,7 @@ def _family(index: VectorIndex, model: type[models.Model]) -> list[type[models.M
     return children or [model]
 
 
-def _concrete_children(model: type[models.Model]) -> list[type[models.Model]]:
+def _concrete_children(model: type[Model]) -> list[type[Model]]:
     found = []
     for child in model.__subclasses__():
         if not child._meta.abstract and not child._meta.proxy:
@@ -98,7 +98,7 @@ def _concrete_children(model: type[models.Model]) -> list[type[models.Model]]:
     return found
 
 
-def _declared(index: VectorIndex, model: type[models.Model], name: str) -> Sequence[Any]:
+def _declared(index: VectorIndex, model: type[Model], name: str) -> Sequence[Any]:
     on_index = "filter_fields" if name == "vector_filter_fields" else name
     declared = getattr(model, name, ()) or getattr(index, on_index)
     if not isinstance(declared, (list, tuple)):
@@ -107,7 +107,7 @@ def _declared(index: VectorIndex, model: type[models.Model], name: str) -> Seque
     return declared
 
 
-def _model_configuration(index: VectorIndex, model: type[models.Model]) -> ModelConfiguration:
+def _model_configuration(index: VectorIndex, model: type[Model]) -> ModelConfiguration:
     embedding_fields = tuple(_declared(index, model, "embedding_fields"))
     if not embedding_fields:
         raise InvalidIndex(
@@ -127,9 +127,7 @@ def _model_configuration(index: VectorIndex, model: type[models.Model]) -> Model
     )
 
 
-def _filter_fields(
-    index: VectorIndex, model: type[models.Model]
-) -> list[tuple[FilterField, FieldType]]:
+def _filter_fields(index: VectorIndex, model: type[Model]) -> list[tuple[FilterField, FieldType]]:
     found = []
     for declared in _declared(index, model, "vector_filter_fields"):
         try:
@@ -153,7 +151,7 @@ def _filter_fields(
     return found
 
 
-def _check_path(index: VectorIndex, model: type[models.Model], path: str) -> None:
+def _check_path(index: VectorIndex, model: type[Model], path: str) -> None:
     """Raise unless a path leads to something, as far as the models tell it."""
     name, _, rest = path.partition("__")
     field = _field(model, name)
@@ -168,11 +166,11 @@ def _check_path(index: VectorIndex, model: type[models.Model], path: str) -> Non
         _check_path(index, target, rest)
 
 
-def _field(model: type[models.Model], name: str) -> Any:
+def _field(model: type[Model], name: str) -> Any:
     try:
         field: Any = model._meta.get_field(name)
     except FieldDoesNotExist:
         return None
-    if isinstance(field, models.ForeignObjectRel) and field.get_accessor_name() != name:
+    if isinstance(field, ForeignObjectRel) and field.get_accessor_name() != name:
         return None  # by this name it is queried; "book_set" is the attribute
     return field

@@ -65,7 +65,8 @@ def model_index(model: type[Model]) -> VectorIndex:
         "querysets": [model._default_manager.all()],
         "__module__": model.__module__,
     }
-    return type(f"{model.__name__}Index", (base,), attributes)()
+    index: VectorIndex = type(f"{model.__name__}Index", (base,), attributes)()
+    return index
 
 
 def _is_page_model(model: type[Model]) -> bool:

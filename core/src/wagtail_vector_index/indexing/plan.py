@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from django.utils.text import slugify
@@ -95,7 +95,8 @@ class Plan:
         ]
 
 
-def live_collections(index_name: str) -> QuerySet[Collection]:
+def live_collections(index_name: str) -> QuerySet[Any]:
     """The collections of an index that changes are written to."""
     states = (Collection.State.BUILDING, Collection.State.ACTIVE)
-    return Collection.objects.filter(index=index_name, state__in=states).order_by("pk")
+    collections: QuerySet[Any] = Collection.objects.filter(index=index_name, state__in=states)
+    return collections.order_by("pk")

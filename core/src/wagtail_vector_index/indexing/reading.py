@@ -23,9 +23,12 @@ from ..records import RecordBatch
 BATCH_SIZE = 2_000
 
 
-def live_documents(collection: Collection) -> QuerySet[Document]:
+def live_documents(collection: Collection) -> QuerySet[Any]:
     """The documents of a collection, without tombstones."""
-    return Document.objects.filter(collection=collection, deleted_at__isnull=True)
+    documents: QuerySet[Any] = Document.objects.filter(
+        collection=collection, deleted_at__isnull=True
+    )
+    return documents
 
 
 def written_after(collection: Collection, revision: int) -> Iterator[RecordBatch]:

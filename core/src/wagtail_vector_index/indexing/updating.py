@@ -88,7 +88,7 @@ def _targets(plan: Plan) -> list[Collection]:
 
 def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     """The collection to build, if there is one: a new one, or one left unfinished."""
-    collections = list(live_collections(plan.index))
+    collections: list[Collection] = list(live_collections(plan.index))
     building = [c for c in collections if c.state == Collection.State.BUILDING]
     _retire([c for c in building if not plan.fits(c)])
     unfinished = [c for c in building if plan.fits(c)]

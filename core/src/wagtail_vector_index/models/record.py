@@ -29,7 +29,7 @@ class RecordQuerySet(models.QuerySet[Any]):
         Wagtail listens to the deletion of every model, so that ``delete()`` would load
         each row first, texts and all.
         """
-        return self._raw_delete(self.db)  # type: ignore[attr-defined, no-any-return]
+        return self._raw_delete(self.db)
 
 
 class RecordManager(models.Manager.from_queryset(RecordQuerySet)):  # type: ignore[misc]

@@ -46,7 +46,7 @@ class ConcurrencyTests(Harness):
         finished: list[bool] = []
 
         def write() -> None:
-            for turn in count():
+            for turn in count(1):
                 number = turn % len(versions)
                 self.backend.upsert(spec, self.version(ids, versions[number], number))
                 self.backend.delete(spec, ids[turn % 20 : turn % 20 + 2])

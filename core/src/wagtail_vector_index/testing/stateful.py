@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Q
@@ -14,16 +14,16 @@ from ..backends.base import VectorBackend
 from ..collection import CollectionSpec
 from ..exceptions import CollectionNotFound
 from ..records import Match, Record, RecordBatch
-from .examples import sorted_ids
+from .examples import random_vectors, seeded, sorted_ids
 from .expect import expect, expect_equal, expect_metadata, expect_ranking, expect_vector
 from .oracle import OracleBackend
-from .strategies import filters, metadata, vectors
+from .strategies import filters, metadata, random_metadata, vectors
 
 __all__ = ["BackendMachine"]
 
 T = TypeVar("T")
 
-IDS = sorted_ids(6)
+IDS = sorted_ids(8)
 
 chosen_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=5)
 
@@ -67,21 +67,28 @@ class BackendMachine(RuleBasedStateMachine):
         if action != "optimize" or spec.name in self.oracle.collections():
             self.both(lambda backend: getattr(backend, action)(spec))
 
-    @initialize(data=st.data())
-    def fill(self, data: st.DataObject) -> None:
+    @initialize(seed=st.integers(0, 10_000))
+    def fill(self, seed: int) -> None:
         # Otherwise most searches would be among a record or two.
+        random = seeded(seed)
         for spec in self.specs:
-            self.write(data, spec, IDS)
+            data = [random_metadata(spec.fields, random) for _ in IDS]
+            self.write(spec, IDS, random_vectors(len(IDS), spec.dimensions, seed), data)
 
     @rule(data=st.data(), ids=chosen_ids)
     def upsert(self, data: st.DataObject, ids: list[UUID]) -> None:
-        self.write(data, self.chosen(data), ids)
-
-    def write(self, data: st.DataObject, spec: CollectionSpec, ids: list[UUID]) -> None:
+        spec = self.chosen(data)
         rows = [data.draw(st.tuples(vectors(spec.dimensions), metadata(spec.fields))) for _ in ids]
-        batch = RecordBatch.of(
-            ids=ids, vectors=[vector for vector, _ in rows], metadata=[texts for _, texts in rows]
-        )
+        self.write(spec, ids, [vector for vector, _ in rows], [texts for _, texts in rows])
+
+    def write(
+        self,
+        spec: CollectionSpec,
+        ids: list[UUID],
+        vectors: list[list[float]],
+        metadata: list[dict[str, Any]],
+    ) -> None:
+        batch = RecordBatch.of(ids=ids, vectors=vectors, metadata=metadata)
         self.both(lambda backend: backend.upsert(spec, batch))
         self.same_records(spec, lambda backend: [backend.get(spec, ids)])
 
@@ -115,14 +122,14 @@ class BackendMachine(RuleBasedStateMachine):
     def search(self, data: st.DataObject, limit: int) -> None:
         spec = self.chosen(data)
         query = data.draw(vectors(spec.dimensions), label="query")
-        keep = data.draw(filters(spec.fields), label="filter")
+        keep = data.draw(st.none() | filters(spec.fields), label="filter")
         min_score = data.draw(st.sampled_from([None, None, -1.25, 0.51]), label="min_score")
         self.same_matches(spec, query, limit=limit, filter=keep, min_score=min_score)
 
     @rule(data=st.data())
     def filter(self, data: st.DataObject) -> None:
         spec = self.chosen(data)
-        keeps = data.draw(st.lists(filters(spec.fields), min_size=1, max_size=5), label="filters")
+        keeps = data.draw(st.lists(filters(spec.fields), min_size=3, max_size=6), label="filters")
         for keep in keeps:
             self.same_matches(spec, [1.0] * spec.dimensions, limit=100, filter=keep)
             if answers := self.both(lambda backend, keep=keep: backend.count(spec, keep)):  # type: ignore[misc]

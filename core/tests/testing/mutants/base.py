@@ -42,7 +42,7 @@ class MutantConformance(VectorBackendConformance):
     backend_class = Refusing
 
     stateful_settings = settings(
-        VectorBackendConformance.stateful_settings, phases=[Phase.generate]
+        VectorBackendConformance.stateful_settings, phases=[Phase.generate], max_examples=200
     )
 
     @property

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import time
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 
 from wagtail_vector_index.records import Record
 
 from .base import Refusing, of
 
-PAUSE = 0.0005
+PAUSE = 0.002
 
 
 class TornVectors(Refusing):
@@ -35,11 +37,19 @@ class TornVectors(Refusing):
 class VectorsThenMetadata(Refusing):
     """Two writers can leave one's vector with the other's metadata."""
 
+    def __init__(self):
+        super().__init__()
+        self.writers = Barrier(4)
+
     def _upsert(self, spec, batch):
         before = dict(self._collection(spec).records)
         super()._upsert(spec, of(with_metadata(batch, before)))
-        self.writers = self.__dict__.get("writers", 0) + 1
-        time.sleep(20 * PAUSE / self.writers)
+        with suppress(BrokenBarrierError):
+            self.writers.wait(timeout=0.5)
+        own = next(iter(batch))
+        if self._collection(spec).records[own.id].vector != own.vector:
+            # The writer whose vectors stay must not be the one whose metadata does.
+            time.sleep(PAUSE)
         after = {record.id: record for record in batch}
         super()._upsert(spec, of(with_metadata(self._records(spec), after)))
 

@@ -1,0 +1,307 @@
+"""``manage.py check`` on sites that are misconfigured: each message says what to do."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import tests
+from tests.fake_distributions import offering
+
+ROOT = Path(tests.__file__).parent.parent
+VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
+EMBEDDING = "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS"
+DISABLED = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
+
+NO_PLUGINS = """
+from wagtail_vector_index.plugins import discovery
+discovery.entry_points = lambda group: []
+"""
+
+MODELS = """
+from django.db import models
+from wagtail_vector_index.models import EmbeddingField, FilterField, VectorIndexedMixin
+
+class Book(VectorIndexedMixin, models.Model):
+    title = models.CharField(max_length=100)
+    author = models.ForeignKey("shop.Author", on_delete=models.CASCADE)
+    embedding_fields = [EmbeddingField("title")]
+    vector_filter_fields = []
+
+    def get_shelf(self):
+        return "history"
+
+class Author(models.Model):
+    name = models.CharField(max_length=100)
+"""
+TITLE = '[EmbeddingField("title")]'
+NO_FILTERS = "vector_filter_fields = []"
+
+INDEX = """
+from wagtail_vector_index.indexes import VectorIndex
+from .models import Book
+
+class BookIndex(VectorIndex):
+    querysets = [Book.objects.all()]
+"""
+
+
+@dataclass(kw_only=True)
+class MisconfiguredSite:
+    """What is wrong with a site, and what must be said about it."""
+
+    settings: str = ""
+    models: str = MODELS
+    indexes: str = INDEX
+    plugins: dict[str, str] = field(default_factory=dict)
+    says: tuple[str, ...]
+    never_says: str = "Traceback"
+    #: A warning lets ``check`` succeed.
+    fails: bool = True
+
+
+def vector(text):
+    return f"{VECTOR} = {text}"
+
+
+SITES = {
+    "a typo in the name of a backend": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "nunpy"}}'),
+        says=(
+            f"{VECTOR}['default']['BACKEND']: no installed plugin offers a vector backend",
+            "Did you mean 'numpy'?",
+            "Configured aliases: default.",
+        ),
+    ),
+    "openai as a vector backend": MisconfiguredSite(
+        settings=vector(
+            '{"default": {"BACKEND": "openai", "API_KEY": "abc123", "HOST": "https://example.com"}}'
+        ),
+        says=("'openai' is an embedding backend, not a vector one", f"Configure it in {EMBEDDING}"),
+        never_says="abc123",
+    ),
+    "openai as a vector backend, without any plugin": MisconfiguredSite(
+        settings=NO_PLUGINS
+        + vector(
+            '{"default": {"BACKEND": "openai", "API_KEY": "abc123", "HOST": "https://example.com"}}'
+        ),
+        says=(
+            "'openai' is an embedding backend, not a vector one",
+            'to install it, run: pip install "wagtail-vector-index[openai]"',
+        ),
+        never_says="abc123",
+    ),
+    "a plugin that is not installed": MisconfiguredSite(
+        settings=NO_PLUGINS + vector('{"default": {"BACKEND": "qdrant", "HOST": "x"}}'),
+        says=("the plugin for 'qdrant' is not installed.", 'pip install "wagtail-vector-index[qdra'),
+    ),
+    "a client that is not installed": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        plugins={"acme": offering("vector", acme='path="a.B", requires=("no_such_client",)')},
+        says=("the backend 'acme' of acme 1.0 needs no_such_client", "Run: pip install acme"),
+    ),
+    "a plugin that is broken": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        plugins={"acme": "raise RuntimeError('the reason')"},
+        says=(
+            f"{VECTOR}['default']['BACKEND']: plugin 'acme' of acme 1.0 is not usable:"
+            " RuntimeError: the reason",
+            f"HINT: Upgrade or uninstall acme, or add 'acme' to {DISABLED}.",
+        ),
+    ),
+    "a plugin that is broken, and that nothing uses": MisconfiguredSite(
+        plugins={"acme": "import sys\nsys.exit(1)"},
+        says=("(wagtail_vector_index.W001) The plugin 'acme' of acme 1.0 is not usable: SystemExit",),
+        fails=False,
+    ),
+    "a plugin for another version": MisconfiguredSite(
+        plugins={"acme": "API_VERSION = 2"},
+        says=("plugin API version 2", "has version 1. Upgrade wagtail-vector-index."),
+        fails=False,
+    ),
+    "a Django app that is missing": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        plugins={"acme": offering("vector", acme='path="a.B", django_apps=("acme",)')},
+        says=("needs acme in INSTALLED_APPS. Add it",),
+    ),
+    "BACKEND is missing": MisconfiguredSite(
+        settings=vector('{"default": {"Backend": "numpy"}}'),
+        says=(f"{VECTOR}['default']: 'BACKEND' is missing. Did you mean it by 'Backend'?",),
+    ),
+    "the setting is no dict": MisconfiguredSite(
+        settings=vector('"numpy"'),
+        says=(f'{VECTOR} must be a dict such as {{"default": {{"BACKEND": "…"}}}}, not str.',),
+    ),
+    "an alias is no dict": MisconfiguredSite(
+        settings=vector('{"default": "numpy"}'),
+        says=(f"{VECTOR}['default'] must be a dict such as {{\"BACKEND\": \"…\"}}, not str.",),
+    ),
+    "an unknown key": MisconfiguredSite(
+        settings=f'{EMBEDDING} = {{"default": {{"BACKEND": "openai", "MODLE": "x"}}}}',
+        says=(f"{EMBEDDING}['default']: unknown key 'MODLE'. Did you mean 'MODEL'? Allowed: API_KEY",),
+    ),
+    "a key that is missing": MisconfiguredSite(
+        settings=f'{EMBEDDING} = {{"default": {{"BACKEND": "openai", "API_KEY": "abc123"}}}}',
+        says=(f"{EMBEDDING}['default']: 'MODEL' is missing.",),
+        never_says="abc123",
+    ),
+    "a value of the wrong type": MisconfiguredSite(
+        settings=f"""{EMBEDDING} = {{"default":
+            {{"BACKEND": "openai", "MODEL": "m", "API_KEY": ["abc123"], "TIMEOUT": 1}}}}""",
+        says=(f"{EMBEDDING}['default']: 'API_KEY' must be of type str, not list.",),
+        never_says="abc123",
+    ),
+    "a backend of the wrong kind, by its path": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings"}}'),
+        says=(f"It is an embedding backend: see {EMBEDDING}.",),
+    ),
+    "a path into nowhere": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "acme_vectors.AcmeBackend"}}'),
+        says=("there is no module 'acme_vectors'", "or correct the path."),
+    ),
+    "no embedding backend": MisconfiguredSite(
+        settings=f"{NO_PLUGINS}\ndel {EMBEDDING}",
+        says=(
+            f"shop.BookIndex uses {EMBEDDING}['default'], which is not configured.",
+            'or run: pip install "wagtail-vector-index[wordllama]"',
+        ),
+    ),
+    "an alias that is not configured": MisconfiguredSite(
+        indexes=f'{INDEX}\n    vector_backend = "archive"\n',
+        says=(
+            f"shop.BookIndex uses {VECTOR}['archive'], which is not configured.",
+            "HINT: Configured: 'default'.",
+        ),
+    ),
+    "an embedding field that doesn't exist": MisconfiguredSite(
+        models=MODELS.replace(TITLE, '[EmbeddingField("titel")]'),
+        says=("shop.Book has no field, attribute or method 'titel'. Did you mean 'title'?",),
+    ),
+    "an embedding field that doesn't exist, at the end of a path": MisconfiguredSite(
+        models=MODELS.replace(TITLE, '[EmbeddingField("author__nmae")]'),
+        says=("shop.Author has no field, attribute or method 'nmae'. Did you mean 'name'?",),
+    ),
+    "an embedding field that is only a name": MisconfiguredSite(
+        models=MODELS.replace(TITLE, '["title"]'),
+        says=("holds 'title', which is not an EmbeddingField",),
+    ),
+    "one embedding field instead of a list": MisconfiguredSite(
+        models=MODELS.replace(TITLE, 'EmbeddingField("title")'),
+        says=("embedding_fields of shop.Book must be a list",),
+    ),
+    "nothing to embed": MisconfiguredSite(
+        models=MODELS.replace(TITLE, "[]"),
+        says=("shop.Book does not say what to embed. Add embedding_fields =",),
+    ),
+    "a filter field of unknown type": MisconfiguredSite(
+        models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["get_shelf"]'),
+        says=("type of the filter field 'get_shelf' of shop.Book is not known", "type='str'"),
+    ),
+    "a filter field that core has itself": MisconfiguredSite(
+        models=MODELS.replace(
+            NO_FILTERS, 'vector_filter_fields = ["model"]\n    model = models.TextField()'
+        ),
+        says=("'model' is a filter field of every index. Choose another name",),
+    ),
+    "a filter field with an impossible name": MisconfiguredSite(
+        models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["author__name"]'),
+        says=("'author__name' is not a name of a filter field",),
+    ),
+    "two indexes of one name": MisconfiguredSite(
+        indexes=f'{INDEX}\n    name = "Books"\n\nclass Other(BookIndex):\n    name = "books"\n',
+        says=(
+            "Two vector indexes are named 'books': shop.vector_indexes.BookIndex and"
+            " shop.vector_indexes.Other.",
+            "HINT: Give one of them another 'name'.",
+        ),
+    ),
+    "models where querysets belong": MisconfiguredSite(
+        indexes=INDEX.replace("Book.objects.all()", "Book"),
+        says=("shop.BookIndex: querysets must be a list of querysets",),
+    ),
+    "an unknown metric": MisconfiguredSite(
+        indexes=f'{INDEX}\n    metric = "manhattan"\n',
+        says=("shop.BookIndex: the metric 'manhattan' is not known", "cosine, dot, euclidean"),
+    ),
+    "content that cannot be asked for": MisconfiguredSite(
+        indexes=f"{INDEX}\n    def get_querysets(self):\n        raise OSError('no catalogue')\n",
+        says=("shop.BookIndex cannot be read: OSError: no catalogue", "shop.vector_indexes.BookIn"),
+    ),
+    "DISABLED_PLUGINS is a text": MisconfiguredSite(
+        settings=f'{DISABLED} = "openai"',
+        says=(f"{DISABLED} must be a list of plugin names, not 'openai'.",),
+    ),
+    "DISABLED_PLUGINS names nothing": MisconfiguredSite(
+        settings=f'{DISABLED} = ["opneai"]',
+        says=(f"{DISABLED} names 'opneai', but no such plugin is installed.", "HINT: Installed pl"),
+        fails=False,
+    ),
+    "the plugin of a backend is switched off": MisconfiguredSite(
+        settings=f'{DISABLED} = ["numpy"]',
+        says=("plugin 'numpy' of wagtail-vector-index-numpy", "take its name out of that list"),
+    ),
+    "two plugins of one name": MisconfiguredSite(
+        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        plugins={
+            "acme-one": offering("vector", acme='path="one.A"'),
+            "acme-two": offering("vector", acme='path="two.A"'),
+        },
+        says=(
+            "acme-one 1.0 and acme-two 1.0 both offer a vector backend named 'acme'. Say which:",
+            "'acme-one:acme' or 'acme-two:acme'",
+        ),
+    ),
+}
+
+
+def check(folder, site):
+    """Run ``manage.py check`` on a site, made in this folder."""
+    app = folder / "shop"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "models.py").write_text(site.models)
+    (app / "vector_indexes.py").write_text(site.indexes)
+    (folder / "site_settings.py").write_text(
+        "from tests.settings import *\n"
+        "INSTALLED_APPS = ['shop', *INSTALLED_APPS]\n"
+        f"SILENCED_SYSTEM_CHECKS = []\n{site.settings}\n"
+    )
+    for name, source in site.plugins.items():
+        module = f"{name.replace('-', '_')}_plugin"
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[wagtail_vector_index]\n{name} = {module}\n")
+        (folder / f"{module}.py").write_text(source)
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "django", "check"],
+        env={**os.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "site_settings"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_says_what_to_do(name, tmp_path):
+    site = SITES[name]
+    result = check(tmp_path, site)
+    told = result.stderr
+    assert "Traceback" not in told, told
+    assert result.returncode == int(site.fails), told
+    for text in site.says:
+        assert text in told
+    assert site.never_says not in told
+    messages = [line for line in told.splitlines() if "(wagtail_vector_index." in line]
+    assert len(messages) == len(set(messages)), "The same thing is said twice."
+
+
+def test_a_site_that_is_right(tmp_path):
+    result = check(tmp_path, MisconfiguredSite(says=()))
+    assert result.returncode == 0
+    assert "wagtail_vector_index" not in result.stderr
