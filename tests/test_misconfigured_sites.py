@@ -16,6 +16,22 @@ VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
 EMBEDDING = "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS"
 DISABLED = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
 
+#: No more of Wagtail than is needed, so that sites start quickly.
+SETTINGS = f"""
+SECRET_KEY = "for tests only"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "shop",
+    "wagtail_vector_index",
+    "wagtail",
+    "taggit",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+]
+{VECTOR} = {{"default": {{"BACKEND": "numpy"}}}}
+{EMBEDDING} = {{"default": {{"BACKEND": "tests.testapp.embeddings.WordEmbeddings"}}}}
+"""
+
 NO_PLUGINS = """
 from wagtail_vector_index.plugins import discovery
 discovery.entry_points = lambda group: []
@@ -264,14 +280,10 @@ def check(folder, site):
     (app / "__init__.py").touch()
     (app / "models.py").write_text(site.models)
     (app / "vector_indexes.py").write_text(site.indexes)
-    (folder / "site_settings.py").write_text(
-        "from tests.settings import *\n"
-        "INSTALLED_APPS = ['shop', *INSTALLED_APPS]\n"
-        f"SILENCED_SYSTEM_CHECKS = []\n{site.settings}\n"
-    )
+    (folder / "site_settings.py").write_text(SETTINGS + site.settings)
     for name, source in site.plugins.items():
         module = f"{name.replace('-', '_')}_plugin"
-        info = folder / f"{name}-1.0.dist-info"
+        info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[wagtail_vector_index]\n{name} = {module}\n")

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from tests.testapp.models import ArticlePage, Comment, Country, EventPage, Note, Product, Remote
+from tests.testapp.models import (
+    ArticlePage,
+    Author,
+    Comment,
+    Country,
+    EventPage,
+    Note,
+    Product,
+    Remote,
+)
 from tests.testapp.vector_indexes import ProductIndex, SiteIndex
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
 from wagtail_vector_index.indexing.updating import pending_keys
@@ -297,3 +306,11 @@ def test_nul_and_lone_surrogates_are_cleaned_out(bring_up_to_date, found):
     )
     bring_up_to_date("note")
     assert "\x00" not in live().get().content
+
+
+def test_related_objects_are_read_in_few_queries(bring_up_to_date, django_assert_max_num_queries):
+    for number in range(30):
+        Note.objects.create(text=f"note{number}", author=Author.objects.create(name=f"Ada{number}"))
+    bring_up_to_date("note")
+    with django_assert_max_num_queries(25):
+        bring_up_to_date("note")

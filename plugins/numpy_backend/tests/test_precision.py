@@ -96,9 +96,10 @@ def test_equal_vectors_are_found_in_the_order_of_their_ids(
 @pytest.mark.parametrize("scale", [1e-12, 1e-11, 1e-10, 1e-9, 1.0, 1e9])
 def test_nothing_but_equal_vectors(backend, fill, numbers, small_blocks, metric, scale):
     rng = np.random.default_rng(10)
-    spec = fill(np.tile(rng.standard_normal(37), (400, 1)), metric, ids=rng.permutation(400))
+    spec = fill(np.tile(rng.standard_normal(37), (403, 1)), metric, ids=rng.permutation(403))
     for query in scale * rng.standard_normal((20, 37)):
         assert numbers(spec, query, limit=5) == [0, 1, 2, 3, 4]
+        assert numbers(spec, query, limit=500) == list(range(403))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from ..models.record import Collection, PendingChange
+from .fetching import fetch_to_prepare
 from .inserting import insert_rows
 from .preparing import prepare, source_hash
 from .progress import Progress
@@ -35,7 +36,7 @@ def changed_keys(
         return [*changed, *keys]
     for start in range(0, len(keys), BATCH_SIZE):
         some = keys[start : start + BATCH_SIZE]
-        for key, instance in index.fetch(some).items():
+        for key, instance in fetch_to_prepare(index, some).items():
             if _differs(index, key, instance, recorded):
                 changed[key] = None
         progress.indexed(len(some))

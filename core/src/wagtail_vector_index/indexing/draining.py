@@ -16,6 +16,7 @@ from ..exceptions import EmbeddingUnavailable
 from ..models.record import PendingChange
 from ..plugins.calling import notify
 from .embedding import embedding_ids
+from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress, Silent
@@ -129,7 +130,7 @@ class _Drain:
         for start in range(0, len(keys), _FETCH_SIZE):
             some = keys[start : start + _FETCH_SIZE]
             visible = self.index.visible_among(some)
-            instances = self.index.fetch([key for key in some if key in visible])
+            instances = fetch_to_prepare(self.index, [key for key in some if key in visible])
             for key in some:
                 instance = instances.get(key)
                 objects[key] = prepare(self.index, instance) if instance else PreparedObject()

@@ -105,7 +105,7 @@ class LifecycleTests(Harness):
         expect_equal(len(before), 2, "Nobody has to call optimize() before a search.")
         self.backend.optimize(spec)
         self.backend.optimize(spec)
-        self.put(spec, {"c": [1, 0, 0, 0]})
+        self.put(spec, {"c": [-9, -9, -9, -9]})
         after = self.backend.search(spec, [1.0, 1.0, 1.0, 2.0], limit=2)
         expect_equal([m.id for m in after], [m.id for m in before], "optimize() changed a ranking.")
         expect_equal(self.backend.count(spec), 3, "A collection can be written after optimize().")

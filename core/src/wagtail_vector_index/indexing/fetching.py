@@ -1,0 +1,47 @@
+"""Fetches source objects with all that preparing them will read, in few queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model, prefetch_related_objects
+from modelcluster.models import ClusterableModel
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+
+def fetch_to_prepare(index: VectorIndex, keys: Sequence[str]) -> dict[str, Any]:
+    """The objects of these keys, with their related objects."""
+    instances = index.fetch(keys)
+    by_model: dict[type[Model], list[Any]] = defaultdict(list)
+    for instance in instances.values():
+        by_model[type(instance)].append(instance)
+    for model, group in by_model.items():
+        prefetch_related_objects(group, *_relations(index, model))
+    return instances
+
+
+def _relations(index: VectorIndex, model: type[Model]) -> list[str]:
+    """The relations that texts and filter values of a model are read through."""
+    configuration = index.configuration.of(index, model)
+    paths = [field.name for field in configuration.embedding_fields]
+    paths += [field.source for field, _ in configuration.filter_fields]
+    names = dict.fromkeys(path.partition("__")[0] for path in paths)
+    return [name for name in names if _can_prefetch(model, name)]
+
+
+def _can_prefetch(model: type[Model], name: str) -> bool:
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    if field.many_to_one or field.one_to_one:
+        return True
+    # A cluster's children may live in memory, which prefetching would overlook.
+    return bool(field.is_relation and field.auto_created) and not issubclass(
+        model, ClusterableModel
+    )
