@@ -4,38 +4,23 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.apps import AppConfig, apps
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 
 import tests
-from tests.fake_distributions import offering
+from tests.fake_distributions import make_site, offering
+from wagtail_vector_index.indexes.registry import autodiscover
 
 ROOT = Path(tests.__file__).parent.parent
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
 EMBEDDING = "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS"
 DISABLED = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
-
-#: No more of Wagtail than is needed, so that sites start quickly.
-SETTINGS = f"""
-SECRET_KEY = "for tests only"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = [
-    "shop",
-    "wagtail_vector_index",
-    "wagtail",
-    "taggit",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-]
-{VECTOR} = {{"default": {{"BACKEND": "numpy"}}}}
-{EMBEDDING} = {{"default": {{"BACKEND": "tests.testapp.embeddings.WordEmbeddings"}}}}
-"""
-
-NO_PLUGINS = """
-from wagtail_vector_index.plugins import discovery
-discovery.entry_points = lambda group: []
-"""
 
 MODELS = """
 from django.db import models
@@ -69,23 +54,33 @@ class BookIndex(VectorIndex):
 class MisconfiguredSite:
     """What is wrong with a site, and what must be said about it."""
 
-    settings: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     models: str = MODELS
     indexes: str = INDEX
-    plugins: dict[str, str] = field(default_factory=dict)
+    #: The plugins that are installed beside our own, with their sources; None: no plugin at all.
+    plugins: dict[str, str] | None = field(default_factory=dict)
     says: tuple[str, ...]
-    never_says: str = "Traceback"
+    never_says: tuple[str, ...] = ()
     #: A warning lets ``check`` succeed.
     fails: bool = True
 
 
-def vector(text):
-    return f"{VECTOR} = {text}"
+#: As a setting: it is not there.
+MISSING = object()
+EXAMPLE = {"BACKEND": "openai", "API_KEY": "abc123", "HOST": "https://example.com"}
+
+
+def vector(**backend):
+    return {VECTOR: {"default": backend}}
+
+
+def embedding(**backend):
+    return {EMBEDDING: {"default": backend}}
 
 
 SITES = {
     "a typo in the name of a backend": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "nunpy"}}'),
+        settings=vector(BACKEND="nunpy"),
         says=(
             f"{VECTOR}['default']['BACKEND']: no installed plugin offers a vector backend",
             "Did you mean 'numpy'?",
@@ -93,44 +88,44 @@ SITES = {
         ),
     ),
     "openai as a vector backend": MisconfiguredSite(
-        settings=vector(
-            '{"default": {"BACKEND": "openai", "API_KEY": "abc123", "HOST": "https://example.com"}}'
-        ),
+        settings=vector(**EXAMPLE),
         says=("'openai' is an embedding backend, not a vector one", f"Configure it in {EMBEDDING}"),
-        never_says="abc123",
+        never_says=("abc123",),
     ),
     "openai as a vector backend, without any plugin": MisconfiguredSite(
-        settings=NO_PLUGINS
-        + vector(
-            '{"default": {"BACKEND": "openai", "API_KEY": "abc123", "HOST": "https://example.com"}}'
-        ),
+        settings=vector(**EXAMPLE),
+        plugins=None,
         says=(
             "'openai' is an embedding backend, not a vector one",
             'to install it, run: pip install "wagtail-vector-index[openai]"',
         ),
-        never_says="abc123",
+        never_says=("abc123",),
     ),
     "a plugin that is not installed": MisconfiguredSite(
-        settings=NO_PLUGINS + vector('{"default": {"BACKEND": "qdrant", "HOST": "x"}}'),
-        says=("the plugin for 'qdrant' is not installed.", 'pip install "wagtail-vector-index[qdra'),
+        settings=vector(BACKEND="qdrant", HOST="x"),
+        plugins=None,
+        says=(
+            "the plugin for 'qdrant' is not installed.",
+            'Run: pip install "wagtail-vector-index[qdrant]"',
+        ),
     ),
     "a client that is not installed": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        settings=vector(BACKEND="acme"),
         plugins={"acme": offering("vector", acme='path="a.B", requires=("no_such_client",)')},
         says=("the backend 'acme' of acme 1.0 needs no_such_client", "Run: pip install acme"),
     ),
     "a plugin that is broken": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        settings=vector(BACKEND="acme"),
         plugins={"acme": "raise RuntimeError('the reason')"},
         says=(
-            f"{VECTOR}['default']['BACKEND']: plugin 'acme' of acme 1.0 is not usable:"
-            " RuntimeError: the reason",
+            f"{VECTOR}['default']['BACKEND']: plugin 'acme' of acme 1.0 is not usable: ",
+            "RuntimeError: the reason",
             f"HINT: Upgrade or uninstall acme, or add 'acme' to {DISABLED}.",
         ),
     ),
     "a plugin that is broken, and that nothing uses": MisconfiguredSite(
         plugins={"acme": "import sys\nsys.exit(1)"},
-        says=("(wagtail_vector_index.W001) The plugin 'acme' of acme 1.0 is not usable: SystemExit",),
+        says=("W001) The plugin 'acme' of acme 1.0 is not usable: SystemExit: 1",),
         fails=False,
     ),
     "a plugin for another version": MisconfiguredSite(
@@ -139,47 +134,50 @@ SITES = {
         fails=False,
     ),
     "a Django app that is missing": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        settings=vector(BACKEND="acme"),
         plugins={"acme": offering("vector", acme='path="a.B", django_apps=("acme",)')},
         says=("needs acme in INSTALLED_APPS. Add it",),
     ),
     "BACKEND is missing": MisconfiguredSite(
-        settings=vector('{"default": {"Backend": "numpy"}}'),
+        settings=vector(Backend="numpy"),
         says=(f"{VECTOR}['default']: 'BACKEND' is missing. Did you mean it by 'Backend'?",),
     ),
     "the setting is no dict": MisconfiguredSite(
-        settings=vector('"numpy"'),
+        settings={VECTOR: "numpy"},
         says=(f'{VECTOR} must be a dict such as {{"default": {{"BACKEND": "…"}}}}, not str.',),
     ),
     "an alias is no dict": MisconfiguredSite(
-        settings=vector('{"default": "numpy"}'),
-        says=(f"{VECTOR}['default'] must be a dict such as {{\"BACKEND\": \"…\"}}, not str.",),
+        settings={VECTOR: {"default": "numpy"}},
+        says=(f'{VECTOR}[\'default\'] must be a dict such as {{"BACKEND": "…"}}, not str.',),
     ),
     "an unknown key": MisconfiguredSite(
-        settings=f'{EMBEDDING} = {{"default": {{"BACKEND": "openai", "MODLE": "x"}}}}',
-        says=(f"{EMBEDDING}['default']: unknown key 'MODLE'. Did you mean 'MODEL'? Allowed: API_KEY",),
+        settings=embedding(BACKEND="openai", MODLE="x"),
+        says=(
+            f"{EMBEDDING}['default']: unknown key 'MODLE'. Did you mean 'MODEL'?",
+            "Allowed: API_KEY, BACKEND, ",
+        ),
     ),
     "a key that is missing": MisconfiguredSite(
-        settings=f'{EMBEDDING} = {{"default": {{"BACKEND": "openai", "API_KEY": "abc123"}}}}',
+        settings=embedding(BACKEND="openai", API_KEY="abc123"),
         says=(f"{EMBEDDING}['default']: 'MODEL' is missing.",),
-        never_says="abc123",
+        never_says=("abc123",),
     ),
     "a value of the wrong type": MisconfiguredSite(
-        settings=f"""{EMBEDDING} = {{"default":
-            {{"BACKEND": "openai", "MODEL": "m", "API_KEY": ["abc123"], "TIMEOUT": 1}}}}""",
+        settings=embedding(BACKEND="openai", MODEL="m", API_KEY=["abc123"], TIMEOUT=1),
         says=(f"{EMBEDDING}['default']: 'API_KEY' must be of type str, not list.",),
-        never_says="abc123",
+        never_says=("abc123",),
     ),
     "a backend of the wrong kind, by its path": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings"}}'),
+        settings=vector(BACKEND="tests.testapp.embeddings.WordEmbeddings"),
         says=(f"It is an embedding backend: see {EMBEDDING}.",),
     ),
     "a path into nowhere": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "acme_vectors.AcmeBackend"}}'),
+        settings=vector(BACKEND="acme_vectors.AcmeBackend"),
         says=("there is no module 'acme_vectors'", "or correct the path."),
     ),
     "no embedding backend": MisconfiguredSite(
-        settings=f"{NO_PLUGINS}\ndel {EMBEDDING}",
+        settings={EMBEDDING: MISSING},
+        plugins=None,
         says=(
             f"shop.BookIndex uses {EMBEDDING}['default'], which is not configured.",
             'or run: pip install "wagtail-vector-index[wordllama]"',
@@ -229,8 +227,8 @@ SITES = {
     "two indexes of one name": MisconfiguredSite(
         indexes=f'{INDEX}\n    name = "Books"\n\nclass Other(BookIndex):\n    name = "books"\n',
         says=(
-            "Two vector indexes are named 'books': shop.vector_indexes.BookIndex and"
-            " shop.vector_indexes.Other.",
+            "Two vector indexes are named 'books': shop.vector_indexes.BookIndex and ",
+            "shop.vector_indexes.Other.",
             "HINT: Give one of them another 'name'.",
         ),
     ),
@@ -247,20 +245,20 @@ SITES = {
         says=("shop.BookIndex cannot be read: OSError: no catalogue", "shop.vector_indexes.BookIn"),
     ),
     "DISABLED_PLUGINS is a text": MisconfiguredSite(
-        settings=f'{DISABLED} = "openai"',
+        settings={DISABLED: "openai"},
         says=(f"{DISABLED} must be a list of plugin names, not 'openai'.",),
     ),
     "DISABLED_PLUGINS names nothing": MisconfiguredSite(
-        settings=f'{DISABLED} = ["opneai"]',
+        settings={DISABLED: ["opneai"]},
         says=(f"{DISABLED} names 'opneai', but no such plugin is installed.", "HINT: Installed pl"),
         fails=False,
     ),
     "the plugin of a backend is switched off": MisconfiguredSite(
-        settings=f'{DISABLED} = ["numpy"]',
+        settings={DISABLED: ["numpy"]},
         says=("plugin 'numpy' of wagtail-vector-index-numpy", "take its name out of that list"),
     ),
     "two plugins of one name": MisconfiguredSite(
-        settings=vector('{"default": {"BACKEND": "acme"}}'),
+        settings=vector(BACKEND="acme"),
         plugins={
             "acme-one": offering("vector", acme='path="one.A"'),
             "acme-two": offering("vector", acme='path="two.A"'),
@@ -273,47 +271,109 @@ SITES = {
 }
 
 
-def check(folder, site):
-    """Run ``manage.py check`` on a site, made in this folder."""
+def make_app(folder, site):
+    """The app of a site, in this folder."""
     app = folder / "shop"
     app.mkdir()
     (app / "__init__.py").touch()
     (app / "models.py").write_text(site.models)
     (app / "vector_indexes.py").write_text(site.indexes)
-    (folder / "site_settings.py").write_text(SETTINGS + site.settings)
-    for name, source in site.plugins.items():
-        module = f"{name.replace('-', '_')}_plugin"
-        info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[wagtail_vector_index]\n{name} = {module}\n")
-        (folder / f"{module}.py").write_text(source)
-    path = os.pathsep.join([str(folder), str(ROOT)])
-    return subprocess.run(
+
+
+def install_app():
+    """Install the app without starting those anew that are there already."""
+    apps.app_configs["shop"] = config = AppConfig.create("shop")
+    config.apps, config.models = apps, {}
+    apps.clear_cache()
+    config.import_models()
+    autodiscover()
+
+
+def forget_app():
+    apps.app_configs.pop("shop", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+        del sys.modules[name]
+    apps.all_models.pop("shop", None)
+    apps.clear_cache()
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch, settings):
+    """Runs the checks on a site, and gives what is told and whether they failed."""
+    fakes = make_site(tmp_path, monkeypatch)
+    installed = next(fakes)
+
+    def run(site):
+        for name, source in (site.plugins or {}).items():
+            module = f"{name.replace('-', '_')}_plugin"
+            installed.install(name, {name: module}, **{module: source})
+        if site.plugins is None:
+            installed.hide()
+        make_app(tmp_path, site)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        for name, value in site.settings.items():
+            if value is MISSING:
+                delattr(settings, name)
+            else:
+                setattr(settings, name, value)
+        install_app()
+        told = StringIO()
+        try:
+            call_command("check", "--tag", "wagtail_vector_index", stdout=told, stderr=told)
+        except SystemCheckError as error:
+            return str(error), True
+        return told.getvalue(), False
+
+    yield run
+    forget_app()
+    for _ in fakes:
+        pass
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_says_what_to_do(name, check):
+    site = SITES[name]
+    told, failed = check(site)
+    assert failed is site.fails
+    for text in site.says:
+        assert text in told
+    for text in site.never_says:
+        assert text not in told
+    messages = [line for line in told.splitlines() if "(wagtail_vector_index." in line]
+    assert len(messages) == len(set(messages)), "The same thing is said twice."
+
+
+def test_nothing_is_said_about_a_site_that_is_right(check):
+    told, failed = check(MisconfiguredSite(says=()))
+    assert not failed
+    assert "wagtail_vector_index" not in told
+
+
+@pytest.mark.parametrize(
+    "name", ["openai as a vector backend", "an embedding field that doesn't exist"]
+)
+def test_on_the_command_line_it_is_no_traceback(name, tmp_path):
+    site = SITES[name]
+    make_app(tmp_path, site)
+    (tmp_path / "site_settings.py").write_text(
+        "from tests.settings import *\n"
+        "INSTALLED_APPS = ['shop', *INSTALLED_APPS]\n"
+        f"globals().update({site.settings!r})\n"
+    )
+    result = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "django", "check"],
-        env={**os.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "site_settings"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
+            "DJANGO_SETTINGS_MODULE": "site_settings",
+        },
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-
-
-@pytest.mark.parametrize("name", SITES)
-def test_says_what_to_do(name, tmp_path):
-    site = SITES[name]
-    result = check(tmp_path, site)
-    told = result.stderr
-    assert "Traceback" not in told, told
-    assert result.returncode == int(site.fails), told
+    assert result.returncode == 1
     for text in site.says:
-        assert text in told
-    assert site.never_says not in told
-    messages = [line for line in told.splitlines() if "(wagtail_vector_index." in line]
-    assert len(messages) == len(set(messages)), "The same thing is said twice."
-
-
-def test_a_site_that_is_right(tmp_path):
-    result = check(tmp_path, MisconfiguredSite(says=()))
-    assert result.returncode == 0
-    assert "wagtail_vector_index" not in result.stderr
+        assert text in result.stderr
+    for text in ("Traceback", *site.never_says):
+        assert text not in result.stderr

@@ -31,12 +31,14 @@ def live_documents(collection: Collection) -> QuerySet[Any]:
     return documents
 
 
-def written_after(collection: Collection, revision: int) -> Iterator[RecordBatch]:
+def written_after(
+    collection: Collection, revision: int, batch_size: int = BATCH_SIZE
+) -> Iterator[RecordBatch]:
     """The live documents that were written after a revision, as one snapshot."""
     documents = live_documents(collection)
     if revision:
         documents = documents.filter(revision__gt=revision)
-    return _batches(documents, collection.dimensions)
+    return _batches(documents, collection.dimensions, batch_size)
 
 
 def deleted_after(collection: Collection, revision: int) -> list[UUID]:
@@ -52,7 +54,7 @@ def batch_of(collection: Collection, ids: list[UUID]) -> Iterator[RecordBatch]:
     """The live documents among these ids."""
     for start in range(0, len(ids), BATCH_SIZE):
         chosen = live_documents(collection).filter(pk__in=ids[start : start + BATCH_SIZE])
-        yield from _batches(chosen, collection.dimensions)
+        yield from _batches(chosen, collection.dimensions, BATCH_SIZE)
 
 
 def xor_of(batch: RecordBatch) -> int:
@@ -62,13 +64,13 @@ def xor_of(batch: RecordBatch) -> int:
     return int.from_bytes(struct.pack("=QQ", *halves))
 
 
-def _batches(documents: QuerySet[Any], dimensions: int) -> Iterator[RecordBatch]:
+def _batches(documents: QuerySet[Any], dimensions: int, batch_size: int) -> Iterator[RecordBatch]:
     rows = (
         documents.order_by()
         .values_list(Cast("pk", CharField()), "metadata", "embedding__vector")
-        .iterator(chunk_size=BATCH_SIZE)
+        .iterator(chunk_size=batch_size)
     )
-    while batch := list(islice(rows, BATCH_SIZE)):
+    while batch := list(islice(rows, batch_size)):
         ids, metadata, vectors = zip(*batch, strict=True)
         yield RecordBatch(
             ids=bytes.fromhex("".join(ids).replace("-", "")),
