@@ -43,6 +43,7 @@ NO_FILTERS = "vector_filter_fields = []"
 
 INDEX = """
 from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.models import EmbeddingField, FilterField
 from .models import Book
 
 class BookIndex(VectorIndex):
@@ -197,6 +198,24 @@ SITES = {
     "an embedding field that doesn't exist, at the end of a path": MisconfiguredSite(
         models=MODELS.replace(TITLE, '[EmbeddingField("author__nmae")]'),
         says=("shop.Author has no field, attribute or method 'nmae'. Did you mean 'name'?",),
+    ),
+    "an embedding field that is only known to queries": MisconfiguredSite(
+        models=f'{MODELS}    embedding_fields = [EmbeddingField("book")]\n',
+        indexes=INDEX.replace("Book.objects", "Author.objects").replace("Book\n", "Author\n"),
+        says=("shop.Author has no field, attribute or method 'book'.",),
+    ),
+    "a filter field of two types": MisconfiguredSite(
+        models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["author"]'),
+        indexes=INDEX.replace("Book\n", "Author, Book\n").replace(
+            "[Book.objects.all()]",
+            "[Book.objects.all(), Author.objects.all()]\n"
+            "    embedding_fields = [EmbeddingField('name')]\n"
+            "    filter_fields = [FilterField('author', source='name')]",
+        ),
+        says=(
+            "the filter field 'author' is of type str on shop.Author and int elsewhere.",
+            "Give one of them another name: FilterField('…', source='name').",
+        ),
     ),
     "an embedding field that is only a name": MisconfiguredSite(
         models=MODELS.replace(TITLE, '["title"]'),

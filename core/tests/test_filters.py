@@ -162,7 +162,10 @@ class TestErrors:
             (Q(name="\ud800"), "texts must not hold lone surrogates."),
             (Q(at="2026-11-03"), "expected a datetime, not str."),
             (Q(at=date(2026, 11, 3)), "expected a datetime, not date."),
-            (Q(at=datetime(2026, 11, 3)), "datetimes must be aware; django.utils.timezone.make_a"),
+            (
+                Q(at=NOON.replace(tzinfo=None)),
+                "datetimes must be aware; django.utils.timezone.make_a",
+            ),
             (
                 Q(at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
                 "datetimes must lie within the years 1 to 9999",

@@ -38,7 +38,7 @@ class AcmeBackend(VectorBackend):
         level: Literal[1, 2] = 1
         flag: Literal[True] | int = 3
         prefix: str | None = None
-        limit: Optional[int] = None
+        limit: Optional[int] = None  # noqa: UP045  # authors write it as well
         hosts: list[str] = field(default_factory=list)
         ports: tuple[int, ...] = ()
         weights: list[float] = field(default_factory=list)
