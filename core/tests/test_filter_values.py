@@ -99,7 +99,6 @@ class TestComparable:
             ([Note(pk=5), 6], [5, 6]),
             ((DAY,), [MIDNIGHT]),
         ],
-        ids=str,
     )
     def test_objects_dates_and_numbers(self, value, expected):
         assert comparable(value) == expected

@@ -102,8 +102,9 @@ class TestLookups:
         assert parse(~Q(year=1)) == Not(a)
         assert parse(~(Q(year=1) | ~Q(open=True))) == Not(Or((a, Not(b))))
 
-    def test_not_nothing_matches_nothing(self):
-        assert parse(~Q()) == Not(And(()))
+    def test_an_empty_q_says_nothing_negated_or_not(self):
+        assert parse(~Q()) is None
+        assert parse(Q(~Q(), year=1)) == parse(Q(year=1))
 
 
 class TestValues:

@@ -223,6 +223,8 @@ def _outdated_messages(index: VectorIndex) -> Messages:
     if active is None:
         return
     try:
+        if index.embedder.known_dimensions is None:
+            return  # only the model could tell, and checks ask nobody
         differences = Plan.of(index).differences(active)
     except Exception:  # noqa: BLE001  # other checks say it, and migrate need not stop for it
         return

@@ -80,7 +80,11 @@ class Vectors:
             return np.arange(count) if rows is None else rows
         products = self._products(query, rows)
         values, errors = self._metric.estimate(products, self._norms_of(rows), query)
-        candidates = np.flatnonzero(values >= _reached(values - errors, limit) - errors)
+        if isinstance(errors, float):
+            threshold = _reached(values, limit) - errors
+        else:
+            threshold = _reached(values - errors, limit)
+        candidates = np.flatnonzero(values >= threshold - errors)
         return candidates if rows is None else rows[candidates]
 
     def _products(self, query: Query, rows: Rows | None) -> Floats32:

@@ -44,8 +44,8 @@ class WordLlamaEmbeddings(EmbeddingBackend):
         return "l2_supercat"
 
     @property
-    def dimensions(self) -> int:
-        """The number of components of every vector; known without loading the model."""
+    def known_dimensions(self) -> int:
+        """``DIMENSIONS``: the model need not be loaded for it."""
         return int(self.options.dimensions)
 
     def embed(self, texts: Sequence[str]) -> memoryview[float]:
