@@ -349,6 +349,7 @@ def check(tmp_path, monkeypatch, settings):
         pass
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", SITES)
 def test_says_what_to_do(name, check):
     site = SITES[name]
@@ -368,6 +369,7 @@ def test_nothing_is_said_about_a_site_that_is_right(check):
     assert "wagtail_vector_index" not in told
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "name", ["openai as a vector backend", "an embedding field that doesn't exist"]
 )

@@ -15,6 +15,8 @@ import pytest
 
 from .databases import LEFTOVERS, PostgreSQL, SQLite, contents, old_objects
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 
 OLD_TABLES = {
@@ -137,4 +139,4 @@ def test_a_site_without_leftovers_hears_nothing_of_them(site):
     database = site.copy()
     _, checked = manage(database, ["migrate"], ["check", "--database", "default"])
     database.drop()
-    assert "no issues" in checked
+    assert "wagtail_vector_index." not in checked

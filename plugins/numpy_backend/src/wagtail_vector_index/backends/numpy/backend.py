@@ -7,6 +7,7 @@ from threading import Lock
 from uuid import UUID
 
 import numpy as np
+
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,

@@ -162,7 +162,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     def _read(self, content: bytes, count: int) -> memoryview[float]:
         try:
-            return memoryview(read_vectors(content, count, self._known_dimensions)).cast("f")
+            return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
             problem = sentence(f"{self._where} the service", str(error), self.options.redact)
         raise InvalidEmbeddings(problem)
