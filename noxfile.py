@@ -94,9 +94,10 @@ FOUND = [version for version in PYTHONS if find(version)]
 # Tests marked `once` depend on no version; they run where everything is newest.
 NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
 NOT_ONCE = ("-m", "not once")
-# These depend on Python and on the clients of services: once for each Python.
+# The plugins' tests depend on Python and on the clients, not on Django: they run once
+# for each Python.
 NEWEST_OF_PYTHON = {cell[0]: cell for cell in CELLS}.values()
-NOT_OF_DJANGO = ("--ignore=plugins", "--ignore=core/tests/testing")
+OF_DJANGO = ("core/tests", "demo/tests", "tests", "--ignore=core/tests/testing")
 
 
 def group(*names: str) -> list[str]:
@@ -133,7 +134,7 @@ def tests(session: nox.Session, wagtail: str, django: str) -> None:
     pytest(
         session,
         *(() if [cell] == NEWEST else NOT_ONCE),
-        *(() if cell in NEWEST_OF_PYTHON else NOT_OF_DJANGO),
+        *(() if cell in NEWEST_OF_PYTHON else OF_DJANGO),
     )
 
 
