@@ -86,7 +86,7 @@ class TestConfigured:
         acme(API_KEY="abc123", HOST="https://me:s3cret@db.example")
         printed, code = run()
         assert code == 0
-        assert f"{VECTOR}\n  default: AcmeBackend " in printed
+        assert f"{VECTOR}\n  default: AcmeBackend(" in printed
         assert "host='https://me:********@db.example', api_key=********" in printed
         assert "abc123" not in printed
         assert "s3cret" not in printed
@@ -101,7 +101,7 @@ class TestConfigured:
         printed, code = run()
         assert code == 1
         assert f"  a: {VECTOR}['a']['BACKEND']: no installed plugin offers" in printed
-        assert "  b: AcmeBackend " in printed
+        assert "  b: AcmeBackend(" in printed
 
     def test_a_setting_that_is_wrong(self, acme, settings):
         acme()

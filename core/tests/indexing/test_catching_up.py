@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
+
 import pytest
 from django.db import transaction
 
 from tests.testapp.models import Note
 from wagtail_vector_index.handlers import vector_backends
-from wagtail_vector_index.indexing.catching_up import catch_up
+from wagtail_vector_index.indexing import catching_up
+from wagtail_vector_index.indexing.catching_up import catch_up, forget
 from wagtail_vector_index.models import Collection, Document
 from wagtail_vector_index.testing.oracle import OracleBackend
 
@@ -133,6 +138,69 @@ def test_purged_tombstones_are_noticed(collection, backend, bring_up_to_date):
     Document.objects.filter(deleted_at__isnull=False).delete_rows()
     collection.refresh_from_db()
     catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+
+
+def test_who_read_the_record_earlier_loads_nothing_anew(collection, backend, bring_up_to_date):
+    """A query may be embedded slowly, while other threads' searches go on."""
+    Note.objects.create(text="new")
+    bring_up_to_date("note")
+    catch_up(Collection.objects.get(), backend)
+    backend.upserted = 0
+    catch_up(collection, backend)
+    assert backend.upserted == 0
+    assert ids(backend, collection) == live_ids()
+
+
+def test_a_lost_copy_is_loaded_once_by_all_who_miss_it(collection, backend):
+    catch_up(collection, backend)
+    backend.drop(collection.spec)
+    backend.upserted = 0
+    for _ in range(3):
+        forget(collection, backend)
+        catch_up(collection, backend)
+    assert backend.upserted == 20
+
+
+def test_threads_that_lose_a_copy_find_everything_again(collection, backend):
+    """Each meets the loss at another moment; none may drop what another has loaded."""
+    catch_up(collection, backend)
+    vector = [1.0] * collection.dimensions
+    barrier = threading.Barrier(6)
+    loads = []
+
+    def loaded(collection, backend, state):
+        loads.append(state)
+        backend.create(collection.spec)
+        backend.upsert(collection.spec, everything)
+        state.revision, state.count = collection.revision, collection.document_count
+        state.checksum = collection.document_xor.int
+
+    everything = next(backend.scan(collection.spec))
+    backend.drop(collection.spec)
+
+    def search():
+        barrier.wait()
+        forget(collection, backend)
+        catch_up(collection, backend)
+        return len(backend.search(collection.spec, vector, limit=50))
+
+    with (
+        mock.patch.object(catching_up, "_load", loaded),
+        ThreadPoolExecutor(6) as pool,
+    ):
+        counts = [future.result() for future in [pool.submit(search) for _ in range(6)]]
+    assert counts == [20] * 6
+    assert len(loads) == 1
+
+
+def test_a_replica_that_lags_behind_is_not_asked(collection, backend, bring_up_to_date, settings):
+    """The record is read where it is written."""
+    catch_up(collection, backend)
+    Note.objects.create(text="new")
+    bring_up_to_date("note")
+    settings.DATABASE_ROUTERS = ["tests.testapp.routers.ReplicaRouter"]
+    catch_up(Collection.objects.get(), backend)
     assert ids(backend, collection) == live_ids()
 
 

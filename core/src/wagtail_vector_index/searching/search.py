@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Manager, Q, QuerySet
 
 from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, InvalidQuery
 from ..filter_values import comparable_filter
@@ -62,6 +62,8 @@ class Search(ABC):
         if type(self.limit) is not int or self.limit < 1:
             raise InvalidQuery(f"limit must be an int of at least 1, not {self.limit!r}.")
         _check_threshold(self.similarity_threshold, self.index.metric)
+        if self.within is not None:
+            self.within = _refinable(self.within)
         if self.filter is not None:
             self.filter = comparable_filter(self.filter)
             parse_filter(self.filter, self.index.configuration.fields)
@@ -90,7 +92,7 @@ class Search(ABC):
             return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound:
             # A rebuild may have dropped the collection a moment ago.
-            forget(collection)
+            forget(collection, vector_backends[collection.vector_backend])
         try:
             return (yield from self._rank_in(active_collection(self.index), vector, filter))
         except CollectionNotFound as error:
@@ -269,6 +271,18 @@ def _search_call(
         sync=lambda: backend.search(spec, vector, **arguments),
         asynchronous=lambda: backend.asearch(spec, vector, **arguments),
     )
+
+
+def _refinable(within: Any) -> QuerySet[Any]:
+    """What was given as ``within``, as a queryset that more filters can be put on."""
+    if isinstance(within, Manager):
+        within = within.all()
+    if not isinstance(within, QuerySet):
+        raise InvalidQuery(f"within must be a queryset, not {type(within).__name__}.")
+    if not (within.query.is_sliced or within.query.combinator):
+        return within
+    objects = within.model._base_manager.using(within.db)  # noqa: SLF001  # the one that hides none
+    return objects.filter(pk__in=within.values("pk"))
 
 
 def _check_threshold(threshold: Any, metric: str) -> None:
