@@ -46,6 +46,7 @@ def ids(messages):
 def test_they_are_registered():
     registered = django_checks.registry.registry.registered_checks
     assert {
+        checks.check_settings,
         checks.check_plugins,
         checks.check_backends,
         checks.check_indexes,
@@ -55,6 +56,28 @@ def test_they_are_registered():
 
 def test_nothing_to_say_about_a_site_that_is_right():
     assert checks.check_plugins() == checks.check_backends() == checks.check_indexes() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WAGTAIL_VECTOR_INDEX_VECTOR_BACKEND",
+        "WAGTAIL_VECTOR_INDEXES_VECTOR_BACKENDS",
+        "WAGTAIL_VECTOR_INDEX_VECTORS_BACKENDS",
+        "WAGTAILVECTORINDEX_VECTOR_BACKENDS",
+    ],
+)
+def test_a_misspelt_setting(settings, name):
+    setattr(settings, name, {"default": {"BACKEND": "numpy"}})
+    assert told(checks.check_settings()) == [
+        ("W006", f"{name} is not a setting of Wagtail Vector Index.", f"Did you mean {VECTOR}?")
+    ]
+
+
+def test_a_plugins_own_setting_is_not_misspelt(settings):
+    settings.WAGTAIL_VECTOR_INDEX_ACME_TIMEOUT = 5
+    settings.WAGTAIL_VECTOR_INDEX_ACME_BACKENDS = {}
+    assert checks.check_settings() == []
 
 
 class TestPlugins:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
-
 import pytest
 from django.db import transaction
 
 from tests.testapp.models import Note
 from wagtail_vector_index.handlers import vector_backends
-from wagtail_vector_index.indexing import catching_up
 from wagtail_vector_index.indexing.catching_up import catch_up, forget
 from wagtail_vector_index.models import Collection, Document
 from wagtail_vector_index.testing.oracle import OracleBackend
@@ -160,38 +155,6 @@ def test_a_lost_copy_is_loaded_once_by_all_who_miss_it(collection, backend):
         forget(collection, backend)
         catch_up(collection, backend)
     assert backend.upserted == 20
-
-
-def test_threads_that_lose_a_copy_find_everything_again(collection, backend):
-    """Each meets the loss at another moment; none may drop what another has loaded."""
-    catch_up(collection, backend)
-    vector = [1.0] * collection.dimensions
-    barrier = threading.Barrier(6)
-    loads = []
-
-    def loaded(collection, backend, state):
-        loads.append(state)
-        backend.create(collection.spec)
-        backend.upsert(collection.spec, everything)
-        state.revision, state.count = collection.revision, collection.document_count
-        state.checksum = collection.document_xor.int
-
-    everything = next(backend.scan(collection.spec))
-    backend.drop(collection.spec)
-
-    def search():
-        barrier.wait()
-        forget(collection, backend)
-        catch_up(collection, backend)
-        return len(backend.search(collection.spec, vector, limit=50))
-
-    with (
-        mock.patch.object(catching_up, "_load", loaded),
-        ThreadPoolExecutor(6) as pool,
-    ):
-        counts = [future.result() for future in [pool.submit(search) for _ in range(6)]]
-    assert counts == [20] * 6
-    assert len(loads) == 1
 
 
 def test_a_replica_that_lags_behind_is_not_asked(collection, backend, bring_up_to_date, settings):

@@ -100,7 +100,7 @@ class _Drain:
         except EmbeddingUnavailable as error:
             _postpone([pk for pk, _ in changes], error)
             raise
-        except Exception as error:  # noqa: BLE001  # a site's own code may raise anything
+        except Exception as error:  # a site's own code may raise anything
             if len(by_key) == 1:
                 if isinstance(error, EmbeddingRefused) and self._nothing_is_embedded():
                     _postpone([pk for pk, _ in changes], error)

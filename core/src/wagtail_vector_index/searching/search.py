@@ -105,7 +105,7 @@ class Search(ABC):
         backend = vector_backends[collection.vector_backend]
         catch_up(collection, backend)
         hits: dict[str, Hit] = {}
-        asked = 0
+        seen: set[UUID] = set()
         wanted = self.limit + min(self.limit, 10)
         while True:
             started = time.perf_counter()
@@ -117,13 +117,16 @@ class Search(ABC):
                 filter=filter,
                 min_score=self.similarity_threshold,
             )
-            if not asked:
+            if not seen:
                 self._notify(matches, time.perf_counter() - started)
-            for hit in self._visible_hits(collection, matches[asked:], hits):
+            # By id: where the backend is approximate, more matches may come in another order.
+            fresh = [match for match in matches if match.id not in seen]
+            for hit in self._visible_hits(collection, fresh, hits):
                 hits[hit.key] = hit
             if len(hits) >= self.limit or len(matches) < wanted:
-                return list(hits.values())[: self.limit]
-            asked, wanted = wanted, wanted * 4
+                return sorted(hits.values(), key=lambda hit: -hit.score)[: self.limit]
+            seen.update(match.id for match in fresh)
+            wanted *= 4
 
     def _visible_hits(
         self, collection: Collection, matches: Sequence[Match], known: dict[str, Hit]
@@ -281,8 +284,9 @@ def _refinable(within: Any) -> QuerySet[Any]:
         raise InvalidQuery(f"within must be a queryset, not {type(within).__name__}.")
     if not (within.query.is_sliced or within.query.combinator):
         return within
-    objects = within.model._base_manager.using(within.db)  # noqa: SLF001  # the one that hides none
-    return objects.filter(pk__in=within.values("pk"))
+    everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides nothing
+    chosen: QuerySet[Any] = everything.filter(pk__in=within.values("pk"))
+    return chosen
 
 
 def _check_threshold(threshold: Any, metric: str) -> None:

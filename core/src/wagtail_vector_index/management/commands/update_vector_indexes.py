@@ -82,7 +82,9 @@ class Command(BaseCommand):
 
 def _by_error(errors: dict[str, str]) -> Iterator[str]:
     """Each error once, with the objects that it befell."""
-    for error in dict.fromkeys(errors.values()):
-        keys = [key for key, of_key in errors.items() if of_key == error]
+    keys_of: dict[str, list[str]] = {}
+    for key, error in errors.items():
+        keys_of.setdefault(error, []).append(key)
+    for error, keys in keys_of.items():
         more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
         yield f"{', '.join(keys[:_KEYS_SHOWN])}{more}: {error}"

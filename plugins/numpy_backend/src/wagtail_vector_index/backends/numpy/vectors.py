@@ -130,12 +130,12 @@ def _reached(values: Floats, limit: int) -> np.floating[Any]:
 def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
     """The first row with NaN or infinity or, if asked for, only zeros.
 
-    One product with ones reads the memory once: NaN and infinity survive it, and zeros
-    give zero. What looks bad, perhaps from an overflow or from cancelling, is looked at
-    again.
+    One sum reads the memory once: NaN and infinity survive it, and zeros give zero. (A
+    product with ones would start threads, for batches too small to be worth it.) What
+    looks bad, perhaps from an overflow or from cancelling, is looked at again.
     """
     with np.errstate(all="ignore"):
-        sums = np.dot(vectors, np.ones(vectors.shape[1], np.float32))
+        sums = vectors.sum(axis=1)
     doubtful = ~np.isfinite(sums)
     if zero_is_invalid:
         doubtful |= sums == 0
