@@ -188,4 +188,5 @@ def test_a_replaced_collection_gives_its_memory_back(collection, bring_up_to_dat
     bring_up_to_date("note", rebuild=True)
     found(NOTES, "note1")
     active = Collection.objects.get(state=Collection.State.ACTIVE)
-    assert vector_backends["default"].collections() == [active.name]
+    held = vector_backends["default"].collections()
+    assert [name for name in held if name.startswith("testapp_note_")] == [active.name]

@@ -12,7 +12,13 @@ from uuid import UUID
 
 from django.db.models import Manager, Q, QuerySet
 
-from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, InvalidQuery
+from ..exceptions import (
+    CollectionNotFound,
+    IndexNotBuilt,
+    IndexOutdated,
+    InvalidFilter,
+    InvalidQuery,
+)
 from ..filter_values import comparable_filter
 from ..filters import parse_filter
 from ..handlers import vector_backends
@@ -84,6 +90,7 @@ class Search(ABC):
 
     def _rank(self) -> Steps[list[Hit]]:
         collection = active_collection(self.index)
+        self._check_fields(collection)
         vector = yield from self._vector(collection)
         filter = self._filter()
         if vector is None or filter is _NOTHING:
@@ -140,6 +147,16 @@ class Search(ABC):
                 best[key] = Hit(key=key, score=match.score, document=match.id)
         visible = self.index.visible_among(list(best), self.within) if best else set()
         return [hit for key, hit in best.items() if key in visible]
+
+    def _check_fields(self, collection: Collection) -> None:
+        """Raise IndexOutdated for a field that is declared, and not yet built."""
+        try:
+            parse_filter(self.filter, collection.spec.fields)
+        except InvalidFilter as error:
+            raise IndexOutdated(
+                f"{self.index.name} was built before a filter field was declared: {error}"
+                f" Run: manage.py update_vector_indexes {self.index.name}"
+            ) from error
 
     def _filter(self) -> Any:
         """The filter that the backend gets: the caller's and, of ``within``, a small set."""
