@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connections
 
 from tests.postgres import postgres
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.extension import enable
 from wagtail_vector_index.backends.pgvector.models import VectorTable
 
@@ -93,3 +96,39 @@ def connected(server: dict[str, Any], **changed: Any) -> Any:
         **changed,
     }
     return psycopg.connect(**{key: value for key, value in given.items() if value}, autocommit=True)
+
+
+@pytest.fixture
+def backend(alias: str) -> PgvectorBackend:
+    return PgvectorBackend("default", PgvectorBackend.Options(database=alias))
+
+
+@pytest.fixture
+def make(backend: PgvectorBackend) -> Iterator[Callable[..., CollectionSpec]]:
+    """Makes collections under new names, which are dropped after the test."""
+    made: list[CollectionSpec] = []
+
+    def make(count: int = 0, **shape: Any) -> CollectionSpec:
+        spec = CollectionSpec(name=f"t{uuid.uuid4().hex[:16]}", **({"dimensions": 8} | shape))
+        made.append(spec)
+        backend.create(spec)
+        if count:
+            backend.upsert(spec, batch_of(count, spec.dimensions))
+        return spec
+
+    yield make
+    for spec in made:
+        backend.drop(spec)
+
+
+def batch_of(count: int, dimensions: int, *, seed: int = 0, first: int = 0) -> RecordBatch:
+    """Records of the ids ``first``, ``first + 1``, …, with a field ``part`` from 0 to 9."""
+    vectors = np.random.default_rng(seed).standard_normal((count, dimensions), np.float32)
+    return RecordBatch(
+        ids=b"".join(number.to_bytes(16, "big") for number in range(first, first + count)),
+        vectors=vectors.tobytes(),
+        metadata=[
+            f'{{"part":{number % 10},"title":"{number}"}}' for number in range(first, first + count)
+        ],
+        dimensions=dimensions,
+    )

@@ -173,15 +173,14 @@ class Database:
         Django looks after dead connections between requests only; a worker may live for days.
         """
         connection = self.connection
-        was_open = connection.connection is not None
+        before = connection.connection
         try:
             return action(_raw(connection))
         except (psycopg.Error, DjangoError):
-            if not _is_dead(connection) or connection.in_atomic_block:
+            if before is None or not before.closed or connection.in_atomic_block:
                 raise
-            connection.close()
-            if not was_open:
-                raise
+            if connection.connection is before:  # else Django has opened another by now
+                connection.close()
         return action(_raw(connection))
 
     @property
@@ -204,17 +203,15 @@ def database_problem(alias: str) -> str:
 
 
 def _raw(connection: Any) -> Any:
+    raw = connection.connection
+    if raw is not None and raw.closed and not connection.in_atomic_block:
+        connection.close()
     connection.ensure_connection()
     return connection.connection
 
 
 def _cursor(raw: Any) -> Cursor:
     return psycopg.ClientCursor(raw, row_factory=tuple_row)
-
-
-def _is_dead(connection: Any) -> bool:
-    raw = connection.connection
-    return raw is None or raw.closed or raw.broken
 
 
 def _rows(raw: Any, message: str, parameters: Parameters, *, position: int) -> list[Any]:

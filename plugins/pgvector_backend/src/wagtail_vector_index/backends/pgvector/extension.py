@@ -78,7 +78,7 @@ def enable(connection: Any) -> None:
     try:
         checked(found, database)
     except ConfigurationError as error:
-        reason = f" PostgreSQL says: {str(refusal).strip()}" if refusal else ""
+        reason = f" PostgreSQL says: {str(refusal).splitlines()[0]}" if refusal else ""
         raise ConfigurationError(f"{error}{reason}") from refusal
 
 

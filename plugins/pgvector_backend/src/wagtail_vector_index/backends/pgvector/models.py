@@ -18,7 +18,7 @@ class VectorTable(models.Model):
     fields = models.JSONField(default=dict)
 
     class Meta:
-        db_table = "wagtail_vector_index_pgvector_tables"
+        db_table = "wvi_pgvector_table"
 
     def __str__(self) -> str:
         return self.name

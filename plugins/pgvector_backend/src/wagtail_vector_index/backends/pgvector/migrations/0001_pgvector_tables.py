@@ -24,6 +24,6 @@ class Migration(migrations.Migration):
                 ("metric", models.CharField(max_length=16)),
                 ("fields", models.JSONField(default=dict)),
             ],
-            options={"db_table": "wagtail_vector_index_pgvector_tables"},
+            options={"db_table": "wvi_pgvector_table"},
         ),
     ]
