@@ -94,6 +94,10 @@ FOUND = [version for version in PYTHONS if find(version)]
 # Tests marked `once` depend on no version; they run where everything is newest.
 NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
 NOT_ONCE = ("-m", "not once")
+# The plugins' tests depend on Python and on the clients, not on Django: they run once
+# for each Python.
+NEWEST_OF_PYTHON = {cell[0]: cell for cell in CELLS}.values()
+OF_DJANGO = ("core/tests", "demo/tests", "tests", "--ignore=core/tests/testing")
 
 
 def group(*names: str) -> list[str]:
@@ -126,7 +130,12 @@ MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cel
 def tests(session: nox.Session, wagtail: str, django: str) -> None:
     """All tests, on every Python that is here with every Wagtail and Django that go with it."""
     session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
-    pytest(session, *(() if [(session.python, wagtail, django)] == NEWEST else NOT_ONCE))
+    cell = (session.python, wagtail, django)
+    pytest(
+        session,
+        *(() if [cell] == NEWEST else NOT_ONCE),
+        *(() if cell in NEWEST_OF_PYTHON else OF_DJANGO),
+    )
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)

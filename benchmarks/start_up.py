@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import statistics
 import sys
 import time
 from typing import Any
 
-from benchmarks.measure import Paired, Row, isolated, print_table, seconds
+from benchmarks.measure import Paired, Row, isolated, print_table
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 TURNS = 5 if QUICK else 25
@@ -22,7 +23,7 @@ ALLOWED = 0.050
 GROUP = "wagtail_vector_index"
 HEAVY = (
     "aiohttp", "grpc", "httpx", "httpx2", "huggingface_hub", "numpy", "openai", "pgvector",
-    "psycopg", "pydantic", "qdrant_client", "safetensors", "tokenizers", "weaviate", "wordllama",
+    "psycopg", "qdrant_client", "safetensors", "tokenizers", "weaviate", "wordllama",
 )  # fmt: skip
 
 
@@ -30,7 +31,9 @@ def run() -> dict[str, list[Row]]:
     """The table: processes with and without plugins, in turn."""
     plugins = sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
     assert plugins, "no plugin is installed"
-    times: dict[bool, list[float]] = {True: [], False: []}
+    times: dict[str, dict[bool, list[float]]] = {
+        clock: {True: [], False: []} for clock in ("seconds", "processor")
+    }
     heavy: set[str] = set()
     for turn in range(-1, TURNS):
         for with_plugins in (True, False) if turn % 2 else (False, True):
@@ -38,20 +41,15 @@ def run() -> dict[str, list[Row]]:
             assert started["plugins"] == (plugins if with_plugins else [])
             heavy |= {*started["heavy"]}
             if turn >= 0:
-                times[with_plugins].append(started["seconds"])
-    both = Paired(ours=times[True], other=times[False])
-    added = [one - other for one, other in zip(both.ours, both.other, strict=True)]
-    middle = sorted(added)[len(added) // 2]
+                for clock, taken in times.items():
+                    taken[with_plugins].append(started[clock])
+    wall, processor = (Paired(ours=by[True], other=by[False]) for by in times.values())
     return {
-        "django.setup(), the checks and the plugins": [
-            both.row(f"with {', '.join(plugins)}", "without them"),
-            Row(
-                what="what they add",
-                ours=seconds(added),
-                other=f"{1e3 * ALLOWED:.0f} ms",
-                ratio=middle / ALLOWED,
-                at_most=1.0,
-            ),
+        "django.setup() with all plugins": [
+            wall.row(f"with {', '.join(plugins)}", "without them"),
+            processor.row("the same, the processor's time", "without them"),
+            _added(wall, "what they add"),
+            _added(processor, "what they add, the processor's time", at_most=1.0),
             Row(
                 what="clients and NumPy that were imported",
                 ours=", ".join(sorted(heavy)) or "none",
@@ -61,6 +59,18 @@ def run() -> dict[str, list[Row]]:
             ),
         ]
     }
+
+
+def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
+    """What is added in the middle case; what is a few milliseconds drowns in other noise."""
+    difference = statistics.median(both.ours) - statistics.median(both.other)
+    return Row(
+        what=what,
+        ours=f"{1e3 * difference:.1f} ms",
+        other=f"{1e3 * ALLOWED:.0f} ms",
+        ratio=difference / ALLOWED,
+        at_most=at_most,
+    )
 
 
 def set_up(with_plugins: bool) -> dict[str, Any]:  # noqa: FBT001
@@ -74,29 +84,26 @@ def set_up(with_plugins: bool) -> dict[str, Any]:  # noqa: FBT001
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.website.settings"
     import django
 
-    started = time.perf_counter()
+    started = time.perf_counter(), time.process_time()
     django.setup()
     from wagtail_vector_index.plugins.discovery import registry
 
     found = registry()
-    taken = time.perf_counter() - started
+    taken = time.perf_counter() - started[0], time.process_time() - started[1]
     assert not found.failures
     return {
-        "seconds": taken,
+        "seconds": taken[0],
+        "processor": taken[1],
         "plugins": sorted(plugin.source.name for plugin in found.plugins),
         "heavy": [name for name in HEAVY if name in sys.modules],
     }
 
 
 def _hide_plugins() -> None:
-    distributions = importlib.metadata.distributions
-
-    def visible(**arguments: Any) -> Any:
-        for distribution in distributions(**arguments):
-            if not distribution.metadata["Name"].startswith("wagtail-vector-index-"):
-                yield distribution
-
-    importlib.metadata.distributions = visible
+    prefix = "wagtail-vector-index-"
+    distributions = list(importlib.metadata.distributions())
+    visible = [one for one in distributions if not one.metadata["Name"].startswith(prefix)]
+    importlib.metadata.distributions = lambda **_: iter(visible)
 
 
 if __name__ == "__main__":

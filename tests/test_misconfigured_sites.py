@@ -43,6 +43,7 @@ NO_FILTERS = "vector_filter_fields = []"
 
 INDEX = """
 from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.models import EmbeddingField, FilterField
 from .models import Book
 
 class BookIndex(VectorIndex):
@@ -198,6 +199,24 @@ SITES = {
         models=MODELS.replace(TITLE, '[EmbeddingField("author__nmae")]'),
         says=("shop.Author has no field, attribute or method 'nmae'. Did you mean 'name'?",),
     ),
+    "an embedding field that is only known to queries": MisconfiguredSite(
+        models=f'{MODELS}    embedding_fields = [EmbeddingField("book")]\n',
+        indexes=INDEX.replace("Book.objects", "Author.objects").replace("Book\n", "Author\n"),
+        says=("shop.Author has no field, attribute or method 'book'.",),
+    ),
+    "a filter field of two types": MisconfiguredSite(
+        models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["author"]'),
+        indexes=INDEX.replace("Book\n", "Author, Book\n").replace(
+            "[Book.objects.all()]",
+            "[Book.objects.all(), Author.objects.all()]\n"
+            "    embedding_fields = [EmbeddingField('name')]\n"
+            "    filter_fields = [FilterField('author', source='name')]",
+        ),
+        says=(
+            "the filter field 'author' is of type str on shop.Author and int elsewhere.",
+            "Give one of them another name: FilterField('…', source='name').",
+        ),
+    ),
     "an embedding field that is only a name": MisconfiguredSite(
         models=MODELS.replace(TITLE, '["title"]'),
         says=("holds 'title', which is not an EmbeddingField",),
@@ -330,6 +349,7 @@ def check(tmp_path, monkeypatch, settings):
         pass
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", SITES)
 def test_says_what_to_do(name, check):
     site = SITES[name]
@@ -349,6 +369,7 @@ def test_nothing_is_said_about_a_site_that_is_right(check):
     assert "wagtail_vector_index" not in told
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "name", ["openai as a vector backend", "an embedding field that doesn't exist"]
 )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 
 FILL = """
@@ -45,7 +47,8 @@ def state():
 update(Note.vector_index)
 before = state()
 assert not PendingChange.objects.exists()
-assert {key for key, _, _ in before[0]} == {f"testapp.note:{pk}" for pk in Note.objects.values_list("pk", flat=True)}
+keys = {f"testapp.note:{pk}" for pk in Note.objects.values_list("pk", flat=True)}
+assert {key for key, _, _ in before[0]} == keys
 update(Note.vector_index, rebuild=True)
 assert before == state(), "the index differs from one built from scratch"
 print("equal", len(before[0]), len(before[1]))

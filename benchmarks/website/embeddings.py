@@ -14,7 +14,7 @@ class HashEmbeddings(EmbeddingBackend):
         dimensions: int = 384
 
     @property
-    def dimensions(self):
+    def known_dimensions(self):
         return self.options.dimensions
 
     def embed(self, texts):

@@ -33,9 +33,9 @@ def make(database, kind, count):
 def index(database, kind, count):
     """Index all there is; again, if it is indexed already."""
     start(database)
-    from wagtail_vector_index.indexing.updating import update
-
     import numpy  # noqa: F401  # not what is measured
+
+    from wagtail_vector_index.indexing.updating import update
 
     before = resident()
     started = time.perf_counter()

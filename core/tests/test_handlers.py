@@ -264,6 +264,18 @@ class TestFork:
         # Made in this module's lifetime: without the fake file the finaliser has nowhere to write.
         type(vector_backends["default"]).__del__ = lambda self: None
 
+    def test_what_a_child_does_first(self, acme, configure):
+        """The same without a fork, so that it can be watched."""
+        acme()
+        configure(default={"BACKEND": "acme"})
+        parents = vector_backends["default"]
+        lock = vector_backends._lock
+        handlers._after_fork()
+        assert vector_backends["default"] is not parents
+        assert vector_backends._lock is not lock
+        assert not parents.closed
+        assert handlers._inherited.pop(-3) == {"default": parents}
+
     def test_a_lock_held_by_another_thread(self, acme, configure, fork):
         acme(backend=SLOW.replace("0.05", "1.0"))
         configure(default={"BACKEND": "acme"})
@@ -385,7 +397,7 @@ class TestThreeThingsThatCanBeWrongWithAPlugin:
             ),
             (f"{BACKEND}\n    Options = dict(host='')\n", "Options must be a frozen dataclass"),
             (
-                f"{BACKEND}\nAcmeBackend._create = None\nAcmeBackend.__abstractmethods__ = {{'_create'}}",
+                BACKEND.replace("def _create(self, spec): ...", ""),
                 "cannot be made: TypeError: Can't instantiate abstract class",
             ),
         ],

@@ -24,7 +24,7 @@ class WordEmbeddings(EmbeddingBackend):
         self.before = lambda texts: None
 
     @property
-    def dimensions(self):
+    def known_dimensions(self):
         return self.options.dimensions
 
     @property

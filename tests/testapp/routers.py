@@ -11,3 +11,11 @@ class OtherRouter:
 
     def allow_migrate(self, db, app_label, model_name=None, **hints):
         return (db == "other") == (model_name == "remote")
+
+
+class ReplicaRouter(OtherRouter):
+    """Reads of the record go to a database that has nothing of it."""
+
+    def db_for_read(self, model, **hints):
+        own = model._meta.app_label == "wagtail_vector_index"
+        return "other" if own else super().db_for_read(model, **hints)

@@ -20,7 +20,7 @@ def main():
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             fill() if name == "fill" else call_command(name, *arguments)
         outputs.append(output.getvalue())
-    print(json.dumps(outputs))
+    sys.stdout.write(json.dumps(outputs))
 
 
 def fill():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from .indexing.plan import Plan
 from .models.record import Collection, record_database
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import describe
+from .plugins.resolving import SETTINGS
 
 Messages = Iterator[checks.CheckMessage]
 
@@ -28,13 +30,24 @@ LEGACY_TABLES = (
     "wagtail_vector_index_document",
 )
 
+#: How alike a setting's name is to one of ours that it is taken to be misspelt.
+_MISSPELT = 0.93
+
 
 def register() -> None:
     """Register the checks with Django."""
+    checks.register(check_settings, "wagtail_vector_index")
     checks.register(check_plugins, "wagtail_vector_index")
     checks.register(check_backends, "wagtail_vector_index")
     checks.register(check_indexes, "wagtail_vector_index")
     checks.register(check_database, checks.Tags.database)
+
+
+def check_settings(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Settings that are misspelt, and so would silently do nothing."""
+    return list(_guarded(_setting_messages))
 
 
 def check_plugins(
@@ -82,6 +95,17 @@ def _guarded(produce: Callable[..., Messages], *arguments: Any) -> Messages:
         yield from produce(*arguments)
     except ConfigurationError as error:
         yield checks.Error(str(error), id="wagtail_vector_index.E001")
+
+
+def _setting_messages() -> Messages:
+    known = [*SETTINGS.values(), DISABLED_PLUGINS_SETTING]
+    for name in set(dir(settings)).difference(known):
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
+            yield checks.Warning(
+                f"{name} is not a setting of Wagtail Vector Index.",
+                hint=f"Did you mean {close[0]}?",
+                id="wagtail_vector_index.W006",
+            )
 
 
 def _plugin_messages() -> Messages:
@@ -223,6 +247,8 @@ def _outdated_messages(index: VectorIndex) -> Messages:
     if active is None:
         return
     try:
+        if index.embedder.known_dimensions is None:
+            return  # only the model could tell, and checks ask nobody
         differences = Plan.of(index).differences(active)
     except Exception:  # noqa: BLE001  # other checks say it, and migrate need not stop for it
         return

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .collection import check_name
+from .exceptions import InvalidSpec
 from .filters import FIELD_TYPES, FieldType
 
 __all__ = ["EmbeddingField", "FilterField"]
@@ -39,10 +40,6 @@ class FilterField:
             a path such as ``"author__name"``. By default ``name``.
         type: the type of the value; by default that of the model's field.
 
-    Raises:
-        InvalidSpec: if ``name`` cannot be the name of a field.
-        ValueError: if there is no such type.
-
     Example::
 
         vector_filter_fields = ["locale", FilterField("author", source="author__name", type="str")]
@@ -53,13 +50,20 @@ class FilterField:
     type: FieldType | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_name(self.name, "name of a filter field")
-        if self.type is not None and self.type not in FIELD_TYPES:
-            raise ValueError(
-                f"{self.name}: type must be one of {', '.join(FIELD_TYPES)}, not {self.type!r}."
-            )
         if not self.source:
             object.__setattr__(self, "source", self.name)
+
+    def check(self) -> None:
+        """Look at the name and the type: not before a system check can report them.
+
+        Raises:
+            InvalidSpec: one of them cannot be.
+        """
+        check_name(self.name, "name of a filter field")
+        if self.type is not None and self.type not in FIELD_TYPES:
+            raise InvalidSpec(
+                f"{self.name}: type must be one of {', '.join(FIELD_TYPES)}, not {self.type!r}."
+            )
 
     @classmethod
     def of(cls, value: Any) -> FilterField:

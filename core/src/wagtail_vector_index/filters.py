@@ -114,7 +114,7 @@ def parse_filter(query: Q | None, fields: Mapping[str, FieldType]) -> FilterNode
         >>> parse_filter(Q(year__gte=2020), {"year": "int"})
         Comparison(field='year', type='int', lookup='gte', value=2020)
     """
-    if query is None or (isinstance(query, Q) and not query.children and not query.negated):
+    if query is None or (isinstance(query, Q) and not query.children):
         return None
     try:
         return _parse(query, fields)
@@ -133,7 +133,9 @@ def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
 
 
 def _parse_q(query: Q, fields: Mapping[str, FieldType]) -> FilterNode:
-    children = tuple(_parse(child, fields) for child in query.children)
+    # As in Django, an empty Q says nothing, negated or not.
+    given = [child for child in query.children if not isinstance(child, Q) or child.children]
+    children = tuple(_parse(child, fields) for child in given)
     parsed: FilterNode
     if len(children) == 1:
         parsed = children[0]

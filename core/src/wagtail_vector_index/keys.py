@@ -7,9 +7,11 @@ names the topmost concrete model: ``"wagtailcore.page:12"``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model
 
 __all__ = ["key_of", "object_key", "primary_keys", "root_model"]
@@ -36,7 +38,15 @@ def object_key(instance: Model) -> str:
 
 
 def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
-    """The primary keys of those keys that name objects of this model's family."""
+    """The primary keys of those keys that name objects of this model's family.
+
+    A key that can be none, as after the primary key's type has changed, names no object.
+    """
     root: Any = root_model(model)
     prefix = f"{root._meta.label_lower}:"
-    return [root._meta.pk.to_python(key[len(prefix) :]) for key in keys if key.startswith(prefix)]
+    found = []
+    for key in keys:
+        if key.startswith(prefix):
+            with contextlib.suppress(ValidationError):
+                found.append(root._meta.pk.to_python(key[len(prefix) :]))
+    return found

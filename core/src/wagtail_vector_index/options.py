@@ -7,7 +7,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -149,9 +149,14 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 def _check_type(where: str, key: str, value: Any, hint: Any, *, hide: bool) -> None:
     if _fits(value, hint) and (_mentions_bool(hint) or _fits(_without_bools(value), hint)):
         return
-    expected = hint.__name__ if type(hint) is type else str(hint).replace("typing.", "")
     shown = type(value).__name__ if hide else _shown(value)
-    raise InvalidOptions(f"{where}: {key!r} must be of type {expected}, not {shown}.")
+    raise InvalidOptions(f"{where}: {key!r} must be {_expected(hint)}, not {shown}.")
+
+
+def _expected(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
+    return f"of type {hint.__name__ if type(hint) is type else str(hint).replace('typing.', '')}"
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -96,6 +96,30 @@ def test_fails_in_the_end_if_an_object_could_not_be_indexed(monkeypatch):
     assert Document.objects.get().content == "bread"
 
 
+def test_an_error_of_many_objects_is_said_once(monkeypatch):
+    for _ in range(8):
+        Product.objects.create(label="kettle")
+
+    def fail(product):
+        raise RuntimeError("no description")
+
+    monkeypatch.setattr(Product, "get_description", fail)
+    with pytest.raises(CommandError) as error:
+        update("ProductIndex")
+    message = str(error.value)
+    assert message.count("testapp.product:") == 5
+    assert message.endswith(" and 3 more: RuntimeError: no description")
+
+
+@pytest.mark.parametrize(
+    "command", [("update_vector_indexes",), ("search_vector_index", "note", "bread")]
+)
+def test_before_migrate_it_says_to_run_it(command, monkeypatch):
+    monkeypatch.setattr(Collection._meta, "db_table", "not_made_yet")
+    with pytest.raises(CommandError, match=r"no tables .* Run: manage.py migrate$"):
+        call_command(*command)
+
+
 def test_an_index_that_is_wrong_stops_no_other(monkeypatch):
     Note.objects.create(text="bread")
     monkeypatch.setattr("tests.testapp.vector_indexes.ProductIndex.vector_backend", "nowhere")

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from tests.testapp.models import Note
 from wagtail_vector_index.handlers import vector_backends
-from wagtail_vector_index.indexing.catching_up import catch_up
+from wagtail_vector_index.indexing.catching_up import catch_up, forget
 from wagtail_vector_index.models import Collection, Document
 from wagtail_vector_index.testing.oracle import OracleBackend
 
@@ -136,6 +136,37 @@ def test_purged_tombstones_are_noticed(collection, backend, bring_up_to_date):
     assert ids(backend, collection) == live_ids()
 
 
+def test_who_read_the_record_earlier_loads_nothing_anew(collection, backend, bring_up_to_date):
+    """A query may be embedded slowly, while other threads' searches go on."""
+    Note.objects.create(text="new")
+    bring_up_to_date("note")
+    catch_up(Collection.objects.get(), backend)
+    backend.upserted = 0
+    catch_up(collection, backend)
+    assert backend.upserted == 0
+    assert ids(backend, collection) == live_ids()
+
+
+def test_a_lost_copy_is_loaded_once_by_all_who_miss_it(collection, backend):
+    catch_up(collection, backend)
+    backend.drop(collection.spec)
+    backend.upserted = 0
+    for _ in range(3):
+        forget(collection, backend)
+        catch_up(collection, backend)
+    assert backend.upserted == 20
+
+
+def test_a_replica_that_lags_behind_is_not_asked(collection, backend, bring_up_to_date, settings):
+    """The record is read where it is written."""
+    catch_up(collection, backend)
+    Note.objects.create(text="new")
+    bring_up_to_date("note")
+    settings.DATABASE_ROUTERS = ["tests.testapp.routers.ReplicaRouter"]
+    catch_up(Collection.objects.get(), backend)
+    assert ids(backend, collection) == live_ids()
+
+
 def test_a_copy_that_somebody_dropped_is_loaded_again(collection, backend, bring_up_to_date):
     catch_up(collection, backend)
     backend.drop(collection.spec)
@@ -157,4 +188,5 @@ def test_a_replaced_collection_gives_its_memory_back(collection, bring_up_to_dat
     bring_up_to_date("note", rebuild=True)
     found(NOTES, "note1")
     active = Collection.objects.get(state=Collection.State.ACTIVE)
-    assert vector_backends["default"].collections() == [active.name]
+    held = vector_backends["default"].collections()
+    assert [name for name in held if name.startswith("testapp_note_")] == [active.name]

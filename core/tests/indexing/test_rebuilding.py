@@ -10,10 +10,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tests.testapp.models import Note
-from wagtail_vector_index.exceptions import BackendUnavailable, IndexNotBuilt, IndexOutdated
+from wagtail_vector_index.exceptions import (
+    BackendUnavailable,
+    IndexNotBuilt,
+    IndexOutdated,
+    RebuildRunning,
+)
 from wagtail_vector_index.handlers import vector_backends
-from wagtail_vector_index.indexing import updating
-from wagtail_vector_index.models import Collection, Document, FilterField
+from wagtail_vector_index.indexing import draining, updating
+from wagtail_vector_index.indexing.comparing import changed_keys, queue
+from wagtail_vector_index.indexing.draining import Drained, _Drain
+from wagtail_vector_index.indexing.plan import Plan
+from wagtail_vector_index.indexing.progress import Silent
+from wagtail_vector_index.models import Collection, Document, FilterField, PendingChange
 
 pytestmark = pytest.mark.django_db
 
@@ -135,10 +144,97 @@ def test_another_alias_is_served_by_the_old_one_until_the_flip(
     assert embedder.texts == ["cheese", "cheese"]  # the two queries, no document
 
 
+def test_an_index_can_leave_a_backend_that_is_gone(
+    server, bring_up_to_date, settings, found, monkeypatch
+):
+    """Its server is down for good, or the settings no longer name it."""
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+
+    def down(method):
+        raise BackendUnavailable("the server is gone")
+
+    configured = {"old": {"BACKEND": "tests.testapp.backends.ServerBackend"}}
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {**configured, "new": {"BACKEND": "numpy"}}
+    Collection.objects.update(vector_backend="old")
+    vector_backends["old"].before = down
+    monkeypatch.setattr(type(NOTES), "vector_backend", "new")
+    Note.objects.create(text="cheese")
+    bring_up_to_date("note")
+    assert sorted(found(NOTES, "bread")) == ["bread", "cheese"]
+    # What cannot be dropped there is no error of any index, and is kept for later.
+    long_ago = timezone.now() - datetime.timedelta(days=1)
+    Collection.objects.filter(state=State.RETIRED).update(retired_at=long_ago)
+    bring_up_to_date("note")
+    assert Collection.objects.filter(state=State.RETIRED).exists()
+
+    Collection.objects.filter(state=State.ACTIVE).update(vector_backend="unknown")
+    Note.objects.create(text="wine")
+    bring_up_to_date("note")
+    assert sorted(found(NOTES, "bread")) == ["bread", "cheese", "wine"]
+
+
+def test_a_rebuild_of_which_nothing_came_replaces_nothing(
+    notes, bring_up_to_date, monkeypatch, found
+):
+    def fail(instance, name):
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wagtail_vector_index.indexing.preparing.field_to_text", fail)
+        (updated,) = bring_up_to_date("note", rebuild=True)
+    assert (len(updated.drained.errors), updated.built) == (3, False)
+    assert sorted(found(NOTES, "bread")) == ["bread", "cheese", "wine"]
+    (updated,) = bring_up_to_date("note")
+    assert updated.built
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_process_with_other_settings_takes_nothing_from_the_outbox(
+    notes, bring_up_to_date, settings, monkeypatch, found, finished
+):
+    """One that began before the settings changed, and works on while the index is rebuilt."""
+    late = _Drain(NOTES, Silent())
+    model_changed(settings, MODEL="better")
+    with monkeypatch.context() as patched:
+        if not finished:
+            patched.setattr(updating, "_flip", lambda building: None)
+            patched.setattr(updating, "drain", lambda index, progress: Drained())
+        bring_up_to_date("note")
+    if finished:
+        queue(NOTES.name, NOTES.source_keys())
+    assert PendingChange.objects.count() == 3
+    with pytest.raises(RebuildRunning):
+        late.run()
+    assert PendingChange.objects.count() == 3
+    bring_up_to_date("note")
+    assert sorted(found(NOTES, "bread")) == ["bread", "cheese", "wine"]
+
+
+def test_a_collection_that_comes_while_another_process_writes_lacks_nothing(notes, monkeypatch):
+    """That one took note of its rows in the outbox when there was one collection to write to."""
+    queue(NOTES.name, NOTES.source_keys())
+    plan = Plan.of(NOTES)
+    write = draining.write
+
+    def slowly(*arguments):
+        monkeypatch.setattr(draining, "write", write)
+        updating._ensure_collection(plan, rebuild=True)
+        queue(NOTES.name, changed_keys(NOTES, updating._targets(plan), Silent()))
+        return write(*arguments)
+
+    monkeypatch.setattr(draining, "write", slowly)
+    draining.drain(NOTES)
+    assert Collection.objects.get(state=State.BUILDING).document_count == 3
+
+
 def test_a_new_filter_field_builds_beside(notes, bring_up_to_date, monkeypatch):
     fields = [*Note.vector_filter_fields, FilterField("length", source="text", type="str")]
     monkeypatch.setattr(Note, "vector_filter_fields", fields)
     NOTES.__dict__.pop("configuration", None)
+    with pytest.raises(IndexOutdated, match="before a filter field was declared: 'length'"):
+        NOTES.search("bread", filter=Q(length="wine")).count()
+    assert NOTES.search("bread").count() == 3
     (updated,) = bring_up_to_date("note")
     assert updated.built
     assert NOTES.search("bread", filter=Q(length="wine")).count() == 1

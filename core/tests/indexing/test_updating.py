@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
+from django.db import DataError
 from django.utils import timezone
 
 from tests.testapp.models import (
@@ -16,7 +20,9 @@ from tests.testapp.models import (
     Remote,
 )
 from tests.testapp.vector_indexes import ProductIndex, SiteIndex
-from wagtail_vector_index.exceptions import EmbeddingUnavailable
+from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable
+from wagtail_vector_index.indexing.comparing import changed_keys, queue
+from wagtail_vector_index.indexing.progress import Silent
 from wagtail_vector_index.indexing.updating import pending_keys
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
@@ -300,12 +306,128 @@ def test_a_dry_run_counts_and_writes_nothing(bring_up_to_date, embedder):
     assert embedder.calls == 0
 
 
-def test_nul_and_lone_surrogates_are_cleaned_out(bring_up_to_date, found):
-    Note.objects.create(
-        text="bread\x00 and \ud800 butter".encode(errors="surrogatepass").decode(errors="replace")
-    )
+def test_nul_and_lone_surrogates_are_cleaned_out(bring_up_to_date, monkeypatch):
+    """Not every database can hold them, but a method may well return them."""
+    monkeypatch.setattr(Product, "get_description", lambda product: "bread\x00 and \ud800 butter")
+    Product.objects.create(label="loaf")
+    bring_up_to_date("ProductIndex")
+    assert live().get().content == "bread and  butter"
+
+
+def test_an_error_with_a_text_that_cannot_be_stored_is_kept(bring_up_to_date, monkeypatch):
+    def fail(product):
+        raise RuntimeError("bread\x00 and \ud800 butter")
+
+    monkeypatch.setattr(Product, "get_description", fail)
+    Product.objects.create(label="loaf")
+    bring_up_to_date("ProductIndex")
+    assert PendingChange.objects.get().last_error == "RuntimeError: bread and  butter"
+
+
+def test_a_query_of_one_object_that_fails_holds_up_no_other(bring_up_to_date, monkeypatch):
+    def describe(product):
+        if product.label == "broken":
+            raise DataError("value out of range")
+        return product.label
+
+    monkeypatch.setattr(Product, "get_description", describe)
+    Product.objects.create(label="broken")
+    Product.objects.create(label="whole")
+    (updated,) = bring_up_to_date("ProductIndex")
+    assert live().get().content == "whole"
+    assert list(updated.drained.errors.values()) == ["DataError: value out of range"]
+
+
+def test_a_service_that_refuses_everything_is_asked_no_more(bring_up_to_date, embedder):
+    """As with a wrong key: it is no error of the objects."""
+    for number in range(30):
+        Note.objects.create(text=f"note{number}")
+    asked = []
+
+    def refuse(texts):
+        asked.extend(texts)
+        raise EmbeddingRefused("wrong key")
+
+    embedder.before = refuse
+    with pytest.raises(EmbeddingRefused, match="wrong key"):
+        bring_up_to_date("note")
+    assert len(asked) == 8 + 1 + 1  # a batch, the first object of it, and a word
+    embedder.before = lambda texts: None
     bring_up_to_date("note")
-    assert "\x00" not in live().get().content
+    assert live().count() == 30
+
+
+def test_a_text_that_is_refused_holds_up_no_other(bring_up_to_date, embedder):
+    Note.objects.create(text="offensive")
+    Note.objects.create(text="bread")
+
+    def refuse(texts):
+        if "offensive" in texts:
+            raise EmbeddingRefused("not accepted")
+
+    embedder.before = refuse
+    (updated,) = bring_up_to_date("note")
+    assert list(updated.drained.errors.values()) == ["EmbeddingRefused: not accepted"]
+    assert live().get().content == "bread"
+
+
+def test_what_changes_while_another_process_works_on_it_is_written(bring_up_to_date, embedder):
+    """That one has read the object already, and takes its row from the outbox."""
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    Note.objects.update(text="cheese")
+    collections = [Collection.objects.get()]
+
+    def meanwhile(texts):
+        embedder.before = lambda texts: None
+        Note.objects.update(text="wine")
+        queue(NOTES.name, changed_keys(NOTES, collections, Silent()))
+
+    embedder.before = meanwhile
+    bring_up_to_date("note")
+    assert live().get().content == "wine"
+
+
+def test_objects_whose_keys_are_no_longer_possible_go(bring_up_to_date, found):
+    """As after the type of a primary key, or the name of a model, has changed."""
+    Note.objects.create(text="bread")
+    Note.objects.create(text="cheese")
+    Note.objects.create(text="wine")
+    bring_up_to_date("note")
+    live().filter(content="cheese").update(object_key="testapp.note:3f0f8a")
+    live().filter(content="wine").update(object_key="testapp.notice:1")
+    Note.objects.exclude(text="bread").delete()
+    assert found(NOTES, "bread") == ["bread"]
+    (updated,) = bring_up_to_date("note")
+    assert not updated.drained.errors
+    assert live().get().content == "bread"
+
+
+def test_documents_of_a_hook_may_come_one_by_one(bring_up_to_date, monkeypatch):
+    def shout(index, documents):
+        return (replace(document, text=document.text.upper()) for document in documents)
+
+    hook(monkeypatch, shout)
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    assert live().get().content == "BREAD"
+
+
+def test_a_hook_that_returns_text_that_cannot_be_stored_is_told_so(bring_up_to_date, monkeypatch):
+    hook(monkeypatch, lambda index, documents: [replace(documents[0], text="bread\x00")])
+    Note.objects.create(text="bread")
+    (updated,) = bring_up_to_date("note")
+    assert "NUL" in updated.drained.errors.popitem()[1]
+
+
+def hook(monkeypatch, function):
+    """Let a plugin's ``documents_prepared`` be this function."""
+    implementation = SimpleNamespace(function=function, argnames=("index", "documents"))
+
+    def implementations(name):
+        return [implementation] if name == "documents_prepared" else []
+
+    monkeypatch.setattr("wagtail_vector_index.plugins.calling._implementations", implementations)
 
 
 def test_related_objects_are_read_in_few_queries(bring_up_to_date, django_assert_max_num_queries):

@@ -214,7 +214,7 @@ class TestUnknownBackend:
 
     @pytest.mark.parametrize("name", ["acme", "acme:acme"])
     def test_a_plugin_that_is_switched_off(self, acme, name):
-        acme()
+        acme().install("aa-other", {"other": "other_plugin"}, other_plugin=PLUGIN)
         message = str(error(UnknownBackend, name, disabled=["other", "acme"]))
         assert "plugin 'acme' of acme 1.0 is switched off" in message
         assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS; take its name out" in message

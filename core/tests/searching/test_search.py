@@ -184,6 +184,26 @@ def test_within_a_queryset(notes, found):
     assert found(NOTES, "bread", within=Note.objects.none()) == []
 
 
+def test_within_any_queryset(notes):
+    few = Note.objects.filter(stars=2)
+    for within in (
+        few.order_by("pk")[:3],
+        few.union(Note.objects.filter(stars=3)),
+        few.values("text"),
+        few.distinct(),
+    ):
+        expected = {note["pk"] for note in within.values("pk")}
+        found = {note.pk for note in NOTES.search("bread", within=within, limit=30)}
+        assert found == expected
+    assert NOTES.search("bread", within=Note.objects, limit=50).count() == Note.objects.count()
+
+
+@pytest.mark.parametrize("within", [[], "section", Note])
+def test_within_something_else_is_said_at_once(within):
+    with pytest.raises(InvalidQuery, match="within must be a queryset"):
+        NOTES.search("bread", within=within)
+
+
 def test_within_a_large_queryset_still_reaches_the_limit(bring_up_to_date, monkeypatch):
     monkeypatch.setattr("wagtail_vector_index.searching.search.MAX_FILTER_KEYS", 5)
     for number in range(100):
@@ -211,6 +231,27 @@ def test_a_large_collection_of_hidden_objects_hides_no_other(bring_up_to_date, f
     bring_up_to_date("note")
     Note.objects.filter(text="bread").delete()
     assert len(found(NOTES, "bread", limit=5)) == 5
+
+
+def test_matches_that_an_approximate_backend_overlooked_at_first(
+    server, bring_up_to_date, found, monkeypatch
+):
+    Note.objects.create(text="bread")
+    for _ in range(6):
+        Note.objects.create(text="bread cheese")
+    for number in range(3):
+        Note.objects.create(text=f"far away{number}")
+    bring_up_to_date("note")
+    Note.objects.filter(text="bread cheese").delete()
+    search = type(server)._search
+
+    def approximate(self, spec, vector, limit, filter, min_score):
+        """Overlooks the nearest until it is asked for more."""
+        matches = search(self, spec, vector, limit + 1, filter, min_score)
+        return matches[1:] if limit < 10 else matches[:limit]
+
+    monkeypatch.setattr(type(server), "_search", approximate)
+    assert found(NOTES, "bread", limit=3)[0] == "bread"
 
 
 def test_an_unpublished_page_is_no_longer_found(article, bring_up_to_date):

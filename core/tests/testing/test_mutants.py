@@ -9,6 +9,8 @@ import pytest
 from .mutants import MUTANTS, RIGHT, MutantConformance
 from .runner import STATEFUL, cases_of, failure_of, first_failure
 
+pytestmark = pytest.mark.once
+
 CATCHES = {
     # Lifecycle
     "test_new_collection_is_empty": "NeverEmpty",

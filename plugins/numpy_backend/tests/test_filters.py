@@ -15,16 +15,8 @@ from hypothesis import strategies as st
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.testing import OracleBackend
+from wagtail_vector_index.testing.filtering import FIELDS
 
-FIELDS = {
-    "s": "str",
-    "i": "int",
-    "f": "float",
-    "b": "bool",
-    "d": "datetime",
-    "ls": "list[str]",
-    "li": "list[int]",
-}
 BIG = 2**53 - 1
 
 texts = st.sampled_from(["", "a", "A", "ä", "a ", "a\u0308", "日本", "None", "0"])

@@ -32,15 +32,15 @@ def test_growing_copies_nothing_but_the_first_block(small_blocks):
 
 
 def test_first_block_grows_geometrically(monkeypatch):
-    monkeypatch.setattr(Matrix, "block_rows", 8_192)
+    monkeypatch.setattr(Matrix, "block_rows", 16_384)
     matrix = Matrix(1)
     sizes = set()
-    for count in range(1, 10_000):
+    for count in range(1, 20_000):
         matrix.resize(count)
         matrix.append(count - 1, np.array([[count]], np.float32))
         sizes.add(len(matrix._blocks[0]))
-    assert sorted(sizes) == [256, 512, 1_024, 2_048, 4_096, 8_192]
-    assert matrix.take(np.arange(9_999))[:, 0].tolist() == list(range(1, 10_000))
+    assert sorted(sizes) == [256, 512, 1_024, 2_048, 4_096, 8_192, 16_384]
+    assert matrix.take(np.arange(19_999))[:, 0].tolist() == list(range(1, 20_000))
 
 
 def test_blocks_are_given_back(small_blocks, backend, fill):

@@ -43,7 +43,10 @@ def parse(**settings: Any) -> Any:
         ({"MODEL": "m", "TIMEOUT": 0}, "'TIMEOUT' is in seconds"),
         ({"MODEL": "m", "TIMEOUT": float("nan")}, "'TIMEOUT' is in seconds"),
         ({"MODEL": "m", "MAX_RETRIES": -1}, "'MAX_RETRIES' must be at least 0"),
-        ({"MODEL": "m", "ENCODING_FORMAT": "hex"}, "'ENCODING_FORMAT' must be of type"),
+        (
+            {"MODEL": "m", "ENCODING_FORMAT": "hex"},
+            "'ENCODING_FORMAT' must be one of 'base64', 'float', not 'hex'.",
+        ),
         ({"MODEL": "m", "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space, a line break"),
         ({"MODEL": "m", "API_KEY": f"{KEY}\u2019"}, "'API_KEY' has a space, a line break"),
         ({"MODEL": "m", "API_KEY": None}, "'API_KEY' must be of type str, not NoneType"),

@@ -401,6 +401,10 @@ class VectorBackend(ABC):
 
     def _bounded(self, batch: RecordBatch) -> Iterator[RecordBatch]:
         """Slices of a batch within the limits of records and bytes."""
+        largest = len(batch) * (16 + 4 * batch.dimensions) + 4 * sum(map(len, batch.metadata))
+        if len(batch) <= self.max_batch_records and largest <= self.max_batch_bytes:
+            yield batch
+            return
         start, size = 0, 0
         for row, text in enumerate(batch.metadata):
             # A character takes at most four bytes, and mostly one.

@@ -81,9 +81,16 @@ class EmbeddingBackend(ABC):
         """The model's name, part of the fingerprint."""
         return str(getattr(self.options, "model", ""))
 
+    @property
+    def known_dimensions(self) -> int | None:
+        """The number of components of every vector, where no model need be asked for it."""
+        return None
+
     @cached_property
     def dimensions(self) -> int:
-        """The number of components of every vector; found by embedding a word."""
+        """The number of components of every vector: known, or found by embedding a word."""
+        if (known := self.known_dimensions) is not None:
+            return known
         with self._probe_lock:
             if (found := self.__dict__.get("dimensions")) is None:
                 # Stored under the lock, so that threads that wait for it don't ask again.

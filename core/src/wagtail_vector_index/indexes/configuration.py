@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
 
-from ..exceptions import InvalidIndex
+from ..exceptions import InvalidIndex, InvalidSpec
 from ..fields import EmbeddingField, FilterField
 from ..filter_values import infer_type
 from ..filters import FieldType
@@ -130,9 +130,10 @@ def _model_configuration(index: VectorIndex, model: type[Model]) -> ModelConfigu
 def _filter_fields(index: VectorIndex, model: type[Model]) -> list[tuple[FilterField, FieldType]]:
     found = []
     for declared in _declared(index, model, "vector_filter_fields"):
+        field = FilterField.of(declared)
         try:
-            field = FilterField.of(declared)
-        except ValueError as error:
+            field.check()
+        except InvalidSpec as error:
             raise InvalidIndex(f"{index.name}: {model._meta.label}: {error}") from error
         if field.name in CORE_FIELDS:
             raise InvalidIndex(

@@ -86,7 +86,7 @@ def _is_index_of(value: Any, module: Any) -> bool:
         isinstance(value, type)
         and issubclass(value, VectorIndex)
         and value.__module__ == module.__name__
-        and bool(value.querysets)
+        and (value.querysets != () or "get_querysets" in vars(value))
     )
 
 

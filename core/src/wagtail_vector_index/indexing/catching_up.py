@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..exceptions import CollectionNotFound
-from ..models.record import Collection, xor
+from ..models.record import Collection, record_database, xor
 from ..records import RecordBatch
 from .reading import deleted_after, written_after, xor_of
 
@@ -71,14 +71,22 @@ def catch_up(collection: Collection, backend: VectorBackend) -> None:
     _drop_others(collection, backend)
 
 
-def forget(collection: Collection) -> None:
-    """Load a collection anew before the next search: a backend has lost it."""
+def forget(collection: Collection, backend: VectorBackend) -> None:
+    """Load a collection anew before the next search, if the backend has lost it."""
     with _applied_lock:
-        for states in _applied.values():
-            states.pop(collection.name, None)
+        state = _applied.get(backend, {}).get(collection.name)
+    if state is None:
+        return
+    with state.lock:
+        # Another thread may have met the same, and loaded it while this one waited.
+        if collection.name not in backend.collections():
+            state.revision = None
 
 
 def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
+    if state.revision is not None and state.revision >= collection.revision:
+        # Mostly, another thread has read the record later than this one: no reason to load.
+        collection.refresh_from_db(using=record_database())
     for _ in range(_ATTEMPTS):
         if state.agrees_with(collection):
             return
@@ -86,7 +94,7 @@ def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -
             _apply_difference(collection, backend, state, state.revision)
         else:
             _load(collection, backend, state)
-        collection.refresh_from_db()
+        collection.refresh_from_db(using=record_database())
     # Others write faster than this process reads. What it holds is consistent, and as
     # new as the moment at which the search began.
 

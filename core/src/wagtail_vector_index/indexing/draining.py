@@ -8,13 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, IntegrityError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import EmbeddingUnavailable
-from ..models.record import PendingChange
+from ..exceptions import (
+    EmbeddingError,
+    EmbeddingRefused,
+    EmbeddingUnavailable,
+    RebuildRunning,
+)
+from ..models.record import Collection, PendingChange
 from ..plugins.calling import notify
+from ..text import clean_text
 from .embedding import embedding_ids
 from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
@@ -57,7 +63,9 @@ def drain(index: VectorIndex, progress: Progress | None = None) -> Drained:
     and holds up no other.
 
     Raises:
-        EmbeddingUnavailable: the embedding service is down; what is not done stays due.
+        EmbeddingUnavailable, EmbeddingRefused: the embedding service is down, or refuses
+            everything; what is not done stays due.
+        RebuildRunning: another process builds the index with other settings; the same.
     """
     return _Drain(index, progress or Silent()).run()
 
@@ -87,13 +95,16 @@ class _Drain:
         try:
             objects = self._prepared(list(by_key))
             embeddings = self._embeddings(objects)
-        except DatabaseError:
-            raise
+        except (OperationalError, InterfaceError):
+            raise  # the database is down; other errors may be those of one object's own query
         except EmbeddingUnavailable as error:
             _postpone([pk for pk, _ in changes], error)
             raise
-        except Exception as error:  # noqa: BLE001  # a site's own code may raise anything
+        except Exception as error:  # a site's own code may raise anything
             if len(by_key) == 1:
+                if isinstance(error, EmbeddingRefused) and self._nothing_is_embedded():
+                    _postpone([pk for pk, _ in changes], error)
+                    raise
                 self._fail(next(iter(by_key)), [pk for pk, _ in changes], error)
                 return
             for key, pks in by_key.items():
@@ -111,9 +122,8 @@ class _Drain:
         embeddings: Mapping[str, int],
         changes: Sequence[int],
     ) -> None:
-        collections = [c for c in live_collections(self.index.name) if self.plan.accepts(c)]
         try:
-            written = write(collections, objects, embeddings, changes)
+            written = write(self._targets(), objects, embeddings, changes)
         except (Superseded, IntegrityError):
             # Another process was here, or pruned an embedding: look again at what is due.
             self._setbacks += 1
@@ -122,6 +132,31 @@ class _Drain:
         else:
             self._setbacks = 0
             self._note(len(objects), written)
+
+    def _nothing_is_embedded(self) -> bool:
+        """Whether the service refuses any text, as with a wrong key, and not one object's."""
+        try:
+            self.index.embedder.embed_query("test")
+        except EmbeddingError:
+            return True
+        return False
+
+    def _targets(self) -> list[Collection]:
+        """The collections to write to.
+
+        Raises:
+            RebuildRunning: a process with other settings builds, or has built, another
+                one, which needs the changes that would go from the outbox.
+        """
+        live = list(live_collections(self.index.name))
+        accepted = [c for c in live if self.plan.accepts(c)]
+        others = [c for c in live if c not in accepted]
+        if others and (not accepted or any(c.state == c.State.BUILDING for c in others)):
+            raise RebuildRunning(
+                f"{self.index.name} is being built, or was built, with other settings than"
+                " those of this process. Nothing is lost: what is not done stays in the outbox."
+            )
+        return accepted
 
     def _prepared(self, keys: list[str]) -> dict[str, PreparedObject]:
         """The first of these objects, as many as have `MAX_DOCUMENTS` together, or one."""
@@ -133,7 +168,9 @@ class _Drain:
             instances = fetch_to_prepare(self.index, [key for key in some if key in visible])
             for key in some:
                 instance = instances.get(key)
-                objects[key] = prepare(self.index, instance) if instance else PreparedObject()
+                objects[key] = (
+                    PreparedObject() if instance is None else prepare(self.index, instance)
+                )
                 documents += len(objects[key].documents)
                 if documents >= MAX_DOCUMENTS:
                     return objects
@@ -161,7 +198,7 @@ class _Drain:
 
 def _postpone(changes: Sequence[int], error: Exception) -> str:
     """Leave changes in the outbox with their error, to be tried again later."""
-    message = f"{type(error).__name__}: {error}"
+    message = clean_text(f"{type(error).__name__}: {error}")
     rows = PendingChange.objects.filter(pk__in=changes)
     attempts = max(rows.values_list("attempts", flat=True), default=0)
     delay = min(_FIRST_RETRY * 2 ** min(attempts, 20), _LAST_RETRY)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..filter_values import filter_value
-from ..filters import value_problem
+from ..filters import text_problem, value_problem
 from ..keys import object_key
 from ..plugins.calling import prepare_documents
 from ..records import metadata_problem
@@ -159,6 +159,8 @@ def _after_hooks(
 def _check(index: VectorIndex, document: Any) -> None:
     if not isinstance(document, PreparedDocument):
         raise TypeError(f"documents_prepared must return PreparedDocument, not {document!r}.")
+    if problem := text_problem(document.text) or text_problem(document.context):
+        raise ValueError(f"The text of a document cannot be stored: {problem}")
     if problem := metadata_problem(dict(document.metadata)):
         raise ValueError(f"The metadata of a document cannot be stored: {problem}")
     for name, type_ in index.configuration.fields.items():

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import ConfigurationError
+from ..exceptions import BackendError, ConfigurationError
 from ..handlers import vector_backends
 from ..models.record import Collection, Document, Embedding, PendingChange, record_database
 from .comparing import changed_keys, queue
@@ -62,15 +62,17 @@ def update(
     PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
     progress.started(index.name, PendingChange.objects.filter(index=index.name).count())
     drained = drain(index, progress)
+    built = building is not None and not _is_worse(building, drained)
+    if building is not None and built:
+        # First, since the backend that it moves away from may be gone for good.
+        _flip(building)
     for collection in _targets(plan):
         push(collection, vector_backends[collection.vector_backend])
-    if building is not None:
-        _flip(building)
     for collection in _targets(plan):
         sweep(collection, vector_backends[collection.vector_backend])
     clean_up()
     progress.finished()
-    return Updated(drained=drained, built=building is not None)
+    return Updated(drained=drained, built=built)
 
 
 def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
@@ -102,9 +104,19 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     return collection
 
 
+def _is_worse(building: Collection, drained: Drained) -> bool:
+    """Whether nothing came of a rebuild but errors: what there is goes on serving."""
+    if not drained.errors:
+        return False
+    building.refresh_from_db(using=record_database())
+    active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
+    return not building.document_count and active.exists()
+
+
 def _flip(building: Collection) -> None:
     """Let a collection take the place of the active one, once it holds all there is."""
     backend = vector_backends[building.vector_backend]
+    push(building, backend)
     if backend.persistent:
         backend.optimize(building.spec)
     while not _try_flip(building):
@@ -112,10 +124,12 @@ def _flip(building: Collection) -> None:
 
 
 def _try_flip(building: Collection) -> bool:
+    live = list(live_collections(building.index).values_list("pk", flat=True))
     with transaction.atomic(using=record_database()):
-        # Both are locked, in the order in which writers lock them.
-        live_collections(building.index).update(revision=F("revision"))
-        building.refresh_from_db()
+        for pk in live:
+            # One by one: in the order in which writers lock them, lest they deadlock.
+            Collection.objects.filter(pk=pk).update(revision=F("revision"))
+        building.refresh_from_db(using=record_database())
         if building.state != Collection.State.BUILDING:
             return True  # another process was faster
         if building.applied_revision < building.revision:
@@ -139,7 +153,11 @@ def clean_up() -> None:
         state=Collection.State.RETIRED, retired_at__lt=now - RETIREMENT
     )
     for collection in retired:
-        _drop(collection)
+        try:
+            _drop(collection)
+        except BackendError as error:
+            # No reason to fail: it is tried again with the next update.
+            logger.warning("%s is not dropped yet: %s", collection, error)
     Document.objects.filter(
         deleted_at__lt=now - TOMBSTONE_LIFE,
         revision__lte=F("collection__applied_revision"),

@@ -38,7 +38,7 @@ def prepare_documents(
     """Let each plugin in turn redact or enrich the documents of one object."""
     for implementation in _implementations("documents_prepared"):
         result = _call(implementation, {"index": index, "documents": documents})
-        documents = documents if result is None else result
+        documents = documents if result is None else list(result)
     return documents
 
 

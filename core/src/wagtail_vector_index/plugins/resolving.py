@@ -35,7 +35,7 @@ from .discovery import (
 KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "vector": frozenset({"numpy", "pgvector", "qdrant", "weaviate"}),
     "embedding": frozenset({"openai", "wordllama"}),
-    "chat": frozenset({"openai"}),
+    "chat": frozenset(),
 }
 
 _PACKAGES: Mapping[BackendKind, str] = {
@@ -186,8 +186,8 @@ class Resolver:
         if reason := self._other_kind():
             return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
         return UnknownBackend(
-            f"{self.where}: no installed plugin offers a {self.kind} backend named"
-            f" {self.name!r}.{self._close_match()} {self._inventory()}"
+            f"{self.where}: no installed plugin offers {article(self.kind)} backend"
+            f" named {self.name!r}.{self._close_match()} {self._inventory()}"
         )
 
     def _broken(self, failure: PluginFailure) -> Exception:

@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Manager, Q, QuerySet
 
-from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, InvalidQuery
+from ..exceptions import (
+    CollectionNotFound,
+    IndexNotBuilt,
+    IndexOutdated,
+    InvalidFilter,
+    InvalidQuery,
+)
 from ..filter_values import comparable_filter
 from ..filters import parse_filter
 from ..handlers import vector_backends
@@ -62,6 +68,8 @@ class Search(ABC):
         if type(self.limit) is not int or self.limit < 1:
             raise InvalidQuery(f"limit must be an int of at least 1, not {self.limit!r}.")
         _check_threshold(self.similarity_threshold, self.index.metric)
+        if self.within is not None:
+            self.within = _refinable(self.within)
         if self.filter is not None:
             self.filter = comparable_filter(self.filter)
             parse_filter(self.filter, self.index.configuration.fields)
@@ -82,6 +90,7 @@ class Search(ABC):
 
     def _rank(self) -> Steps[list[Hit]]:
         collection = active_collection(self.index)
+        self._check_fields(collection)
         vector = yield from self._vector(collection)
         filter = self._filter()
         if vector is None or filter is _NOTHING:
@@ -90,7 +99,7 @@ class Search(ABC):
             return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound:
             # A rebuild may have dropped the collection a moment ago.
-            forget(collection)
+            forget(collection, vector_backends[collection.vector_backend])
         try:
             return (yield from self._rank_in(active_collection(self.index), vector, filter))
         except CollectionNotFound as error:
@@ -103,7 +112,7 @@ class Search(ABC):
         backend = vector_backends[collection.vector_backend]
         catch_up(collection, backend)
         hits: dict[str, Hit] = {}
-        asked = 0
+        seen: set[UUID] = set()
         wanted = self.limit + min(self.limit, 10)
         while True:
             started = time.perf_counter()
@@ -115,13 +124,16 @@ class Search(ABC):
                 filter=filter,
                 min_score=self.similarity_threshold,
             )
-            if not asked:
+            if not seen:
                 self._notify(matches, time.perf_counter() - started)
-            for hit in self._visible_hits(collection, matches[asked:], hits):
+            # By id: where the backend is approximate, more matches may come in another order.
+            fresh = [match for match in matches if match.id not in seen]
+            for hit in self._visible_hits(collection, fresh, hits):
                 hits[hit.key] = hit
             if len(hits) >= self.limit or len(matches) < wanted:
-                return list(hits.values())[: self.limit]
-            asked, wanted = wanted, wanted * 4
+                return sorted(hits.values(), key=lambda hit: -hit.score)[: self.limit]
+            seen.update(match.id for match in fresh)
+            wanted *= 4
 
     def _visible_hits(
         self, collection: Collection, matches: Sequence[Match], known: dict[str, Hit]
@@ -135,6 +147,16 @@ class Search(ABC):
                 best[key] = Hit(key=key, score=match.score, document=match.id)
         visible = self.index.visible_among(list(best), self.within) if best else set()
         return [hit for key, hit in best.items() if key in visible]
+
+    def _check_fields(self, collection: Collection) -> None:
+        """Raise IndexOutdated for a field that is declared, and not yet built."""
+        try:
+            parse_filter(self.filter, collection.spec.fields)
+        except InvalidFilter as error:
+            raise IndexOutdated(
+                f"{self.index.name} was built before a filter field was declared: {error}"
+                f" Run: manage.py update_vector_indexes {self.index.name}"
+            ) from error
 
     def _filter(self) -> Any:
         """The filter that the backend gets: the caller's and, of ``within``, a small set."""
@@ -269,6 +291,19 @@ def _search_call(
         sync=lambda: backend.search(spec, vector, **arguments),
         asynchronous=lambda: backend.asearch(spec, vector, **arguments),
     )
+
+
+def _refinable(within: Any) -> QuerySet[Any]:
+    """What was given as ``within``, as a queryset that more filters can be put on."""
+    if isinstance(within, Manager):
+        within = within.all()
+    if not isinstance(within, QuerySet):
+        raise InvalidQuery(f"within must be a queryset, not {type(within).__name__}.")
+    if not (within.query.is_sliced or within.query.combinator):
+        return within
+    everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides nothing
+    chosen: QuerySet[Any] = everything.filter(pk__in=within.values("pk"))
+    return chosen
 
 
 def _check_threshold(threshold: Any, metric: str) -> None:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import VectorIndexError
 from ...indexes.registry import get_index
+from ..tables import require_tables
 
 _EXCERPT = 200
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Search, and print."""
+        require_tables()
         try:
             index = get_index(options["index"])
             results = list(index.search(options["query"], limit=options["limit"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +12,9 @@ from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.updating import pending_keys, update
 from ..progress import progress_to
+from ..tables import require_tables
+
+_KEYS_SHOWN = 5
 
 
 class Command(BaseCommand):
@@ -35,6 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Update the indexes, all of them even if one fails."""
+        require_tables()
         failures = []
         for index in self._indexes(options["index"]):
             try:
@@ -72,4 +77,14 @@ class Command(BaseCommand):
             f"{index.name}: {drained.objects} objects written ({drained.upserted} documents"
             f" added, {drained.deleted} deleted).{built}"
         )
-        return [f"{index.name}: {key}: {error}" for key, error in drained.errors.items()]
+        return [f"{index.name}: {failure}" for failure in _by_error(drained.errors)]
+
+
+def _by_error(errors: dict[str, str]) -> Iterator[str]:
+    """Each error once, with the objects that it befell."""
+    keys_of: dict[str, list[str]] = {}
+    for key, error in errors.items():
+        keys_of.setdefault(error, []).append(key)
+    for error, keys in keys_of.items():
+        more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
+        yield f"{', '.join(keys[:_KEYS_SHOWN])}{more}: {error}"

@@ -85,7 +85,8 @@ class Command(BaseCommand):
             backend = handler[alias]
         except VectorIndexError as error:
             return False, str(error)
-        text = f"{type(backend).__name__} {backend.options!r}"
+        options = repr(backend.options).removeprefix(type(backend.options).__qualname__)
+        text = f"{type(backend).__name__}{options}"
         if not check or handler is not vector_backends:
             return True, text
         ok, health = self._health(backend)

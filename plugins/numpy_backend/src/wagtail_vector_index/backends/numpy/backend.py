@@ -7,6 +7,7 @@ from threading import Lock
 from uuid import UUID
 
 import numpy as np
+
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -146,7 +147,7 @@ def _batch(collection: Collection, keys: Keys) -> RecordBatch:
     found, vectors, texts = collection.get(keys)
     return RecordBatch(
         ids=found.tobytes(),
-        vectors=memoryview(vectors.reshape(-1)),
+        vectors=vectors.reshape(-1).data,
         metadata=texts,
         dimensions=collection.spec.dimensions,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.filters import FilterNode
 

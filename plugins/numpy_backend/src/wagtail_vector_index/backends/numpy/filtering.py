@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from wagtail_vector_index.filters import And, FilterNode, IsNull, Not, Or
 
 from .arrays import Mask

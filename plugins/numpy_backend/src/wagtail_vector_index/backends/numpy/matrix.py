@@ -9,17 +9,19 @@ import numpy as np
 from .arrays import Floats32, Rows
 
 _FIRST_ROWS = 256
+_COPIED_ROWS = 8_192
 _GATHERED_ROWS = 256
 
 
 class Matrix:
     """Rows of float32 in blocks of ``block_rows``.
 
-    Only the first block grows by copying, so that a small collection stays small; the
-    others are allocated whole, and take memory as they are filled.
+    The first block grows by copying while it is small. Larger ones are allocated whole, and
+    take memory as they are filled. Blocks are few: a product of each has to wait for its
+    slowest thread.
     """
 
-    block_rows = 65_536
+    block_rows = 131_072
 
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
@@ -106,8 +108,7 @@ class Matrix:
 
     def _grow_first(self, count: int) -> None:
         rows = self.block_rows
-        # Halves of a whole block, so that the last and largest copy is of half a block.
-        while rows // 2 >= max(count, _FIRST_ROWS):
+        while count <= _COPIED_ROWS and rows // 2 >= max(count, _FIRST_ROWS):
             rows //= 2
         larger = self._new_block(rows)
         for first in self._blocks[:1]:

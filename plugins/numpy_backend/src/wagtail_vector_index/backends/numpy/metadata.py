@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
+
 from wagtail_vector_index.filters import FieldType, FilterNode
 
 from .arrays import Mask, Rows

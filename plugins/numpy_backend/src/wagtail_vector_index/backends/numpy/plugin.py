@@ -13,6 +13,6 @@ def vector_backends() -> dict[str, BackendSpec]:
         "numpy": BackendSpec(
             path="wagtail_vector_index.backends.numpy.NumpyBackend",
             requires=("numpy",),
-            summary="Exact search in the memory of each process; no service to run.",
+            summary="Exact search in the memory of each process: no service to run",
         )
     }

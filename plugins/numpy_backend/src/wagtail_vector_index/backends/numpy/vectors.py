@@ -80,7 +80,11 @@ class Vectors:
             return np.arange(count) if rows is None else rows
         products = self._products(query, rows)
         values, errors = self._metric.estimate(products, self._norms_of(rows), query)
-        candidates = np.flatnonzero(values >= _reached(values - errors, limit) - errors)
+        if isinstance(errors, float):
+            threshold = _reached(values, limit) - errors
+        else:
+            threshold = _reached(values - errors, limit)
+        candidates = np.flatnonzero(values >= threshold - errors)
         return candidates if rows is None else rows[candidates]
 
     def _products(self, query: Query, rows: Rows | None) -> Floats32:
@@ -126,12 +130,12 @@ def _reached(values: Floats, limit: int) -> np.floating[Any]:
 def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
     """The first row with NaN or infinity or, if asked for, only zeros.
 
-    One product with ones reads the memory once: NaN and infinity survive it, and zeros
-    give zero. What looks bad, perhaps from an overflow or from cancelling, is looked at
-    again.
+    One sum reads the memory once: NaN and infinity survive it, and zeros give zero. (A
+    product with ones would start threads, for batches too small to be worth it.) What
+    looks bad, perhaps from an overflow or from cancelling, is looked at again.
     """
     with np.errstate(all="ignore"):
-        sums = np.dot(vectors, np.ones(vectors.shape[1], np.float32))
+        sums = vectors.sum(axis=1)
     doubtful = ~np.isfinite(sums)
     if zero_is_invalid:
         doubtful |= sums == 0

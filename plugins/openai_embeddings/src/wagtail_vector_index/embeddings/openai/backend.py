@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from hashlib import blake2s
 from typing import Any
 
@@ -85,10 +84,10 @@ class OpenAIEmbeddings(EmbeddingBackend):
             return self._read(answer.content, len(texts))
         raise failure
 
-    @cached_property
-    def dimensions(self) -> int:
-        """The number of components of every vector; asks the service only if it must."""
-        return self._known_dimensions or super().dimensions
+    @property
+    def known_dimensions(self) -> int | None:
+        """``DIMENSIONS``, or known for OpenAI's own models."""
+        return self.options.dimensions or _DIMENSIONS.get(self.model)
 
     @property
     def max_tokens(self) -> int | None:
@@ -151,10 +150,6 @@ class OpenAIEmbeddings(EmbeddingBackend):
         if not self._has_key:
             raise EmbeddingRefused(f"{self._where} there is no key. {self._how_to_set_a_key}")
 
-    @property
-    def _known_dimensions(self) -> int | None:
-        return self.options.dimensions or _DIMENSIONS.get(self.model)
-
     def _request(self, texts: Sequence[str]) -> dict[str, Any]:
         request = {
             "model": self.options.model,
@@ -167,7 +162,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     def _read(self, content: bytes, count: int) -> memoryview[float]:
         try:
-            return memoryview(read_vectors(content, count, self._known_dimensions)).cast("f")
+            return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
             problem = sentence(f"{self._where} the service", str(error), self.options.redact)
         raise InvalidEmbeddings(problem)

@@ -44,11 +44,11 @@ class WordLlamaEmbeddings(EmbeddingBackend):
         return "l2_supercat"
 
     @property
-    def dimensions(self) -> int:
-        """The number of components of every vector; known without loading the model."""
+    def known_dimensions(self) -> int:
+        """``DIMENSIONS``: the model need not be loaded for it."""
         return int(self.options.dimensions)
 
-    def embed(self, texts: Sequence[str]) -> memoryview[float]:
+    def embed(self, texts: Sequence[str]) -> memoryview[Any]:
         """One vector for each text: n × ``dimensions`` float32."""
         try:
             "".join(texts).encode()  # releases of the tokenizer differ in what they do
@@ -56,7 +56,7 @@ class WordLlamaEmbeddings(EmbeddingBackend):
             raise EmbeddingRefused(
                 f"Embedding backend {self.alias!r} takes text that UTF-8 can encode: {error}."
             ) from error
-        return memoryview(self._model.embed(texts))
+        return self._model.embed(texts).data
 
     def count_tokens(self, text: str) -> int:
         """How many of the model's tokens a text has."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
 from wagtail_vector_index.filters import Lookup
 
 from ..arrays import Mask, Rows, grown

@@ -36,7 +36,8 @@ class NumberColumn(Column):
         }
 
     def is_missing(self) -> Mask:
-        return np.isnan(self.values)
+        missing: Mask = np.isnan(self.values)
+        return missing
 
     def _comparing(self, compare: Callable[[Any, Any], Any]) -> Callable[[Any], Mask]:
         def lookup(value: Any) -> Mask:

@@ -1,0 +1,313 @@
+"""The system checks: what each says, and that none of them stops the others."""
+
+import logging
+
+import pytest
+from django.core import checks as django_checks
+from django.db import DatabaseError, connection
+
+from tests.fake_distributions import BACKEND, offering
+from tests.fake_distributions import make_site as make_fake_site
+from tests.testapp.models import Note
+from wagtail_vector_index import checks
+from wagtail_vector_index.handlers import embedding_backends, vector_backends
+from wagtail_vector_index.models.record import Collection
+
+VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
+DISABLED = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    yield from make_fake_site(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def acme(site, settings):
+    """A vector backend of a plugin, configured, with more source at the end of its class."""
+
+    def install(more="", **options):
+        plugin = offering("vector", acme='path="acme_backend.AcmeBackend"')
+        backend = f"{BACKEND}\n    {more}"
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=plugin, acme_backend=backend)
+        setattr(settings, VECTOR, {"default": {"BACKEND": "acme", **options}})
+
+    return install
+
+
+def told(messages):
+    return [(message.id.rpartition(".")[2], message.msg, message.hint) for message in messages]
+
+
+def ids(messages):
+    return [message.id.rpartition(".")[2] for message in messages]
+
+
+def test_they_are_registered():
+    registered = django_checks.registry.registry.registered_checks
+    assert {
+        checks.check_settings,
+        checks.check_plugins,
+        checks.check_backends,
+        checks.check_indexes,
+        checks.check_database,
+    } <= registered
+
+
+def test_nothing_to_say_about_a_site_that_is_right():
+    assert checks.check_plugins() == checks.check_backends() == checks.check_indexes() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WAGTAIL_VECTOR_INDEX_VECTOR_BACKEND",
+        "WAGTAIL_VECTOR_INDEXES_VECTOR_BACKENDS",
+        "WAGTAIL_VECTOR_INDEX_VECTORS_BACKENDS",
+        "WAGTAILVECTORINDEX_VECTOR_BACKENDS",
+    ],
+)
+def test_a_misspelt_setting(settings, name):
+    setattr(settings, name, {"default": {"BACKEND": "numpy"}})
+    assert told(checks.check_settings()) == [
+        ("W006", f"{name} is not a setting of Wagtail Vector Index.", f"Did you mean {VECTOR}?")
+    ]
+
+
+def test_a_plugins_own_setting_is_not_misspelt(settings):
+    settings.WAGTAIL_VECTOR_INDEX_ACME_TIMEOUT = 5
+    settings.WAGTAIL_VECTOR_INDEX_ACME_BACKENDS = {}
+    assert checks.check_settings() == []
+
+
+class TestPlugins:
+    def test_a_failure(self, site):
+        site.install("acme", {"acme": "acme_plugin"}, version="1.2", acme_plugin="1 / 0")
+        assert told(checks.check_plugins()) == [
+            (
+                "W001",
+                "The plugin 'acme' of acme 1.2 is not usable: ZeroDivisionError: division by zero",
+                f"Upgrade or uninstall acme, or add 'acme' to {DISABLED}.",
+            )
+        ]
+        (warning,) = checks.check_plugins()
+        assert warning.level == logging.WARNING
+
+    def test_a_conflict(self, site):
+        for name in ("acme-one", "acme-two"):
+            module = name.replace("-", "_")
+            site.install(name, {"a": module}, **{module: offering("chat", acme='path="a.B"')})
+        assert told(checks.check_plugins()) == [
+            (
+                "W002",
+                "acme-one and acme-two both offer a chat backend named 'acme'.",
+                'Say "BACKEND": "acme-one:acme" to choose one.',
+            )
+        ]
+
+    def test_switched_off_in_vain(self, site, settings):
+        site.hide()
+        site.install("acme", {"acme": "acme_plugin", "more": "acme_plugin"}, acme_plugin="")
+        settings.WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS = ["acme", "acne", "more"]
+        assert told(checks.check_plugins()) == [
+            (
+                "W003",
+                f"{DISABLED} names 'acne', but no such plugin is installed.",
+                "Installed plugins: acme, more.",
+            )
+        ]
+
+    def test_switched_off_in_vain_without_plugins(self, site, settings):
+        site.hide()
+        settings.WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS = ["acme"]
+        assert told(checks.check_plugins())[0][2] == "Installed plugins: none."
+
+    def test_the_setting_is_wrong_which_is_said_once(self, settings):
+        settings.WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS = "acme"
+        messages = [*checks.check_plugins(), *checks.check_backends(), *checks.check_indexes()]
+        assert ids(messages) == ["E001"]
+        assert "must be a list of plugin names, not 'acme'" in messages[0].msg
+
+
+class TestBackends:
+    def test_each_alias_that_is_wrong(self, settings):
+        setattr(
+            settings,
+            VECTOR,
+            {"a": {"BACKEND": "nonsense"}, "b": {"BACKEND": 5}, "default": {"BACKEND": "numpy"}},
+        )
+        messages = checks.check_backends()
+        assert ids(messages) == ["E001", "E001"]
+        assert [f"{VECTOR}['a']" in messages[0].msg, f"{VECTOR}['b']" in messages[1].msg]
+
+    def test_what_is_wrong_with_a_backend_is_not_said_again_for_each_index(self, settings):
+        setattr(settings, VECTOR, {"default": {"BACKEND": "nonsense"}})
+        assert ids([*checks.check_backends(), *checks.check_indexes()]) == ["E001"]
+
+    @pytest.mark.parametrize("setting", [VECTOR, "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS"])
+    def test_nor_what_is_wrong_with_the_setting(self, settings, setting):
+        setattr(settings, setting, "numpy")
+        assert ids([*checks.check_backends(), *checks.check_indexes()]) == ["E001"]
+
+    def test_the_check_of_a_backend(self, acme):
+        acme(
+            "def check(self):\n"
+            "        from django.core.checks import Error\n"
+            "        return [Error('no disk', id='acme.E001')]\n"
+        )
+        assert [(message.id, message.msg) for message in checks.check_backends()] == [
+            ("acme.E001", "no disk")
+        ]
+
+    def test_the_check_of_a_backend_that_fails(self, acme):
+        acme(
+            "def check(self):\n        raise OSError(f'refused {self.options.api_key}')\n",
+            API_KEY="abc123",
+        )
+        assert told(checks.check_backends()) == [
+            (
+                "E006",
+                (
+                    f"{VECTOR}['default']: the check of <AcmeBackend 'default'> failed:"
+                    " OSError: refused ********"
+                ),
+                "Report this to the authors of that backend.",
+            )
+        ]
+
+    def test_the_check_of_a_backend_that_finds_a_configuration_error(self, acme):
+        acme(
+            "def check(self):\n"
+            "        from wagtail_vector_index.exceptions import InvalidOptions\n"
+            "        raise InvalidOptions('HOST and PATH exclude each other')\n"
+        )
+        assert told(checks.check_backends()) == [("E001", "HOST and PATH exclude each other", None)]
+
+    def test_no_network_and_no_instance_kept_open(self, acme):
+        acme("def health(self):\n        raise AssertionError('asked')\n")
+        assert checks.check_backends() == []
+
+    @pytest.mark.parametrize("value", [None, "deleted"])
+    def test_the_default_is_wanted_where_something_is_indexed(
+        self, site, settings, monkeypatch, value
+    ):
+        settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = None
+        if value == "deleted":
+            delattr(settings, VECTOR)
+        site.hide()
+        (message,) = checks.check_backends()
+        assert 'pip install "wagtail-vector-index[numpy]"' in message.msg
+        monkeypatch.setattr(checks, "all_indexes", list)
+        assert checks.check_backends() == []
+
+
+class TestIndexes:
+    @pytest.fixture
+    def index(self, monkeypatch):
+        """The only index, of a class that can be changed."""
+        index = type(Note.vector_index)()
+        monkeypatch.setattr(checks, "all_indexes", lambda: [index])
+        return type("NoteIndex", (), {"set": lambda self, **kw: vars(index).update(kw)})()
+
+    def test_fields(self, index, monkeypatch):
+        monkeypatch.setattr(Note, "embedding_fields", ["text"])
+        (message,) = checks.check_indexes()
+        assert "holds 'text', which is not an EmbeddingField" in message.msg
+        assert message.id.endswith("E001")
+
+    def test_aliases(self, index):
+        index.set(vector_backend="archive", embedding_backend="defualt")
+        first, second = checks.check_indexes()
+        assert first.id.endswith("E003")
+        assert first.msg.endswith(f"uses {VECTOR}['archive'], which is not configured.")
+        assert second.hint == "Configured: 'default'. Did you mean 'default'?"
+
+    def test_metric(self, index):
+        index.set(metric="manhattan")
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E004")
+        assert message.hint == "It knows: cosine, dot, euclidean."
+
+    def test_names(self, monkeypatch):
+        twice = [Note.vector_index, type(Note.vector_index)()]
+        monkeypatch.setattr(checks, "all_indexes", lambda: twice)
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E002")
+        assert "Two vector indexes are named 'testapp.Note'" in message.msg
+
+    def test_its_own_code_fails(self, index):
+        index.set(get_querysets=lambda: 1 / 0)
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E005")
+        assert "testapp.Note cannot be read: ZeroDivisionError" in message.msg
+        assert "NoteIndex" in message.hint
+
+
+def active_collection():
+    return Collection.objects.create(
+        name="note",
+        index="testapp.Note",
+        vector_backend="default",
+        fingerprint="another:model:3",
+        chunking="256/0",
+        dimensions=3,
+        metric="cosine",
+        state=Collection.State.ACTIVE,
+    )
+
+
+@pytest.mark.django_db
+class TestDatabase:
+    def test_only_of_the_database_of_the_record(self, monkeypatch):
+        monkeypatch.setattr(checks, "_database_messages", lambda: iter("x"))
+        assert checks.check_database() == []
+        assert checks.check_database(databases=["other"]) == []
+        assert checks.check_database(databases=["default"]) == ["x"]
+
+    def test_nothing_to_say(self):
+        assert checks.check_database(databases=["default"]) == []
+
+    def test_leftovers_of_the_older_project(self):
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE pgvector_pgvectorembedding (id integer)")
+            cursor.execute("CREATE TABLE wagtail_vector_index_embedding (id integer)")
+        (message,) = checks.check_database(databases=["default"])
+        assert message.id.endswith("W004")
+        assert "0.10 or older" in message.msg
+        assert message.hint.endswith(
+            'DROP TABLE "pgvector_pgvectorembedding"; DROP TABLE "wagtail_vector_index_embedding";'
+        )
+
+    def test_an_index_to_rebuild(self, embedder):
+        active_collection()
+        (message,) = checks.check_database(databases=["default"])
+        assert message.id.endswith("W005")
+        assert "testapp.Note was built with other settings and cannot be searched" in message.msg
+        assert message.hint == "Run: manage.py update_vector_indexes testapp.Note"
+
+    @pytest.mark.parametrize("error", [OSError("no model"), RuntimeError])
+    def test_an_embedding_backend_that_fails_does_not_stop_migrate(
+        self, embedder, monkeypatch, error
+    ):
+        active_collection()
+
+        def fail(*arguments):
+            raise error
+
+        monkeypatch.setattr(checks.Plan, "of", fail)
+        assert checks.check_database(databases=["default"]) == []
+
+    def test_before_the_first_migrate(self, monkeypatch):
+        monkeypatch.setattr(checks.Collection._meta, "db_table", "not_there_yet")
+        assert checks.check_database(databases=["default"]) == []
+
+    def test_a_database_that_cannot_be_reached(self, monkeypatch):
+        def fail(*arguments):
+            raise DatabaseError
+
+        monkeypatch.setattr(connection.introspection, "table_names", fail)
+        assert checks.check_database(databases=["default"]) == []
+
+
+def test_the_handlers_are_those_of_the_settings():
+    assert list(vector_backends) == list(embedding_backends) == ["default"]

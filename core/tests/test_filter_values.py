@@ -1,0 +1,119 @@
+"""The values that searches are filtered by: their types, and how they are stored."""
+
+import datetime
+import decimal
+import uuid
+
+import pytest
+from django.db.models import Q
+from django.utils import timezone
+from wagtail.models import Locale
+
+from tests.testapp.models import ArticlePage, Author, Comment, Note, Product
+from wagtail_vector_index.filter_values import (
+    comparable,
+    comparable_filter,
+    filter_value,
+    infer_type,
+)
+from wagtail_vector_index.filters import Comparison, parse_filter
+
+DAY = datetime.date(2026, 11, 3)
+MIDNIGHT = timezone.make_aware(datetime.datetime(2026, 11, 3))  # noqa: DTZ001
+
+
+class TestInferType:
+    @pytest.mark.parametrize(
+        ("model", "path", "type_"),
+        [
+            (ArticlePage, "topic", "str"),
+            (ArticlePage, "rating", "int"),
+            (ArticlePage, "published", "datetime"),
+            (ArticlePage, "live", "bool"),
+            (ArticlePage, "locale", "str"),
+            (ArticlePage, "owner", "int"),
+            (ArticlePage, "tags", "list[str]"),
+            (ArticlePage, "intro", "str"),
+            (ArticlePage, "page_ptr", "int"),
+            (Product, "id", "str"),
+            (Note, "author", "int"),
+            (Note, "author__name", "str"),
+            (Note, "comments__text", "list[str]"),
+            (Note, "comments", "list[int]"),
+            (Note, "nonsense", None),
+            (Note, "text__nonsense", None),
+            (Note, "author__nonsense", None),
+        ],
+    )
+    def test_from_the_models(self, model, path, type_):
+        assert infer_type(model, path) == type_
+
+
+@pytest.mark.django_db
+class TestFilterValue:
+    @pytest.fixture
+    def note(self):
+        note = Note.objects.create(text="a", stars=3, author=Author.objects.create(name="Ann"))
+        for text in ("one", "two"):
+            Comment.objects.create(note=note, text=text)
+        return note
+
+    def test_scalars(self, note):
+        assert filter_value(note, "stars", "int") == 3
+        assert filter_value(note, "stars", "str") == "3"
+        assert filter_value(note, "author", "int") == note.author.pk
+        assert filter_value(note, "author__name", "str") == "Ann"
+
+    def test_lists(self, note):
+        assert sorted(filter_value(note, "comments__text", "list[str]")) == ["one", "two"]
+        assert len(filter_value(note, "comments", "list[int]")) == 2
+        assert filter_value(note, "stars", "list[int]") == [3]
+
+    def test_no_value(self):
+        note = Note(text="a")
+        assert filter_value(note, "author", "int") is None
+        assert filter_value(note, "author__name", "str") is None
+        assert filter_value(note, "author__name", "list[str]") == []
+
+    def test_several_values_are_no_single_one(self, note):
+        with pytest.raises(ValueError, match="'comments__text' has several values, and str is the"):
+            filter_value(note, "comments__text", "str")
+
+    def test_datetimes_are_texts_with_an_offset(self):
+        page = ArticlePage(published=MIDNIGHT)
+        assert filter_value(page, "published", "datetime") == "2026-11-03T00:00:00+01:00"
+
+
+class TestComparable:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ("a", "a"),
+            (decimal.Decimal("1.5"), 1.5),
+            (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+            (DAY, MIDNIGHT),
+            (MIDNIGHT, MIDNIGHT),
+            (Locale(language_code="nl"), "nl"),
+            (Note(pk=5), 5),
+            (Product(pk=uuid.UUID(int=1)), "00000000-0000-0000-0000-000000000001"),
+            ([Note(pk=5), 6], [5, 6]),
+            ((DAY,), [MIDNIGHT]),
+        ],
+    )
+    def test_objects_dates_and_numbers(self, value, expected):
+        assert comparable(value) == expected
+
+    def test_an_iterator_can_be_read_more_than_once(self):
+        query = comparable_filter(Q(year__in=(year for year in (2025, 2026))))
+        for _ in range(2):
+            expected = Comparison("year", "int", "in", (2025, 2026))
+            assert parse_filter(query, {"year": "int"}) == expected
+
+    def test_a_filter_keeps_its_shape(self):
+        query = ~(Q(at=DAY) | Q(author=Note(pk=5))) & Q(year=1)
+        assert comparable_filter(query) == ~(Q(at=MIDNIGHT) | Q(author=5)) & Q(year=1)
+
+    def test_what_is_no_comparison_is_left_to_the_parser(self):
+        query = Q()
+        query.children = ["nonsense"]
+        assert comparable_filter(query).children == ["nonsense"]
