@@ -22,6 +22,7 @@ DATABASE_ROUTERS = ["tests.testapp.routers.OtherRouter"]
 INSTALLED_APPS = [
     "tests.testapp",
     "wagtail_vector_index",
+    "wagtail_vector_index.backends.pgvector",
     "wagtail.contrib.table_block",
     "wagtail.contrib.typed_table_block",
     "wagtail.embeds",

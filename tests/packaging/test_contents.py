@@ -40,6 +40,11 @@ CONTENTS = {
         "wagtail_vector_index/embeddings/openai/py.typed",
         "wagtail_vector_index/embeddings/openai/*.py",
     ],
+    "wagtail-vector-index-pgvector": [
+        "wagtail_vector_index/backends/pgvector/py.typed",
+        "wagtail_vector_index/backends/pgvector/*.py",
+        "wagtail_vector_index/backends/pgvector/migrations/*.py",
+    ],
     "wagtail-vector-index-wordllama": [
         "wagtail_vector_index/embeddings/wordllama/py.typed",
         "wagtail_vector_index/embeddings/wordllama/*.py",

@@ -13,3 +13,4 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     INSTALLED_APPS.append("django.contrib.postgres")
 if "UPGRADE_WITHOUT_OURS" in os.environ:
     INSTALLED_APPS.remove("wagtail_vector_index")
+    INSTALLED_APPS.remove("wagtail_vector_index.backends.pgvector")

@@ -88,6 +88,11 @@ class VectorBackend(ABC):
     #: How many bytes of ids, vectors and metadata may one call of ``_upsert`` carry?
     max_batch_bytes: ClassVar[int] = 16 * 2**20
 
+    #: Must asynchronous calls run in the thread of Django's own connections? Where a backend
+    #: uses them: in any other thread a call is outside the caller's transaction, and the
+    #: connection that it opens is never closed.
+    thread_sensitive: ClassVar[bool] = False
+
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias
         self.options = options
@@ -275,31 +280,31 @@ class VectorBackend(ABC):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
-        return await _in_thread(self._search)(spec, vector, limit, filter, min_score)
+        return await self._in_thread(self._search)(spec, vector, limit, filter, min_score)
 
     async def _aupsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        await _in_thread(self._upsert)(spec, batch)
+        await self._in_thread(self._upsert)(spec, batch)
 
     async def _adelete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        await _in_thread(self._delete)(spec, ids)
+        await self._in_thread(self._delete)(spec, ids)
 
     async def _acount(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
-        return await _in_thread(self._count)(spec, filter)
+        return await self._in_thread(self._count)(spec, filter)
 
     async def _aget(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
-        return await _in_thread(self._get)(spec, ids)
+        return await self._in_thread(self._get)(spec, ids)
 
     async def acreate(self, spec: CollectionSpec) -> None:
         """Like `create`."""
-        await _in_thread(self.create)(spec)
+        await self._in_thread(self.create)(spec)
 
     async def adrop(self, spec: CollectionSpec) -> None:
         """Like `drop`."""
-        await _in_thread(self.drop)(spec)
+        await self._in_thread(self.drop)(spec)
 
     async def acollections(self) -> list[str]:
         """Like `collections`."""
-        return await _in_thread(self.collections)()
+        return await self._in_thread(self.collections)()
 
     async def aupsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
         """Like `upsert`."""
@@ -341,21 +346,26 @@ class VectorBackend(ABC):
         self, spec: CollectionSpec, *, batch_size: int = 1_000
     ) -> AsyncIterator[RecordBatch]:
         """Like `scan`."""
-        batches = await _in_thread(self.scan)(spec, batch_size=batch_size)
-        while (batch := await _in_thread(next)(batches, None)) is not None:
+        batches = await self._in_thread(self.scan)(spec, batch_size=batch_size)
+        while (batch := await self._in_thread(next)(batches, None)) is not None:
             yield batch
 
     async def aoptimize(self, spec: CollectionSpec) -> None:
         """Like `optimize`."""
-        await _in_thread(self.optimize)(spec)
+        await self._in_thread(self.optimize)(spec)
 
     async def ahealth(self) -> Health:
         """Like `health`."""
-        return await _in_thread(self.health)()
+        return await self._in_thread(self.health)()
 
     async def aclose(self) -> None:
         """Like `close`."""
-        await _in_thread(self.close)()
+        await self._in_thread(self.close)()
+
+    def _in_thread(
+        self, function: Callable[ArgumentsT, ResultT]
+    ) -> Callable[ArgumentsT, Coroutine[Any, Any, ResultT]]:
+        return sync_to_async(function, thread_sensitive=self.thread_sensitive)
 
     # Validation
 
@@ -442,12 +452,6 @@ class VectorBackend(ABC):
 
 def _ids_of(parts: Iterable[RecordBatch]) -> tuple[UUID, ...]:
     return tuple(id for part in parts for id in part.uuids)
-
-
-def _in_thread(
-    function: Callable[ArgumentsT, ResultT],
-) -> Callable[ArgumentsT, Coroutine[Any, Any, ResultT]]:
-    return sync_to_async(function, thread_sensitive=False)
 
 
 def _check_positive(name: str, value: Any) -> None:

@@ -1,0 +1,1 @@
+"""The PostgreSQL vector backend. Importing this package imports no client."""

@@ -1,0 +1,256 @@
+"""The PostgreSQL backend: collections are tables of a database that Django knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.core.checks import CheckMessage, Error
+
+from wagtail_vector_index.backends.base import (
+    CollectionSpec,
+    Health,
+    Match,
+    RecordBatch,
+    VectorBackend,
+)
+from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
+from wagtail_vector_index.filters import FilterNode
+
+from . import indexing, searching, tables
+from .copying import columns, rows_of
+from .database import Cursor, Database, database_problem
+from .filtering import where
+from .options import PgvectorOptions, Precision
+from .tables import table_name
+from .vectors import decoded, first_invalid, literal, matrix, scores, stored
+
+__all__ = ["PgvectorBackend"]
+
+#: If no more records than these match a filter, they are compared one by one.
+EXACT_UP_TO = 50_000
+
+#: How many more are asked of an index, to see where equal scores end.
+BEYOND = 16
+
+
+class PgvectorBackend(VectorBackend):
+    """Collections in PostgreSQL: a table for each, with typed columns for its fields.
+
+    All statements go through Django's own connections, and so take part in the caller's
+    transaction; one that fails leaves it usable.
+    """
+
+    class Options(PgvectorOptions):
+        """The keys beside ``BACKEND``."""
+
+    max_batch_records = 10_000
+    max_batch_bytes = 32 * 2**20
+    thread_sensitive = True
+
+    options: PgvectorOptions
+
+    def __init__(self, alias: str, options: PgvectorOptions) -> None:
+        super().__init__(alias, options)
+        self._database = Database(options.database, options.timeout)
+
+    def check(self) -> list[CheckMessage]:
+        """Whether the database is PostgreSQL."""
+        problem = database_problem(self.options.database)
+        if not problem:
+            return []
+        return [Error(f"{self!r}: {problem}", id="wagtail_vector_index_pgvector.E001")]
+
+    def health(self) -> Health:
+        """The versions of the server and of the extension, and how many collections there are."""
+        extension = self._database.extension()
+        names = self.collections()
+        [(server,)] = self._database.read("SHOW server_version")
+        return Health(
+            ok=True,
+            message=f"PostgreSQL {server} with pgvector {extension.version}",
+            details={
+                "database": self.options.database,
+                "postgresql": str(server),
+                "pgvector": extension.version,
+                "schema": extension.schema,
+                "collections": str(len(names)),
+            },
+        )
+
+    def close(self) -> None:
+        """Close this thread's connection, unless it is within a transaction."""
+        self._database.forget()
+
+    def _create(self, spec: CollectionSpec) -> None:
+        tables.create(self._database, spec)
+
+    def _drop(self, spec: CollectionSpec) -> None:
+        tables.drop(self._database, spec)
+
+    def _collections(self) -> list[str]:
+        return tables.names(self._database)
+
+    def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
+        table, rows, ids = table_name(spec), rows_of(spec, batch), sorted(batch.uuids)
+        copy = f"COPY {table} ({columns(spec)}) FROM STDIN (FORMAT BINARY)"
+
+        def work(cursor: Cursor) -> None:
+            # What another transaction copies at the same time makes this one begin again,
+            # and then it is seen here.
+            _delete(cursor, table, ids)
+            with cursor.copy(copy) as target:
+                target.write(rows)
+
+        try:
+            self._database.write(work, collection=spec.name)
+        except BackendRefused as error:
+            raise WriteFailed(str(error), batch.uuids) from error
+
+    def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
+        self._database.write(
+            lambda cursor: _delete(cursor, table_name(spec), sorted(ids)), collection=spec.name
+        )
+
+    def _search(
+        self,
+        spec: CollectionSpec,
+        vector: memoryview,
+        limit: int,
+        filter: FilterNode | None,
+        min_score: float | None,
+    ) -> list[Match]:
+        asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
+        precision = self._searched_by(spec, limit, filter)
+        if precision is not None:
+            matches = self._approximate(spec, precision, asked, limit, filter)
+            if matches is not None:
+                return matches
+        extension = self._database.extension()
+        statement = searching.exact(extension, spec, filter, literal(asked), limit)
+        rows = self._read(spec, statement)
+        if limit > searching.MOST_RESCORED:
+            return _by_distance(rows, spec)
+        return _scored(rows, spec, asked)
+
+    def _searched_by(
+        self, spec: CollectionSpec, limit: int, filter: FilterNode | None
+    ) -> Precision | None:
+        """What the index holds that is to be searched; None if the search is to be exact."""
+        precision = searching.precision_of(spec, self.options)
+        if precision is None:
+            return None
+        candidates = (limit + BEYOND) * searching.OVERSAMPLING[precision]
+        if candidates > searching.MOST_CANDIDATES:
+            return None
+        if filter is None:
+            return precision
+        statement = searching.capped_count(spec, filter, EXACT_UP_TO + 1)
+        [(count,)] = self._read(spec, statement)
+        return precision if count > EXACT_UP_TO else None
+
+    def _approximate(
+        self,
+        spec: CollectionSpec,
+        precision: Precision,
+        asked: Any,
+        limit: int,
+        filter: FilterNode | None,
+    ) -> list[Match] | None:
+        """What the index finds; None if that is not enough to tell."""
+        statement = searching.approximate(
+            self._database.extension(),
+            spec,
+            self.options,
+            precision,
+            filter,
+            literal(asked),
+            limit + BEYOND,
+        )
+        matches = _scored(self._read(spec, statement), spec, asked)
+        if len(matches) < limit + BEYOND:
+            return None
+        matches.sort(key=lambda match: (-match.score, match.id))
+        if matches[limit - 1].score == matches[-1].score:
+            return None  # of more equal ones than were asked for, those of the lowest ids count
+        return matches[:limit]
+
+    def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
+        condition, parameters = where(filter)
+        query = f"SELECT count(*) FROM {table_name(spec)} WHERE {condition}"
+        [(count,)] = self._database.read(query, parameters, collection=spec.name)
+        return int(count)
+
+    def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
+        return self._batch(spec, '"id" = ANY(%s::uuid[])', [list(ids)])
+
+    def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
+        after: UUID | None = None
+        while True:
+            # Not a cursor on the server: that would hold a transaction open for its reader.
+            condition = "TRUE" if after is None else '"id" > %s::uuid'
+            parameters = [] if after is None else [after]
+            batch = self._batch(spec, f'{condition} ORDER BY "id" LIMIT {batch_size}', parameters)
+            if len(batch):
+                yield batch
+            if len(batch) < batch_size:
+                return
+            after = batch.uuids[-1]
+
+    def _batch(self, spec: CollectionSpec, condition: str, parameters: list[Any]) -> RecordBatch:
+        send = self._database.extension().named("vector_send")
+        rows = self._database.read(
+            f'SELECT uuid_send("id"), {send}("embedding"), "metadata"::text'
+            f" FROM {table_name(spec)} WHERE {condition}",
+            parameters,
+            collection=spec.name,
+        )
+        vectors = decoded([row[1] for row in rows], spec.dimensions)
+        return RecordBatch(
+            ids=b"".join([row[0] for row in rows]),
+            vectors=memoryview(vectors.reshape(-1)),
+            metadata=[row[2] for row in rows],
+            dimensions=spec.dimensions,
+        )
+
+    def _optimize(self, spec: CollectionSpec) -> None:
+        indexing.build(self._database, spec, self.options)
+        # So that a filter's matches can be counted in its index alone.
+        self._database.autocommit(f"VACUUM {table_name(spec)}")
+
+    def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
+        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+
+    def _read(self, spec: CollectionSpec, statement: searching.Statement) -> list[tuple[Any, ...]]:
+        return self._database.read(
+            statement.query,
+            statement.parameters,
+            collection=spec.name,
+            settings=statement.settings,
+        )
+
+
+def _delete(cursor: Cursor, table: str, ids: list[UUID]) -> None:
+    # In the order of ids, as every writer does, so that two never wait for each other.
+    cursor.execute(
+        f'DELETE FROM {table} WHERE "id" IN (SELECT "id" FROM {table}'
+        ' WHERE "id" = ANY(%s::uuid[]) ORDER BY "id" FOR UPDATE)',
+        [ids],
+    )
+
+
+def _scored(rows: list[tuple[Any, ...]], spec: CollectionSpec, asked: Any) -> list[Match]:
+    if not rows:
+        return []
+    vectors = decoded([row[1] for row in rows], spec.dimensions)
+    found = scores(vectors, asked, spec.metric)
+    return [Match(id=row[0], score=score) for row, score in zip(rows, found, strict=True)]
+
+
+def _by_distance(rows: list[tuple[Any, ...]], spec: CollectionSpec) -> list[Match]:
+    matches = [Match(id=id, score=-distance) for id, distance in rows]
+    if spec.metric != "cosine":
+        return matches
+    return [Match(id=m.id, score=min(1.0, max(-1.0, m.score))) for m in matches]

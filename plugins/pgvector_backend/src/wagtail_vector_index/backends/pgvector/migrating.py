@@ -1,0 +1,80 @@
+"""Operations of migrations that know where they can do nothing, and bear company."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import CommandError
+from django.db import migrations
+from django.db.migrations.operations.base import Operation
+
+from wagtail_vector_index.exceptions import ConfigurationError
+
+from .extension import LOCK, enable
+
+
+class EnableExtension(Operation):
+    """Creates pgvector in a PostgreSQL database that lacks it; keeps it on the way back."""
+
+    reversible = True
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Models stay as they are."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        """Create the extension unless it is there.
+
+        Raises:
+            CommandError: with the statement to hand to the administrator.
+        """
+        if not _applies(app_label, schema_editor) or schema_editor.collect_sql:
+            return
+        try:
+            enable(schema_editor.connection)
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        """Others may use the extension by now."""
+
+    def describe(self) -> str:
+        """Shown by ``manage.py migrate --plan``."""
+        return "Enables the extension pgvector where it is missing"
+
+
+class CreateTable(migrations.CreateModel):
+    """Makes a table on PostgreSQL only, unless a migration at the same time was faster."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        """Take the lock, look, create."""
+        if not _applies(app_label, schema_editor):
+            return
+        if not schema_editor.collect_sql:
+            connection = schema_editor.connection
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+                model = to_state.apps.get_model(app_label, self.name)
+                if model._meta.db_table in connection.introspection.table_names(cursor):
+                    return
+        super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        """Drop the table of a database that has it."""
+        if _applies(app_label, schema_editor):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+def _applies(app_label: str, schema_editor: Any) -> bool:
+    from django.db import router
+
+    return schema_editor.connection.vendor == "postgresql" and router.allow_migrate(
+        schema_editor.connection.alias, app_label
+    )

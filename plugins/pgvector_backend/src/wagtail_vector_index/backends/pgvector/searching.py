@@ -1,0 +1,185 @@
+"""The statements of a search: by the index, or exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wagtail_vector_index.collection import CollectionSpec, Metric
+from wagtail_vector_index.filters import FilterNode
+
+from .extension import Extension
+from .filtering import where
+from .options import PgvectorOptions, Precision
+from .tables import table_name
+
+#: By the metric. Under cosine vectors have the length 1, and their distance is the product.
+OPERATORS: dict[Metric, str] = {"cosine": "<#>", "dot": "<#>", "euclidean": "<->"}
+CLASSES: dict[Metric, str] = {"cosine": "ip_ops", "dot": "ip_ops", "euclidean": "l2_ops"}
+
+#: The most dimensions that pgvector indexes, by what is indexed.
+MOST_INDEXED: dict[Precision, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
+
+#: How many candidates are looked at in full for each one wanted, by what is indexed.
+OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
+
+#: The most candidates of one search that HNSW keeps; pgvector allows no more.
+MOST_CANDIDATES = 1_000
+
+#: Beyond this many matches, scores are what pgvector adds up in float32, not computed here
+#: from the vectors: they would be more than what is searched for.
+MOST_RESCORED = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A query with its parameters, and the settings that it wants."""
+
+    query: str
+    parameters: list[Any]
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """What the index of a collection holds, and how it is compared."""
+
+    expression: str
+    operator_class: str
+    precision: Precision
+
+
+def precision_of(spec: CollectionSpec, options: PgvectorOptions) -> Precision | None:
+    """What can be indexed of vectors of this size; None if nothing can, or nothing shall."""
+    if options.index == "none":
+        return None
+    if options.precision == "vector" and spec.dimensions > MOST_INDEXED["vector"]:
+        wanted: Precision = "halfvec"
+    else:
+        wanted = options.precision
+    return wanted if spec.dimensions <= MOST_INDEXED[wanted] else None
+
+
+def indexed(extension: Extension, spec: CollectionSpec, precision: Precision) -> Indexed:
+    """The expression that is indexed."""
+    whole = '"embedding"'
+    if precision == "vector":
+        expression = whole
+    elif precision == "halfvec":
+        expression = f"({whole}::{extension.named('halfvec')}({spec.dimensions}))"
+    else:
+        expression = _bits(extension, spec, whole)
+    suffix = "hamming_ops" if precision == "bit" else CLASSES[spec.metric]
+    return Indexed(
+        expression=expression,
+        operator_class=extension.named(f"{precision}_{suffix}"),
+        precision=precision,
+    )
+
+
+def approximate(
+    extension: Extension,
+    spec: CollectionSpec,
+    options: PgvectorOptions,
+    precision: Precision,
+    filter: FilterNode | None,
+    query: str,
+    limit: int,
+) -> Statement:
+    """The nearest records by the index, with their vectors, in any order.
+
+    Args:
+        extension: where the types and operators are.
+        spec: the collection.
+        options: of the alias.
+        precision: what the index holds.
+        filter: what records must match.
+        query: the vector as text.
+        limit: how many.
+    """
+    condition, parameters = where(filter)
+    candidates = limit * OVERSAMPLING[precision]
+    vector = _vector(extension, query)
+    if precision == "bit":
+        target, operator = _bits(extension, spec, vector), "<~>"
+    elif precision == "halfvec":
+        target = f"{vector}::{extension.named('halfvec')}({spec.dimensions})"
+        operator = OPERATORS[spec.metric]
+    else:
+        target, operator = vector, OPERATORS[spec.metric]
+    expression = indexed(extension, spec, precision).expression
+    nearest = (
+        f'SELECT "id", "embedding" FROM {table_name(spec)} WHERE {condition}'
+        f" ORDER BY {expression} {extension.operator(operator)} {target} LIMIT {candidates}"
+    )
+    if precision != "vector":
+        nearest = (
+            f'SELECT "id", "embedding" FROM ({nearest}) AS candidates'
+            f' ORDER BY {_distance(extension, spec, query)}, "id" LIMIT {limit}'
+        )
+    return Statement(
+        query=_with_vectors(extension, nearest),
+        parameters=parameters,
+        settings=_settings(options, candidates),
+    )
+
+
+def exact(
+    extension: Extension,
+    spec: CollectionSpec,
+    filter: FilterNode | None,
+    query: str,
+    limit: int,
+) -> Statement:
+    """The nearest records, equal ones by id: with their vectors, or their distances if many."""
+    condition, parameters = where(filter)
+    distance = _distance(extension, spec, query)
+    source = f"FROM {table_name(spec)} WHERE {condition}"
+    if limit > MOST_RESCORED:
+        order = f'ORDER BY "distance", "id" LIMIT {limit}'
+        statement = f'SELECT "id", {distance} AS "distance" {source} {order}'
+    else:
+        nearest = f'SELECT "id", "embedding" {source} ORDER BY {distance}, "id" LIMIT {limit}'
+        statement = _with_vectors(extension, nearest)
+    return Statement(query=statement, parameters=parameters, settings={})
+
+
+def capped_count(spec: CollectionSpec, filter: FilterNode, cap: int) -> Statement:
+    """How many records match, counted up to a cap."""
+    condition, parameters = where(filter)
+    matching = f"SELECT FROM {table_name(spec)} WHERE {condition} LIMIT {cap}"
+    query = f"SELECT count(*) FROM ({matching}) AS matching"
+    return Statement(query=query, parameters=parameters, settings={})
+
+
+def _settings(options: PgvectorOptions, candidates: int) -> dict[str, str]:
+    if options.index == "ivfflat":
+        return {
+            "ivfflat.probes": str(options.probes),
+            "ivfflat.iterative_scan": "relaxed_order",
+        }
+    wanted = max(options.ef_search, candidates)
+    return {
+        "hnsw.ef_search": str(min(wanted, MOST_CANDIDATES)),
+        "hnsw.iterative_scan": "relaxed_order",
+    }
+
+
+def _distance(extension: Extension, spec: CollectionSpec, query: str) -> str:
+    # What is added keeps the index out of it, which would give an answer of its own.
+    operator = extension.operator(OPERATORS[spec.metric])
+    return f'("embedding" {operator} {_vector(extension, query)}) + 0'
+
+
+def _with_vectors(extension: Extension, nearest: str) -> str:
+    # Out here, so that nothing is converted but what is found.
+    return f'SELECT "id", {extension.named("vector_send")}("embedding") FROM ({nearest}) AS nearest'
+
+
+def _vector(extension: Extension, query: str) -> str:
+    return f"'{query}'::{extension.named('vector')}"
+
+
+def _bits(extension: Extension, spec: CollectionSpec, vector: str) -> str:
+    return f"({extension.named('binary_quantize')}({vector})::bit({spec.dimensions}))"
