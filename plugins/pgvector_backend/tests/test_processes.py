@@ -36,7 +36,7 @@ from plugins.pgvector_backend.tests.conftest import batch_of
 from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 
-name, seed, until = sys.argv[1], int(sys.argv[3]), time.monotonic() + float(sys.argv[2])
+name, seed, until = sys.argv[1], int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
 backend = PgvectorBackend("default", PgvectorBackend.Options())
 spec = CollectionSpec(name=name, dimensions=8, fields={"part": "int"})
 other = CollectionSpec(name=name + "_other", dimensions=8)
