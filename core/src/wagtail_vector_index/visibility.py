@@ -7,13 +7,13 @@ of a page that has one; restrictions on an alias itself do not count. That is wh
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
-from django.db.models import Q
+from django.apps import apps
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-__all__ = ["PrivatePaths", "live_filter", "page_model"]
+__all__ = ["PrivatePaths", "is_page_model", "live_filter", "page_model", "public_pages"]
 
 
 def page_model() -> Any:
@@ -21,6 +21,11 @@ def page_model() -> Any:
     from wagtail.models import Site
 
     return Site._meta.get_field("root_page").related_model
+
+
+def is_page_model(model: type[Any]) -> bool:
+    """Whether objects of a model are Wagtail pages."""
+    return apps.is_installed("wagtail") and issubclass(model, page_model())
 
 
 def live_filter(model: Any) -> Q:
@@ -59,6 +64,9 @@ class PrivatePaths:
         lengths = range(self._step, len(path) + 1, self._step)
         return any(path[:length] in self._paths for length in lengths)
 
-    def public(self, pages: Collection[tuple[Any, str]]) -> set[Any]:
-        """The primary keys among (primary key, path) pairs of those that are not private."""
-        return {pk for pk, path in pages if path not in self}
+
+def public_pages(queryset: QuerySet[Any]) -> list[Any]:
+    """The primary keys of pages that are not private; never that of the tree's root."""
+    pages = list(queryset.filter(depth__gt=1).values_list("pk", "path"))
+    private = PrivatePaths() if pages else ()
+    return [pk for pk, path in pages if path not in private]

@@ -14,6 +14,7 @@ from wagtail.models import Locale, Page, PageViewRestriction
 from tests.testapp.models import ArticlePage, Author, EventPage, Note, NoteProxy, Notice, PinnedNote
 from tests.testapp.vector_indexes import SiteIndex
 from wagtail_vector_index.exceptions import InvalidFilter, InvalidQuery
+from wagtail_vector_index.indexes import PageVectorIndex, VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Document
 
@@ -380,3 +381,28 @@ def test_the_asynchronous_twins_agree(bring_up_to_date):
     assert found == [n.pk for n in NOTES.search("bread number3", limit=3, filter=Q(stars__gt=0))]
     assert listed == [n.pk for n in NOTES.search("bread number3", limit=3)]
     assert similar == [n.pk for n in NOTES.find_similar(Note.objects.first(), limit=2)]
+
+
+class PlainIndex(VectorIndex):
+    """Pages in an index that is not made for them, together with another model."""
+
+    name = "plain"
+    querysets = [ArticlePage.objects.all(), Note.objects.all()]
+
+
+class MixedIndex(PageVectorIndex):
+    name = "mixed"
+    querysets = [ArticlePage.objects.all(), Note.objects.all()]
+
+
+@pytest.mark.parametrize("index", [PlainIndex(), MixedIndex()])
+def test_private_pages_are_private_in_every_kind_of_index(root, article, index, monkeypatch):
+    for filters in ((ArticlePage, "vector_filter_fields"), (Note, "vector_filter_fields")):
+        monkeypatch.setattr(*filters, [])
+    section = article("Section", "<p>bread</p>")
+    article("Child", "<p>bread</p>", parent=section)
+    article("Open", "<p>bread</p>")
+    Note.objects.create(text="bread")
+    PageViewRestriction.objects.create(page=section, restriction_type="login")
+    update(index)
+    assert {str(found) for found in index.search("bread")} == {"Open", "bread"}

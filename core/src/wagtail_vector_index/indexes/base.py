@@ -17,7 +17,7 @@ from ..handlers import embedding_backends
 from ..keys import key_of, object_key, primary_keys
 from ..searching.results import SearchResults
 from ..searching.search import SimilarSearch, TextSearch
-from ..visibility import live_filter
+from ..visibility import is_page_model, live_filter, public_pages
 from .configuration import IndexConfiguration, configuration_of
 
 __all__ = ["VectorIndex"]
@@ -30,6 +30,8 @@ _FETCH_SIZE = 500
 
 class VectorIndex:
     """What is indexed, with which embedding backend, in which vector backend.
+
+    Of pages, only those are embedded and found that have no view restriction.
 
     A subclass in any app's ``vector_indexes.py`` is discovered. Instances hold no state.
 
@@ -161,8 +163,10 @@ class VectorIndex:
 
     def visible_keys(self, queryset: QuerySet[Any]) -> Iterable[str]:
         """The keys of the objects of a queryset that a visitor may find."""
-        primary_keys = self.live(queryset).order_by().values_list("pk", flat=True)
-        return (key_of(queryset.model, pk) for pk in primary_keys)
+        live = self.live(queryset).order_by()
+        pages = is_page_model(queryset.model)
+        found = public_pages(live) if pages else live.values_list("pk", flat=True)
+        return (key_of(queryset.model, pk) for pk in found)
 
     def source_keys(self) -> list[str]:
         """The keys of all objects to index, each once."""

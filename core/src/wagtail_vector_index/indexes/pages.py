@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
 
-from ..keys import key_of
-from ..visibility import PrivatePaths
+from ..visibility import is_page_model
 from .base import VectorIndex
 
 __all__ = ["PageVectorIndex"]
 
 
 class PageVectorIndex(VectorIndex):
-    """An index over pages: those that are live and that an anonymous visitor may see.
+    """An index whose pages come as what they are, ``BlogPage`` rather than ``Page``.
 
-    Pages under a view restriction are neither embedded nor found.
+    Its querysets may hold other models as well.
 
     Example::
 
@@ -27,14 +25,9 @@ class PageVectorIndex(VectorIndex):
     """
 
     def get_querysets(self) -> list[QuerySet[Any]]:
-        """The querysets, without the root of the tree, as specific pages."""
+        """The querysets, those of pages with specific pages."""
+        querysets: list[Any] = super().get_querysets()
         return [
-            queryset.filter(depth__gt=1).specific()  # type: ignore[attr-defined]
-            for queryset in super().get_querysets()
+            queryset.specific() if is_page_model(queryset.model) else queryset
+            for queryset in querysets
         ]
-
-    def visible_keys(self, queryset: QuerySet[Any]) -> Iterable[str]:
-        """The keys of the pages of a queryset that an anonymous visitor may see."""
-        pages = list(self.live(queryset).order_by().values_list("pk", "path"))
-        public = PrivatePaths().public(pages) if pages else ()
-        return (key_of(queryset.model, pk) for pk in public)

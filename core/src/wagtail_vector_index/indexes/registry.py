@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils.module_loading import autodiscover_modules
 
 from ..exceptions import InvalidIndex
-from ..visibility import page_model
+from ..visibility import is_page_model
 from .base import VectorIndex
 from .pages import PageVectorIndex
 
@@ -59,7 +59,7 @@ def model_index(model: type[Model]) -> VectorIndex:
         raise InvalidIndex(f"{model.__name__} is abstract: only concrete models have an index.")
     if model._meta.proxy:
         return model_index(model._meta.concrete_model)
-    base = PageVectorIndex if _is_page_model(model) else VectorIndex
+    base = PageVectorIndex if is_page_model(model) else VectorIndex
     attributes = {
         "name": model._meta.label,
         "querysets": [model._default_manager.all()],
@@ -67,10 +67,6 @@ def model_index(model: type[Model]) -> VectorIndex:
     }
     index: VectorIndex = type(f"{model.__name__}Index", (base,), attributes)()
     return index
-
-
-def _is_page_model(model: type[Model]) -> bool:
-    return apps.is_installed("wagtail") and issubclass(model, page_model())
 
 
 def _declared() -> Iterator[VectorIndex]:

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -162,9 +162,12 @@ def clean_up() -> None:
         deleted_at__lt=now - TOMBSTONE_LIFE,
         revision__lte=F("collection__applied_revision"),
     ).delete_rows()
-    Embedding.objects.filter(
-        documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE
-    ).delete_rows()
+    unused = Embedding.objects.filter(documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE)
+    try:
+        with transaction.atomic(using=record_database()):
+            unused.delete_rows()
+    except IntegrityError:
+        logger.info("An old embedding was taken up again; the others go with the next update.")
 
 
 def _drop(collection: Collection) -> None:

@@ -212,7 +212,7 @@ class PgvectorBackend(VectorBackend):
         vectors = decoded([row[1] for row in rows], spec.dimensions)
         return RecordBatch(
             ids=b"".join([row[0] for row in rows]),
-            vectors=memoryview(vectors.reshape(-1)),
+            vectors=vectors.reshape(-1).data,
             metadata=[row[2] for row in rows],
             dimensions=spec.dimensions,
         )
