@@ -20,7 +20,7 @@ from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 from wagtail_vector_index.filters import FilterNode
 
 from . import indexing, searching, tables
-from .copying import columns, rows_of
+from .copying import columns, keys_of, rows_of
 from .database import Cursor, Database, database_problem
 from .filtering import where
 from .options import PgvectorOptions, Precision
@@ -94,15 +94,16 @@ class PgvectorBackend(VectorBackend):
         return tables.names(self._database)
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        table, rows, ids = table_name(spec), rows_of(spec, batch), sorted(batch.uuids)
+        table, keys = table_name(spec), sorted(keys_of(batch))
         copy = f"COPY {table} ({columns(spec)}) FROM STDIN (FORMAT BINARY)"
 
         def work(cursor: Cursor) -> None:
             # What another transaction copies at the same time makes this one begin again,
             # and then it is seen here.
-            _delete(cursor, table, ids)
+            _delete(cursor, table, keys)
             with cursor.copy(copy) as target:
-                target.write(rows)
+                for part in rows_of(spec, batch):
+                    target.write(part)
 
         try:
             self._database.write(work, collection=spec.name)
@@ -110,8 +111,9 @@ class PgvectorBackend(VectorBackend):
             raise WriteFailed(str(error), batch.uuids) from error
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
+        keys = sorted(id.bytes for id in ids)
         self._database.write(
-            lambda cursor: _delete(cursor, table_name(spec), sorted(ids)), collection=spec.name
+            lambda cursor: _delete(cursor, table_name(spec), keys), collection=spec.name
         )
 
     def _search(
@@ -232,12 +234,12 @@ class PgvectorBackend(VectorBackend):
         )
 
 
-def _delete(cursor: Cursor, table: str, ids: list[UUID]) -> None:
+def _delete(cursor: Cursor, table: str, keys: list[bytes]) -> None:
     # In the order of ids, as every writer does, so that two never wait for each other.
     cursor.execute(
         f'DELETE FROM {table} WHERE "id" IN (SELECT "id" FROM {table}'
         ' WHERE "id" = ANY(%s::uuid[]) ORDER BY "id" FOR UPDATE)',
-        [ids],
+        [f"{{{','.join([key.hex() for key in keys])}}}"],
     )
 
 

@@ -217,7 +217,8 @@ def _cursor(raw: Any) -> Cursor:
 def _rows(raw: Any, message: str, parameters: Parameters, *, position: int) -> list[Any]:
     """The rows that one of the statements of a message gives."""
     with _cursor(raw) as cursor:
-        cursor.execute(message, parameters)
+        # Without parameters, psycopg does not look for places to put them.
+        cursor.execute(message, parameters or None)
         for _ in range(position):
             cursor.nextset()
         return cursor.fetchall()
