@@ -24,6 +24,8 @@ from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.exceptions import BackendUnavailable
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[3]
 SECONDS = float(os.environ.get("PGVECTOR_TEST_SECONDS", "3"))
 

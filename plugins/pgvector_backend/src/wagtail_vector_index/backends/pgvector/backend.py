@@ -98,8 +98,9 @@ class PgvectorBackend(VectorBackend):
         copy = f"COPY {table} ({columns(spec)}) FROM STDIN (FORMAT BINARY)"
 
         def work(cursor: Cursor) -> None:
-            # What another transaction copies at the same time makes this one begin again,
-            # and then it is seen here.
+            # One writer after the other: what another transaction copies at the same time
+            # could not be seen, and so not be replaced.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
             _delete(cursor, table, keys)
             with cursor.copy(copy) as target:
                 for part in rows_of(spec, batch):
