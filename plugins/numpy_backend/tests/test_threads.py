@@ -114,6 +114,22 @@ def test_readers_share_and_a_writer_goes_before_later_readers():
     assert log == ["first", "first", "write", "later"]
 
 
+def test_a_waiting_reader_goes_before_the_next_write():
+    lock, log = ReadWriteLock(), []
+
+    def read():
+        with lock.reading():
+            log.append("read")
+
+    with lock.writing():
+        (reader,) = _start([threading.Thread(target=read)])
+        _until(lambda: lock._readers_waiting)
+    with lock.writing():
+        log.append("write")
+    reader.join(5)
+    assert log == ["read", "write"]
+
+
 def test_lock_is_free_after_an_error():
     lock = ReadWriteLock()
     for hold in (lock.reading, lock.writing):
@@ -136,6 +152,24 @@ def test_an_interrupted_writer_lets_others_in(monkeypatch):
         monkeypatch.undo()
         with lock.reading():
             pass
+
+
+@pytest.mark.parametrize("let_in", [False, True])
+def test_an_interrupted_reader_lets_others_in(monkeypatch, let_in):
+    lock = ReadWriteLock()
+
+    def interrupt():
+        if let_in:
+            lock._let_readers_in()
+        raise KeyboardInterrupt
+
+    with lock.writing():
+        monkeypatch.setattr(lock._changed, "wait", interrupt)
+        with pytest.raises(KeyboardInterrupt), lock.reading():
+            pass
+        monkeypatch.undo()
+    with lock.writing():
+        pass
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from threading import Barrier
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from .judging import score
 __all__ = ["ConcurrencyTests"]
 
 QUERY = [1.0, 0.5, -0.5, 2.0]
+MOST_WRITES = 1000
 
 
 class ConcurrencyTests(Harness):
@@ -46,7 +46,8 @@ class ConcurrencyTests(Harness):
         finished: list[bool] = []
 
         def write() -> None:
-            for turn in count(1):
+            # Bounded, for the sake of locks that writers can keep from readers.
+            for turn in range(MOST_WRITES):
                 number = turn % len(versions)
                 self.backend.upsert(spec, self.version(ids, versions[number], number))
                 self.backend.delete(spec, ids[turn % 20 : turn % 20 + 2])
