@@ -19,7 +19,7 @@ from .judging import score
 __all__ = ["ConcurrencyTests"]
 
 QUERY = [1.0, 0.5, -0.5, 2.0]
-MOST_WRITES = 1000
+FEWEST_READS, FEWEST_WRITES, MOST_TURNS = 10, 3, 1000
 
 
 class ConcurrencyTests(Harness):
@@ -44,24 +44,28 @@ class ConcurrencyTests(Harness):
         versions = [random_vectors(20, 4, seed=seed) for seed in range(6)]
         readers: list[Callable[[], None]] = []
         finished: list[bool] = []
+        written: list[int] = []
 
+        # Each side goes on until the other has had its share, or has had enough time for it.
         def write() -> None:
-            # Bounded, for the sake of locks that writers can keep from readers.
-            for turn in range(MOST_WRITES):
+            for turn in range(MOST_TURNS):
                 number = turn % len(versions)
                 self.backend.upsert(spec, self.version(ids, versions[number], number))
                 self.backend.delete(spec, ids[turn % 20 : turn % 20 + 2])
-                if len(finished) == len(readers):
+                written.append(turn)
+                if len(written) >= FEWEST_WRITES and len(finished) == len(readers):
                     break
 
         def reader(query: list[float]) -> Callable[[], None]:
             def read() -> None:
-                for _ in range(10):
+                for turn in range(MOST_TURNS):
                     found = self.backend.search(spec, query, limit=20, filter=Q(version__gte=0))
                     consistent(query, found)
                     self.backend.count(spec, Q(version=1))
                     list(self.backend.get(spec, ids))
                     list(self.backend.scan(spec))
+                    if turn >= FEWEST_READS and len(written) >= FEWEST_WRITES:
+                        break
 
             def read_and_finish() -> None:
                 try:
