@@ -138,6 +138,14 @@ def tests(session: nox.Session, wagtail: str, django: str) -> None:
     )
 
 
+@nox.session
+def postgresql(session: nox.Session) -> None:
+    """Core's tests once more, with PostgreSQL as the site's database."""
+    session.install(*editable(), *group("test"))
+    paths = session.posargs or ("core/tests", "--ignore=core/tests/testing")
+    session.run("python", "-m", "tests.on_postgresql", "-n", "auto", *NOT_ONCE, *paths)
+
+
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)
 def minimums(session: nox.Session) -> None:
     """All tests, with the lowest release of every dependency that is allowed."""

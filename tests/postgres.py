@@ -4,6 +4,7 @@ import os
 import subprocess
 import tempfile
 import warnings
+from contextlib import contextmanager
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -15,15 +16,29 @@ def postgres():
 
     It is the one that DATABASE_URL names or, without that, one that is started here.
     """
-    if url := os.environ.get("DATABASE_URL"):
-        yield database_at(url)
-        return
     pytest.importorskip("psycopg")
+    try:
+        with running() as url:
+            yield database_at(url)
+    except CannotStart as error:
+        pytest.skip(str(error))
+
+
+class CannotStart(Exception):
+    """There is no PostgreSQL, and none can be started."""
+
+
+@contextmanager
+def running():
+    """The URL of the server."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
     with tempfile.TemporaryDirectory(prefix="wvi-postgres-", ignore_cleanup_errors=True) as folder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
             server = _started(folder)
-        yield database_at(server.get_uri())
+        yield server.get_uri()
         server.cleanup()
 
 
@@ -33,10 +48,10 @@ def _started(folder):
 
         return get_server(folder)
     except (ImportError, OSError, subprocess.SubprocessError) as error:
-        pytest.skip(
+        raise CannotStart(
             "PostgreSQL cannot be started here; set DATABASE_URL to use one that runs:"
             f" {type(error).__name__}: {error}"
-        )
+        ) from error
 
 
 def database_at(url):

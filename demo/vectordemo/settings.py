@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+
 from wagtail_vector_index.plugins import django_apps
 
 PROJECT = Path(__file__).resolve().parent

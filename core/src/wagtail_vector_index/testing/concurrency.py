@@ -60,7 +60,7 @@ class ConcurrencyTests(Harness):
             def read() -> None:
                 for turn in range(MOST_TURNS):
                     found = self.backend.search(spec, query, limit=20, filter=Q(version__gte=0))
-                    consistent(query, found)
+                    self.expect_versions(spec, query, found, ids, versions)
                     self.backend.count(spec, Q(version=1))
                     list(self.backend.get(spec, ids))
                     list(self.backend.scan(spec))
@@ -75,17 +75,24 @@ class ConcurrencyTests(Harness):
 
             return read_and_finish
 
-        def consistent(query: list[float], found: list[Match]) -> None:
-            for match in found:
-                row = ids.index(match.id)
-                known = [score(spec.metric, query, vectors[row]) for vectors in versions]
-                nearest = min(abs(match.score - one) for one in known)
-                expect(nearest < 1e-4, f"{match} has the score of a vector that it never had.")
-            expect_equal(len({match.id for match in found}), len(found), "Each id once.")
-
         self.backend.upsert(spec, self.version(ids, versions[0], 0))
         readers += map(reader, random_vectors(3, 4, seed=7))
         self.together([write, *readers])
+
+    def expect_versions(
+        self,
+        spec: CollectionSpec,
+        query: list[float],
+        found: list[Match],
+        ids: list[UUID],
+        versions: list[list[list[float]]],
+    ) -> None:
+        for match in found:
+            row = ids.index(match.id)
+            known = [score(spec.metric, query, vectors[row]) for vectors in versions]
+            nearest = min(abs(match.score - one) for one in known)
+            expect(nearest < 1e-4, f"{match} has the score of a vector that it never had.")
+        expect_equal(len({match.id for match in found}), len(found), "Each id once.")
 
     def version(self, ids: list[UUID], vectors: list[list[float]], number: int) -> RecordBatch:
         metadata = [{"version": number}] * len(ids)
