@@ -7,10 +7,12 @@ from distributions import CORE, FOLDERS, PLUGINS, Environment
 
 NUMPY = "wagtail-vector-index-numpy"
 OPENAI = "wagtail-vector-index-openai"
+PGVECTOR = "wagtail-vector-index-pgvector"
 WORDLLAMA = "wagtail-vector-index-wordllama"
 PACKAGES = {
     NUMPY: "wagtail_vector_index.backends.numpy",
     OPENAI: "wagtail_vector_index.embeddings.openai",
+    PGVECTOR: "wagtail_vector_index.backends.pgvector",
     WORDLLAMA: "wagtail_vector_index.embeddings.wordllama",
 }
 CLIENTS = {
@@ -81,7 +83,7 @@ def test_uninstalling_a_plugin_leaves_the_others_whole(environment: Environment)
         assert environment.try_out("plugins", "modules") == {
             "setup": [],
             "plugins": short(left),
-            "modules": sorted(PACKAGES[name] for name in left),
+            "modules": [PACKAGES[name] for name in sorted(left)],
         }
         find = f"import importlib.util as u; print(u.find_spec({PACKAGES[gone]!r}))"
         assert environment.run("-c", find).strip() == "None"
