@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from wagtail_vector_index.models import PendingChange
+
+
+@pytest.fixture(autouse=True)
+def _auto_update(settings):
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+
+
+@pytest.fixture
+def noted():
+    """What a call puts into the outbox: for each index the keys, with "/" after a subtree's."""
+
+    def run(action, *arguments, **named):
+        PendingChange.objects.all().delete_rows()
+        action(*arguments, **named)
+        seen = {}
+        marks = {"object": "", "subtree": "/", "readers": "<"}
+        for row in PendingChange.objects.order_by("pk"):
+            seen.setdefault(row.index, []).append(row.object_key + marks[row.scope])
+        return {index: sorted(set(keys)) for index, keys in seen.items()}
+
+    return run
