@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-try:
-    from django_tasks import task, task_backends
-    from django_tasks.backends.immediate import ImmediateBackend
-except ImportError:  # Wagtail brings it, until it needs it no more
-    from django.tasks import task, task_backends  # type: ignore[no-redef]
-    from django.tasks.backends.immediate import ImmediateBackend  # type: ignore[no-redef]
+# Wagtail brings the first, until it needs it no more.
+_FRAMEWORK = "django_tasks" if find_spec("django_tasks") else "django.tasks"
+_tasks: Any = import_module(_FRAMEWORK)
 
 
-@task()
+@_tasks.task()
 def apply_pending_changes(index_name: str) -> None:
     """Write what is due in an index's outbox, and tell the vector backends."""
     from .indexes.registry import get_index
@@ -23,4 +22,5 @@ def apply_pending_changes(index_name: str) -> None:
 
 def runs_at_once(some_task: Any) -> bool:
     """Whether a task would run within the call that enqueues it."""
-    return isinstance(task_backends[some_task.backend], ImmediateBackend)
+    immediate = import_module(f"{_FRAMEWORK}.backends.immediate")
+    return isinstance(_tasks.task_backends[some_task.backend], immediate.ImmediateBackend)

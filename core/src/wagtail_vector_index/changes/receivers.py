@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Model, signals
 
-from ..indexing.expanding import readers
 from ..indexing.outbox import append
+from ..indexing.reading_paths import readers
 from ..keys import key_of, object_key
 from ..models.record import PendingChange, record_database
 from ..visibility import is_page_model, page_model
