@@ -11,7 +11,7 @@ _FRAMEWORK = "django_tasks" if find_spec("django_tasks") else "django.tasks"
 _tasks: Any = import_module(_FRAMEWORK)
 
 
-@_tasks.task()
+@_tasks.task()  # type: ignore[untyped-decorator]
 def apply_pending_changes(index_name: str) -> None:
     """Write what is due in an index's outbox, and tell the vector backends."""
     from .indexes.registry import get_index
