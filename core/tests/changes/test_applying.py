@@ -91,6 +91,15 @@ def test_an_index_that_was_never_built_stays_so(transactional_db, settings, embe
     assert embedder.texts == []
 
 
+def test_the_thread_of_an_index_that_was_never_built_ends(transactional_db, embedder):
+    Note.objects.create(text="cake")
+    thread = worker()._thread
+    if thread is not None:
+        thread.join(20)
+    assert worker()._thread is None
+    assert embedder.texts == []
+
+
 def test_a_service_that_is_down_is_nothing_to_the_editor(built, embedder, caplog):
     def down(texts):
         raise EmbeddingUnavailable("the service is down")

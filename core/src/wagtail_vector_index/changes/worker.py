@@ -89,7 +89,7 @@ class Worker:
     def _apply(self, name: str) -> float | None:
         """Apply the changes of an index; after how many seconds to try again."""
         try:
-            apply_changes(get_index(name))
+            drained = apply_changes(get_index(name))
         except Exception as error:  # the thread must go on
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             delay = min(_FIRST_RETRY * 2.0 ** (failures - 1), _LAST_RETRY)
@@ -103,7 +103,7 @@ class Worker:
             )
             return delay
         self._failures.pop(name, None)
-        return _seconds_to_next(name)
+        return None if drained is None else _seconds_to_next(name)
 
 
 def _seconds_to_next(index_name: str) -> float | None:

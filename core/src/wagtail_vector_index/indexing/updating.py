@@ -78,16 +78,17 @@ def update(
     return Updated(drained=drained, built=built)
 
 
-def apply_changes(index: VectorIndex) -> Drained:
+def apply_changes(index: VectorIndex) -> Drained | None:
     """Write what is due in an index's outbox, and tell the vector backends.
 
-    An index that was never built stays so: that is what the command is for.
+    An index that was never built stays so, and the result is None: that is what the
+    command is for.
 
     Raises:
         ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
     """
     if not live_collections(index.name).exists():
-        return Drained()
+        return None
     drained = drain(index)
     for collection in _targets(Plan.of(index)):
         push(collection, vector_backends[collection.vector_backend])
