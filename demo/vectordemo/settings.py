@@ -91,7 +91,8 @@ SQLITE = {
     },
 }
 # `run.py --database` names another one.
-DATABASES = {"default": dj_database_url.config("DEMO_DATABASE") or SQLITE}
+URL = os.environ.get("DEMO_DATABASE")
+DATABASES = {"default": dj_database_url.parse(URL) if URL else SQLITE}
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
