@@ -2,12 +2,26 @@ from __future__ import annotations
 
 import pytest
 
+from wagtail_vector_index.changes.worker import worker
 from wagtail_vector_index.models import PendingChange
 
 
 @pytest.fixture(autouse=True)
 def _auto_update(settings):
     settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+    yield
+    _end(worker())
+
+
+def _end(running):
+    """Nothing is left that would be tried again while other tests run."""
+    with running._changed:
+        thread = running._thread
+        running._due.clear()
+        running._changed.notify_all()
+    if thread is not None:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @pytest.fixture
