@@ -35,6 +35,6 @@ def noted():
         marks = {"object": "", "subtree": "/", "readers": "<"}
         for row in PendingChange.objects.order_by("pk"):
             seen.setdefault(row.index, []).append(row.object_key + marks[row.scope])
-        return {index: sorted(set(keys)) for index, keys in seen.items()}
+        return {index: sorted(keys) for index, keys in seen.items()}
 
     return run

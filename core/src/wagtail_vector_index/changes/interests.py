@@ -87,14 +87,11 @@ def interests() -> dict[type[Model], list[Interest]]:
     return found
 
 
-def page_indexes() -> list[VectorIndex]:
-    """The indexes that hold pages."""
-    by_name: dict[str, VectorIndex] = {}
-    for some in interests().values():
-        for interest in some:
-            if interest.path is None and is_page_model(interest.model):
-                by_name[interest.index.name] = interest.index
-    return list(by_name.values())
+def page_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
+    """The indexes that hold pages, each once."""
+    own = (interest for some in interests.values() for interest in some if interest.path is None)
+    found = {i.index.name: i.index for i in own if is_page_model(i.model)}
+    return list(found.values())
 
 
 def depends_on_tree(index: VectorIndex) -> bool:

@@ -83,6 +83,7 @@ class Receivers:
         if sender is _page_model_of(sender) and instance.pk in self._moved():
             self._subtree_changed(instance)
             return
+        found = {}
         for interest in self._interests[sender]:
             if not interest.is_touched(update_fields):
                 continue
@@ -92,29 +93,32 @@ class Receivers:
                     continue
             elif created and not interest.path.reverse:
                 continue  # nobody reads it yet
-            self._note(interest.index.name, [object_key(instance)], interest.scope)
+            found[interest.index.name, interest.scope] = [object_key(instance)]
+        for (name, scope), keys in found.items():
+            self._note(name, keys, scope)
 
     def on_deletion(self, sender: type[Model], instance: Any, **kwargs: Any) -> None:
         """An object was deleted, with all that is below it in the tree one by one."""
         if not auto_update():
             return
-        for some in self._interests.values():
-            for interest in some:
-                if (
-                    interest.path is None
-                    and _same_tree(interest.model, sender)
-                    and interest.includes(instance)
-                ):
-                    self._note(interest.index.name, [object_key(instance)])
+        # By whichever of its models it is deleted, the interests are those of its family.
+        for name in {
+            interest.index.name: None
+            for some in self._interests.values()
+            for interest in some
+            if interest.path is None
+            and _same_tree(interest.model, sender)
+            and interest.includes(instance)
+        }:
+            self._note(name, [object_key(instance)])
 
     def before_deletion(self, sender: type[Model], instance: Any, **kwargs: Any) -> None:
         """An object is deleted that others read: who they are, is known only until then."""
         if not auto_update():
             return
-        for interest in self._interests[sender]:
-            if interest.path:
-                keys = list(dict.fromkeys(readers(interest.index, object_key(instance))))
-                self._note(interest.index.name, keys)
+        indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}
+        for name, index in indexes.items():
+            self._note(name, list(dict.fromkeys(readers(index, object_key(instance)))))
 
     def on_relation(
         self,
@@ -155,13 +159,13 @@ class Receivers:
         """A page became private or public, with all that is below it."""
         if auto_update() and not kwargs.get("raw"):
             key = key_of(page_model(), instance.page_id)
-            for index in page_indexes():
+            for index in page_indexes(self._interests):
                 self._note(index.name, [key], PendingChange.Scope.SUBTREE)
 
     def _subtree_changed(self, instance: Any) -> None:
         from wagtail.models import PageViewRestriction
 
-        for index in page_indexes():
+        for index in page_indexes(self._interests):
             # What was moved into a private section, or out of it, may be found no more, or now.
             if depends_on_tree(index) or PageViewRestriction.objects.exists():
                 self._note(index.name, [object_key(instance)], PendingChange.Scope.SUBTREE)
