@@ -129,8 +129,8 @@ def update(database: str, count: int, start: int) -> dict[str, list[float]]:
     from benchmarks.website.models import Passage
     from wagtail_vector_index.handlers import vector_backends
     from wagtail_vector_index.indexing.catching_up import catch_up
-    from wagtail_vector_index.indexing.comparing import queue
     from wagtail_vector_index.indexing.draining import drain
+    from wagtail_vector_index.indexing.outbox import queue
     from wagtail_vector_index.keys import key_of
     from wagtail_vector_index.searching.search import active_collection
 

@@ -73,3 +73,6 @@ WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": "numpy"}}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings"},
 }
+
+# Tests of what changes do switch it on.
+WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = False

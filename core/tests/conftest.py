@@ -40,7 +40,8 @@ def embedder():
     backend.texts.clear()
     backend.calls = 0
     backend.before = lambda texts: None
-    return backend
+    yield backend
+    backend.before = lambda texts: None
 
 
 @pytest.fixture

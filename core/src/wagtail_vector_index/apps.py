@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class VectorIndexConfig(AppConfig):
-    """Discovers the site's indexes and registers the system checks."""
+    """Discovers the site's indexes, hears of changes, and registers the system checks."""
 
     name = "wagtail_vector_index"
     label = "wagtail_vector_index"
@@ -17,7 +17,11 @@ class VectorIndexConfig(AppConfig):
     def ready(self) -> None:
         """Called by Django once all models are loaded."""
         from . import checks
+        from .changes.receivers import Receivers
         from .indexes.registry import autodiscover
 
         checks.register()
         autodiscover()
+        #: Django keeps weak references to receivers.
+        self.receivers = Receivers()
+        self.receivers.connect()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connections
 
+from .changes.receivers import AUTO_UPDATE_SETTING, auto_update
 from .exceptions import ConfigurationError
 from .handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
 from .indexes.base import VectorIndex
@@ -98,7 +99,7 @@ def _guarded(produce: Callable[..., Messages], *arguments: Any) -> Messages:
 
 
 def _setting_messages() -> Messages:
-    known = [*SETTINGS.values(), DISABLED_PLUGINS_SETTING]
+    known = [*SETTINGS.values(), DISABLED_PLUGINS_SETTING, AUTO_UPDATE_SETTING]
     for name in set(dir(settings)).difference(known):
         if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
             yield checks.Warning(
@@ -106,6 +107,13 @@ def _setting_messages() -> Messages:
                 hint=f"Did you mean {close[0]}?",
                 id="wagtail_vector_index.W006",
             )
+
+    if auto_update() not in (True, False, "inline"):
+        yield checks.Error(
+            f"{AUTO_UPDATE_SETTING} is {auto_update()!r}.",
+            hint='It must be True, False or, in tests, "inline".',
+            id="wagtail_vector_index.E007",
+        )
 
 
 def _plugin_messages() -> Messages:

@@ -18,8 +18,9 @@ from wagtail_vector_index.exceptions import (
 )
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexing import draining, updating
-from wagtail_vector_index.indexing.comparing import changed_keys, queue
+from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
+from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.plan import Plan
 from wagtail_vector_index.indexing.progress import Silent
 from wagtail_vector_index.models import Collection, Document, FilterField, PendingChange

@@ -21,7 +21,8 @@ from tests.testapp.models import (
 )
 from tests.testapp.vector_indexes import ProductIndex, SiteIndex
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable
-from wagtail_vector_index.indexing.comparing import changed_keys, queue
+from wagtail_vector_index.indexing.comparing import changed_keys
+from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.progress import Silent
 from wagtail_vector_index.indexing.updating import pending_keys
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange

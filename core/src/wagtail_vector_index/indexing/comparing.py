@@ -1,16 +1,12 @@
-"""Compares source objects with the record, and puts what differs into the outbox."""
+"""Compares source objects with the record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-from django.utils import timezone
-
-from ..models.record import Collection, PendingChange, record_database
+from ..models.record import Collection
 from .fetching import fetch_to_prepare
-from .inserting import insert_rows
 from .preparing import prepare, source_hash
 from .progress import Progress
 from .reading import live_documents
@@ -42,35 +38,6 @@ def changed_keys(
                 changed[key] = None
         progress.indexed(len(some))
     return list(changed)
-
-
-def queue(index_name: str, keys: Sequence[str]) -> None:
-    """Put objects into the outbox of an index, in place of their rows that wait there.
-
-    A row that waits may be in the hands of another process, which has read the object
-    before it changed, or before there was a collection to fill. Without that row it must
-    look again.
-    """
-    wanted = set(keys)
-    waiting = PendingChange.objects.filter(index=index_name).values_list("pk", "object_key")
-    replaced = [pk for pk, key in waiting if key in wanted]
-    now = timezone.now()
-    with transaction.atomic(using=record_database()):
-        insert_rows(
-            PendingChange,
-            ("object_key",),
-            [(key,) for key in keys],
-            same={
-                "index": index_name,
-                "created_at": now,
-                "attempts": 0,
-                "last_error": "",
-                "next_attempt": now,
-            },
-        )
-        for start in range(0, len(replaced), BATCH_SIZE):
-            some = replaced[start : start + BATCH_SIZE]
-            PendingChange.objects.filter(pk__in=some).delete_rows()
 
 
 def _recorded(collection: Collection) -> dict[str, str]:

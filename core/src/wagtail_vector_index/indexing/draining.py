@@ -22,6 +22,7 @@ from ..models.record import Collection, PendingChange
 from ..plugins.calling import notify
 from ..text import clean_text
 from .embedding import embedding_ids
+from .expanding import expand
 from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
@@ -79,12 +80,18 @@ class _Drain:
         self._setbacks = 0
 
     def run(self) -> Drained:
+        expand(self.index)
         while changes := self._due():
             self._apply(changes)
+            expand(self.index)
         return self.result
 
     def _due(self) -> list[tuple[int, str]]:
-        due = PendingChange.objects.filter(index=self.index.name, next_attempt__lte=timezone.now())
+        due = PendingChange.objects.filter(
+            index=self.index.name,
+            scope=PendingChange.Scope.OBJECT,
+            next_attempt__lte=timezone.now(),
+        )
         return list(due.order_by("pk").values_list("pk", "object_key")[:BATCH_SIZE])
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:

@@ -14,8 +14,10 @@ from django.utils import timezone
 from ..exceptions import BackendError, ConfigurationError
 from ..handlers import vector_backends
 from ..models.record import Collection, Document, Embedding, PendingChange, record_database
-from .comparing import changed_keys, queue
+from .comparing import changed_keys
 from .draining import Drained, drain
+from .expanding import expand
+from .outbox import queue
 from .plan import Plan, live_collections
 from .progress import Progress, Silent
 from .pushing import push, sweep
@@ -58,6 +60,7 @@ def update(
     progress = progress or Silent()
     plan = Plan.of(index)
     building = _ensure_collection(plan, rebuild=rebuild)
+    expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
     PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
     progress.started(index.name, PendingChange.objects.filter(index=index.name).count())
@@ -75,11 +78,29 @@ def update(
     return Updated(drained=drained, built=built)
 
 
+def apply_changes(index: VectorIndex) -> Drained | None:
+    """Write what is due in an index's outbox, and tell the vector backends.
+
+    An index that was never built stays so, and the result is None: that is what the
+    command is for.
+
+    Raises:
+        ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
+    """
+    if not live_collections(index.name).exists():
+        return None
+    drained = drain(index)
+    for collection in _targets(Plan.of(index)):
+        push(collection, vector_backends[collection.vector_backend])
+    return drained
+
+
 def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
     """The keys of the objects that `update` would write now; changes nothing."""
     plan = Plan.of(index)
     fitting = [c for c in live_collections(index.name) if plan.fits(c)]
-    waiting = PendingChange.objects.filter(index=index.name).values_list("object_key", flat=True)
+    outbox = PendingChange.objects.filter(index=index.name, scope=PendingChange.Scope.OBJECT)
+    waiting = outbox.values_list("object_key", flat=True)
     keys = index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Silent())
     return list(dict.fromkeys([*waiting, *keys]))
 

@@ -182,9 +182,17 @@ class Document(models.Model):
 class PendingChange(models.Model):
     """A source object that changed and is not yet indexed. Rows are only added."""
 
+    class Scope(models.TextChoices):
+        """What a row stands for."""
+
+        OBJECT = "object", _("the object")
+        SUBTREE = "subtree", _("the page and all below it")
+        READERS = "readers", _("the objects that read this one")
+
     id = models.BigAutoField(primary_key=True)
     index = models.CharField(max_length=255)
     object_key = models.CharField(max_length=255)
+    scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.OBJECT)
     created_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)

@@ -1,0 +1,176 @@
+"""Which changes of which models matter to which index."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model, QuerySet
+
+from ..indexes import VectorIndex
+from ..indexes.registry import all_indexes
+from ..indexing.reading_paths import ReadingPath, concrete_family, reading_paths
+from ..models.record import PendingChange
+from ..visibility import is_page_model, page_model
+
+logger = logging.getLogger(__name__)
+
+#: What Wagtail notes about drafts and editing, in saves that change no content.
+BOOKKEEPING = frozenset(
+    "draft_title has_unpublished_changes latest_revision latest_revision_id"
+    " latest_revision_created_at live_revision live_revision_id locked locked_at locked_by"
+    " locked_by_id go_live_at".split()
+)
+#: What decides whether an object is found at all.
+_VISIBILITY = frozenset("live expire_at alias_of alias_of_id".split())
+#: What moving a page, or giving it another slug, changes of all pages below it.
+_OF_THE_TREE = frozenset(
+    "path depth numchild url_path url full_url relative_url get_url get_full_url".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interest:
+    """Why changes of one model matter to an index."""
+
+    index: VectorIndex
+    #: The model of the index.
+    model: type[Model]
+    #: The fields that matter; None: all that are not bookkeeping.
+    fields: frozenset[str] | None
+    #: The relation through which objects of the index read this one; None: it is one of them.
+    path: ReadingPath | None = None
+
+    def is_touched(self, update_fields: Collection[str] | None) -> bool:
+        """Whether a save of these fields can matter; None stands for all fields."""
+        if update_fields is None:
+            return True
+        if self.fields is None:
+            return not BOOKKEEPING.issuperset(update_fields)
+        return not self.fields.isdisjoint(update_fields)
+
+    def includes(self, instance: Any) -> bool:
+        """Whether an object can be one of the index: one of a parent model may have a child."""
+        model = type(instance)
+        if issubclass(model, self.model):
+            return True
+        if is_page_model(model):
+            return issubclass(instance.specific_class or model, self.model)
+        return issubclass(self.model, model)
+
+    @property
+    def scope(self) -> PendingChange.Scope:
+        """What a row for the changed object stands for."""
+        return PendingChange.Scope.READERS if self.path else PendingChange.Scope.OBJECT
+
+
+def interests() -> dict[type[Model], list[Interest]]:
+    """All interests by the model whose changes matter.
+
+    An index whose declaration is wrong has none; a system check reports it.
+    """
+    found: dict[type[Model], list[Interest]] = defaultdict(list)
+    for index in all_indexes():
+        try:
+            for sender, interest in _of_index(index):
+                found[sender].append(interest)
+        except Exception:  # a site's get_querysets() may raise anything
+            logger.warning(
+                "Changes are not noticed for %s, until `manage.py update_vector_indexes`.",
+                index.name,
+                exc_info=True,
+            )
+    return found
+
+
+def page_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
+    """The indexes that hold pages, each once."""
+    own = (interest for some in interests.values() for interest in some if interest.path is None)
+    found = {i.index.name: i.index for i in own if is_page_model(i.model)}
+    return list(found.values())
+
+
+def depends_on_tree(index: VectorIndex) -> bool:
+    """Whether texts, filter values or the choice of an index's pages change by a move.
+
+    What a method or property does is not known, so it may.
+    """
+    for model, configuration in index.configuration.models.items():
+        names = [field.name for field in configuration.embedding_fields]
+        names += [field.source for field, _ in configuration.filter_fields]
+        for name in (name.partition("__")[0] for name in names):
+            if name in _OF_THE_TREE or not _is_field(model, name):
+                return True
+    columns = [_columns(queryset) for queryset in index.get_querysets()]
+    return any(found is None or not _OF_THE_TREE.isdisjoint(found) for found in columns)
+
+
+def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
+    for queryset in index.get_querysets():
+        fields = _fields(index, queryset)
+        for sender in dict.fromkeys(concrete_family(queryset.model)):
+            yield sender, Interest(index=index, model=queryset.model, fields=fields)
+    for path in dict.fromkeys(reading_paths(index)):
+        read = None if path.attribute is None else _names(path.related, [path.attribute])
+        for sender in dict.fromkeys(concrete_family(path.related)):
+            yield sender, Interest(index=index, model=path.model, fields=read, path=path)
+
+
+def _fields(index: VectorIndex, queryset: QuerySet[Any]) -> frozenset[str] | None:
+    """The fields of an index's objects that matter, or None if that is not known."""
+    chosen_by = _columns(queryset)
+    if chosen_by is None:
+        return None
+    found = set(_VISIBILITY | chosen_by)
+    for model, configuration in index.configuration.models.items():
+        if not issubclass(model, queryset.model):
+            continue
+        names = [field.name for field in configuration.embedding_fields]
+        names += [field.source for field, _ in configuration.filter_fields]
+        known = _names(model, [name.partition("__")[0] for name in names])
+        if known is None:
+            return None
+        found |= known
+    return frozenset(found)
+
+
+def _names(model: type[Model], names: list[str]) -> frozenset[str] | None:
+    """Names and attribute names of fields, or None if one of them is no field."""
+    found: set[str] = set()
+    for name in names:
+        if not _is_field(model, name):
+            return None
+        field: Any = model._meta.get_field(name)
+        found |= {name, getattr(field, "attname", name)}
+    return frozenset(found)
+
+
+def _is_field(model: type[Model], name: str) -> bool:
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+def _columns(queryset: QuerySet[Any]) -> frozenset[str] | None:
+    """The fields by which a queryset chooses, or None if they are not known."""
+    if queryset.query.is_sliced or queryset.query.combinator:
+        return None
+    found: set[str] = set()
+    for leaf in queryset.query.where.leaves():
+        target = getattr(getattr(leaf, "lhs", None), "target", None)
+        if target is None:
+            return None
+        found |= {target.name, target.attname}
+    return frozenset(found)
+
+
+def senders_of_deletion(interests: Mapping[type[Model], list[Interest]]) -> set[type[Model]]:
+    """The models whose deletion must be heard of; of pages, the base model is enough."""
+    own = {sender for sender, some in interests.items() if any(i.path is None for i in some)}
+    return {page_model() if is_page_model(sender) else sender for sender in own}

@@ -1,0 +1,52 @@
+"""Starts a drain once the editor's transaction is committed, and never within the request."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from django.db import connections, transaction
+
+from ..models.record import record_database
+
+
+def drain_after_commit(index_name: str) -> None:
+    """Have the changes of an index written soon after the transaction that is running.
+
+    Many changes in one transaction start one drain.
+    """
+    from .receivers import auto_update
+
+    using = record_database()
+    connection = connections[using]
+    start = _starter(index_name)
+    outer = set(connection.savepoint_ids)
+    for savepoints, hook, *_ in connection.run_on_commit:
+        # One that was asked for within a savepoint is dropped if that is rolled back.
+        if hook is start and savepoints <= outer:
+            return
+    # Whatever goes wrong with starting it, the editor's change is made, and is in the outbox.
+    transaction.on_commit(start, using=using, robust=auto_update() != "inline")
+
+
+@functools.cache
+def _starter(index_name: str) -> Callable[[], None]:
+    def start_drain() -> None:
+        _start(index_name)
+
+    return start_drain
+
+
+def _start(index_name: str) -> None:
+    from ..indexes.registry import get_index
+    from ..indexing.updating import apply_changes
+    from ..tasks import apply_pending_changes, runs_at_once
+    from .receivers import auto_update
+    from .worker import worker
+
+    if auto_update() == "inline":
+        apply_changes(get_index(index_name))
+    elif runs_at_once(apply_pending_changes):
+        worker().wake(index_name)
+    else:
+        apply_pending_changes.enqueue(index_name)

@@ -1,0 +1,54 @@
+"""From one row of the outbox that stands for many objects to the rows of these objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from ..keys import key_of, primary_keys
+from ..models.record import PendingChange, record_database
+from ..visibility import is_page_model, page_model
+from .outbox import append
+from .reading_paths import readers
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+
+def expand(index: VectorIndex) -> None:
+    """Put objects into the outbox in place of the rows that stand for them."""
+    rows = PendingChange.objects.filter(index=index.name).exclude(scope=PendingChange.Scope.OBJECT)
+    for pk, scope, key in rows.order_by("pk").values_list("pk", "scope", "object_key"):
+        keys = list(dict.fromkeys(_EXPANSIONS[scope](index, key)))
+        with transaction.atomic(using=record_database()):
+            # Of two processes that expand the same row, one is enough.
+            if PendingChange.objects.filter(pk=pk).delete_rows():
+                append(index.name, keys)
+
+
+def _subtree(index: VectorIndex, key: str) -> Iterator[str]:
+    """The page of a key and all below it, and the same for each of its aliases.
+
+    Whoever sees a page decides who sees its aliases, and what is below these.
+    """
+    model = page_model()
+    level = primary_keys(model, [key])
+    seen: set[Any] = set()
+    while level:
+        seen.update(level)
+        for path in model.objects.filter(pk__in=level).values_list("path", flat=True):
+            for queryset in index.get_querysets():
+                if is_page_model(queryset.model):
+                    below = queryset.model._base_manager.filter(path__startswith=path)  # noqa: SLF001  # hides nothing
+                    for pk in below.order_by().values_list("pk", flat=True):
+                        yield key_of(model, pk)
+        aliases = model.objects.filter(alias_of__in=level).values_list("pk", flat=True)
+        level = [pk for pk in aliases if pk not in seen]
+
+
+_EXPANSIONS: Mapping[str, Callable[[VectorIndex, str], Iterator[str]]] = {
+    PendingChange.Scope.SUBTREE: _subtree,
+    PendingChange.Scope.READERS: readers,
+}

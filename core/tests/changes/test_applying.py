@@ -1,0 +1,149 @@
+"""From the outbox to the search results, without a command."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import transaction
+from django_tasks import task_backends
+
+from tests.testapp.models import Note
+from wagtail_vector_index.changes import starting
+from wagtail_vector_index.changes.worker import Worker, worker
+from wagtail_vector_index.exceptions import EmbeddingUnavailable
+from wagtail_vector_index.models import PendingChange
+
+NOTES = "testapp.Note"
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The indexes whose drain is started."""
+    names = []
+    monkeypatch.setattr(starting, "_start", names.append)
+    starting._starter.cache_clear()
+    yield names
+    starting._starter.cache_clear()
+
+
+@pytest.fixture
+def built(transactional_db, bring_up_to_date, embedder, settings):
+    """An index of one note."""
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = False
+    Note.objects.create(text="bread")
+    bring_up_to_date(NOTES)
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+    yield
+    assert worker().wait(20)
+
+
+def test_once_after_the_commit(transactional_db, started):
+    with transaction.atomic():
+        for text in ("bread", "cake", "tea"):
+            Note.objects.create(text=text)
+        assert started == []
+    assert sorted(started) == [NOTES, "testapp.PinnedNote"]
+
+
+def test_not_after_a_rollback(transactional_db, started):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Note.objects.create(text="bread")
+        raise ZeroDivisionError
+    assert started == []
+
+
+def test_a_savepoint_that_is_rolled_back_takes_no_other_with_it(transactional_db, started):
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            Note.objects.create(text="bread")
+            raise ZeroDivisionError
+        Note.objects.create(text="cake")
+    assert sorted(started) == [NOTES, "testapp.PinnedNote"]
+
+
+def test_inline(built, settings, found):
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
+    Note.objects.create(text="cake")
+    assert found(Note.vector_index, "cake", limit=1) == ["cake"]
+    assert not PendingChange.objects.filter(index=NOTES).exists()
+
+
+def test_in_a_thread_of_its_own(built, found, embedder):
+    threads = []
+    embedder.before = lambda texts: threads.append(threading.current_thread().name)
+    Note.objects.create(text="cake")
+    assert worker().wait(20)
+    assert threads == ["wagtail-vector-index"]
+    assert found(Note.vector_index, "cake", limit=1) == ["cake"]
+
+
+def test_through_a_queue_of_tasks(built, settings):
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+    Note.objects.create(text="cake")
+    queued = [result.args for result in task_backends["default"].results]
+    assert sorted(queued) == [[NOTES], ["testapp.PinnedNote"]]
+
+
+def test_an_index_that_was_never_built_stays_so(transactional_db, settings, embedder):
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
+    Note.objects.create(text="cake")
+    assert embedder.texts == []
+
+
+def test_the_thread_of_an_index_that_was_never_built_ends(transactional_db, embedder):
+    Note.objects.create(text="cake")
+    thread = worker()._thread
+    if thread is not None:
+        thread.join(20)
+    assert worker()._thread is None
+    assert embedder.texts == []
+
+
+def test_a_service_that_is_down_is_nothing_to_the_editor(built, embedder, caplog):
+    def down(texts):
+        raise EmbeddingUnavailable("the service is down")
+
+    embedder.before = down
+    Note.objects.create(text="cake")
+    assert worker().wait(20)
+    row = PendingChange.objects.get(index=NOTES)
+    assert row.attempts == 1
+    assert row.last_error == "EmbeddingUnavailable: the service is down"
+    assert "tried again in 10 s" in caplog.text
+
+
+def test_the_worker_tries_again(monkeypatch, caplog):
+    from wagtail_vector_index.changes import worker as module
+
+    tried = []
+
+    def fail(index):
+        tried.append(index)
+        if len(tried) < 3:
+            raise EmbeddingUnavailable("the service is down")
+
+    monkeypatch.setattr(module, "apply_changes", fail)
+    monkeypatch.setattr(module, "get_index", str)
+    monkeypatch.setattr(module, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(module, "_seconds_to_next", lambda name: None)
+    monkeypatch.setattr(module.connections, "close_all", lambda: None)
+    tireless = Worker()
+    tireless.wake("an index")
+    tireless._thread.join(20)
+    assert tried == ["an index"] * 3
+    assert tireless.wait(0)
+
+
+def test_a_table_that_is_missing_is_nothing_to_the_editor(db, monkeypatch, caplog):
+    from django.db import DatabaseError
+
+    from wagtail_vector_index.changes import receivers
+
+    def missing(*arguments):
+        raise DatabaseError("no such table")
+
+    monkeypatch.setattr(receivers, "append", missing)
+    Note.objects.create(text="cake")
+    assert Note.objects.exists()
+    assert "is not noted for testapp.Note" in caplog.text
