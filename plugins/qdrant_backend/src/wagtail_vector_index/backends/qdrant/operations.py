@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -44,10 +45,8 @@ class Operations:
         try:
             info = yield self._info(spec)
         except CollectionNotFound:
-            try:
+            with suppress(AlreadyThere):  # another thread or process was faster
                 yield self._write(spec, "create_collection", **shape(spec, self._options))
-            except AlreadyThere:
-                pass  # another thread or process was faster
             info = yield self._info(spec)
         check_shape(spec, info, self._where)
         if self._options.in_memory:
@@ -60,10 +59,8 @@ class Operations:
 
     def drop(self, spec: CollectionSpec) -> Steps[None]:
         """Delete the collection if it exists."""
-        try:
+        with suppress(CollectionNotFound):
             yield self._write(spec, "delete_collection", timeout=self._options.timeout)
-        except CollectionNotFound:
-            pass
 
     def collections(self) -> Steps[list[str]]:
         """The names of all collections with the prefix, without it."""

@@ -14,7 +14,7 @@ from tenacity import (
     stop_after_delay,
     stop_before_delay,
     wait_exponential,
-    wait_exponential_jitter,
+    wait_random,
 )
 
 from .calling import Call
@@ -58,13 +58,14 @@ def waiting(until: Callable[[Any], bool], options: QdrantOptions) -> dict[str, A
 
 
 def _wait(timeout: float) -> Callable[[RetryCallState], float]:
-    exponential = wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
+    exponential = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
+    longer = exponential + wait_random(0, FIRST_WAIT)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ResourceExhaustedResponse):
             return min(float(error.retry_after_s), timeout)
-        return exponential(state)
+        return longer(state)
 
     return wait
 
