@@ -36,6 +36,13 @@ def running() -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def shared_double() -> Iterator[Running]:
+    """One for many tests, none of which makes it fail for long."""
+    with running_double() as running:
+        yield running
+
+
 @pytest.fixture
 def double(running: Running) -> Double:
     return running.double

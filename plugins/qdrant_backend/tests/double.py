@@ -101,7 +101,7 @@ class Double:
         self.update_status = "completed"
         self.status = "green"
         self.connections = 0
-        self.counting = threading.Lock()
+        self.changed = threading.Condition()
         self._lock = threading.RLock()
         self._client = QdrantClient(location=":memory:")
         self._schemas: dict[str, dict[str, str]] = {}
@@ -137,7 +137,9 @@ class Double:
             name, vectors_config=asked.vectors, quantization_config=asked.quantization_config
         )
         self._schemas[name] = {}
-        self.thresholds[name] = asked.optimizers_config and asked.optimizers_config.indexing_threshold
+        self.thresholds[name] = (
+            asked.optimizers_config and asked.optimizers_config.indexing_threshold
+        )
         return True
 
     def updated(self, name: str, request: Request) -> Any:
@@ -177,9 +179,7 @@ class Double:
         for vectors in batch.vectors.values():
             for vector in vectors:
                 self._check_size(name, next(iter(batch.vectors)), vector)
-        refused = [
-            row for row, id in enumerate(batch.ids) if UUID(str(id)) in self.refused_ids
-        ]
+        refused = [row for row, id in enumerate(batch.ids) if UUID(str(id)) in self.refused_ids]
         rows = refused[0] if refused else len(batch.ids)
         if rows:
             self._client.upsert(
@@ -341,15 +341,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        with self.server.double.counting:
+        with self.server.double.changed:
             self.server.double.connections += 1
 
     def finish(self) -> None:
         try:
             super().finish()
         finally:
-            with self.server.double.counting:
+            with self.server.double.changed:
                 self.server.double.connections -= 1
+                self.server.double.changed.notify_all()
 
     def _serve(self) -> None:
         double = self.server.double

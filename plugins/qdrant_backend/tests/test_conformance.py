@@ -23,12 +23,8 @@ class TestInMemory(VectorBackendConformance):
 
 class TestOnDouble(VectorBackendConformance):
     @pytest.fixture(autouse=True)
-    def _double(self, running: Running) -> Iterator[None]:
-        self.url, self.double = running.url, running.double
-        yield
-        # The harness drops what it made only after the double is gone.
-        self.teardown_method()
-        self.__dict__.pop("backend", None)
+    def _double(self, shared_double: Running) -> None:
+        self.url, self.double = shared_double.url, shared_double.double
 
     def make_backend(self) -> QdrantBackend:
         return QdrantBackend("default", QdrantBackend.Options(host=self.url, batch_size=7))

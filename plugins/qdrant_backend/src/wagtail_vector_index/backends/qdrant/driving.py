@@ -99,8 +99,9 @@ class ServerDriver:
             with used.turn:
                 return method(**arguments)
 
+        arguments = call.arguments()
         try:
-            result = Retrying(**policy(call, self._options))(attempt, call.arguments())
+            result = Retrying(**policy(call, self._options))(attempt, arguments)
         except CLIENT_ERRORS as error:
             failure = explain(error, self._where, self._options, call.collection)
         else:
@@ -116,8 +117,9 @@ class ServerDriver:
             async with used.turn:
                 return await method(**arguments)
 
+        arguments = call.arguments()
         try:
-            result = await AsyncRetrying(**policy(call, self._options))(attempt, call.arguments())
+            result = await AsyncRetrying(**policy(call, self._options))(attempt, arguments)
         except CLIENT_ERRORS as error:
             failure = explain(error, self._where, self._options, call.collection)
         else:

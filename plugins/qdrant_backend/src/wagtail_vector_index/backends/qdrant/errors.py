@@ -113,6 +113,8 @@ def _explained(
     says = _said(error)
     lowered = says.lower()
     status = _status(error)
+    if status is None and not options.in_memory:
+        return _not_qdrant(error)
     if collection and _is_missing(status, lowered):
         return CollectionNotFound, f"has no collection {collection!r}. It says: {says}"
     if status == 409 or "already exists" in lowered:
@@ -141,8 +143,12 @@ def _unanswered(source: Any, options: QdrantOptions) -> tuple[type[BackendError]
     if isinstance(source, httpx.TransportError):
         cause = str(source) or type(source).__name__
         return BackendUnavailable, f"cannot be reached: {cause}. Look at HOST, and whether it is up"
+    return _not_qdrant(source)
+
+
+def _not_qdrant(error: Exception) -> tuple[type[BackendError], str]:
     return BackendRefused, (
-        f"gives an answer that is not Qdrant's: {source}. Look at HOST, and at the versions of"
+        f"gives an answer that is not Qdrant's: {error}. Look at HOST, and at the versions of"
         " server and qdrant-client"
     )
 

@@ -52,8 +52,8 @@ class MemoryDriver:
         return self._outcome(wanted)
 
     def _outcome(self, call: Call) -> Outcome:
+        arguments = call.arguments()
         try:
-            arguments = call.arguments()
             with self._lock, warnings.catch_warnings():
                 # That it is slow with many records stands in the README.
                 warnings.simplefilter("ignore", UserWarning)
