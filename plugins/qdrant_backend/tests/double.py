@@ -377,7 +377,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(*ordinary, {})
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _serve
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     def _ordinary(self, double: Double, request: Request, size: int) -> tuple[int, bytes]:
         if double.api_key:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.core.checks import CheckMessage, Warning
+from django.core import checks
 
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
@@ -66,14 +66,14 @@ class QdrantBackend(VectorBackend):
         """Whether there is a server; without one, collections are this process's own."""
         return not self.options.in_memory
 
-    def check(self) -> list[CheckMessage]:
+    def check(self) -> list[checks.CheckMessage]:
         """Warns where the key travels unencrypted to another machine."""
         host = urlsplit(self.options.host)
         local = host.hostname in ("localhost", "127.0.0.1", "::1")
         if not self.options.api_key or host.scheme == "https" or local:
             return []
         return [
-            Warning(
+            checks.Warning(
                 f"Vector backend {self.alias!r} sends its API_KEY over an unencrypted connection.",
                 hint="Let HOST begin with https://.",
                 id="wagtail_vector_index_qdrant.W001",

@@ -119,7 +119,7 @@ class ServerDriver:
 
         arguments = call.arguments()
         try:
-            result = await AsyncRetrying(**policy(call, self._options))(attempt, arguments)
+            result: Any = await AsyncRetrying(**policy(call, self._options))(attempt, arguments)
         except CLIENT_ERRORS as error:
             failure = explain(error, self._where, self._options, call.collection)
         else:

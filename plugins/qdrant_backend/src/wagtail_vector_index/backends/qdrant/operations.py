@@ -84,7 +84,7 @@ class Operations:
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete records, in requests of bounded size."""
         for part in self._id_parts(ids):
-            selector = models.PointIdsList(points=part)
+            selector = models.PointIdsList(points=[*part])
             yield self._write(
                 spec, "delete", check=self._check_done, points_selector=selector, wait=True
             )
