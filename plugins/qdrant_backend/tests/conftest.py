@@ -43,6 +43,15 @@ def shared_double() -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def shared_grpc_port(shared_double: Running) -> Iterator[int]:
+    """Where the shared double speaks gRPC."""
+    from plugins.qdrant_backend.tests.grpc_double import grpc_door
+
+    with grpc_door(shared_double.double) as port:
+        yield port
+
+
 @pytest.fixture
 def double(running: Running) -> Double:
     return running.double

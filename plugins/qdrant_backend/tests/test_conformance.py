@@ -39,6 +39,19 @@ class TestOnDouble(VectorBackendConformance):
         double.refused_ids = frozenset()
 
 
+class TestOnDoubleByGrpc(TestOnDouble):
+    @pytest.fixture(autouse=True)
+    def _grpc(self, shared_grpc_port: int) -> None:
+        self.port = shared_grpc_port
+
+    def make_backend(self) -> QdrantBackend:
+        options = QdrantBackend.Options(host=self.url, grpc=True, grpc_port=self.port)
+        return QdrantBackend("default", options)
+
+    def test_fork(self) -> None:
+        pytest.skip("gRPC's library cannot be used in a fork of a process that has used it")
+
+
 class TestOnServer(VectorBackendConformance):
     options: ClassVar[dict[str, Any]] = {}
 
