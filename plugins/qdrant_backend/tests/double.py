@@ -2,8 +2,9 @@
 
 Behind it is qdrant-client's local mode, which is no proof of how a server filters or indexes.
 Where local mode is kinder than a server, the double isn't: it asks for the key, refuses
-requests above 32 MiB, filters on fields without a payload index (as Qdrant Cloud does) and
-vectors of the wrong size or name, and words its errors as a server of 1.19 does.
+requests above 32 MiB, filters nested beyond 128 levels of JSON or on fields without a payload
+index (as Qdrant Cloud does) and vectors of the wrong size or name, and words its errors as a
+server of 1.19 does.
 
 It fails as it is told: see `Fault` and the attributes of `Double`.
 """
@@ -28,6 +29,7 @@ from pydantic import TypeAdapter
 from qdrant_client import QdrantClient, models
 
 MOST_BYTES = 32 * 2**20
+MOST_NESTED = 128
 POINTS = TypeAdapter(models.PointInsertOperations)
 SELECTOR = TypeAdapter(models.PointsSelector)
 
@@ -262,9 +264,17 @@ class Double:
             )
 
     def _check_indexed(self, name: str, filter: Any) -> None:
+        if _depth(filter) + 1 > MOST_NESTED:
+            raise Refusal(400, "Format error in JSON body: recursion limit exceeded")
         for key in _keys(filter):
             if key not in self._schemas[name]:
                 raise Refusal(400, f'Bad request: Index required but not found for "{key}"')
+
+
+def _depth(part: Any) -> int:
+    if isinstance(part, dict):
+        part = list(part.values())
+    return 1 + max(map(_depth, part), default=0) if isinstance(part, list) else 0
 
 
 def _keys(part: Any) -> Iterator[str]:

@@ -4,10 +4,12 @@ Each request becomes the one of REST that says the same, so all that stands in `
 here as well, its faults but for dropped connections included.
 """
 
+# ruff: noqa: N802  # the names are those of the protocol
+
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -82,9 +84,7 @@ class _Door:
 
 class _Root(_Door, QdrantServicer):  # type: ignore[misc]
     def HealthCheck(self, request: Any, context: Any) -> Any:
-        return self.ask(
-            context, "GET", "/", None, lambda found: grpc.HealthCheckReply(**found)
-        )
+        return self.ask(context, "GET", "/", None, lambda found: grpc.HealthCheckReply(**found))
 
 
 class _Collections(_Door, CollectionsServicer):  # type: ignore[misc]
@@ -228,5 +228,3 @@ def _plain(body: Any) -> Any:
     if hasattr(body, "model_dump_json"):
         return json.loads(body.model_dump_json(exclude_none=True))
     return body
-
-

@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from plugins.qdrant_backend.tests.conftest import KEY, MakeBackend
 from plugins.qdrant_backend.tests.double import Double, Fault, Request, running_double
+from plugins.qdrant_backend.tests.grpc_double import grpc_door
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.exceptions import (
@@ -379,3 +380,46 @@ def test_certificate_that_cannot_be_read(make_backend: MakeBackend, tmp_path: Pa
         backend = make_backend(HOST="https://127.0.0.1:1", CA_CERTIFICATE=file)
         with pytest.raises(ConfigurationError, match="cannot be read as PEM"):
             backend.collections()
+
+
+@pytest.mark.parametrize("name", ["upsert", "search", "collections", "health"])
+def test_unreachable_by_grpc(make_backend: MakeBackend, name: str) -> None:
+    backend = make_backend(GRPC=True, GRPC_PORT=closed_port(), MAX_RETRIES=1)
+    with pytest.raises(BackendUnavailable, match="cannot be reached.*GRPC_PORT"):
+        OPERATIONS[name](backend)
+    with pytest.raises(BackendUnavailable, match="cannot be reached.*GRPC_PORT"):
+        asyncio.run(ASYNC_OPERATIONS[f"a{name}"](backend))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "match"),
+    [
+        (401, BackendRefused, "does not accept the key"),
+        (403, BackendRefused, "forbids it"),
+        (408, BackendUnavailable, "did not answer within 5 s"),
+        (429, BackendUnavailable, "limits the rate"),
+        (500, BackendUnavailable, "fails"),
+    ],
+)
+def test_statuses_of_grpc(
+    double: Double,
+    make_backend: MakeBackend,
+    status: int,
+    error: type[BackendError],
+    match: str,
+) -> None:
+    with grpc_door(double) as port:
+        backend = make_backend(GRPC=True, GRPC_PORT=port, API_KEY=KEY, MAX_RETRIES=1)
+        backend.create(SPEC)
+        double.fault = always(status=status, says=f"it is so {KEY}")
+        for name in ("upsert", "search", "collections"):
+            with pytest.raises(error, match=match) as raised:
+                OPERATIONS[name](backend)
+            assert KEY not in report_of(raised.value)
+            with pytest.raises(error, match=match) as raised:
+                asyncio.run(ASYNC_OPERATIONS[f"a{name}"](backend))
+            assert KEY not in report_of(raised.value)
+        double.fault = first(1, status=500, says="it broke")
+        backend.upsert(SPEC, BATCH)
+        assert backend.count(SPEC) == 30
+        backend.close()

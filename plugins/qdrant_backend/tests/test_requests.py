@@ -13,8 +13,10 @@ from plugins.qdrant_backend.tests.conftest import MakeBackend
 from plugins.qdrant_backend.tests.double import Double, Fault, Request
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.qdrant import QdrantBackend, searching
+from wagtail_vector_index.backends.qdrant.filtering import condition
 from wagtail_vector_index.backends.qdrant.naming import vector_name
-from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable
+from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, InvalidFilter
+from wagtail_vector_index.filters import parse_filter
 from wagtail_vector_index.testing.examples import random_vectors, sorted_ids
 
 FIELDS: Any = {
@@ -316,3 +318,39 @@ def test_health_of_a_collection_that_goes_away(double: Double, backend: QdrantBa
 def test_health_in_memory() -> None:
     backend = QdrantBackend("default", QdrantBackend.Options(location=":memory:"))
     assert backend.health().message == "Qdrant's local mode, 0 collections"
+
+
+def nested(times: int) -> Q:
+    """AND in OR in AND, and so on."""
+    made = Q(n=0)
+    for number in range(1, times):
+        made = (made | Q(n=number)) if number % 2 else (made & Q(n__gte=0))
+    return made
+
+
+def test_filter_as_deep_as_can_be(backend: QdrantBackend) -> None:
+    backend.create(SPEC)
+    backend.upsert(SPEC, batch_of(3, {"n": 0}))
+    assert len(backend.search(SPEC, QUERY, filter=nested(40))) == 3
+    with pytest.raises(InvalidFilter, match="nested too deeply for Qdrant"):
+        backend.search(SPEC, QUERY, filter=nested(60))
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        (Q(n=1) & Q(open=True) & ~Q(tags__contains="x"), {"must": 2, "must_not": 1}),
+        (Q(n=1) | (Q(n=2) | Q(open=True)), {"should": 3}),
+        (~(Q(n=1) & ~Q(n=2)), {"should": 2}),
+        (~~Q(n=1), {"must": 1}),
+        (~(Q(n=1) | Q(n=2)), {"must_not": 2}),
+        (Q(price__in=[1.5, 2.5]), {"should": 2}),
+        (~Q(price__in=[1.5, 2.5]), {"must_not": 1}),
+    ],
+)
+def test_filters_are_flat(filter: Q, expected: dict[str, int]) -> None:
+    made = condition(parse_filter(filter, FIELDS))
+    assert made is not None
+    assert {
+        key: len(value) for key, value in made.model_dump(exclude_none=True).items()
+    } == expected

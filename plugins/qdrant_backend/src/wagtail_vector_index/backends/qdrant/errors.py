@@ -123,13 +123,22 @@ def _explained(
         return CollectionMismatch, f"has {collection!r} with another shape. It says: {says}"
     if _is_full(error):
         return BackendRefused, f"{_FULL_ADVICE}. It says: {says}"
+    return _by_status(error, status or 0, says, options)
+
+
+def _by_status(
+    error: Exception, status: int, says: str, options: QdrantOptions
+) -> tuple[type[BackendError], str]:
     if status == 408:
         return BackendUnavailable, f"{_late(options)} It says: {says}"
     if status == 429:
         return BackendUnavailable, f"limits the rate. Lower CONCURRENCY. It says: {says}"
-    if status is not None and status >= 500:
+    if status == 503 and isinstance(error, grpc.RpcError):
+        advice = "Look at HOST and GRPC_PORT, and whether it is up"
+        return BackendUnavailable, f"cannot be reached: {says}. {advice}"
+    if status >= 500:
         return BackendUnavailable, f"fails. Try again later. It says: {status} {says}"
-    return BackendRefused, f"{_ADVICE.get(status or 0, 'refuses the request')}. It says: {says}"
+    return BackendRefused, f"{_ADVICE.get(status, 'refuses the request')}. It says: {says}"
 
 
 def _unanswered(source: Any, options: QdrantOptions) -> tuple[type[BackendError], str]:
