@@ -200,7 +200,21 @@ class _Points(_Door, PointsServicer):  # type: ignore[misc]
 def _filter(request: Any) -> Any:
     if not request.HasField("filter"):
         return None
-    return _plain(GrpcToRest.convert_filter(request.filter))
+    return _without_empty(_plain(GrpcToRest.convert_filter(request.filter)))
+
+
+def _without_empty(part: Any) -> Any:
+    """Without the empty lists of conditions that gRPC has for none: local mode once took them
+    for lists of which nothing holds."""
+    if isinstance(part, list):
+        return [_without_empty(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: _without_empty(value)
+        for key, value in part.items()
+        if value != [] or key not in ("must", "should", "must_not")
+    }
 
 
 def _selected(request: Any) -> dict[str, Any]:
