@@ -1,0 +1,73 @@
+"""Whether a server can be used: its version, and the state of the collections in it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from qdrant_client import models
+from qdrant_client.common.version_check import is_compatible, parse_version
+
+from wagtail_vector_index.backends.base import Health
+from wagtail_vector_index.exceptions import BackendError
+
+from .calling import Call, Steps
+from .naming import collection_name, own_name
+from .options import QdrantOptions
+
+#: The oldest server that answers as this backend needs it.
+OLDEST_SERVER = (1, 13)
+
+
+def health(options: QdrantOptions) -> Steps[Health]:
+    """Ask for the versions and for each collection."""
+    client = version("qdrant-client")
+    details = {"client": client}
+    problems = []
+    if not options.in_memory:
+        server = (yield Call(method="info")).version
+        details["server"] = server
+        details["versions"] = _compatibility(client, server)
+        problems += _problems(server)
+    found = (yield Call(method="get_collections")).collections
+    named = ((each.name, own_name(options.collection_prefix, each.name)) for each in found)
+    names = sorted(name for _, name in named if name is not None)
+    states = yield [_info(options, name) for name in names]
+    details["collections"] = str(len(names))
+    for name, state in zip(names, states, strict=True):
+        if isinstance(state, BackendError):
+            problems.append(f"{name}: {state}")
+            continue
+        details[name] = f"{state.points_count or 0} records, {state.status.value}"
+        if state.status == models.CollectionStatus.RED:
+            problems.append(f"{name} is red: {state.optimizer_status}")
+    what = f"Qdrant {details['server']}" if "server" in details else "Qdrant's local mode"
+    return Health(
+        ok=not problems,
+        message="; ".join([f"{what}, {len(names)} collections", *problems]),
+        details=details,
+    )
+
+
+def _info(options: QdrantOptions, name: str) -> Call:
+    return Call(
+        method="get_collection",
+        collection=name,
+        arguments=lambda: {"collection_name": collection_name(options.collection_prefix, name)},
+    )
+
+
+def _compatibility(client: str, server: str) -> str:
+    if is_compatible(client, server):
+        return "fit together"
+    return "client and server should not be more than one minor version apart"
+
+
+def _problems(server: str) -> list[str]:
+    try:
+        found = parse_version(server)
+    except ValueError:
+        return [f"its version {server!r} cannot be read"]
+    if (found.major, found.minor) >= OLDEST_SERVER:
+        return []
+    oldest = ".".join(map(str, OLDEST_SERVER))
+    return [f"it is too old: update it to {oldest} or later"]

@@ -1,0 +1,209 @@
+"""What can stand in the settings beside ``BACKEND``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from wagtail_vector_index.options import Options, secret
+
+IN_MEMORY = ":memory:"
+
+Quantization = Literal["none", "scalar", "binary", "product"]
+Compression = Literal["x4", "x8", "x16", "x32", "x64"]
+Consistency = Literal["majority", "quorum", "all"]
+
+#: What can stand in ``HNSW``, and of which type it is.
+HNSW_KEYS: dict[str, type] = {
+    "m": int,
+    "ef_construct": int,
+    "full_scan_threshold": int,
+    "max_indexing_threads": int,
+    "on_disk": bool,
+    "payload_m": int,
+}
+
+#: The least value of an option, where it is not None.
+LEAST = {
+    "timeout": 1,
+    "grpc_port": 1,
+    "shard_number": 1,
+    "replication_factor": 1,
+    "write_consistency_factor": 1,
+    "oversampling": 1.0,
+    "hnsw_ef": 1,
+    "consistency": 1,
+    "batch_size": 1,
+    "batch_bytes": 1_024,
+    "concurrency": 1,
+    "max_connections": 1,
+    "max_retries": 0,
+    "indexing_threshold": 1,
+    "indexing_timeout": 1,
+}
+
+_EXAMPLE = "https://qdrant.example.com:6333"
+_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QdrantOptions(Options):
+    """The options of an alias. One of ``HOST`` and ``LOCATION`` is needed.
+
+    Args:
+        host: the URL of the server, such as ``"https://qdrant.example.com:6333"``; without
+            a port, 6333 is meant.
+        location: ``":memory:"`` for collections in this process's memory, without a server.
+        api_key: the server's key, if it wants one.
+        timeout: seconds that a request may take, and that a search may take with all it asks.
+        grpc: whether to speak gRPC; the REST port is then used to ask for the version only.
+        grpc_port: the port of gRPC.
+        headers: more headers of each request, such as those that a proxy wants.
+        verify: whether the server's certificate is checked.
+        ca_certificate: a PEM file of the authority that signed it, if the system's don't.
+        client_certificate: a PEM file to present to the server.
+        client_key: the PEM file of its private key, if that is another one.
+        collection_prefix: begins the name of each collection in the server; sites that share
+            a server have different ones.
+        shard_number: how many shards a new collection has; the server's default if None.
+        replication_factor: how many nodes hold each shard.
+        write_consistency_factor: how many of them must have written before a write is done.
+        on_disk: whether the vectors of a new collection stay on disk.
+        quantization: how the vectors of a new collection are made smaller, if at all.
+        quantization_compression: by how much ``"product"`` makes them smaller.
+        quantization_always_ram: whether the small ones stay in memory.
+        oversampling: how many times more candidates the small vectors give than are wanted.
+        rescore: whether candidates are then compared by their whole vectors.
+        hnsw: ``m``, ``ef_construct`` and others of the index of a new collection.
+        hnsw_ef: how many candidates a search looks at.
+        exact: whether all searches compare every vector.
+        consistency: how many replicas must agree on what is read: a number, ``"majority"``,
+            ``"quorum"`` or ``"all"``.
+        batch_size: records in a request, at most.
+        batch_bytes: bytes in a request, at most, unless one record has more.
+        concurrency: requests of one batch under way at once, at most.
+        max_connections: connections of a process, or of an event loop, at most.
+        max_retries: how often a request is tried again.
+        indexing_threshold: kilobytes of vectors above which a segment gets an index.
+        indexing_timeout: seconds that `optimize` waits for the index.
+
+    Raises:
+        ValueError: what is wrong, and what is allowed.
+    """
+
+    host: str = ""
+    location: str = ""
+    api_key: str = secret("")
+    timeout: int = 10
+    grpc: bool = False
+    grpc_port: int = 6334
+    headers: dict[str, str] = dataclasses.field(default_factory=dict, metadata={"secret": True})
+    verify: bool = True
+    ca_certificate: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    collection_prefix: str = "wvi"
+    shard_number: int | None = None
+    replication_factor: int | None = None
+    write_consistency_factor: int | None = None
+    on_disk: bool = False
+    quantization: Quantization = "none"
+    quantization_compression: Compression = "x16"
+    quantization_always_ram: bool = True
+    oversampling: float | None = None
+    rescore: bool = True
+    hnsw: dict[str, Any] = dataclasses.field(default_factory=dict)
+    hnsw_ef: int | None = None
+    exact: bool = False
+    consistency: int | Consistency | None = None
+    batch_size: int = 1_000
+    batch_bytes: int = 8 * 2**20
+    concurrency: int = 4
+    max_connections: int = 100
+    max_retries: int = 3
+    indexing_threshold: int = 10_000
+    indexing_timeout: int = 3_600
+
+    def __post_init__(self) -> None:
+        self._check_where()
+        if not all("!" <= character <= "~" for character in self.api_key):
+            raise ValueError("'API_KEY' has a space, a line break or another character no key has.")
+        self._check_tls()
+        if not _PREFIX.fullmatch(self.collection_prefix):
+            raise ValueError(
+                "'COLLECTION_PREFIX' is 1 to 64 letters, digits, '_' and '-', not"
+                f" {self.collection_prefix!r}."
+            )
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and not value >= least:
+                raise ValueError(f"{name.upper()!r} must be at least {least}, not {value}.")
+        self._check_hnsw()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no server, but the process's own memory."""
+        return self.location == IN_MEMORY
+
+    def _check_where(self) -> None:
+        if self.location not in ("", IN_MEMORY):
+            raise ValueError(
+                f"'LOCATION' can only be {IN_MEMORY!r}, not {self.location!r}. A folder can be"
+                " used by one process only, and a site has several: run a server, and set 'HOST'."
+            )
+        if bool(self.host) == bool(self.location):
+            raise ValueError(
+                f"set either 'HOST', the URL of a server such as {_EXAMPLE!r}, or 'LOCATION',"
+                f" which is {IN_MEMORY!r}."
+            )
+        if self.host:
+            _check_host(self.host)
+
+    def _check_tls(self) -> None:
+        files = (self.ca_certificate, self.client_certificate, self.client_key)
+        if any(files) and not self.host.startswith("https://"):
+            raise ValueError(
+                "certificates are of use only with a 'HOST' that begins with https://."
+            )
+        if self.client_key and not self.client_certificate:
+            raise ValueError("'CLIENT_KEY' needs its 'CLIENT_CERTIFICATE'.")
+        if not self.verify and self.ca_certificate:
+            raise ValueError("'CA_CERTIFICATE' is of no use where 'VERIFY' is False.")
+        if not self.verify and self.grpc:
+            raise ValueError(
+                "'VERIFY' cannot be False with 'GRPC': it checks every certificate."
+                " Set 'CA_CERTIFICATE' to the authority that signed the server's."
+            )
+
+    def _check_hnsw(self) -> None:
+        for key, value in self.hnsw.items():
+            if key not in HNSW_KEYS:
+                known = ", ".join(HNSW_KEYS)
+                raise ValueError(f"'HNSW' has no key {key!r}. It knows: {known}.")
+            if type(value) is not HNSW_KEYS[key]:
+                raise ValueError(f"'HNSW': {key!r} is of type {HNSW_KEYS[key].__name__}.")
+
+
+def _check_host(host: str) -> None:
+    # The URL is shown in errors: no secrets in it.
+    parts = urlsplit(host)
+    if "@" in parts.netloc:
+        raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not _has_port(host)
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError(f"'HOST' is a URL such as {_EXAMPLE!r}, not {host!r}.")
+
+
+def _has_port(host: str) -> bool:
+    try:
+        return urlsplit(host).port != 0
+    except ValueError:
+        return False

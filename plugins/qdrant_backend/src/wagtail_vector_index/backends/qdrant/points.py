@@ -1,0 +1,93 @@
+"""Records as Qdrant's points, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from qdrant_client import models
+
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+
+from .naming import METADATA, key_of, vector_name
+
+#: Bytes that a component of a vector takes in JSON, where a float32 is written as a double.
+_COMPONENT_BYTES = 22
+#: Bytes that a record takes beside its vector and its metadata: id, keys, quotes.
+_RECORD_BYTES = 200
+
+
+def first_invalid(batch: RecordBatch, *, zero_is_invalid: bool) -> int | None:
+    """The first row with NaN or infinity or, if they are invalid, only zeros."""
+    matrix = _matrix(batch)
+    valid = np.isfinite(matrix).all(axis=1)
+    if zero_is_invalid:
+        valid &= matrix.any(axis=1)
+    return None if valid.all() else int(valid.argmin())
+
+
+def bounded(batch: RecordBatch, records: int, size: int) -> Iterator[RecordBatch]:
+    """Slices of a batch within the limits of records and of bytes on the wire."""
+    start, total = 0, 0
+    for row, text in enumerate(batch.metadata):
+        # Fields travel twice, and in JSON a character may take six bytes.
+        own = bytes_of_vector(batch.dimensions) + 2 * len(json.dumps(text))
+        if row > start and (row - start == records or total + own > size):
+            yield batch[start:row]
+            start, total = row, 0
+        total += own
+    yield batch[start:]
+
+
+def bytes_of_vector(dimensions: int) -> int:
+    """About how many bytes a record without metadata takes on the wire."""
+    return _RECORD_BYTES + _COMPONENT_BYTES * dimensions
+
+
+def points_of(spec: CollectionSpec, batch: RecordBatch) -> models.Batch:
+    """The points of a batch, column by column."""
+    return models.Batch(
+        ids=[str(id) for id in batch.uuids],
+        vectors={vector_name(spec): _matrix(batch).tolist()},
+        payloads=[payload(spec, text) for text in batch.metadata],
+    )
+
+
+def payload(spec: CollectionSpec, text: str) -> dict[str, Any]:
+    """Metadata as text, and the values of the filter fields beside it, each if it has one."""
+    made: dict[str, Any] = {METADATA: text}
+    if spec.fields:
+        metadata = json.loads(text)
+        for name, type_ in spec.fields.items():
+            value = metadata.get(name)
+            if value is None or value == []:
+                continue
+            made[key_of(name)] = _stored(type_, value)
+    return made
+
+
+def batch_of(spec: CollectionSpec, points: Sequence[Any]) -> RecordBatch:
+    """The records of points that were read with vectors and metadata."""
+    name = vector_name(spec)
+    vectors = np.array([point.vector[name] for point in points], np.float32)
+    return RecordBatch(
+        ids=b"".join(UUID(point.id).bytes for point in points),
+        vectors=vectors.tobytes(),
+        metadata=[point.payload[METADATA] for point in points],
+        dimensions=spec.dimensions,
+        checked=True,
+    )
+
+
+def _stored(type_: str, value: Any) -> Any:
+    if type_ == "datetime":
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
+    return float(value) if type_ == "float" else value
+
+
+def _matrix(batch: RecordBatch) -> Any:
+    return np.frombuffer(batch.vectors, np.float32).reshape(len(batch), batch.dimensions)

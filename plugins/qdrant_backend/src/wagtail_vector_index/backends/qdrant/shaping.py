@@ -1,0 +1,90 @@
+"""What a collection is made like, and whether one that exists is like that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qdrant_client import models
+
+from wagtail_vector_index.collection import CollectionSpec, Metric
+from wagtail_vector_index.exceptions import CollectionMismatch
+from wagtail_vector_index.filters import FieldType
+
+from .naming import vector_name
+from .options import QdrantOptions
+
+DISTANCES: dict[Metric, models.Distance] = {
+    "cosine": models.Distance.COSINE,
+    "dot": models.Distance.DOT,
+    "euclidean": models.Distance.EUCLID,
+}
+
+SCHEMAS: dict[FieldType, models.PayloadSchemaType] = {
+    "str": models.PayloadSchemaType.KEYWORD,
+    "int": models.PayloadSchemaType.INTEGER,
+    "float": models.PayloadSchemaType.FLOAT,
+    "bool": models.PayloadSchemaType.BOOL,
+    "datetime": models.PayloadSchemaType.DATETIME,
+    "list[str]": models.PayloadSchemaType.KEYWORD,
+    "list[int]": models.PayloadSchemaType.INTEGER,
+}
+
+
+def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
+    """The arguments of ``create_collection``, beside its name.
+
+    Vectors are not indexed before `optimize`: loading first and indexing after builds the
+    index once.
+    """
+    params = models.VectorParams(
+        size=spec.dimensions, distance=DISTANCES[spec.metric], on_disk=options.on_disk or None
+    )
+    return {
+        "vectors_config": {vector_name(spec): params},
+        "shard_number": options.shard_number,
+        "replication_factor": options.replication_factor,
+        "write_consistency_factor": options.write_consistency_factor,
+        "hnsw_config": models.HnswConfigDiff(**options.hnsw) if options.hnsw else None,
+        "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=0),
+        "quantization_config": _quantization(options),
+        "timeout": options.timeout,
+    }
+
+
+def check_shape(spec: CollectionSpec, info: models.CollectionInfo, where: str) -> None:
+    """Raise CollectionMismatch unless a collection is what the spec says."""
+    vectors = info.config.params.vectors
+    found = vectors.get(vector_name(spec)) if isinstance(vectors, dict) else None
+    if found is None:
+        raise CollectionMismatch(
+            f"{where} has {spec.name!r} with other fields than"
+            f" {', '.join(f'{name} ({type_})' for name, type_ in spec.fields.items()) or 'none'}."
+            " Drop it, or choose another name."
+        )
+    wanted = (spec.dimensions, DISTANCES[spec.metric])
+    if (found.size, found.distance) != wanted:
+        raise CollectionMismatch(
+            f"{where} has {spec.name!r} with {found.size} dimensions and the distance"
+            f" {found.distance.value}, not {wanted[0]} and {wanted[1].value}."
+            " Drop it, or choose another name."
+        )
+
+
+def _quantization(options: QdrantOptions) -> Any:
+    always_ram = options.quantization_always_ram
+    if options.quantization == "scalar":
+        return models.ScalarQuantization(
+            scalar=models.ScalarQuantizationConfig(
+                type=models.ScalarType.INT8, always_ram=always_ram
+            )
+        )
+    if options.quantization == "binary":
+        return models.BinaryQuantization(
+            binary=models.BinaryQuantizationConfig(always_ram=always_ram)
+        )
+    if options.quantization == "product":
+        compression = models.CompressionRatio(options.quantization_compression)
+        return models.ProductQuantization(
+            product=models.ProductQuantizationConfig(compression=compression, always_ram=always_ram)
+        )
+    return None

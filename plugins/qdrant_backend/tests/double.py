@@ -1,0 +1,434 @@
+"""A double of a Qdrant server: its REST interface on a loopback port, for tests only.
+
+Behind it is qdrant-client's local mode, which is no proof of how a server filters or indexes.
+Where local mode is kinder than a server, the double isn't: it asks for the key, refuses
+requests above 32 MiB, filters nested beyond 128 levels of JSON or on fields without a payload
+index (as Qdrant Cloud does) and vectors of the wrong size or name, and words its errors as a
+server of 1.19 does.
+
+It fails as it is told: see `Fault` and the attributes of `Double`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from qdrant_client import QdrantClient, models
+
+MOST_BYTES = 32 * 2**20
+MOST_NESTED = 128
+POINTS = TypeAdapter(models.PointInsertOperations)
+SELECTOR = TypeAdapter(models.PointsSelector)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method} {re.sub('/collections/[^/]+', '/collections/NAME', self.path)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One answer out of the ordinary.
+
+    Args:
+        status: the status to answer with.
+        says: the error's text.
+        headers: more headers of the answer.
+        body: what to send instead, as it is.
+        wait: wait for this before answering; the request is carried out all the same.
+        drop: reset the connection without an answer.
+        done: whether the request is carried out before the fault shows.
+    """
+
+    status: int = 0
+    says: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    wait: threading.Event | None = None
+    drop: bool = False
+    done: bool = False
+
+
+class Refusal(Exception):
+    """An error that the server answers with."""
+
+    def __init__(self, status: int, says: str) -> None:
+        super().__init__(says)
+        self.status = status
+
+
+class Double:
+    """The state of the server.
+
+    Attributes:
+        api_key: the key that it wants; none if empty.
+        version: what it says its version is.
+        fault: asked for each request whether to fail; gets the request.
+        requests: all that came in.
+        refused_ids: an upsert is carried out up to the first of these, and then refused.
+        unsettled: how many times a collection is yet said to be still indexing.
+        update_status: what an update says became of it.
+        connections: how many are open.
+    """
+
+    def __init__(self) -> None:
+        self.api_key = ""
+        self.version = "1.19.0"
+        self.fault: Callable[[Request], Fault | None] = lambda request: None
+        self.requests: list[Request] = []
+        self.refused_ids: frozenset[UUID] = frozenset()
+        self.unsettled = 0
+        self.update_status = "completed"
+        self.status = "green"
+        self.connections = 0
+        self.changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._client = QdrantClient(location=":memory:")
+        self._schemas: dict[str, dict[str, str]] = {}
+        self.thresholds: dict[str, int | None] = {}
+
+    def answer(self, request: Request) -> Any:
+        """What a server answers, or Refusal."""
+        for method, pattern, handle in ROUTES:
+            found = re.fullmatch(pattern, request.path)
+            if found and method == request.method:
+                name = unquote(found["name"]) if "name" in found.groupdict() else ""
+                with self._lock, warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)
+                    return handle(self, name, request)
+        raise Refusal(404, "")
+
+    def close(self) -> None:
+        self._client.close()
+
+    # Collections
+
+    def root(self, name: str, request: Request) -> Any:
+        return {"title": "qdrant - vector search engine", "version": self.version}
+
+    def listed(self, name: str, request: Request) -> Any:
+        return {"collections": [{"name": each} for each in self._schemas]}
+
+    def created(self, name: str, request: Request) -> Any:
+        if name in self._schemas:
+            raise Refusal(409, f"Wrong input: Collection `{name}` already exists!")
+        asked = models.CreateCollection.model_validate(request.body)
+        self._client.create_collection(
+            name, vectors_config=asked.vectors, quantization_config=asked.quantization_config
+        )
+        self._schemas[name] = {}
+        self.thresholds[name] = (
+            asked.optimizers_config and asked.optimizers_config.indexing_threshold
+        )
+        return True
+
+    def updated(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        asked = models.UpdateCollection.model_validate(request.body)
+        if asked.optimizers_config is not None:
+            self.thresholds[name] = asked.optimizers_config.indexing_threshold
+        return True
+
+    def dropped(self, name: str, request: Request) -> Any:
+        self.thresholds.pop(name, None)
+        return self._schemas.pop(name, None) is not None and self._client.delete_collection(name)
+
+    def described(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        info = self._client.get_collection(name).model_dump(mode="json", exclude_none=True)
+        fields = {
+            key: {"data_type": type_, "points": 0} for key, type_ in self._schemas[name].items()
+        }
+        status = self.status
+        if self.unsettled:
+            self.unsettled -= 1
+            status = "yellow"
+        optimizer = {"error": "it cannot be built"} if status == "red" else "ok"
+        return info | {"payload_schema": fields, "status": status, "optimizer_status": optimizer}
+
+    def indexed(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        self._schemas[name][request.body["field_name"]] = request.body["field_schema"]
+        return self._done()
+
+    # Points
+
+    def upserted(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        batch = POINTS.validate_python(request.body).batch
+        for vectors in batch.vectors.values():
+            for vector in vectors:
+                self._check_size(name, next(iter(batch.vectors)), vector)
+        refused = [row for row, id in enumerate(batch.ids) if UUID(str(id)) in self.refused_ids]
+        rows = refused[0] if refused else len(batch.ids)
+        if rows:
+            self._client.upsert(
+                name,
+                models.Batch(
+                    ids=batch.ids[:rows],
+                    vectors={key: each[:rows] for key, each in batch.vectors.items()},
+                    payloads=batch.payloads[:rows],
+                ),
+            )
+        if refused:
+            raise Refusal(400, f"Wrong input: point {batch.ids[rows]} is refused")
+        return self._done()
+
+    def deleted(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        self._client.delete(name, SELECTOR.validate_python(request.body))
+        return self._done()
+
+    def retrieved(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        asked = models.PointRequest.model_validate(request.body)
+        found = self._client.retrieve(
+            name, asked.ids, with_payload=asked.with_payload, with_vectors=asked.with_vector
+        )
+        return [point.model_dump(mode="json") for point in found]
+
+    def scrolled(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        asked = models.ScrollRequest.model_validate(request.body)
+        found, following = self._client.scroll(
+            name,
+            limit=asked.limit,
+            offset=asked.offset,
+            with_payload=asked.with_payload,
+            with_vectors=asked.with_vector,
+        )
+        points = [point.model_dump(mode="json") for point in found]
+        return {"points": points, "next_page_offset": following}
+
+    def counted(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        asked = models.CountRequest.model_validate(request.body)
+        self._check_indexed(name, request.body.get("filter"))
+        return {"count": self._client.count(name, asked.filter).count}
+
+    def queried(self, name: str, request: Request) -> Any:
+        self._existing(name)
+        asked = models.QueryRequest.model_validate(request.body)
+        self._check_indexed(name, request.body.get("filter"))
+        self._check_size(name, asked.using, asked.query.nearest)
+        found = self._client.query_points(
+            name,
+            asked.query.nearest,
+            using=asked.using,
+            query_filter=asked.filter,
+            limit=asked.limit,
+            with_payload=asked.with_payload,
+        )
+        return {
+            "points": [{"id": each.id, "version": 0, "score": each.score} for each in found.points]
+        }
+
+    def _existing(self, name: str) -> None:
+        if name not in self._schemas:
+            raise Refusal(404, f"Not found: Collection `{name}` doesn't exist!")
+
+    def _done(self) -> Any:
+        return {"operation_id": 0, "status": self.update_status}
+
+    def _check_size(self, name: str, using: str, vector: list[float]) -> None:
+        known = self._client.get_collection(name).config.params.vectors
+        if using not in known:
+            raise Refusal(400, f"Wrong input: Not existing vector name error: {using}")
+        if len(vector) != known[using].size:
+            raise Refusal(
+                400,
+                "Wrong input: Vector dimension error: expected dim:"
+                f" {known[using].size}, got {len(vector)}",
+            )
+
+    def _check_indexed(self, name: str, filter: Any) -> None:
+        if _depth(filter) + 1 > MOST_NESTED:
+            raise Refusal(400, "Format error in JSON body: recursion limit exceeded")
+        for key in _keys(filter):
+            if key not in self._schemas[name]:
+                raise Refusal(400, f'Bad request: Index required but not found for "{key}"')
+
+
+def _depth(part: Any) -> int:
+    if isinstance(part, dict):
+        part = list(part.values())
+    return 1 + max(map(_depth, part), default=0) if isinstance(part, list) else 0
+
+
+def _keys(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if "key" in part:
+            yield part["key"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _keys(each)
+
+
+_ONE = "/collections/(?P<name>[^/]+)"
+ROUTES: list[tuple[str, str, Callable[[Double, str, Request], Any]]] = [
+    ("GET", "/", Double.root),
+    ("GET", "/collections", Double.listed),
+    ("PUT", _ONE, Double.created),
+    ("GET", _ONE, Double.described),
+    ("PATCH", _ONE, Double.updated),
+    ("DELETE", _ONE, Double.dropped),
+    ("PUT", f"{_ONE}/index", Double.indexed),
+    ("PUT", f"{_ONE}/points", Double.upserted),
+    ("POST", f"{_ONE}/points", Double.retrieved),
+    ("POST", f"{_ONE}/points/delete", Double.deleted),
+    ("POST", f"{_ONE}/points/scroll", Double.scrolled),
+    ("POST", f"{_ONE}/points/count", Double.counted),
+    ("POST", f"{_ONE}/points/query", Double.queried),
+]
+
+
+@dataclass
+class Running:
+    """A double, and where it is."""
+
+    double: Double
+    url: str
+    server: ThreadingHTTPServer
+
+
+@contextmanager
+def running_double(port: int = 0, tls: Any = None) -> Iterator[Running]:
+    """Start a double, on a free port unless one is given, and stop it at the end."""
+    server = _Server(("127.0.0.1", port), _Handler)
+    scheme = "http"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        scheme = "https"
+    double = server.double = Double()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield Running(double, f"{scheme}://127.0.0.1:{server.server_port}", server)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        double.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 1024
+    double: Double
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing on the terminal when a client goes away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        with self.server.double.changed:
+            self.server.double.connections += 1
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            with self.server.double.changed:
+                self.server.double.connections -= 1
+                self.server.double.changed.notify_all()
+
+    def _serve(self) -> None:
+        double = self.server.double
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        split = urlsplit(self.path)
+        request = Request(
+            method=self.command,
+            path=split.path,
+            query={key: values[0] for key, values in parse_qs(split.query).items()},
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=json.loads(content) if content and len(content) <= MOST_BYTES else {},
+        )
+        double.requests.append(request)
+        fault = double.fault(request)
+        if fault is not None and fault.wait is not None:
+            fault.wait.wait(10)
+        if fault is None or fault.done or fault.wait is not None:
+            ordinary = self._ordinary(double, request, len(content))
+        if fault is not None and fault.drop:
+            self._drop()
+        elif fault is not None and (fault.status or fault.body):
+            error = json.dumps({"status": {"error": fault.says}, "time": 0.0}).encode()
+            self._send(fault.status or 200, fault.body or error, fault.headers)
+        else:
+            self._send(*ordinary, {})
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
+
+    def _ordinary(self, double: Double, request: Request, size: int) -> tuple[int, bytes]:
+        if double.api_key:
+            given = request.headers.get("api-key")
+            if given is None:
+                return 401, b"Must provide an API key or an Authorization bearer token"
+            if given != double.api_key:
+                return 401, b"Invalid API key or JWT"
+        if size > MOST_BYTES:
+            return 413, b"Payload error: JSON payload is larger than allowed"
+        try:
+            result = double.answer(request)
+        except Refusal as refusal:
+            return refusal.status, _error(str(refusal)) if str(refusal) else b""
+        except ValueError as error:
+            return 400, _error(f"Wrong input: {error}")
+        if request.path == "/":
+            return 200, json.dumps(result).encode()
+        return 200, json.dumps({"result": result, "status": "ok", "time": 0.0}).encode()
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:
+            self.close_connection = True  # the client has gone: it timed out
+
+    def _drop(self) -> None:
+        # With a linger of 0 seconds, closing resets the connection.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.shutdown(socket.SHUT_RD)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+
+def _error(says: str) -> bytes:
+    return json.dumps({"status": {"error": says}, "time": 0.0}).encode()

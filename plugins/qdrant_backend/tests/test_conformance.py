@@ -1,0 +1,74 @@
+"""The conformance suite in local mode, on the double, and on a server where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+
+from plugins.qdrant_backend.tests.double import Double, Running
+from plugins.qdrant_backend.tests.servers import Server
+from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
+from wagtail_vector_index.backends.qdrant import QdrantBackend
+from wagtail_vector_index.testing import VectorBackendConformance
+
+
+class TestInMemory(VectorBackendConformance):
+    def make_backend(self) -> QdrantBackend:
+        return QdrantBackend("default", QdrantBackend.Options(location=":memory:"))
+
+
+class TestOnDouble(VectorBackendConformance):
+    @pytest.fixture(autouse=True)
+    def _double(self, shared_double: Running) -> None:
+        self.url, self.double = shared_double.url, shared_double.double
+
+    def make_backend(self) -> QdrantBackend:
+        return QdrantBackend("default", QdrantBackend.Options(host=self.url, batch_size=7))
+
+    @contextmanager
+    def refusing(
+        self, backend: VectorBackend, spec: CollectionSpec, ids: Collection[UUID]
+    ) -> Iterator[None]:
+        double: Double = self.double
+        double.refused_ids = frozenset(ids)
+        yield
+        double.refused_ids = frozenset()
+
+
+class TestOnDoubleByGrpc(TestOnDouble):
+    @pytest.fixture(autouse=True)
+    def _grpc(self, shared_grpc_port: int) -> None:
+        self.port = shared_grpc_port
+
+    def make_backend(self) -> QdrantBackend:
+        options = QdrantBackend.Options(host=self.url, grpc=True, grpc_port=self.port)
+        return QdrantBackend("default", options)
+
+    def test_fork(self) -> None:
+        pytest.skip("gRPC's library cannot be used in a fork of a process that has used it")
+
+
+class TestOnServer(VectorBackendConformance):
+    options: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: Server) -> None:
+        self.server = server
+
+    def make_backend(self) -> QdrantBackend:
+        options = QdrantBackend.Options(
+            host=self.server.url,
+            api_key=self.server.api_key,
+            grpc_port=self.server.grpc_port,
+            collection_prefix="wvi_tests",
+            **self.options,
+        )
+        return QdrantBackend("default", options)
+
+
+class TestOnServerByGrpc(TestOnServer):
+    options: ClassVar[dict[str, Any]] = {"grpc": True}

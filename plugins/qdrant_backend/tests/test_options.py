@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from plugins.qdrant_backend.tests.conftest import KEY
+from wagtail_vector_index.backends.qdrant import QdrantBackend, plugin
+from wagtail_vector_index.exceptions import InvalidOptions
+from wagtail_vector_index.options import parse_options
+
+HOST = "https://qdrant.example.com:6333"
+
+
+def parse(**settings: Any) -> Any:
+    return parse_options(QdrantBackend.Options, settings, "SETTING['default']")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "set either 'HOST', the URL of a server such as .*, or 'LOCATION'"),
+        ({"HOST": HOST, "LOCATION": ":memory:"}, "set either 'HOST'"),
+        ({"LOCATION": "/var/qdrant"}, "'LOCATION' can only be ':memory:'.*by one process only"),
+        ({"HOST": "qdrant.example.com"}, "'HOST' is a URL such as"),
+        ({"HOST": "localhost:6333"}, "'HOST' is a URL such as"),
+        ({"HOST": "https://"}, "'HOST' is a URL such as"),
+        ({"HOST": "https://a:99999"}, "'HOST' is a URL such as"),
+        ({"HOST": "https://a/?key=1"}, "'HOST' is a URL such as"),
+        ({"HOST": f"https://me:{KEY}@a"}, "'HOST' must not hold a user or password"),
+        ({"HOST": HOST, "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space, a line break"),
+        ({"HOST": HOST, "API_KEY": None}, "'API_KEY' must be of type str"),
+        ({"HOST": HOST, "HEADERS": {"token": 1}}, "'HEADERS' must be of type dict"),
+        ({"HOST": HOST, "TIMEOUT": 0}, "'TIMEOUT' must be at least 1, not 0"),
+        ({"HOST": HOST, "TIMEOUT": 0.5}, "'TIMEOUT' must be of type int"),
+        ({"HOST": HOST, "BATCH_BYTES": 1}, "'BATCH_BYTES' must be at least 1024"),
+        ({"HOST": HOST, "CONSISTENCY": 0}, "'CONSISTENCY' must be at least 1"),
+        ({"HOST": HOST, "CONSISTENCY": "some"}, "'CONSISTENCY' must be"),
+        ({"HOST": HOST, "QUANTIZATION": "turbo"}, "'QUANTIZATION' must be one of 'none', 'scalar'"),
+        ({"HOST": HOST, "OVERSAMPLING": 0.5}, "'OVERSAMPLING' must be at least 1.0"),
+        ({"HOST": HOST, "OVERSAMPLING": float("nan")}, "'OVERSAMPLING' must be at least 1.0"),
+        ({"HOST": HOST, "HNSW": {"ef": 1}}, "'HNSW' has no key 'ef'. It knows: m, ef_construct"),
+        ({"HOST": HOST, "HNSW": {"m": True}}, "'HNSW': 'm' is of type int"),
+        ({"HOST": HOST, "COLLECTION_PREFIX": "a/b"}, "'COLLECTION_PREFIX' is 1 to 64 letters"),
+        ({"HOST": HOST, "COLLECTION_PREFIX": ""}, "'COLLECTION_PREFIX' is 1 to 64 letters"),
+        ({"HOST": "http://a", "CA_CERTIFICATE": "a.pem"}, "certificates are of use only"),
+        ({"HOST": HOST, "CLIENT_KEY": "a.pem"}, "'CLIENT_KEY' needs its 'CLIENT_CERTIFICATE'"),
+        ({"HOST": HOST, "CA_CERTIFICATE": "a.pem", "VERIFY": False}, "is of no use where"),
+        ({"HOST": HOST, "GRPC": True, "VERIFY": False}, "'VERIFY' cannot be False with 'GRPC'"),
+        ({"HOST": HOST, "SHARDS": 3}, "unknown key 'SHARDS'"),
+    ],
+)
+def test_wrong_options(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOptions, match=message) as raised:
+        parse(**settings)
+    assert "SETTING['default']" in str(raised.value)
+    assert KEY not in f"{raised.value} {raised.value.__cause__}"
+
+
+def test_secrets_are_not_shown() -> None:
+    options = parse(HOST=HOST, API_KEY=KEY, HEADERS={"X-Proxy": "sesame"})
+    backend = QdrantBackend("default", options)
+    assert KEY not in f"{options!r} {backend!r} {backend.check()}"
+    assert "sesame" not in repr(options)
+    assert KEY not in options.redact(f"the key is {KEY}")
+
+
+@pytest.mark.parametrize(
+    ("host", "count"),
+    [("http://qdrant.example.com", 1), (HOST, 0), ("http://localhost:6333", 0)],
+)
+def test_key_over_an_unencrypted_connection(host: str, count: int) -> None:
+    messages = QdrantBackend("default", parse(HOST=host, API_KEY=KEY)).check()
+    assert [message.id for message in messages] == ["wagtail_vector_index_qdrant.W001"] * count
+    assert all(message.level == logging.WARNING for message in messages)
+    assert KEY not in str(messages)
+
+
+def test_the_plugin_offers_the_backend() -> None:
+    (spec,) = plugin.vector_backends().values()
+    assert plugin.API_VERSION == 1
+    assert spec.path == f"wagtail_vector_index.backends.qdrant.{QdrantBackend.__name__}"
+    assert spec.requires == ("qdrant_client", "numpy", "tenacity")
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    code = """
+import sys
+from wagtail_vector_index.backends.qdrant import plugin
+assert "wagtail_vector_index.backends.qdrant.backend" not in sys.modules
+from wagtail_vector_index.backends.qdrant import QdrantBackend
+backend = QdrantBackend("default", QdrantBackend.Options(host="http://localhost:6333"))
+backend.check()
+backend.close()
+assert not {"qdrant_client", "grpc", "httpx", "pydantic", "numpy", "tenacity"} & set(sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (run.stdout, run.stderr) == ("", "")
+
+
+def test_unknown_names_of_the_package() -> None:
+    import wagtail_vector_index.backends.qdrant as package
+
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = package.Nothing
