@@ -1,11 +1,18 @@
-"""Filters in Weaviate's protocol."""
+"""Filters as Weaviate is asked them.
+
+A filter becomes a tree of two kinds of node before it becomes a message: NOT is pushed down to
+the leaves, and nested ANDs and ORs become one, since a message may be nested a hundred times
+only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from wagtail_vector_index.exceptions import InvalidFilter
 from wagtail_vector_index.filters import And, Comparison, FilterNode, IsNull, Not, Or
 
 from .properties import PART, micros_of, property_of, seconds_and_micros, text_key
@@ -23,111 +30,188 @@ OPERATORS = {
     "lte": Filters.OPERATOR_LESS_THAN_EQUAL,
 }
 
+OPPOSITES = {
+    Filters.OPERATOR_AND: Filters.OPERATOR_OR,
+    Filters.OPERATOR_OR: Filters.OPERATOR_AND,
+}
 
-def to_message(node: FilterNode) -> Any:
-    """A filter as Weaviate is asked it."""
+#: Of the hundred levels that a message may have, the request and a leaf take some.
+_DEEPEST = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """A property compared with a value.
+
+    Args:
+        name: of the property.
+        operator: of the protocol.
+        kind: the field of the message that holds the value.
+        value: a scalar, or a list.
+        negated: whether what does not compare is meant.
+    """
+
+    name: str
+    operator: Any
+    kind: str
+    value: Any
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Conditions of which all, or one, must hold."""
+
+    operator: Any
+    children: tuple[Condition, ...]
+
+
+Condition: TypeAlias = Leaf | Joined
+
+
+def condition_of(node: FilterNode) -> Condition:
+    """A filter in Weaviate's terms."""
     if isinstance(node, Comparison):
         return _datetime(node) if node.type == "datetime" else _comparison(node)
     if isinstance(node, IsNull):
-        return _leaf(property_of(node.field), Filters.OPERATOR_IS_NULL, value_boolean=True)
+        return Leaf(
+            name=property_of(node.field),
+            operator=Filters.OPERATOR_IS_NULL,
+            kind="value_boolean",
+            value=True,
+        )
     if isinstance(node, Not):
-        return Filters(operator=Filters.OPERATOR_NOT, filters=[to_message(node.child)])
-    children = [to_message(child) for child in node.children]
-    if isinstance(node, Or):
-        return any_of(children)
-    return all_of(children)
+        return _negated(condition_of(node.child))
+    children = [condition_of(child) for child in node.children]
+    return any_of(children) if isinstance(node, Or) else all_of(children)
 
 
-def all_of(filters: Iterable[Any]) -> Any:
-    """What matches all of these."""
-    given = list(filters)
-    return _joined(Filters.OPERATOR_AND, given) if given else _everything()
+def all_of(conditions: Iterable[Condition]) -> Condition:
+    """What all of these hold for."""
+    return _joined(Filters.OPERATOR_AND, conditions) or _part("gte", 0)
 
 
-def any_of(filters: Iterable[Any]) -> Any:
-    """What matches one of these."""
-    given = list(filters)
-    return _joined(Filters.OPERATOR_OR, given) if given else _nothing()
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """What one of these holds for."""
+    return _joined(Filters.OPERATOR_OR, conditions) or _part("lt", 0)
 
 
-def in_part(low: int, high: int) -> Any:
+def in_part(low: int, high: int) -> Condition:
     """The records of the parts from ``low`` up to, and without, ``high``."""
     return all_of([_part("gte", low), _part("lt", high)])
 
 
-def with_ids(ids: Iterable[str]) -> Any:
+def with_ids(ids: Iterable[str]) -> Condition:
     """The records of these ids."""
-    values = base_pb2.TextArray(values=ids)
-    return _leaf("_id", Filters.OPERATOR_CONTAINS_ANY, value_text_array=values)
+    return Leaf(
+        name="_id",
+        operator=Filters.OPERATOR_CONTAINS_ANY,
+        kind="value_text_array",
+        value=list(ids),
+    )
 
 
-def _comparison(node: Comparison) -> Any:
-    name, operator = property_of(node.field), OPERATORS[node.lookup]
+def fill(message: Any, condition: Condition, depth: int = 0) -> None:
+    """Write a condition into a message.
+
+    Raises:
+        InvalidFilter: it is nested too deeply.
+    """
+    if depth > _DEEPEST:
+        raise InvalidFilter("The filter is nested too deeply.")
+    if isinstance(condition, Joined):
+        message.operator = condition.operator
+        for child in condition.children:
+            fill(message.filters.add(), child, depth + 1)
+    elif condition.negated:
+        message.operator = Filters.OPERATOR_NOT
+        fill(message.filters.add(), replace(condition, negated=False), depth + 1)
+    else:
+        message.operator = condition.operator
+        message.target.property = condition.name
+        if isinstance(condition.value, list):
+            getattr(message, condition.kind).values.extend(condition.value)
+        else:
+            setattr(message, condition.kind, condition.value)
+
+
+def _comparison(node: Comparison) -> Condition:
+    operator, kind = OPERATORS[node.lookup], _KINDS[node.type]
+    name, stored = property_of(node.field), _STORED.get(node.type, _as_it_is)
     if node.lookup != "in":
-        return _leaf(name, operator, **_scalar(node.type, node.value))
-    return _leaf(name, operator, **_array(node.type, node.value)) if node.value else _nothing()
+        return Leaf(name=name, operator=operator, kind=kind, value=stored(node.value))
+    if not node.value:
+        return any_of([])
+    values = [stored(value) for value in node.value]
+    return Leaf(name=name, operator=operator, kind=f"{kind}_array", value=values)
 
 
-def _scalar(type_: str, value: Any) -> dict[str, Any]:
-    if type_ in ("str", "list[str]"):
-        return {"value_text": text_key(value)}
-    if type_ == "bool":
-        return {"value_boolean": value}
-    if type_ == "float":
-        return {"value_number": value + 0.0}
-    return {"value_int": value}
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
-def _array(type_: str, values: tuple[Any, ...]) -> dict[str, Any]:
-    if type_ == "str":
-        return {"value_text_array": base_pb2.TextArray(values=map(text_key, values))}
-    if type_ == "bool":
-        return {"value_boolean_array": base_pb2.BooleanArray(values=values)}
-    if type_ == "float":
-        numbers = [value + 0.0 for value in values]
-        return {"value_number_array": base_pb2.NumberArray(values=numbers)}
-    return {"value_int_array": base_pb2.IntArray(values=values)}
+_KINDS = {
+    "str": "value_text",
+    "list[str]": "value_text",
+    "int": "value_int",
+    "list[int]": "value_int",
+    "float": "value_number",
+    "bool": "value_boolean",
+}
+
+_STORED = {
+    "str": text_key,
+    "list[str]": text_key,
+    "float": lambda value: value + 0.0,  # the index tells -0.0 from 0.0
+}
 
 
-def _datetime(node: Comparison) -> Any:
+def _datetime(node: Comparison) -> Condition:
     if node.lookup == "in":
         return any_of(_same_moment(node.field, value) for value in node.value)
     if node.lookup == "exact":
         return _same_moment(node.field, node.value)
     seconds, micros = seconds_and_micros(node.value)
     name, beyond = property_of(node.field), node.lookup.removesuffix("e")
-    same_second = _leaf(name, OPERATORS["exact"], value_int=seconds)
-    within = _leaf(micros_of(node.field), OPERATORS[node.lookup], value_int=micros)
-    return any_of(
-        [_leaf(name, OPERATORS[beyond], value_int=seconds), all_of([same_second, within])]
+    within = all_of(
+        [
+            _whole(name, "exact", seconds),
+            _whole(micros_of(node.field), node.lookup, micros),
+        ]
     )
+    return any_of([_whole(name, beyond, seconds), within])
 
 
-def _same_moment(field: str, moment: datetime) -> Any:
+def _same_moment(field: str, moment: datetime) -> Condition:
     seconds, micros = seconds_and_micros(moment)
     return all_of(
         [
-            _leaf(property_of(field), OPERATORS["exact"], value_int=seconds),
-            _leaf(micros_of(field), OPERATORS["exact"], value_int=micros),
+            _whole(property_of(field), "exact", seconds),
+            _whole(micros_of(field), "exact", micros),
         ]
     )
 
 
-def _part(lookup: str, value: int) -> Any:
-    return _leaf(PART, OPERATORS[lookup], value_int=value)
+def _part(lookup: str, value: int) -> Condition:
+    return _whole(PART, lookup, value)
 
 
-def _everything() -> Any:
-    return _part("gte", 0)
+def _whole(name: str, lookup: str, value: int) -> Condition:
+    return Leaf(name=name, operator=OPERATORS[lookup], kind="value_int", value=value)
 
 
-def _nothing() -> Any:
-    return _part("lt", 0)
+def _joined(operator: Any, conditions: Iterable[Condition]) -> Condition | None:
+    children: list[Condition] = []
+    for each in conditions:
+        same = isinstance(each, Joined) and each.operator == operator
+        children += each.children if same else [each]  # type: ignore[union-attr]
+    if len(children) == 1:
+        return children[0]
+    return Joined(operator, tuple(children)) if children else None
 
 
-def _joined(operator: Any, filters: list[Any]) -> Any:
-    return filters[0] if len(filters) == 1 else Filters(operator=operator, filters=filters)
-
-
-def _leaf(name: str, operator: Any, **value: Any) -> Any:
-    return Filters(operator=operator, target=base_pb2.FilterTarget(property=name), **value)
+def _negated(condition: Condition) -> Condition:
+    if isinstance(condition, Leaf):
+        return replace(condition, negated=not condition.negated)
+    children = tuple(_negated(child) for child in condition.children)
+    return Joined(OPPOSITES[condition.operator], children)

@@ -9,7 +9,9 @@ from uuid import UUID
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.records import RecordBatch
 
-from .properties import METADATA, fill
+from .filtering import Condition, fill
+from .properties import METADATA
+from .properties import fill as fill_properties
 from .protocol import aggregate_pb2, base_pb2, base_search_pb2, batch_delete_pb2, batch_pb2
 from .protocol import search_get_pb2
 from .schema import VECTOR
@@ -33,9 +35,9 @@ class Messages:
         self._collection = collection
         self._level = LEVELS[consistency]
 
-    def nearest(self, vector: bytes, limit: int, filters: Any, *, vectors: bool) -> Any:
+    def nearest(self, vector: bytes, limit: int, condition: Condition | None, *, vectors: bool) -> Any:
         """The records nearest to a vector: their ids, with their vectors or distances."""
-        request = self._search(limit, filters)
+        request = self._search(limit, condition)
         request.near_vector.CopyFrom(
             base_search_pb2.NearVector(
                 vectors=[_vector(vector)],
@@ -48,9 +50,9 @@ class Messages:
             request.metadata.distance = True
         return request
 
-    def matching(self, limit: int, filters: Any, *, metadata: bool = True) -> Any:
+    def matching(self, limit: int, condition: Condition | None, *, metadata: bool = True) -> Any:
         """Records that match a filter, with their vectors and, if asked, their metadata."""
-        request = self._search(limit, filters)
+        request = self._search(limit, condition)
         request.metadata.vectors.append(VECTOR)
         if metadata:
             request.properties.non_ref_properties.append(METADATA)
@@ -62,17 +64,20 @@ class Messages:
         request.after = str(after)
         return request
 
-    def count(self, filters: Any) -> Any:
+    def count(self, condition: Condition | None) -> Any:
         """How many records match."""
-        return aggregate_pb2.AggregateRequest(
-            collection=self._collection, objects_count=True, filters=filters
-        )
+        request = aggregate_pb2.AggregateRequest(collection=self._collection, objects_count=True)
+        if condition is not None:
+            fill(request.filters, condition)
+        return request
 
-    def delete(self, filters: Any) -> Any:
+    def delete(self, condition: Condition) -> Any:
         """That what matches is to be deleted."""
-        return batch_delete_pb2.BatchDeleteRequest(
-            collection=self._collection, filters=filters, consistency_level=self._level
+        request = batch_delete_pb2.BatchDeleteRequest(
+            collection=self._collection, consistency_level=self._level
         )
+        fill(request.filters, condition)
+        return request
 
     def write(self, spec: CollectionSpec, batch: RecordBatch) -> Any:
         """That records are to be written; ``batch`` holds them as they are stored."""
@@ -81,21 +86,23 @@ class Messages:
         for row, id in enumerate(batch.uuids):
             record = request.objects.add(collection=self._collection, uuid=str(id))
             record.vectors.append(_vector(vectors[row * size : (row + 1) * size].tobytes()))
-            fill(record.properties, id.bytes, batch.metadata[row], spec.fields)
+            fill_properties(record.properties, id.bytes, batch.metadata[row], spec.fields)
         return request
 
-    def _search(self, limit: int, filters: Any) -> Any:
-        return search_get_pb2.SearchRequest(
+    def _search(self, limit: int, condition: Condition | None) -> Any:
+        request = search_get_pb2.SearchRequest(
             collection=self._collection,
             consistency_level=self._level,
             limit=limit,
-            filters=filters,
             metadata=search_get_pb2.MetadataRequest(uuid=True),
             properties=search_get_pb2.PropertiesRequest(),
             uses_123_api=True,
             uses_125_api=True,
             uses_127_api=True,
         )
+        if condition is not None:
+            fill(request.filters, condition)
+        return request
 
 
 def ids_of(reply: Any) -> list[UUID]:

@@ -14,7 +14,7 @@ from wagtail_vector_index.records import Match, RecordBatch
 
 from .calls import Operation, Pause, Rest, Rpc, Together
 from .errors import Errors, TooLarge
-from .filtering import to_message, with_ids
+from .filtering import condition_of, with_ids
 from .messages import Messages, batch_of, joined
 from .options import WeaviateOptions
 from .schema import class_name, definition, own_names, shape_problem, trained
@@ -111,8 +111,8 @@ class Operations:
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Operation[int]:
         """How many records match."""
-        filters = None if filter is None else to_message(filter)
-        reply = yield Rpc(method="Aggregate", request=self._messages(spec).count(filters))
+        condition = None if filter is None else condition_of(filter)
+        reply = yield Rpc(method="Aggregate", request=self._messages(spec).count(condition))
         return int(reply.single_result.objects_count)
 
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Operation[RecordBatch]:

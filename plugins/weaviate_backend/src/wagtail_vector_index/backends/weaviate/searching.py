@@ -13,7 +13,7 @@ from wagtail_vector_index.filters import FilterNode
 from wagtail_vector_index.records import Match
 
 from .calls import Operation, Rpc
-from .filtering import all_of, in_part, to_message
+from .filtering import Condition, all_of, condition_of, in_part
 from .messages import Messages, ids_of, vectors_of
 from .options import WeaviateOptions
 from .properties import PARTS
@@ -51,7 +51,7 @@ class Search:
         self._limit = limit
         self._most = options.max_results
         self._messages = Messages(class_name(options.prefix, spec.name), options.consistency)
-        self._filter = None if filter is None else to_message(filter)
+        self._filter = None if filter is None else condition_of(filter)
         self._asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
 
     def run(self) -> Operation[list[Match]]:
@@ -71,8 +71,8 @@ class Search:
     def _exhaustive(self, low: int, high: int) -> Operation[list[Match]]:
         """The nearest of these parts, each record compared."""
         part = in_part(low, high)
-        filters = part if self._filter is None else all_of([self._filter, part])
-        count = yield from self._count(filters)
+        condition = part if self._filter is None else all_of([self._filter, part])
+        count = yield from self._count(condition)
         if not count:
             return []
         if count <= EXACT_UP_TO:
@@ -80,9 +80,9 @@ class Search:
             if count <= self._most or wanted > self._most:
                 wanted = count
             if wanted <= self._most:
-                found = yield from self._nearest(filters, wanted)
+                found = yield from self._nearest(condition, wanted)
                 if len(found) < wanted and count <= self._most:
-                    return (yield from self._compared(filters))
+                    return (yield from self._compared(condition))
                 if len(found) >= count or (len(found) >= wanted and self._is_decided(found)):
                     return found
         middle = (low + high) // 2
@@ -90,10 +90,10 @@ class Search:
         upper = yield from self._exhaustive(middle, high)
         return self._best(lower + upper)
 
-    def _nearest(self, filters: Any, limit: int) -> Operation[list[Match]]:
+    def _nearest(self, condition: Condition | None, limit: int) -> Operation[list[Match]]:
         with_vectors = limit <= MOST_RESCORED
         request = self._messages.nearest(
-            self._asked.tobytes(), limit, filters, vectors=with_vectors
+            self._asked.tobytes(), limit, condition, vectors=with_vectors
         )
         reply = yield Rpc(method="Search", request=request)
         if with_vectors:
@@ -102,14 +102,14 @@ class Search:
         distances = [score_of(result.metadata.distance, metric) for result in reply.results]
         return _matches(ids_of(reply), distances)
 
-    def _compared(self, filters: Any) -> Operation[list[Match]]:
+    def _compared(self, condition: Condition) -> Operation[list[Match]]:
         """All that match, whether or not the index knows them already."""
-        request = self._messages.matching(self._most, filters, metadata=False)
+        request = self._messages.matching(self._most, condition, metadata=False)
         reply = yield Rpc(method="Search", request=request)
         return self._scored(reply)
 
-    def _count(self, filters: Any) -> Operation[int]:
-        reply = yield Rpc(method="Aggregate", request=self._messages.count(filters))
+    def _count(self, condition: Condition | None) -> Operation[int]:
+        reply = yield Rpc(method="Aggregate", request=self._messages.count(condition))
         return int(reply.single_result.objects_count)
 
     def _scored(self, reply: Any) -> list[Match]:
