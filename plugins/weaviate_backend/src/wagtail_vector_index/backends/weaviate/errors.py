@@ -48,12 +48,22 @@ def _meaning(pattern: str, kind: type[BackendError], what: str) -> _Meaning:
     return _Meaning(re.compile(pattern, re.IGNORECASE), kind, what)
 
 
-#: Weaviate has codes for few of its errors: what the others are stands in their text.
-_TEXTS = (
+_TLS = (
     _meaning(r"certificate.?verify|self.signed|unknown.ca", BackendUnavailable, _CERTIFICATE),
     _meaning(
         r"wrong.version.number|ssl.*(handshake|error)|tls.*handshake", BackendUnavailable, _NO_TLS
     ),
+)
+
+_NO_ROOM = _meaning(
+    r"read-?only|disk.*(full|space|usage)|no space left|memory pressure|not enough memory",
+    BackendRefused,
+    _FULL,
+)
+
+#: Weaviate has codes for few of its errors: what the others are stands in their text.
+_TEXTS = (
+    *_TLS,
     _meaning(
         r"could not find class|cannot find index for class|class '.*' not present"
         r"|class .* not found|could not find collection",
@@ -67,11 +77,7 @@ _TEXTS = (
         "holds the collection with another shape. Run: manage.py update_vector_indexes --rebuild",
     ),
     _meaning(r"larger than max|message larger|too large", TooLarge, "finds a message too large"),
-    _meaning(
-        r"read-?only|disk.*(full|space|usage)|no space left|memory pressure|not enough memory",
-        BackendRefused,
-        _FULL,
-    ),
+    _NO_ROOM,
     _meaning(r"unauthorized|unauthenticated|invalid api key|anonymous access", BackendRefused, _KEY),
     _meaning(
         r"query maximum results exceeded",
@@ -146,10 +152,7 @@ class Errors:
         elif code == StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in said:
             kind, what = BackendUnavailable, _LIMITED
         elif code == StatusCode.UNAVAILABLE:
-            told = self.of_text(said)
-            kind, what = BackendUnavailable, f"cannot be reached. {_GRPC}"
-            if any(text in str(told) for text in (_CERTIFICATE, _NO_TLS)):
-                return self._chained(told, error)
+            kind, what = BackendUnavailable, _first(_TLS, said, f"cannot be reached. {_GRPC}")
         elif code in (StatusCode.ABORTED, StatusCode.CANCELLED, StatusCode.INTERNAL):
             kind, what = BackendUnavailable, "broke the call off. Try again later"
         else:
@@ -167,9 +170,9 @@ class Errors:
         elif status == 429:
             kind, what = BackendUnavailable, _LIMITED
         elif status >= 500 or status == 408:
-            kind, what = BackendUnavailable, "fails. Try again later"
-            if re.search(_TEXTS[5].pattern, said):
-                kind, what = BackendRefused, _FULL
+            full = _NO_ROOM.pattern.search(said)
+            kind = BackendRefused if full else BackendUnavailable
+            what = _FULL if full else "fails. Try again later"
         elif status == 404:
             what = "knows no such address. Is HOST that of a Weaviate server?"
         else:
@@ -194,10 +197,7 @@ class Errors:
         if isinstance(error, (WeaviateTimeoutError, httpx.TimeoutException)):
             return self._chained(self.unavailable(self._too_slow), error)
         said = " ".join(filter(None, map(str, _causes(error))))
-        for meaning in _TEXTS[:2]:
-            if meaning.pattern.search(said):
-                return self._chained(self.unavailable(meaning.what), error)
-        what = "cannot be reached. Look at HOST, and whether it is up"
+        what = _first(_TLS, said, "cannot be reached. Look at HOST, and whether it is up")
         return self._chained(BackendUnavailable(self._sentence(self._http, what, said)), error)
 
     def of_connecting(self, error: Exception) -> BackendError:
@@ -241,6 +241,11 @@ class Errors:
         if all(self._options.redact(text) == text for text in shown):
             told.__cause__ = error
         return told
+
+
+def _first(meanings: tuple[_Meaning, ...], said: str, otherwise: str) -> str:
+    """What a text means, of some things that it could."""
+    return next((each.what for each in meanings if each.pattern.search(said)), otherwise)
 
 
 def _message(body: Any) -> str:
