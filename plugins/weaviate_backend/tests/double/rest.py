@@ -22,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
     faults: Faults
 
     def do_GET(self) -> None:
-        self._respond("GET")
+        self._respond("GET")  # also what the client asks of a package index
 
     def do_POST(self) -> None:
         self._respond("POST")
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
         if method == "POST":
             if self.store.settings["read_only"]:
                 return 422, {"error": [{"message": "store is read-only"}]}
-            return 200, self.store.create(body)
+            return 200, self.store.create(_completed(body))
         return 200, {"classes": [each.config for each in self.store.collections.values()]}
 
     def _collection(self, method: str, name: str, rest: list[str], body: Any) -> Answer:
@@ -151,3 +151,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal."""
+
+
+def _completed(config: dict[str, Any]) -> dict[str, Any]:
+    """A schema as the server gives it back: with what was left out of it."""
+    for vector in config.get("vectorConfig", {}).values():
+        index = vector["vectorIndexConfig"]
+        for graph in (index, *(each for each in index.values() if isinstance(each, dict))):
+            if "maxConnections" in graph:
+                for kind in ("pq", "sq", "bq", "rq"):
+                    graph.setdefault(kind, {"enabled": False})
+    return config
