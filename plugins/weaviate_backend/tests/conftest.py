@@ -49,6 +49,14 @@ def server(running_double: Double, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     running_double.fail()
 
 
+@pytest.fixture(params=["double", "real"])
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The options for one server after the other: the double, and a real one."""
+    name = "server" if request.param == "double" else "running_server"
+    found: dict[str, Any] = request.getfixturevalue(name).options
+    return found
+
+
 @pytest.fixture
 def make_backend(server: Double) -> Iterator[Callable[..., WeaviateBackend]]:
     """Backends of the double, closed after the test."""

@@ -124,14 +124,8 @@ def real_server() -> Iterator[Server]:
 
 @contextmanager
 def _program(path: str) -> Iterator[dict[str, Any]]:
-    http, grpc, *others = (_free_port() for _ in range(7))
-    names = (
-        "CLUSTER_GOSSIP_BIND_PORT",
-        "CLUSTER_DATA_BIND_PORT",
-        "RAFT_PORT",
-        "RAFT_INTERNAL_RPC_PORT",
-        "GO_PROFILING_PORT",
-    )
+    http, grpc, raft, internal = (_free_port() for _ in range(4))
+    gossip = _two_free_ports()
     with tempfile.TemporaryDirectory(prefix="weaviate-", ignore_cleanup_errors=True) as folder:
         environment = os.environ | {
             "PERSISTENCE_DATA_PATH": folder,
@@ -139,12 +133,15 @@ def _program(path: str) -> Iterator[dict[str, Any]]:
             "DEFAULT_VECTORIZER_MODULE": "none",
             "DISABLE_TELEMETRY": "true",
             "CLUSTER_HOSTNAME": "node1",
-            "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
-            "CLUSTER_BIND_ADDR": "127.0.0.1",
+            "CLUSTER_IN_LOCALHOST": "true",
+            "GO_PROFILING_DISABLE": "true",
             "RAFT_BOOTSTRAP_EXPECT": "1",
             "GRPC_PORT": str(grpc),
             "LOG_LEVEL": "error",
-            **{name: str(port) for name, port in zip(names, others, strict=True)},
+            "RAFT_PORT": str(raft),
+            "RAFT_INTERNAL_RPC_PORT": str(internal),
+            "CLUSTER_GOSSIP_BIND_PORT": str(gossip),
+            "CLUSTER_DATA_BIND_PORT": str(gossip + 1),
         }
         command = [path, "--host", "127.0.0.1", "--port", str(http), "--scheme", "http"]
         log = Path(folder) / "log"
@@ -197,6 +194,18 @@ def _wait_until_ready(url: str, process: Any = None, log: Path | None = None) ->
             time.sleep(0.1)
     said = log.read_text(errors="replace")[-2_000:] if log else ""
     raise RuntimeError(f"Weaviate did not start within {PATIENCE:g} seconds. {said}")
+
+
+def _two_free_ports() -> int:
+    """The first of two ports in a row, as the server wants them for its cluster."""
+    while True:
+        first = _free_port()
+        with socket.socket() as second:
+            try:
+                second.bind(("127.0.0.1", first + 1))
+            except OSError:
+                continue
+        return first
 
 
 def _free_port() -> int:

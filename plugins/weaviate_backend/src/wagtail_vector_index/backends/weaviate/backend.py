@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .running import Runner
 
 __all__ = ["WeaviateBackend"]
+
+# gRPC reads it when it is first imported. Without it, calls in a forked process never end.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 
 class WeaviateBackend(VectorBackend):

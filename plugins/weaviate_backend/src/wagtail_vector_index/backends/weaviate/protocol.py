@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-
-# Read when gRPC is first imported. Without it, its calls in a forked process never end.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 with warnings.catch_warnings():
     # A library of the client's warns of another as soon as it is imported; nobody who uses
