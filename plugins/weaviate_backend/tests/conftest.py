@@ -37,8 +37,9 @@ def running_server() -> Iterator[Server]:
 @pytest.fixture
 def server(running_double: Double, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
     """The double, as if new."""
-    from wagtail_vector_index.backends.weaviate import protocol  # noqa: F401  # quiet imports
     from weaviate.connect import v4
+
+    from wagtail_vector_index.backends.weaviate import protocol  # noqa: F401  # quiet imports
 
     running_double.fail()
     running_double.configure()

@@ -145,9 +145,12 @@ def _program(path: str) -> Iterator[dict[str, Any]]:
         }
         command = [path, "--host", "127.0.0.1", "--port", str(http), "--scheme", "http"]
         log = Path(folder) / "log"
-        with log.open("wb") as output, subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder
-        ) as process:
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder
+            ) as process,
+        ):
             try:
                 _wait_until_ready(f"http://127.0.0.1:{http}", process, log)
                 yield {"host": f"http://127.0.0.1:{http}", "grpc_port": grpc}

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ def filled(backend: WeaviateBackend) -> WeaviateBackend:
 def sockets() -> int:
     """How many sockets this process has open."""
     gc.collect()
-    links = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    return sum(link.startswith("socket:") for link in links)
+    links = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum(str(link).startswith("socket:") for link in links)
 
 
 linux_only = pytest.mark.skipif(
@@ -123,9 +123,7 @@ def test_connecting_is_tried_again_after_a_failure(server: Double, make_backend:
     assert backend.collections() == []
 
 
-def test_event_loop_that_connects_again_after_a_failure(
-    server: Double, make_backend: Make
-) -> None:
+def test_event_loop_that_connects_again_after_a_failure(server: Double, make_backend: Make) -> None:
     backend = make_backend(retries=0)
     server.fail({"kind": "500", "on": "GET meta"})
 

@@ -27,7 +27,23 @@ FIELDS: dict[str, Any] = {
 }  # fmt: skip
 
 MOST = 2**53 - 1
-TEXTS = ["", " ", "a", "A", " a", "a ", "the", "a b", "żółć", "日本語", "🍞", '"a"', "a\nb", "*", "x" * 3_000]
+TEXTS = [
+    "",
+    " ",
+    "a",
+    "A",
+    " a",
+    "a ",
+    "the",
+    "a b",
+    "żółć",
+    "日本語",
+    "🍞",
+    '"a"',
+    "a\nb",
+    "*",
+    "x" * 3_000,
+]
 WHOLE = [0, 1, -1, 2, 7, MOST, MOST - 1, -MOST, 1 - MOST]
 FLOATS = [0.0, -0.0, 0.1, -1.5, 1e300, -1e-300, float(MOST), 2.0]
 MOMENT = dt.datetime(2024, 2, 29, 23, 59, 59, 999_999, dt.UTC)

@@ -252,7 +252,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
     (folder / "ca.pem").write_bytes(
-        signed(authority, authority_key.public_key(), [(basic, True), (known, False), (usage, True)])
+        signed(
+            authority, authority_key.public_key(), [(basic, True), (known, False), (usage, True)]
+        )
     )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     (folder / "server.pem").write_bytes(

@@ -141,8 +141,11 @@ def test_what_a_collection_is_made_with(server: Double, backend: WeaviateBackend
     ("given", "expected"),
     [
         ({"m": 8, "ef_construction": 64, "ef": 50}, {"maxConnections": 8, "ef": 50}),
-        ({"quantization": "bq"}, {"bq": {"enabled": True}}),
-        ({"quantization": "rq"}, {"rq": {"enabled": True}}),
+        (
+            {"quantization": "bq", "rescore_limit": 600},
+            {"bq": {"enabled": True, "rescoreLimit": 600}, "dynamicEfMin": 600},
+        ),
+        ({"quantization": "rq"}, {"rq": {"enabled": True, "rescoreLimit": 400}}),
         ({"quantization": "pq"}, {"skipDefaultQuantization": True}),
         ({"quantization": "sq"}, {"skipDefaultQuantization": True}),
     ],
@@ -160,7 +163,10 @@ def test_flat(server: Double, make_backend: Make) -> None:
     make_backend(index="flat", quantization="bq").create(SPEC)
     vector = schema(server)["vectorConfig"]["default"]
     assert vector["vectorIndexType"] == "flat"
-    assert vector["vectorIndexConfig"] == {"distance": "l2-squared", "bq": {"enabled": True}}
+    assert vector["vectorIndexConfig"] == {
+        "distance": "l2-squared",
+        "bq": {"enabled": True, "rescoreLimit": 400},
+    }
 
 
 def test_dynamic(server: Double, make_backend: Make) -> None:
@@ -169,7 +175,8 @@ def test_dynamic(server: Double, make_backend: Make) -> None:
     assert vector["vectorIndexType"] == "dynamic"
     index = vector["vectorIndexConfig"]
     assert index["hnsw"]["maxConnections"] == 16
-    assert index["hnsw"]["rq"] == index["flat"]["rq"] == {"enabled": True}
+    assert index["hnsw"]["rq"] == index["flat"]["rq"]
+    assert index["flat"]["rq"]["enabled"] is True
 
 
 def test_shards_and_replicas(server: Double, make_backend: Make) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-
-from wagtail_vector_index.backends.weaviate import protocol  # noqa: F401  # quiet imports
 from weaviate.proto.v1 import health_weaviate_pb2 as health
 from weaviate.proto.v1 import weaviate_pb2_grpc
+
+from wagtail_vector_index.backends.weaviate import protocol  # noqa: F401  # quiet imports
 
 from .faults import Faults
 from .rest import Handler
@@ -71,6 +71,7 @@ def main(certificate: str = "", key: str = "") -> None:
     faults.released.set()
     rpc.stop(None)
     http.shutdown()
+    http.server_close()
 
 
 if __name__ == "__main__":

@@ -75,9 +75,13 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, method: str, path: list[str], body: Any) -> Answer:
         key = self.store.settings["key"]
         if key and self.headers.get("Authorization") != f"Bearer {key}":
-            said = "unauthorized: invalid api key" if self.headers.get("Authorization") else (
-                "anonymous access not enabled. Please authenticate through one of the available"
-                " methods: [API-keys]"
+            said = (
+                "unauthorized: invalid api key"
+                if self.headers.get("Authorization")
+                else (
+                    "anonymous access not enabled. Please authenticate through one of the available"
+                    " methods: [API-keys]"
+                )
             )
             return 401, {"code": 401, "message": said}
         try:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import grpc
 import numpy as np
+from weaviate.proto.v1 import properties_pb2, weaviate_pb2_grpc
 
 from wagtail_vector_index.backends.weaviate.protocol import (
     aggregate_pb2,
@@ -16,7 +17,6 @@ from wagtail_vector_index.backends.weaviate.protocol import (
     batch_pb2,
     search_get_pb2,
 )
-from weaviate.proto.v1 import properties_pb2, weaviate_pb2_grpc
 
 from .faults import Fault, Faults
 from .matching import test_of
@@ -39,16 +39,16 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         self.store = store
         self.faults = faults
 
-    def Search(self, request: Any, context: Any) -> Any:
+    def Search(self, request: Any, context: Any) -> Any:  # noqa: N802
         return self._call("Search", self._search, request, context)
 
-    def Aggregate(self, request: Any, context: Any) -> Any:
+    def Aggregate(self, request: Any, context: Any) -> Any:  # noqa: N802
         return self._call("Aggregate", self._aggregate, request, context)
 
-    def BatchObjects(self, request: Any, context: Any) -> Any:
+    def BatchObjects(self, request: Any, context: Any) -> Any:  # noqa: N802
         return self._call("BatchObjects", self._write, request, context)
 
-    def BatchDelete(self, request: Any, context: Any) -> Any:
+    def BatchDelete(self, request: Any, context: Any) -> Any:  # noqa: N802
         return self._call("BatchDelete", self._delete, request, context)
 
     def _call(self, name: str, work: Any, request: Any, context: Any) -> Any:

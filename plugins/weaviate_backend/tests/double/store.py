@@ -147,9 +147,7 @@ class Store:
             return []
         vectors = collection.matrix if kept is None else collection.matrix[kept]
         if vectors.shape[1] != len(query):
-            raise Refused(
-                f"vector lengths don't match: {vectors.shape[1]} vs {len(query)}"
-            )
+            raise Refused(f"vector lengths don't match: {vectors.shape[1]} vs {len(query)}")
         distances = _distances(vectors, query, collection.distance)
         best = np.argsort(distances, kind="stable")[:limit]
         places = best if kept is None else np.asarray(kept)[best]

@@ -34,6 +34,7 @@ class Endpoints:
     def of(
         cls,
         host: str,
+        *,
         grpc_host: str = "",
         grpc_port: int | None = None,
         grpc_secure: bool | None = None,

@@ -78,7 +78,9 @@ _TEXTS = (
     ),
     _meaning(r"larger than max|message larger|too large", TooLarge, "finds a message too large"),
     _NO_ROOM,
-    _meaning(r"unauthorized|unauthenticated|invalid api key|anonymous access", BackendRefused, _KEY),
+    _meaning(
+        r"unauthorized|unauthenticated|invalid api key|anonymous access", BackendRefused, _KEY
+    ),
     _meaning(
         r"query maximum results exceeded",
         BackendRefused,

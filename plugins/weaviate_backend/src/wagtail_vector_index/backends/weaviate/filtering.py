@@ -7,13 +7,13 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from wagtail_vector_index.exceptions import InvalidFilter
-from wagtail_vector_index.filters import And, Comparison, FilterNode, IsNull, Not, Or
+from wagtail_vector_index.filters import Comparison, FilterNode, IsNull, Not, Or
 
 from .properties import PART, micros_of, property_of, seconds_and_micros, text_key
 from .protocol import base_pb2
@@ -150,6 +150,10 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _without_minus_zero(value: float) -> float:
+    return value + 0.0  # the index tells -0.0 from 0.0
+
+
 _KINDS = {
     "str": "value_text",
     "list[str]": "value_text",
@@ -159,10 +163,10 @@ _KINDS = {
     "bool": "value_boolean",
 }
 
-_STORED = {
+_STORED: dict[str, Callable[[Any], Any]] = {
     "str": text_key,
     "list[str]": text_key,
-    "float": lambda value: value + 0.0,  # the index tells -0.0 from 0.0
+    "float": _without_minus_zero,
 }
 
 

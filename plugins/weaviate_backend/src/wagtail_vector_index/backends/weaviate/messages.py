@@ -12,8 +12,14 @@ from wagtail_vector_index.records import RecordBatch
 from .filtering import Condition, fill
 from .properties import METADATA
 from .properties import fill as fill_properties
-from .protocol import aggregate_pb2, base_pb2, base_search_pb2, batch_delete_pb2, batch_pb2
-from .protocol import search_get_pb2
+from .protocol import (
+    aggregate_pb2,
+    base_pb2,
+    base_search_pb2,
+    batch_delete_pb2,
+    batch_pb2,
+    search_get_pb2,
+)
 from .schema import VECTOR
 
 LEVELS = {
@@ -35,7 +41,9 @@ class Messages:
         self._collection = collection
         self._level = LEVELS[consistency]
 
-    def nearest(self, vector: bytes, limit: int, condition: Condition | None, *, vectors: bool) -> Any:
+    def nearest(
+        self, vector: bytes, limit: int, condition: Condition | None, *, vectors: bool
+    ) -> Any:
         """The records nearest to a vector: their ids, with their vectors or distances."""
         request = self._search(limit, condition)
         request.near_vector.CopyFrom(

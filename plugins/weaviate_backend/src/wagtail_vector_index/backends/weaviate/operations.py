@@ -119,7 +119,8 @@ class Operations:
         """Those of these records that exist."""
         batches = []
         for part in self._id_parts(ids):
-            batches.append((yield from self._get(spec, part)))
+            found = yield from self._get(spec, part)
+            batches += [found]
         return joined(batches, spec.dimensions)
 
     def page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Operation[RecordBatch]:

@@ -27,6 +27,7 @@ RANGES = {
     "m": (4, 2_048),
     "ef_construction": (4, 4_096),
     "ef": (-1, 4_096),
+    "rescore_limit": (1, 10_000),
     "shards": (1, 10_000),
     "replicas": (1, 1_000),
 }
@@ -70,6 +71,8 @@ class WeaviateOptions(Options):
         m: HNSW: how many neighbours each vector has in the graph.
         ef_construction: HNSW: how many candidates are looked at for them.
         ef: HNSW: how many candidates a search looks at; -1 lets the server choose.
+        rescore_limit: with a quantisation: of how many candidates, found by what is held in
+            memory, the vectors themselves are compared.
         shards: into how many parts a collection is split; the server's default by default.
         replicas: how many copies of each shard there are; the server's default by default.
         consistency: how many replicas confirm a write, and are asked by a read.
@@ -96,6 +99,7 @@ class WeaviateOptions(Options):
     m: int = 32
     ef_construction: int = 128
     ef: int = -1
+    rescore_limit: int = 400
     shards: int | None = None
     replicas: int | None = None
     consistency: Consistency = "QUORUM"
@@ -136,4 +140,9 @@ class WeaviateOptions(Options):
         Raises:
             ValueError: the options make no sense together.
         """
-        return Endpoints.of(self.host, self.grpc_host, self.grpc_port, self.grpc_secure)
+        return Endpoints.of(
+            self.host,
+            grpc_host=self.grpc_host,
+            grpc_port=self.grpc_port,
+            grpc_secure=self.grpc_secure,
+        )

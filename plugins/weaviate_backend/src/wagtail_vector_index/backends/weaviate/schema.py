@@ -22,6 +22,9 @@ DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "euclidean": "
 #: Learn from the vectors that are there, so they can only be switched on once there are some.
 TRAINED = ("pq", "sq")
 
+#: The server's own limit of candidates where it chooses how many there are.
+_MOST_BY_DEFAULT = 500
+
 _MARK = "wagtail_vector_index"
 
 
@@ -101,29 +104,36 @@ def trained(found: Mapping[str, Any], options: WeaviateOptions) -> dict[str, Any
     graph = index["hnsw"] if vector["vectorIndexType"] == "dynamic" else index
     if graph.get(options.quantization, {}).get("enabled", True):
         return None
-    graph[options.quantization]["enabled"] = True
+    graph[options.quantization] |= _switched_on(options)
     return dict(found)
 
 
 def _index(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]:
     distance = {"distance": DISTANCES[spec.metric]}
-    flat = distance | _compressed(options, ("bq", "rq"))
-    graph = distance | {
+    # A server may have a quantisation of its own for whoever asks for none.
+    compressed: dict[str, Any] = {"skipDefaultQuantization": True}
+    if options.quantization in ("bq", "rq"):
+        compressed = {options.quantization: _switched_on(options)}
+    flat = distance | compressed
+    graph = distance | compressed | _graph(options)
+    if options.index == "dynamic":
+        return distance | {"hnsw": graph, "flat": flat}
+    return flat if options.index == "flat" else graph
+
+
+def _graph(options: WeaviateOptions) -> dict[str, Any]:
+    found = {
         "maxConnections": options.m,
         "efConstruction": options.ef_construction,
         "ef": options.ef,
         "flatSearchCutoff": EXACT_UP_TO + 1,
     }
-    graph |= _compressed(options, ("bq", "rq"))
-    if options.index == "flat":
-        return flat
-    if options.index == "hnsw":
-        return graph
-    return distance | {"hnsw": graph, "flat": flat}
+    if options.quantization != "none":
+        # All that a graph's search looks at is compared, and nothing beyond it.
+        least = options.rescore_limit
+        found |= {"dynamicEfMin": least, "dynamicEfMax": max(_MOST_BY_DEFAULT, least)}
+    return found
 
 
-def _compressed(options: WeaviateOptions, known: tuple[str, ...]) -> dict[str, Any]:
-    if options.quantization in known:
-        return {options.quantization: {"enabled": True}}
-    # A server may have a quantisation of its own for whoever asks for none.
-    return {"skipDefaultQuantization": True}
+def _switched_on(options: WeaviateOptions) -> dict[str, Any]:
+    return {"enabled": True, "rescoreLimit": options.rescore_limit}
