@@ -49,10 +49,10 @@ OPERATIONS: dict[str, Callable[[WeaviateBackend], Any]] = {
 
 
 @contextmanager
-def told(error: type[BackendError], *words: str) -> Iterator[None]:
+def told(error: type[BackendError], *words: str) -> Iterator[pytest.ExceptionInfo[Any]]:
     """The block raises this error, which names the alias and has these words, and no key."""
     with pytest.raises(error) as caught:
-        yield
+        yield caught
     shown = "".join(traceback.format_exception(caught.value))
     message = str(caught.value)
     assert "'default'" in message
@@ -164,12 +164,17 @@ def test_server_that_is_too_old(server: Double, make_backend: Make, version: str
 
 
 def test_read_only_server(server: Double, make_backend: Make) -> None:
+    """It names one record of a batch only; none of them is written."""
     backend = make_backend()
     backend.create(SPEC)
     backend.upsert(SPEC, BATCH[:1])
     server.configure(read_only=True)
-    with told(WriteFailed, "read-only"):
-        backend.upsert(SPEC, BATCH)
+    changed = RecordBatch.of(ids=BATCH.uuids, vectors=[[3, 4], [2, 1]])
+    with told(WriteFailed, "2 of 2", "read-only") as caught:
+        backend.upsert(SPEC, changed)
+    assert set(caught.value.ids) == set(BATCH.uuids)
+    with told(BackendRefused, "read-only"):
+        backend.delete(SPEC, BATCH.uuids)
     assert backend.count(SPEC) == 1
     found = backend.health()
     assert not found.ok

@@ -78,7 +78,7 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         key = self.store.settings["key"]
         given = dict(context.invocation_metadata()).get("authorization", "")
         if key and given != f"Bearer {key}":
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "unauthorized: invalid api key")
+            context.abort(grpc.StatusCode.UNKNOWN, "extract auth: unauthorized: invalid api key")
 
     def _search(self, request: Any) -> Any:
         most = self.store.settings["max_results"]
@@ -163,7 +163,13 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
             test = test_of(request.filters, collection)
             ids = [record.id for record in collection.ordered() if test(record)]
             deleted = self.store.delete(request.collection, ids)
-        return batch_delete_pb2.BatchDeleteReply(matches=len(ids), successful=deleted)
+        failed = []
+        if ids and not deleted:
+            said = "store is read-only due to: disk usage"
+            failed = [batch_delete_pb2.BatchDeleteObject(successful=False, error=said)]
+        return batch_delete_pb2.BatchDeleteReply(
+            matches=len(ids), successful=deleted, failed=len(failed), objects=failed
+        )
 
 
 def _record(given: Any) -> Stored:

@@ -114,14 +114,16 @@ class Store:
                 self.create({"class": name, "properties": []})
                 return dict.fromkeys(range(len(records)), f"vector index for {name} not found")
             if self.settings["read_only"]:
-                return dict.fromkeys(range(len(records)), "store is read-only due to: disk usage")
+                return {0: "store is read-only due to: disk usage"}  # no word of the others
             collection = self.collections[name]
             errors = {}
             for row, record in enumerate(records):
                 known = next(iter(collection.records.values()), record)
                 if len(known.vector) != len(record.vector):
                     errors[row] = (
-                        f"inconsistent vector lengths: {len(record.vector)} != {len(known.vector)}"
+                        f"new node has a vector with length {len(record.vector)}. Existing nodes"
+                        f" have vectors with length {len(known.vector)}: vector dimensions do not"
+                        " match the index dimensions"
                     )
                     continue
                 collection.records[record.id] = record
@@ -132,6 +134,8 @@ class Store:
         """Delete records; how many, of those there were at most ``max_results``."""
         with self.lock:
             collection = self.get(name)
+            if self.settings["read_only"]:
+                return 0
             ids = ids[: self.settings["max_results"]]
             for id in ids:
                 del collection.records[id]

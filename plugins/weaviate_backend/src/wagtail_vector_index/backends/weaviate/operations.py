@@ -19,7 +19,7 @@ from .messages import Messages, batch_of, joined
 from .options import WeaviateOptions
 from .schema import class_name, definition, own_names, shape_problem, trained
 from .searching import Search
-from .vectors import stored_batch
+from .vectors import same_record, stored_batch
 
 #: Seconds between two looks at an index that is being built.
 _LOOK_AGAIN = 0.2
@@ -74,8 +74,8 @@ class Operations:
         for part, outcome in zip(parts, outcomes, strict=True):
             if isinstance(outcome, BackendError):
                 failed |= dict.fromkeys(part.uuids, str(outcome))
-            else:
-                failed |= {part.uuids[each.index]: each.error for each in outcome.errors}
+            elif outcome.errors:
+                failed |= yield from self._not_written(spec, part, outcome)
         if failed:
             first = next((each for each in outcomes if isinstance(each, BackendError)), None)
             told = first or self._errors.of_text(next(iter(failed.values())))
@@ -90,14 +90,15 @@ class Operations:
         messages = self._messages(spec)
         for part in self._id_parts(ids):
             request = messages.delete(with_ids(map(str, part)))
-            more = True
-            while more:
+            left = True
+            while left:
                 reply = yield Rpc(method="BatchDelete", request=request, writes=True)
-                if reply.failed:
-                    what = f"did not delete {reply.failed} records of {spec.name!r}"
-                    raise self._errors.unavailable(f"{what}. Try again")
                 # A server deletes no more at once than its QUERY_MAXIMUM_RESULTS.
-                more = reply.matches > reply.successful > 0
+                left = reply.matches > reply.successful
+                if reply.failed or (left and not reply.successful):
+                    said = next((each.error for each in reply.objects if each.error), "")
+                    what = f"did not delete {reply.matches - reply.successful} of {spec.name!r}"
+                    raise self._errors.of_text(said, otherwise=what)
 
     def search(
         self,
@@ -185,6 +186,27 @@ class Operations:
             writes=True,
             verify=self._verify_written,
         )
+
+    def _not_written(
+        self, spec: CollectionSpec, part: RecordBatch, reply: Any
+    ) -> Operation[dict[UUID, str]]:
+        """The records of a part that are not there as they were sent, each with a reason.
+
+        Of an error that concerns many, such as a shard that is read-only, a server may tell
+        for the first of them alone: so the others are looked at.
+        """
+        failed = {part.uuids[each.index]: each.error for each in reply.errors}
+        others = [row for row, id in enumerate(part.uuids) if id not in failed]
+        try:
+            found = yield from self.get(spec, [part.uuids[row] for row in others])
+        except BackendError:
+            return failed | dict.fromkeys(part.uuids, reply.errors[0].error)
+        places = {id: row for row, id in enumerate(found.uuids)}
+        for row in others:
+            id = part.uuids[row]
+            if id not in places or not same_record(part, row, found, places[id]):
+                failed[id] = reply.errors[0].error
+        return failed
 
     def _verify_written(self, reply: Any) -> None:
         for each in reply.errors:

@@ -55,6 +55,14 @@ def stored_batch(batch: RecordBatch, metric: Metric) -> RecordBatch:
     )
 
 
+def same_record(one: RecordBatch, row: int, other: RecordBatch, place: int) -> bool:
+    """Whether records of two batches are the same, but for the last digits of their vectors."""
+    if one.metadata[row] != other.metadata[place]:
+        return False
+    vectors = (np.asarray(one.vector(row)), np.asarray(other.vector(place)))
+    return bool(np.allclose(*vectors, rtol=1e-5, atol=1e-6))
+
+
 def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
     """The scores of rows, in double precision.
 
