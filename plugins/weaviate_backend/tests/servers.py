@@ -124,8 +124,7 @@ def real_server() -> Iterator[Server]:
 
 @contextmanager
 def _program(path: str) -> Iterator[dict[str, Any]]:
-    http, grpc, raft, internal = (_free_port() for _ in range(4))
-    gossip = _two_free_ports()
+    http, grpc, raft, gossip = _free_port(), _free_port(), _two_free_ports(), _two_free_ports()
     with tempfile.TemporaryDirectory(prefix="weaviate-", ignore_cleanup_errors=True) as folder:
         environment = os.environ | {
             "PERSISTENCE_DATA_PATH": folder,
@@ -139,7 +138,7 @@ def _program(path: str) -> Iterator[dict[str, Any]]:
             "GRPC_PORT": str(grpc),
             "LOG_LEVEL": "error",
             "RAFT_PORT": str(raft),
-            "RAFT_INTERNAL_RPC_PORT": str(internal),
+            "RAFT_INTERNAL_RPC_PORT": str(raft + 1),
             "CLUSTER_GOSSIP_BIND_PORT": str(gossip),
             "CLUSTER_DATA_BIND_PORT": str(gossip + 1),
         }

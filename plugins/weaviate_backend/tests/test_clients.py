@@ -135,6 +135,17 @@ def test_event_loop_that_connects_again_after_a_failure(server: Double, make_bac
     assert asyncio.run(use()) == []
 
 
+def test_nothing_is_kept_of_event_loops_that_could_not_connect(
+    server: Double, make_backend: Make
+) -> None:
+    backend = make_backend(retries=0)
+    server.fail({"kind": "500", "on": "GET meta", "times": 5})
+    for _ in range(5):
+        with pytest.raises(BackendUnavailable):
+            asyncio.run(backend.acollections())
+    assert not backend._clients._loops
+
+
 def test_closing_in_an_event_loop(filled: WeaviateBackend) -> None:
     async def use() -> int:
         await filled.asearch(SPEC, QUERIES[0])

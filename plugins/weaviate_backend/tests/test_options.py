@@ -103,6 +103,16 @@ def test_secrets_are_never_shown() -> None:
     assert "hunter" not in repr(options) + repr(WeaviateBackend("default", options))
 
 
+def test_cloud_without_a_key_is_warned_of() -> None:
+    def messages(**options: Any) -> list[str | None]:
+        given = WeaviateBackend.Options(**options)
+        return [message.id for message in WeaviateBackend("default", given).check()]
+
+    assert messages(host="abc.weaviate.cloud") == ["wagtail_vector_index_weaviate.W001"]
+    assert messages(host="abc.weaviate.cloud", api_key="key") == []
+    assert messages(host="http://localhost:8080") == []
+
+
 def schema(server: Double, name: str = "Wagtail_some") -> dict[str, Any]:
     import httpx
 

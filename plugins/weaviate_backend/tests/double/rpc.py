@@ -163,12 +163,9 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
             test = test_of(request.filters, collection)
             ids = [record.id for record in collection.ordered() if test(record)]
             deleted = self.store.delete(request.collection, ids)
-        failed = []
-        if ids and not deleted:
-            said = "store is read-only due to: disk usage"
-            failed = [batch_delete_pb2.BatchDeleteObject(successful=False, error=said)]
+        failed = 1 if ids and not deleted else 0  # of a shard that is read-only, one is told
         return batch_delete_pb2.BatchDeleteReply(
-            matches=len(ids), successful=deleted, failed=len(failed), objects=failed
+            matches=len(ids), successful=deleted, failed=failed
         )
 
 

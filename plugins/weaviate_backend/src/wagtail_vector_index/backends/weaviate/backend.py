@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's name
+
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -75,6 +77,18 @@ class WeaviateBackend(VectorBackend):
         from .operations import Operations
 
         return Operations(self.options, self._errors)
+
+    def check(self) -> list[CheckMessage]:
+        """Warns where Weaviate Cloud is to be asked without a key."""
+        if not self.options.endpoints.cloud or self.options.api_key or self.options.headers:
+            return []
+        return [
+            Warning(
+                f"Vector backend {self.alias!r} has no key for Weaviate Cloud.",
+                hint="Set API_KEY.",
+                id="wagtail_vector_index_weaviate.W001",
+            )
+        ]
 
     @cached_property
     def _client_warnings(self) -> list[str]:

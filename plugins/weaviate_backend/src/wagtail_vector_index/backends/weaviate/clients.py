@@ -118,7 +118,7 @@ class _LoopClient:
         self._connecting: asyncio.Task[Connection] | None = None
 
     async def connection(self) -> Connection:
-        if self._connecting is None or _has_failed(self._connecting):
+        if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
         # A caller who is cancelled does not take the connection from the others.
         return await asyncio.shield(self._connecting)
@@ -127,7 +127,11 @@ class _LoopClient:
         await self._end.aclose()
 
     async def _connect(self) -> Connection:
-        connection = await aconnect(self._options, self._errors)
+        try:
+            connection = await aconnect(self._options, self._errors)
+        except BaseException:
+            self._closed(self)  # whoever comes next begins anew
+            raise
         await anext(self._end)
         return connection
 
@@ -139,7 +143,3 @@ class _LoopClient:
             if self._connecting is not None:
                 connection = await self._connecting
                 await connection.client.close()
-
-
-def _has_failed(task: asyncio.Task[Connection]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)

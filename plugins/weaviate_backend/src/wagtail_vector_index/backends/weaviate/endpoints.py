@@ -70,6 +70,11 @@ class Endpoints:
         return endpoints
 
     @property
+    def cloud(self) -> bool:
+        """Whether this is Weaviate Cloud."""
+        return self.http_host.endswith(CLOUD)
+
+    @property
     def http(self) -> str:
         """The base URL."""
         scheme = "https" if self.http_secure else "http"

@@ -128,12 +128,12 @@ class Errors:
         """That the server may do it at another time."""
         return BackendUnavailable(self._sentence(self._http, what))
 
-    def of_text(self, said: str, *, otherwise: str = "refuses the request") -> BackendError:
+    def of_text(self, said: str) -> BackendError:
         """The error for what the server says over gRPC, or of a single record."""
         for meaning in _TEXTS:
             if meaning.pattern.search(said):
                 return meaning.kind(self._sentence(self._grpc, meaning.what, said))
-        return BackendRefused(self._sentence(self._grpc, otherwise, said))
+        return BackendRefused(self._sentence(self._grpc, "refuses the request", said))
 
     def of_rpc(self, error: Any) -> BackendError:
         """The error for one of gRPC."""

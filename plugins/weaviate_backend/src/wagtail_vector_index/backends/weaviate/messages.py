@@ -82,7 +82,7 @@ class Messages:
     def delete(self, condition: Condition) -> Any:
         """That what matches is to be deleted."""
         request = batch_delete_pb2.BatchDeleteRequest(
-            collection=self._collection, consistency_level=self._level, verbose=True
+            collection=self._collection, consistency_level=self._level
         )
         fill(request.filters, condition)
         return request

@@ -96,9 +96,12 @@ class Operations:
                 # A server deletes no more at once than its QUERY_MAXIMUM_RESULTS.
                 left = reply.matches > reply.successful
                 if reply.failed or (left and not reply.successful):
-                    said = next((each.error for each in reply.objects if each.error), "")
-                    what = f"did not delete {reply.matches - reply.successful} of {spec.name!r}"
-                    raise self._errors.of_text(said, otherwise=what)
+                    # Why, a server only tells together with ids, and then fails at these.
+                    raise self._errors.refused(
+                        f"did not delete {reply.matches - reply.successful} records of"
+                        f" {spec.name!r}. Is it read-only, or its disk full? manage.py"
+                        " vector_backends --check tells"
+                    )
 
     def search(
         self,
