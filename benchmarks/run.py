@@ -16,7 +16,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 #: Modules of this folder, each of which prints its tables.
-BENCHMARKS = ("numpy_backend", "qdrant_backend", "end_to_end", "large_index", "start_up")
+BENCHMARKS = (
+    "numpy_backend",
+    "pgvector_backend",
+    "qdrant_backend",
+    "weaviate_backend",
+    "end_to_end",
+    "large_index",
+    "start_up",
+)
 
 VERSIONS = (
     "wagtail-vector-index", "Django", "wagtail", "numpy",

@@ -3,6 +3,7 @@
 python demo/run.py                       makes the site, or brings it up to date
 python demo/run.py --serve               then serves it on this machine
 python demo/run.py --backend pgvector    keeps site and vectors in PostgreSQL
+python demo/run.py --backend qdrant      searches through Qdrant, in this process
 """
 
 import argparse
@@ -16,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
 LOGIN, PASSWORD = "admin", "vectors"
 BEST = 5
-BACKENDS = ["numpy", "pgvector"]
+BACKENDS = ["numpy", "pgvector", "qdrant"]
 
 
 def main():

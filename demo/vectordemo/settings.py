@@ -41,6 +41,7 @@ INSTALLED_APPS = [
 VECTOR_BACKENDS = {
     "numpy": {"BACKEND": "numpy"},
     "pgvector": {"BACKEND": "pgvector"},
+    "qdrant": {"BACKEND": "qdrant", "LOCATION": ":memory:"},
 }
 WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
     "default": VECTOR_BACKENDS[os.environ.get("DEMO_BACKEND", "numpy")]

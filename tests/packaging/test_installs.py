@@ -8,11 +8,15 @@ from distributions import CORE, FOLDERS, PLUGINS, Environment
 NUMPY = "wagtail-vector-index-numpy"
 OPENAI = "wagtail-vector-index-openai"
 PGVECTOR = "wagtail-vector-index-pgvector"
+QDRANT = "wagtail-vector-index-qdrant"
+WEAVIATE = "wagtail-vector-index-weaviate"
 WORDLLAMA = "wagtail-vector-index-wordllama"
 PACKAGES = {
     NUMPY: "wagtail_vector_index.backends.numpy",
     OPENAI: "wagtail_vector_index.embeddings.openai",
     PGVECTOR: "wagtail_vector_index.backends.pgvector",
+    QDRANT: "wagtail_vector_index.backends.qdrant",
+    WEAVIATE: "wagtail_vector_index.backends.weaviate",
     WORDLLAMA: "wagtail_vector_index.embeddings.wordllama",
 }
 CLIENTS = {

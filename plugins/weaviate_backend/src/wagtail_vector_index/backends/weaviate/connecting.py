@@ -1,0 +1,192 @@
+"""The client's two kinds of connection. This is the one place that knows the client's inside.
+
+Calls over gRPC go through the client's own channel and headers, but not through its methods
+of searching: these wait up to 63 seconds for a server that is down, and tell errors by their
+text only.
+"""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+
+from .errors import Errors
+from .options import WeaviateOptions
+from .protocol import weaviate
+
+#: The first release that knows a filter's NOT.
+OLDEST_SERVER = (1, 33)
+
+#: How fast a channel tries to connect again, and how long one try may take.
+_RECONNECT = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+class Connection:
+    """A client that is connected.
+
+    Args:
+        client: one of the two kinds.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        inner = client._connection  # noqa: SLF001
+        self.stub = inner.grpc_stub
+        self.metadata = inner.grpc_headers()
+        self.rest: dict[str, Callable[..., Any]] = {
+            name: getattr(inner, name) for name in ("get", "post", "put", "delete")
+        }
+        self.server_version: str = inner.server_version
+
+
+def connect(options: WeaviateOptions, errors: Errors) -> Connection:
+    """A connected client for threads.
+
+    Raises:
+        BackendUnavailable, BackendRefused: it cannot be connected, or not be used.
+    """
+    client: Any = None
+    try:
+        client = _make(weaviate.WeaviateClient, options, _http_client)
+        client.connect()
+    except Exception as error:  # noqa: BLE001  # the client raises errors of four libraries
+        failure = errors.of_connecting(error)
+    else:
+        connection = Connection(client)
+        if _is_new_enough(connection.server_version):
+            return connection
+        failure = errors.too_old(connection.server_version, OLDEST_SERVER)
+    if client is not None:
+        client.close()
+    raise failure
+
+
+async def aconnect(options: WeaviateOptions, errors: Errors) -> Connection:
+    """A connected client for the running event loop.
+
+    Raises:
+        BackendUnavailable, BackendRefused: it cannot be connected, or not be used.
+    """
+    client: Any = None
+    try:
+        client = _make(weaviate.WeaviateAsyncClient, options, _async_http_client)
+        await client.connect()
+    except Exception as error:  # noqa: BLE001  # the client raises errors of four libraries
+        failure = errors.of_connecting(error)
+    else:
+        connection = Connection(client)
+        if _is_new_enough(connection.server_version):
+            return connection
+        failure = errors.too_old(connection.server_version, OLDEST_SERVER)
+    if client is not None:
+        await client.close()
+    raise failure
+
+
+def client_warnings(options: WeaviateOptions) -> list[str]:
+    """What the client warns of if it makes its own checks, such as that it is too old."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client: Any = _make(weaviate.WeaviateClient, options, _http_client, skip_checks=False)
+        try:
+            client.connect()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is told
+            return [options.redact(str(error))]
+        finally:
+            client.close()
+    folder = str(Path(weaviate.__file__).parent)
+    return [" ".join(str(each.message).split()) for each in caught if folder in each.filename]
+
+
+def _make(
+    kind: Any,
+    options: WeaviateOptions,
+    http_client: Callable[..., Any],
+    *,
+    skip_checks: bool = True,
+) -> Any:
+    from weaviate.auth import Auth
+    from weaviate.config import AdditionalConfig, GrpcConfig, Timeout
+    from weaviate.connect import ConnectionParams
+
+    to, seconds = options.endpoints, options.timeout
+    milliseconds = max(1, int(1_000 * seconds))
+    client = kind(
+        connection_params=ConnectionParams.from_params(
+            to.http_host, to.http_port, to.http_secure, to.grpc_host, to.grpc_port, to.grpc_secure
+        ),
+        auth_client_secret=Auth.api_key(options.api_key) if options.api_key else None,
+        additional_headers=dict(options.headers) or None,
+        additional_config=AdditionalConfig(
+            timeout=Timeout(query=seconds, insert=seconds, init=seconds),
+            grpc_config=GrpcConfig(
+                channel_options=[*_RECONNECT, ("grpc.min_reconnect_backoff_ms", milliseconds)],
+                credentials=_credentials(options),
+            ),
+        ),
+        # They ask a package index for the newest release, at every connection.
+        skip_init_checks=skip_checks,
+    )
+    # The client has no way to be given certificates for HTTP, and takes up to five seconds
+    # to connect, whatever its time-outs are.
+    client._connection._make_client = lambda colour: http_client(options)  # noqa: SLF001
+    return client
+
+
+def _http_client(options: WeaviateOptions) -> httpx.Client:
+    def limit(request: httpx.Request) -> None:
+        _limit(request, options.timeout)
+
+    hooks = {"request": [limit]}
+    return httpx.Client(verify=_context(options), event_hooks=hooks, trust_env=False)
+
+
+def _async_http_client(options: WeaviateOptions) -> httpx.AsyncClient:
+    async def limit(request: httpx.Request) -> None:
+        _limit(request, options.timeout)
+
+    hooks = {"request": [limit]}
+    return httpx.AsyncClient(verify=_context(options), event_hooks=hooks, trust_env=False)
+
+
+def _limit(request: httpx.Request, seconds: float) -> None:
+    given = request.extensions["timeout"]
+    request.extensions["timeout"] = {name: min(seconds, each) for name, each in given.items()}
+
+
+def _context(options: WeaviateOptions) -> ssl.SSLContext:
+    if options.ca_certificate:
+        context = ssl.create_default_context(cafile=options.ca_certificate)
+    else:
+        context = httpx.create_ssl_context(trust_env=False)
+    if options.client_certificate:
+        context.load_cert_chain(options.client_certificate, options.client_key)
+    return context
+
+
+def _credentials(options: WeaviateOptions) -> grpc.ChannelCredentials | None:
+    if not options.endpoints.grpc_secure:
+        return None
+    return grpc.ssl_channel_credentials(
+        root_certificates=_content(options.ca_certificate),
+        private_key=_content(options.client_key),
+        certificate_chain=_content(options.client_certificate),
+    )
+
+
+def _content(path: str) -> bytes | None:
+    return Path(path).read_bytes() if path else None
+
+
+def _is_new_enough(version: str) -> bool:
+    numbers = version.split(".")[:2]
+    return tuple(int(number) for number in numbers) >= OLDEST_SERVER

@@ -1,0 +1,119 @@
+"""Where a server speaks HTTP and gRPC, as its host tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+#: Domains of Weaviate Cloud, where gRPC has a host of its own.
+CLOUD = (".weaviate.cloud", ".weaviate.network")
+
+_EXAMPLES = "'http://localhost:8080' or 'my-cluster.weaviate.cloud'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """The addresses of one server.
+
+    Example::
+
+        >>> Endpoints.of("https://vectors.example.org").grpc_host
+        'vectors.example.org'
+        >>> Endpoints.of("https://abc.weaviate.cloud").grpc_host
+        'grpc-abc.weaviate.cloud'
+    """
+
+    http_host: str
+    http_port: int
+    http_secure: bool
+    grpc_host: str
+    grpc_port: int
+    grpc_secure: bool
+
+    @classmethod
+    def of(
+        cls,
+        host: str,
+        *,
+        grpc_host: str = "",
+        grpc_port: int | None = None,
+        grpc_secure: bool | None = None,
+    ) -> Endpoints:
+        """The addresses for a host, where those of gRPC are derived unless they are given.
+
+        Raises:
+            ValueError: naming the option that makes no sense.
+        """
+        parts = _parts(host)
+        name, secure = parts.hostname or "", parts.scheme == "https"
+        cloud = name.endswith(CLOUD)
+        derived = _cloud_grpc(name) if cloud else name
+        if grpc_port is None:
+            grpc_port = 443 if cloud else 50051
+        if not 1 <= grpc_port <= 65_535:
+            raise ValueError(f"'GRPC_PORT' must be from 1 to 65535, not {grpc_port}.")
+        if any(character in grpc_host for character in "/@?# "):
+            raise ValueError("'GRPC_HOST' is the name of a host, without 'http://' or a path.")
+        endpoints = cls(
+            http_host=_bracketed(name),
+            http_port=parts.port or (443 if secure else 80),
+            http_secure=secure,
+            grpc_host=_bracketed(grpc_host or derived),
+            grpc_port=grpc_port,
+            grpc_secure=secure if grpc_secure is None else grpc_secure,
+        )
+        if (endpoints.http_host, endpoints.http_port) == (endpoints.grpc_host, grpc_port):
+            raise ValueError(
+                f"'HOST' and 'GRPC_PORT' are both {endpoints.grpc}: the server speaks gRPC on a"
+                " port, or a host, of its own."
+            )
+        return endpoints
+
+    @property
+    def cloud(self) -> bool:
+        """Whether this is Weaviate Cloud."""
+        return self.http_host.endswith(CLOUD)
+
+    @property
+    def http(self) -> str:
+        """The base URL."""
+        scheme = "https" if self.http_secure else "http"
+        return f"{scheme}://{self.http_host}:{self.http_port}"
+
+    @property
+    def grpc(self) -> str:
+        """Host and port of gRPC."""
+        return f"{self.grpc_host}:{self.grpc_port}"
+
+
+def _parts(host: str) -> SplitResult:
+    # The URL is shown in errors and logs: no secrets in it.
+    given = host if "://" in host else f"https://{host}"
+    parts = urlsplit(given)
+    if "@" in parts.netloc:
+        raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
+    if given != host and not (parts.hostname or "").endswith(CLOUD):
+        raise ValueError(f"'HOST' is a URL, such as {_EXAMPLES}, not {host!r}.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+        raise ValueError(f"'HOST' is a URL, such as {_EXAMPLES}, not {host!r}.")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"'HOST' is a URL without a path, such as {_EXAMPLES}, not {host!r}.")
+    return parts
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def _cloud_grpc(name: str) -> str:
+    if name.endswith(".weaviate.network"):
+        cluster, _, domain = name.partition(".")
+        return f"{cluster}.grpc.{domain}"
+    return f"grpc-{name}"
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name and not name.startswith("[") else name

@@ -1,0 +1,95 @@
+"""Whether a server works, and what an operator wants to know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from wagtail_vector_index.backends.base import Health
+from wagtail_vector_index.exceptions import BackendRefused, CollectionNotFound
+
+from .calls import Operation, Rest, Rpc
+from .messages import Messages
+from .operations import Operations, shards_of
+from .options import WeaviateOptions
+from .protocol import weaviate
+from .schema import class_name
+
+#: A name that no collection of ours has: asking for it tells whether gRPC works.
+_NO_COLLECTION = "0"
+
+
+def health(options: WeaviateOptions, operations: Operations) -> Operation[Health]:
+    """Versions, the state of nodes and collections, and how many records they have."""
+    meta = yield Rest(method="get", path="/meta")
+    yield from _try_grpc(options)
+    names = sorted((yield from operations.names()))
+    nodes = yield from _nodes()
+    details = {
+        "server": options.endpoints.http,
+        "grpc": options.endpoints.grpc,
+        "weaviate": str(meta.get("version")),
+        "client": weaviate.__version__,
+        "collections": str(len(names)),
+    }
+    problems = [f"node {node['name']} is {node['status']}" for node in _unwell(nodes)]
+    if nodes:
+        details["nodes"] = ", ".join(f"{node['name']} {node['status']}" for node in nodes)
+    for name in names:
+        collection = class_name(options.prefix, name)
+        request = Messages(collection, options.consistency).count(None)
+        reply = yield Rpc(method="Aggregate", request=request)
+        details[name] = f"{reply.single_result.objects_count:,} records"
+        shards = [each for node in nodes for each in shards_of(node) if each["class"] == collection]
+        if shards:
+            details[name] += f", {_states(shards)}"
+        states = yield from _shard_states(collection)
+        if "READONLY" in states:
+            problems.append(f"{name} is read-only")
+    message = f"Weaviate {meta.get('version')}, {len(names)} collections"
+    if problems:
+        message = f"{message}; {'; '.join(problems)}"
+    return Health(ok=not problems, message=message, details=details)
+
+
+def with_warnings(found: Health, warnings: Sequence[str]) -> Health:
+    """What was found, with what the client warns of."""
+    if not warnings:
+        return found
+    return dataclasses.replace(found, details={**found.details, "warnings": "; ".join(warnings)})
+
+
+def _try_grpc(options: WeaviateOptions) -> Operation[None]:
+    collection = class_name(options.prefix, _NO_COLLECTION)
+    request = Messages(collection, options.consistency).count(None)
+    try:
+        yield Rpc(method="Aggregate", request=request)
+    except CollectionNotFound:
+        return
+
+
+def _nodes() -> Operation[list[dict[str, Any]]]:
+    try:
+        answer = yield Rest(method="get", path="/nodes", params={"output": "verbose"})
+    except BackendRefused:
+        return []  # a key may be allowed to use collections, and not to look at nodes
+    return (answer or {}).get("nodes") or []
+
+
+def _shard_states(collection: str) -> Operation[set[str]]:
+    try:
+        answer = yield Rest(method="get", path=f"/schema/{collection}/shards")
+    except BackendRefused:
+        return set()
+    return {shard.get("status", "") for shard in answer or []}
+
+
+def _unwell(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [node for node in nodes if node.get("status") != "HEALTHY"]
+
+
+def _states(shards: list[dict[str, Any]]) -> str:
+    counted = Counter(shard.get("vectorIndexingStatus", "UNKNOWN") for shard in shards)
+    return ", ".join(f"{count} × {state}" for state, count in sorted(counted.items()))

@@ -1,0 +1,156 @@
+"""The requests that go to a server, and what is in its replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.records import RecordBatch
+
+from .filtering import Condition, fill
+from .properties import METADATA
+from .properties import fill as fill_properties
+from .protocol import (
+    aggregate_pb2,
+    base_pb2,
+    base_search_pb2,
+    batch_delete_pb2,
+    batch_pb2,
+    search_get_pb2,
+)
+from .schema import VECTOR
+
+LEVELS = {
+    "ONE": base_pb2.CONSISTENCY_LEVEL_ONE,
+    "QUORUM": base_pb2.CONSISTENCY_LEVEL_QUORUM,
+    "ALL": base_pb2.CONSISTENCY_LEVEL_ALL,
+}
+
+
+class Messages:
+    """Makes requests about one collection.
+
+    Args:
+        collection: its name on the server.
+        consistency: how many replicas are asked.
+    """
+
+    def __init__(self, collection: str, consistency: str) -> None:
+        self._collection = collection
+        self._level = LEVELS[consistency]
+
+    def nearest(
+        self, vector: bytes, limit: int, condition: Condition | None, *, vectors: bool
+    ) -> Any:
+        """The records nearest to a vector: their ids, with their vectors or distances."""
+        request = self._search(limit, condition)
+        request.near_vector.CopyFrom(
+            base_search_pb2.NearVector(
+                vectors=[_vector(vector)],
+                targets=base_search_pb2.Targets(target_vectors=[VECTOR]),
+            )
+        )
+        if vectors:
+            request.metadata.vectors.append(VECTOR)
+        else:
+            request.metadata.distance = True
+        return request
+
+    def matching(self, limit: int, condition: Condition | None, *, metadata: bool = True) -> Any:
+        """Records that match a filter, with their vectors and, if asked, their metadata."""
+        request = self._search(limit, condition)
+        request.metadata.vectors.append(VECTOR)
+        if metadata:
+            request.properties.non_ref_properties.append(METADATA)
+        return request
+
+    def page(self, limit: int, after: UUID) -> Any:
+        """The records with the ids that follow, in full."""
+        request = self.matching(limit, None)
+        request.after = str(after)
+        return request
+
+    def count(self, condition: Condition | None) -> Any:
+        """How many records match."""
+        request = aggregate_pb2.AggregateRequest(collection=self._collection, objects_count=True)
+        if condition is not None:
+            fill(request.filters, condition)
+        return request
+
+    def delete(self, condition: Condition) -> Any:
+        """That what matches is to be deleted."""
+        request = batch_delete_pb2.BatchDeleteRequest(
+            collection=self._collection, consistency_level=self._level
+        )
+        fill(request.filters, condition)
+        return request
+
+    def write(self, spec: CollectionSpec, batch: RecordBatch) -> Any:
+        """That records are to be written; ``batch`` holds them as they are stored."""
+        request = batch_pb2.BatchObjectsRequest(consistency_level=self._level)
+        vectors, size = memoryview(batch.vectors).cast("B"), 4 * batch.dimensions
+        for row, id in enumerate(batch.uuids):
+            record = request.objects.add(collection=self._collection, uuid=str(id))
+            record.vectors.append(_vector(vectors[row * size : (row + 1) * size].tobytes()))
+            fill_properties(record.properties, id.bytes, batch.metadata[row], spec.fields)
+        return request
+
+    def _search(self, limit: int, condition: Condition | None) -> Any:
+        request = search_get_pb2.SearchRequest(
+            collection=self._collection,
+            consistency_level=self._level,
+            limit=limit,
+            metadata=search_get_pb2.MetadataRequest(uuid=True),
+            properties=search_get_pb2.PropertiesRequest(),
+            uses_123_api=True,
+            uses_125_api=True,
+            uses_127_api=True,
+        )
+        if condition is not None:
+            fill(request.filters, condition)
+        return request
+
+
+def ids_of(reply: Any) -> list[UUID]:
+    """The ids in a reply to a search."""
+    return [UUID(result.metadata.id) for result in reply.results]
+
+
+def vectors_of(results: Sequence[Any]) -> Iterator[bytes]:
+    """The vectors of results."""
+    for result in results:
+        [vector] = result.metadata.vectors
+        yield vector.vector_bytes
+
+
+def batch_of(reply: Any, dimensions: int) -> RecordBatch:
+    """The records in a reply to a search."""
+    return RecordBatch(
+        ids=b"".join([id.bytes for id in ids_of(reply)]),
+        vectors=b"".join(vectors_of(reply.results)),
+        metadata=[
+            result.properties.non_ref_props.fields[METADATA].text_value for result in reply.results
+        ],
+        dimensions=dimensions,
+        checked=True,
+    )
+
+
+def joined(batches: Iterable[RecordBatch], dimensions: int) -> RecordBatch:
+    """Several batches as one."""
+    given = list(batches)
+    return RecordBatch(
+        ids=b"".join(batch.ids for batch in given),
+        vectors=b"".join(batch.vectors for batch in given),
+        metadata=[text for batch in given for text in batch.metadata],
+        dimensions=dimensions,
+        checked=True,
+    )
+
+
+def _vector(data: bytes) -> Any:
+    return base_pb2.Vectors(
+        name=VECTOR, vector_bytes=data, type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32
+    )

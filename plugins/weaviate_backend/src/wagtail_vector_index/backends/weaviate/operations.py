@@ -1,0 +1,272 @@
+"""What a backend does, as calls: each is run with one or the other client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.exceptions import BackendError, BackendRefused, WriteFailed
+from wagtail_vector_index.filters import FilterNode
+from wagtail_vector_index.records import Match, RecordBatch
+
+from .calls import Operation, Pause, Rest, Rpc, Together
+from .errors import Errors, TooLarge
+from .filtering import condition_of, with_ids
+from .messages import Messages, batch_of, joined
+from .options import WeaviateOptions
+from .schema import class_name, definition, own_names, shape_problem, trained
+from .searching import Search
+from .vectors import same_record, stored_batch
+
+#: Seconds between two looks at an index that is being built.
+_LOOK_AGAIN = 0.2
+
+_FIRST_ID = UUID(int=0)
+
+
+class Operations:
+    """The operations of one backend.
+
+    Args:
+        options: of the alias.
+        errors: makes what is raised.
+    """
+
+    def __init__(self, options: WeaviateOptions, errors: Errors) -> None:
+        self._options = options
+        self._errors = errors
+
+    def create(self, spec: CollectionSpec) -> Operation[None]:
+        """Make a collection, unless there is one of the same shape."""
+        found = yield self._look(spec)
+        if found is None:
+            try:
+                body = definition(spec, self._options)
+                yield Rest(method="post", path="/schema", body=body)
+            except BackendError:
+                # Another process may have made it meanwhile, or the answer was lost.
+                found = yield self._look(spec)
+                if found is None:
+                    raise
+        if found is not None:
+            self._check_shape(found, spec)
+
+    def drop(self, spec: CollectionSpec) -> Operation[None]:
+        """Delete a collection, if there is one."""
+        yield Rest(method="delete", path=self._path(spec))
+
+    def names(self) -> Operation[list[str]]:
+        """The names of all collections of this prefix."""
+        schema = yield Rest(method="get", path="/schema")
+        return own_names(schema or {}, self._options.prefix)
+
+    def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Operation[None]:
+        """Write records, and see that they can be found."""
+        # First: a server makes collections that it does not know, as it pleases.
+        yield from self._existing(spec)
+        messages = self._messages(spec)
+        parts = list(self._parts(stored_batch(batch, spec.metric)))
+        outcomes = yield Together([partial(self._write, messages, spec, part) for part in parts])
+        failed: dict[UUID, str] = {}
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, BackendError):
+                failed |= dict.fromkeys(part.uuids, str(outcome))
+            elif outcome.errors:
+                failed |= yield from self._not_written(spec, part, outcome)
+        if failed:
+            first = next((each for each in outcomes if isinstance(each, BackendError)), None)
+            told = first or self._errors.of_text(next(iter(failed.values())))
+            raise WriteFailed(
+                f"{spec.name}: {len(failed)} of {len(batch)} records were not written. {told}",
+                failed,
+            ) from first
+        yield from self._until_indexed(spec)
+
+    def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Operation[None]:
+        """Delete the records of these ids, if they exist."""
+        messages = self._messages(spec)
+        for part in self._id_parts(ids):
+            request = messages.delete(with_ids(map(str, part)))
+            left = True
+            while left:
+                reply = yield Rpc(method="BatchDelete", request=request, writes=True)
+                # A server deletes no more at once than its QUERY_MAXIMUM_RESULTS.
+                left = reply.matches > reply.successful
+                if reply.failed or (left and not reply.successful):
+                    # Why, a server only tells together with ids, and then fails at these.
+                    raise self._errors.refused(
+                        f"did not delete {reply.matches - reply.successful} records of"
+                        f" {spec.name!r}. Is it read-only, or its disk full? manage.py"
+                        " vector_backends --check tells"
+                    )
+
+    def search(
+        self,
+        spec: CollectionSpec,
+        vector: memoryview[Any],
+        limit: int,
+        filter: FilterNode | None,
+    ) -> Operation[list[Match]]:
+        """The nearest records."""
+        return Search(spec, self._options, vector, limit, filter).run()
+
+    def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Operation[int]:
+        """How many records match."""
+        condition = None if filter is None else condition_of(filter)
+        reply = yield Rpc(method="Aggregate", request=self._messages(spec).count(condition))
+        return int(reply.single_result.objects_count)
+
+    def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Operation[RecordBatch]:
+        """Those of these records that exist."""
+        batches = []
+        for part in self._id_parts(ids):
+            found = yield from self._get(spec, part)
+            batches += [found]
+        return joined(batches, spec.dimensions)
+
+    def page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Operation[RecordBatch]:
+        """The records whose ids follow, at most ``size``; none at the end."""
+        if after is None:
+            # What follows the lowest id that there can be, does not include it.
+            first = yield from self._get(spec, [_FIRST_ID])
+            if len(first):
+                return first
+        limit = min(size, self._options.max_results)
+        request = self._messages(spec).page(limit, after or _FIRST_ID)
+        try:
+            reply = yield Rpc(method="Search", request=request)
+        except TooLarge:
+            if limit == 1:
+                raise
+            return (yield from self.page(spec, after or _FIRST_ID, limit // 2))
+        return batch_of(reply, spec.dimensions)
+
+    def optimize(self, spec: CollectionSpec) -> Operation[None]:
+        """Switch on what learns from the vectors, and see that all is indexed."""
+        found = yield from self._existing(spec)
+        changed = trained(found, self._options)
+        if changed is not None:
+            yield Rest(method="put", path=self._path(spec), body=changed)
+        yield from self._until_indexed(spec)
+
+    def _get(self, spec: CollectionSpec, ids: list[UUID]) -> Operation[RecordBatch]:
+        request = self._messages(spec).matching(len(ids), with_ids(map(str, ids)))
+        try:
+            reply = yield Rpc(method="Search", request=request)
+        except TooLarge:
+            if len(ids) == 1:
+                raise
+            middle = len(ids) // 2
+            lower = yield from self._get(spec, ids[:middle])
+            upper = yield from self._get(spec, ids[middle:])
+            return joined([lower, upper], spec.dimensions)
+        return batch_of(reply, spec.dimensions)
+
+    def _existing(self, spec: CollectionSpec) -> Operation[dict[str, Any]]:
+        found = yield self._look(spec)
+        if found is None:
+            raise self._errors.not_found(spec.name)
+        self._check_shape(found, spec)
+        return found  # type: ignore[no-any-return]
+
+    def _look(self, spec: CollectionSpec) -> Rest:
+        return Rest(method="get", path=self._path(spec))
+
+    def _check_shape(self, found: dict[str, Any], spec: CollectionSpec) -> None:
+        if problem := shape_problem(found, spec):
+            raise self._errors.mismatch(
+                f"has a collection {found['class']!r} that {problem}. Drop it, or set another"
+                " PREFIX"
+            )
+
+    def _write(self, messages: Messages, spec: CollectionSpec, part: RecordBatch) -> Rpc:
+        return Rpc(
+            method="BatchObjects",
+            request=messages.write(spec, part),
+            writes=True,
+            verify=self._verify_written,
+        )
+
+    def _not_written(
+        self, spec: CollectionSpec, part: RecordBatch, reply: Any
+    ) -> Operation[dict[UUID, str]]:
+        """The records of a part that are not there as they were sent, each with a reason.
+
+        Of an error that concerns many, such as a shard that is read-only, a server may tell
+        for the first of them alone: so the others are looked at.
+        """
+        failed = {part.uuids[each.index]: each.error for each in reply.errors}
+        others = [row for row, id in enumerate(part.uuids) if id not in failed]
+        try:
+            found = yield from self.get(spec, [part.uuids[row] for row in others])
+        except BackendError:
+            return failed | dict.fromkeys(part.uuids, reply.errors[0].error)
+        places = {id: row for row, id in enumerate(found.uuids)}
+        for row in others:
+            id = part.uuids[row]
+            if id not in places or not same_record(part, row, found, places[id]):
+                failed[id] = reply.errors[0].error
+        return failed
+
+    def _verify_written(self, reply: Any) -> None:
+        for each in reply.errors:
+            told = self._errors.of_text(each.error)
+            if not isinstance(told, BackendRefused):
+                raise told
+
+    def _until_indexed(self, spec: CollectionSpec) -> Operation[None]:
+        """Wait while a server that indexes in the background has not caught up."""
+        waiting, patience = None, self._options.timeout
+        while left := (yield from self._queued(spec)):
+            if waiting is not None and left >= waiting:
+                patience -= _LOOK_AGAIN
+            if patience <= 0:
+                raise self._errors.unavailable(
+                    f"has written all records of {spec.name!r}, but does not index them:"
+                    f" {left} vectors wait. Try again later"
+                )
+            waiting = left
+            yield Pause(_LOOK_AGAIN)
+
+    def _queued(self, spec: CollectionSpec) -> Operation[int]:
+        name = class_name(self._options.prefix, spec.name)
+        try:
+            answer = yield Rest(method="get", path=f"/nodes/{name}", params={"output": "verbose"})
+        except BackendRefused:
+            return 0  # a key may be allowed to use collections, and not to look at nodes
+        shards = [shard for node in (answer or {}).get("nodes") or [] for shard in shards_of(node)]
+        return sum(shard.get("vectorQueueLength") or 0 for shard in shards)
+
+    def _messages(self, spec: CollectionSpec) -> Messages:
+        return Messages(class_name(self._options.prefix, spec.name), self._options.consistency)
+
+    def _path(self, spec: CollectionSpec) -> str:
+        return f"/schema/{class_name(self._options.prefix, spec.name)}"
+
+    def _parts(self, batch: RecordBatch) -> Iterator[RecordBatch]:
+        """Slices within the limits of one request."""
+        start, size = 0, 0
+        for row, text in enumerate(batch.metadata):
+            # Beside the vector: the id as text, names, and lengths.
+            row_size = 4 * batch.dimensions + 4 * len(text) + 200
+            if row > start and (
+                row - start == self._options.batch_size
+                or size + row_size > self._options.batch_bytes
+            ):
+                yield batch[start:row]
+                start, size = row, 0
+            size += row_size
+        yield batch[start:]
+
+    def _id_parts(self, ids: Sequence[UUID]) -> Iterator[list[UUID]]:
+        step = min(1_000, self._options.max_results)
+        for start in range(0, len(ids), step):
+            yield list(ids[start : start + step])
+
+
+def shards_of(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a node tells of its shards."""
+    return node.get("shards") or []

@@ -1,0 +1,134 @@
+"""How filter fields become properties: names, types and values.
+
+Names get a prefix, since Weaviate reserves some. Texts are stored as JSON writes them, in
+quotes, since Weaviate trims white space and takes an empty text for none at all. A date of
+its own only reaches from 1678 to 2262, so a datetime is two whole numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from wagtail_vector_index.filters import FieldType
+
+from .protocol import base_pb2, batch_pb2
+
+#: The metadata as JSON. It is not indexed.
+METADATA = "metadata"
+
+#: A number from 0 up to PARTS that spreads records evenly, so that a part of a collection
+#: can be asked for.
+PART = "part"
+PARTS = 2**32
+
+#: Texts beyond this are represented by their beginning and a hash: keys of indexes are bounded.
+LONGEST_TEXT = 1_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+_SCALARS: dict[FieldType, str] = {
+    "str": "text",
+    "int": "int",
+    "float": "number",
+    "bool": "boolean",
+    "list[str]": "text[]",
+    "list[int]": "int[]",
+}
+
+
+def property_of(field: str) -> str:
+    """The name of a field's property; that of its seconds, if it is a datetime."""
+    return f"f_{field}"
+
+
+def micros_of(field: str) -> str:
+    """The name of the property with a datetime's microseconds."""
+    return f"f_{field}__us"  # no field has two underscores in its name
+
+
+def part_of(id: bytes) -> int:
+    """The part that a record belongs to."""
+    return zlib.crc32(id)
+
+
+def text_key(text: str) -> str:
+    """What stands for a text in an index; never the same for two texts."""
+    if len(text) > LONGEST_TEXT:
+        text = text[:LONGEST_TEXT] + hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps(text, ensure_ascii=False)
+
+
+def seconds_and_micros(moment: datetime) -> tuple[int, int]:
+    """Seconds since 1970, rounded down, and the microseconds beyond them."""
+    seconds, rest = divmod(moment - _EPOCH, _SECOND)
+    return seconds, rest.microseconds
+
+
+def definitions(fields: Mapping[str, FieldType]) -> list[dict[str, Any]]:
+    """The properties of a collection, as its schema has them."""
+    found = [
+        {"name": METADATA, "dataType": ["text"], "indexFilterable": False},
+        _number(PART, "int"),
+    ]
+    for field, type_ in fields.items():
+        name = property_of(field)
+        if type_ == "datetime":
+            found += [_number(name, "int"), _number(micros_of(field), "int")]
+        elif type_ in ("int", "float"):
+            found.append(_number(name, _SCALARS[type_]))
+        else:
+            found.append({"name": name, "dataType": [_SCALARS[type_]], "indexFilterable": True})
+    for each in found:
+        if each["dataType"][0].startswith("text"):
+            each |= {"tokenization": "field", "indexSearchable": False}
+    return found
+
+
+def _number(name: str, type_: str) -> dict[str, Any]:
+    return {"name": name, "dataType": [type_], "indexFilterable": True, "indexRangeFilters": True}
+
+
+def fill(
+    properties: batch_pb2.BatchObject.Properties,
+    id: bytes,
+    text: str,
+    fields: Mapping[str, FieldType],
+) -> None:
+    """Write a record's metadata and the values of its fields into a message."""
+    scalars = properties.non_ref_properties.fields
+    scalars[METADATA].string_value = text
+    scalars[PART].number_value = part_of(id)
+    if not fields:
+        return
+    metadata = json.loads(text)
+    for field, type_ in fields.items():
+        value = metadata.get(field)
+        if value is None or value == []:
+            continue
+        name = property_of(field)
+        if type_ == "str":
+            scalars[name].string_value = text_key(value)
+        elif type_ == "bool":
+            scalars[name].bool_value = value
+        elif type_ == "int":
+            scalars[name].number_value = value
+        elif type_ == "float":
+            scalars[name].number_value = value + 0.0  # the index tells -0.0 from 0.0
+        elif type_ == "datetime":
+            seconds, micros = seconds_and_micros(datetime.fromisoformat(value))
+            scalars[name].number_value = seconds
+            scalars[micros_of(field)].number_value = micros
+        elif type_ == "list[str]":
+            properties.text_array_properties.append(
+                base_pb2.TextArrayProperties(prop_name=name, values=map(text_key, value))
+            )
+        else:
+            properties.int_array_properties.append(
+                base_pb2.IntArrayProperties(prop_name=name, values=value)
+            )

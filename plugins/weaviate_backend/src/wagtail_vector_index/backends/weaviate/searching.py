@@ -1,0 +1,129 @@
+"""The nearest records: by the index, and one by one where that comes up short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.filters import FilterNode
+from wagtail_vector_index.records import Match
+
+from .calls import Operation, Rpc
+from .filtering import Condition, all_of, condition_of, in_part
+from .messages import Messages, ids_of, vectors_of
+from .options import WeaviateOptions
+from .properties import PARTS
+from .schema import EXACT_UP_TO, class_name
+from .vectors import matrix, score_of, scores, stored
+
+#: How many more are asked for, to see where equal scores end.
+BEYOND = 16
+
+#: Beyond this many matches, scores are those that Weaviate computes in float32, not computed
+#: here from the vectors: they would be more than what is searched for.
+MOST_RESCORED = 2_000
+
+
+class Search:
+    """One search for the records nearest to a vector.
+
+    Args:
+        spec: the collection.
+        options: of the alias.
+        vector: float32.
+        limit: how many.
+        filter: what they must match.
+    """
+
+    def __init__(
+        self,
+        spec: CollectionSpec,
+        options: WeaviateOptions,
+        vector: memoryview[Any],
+        limit: int,
+        filter: FilterNode | None,
+    ) -> None:
+        self._spec = spec
+        self._limit = limit
+        self._most = options.max_results
+        self._messages = Messages(class_name(options.prefix, spec.name), options.consistency)
+        self._filter = None if filter is None else condition_of(filter)
+        self._asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
+
+    def run(self) -> Operation[list[Match]]:
+        """The matches, in any order."""
+        wanted = self._limit + BEYOND
+        while wanted <= self._most:
+            found = yield from self._nearest(self._filter, wanted)
+            if len(found) < wanted:
+                if (yield from self._count(self._filter)) <= len(found):
+                    return found
+                break
+            if self._is_decided(found):
+                return found
+            wanted *= 4
+        return (yield from self._exhaustive(0, PARTS))
+
+    def _exhaustive(self, low: int, high: int) -> Operation[list[Match]]:
+        """The nearest of these parts, each record compared."""
+        part = in_part(low, high)
+        condition = part if self._filter is None else all_of([self._filter, part])
+        count = yield from self._count(condition)
+        if not count:
+            return []
+        if count <= EXACT_UP_TO:
+            wanted = self._limit + BEYOND
+            if count <= self._most or wanted > self._most:
+                wanted = count
+            if wanted <= self._most:
+                found = yield from self._nearest(condition, wanted)
+                if len(found) < wanted and count <= self._most:
+                    return (yield from self._compared(condition))
+                if len(found) >= count or (len(found) >= wanted and self._is_decided(found)):
+                    return found
+        middle = (low + high) // 2
+        lower = yield from self._exhaustive(low, middle)
+        upper = yield from self._exhaustive(middle, high)
+        return self._best(lower + upper)
+
+    def _nearest(self, condition: Condition | None, limit: int) -> Operation[list[Match]]:
+        with_vectors = limit <= MOST_RESCORED
+        request = self._messages.nearest(
+            self._asked.tobytes(), limit, condition, vectors=with_vectors
+        )
+        reply = yield Rpc(method="Search", request=request)
+        if with_vectors:
+            return self._scored(reply)
+        metric = self._spec.metric
+        distances = [score_of(result.metadata.distance, metric) for result in reply.results]
+        return _matches(ids_of(reply), distances)
+
+    def _compared(self, condition: Condition) -> Operation[list[Match]]:
+        """All that match, whether or not the index knows them already."""
+        request = self._messages.matching(self._most, condition, metadata=False)
+        reply = yield Rpc(method="Search", request=request)
+        return self._scored(reply)
+
+    def _count(self, condition: Condition | None) -> Operation[int]:
+        reply = yield Rpc(method="Aggregate", request=self._messages.count(condition))
+        return int(reply.single_result.objects_count)
+
+    def _scored(self, reply: Any) -> list[Match]:
+        vectors = matrix(b"".join(vectors_of(reply.results)), self._spec.dimensions)
+        return _matches(ids_of(reply), scores(vectors, self._asked, self._spec.metric))
+
+    def _is_decided(self, found: list[Match]) -> bool:
+        """Whether it is known which of equal scores have the lowest ids."""
+        best = self._best(found)
+        return len(found) > self._limit and best[-1].score > min(match.score for match in found)
+
+    def _best(self, found: list[Match]) -> list[Match]:
+        return sorted(found, key=lambda match: (-match.score, match.id))[: self._limit]
+
+
+def _matches(ids: Sequence[UUID], found: Sequence[float]) -> list[Match]:
+    return [Match(id=id, score=score) for id, score in zip(ids, found, strict=True)]

@@ -1,0 +1,64 @@
+"""Failures out of the ordinary, at the calls that a test chooses."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Fault:
+    """What goes wrong, and when.
+
+    Args:
+        kind: ``refuse`` (nothing is done, the connection breaks), ``drop`` (it is done, and the
+            answer is lost), ``delay``, ``401``, ``403``, ``429``, ``500``, or ``partial``
+            (some records of a batch are not written).
+        at: the number of calls that go well before.
+        times: how many fail, of those that follow.
+        on: the method of gRPC, or of HTTP with the path's first part, that is meant; or any.
+        seconds: of a ``delay``, at most.
+        text: what the server says.
+        ids: of a ``partial`` failure.
+    """
+
+    kind: str
+    at: int = 0
+    times: int = 1
+    on: str = ""
+    seconds: float = 30.0
+    text: str = "told to fail"
+    ids: tuple[str, ...] = ()
+
+
+class Faults:
+    """Counts calls, and says of each whether it fails."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+        self.released = threading.Event()
+
+    def reset(self, faults: list[dict[str, Any]]) -> None:
+        """Begin to count anew, with other faults; let go of delayed calls."""
+        self.released.set()
+        with self._lock:
+            self.released = threading.Event()
+            self.calls = []
+            self._faults = [Fault(**fault) for fault in faults]
+
+    def next(self, name: str) -> Fault | None:
+        """What goes wrong with the call that has come now."""
+        with self._lock:
+            self.calls.append(name)
+            for fault in self._faults:
+                if not name.startswith(fault.on) or fault.times == 0:
+                    continue
+                if fault.at:
+                    fault.at -= 1
+                    continue
+                fault.times -= 1
+                return fault
+        return None

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+from servers import Double, Server, real_server_found
+
+from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
+from wagtail_vector_index.backends.weaviate import WeaviateBackend
+from wagtail_vector_index.testing import VectorBackendConformance
+
+
+class TestOnTheDouble(VectorBackendConformance):
+    options: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: Double) -> None:
+        self.server = server
+
+    def make_backend(self) -> WeaviateBackend:
+        options = self.server.options | self.options
+        return WeaviateBackend("default", WeaviateBackend.Options(**options))
+
+    @contextmanager
+    def refusing(
+        self, backend: VectorBackend, spec: CollectionSpec, ids: Collection[UUID]
+    ) -> Iterator[None]:
+        self.server.fail(
+            {"kind": "partial", "on": "BatchObjects", "times": -1, "ids": list(map(str, ids))}
+        )
+        yield
+        self.server.fail()
+
+
+if real_server_found():
+
+    class TestOnTheRealServer(VectorBackendConformance):
+        @pytest.fixture(autouse=True)
+        def _server(self, running_server: Server) -> None:
+            self.options = running_server.options
+
+        def make_backend(self) -> WeaviateBackend:
+            return WeaviateBackend("default", WeaviateBackend.Options(**self.options))
+
+else:
+
+    @pytest.mark.skip(reason="the suite on a real server: none is there")
+    def test_on_the_real_server() -> None:
+        """Stands in the report for the whole suite."""
