@@ -144,7 +144,7 @@ def fastest(seconds: Sequence[float]) -> float:
 def server() -> Iterator[dict[str, Any]]:
     """The options of a backend for a server that is up."""
     sys.path.insert(0, str(ROOT / "plugins" / "weaviate_backend" / "tests"))
-    import servers
+    import weaviate_servers as servers
 
     if os.environ.get("WEAVIATE_URL"):
         with servers.real_server() as found:

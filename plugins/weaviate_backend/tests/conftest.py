@@ -12,7 +12,7 @@ from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.backends.weaviate import WeaviateBackend
 
 sys.path.insert(0, str(Path(__file__).parent))
-from servers import Double, Server, double, real_server, real_server_found
+from weaviate_servers import Double, Server, double, real_server, real_server_found
 
 
 def pytest_report_header() -> str:

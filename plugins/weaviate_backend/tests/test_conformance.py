@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
-from servers import Double, Server, real_server_found
+from weaviate_servers import Double, Server, real_server_found
 
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.weaviate import WeaviateBackend

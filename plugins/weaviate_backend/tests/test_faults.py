@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from servers import Double
+from weaviate_servers import Double
 
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch

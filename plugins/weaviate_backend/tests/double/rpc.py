@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -186,11 +185,10 @@ def _record(given: Any) -> Stored:
 def _result(request: Any, record: Stored, distance: float) -> Any:
     metadata = search_get_pb2.MetadataResult(id=record.id, id_as_bytes=UUID(record.id).bytes)
     if request.metadata.vectors:
-        data = struct.pack(f"{len(record.vector)}f", *record.vector)
         metadata.vectors.append(
             base_pb2.Vectors(
                 name="default",
-                vector_bytes=data,
+                vector_bytes=record.vector.tobytes(),
                 type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32,
             )
         )
