@@ -94,10 +94,10 @@ FOUND = [version for version in PYTHONS if find(version)]
 # Tests marked `once` depend on no version; they run where everything is newest.
 NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
 NOT_ONCE = ("-m", "not once")
-# The plugins' tests depend on Python and on the clients, not on Django: they run once
-# for each Python.
-NEWEST_OF_PYTHON = {cell[0]: cell for cell in CELLS}.values()
 OF_DJANGO = ("core/tests", "demo/tests", "tests", "--ignore=core/tests/testing")
+# These depend on clients, not on Django: they run where all is newest, and in `minimums`.
+# Each in a process of its own: gRPC can be forked in one way for each of its users only.
+OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
 
 
 def group(*names: str) -> list[str]:
@@ -122,6 +122,16 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     session.run("pytest", "-n", "auto", *arguments, *session.posargs)
 
 
+def all_tests(session: nox.Session, *marks: str, of_clients: bool) -> None:
+    """All tests, or those whose paths are given behind `--`."""
+    if any((ROOT / word.partition("::")[0]).exists() for word in session.posargs):
+        pytest(session, *marks)
+        return
+    pytest(session, *marks, *OF_DJANGO)
+    for path in OF_CLIENTS if of_clients else ():
+        pytest(session, *marks, path)
+
+
 MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cell in CELLS]
 
 
@@ -130,12 +140,8 @@ MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cel
 def tests(session: nox.Session, wagtail: str, django: str) -> None:
     """All tests, on every Python that is here with every Wagtail and Django that go with it."""
     session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
-    cell = (session.python, wagtail, django)
-    pytest(
-        session,
-        *(() if [cell] == NEWEST else NOT_ONCE),
-        *(() if cell in NEWEST_OF_PYTHON else OF_DJANGO),
-    )
+    newest = [(session.python, wagtail, django)] == NEWEST
+    all_tests(session, *(() if newest else NOT_ONCE), of_clients=newest)
 
 
 @nox.session
@@ -152,7 +158,7 @@ def minimums(session: nox.Session) -> None:
     session.install("--resolution", "lowest-direct", *editable())
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
-    pytest(session, *NOT_ONCE)
+    all_tests(session, *NOT_ONCE, of_clients=True)
 
 
 @nox.session

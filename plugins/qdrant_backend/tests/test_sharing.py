@@ -65,7 +65,7 @@ def test_thousand_searches_of_fifty_threads(double: Double, make_backend: MakeBa
     assert most[0] <= CONNECTIONS
     backend.close()
     wait_until_closed(double)
-    assert sockets() == before
+    assert sockets() <= before
 
 
 def test_thousand_searches_of_one_event_loop(double: Double, make_backend: MakeBackend) -> None:
@@ -81,7 +81,7 @@ def test_thousand_searches_of_one_event_loop(double: Double, make_backend: MakeB
     assert asyncio.run(main()) == [10] * 1_000
     backend.close()
     wait_until_closed(double)
-    assert sockets() == before
+    assert sockets() <= before
 
 
 def test_client_of_a_loop_is_closed_with_it(double: Double, backend: QdrantBackend) -> None:
