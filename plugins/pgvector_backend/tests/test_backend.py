@@ -288,6 +288,35 @@ def test_invalid_index_is_built_again(make: Make, backend: PgvectorBackend, alia
     assert len(indexes(alias, spec)) == 1
 
 
+STATEMENTS = """
+CREATE TABLE {table}_copies (at timestamptz);
+CREATE FUNCTION {table}_note() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO public.{table}_copies VALUES (now()); RETURN NULL; END $$;
+CREATE TRIGGER note AFTER INSERT ON {table} EXECUTE FUNCTION {table}_note();
+"""
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_no_statement_adds_many_rows_to_an_index(
+    make: Make, backend: PgvectorBackend, alias: str, is_indexed: bool
+) -> None:
+    """Each has the time of TIMEOUT, and some servers add fifty rows a second."""
+    spec = make(fields={"part": "int"})
+    table = table_name(spec).strip('"')
+    if is_indexed:
+        backend.optimize(spec)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(STATEMENTS.format(table=table))
+    backend.upsert(spec, batch_of(95, 8))
+    assert query(alias, f"SELECT count(*), count(DISTINCT at) FROM {table}_copies") == [
+        (5 if is_indexed else 1, 1)
+    ]
+    assert backend.count(spec, Q(part=3)) == 10
+    assert {record.id.int for batch in backend.scan(spec) for record in batch} == set(range(95))
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"DROP TABLE {table}_copies; DROP FUNCTION {table}_note() CASCADE")
+
+
 @pytest.mark.parametrize(
     "options",
     [

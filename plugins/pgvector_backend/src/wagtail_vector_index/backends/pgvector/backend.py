@@ -20,7 +20,7 @@ from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 from wagtail_vector_index.filters import FilterNode
 
 from . import indexing, searching, tables
-from .copying import columns, keys_of, rows_of
+from .copying import columns, in_order, keys_of, rows_of
 from .database import Cursor, Database, database_problem
 from .filtering import where
 from .options import PgvectorOptions, Precision
@@ -34,6 +34,10 @@ EXACT_UP_TO = 50_000
 
 #: How many more are asked of an index, to see where equal scores end.
 BEYOND = 16
+
+#: How many rows one statement adds to an index of vectors. Some servers add no more than
+#: fifty a second, and each statement has the time that the options give it.
+ROWS_INTO_INDEX = 20
 
 
 class PgvectorBackend(VectorBackend):
@@ -94,7 +98,7 @@ class PgvectorBackend(VectorBackend):
         return tables.names(self._database)
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        table, keys = table_name(spec), sorted(keys_of(batch))
+        table, keys, order = table_name(spec), sorted(keys_of(batch)), in_order(batch)
         copy = f"COPY {table} ({columns(spec)}) FROM STDIN (FORMAT BINARY)"
 
         def work(cursor: Cursor) -> None:
@@ -102,9 +106,11 @@ class PgvectorBackend(VectorBackend):
             # could not be seen, and so not be replaced.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
             _delete(cursor, table, keys)
-            with cursor.copy(copy) as target:
-                for part in rows_of(spec, batch):
-                    target.write(part)
+            step = ROWS_INTO_INDEX if indexing.is_there(cursor, spec) else len(batch)
+            for start in range(0, len(batch), step):
+                with cursor.copy(copy) as target:
+                    for part in rows_of(spec, batch, order[start : start + step]):
+                        target.write(part)
 
         try:
             self._database.write(work, collection=spec.name)

@@ -27,6 +27,12 @@ ORDER BY 1
 """
 
 
+def is_there(cursor: Cursor, spec: CollectionSpec) -> bool:
+    """Whether the collection has an index over its vectors, of whichever options."""
+    cursor.execute(FIND, [table_name(spec)])
+    return cursor.fetchone() is not None
+
+
 def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> None:
     """Make the index be there as the options have it; nothing happens if it is.
 
