@@ -102,9 +102,6 @@ class PgvectorBackend(VectorBackend):
         copy = f"COPY {table} ({columns(spec)}) FROM STDIN (FORMAT BINARY)"
 
         def work(cursor: Cursor) -> None:
-            # One writer after the other: what another transaction copies at the same time
-            # could not be seen, and so not be replaced.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
             _delete(cursor, table, keys)
             step = ROWS_INTO_INDEX if indexing.is_there(cursor, spec) else len(batch)
             for start in range(0, len(batch), step):
@@ -113,14 +110,16 @@ class PgvectorBackend(VectorBackend):
                         target.write(part)
 
         try:
-            self._database.write(work, collection=spec.name)
+            # One writer after the other: what another transaction copies at the same time
+            # could not be seen, and so not be replaced.
+            self._database.write(work, collection=spec.name, lock=table)
         except BackendRefused as error:
             raise WriteFailed(str(error), batch.uuids) from error
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        keys = sorted(id.bytes for id in ids)
+        table, keys = table_name(spec), sorted(id.bytes for id in ids)
         self._database.write(
-            lambda cursor: _delete(cursor, table_name(spec), keys), collection=spec.name
+            lambda cursor: _delete(cursor, table, keys), collection=spec.name, lock=table
         )
 
     def _search(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from psycopg import errors
 
 from wagtail_vector_index.exceptions import ConfigurationError
 
@@ -14,6 +15,9 @@ LEAST_VERSION = (0, 8, 0)
 
 #: Whatever runs at the same time takes this lock before it looks and creates.
 LOCK = 0x77_76_69_70_67
+
+#: What PostgreSQL says where the extension is no longer where it was.
+MOVED = (errors.UndefinedObject, errors.UndefinedFunction, errors.InvalidSchemaName)
 
 LOOK = (
     "SELECT nspname, extversion FROM pg_extension"
@@ -29,12 +33,19 @@ class Extension:
     version: str
 
     def named(self, name: str) -> str:
-        """A type, function or class of operators, wherever the search path points."""
-        return f"{_quoted(self.schema)}.{name}"
+        """A type, function or class of operators, wherever the search path points.
+
+        Wherever these names are, psycopg looks for places of parameters: "%" is doubled.
+        """
+        return f"{self._quoted}.{name}"
 
     def operator(self, symbol: str) -> str:
         """An operator, likewise."""
-        return f"OPERATOR({_quoted(self.schema)}.{symbol})"
+        return f"OPERATOR({self._quoted}.{symbol})"
+
+    @property
+    def _quoted(self) -> str:
+        return '"' + self.schema.replace('"', '""').replace("%", "%%") + '"'
 
 
 def checked(found: tuple[str, str] | None, database: str) -> Extension:
@@ -98,7 +109,3 @@ def _advice(database: str, statement: str) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,9 +11,10 @@ from psycopg import sql
 from wagtail_vector_index.collection import CollectionSpec
 
 from .database import Cursor, Database
+from .extension import Extension
 from .options import PgvectorOptions
 from .searching import MOST_INDEXED, indexed, precision_of
-from .tables import lock, table_name
+from .tables import table_name
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +45,19 @@ def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) ->
     settings = {}
     if options.maintenance_work_mem:
         settings["maintenance_work_mem"] = options.maintenance_work_mem
+    extension = database.extension()
     database.write(
-        lambda cursor: _build(database, cursor, spec, options),
+        lambda cursor: _build(extension, cursor, spec, options),
         collection=spec.name,
+        lock=table_name(spec),
         timeout=0,
         settings=settings,
     )
 
 
 def _build(
-    database: Database, cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions
+    extension: Extension, cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions
 ) -> None:
-    lock(cursor, spec)
     cursor.execute(FIND, [table_name(spec)])
     there = cursor.fetchall()
     precision = precision_of(spec, options)
@@ -65,11 +67,11 @@ def _build(
     if precision is None:
         _say_why(spec, options)
     elif not kept:
-        target = indexed(database.extension(), spec, precision)
+        target = indexed(extension, spec, precision)
         over = f"{options.index} ({target.expression} {target.operator_class})"
         started = time.monotonic()
         logger.info("%s: building the index (%s).", spec.name, wanted)
-        cursor.execute(f"CREATE INDEX ON {table_name(spec)} USING {over} WITH ({parameters})")
+        cursor.execute(f"CREATE INDEX ON {table_name(spec)} USING {over} WITH ({parameters})", [])
         cursor.execute(FIND, [table_name(spec)])
         known = {name for name, _, _ in there}
         kept = [name for name, _, _ in cursor.fetchall() if name not in known]
