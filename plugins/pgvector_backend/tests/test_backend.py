@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -242,6 +243,7 @@ OPTIONS: list[tuple[dict[str, Any], int, list[str]]] = [
     ({}, 2_001, ["hnsw halfvec: m = 16, ef_construction = 64"]),
     ({}, 4_000, ["hnsw halfvec: m = 16, ef_construction = 64"]),
     ({}, 4_001, []),
+    ({"precision": "halfvec"}, 4_000, ["hnsw halfvec: m = 16, ef_construction = 64"]),
     ({"precision": "bit"}, 4_001, ["hnsw bit: m = 16, ef_construction = 64"]),
 ]
 
@@ -262,8 +264,29 @@ def test_index(
     before = backend.search(spec, asked)
     backend.optimize(spec)
     backend.optimize(spec)
-    assert indexes(alias, spec) == expected
+    is_in_range = metric == "cosine" or dimensions <= 2_000 or options
+    assert indexes(alias, spec) == (expected if is_in_range else [])
     assert backend.search(spec, asked) == before
+
+
+@pytest.mark.parametrize("metric", ["dot", "euclidean"])
+@pytest.mark.parametrize("scale", [1e-20, 1e-5, 1e5, 1e15])
+def test_components_out_of_the_range_of_16_bits(
+    make: Make, alias: str, eager_alias: str, metric: str, scale: float
+) -> None:
+    """Nothing is refused and nothing missed where nobody chose 16 bits, or for a query alone."""
+    spec = make(dimensions=2_001, metric=metric)
+    batch = batch_of(30, 2_001)
+    scaled = np.frombuffer(batch.vectors, np.float32) * np.float32(scale)
+    by_default, chosen = other(eager_alias), other(eager_alias, precision="halfvec")
+    asked = scaled[:2_001]
+    by_default.optimize(spec)
+    by_default.upsert(spec, replace(batch, vectors=scaled.tobytes()))
+    expected = other(alias, index="none").search(spec, asked)
+    assert by_default.search(spec, asked) == expected
+    by_default.upsert(spec, batch)
+    chosen.optimize(spec)
+    assert chosen.search(spec, asked) == other(alias, index="none").search(spec, asked)
 
 
 def test_other_options_make_another_index(make: Make, alias: str) -> None:
@@ -391,6 +414,7 @@ def test_other_databases(alias: str) -> None:
         backend = other(database)
         [message] = backend.check()
         assert said in message.msg
+        assert "Set 'DATABASE' to" in message.hint
         for use_it in (backend.collections, backend.health):
             with pytest.raises(InvalidOptions, match=said):
                 use_it()
@@ -415,15 +439,56 @@ def test_wrong_options(raw: dict[str, Any], said: str) -> None:
 
 
 def test_long_vectors_are_told(
-    make: Make, backend: PgvectorBackend, alias: str, caplog: pytest.LogCaptureFixture
+    make: Make,
+    backend: PgvectorBackend,
+    alias: str,
+    caplog: pytest.LogCaptureFixture,
+    settings: Any,
 ) -> None:
-    spec = make(5, dimensions=4_001)
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "pgvector", "DATABASE": alias},
+        "other": {"BACKEND": "numpy"},
+    }
+    long, uncommon = make(5, dimensions=4_001), make(5, dimensions=2_001, metric="dot")
+    make(5, dimensions=4_000), make(5, dimensions=2_000, metric="dot")
     with caplog.at_level(logging.WARNING):
-        backend.optimize(spec)
+        backend.optimize(long)
     assert "4001" in caplog.text
     [message] = check_tables(databases=[alias, "default"])
-    assert f"{spec.name} (4001)" in message.msg
+    assert f"{long.name} (4001, cosine)" in message.msg
+    assert f"{uncommon.name} (2001, dot)" in message.msg
+    assert message.msg.count("(") == 2
     assert check_tables(databases=None) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"BACKEND": "pgvector", "PRECISION": "bit"},
+        {"BACKEND": "pgvector", "INDEX": "none"},
+        {"BACKEND": "pgvector", "DATABASE": "default"},
+        {"BACKEND": "numpy"},
+        {},
+    ],
+)
+def test_nothing_is_told_where_the_hint_was_followed(
+    make: Make, alias: str, settings: Any, options: dict[str, str]
+) -> None:
+    make(5, dimensions=4_001)
+    if options.get("BACKEND") == "pgvector":
+        options = {"DATABASE": alias, **options}
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": options}
+    assert check_tables(databases=[alias]) == []
+
+
+def test_check_leaves_a_transaction_usable(alias: str, settings: Any) -> None:
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "pgvector", "DATABASE": alias}
+    }
+    with transaction.atomic(using=alias):
+        query(alias, "SELECT set_config('search_path', 'pg_catalog', true)")
+        assert check_tables(databases=[alias]) == []
+        assert query(alias, "SELECT 1") == [(1,)]
 
 
 def test_health(backend: PgvectorBackend) -> None:

@@ -65,7 +65,13 @@ class PgvectorBackend(VectorBackend):
         problem = database_problem(self.options.database)
         if not problem:
             return []
-        return [Error(f"{self!r}: {problem}", id="wagtail_vector_index_pgvector.E001")]
+        return [
+            Error(
+                f"{self!r}: {problem}",
+                hint="Set 'DATABASE' to an alias of DATABASES that is PostgreSQL.",
+                id="wagtail_vector_index_pgvector.E001",
+            )
+        ]
 
     def health(self) -> Health:
         """The versions of the server and of the extension, and how many collections there are."""
@@ -132,7 +138,7 @@ class PgvectorBackend(VectorBackend):
     ) -> list[Match]:
         asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
         precision = self._searched_by(spec, limit, filter)
-        if precision is not None:
+        if precision is not None and searching.can_be_asked(asked, precision):
             matches = self._approximate(spec, precision, asked, limit, filter)
             if matches is not None:
                 return matches

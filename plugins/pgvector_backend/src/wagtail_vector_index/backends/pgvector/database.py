@@ -24,8 +24,8 @@ from psycopg.rows import tuple_row
 
 from wagtail_vector_index.exceptions import InvalidOptions
 
-from .errors import CONFLICTS, translated
-from .extension import LOOK, MOVED, Extension, checked
+from .errors import CONFLICTS, MOVED, translated
+from .extension import LOOK, Extension, checked
 from .models import VectorTable
 
 ResultT = TypeVar("ResultT")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, transaction
-from psycopg import errors
 
 from wagtail_vector_index.exceptions import ConfigurationError
 
@@ -15,9 +14,6 @@ LEAST_VERSION = (0, 8, 0)
 
 #: Whatever runs at the same time takes this lock before it looks and creates.
 LOCK = 0x77_76_69_70_67
-
-#: What PostgreSQL says where the extension is no longer where it was.
-MOVED = (errors.UndefinedObject, errors.UndefinedFunction, errors.InvalidSchemaName)
 
 LOOK = (
     "SELECT nspname, extversion FROM pg_extension"

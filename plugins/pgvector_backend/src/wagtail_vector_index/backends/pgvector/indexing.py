@@ -13,7 +13,7 @@ from wagtail_vector_index.collection import CollectionSpec
 from .database import Cursor, Database
 from .extension import Extension
 from .options import PgvectorOptions
-from .searching import MOST_INDEXED, indexed, precision_of
+from .searching import LIMITS, indexed, precision_of
 from .tables import table_name
 
 logger = logging.getLogger(__name__)
@@ -88,11 +88,12 @@ def _build(
 def _say_why(spec: CollectionSpec, options: PgvectorOptions) -> None:
     if options.index != "none":
         logger.warning(
-            "%s: pgvector indexes at most %d dimensions, other than by one bit of each. These"
-            " are %d, so all searches are exact.",
+            "%s: all searches are exact: these are %d dimensions under %s, and the most that"
+            " pgvector indexes is %s.",
             spec.name,
-            MOST_INDEXED["halfvec"],
             spec.dimensions,
+            spec.metric,
+            LIMITS,
         )
 
 

@@ -10,12 +10,9 @@ from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 from .columns import COLUMN_TYPES, column_of
 from .database import Cursor, Database
 from .extension import Extension
-from .models import VectorTable
+from .models import PREFIX, VectorTable
 
 REGISTRY = VectorTable._meta.db_table
-
-#: Prefixes that the names of collections are put after; 63 characters is all a name may have.
-PREFIX = "wvi_vectors_"
 
 #: What pgvector's type of vectors can hold.
 MOST_DIMENSIONS = 16_000
