@@ -14,12 +14,15 @@ from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from django.db.models import Q
 
-from plugins.pgvector_backend.tests.conftest import batch_of
+from plugins.pgvector_backend.tests.conftest import batch_of, connected
 from tests.congruence import FIELDS, assert_finds_what_numpy_finds, records
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.backends.pgvector import backend as backend_module
+from wagtail_vector_index.backends.pgvector import indexing
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.checks import check_tables
+from wagtail_vector_index.backends.pgvector.database import Database
 from wagtail_vector_index.backends.pgvector.tables import table_name
 from wagtail_vector_index.exceptions import (
     BackendRefused,
@@ -210,6 +213,12 @@ def test_many_matches(backend: PgvectorBackend, make: Make) -> None:
     assert [m.score for m in found] == pytest.approx([m.score for m in expected], abs=1e-6)
 
 
+def test_more_than_a_limit_can_be(backend: PgvectorBackend, make: Make) -> None:
+    spec = make(20)
+    assert len(backend.search(spec, QUERY, limit=10**20)) == 20
+    assert [len(batch) for batch in backend.scan(spec, batch_size=10**20)] == [20]
+
+
 @pytest.mark.once
 def test_finds_what_numpy_finds(make: Make, alias: str) -> None:
     spec, batch = make(dimensions=16, fields=FIELDS), records(20_000, 16)
@@ -366,6 +375,91 @@ def test_recall(make: Make, eager_alias: str, options: dict[str, Any]) -> None:
     assert hits >= 0.95 * 200
 
 
+def positive_ones(count: int) -> RecordBatch:
+    """All of their bits are the same."""
+    batch = batch_of(count, 64)
+    vectors = np.abs(np.frombuffer(batch.vectors, np.float32)) + np.float32(0.1)
+    return replace(batch, vectors=vectors.tobytes())
+
+
+@pytest.mark.parametrize("keep", [None, Q(part__lt=9)])
+def test_bits_are_searched_in_their_index_only(
+    make: Make, alias: str, monkeypatch: pytest.MonkeyPatch, keep: Q | None
+) -> None:
+    monkeypatch.setattr(backend_module, "EXACT_UP_TO", 0)
+    spec, batch = make(dimensions=64, fields={"part": "int"}), positive_ones(2_000)
+    bits, exact = other(alias, precision="bit"), other(alias, index="none")
+    exact.upsert(spec, batch)
+    asked = batch.vector(7)
+    expected = exact.search(spec, asked, filter=keep)
+    assert bits.search(spec, asked, filter=keep) == expected
+    other(alias).optimize(spec)
+    assert bits.search(spec, asked, filter=keep) == expected
+
+
+def test_bits_are_searched_in_their_index(
+    make: Make, eager_alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is there: nothing is read for a second time."""
+    bits = other(eager_alias, precision="bit")
+    spec = make(500, dimensions=64)
+    bits.optimize(spec)
+    bits.search(spec, np.ones(64))
+    read, plans = Database.read, []
+
+    def explain(self: Database, query: str, *arguments: Any, **named: Any) -> Any:
+        plans.append(str(read(self, f"EXPLAIN {query}", *arguments, **named)))
+        return read(self, query, *arguments, **named)
+
+    monkeypatch.setattr(Database, "read", explain)
+    assert len(bits.search(spec, np.ones(64))) == 10
+    [plan] = plans
+    assert "Index Scan using" in plan
+    assert "Seq Scan on wvi" not in plan
+
+
+def test_searches_do_not_wait_for_an_index_to_be_dropped(
+    make: Make,
+    backend: PgvectorBackend,
+    alias: str,
+    server: dict[str, Any],
+    database: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexing, "LONGEST_WAIT_TO_DROP", 20)
+    spec, changed = make(50), other(alias, m=8)
+    backend.optimize(spec)
+    with connected(server, dbname=database) as reader, reader.transaction():
+        reader.execute(f"SELECT count(*) FROM {table_name(spec)}")
+        changed.optimize(spec)
+        assert len(indexes(alias, spec)) == 2
+        assert "the next optimize" in caplog.text
+        assert len(backend.search(spec, QUERY)) == 10
+    changed.optimize(spec)
+    assert indexes(alias, spec) == ["hnsw vector: m = 8, ef_construction = 64"]
+
+
+def test_optimize_where_vacuum_may_not_take_its_time(
+    make: Make,
+    backend: PgvectorBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    alias: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec, autocommit = make(50), Database.autocommit
+
+    def cancelled(self: Database, statement: str, **named: Any) -> None:
+        vacuum, _ = statement.split()
+        assert vacuum == "VACUUM"
+        autocommit(self, "DO $$ BEGIN RAISE EXCEPTION SQLSTATE '57014'; END $$", **named)
+
+    monkeypatch.setattr(Database, "autocommit", cancelled)
+    backend.optimize(spec)
+    assert len(indexes(alias, spec)) == 1
+    assert f"{spec.name}: VACUUM was not done" in caplog.text
+
+
 # Errors and checks
 
 
@@ -428,6 +522,8 @@ def test_other_databases(alias: str) -> None:
         ({"EF_CONSTRUCTION": 20}, "twice 'M'"),
         ({"EF_SEARCH": 1_001}, "from 1 to 1000"),
         ({"TIMEOUT": 0}, "'TIMEOUT'"),
+        ({"MAINTENANCE_WORK_MEM": "lots"}, "such as '512MB' or '1GB', not 'lots'"),
+        ({"MAINTENANCE_WORK_MEM": "1gb"}, "not '1gb'"),
         ({"INDEX": "flat"}, "INDEX"),
         ({"PRECISION": "int8"}, "PRECISION"),
         ({"LISTS": 5}, "unknown key 'LISTS'"),

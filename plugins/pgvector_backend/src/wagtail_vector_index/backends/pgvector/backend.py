@@ -35,6 +35,9 @@ EXACT_UP_TO = 50_000
 #: How many more are asked of an index, to see where equal scores end.
 BEYOND = 16
 
+#: The largest number that a LIMIT can be.
+MOST_ROWS = 2**63 - 1
+
 #: How many rows one statement adds to an index of vectors. Some servers add no more than
 #: fifty a second, and each statement has the time that the options give it.
 ROWS_INTO_INDEX = 20
@@ -136,6 +139,7 @@ class PgvectorBackend(VectorBackend):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
+        limit = min(limit, MOST_ROWS)
         asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
         precision = self._searched_by(spec, limit, filter)
         if precision is not None and searching.can_be_asked(asked, precision):
@@ -202,6 +206,7 @@ class PgvectorBackend(VectorBackend):
 
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
         after: UUID | None = None
+        batch_size = min(batch_size, MOST_ROWS)
         while True:
             # Not a cursor on the server: that would hold a transaction open for its reader.
             condition = "TRUE" if after is None else '"id" > %s::uuid'
@@ -231,8 +236,7 @@ class PgvectorBackend(VectorBackend):
 
     def _optimize(self, spec: CollectionSpec) -> None:
         indexing.build(self._database, spec, self.options)
-        # So that a filter's matches can be counted in its index alone.
-        self._database.autocommit(f"VACUUM {table_name(spec)}")
+        indexing.vacuum(self._database, spec)
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")

@@ -6,9 +6,10 @@ import logging
 import math
 import time
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.exceptions import BackendError
 
 from .database import Cursor, Database
 from .extension import Extension
@@ -17,6 +18,9 @@ from .searching import LIMITS, indexed, precision_of
 from .tables import table_name
 
 logger = logging.getLogger(__name__)
+
+#: Milliseconds that searches may have to wait for an old index to be dropped.
+LONGEST_WAIT_TO_DROP = 2_000
 
 FIND = """
 SELECT indexrelid::regclass::text, indisvalid, coalesce(obj_description(indexrelid, 'pg_class'), '')
@@ -55,6 +59,20 @@ def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) ->
     )
 
 
+def vacuum(database: Database, spec: CollectionSpec) -> None:
+    """Let a filter's matches be counted in its index alone, unless in a caller's transaction.
+
+    It goes on without: this takes as long as the server's own settings let it.
+    """
+    if database.in_transaction:
+        return
+    [(schema,)] = database.read("SELECT quote_ident(current_schema())", collection=spec.name)
+    try:
+        database.autocommit(f"VACUUM {schema}.{table_name(spec)}", collection=spec.name)
+    except BackendError as error:
+        logger.warning("%s: VACUUM was not done: %s", spec.name, error)
+
+
 def _build(
     extension: Extension, cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions
 ) -> None:
@@ -82,7 +100,21 @@ def _build(
     for name, is_valid, comment in there:
         if name not in kept:
             logger.info("%s: the index (%s) goes; valid: %s.", spec.name, comment, is_valid)
+            _drop(cursor, spec, name)
+
+
+def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:
+    """Drop an index, unless that waits for a long reader: all other ones would queue up behind."""
+    try:
+        with cursor.connection.transaction():  # a savepoint
+            cursor.execute(f"SET LOCAL lock_timeout = {LONGEST_WAIT_TO_DROP}")
             cursor.execute(f"DROP INDEX {name}")
+    except errors.LockNotAvailable:
+        logger.warning(
+            "%s: the index %s is in use; the next optimize tries again to drop it.",
+            spec.name,
+            name,
+        )
 
 
 def _say_why(spec: CollectionSpec, options: PgvectorOptions) -> None:

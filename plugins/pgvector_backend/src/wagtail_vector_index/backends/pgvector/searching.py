@@ -123,6 +123,8 @@ def approximate(
         operator = OPERATORS[spec.metric]
     else:
         target, operator = vector, OPERATORS[spec.metric]
+    if precision == "bit":
+        condition = f"({condition}) AND {_has_index_of_bits(spec)}"
     expression = indexed(extension, spec, precision).expression
     nearest = (
         f'SELECT "id", "embedding" FROM {table_name(spec)} WHERE {condition}'
@@ -185,6 +187,14 @@ def _distance(extension: Extension, spec: CollectionSpec, query: str) -> str:
     # What is added keeps the index out of it, which would give an answer of its own.
     operator = extension.operator(OPERATORS[spec.metric])
     return f'("embedding" {operator} {_vector(extension, query)}) + 0'
+
+
+def _has_index_of_bits(spec: CollectionSpec) -> str:
+    # Without the index, bits would be compared one by one: no faster than what is exact.
+    return (
+        f"EXISTS (SELECT FROM pg_index WHERE indrelid = '{table_name(spec)}'::regclass"
+        " AND indisvalid AND strpos(obj_description(indexrelid, 'pg_class'), ' bit:') > 0)"
+    )
 
 
 def _with_vectors(extension: Extension, nearest: str) -> str:
