@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from struct import Struct
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.records import RecordBatch
 
-from .columns import COLUMN_TYPES, column_of
+from .columns import COLUMN_TYPES, ColumnType, column_of
 from .vectors import encoded, matrix, stored
 
 #: How many rows are sent at a time.
-ROWS_OF_A_PART = 500
+ROWS_OF_A_PART = 200
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
@@ -72,12 +72,20 @@ def _part(spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int]) -> byte
         objects = json.loads(f"[{','.join(texts)}]")
         for field, type_ in spec.fields.items():
             values = [item.get(field) for item in objects]
-            columns.append(_column(values, COLUMN_TYPES[type_].encode))
+            columns.append(_column(values, COLUMN_TYPES[type_]))
     return b"".join(chain.from_iterable(zip(*columns, strict=True)))
 
 
-def _column(values: list[Any], encode: Callable[[Any], bytes]) -> list[bytes]:
-    return [
-        _NULL if value is None or value == [] else _LENGTH.pack(len(data := encode(value))) + data
-        for value in values
-    ]
+def _column(values: list[Any], type_: ColumnType) -> list[bytes]:
+    if type_.index == "gin":  # lists, which no dict takes as keys
+        return [_value(value, type_) for value in values]
+    # Most fields have few values: those of a page, a language, a section.
+    distinct = {value: _value(value, type_) for value in set(values)}
+    return [distinct[value] for value in values]
+
+
+def _value(value: Any, type_: ColumnType) -> bytes:
+    if value is None or value == []:
+        return _NULL
+    data = type_.encode(value)
+    return _LENGTH.pack(len(data)) + data
