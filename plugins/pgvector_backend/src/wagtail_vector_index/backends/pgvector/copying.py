@@ -15,7 +15,7 @@ from .columns import COLUMN_TYPES, ColumnType, column_of
 from .vectors import encoded, matrix, stored
 
 #: How many rows are sent at a time.
-ROWS_OF_A_PART = 200
+ROWS_OF_A_PART = 100
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
