@@ -94,7 +94,7 @@ def search_rows(url: str) -> list[Row]:
     import psycopg
     from django.db.models import Q
 
-    from wagtail_vector_index.backends.pgvector.database import Database
+    from wagtail_vector_index.backends.pgvector.database import Database, _set_config
 
     backend, spec = backend_of(), spec_of("ours")
     asked = vectors(QUERIES, 1)
@@ -104,8 +104,7 @@ def search_rows(url: str) -> list[Row]:
     def noting(self: Any, query: str, parameters: Any = (), **named: Any) -> Any:
         if spec.name in query:
             changed = {"statement_timeout": "10000", "jit": "off", **(named.get("settings") or {})}
-            calls = ", ".join(f"set_config('{k}', '{v}', true)" for k, v in changed.items())
-            messages.append((f"SELECT {calls}; {query}", parameters))
+            messages.append((f"{_set_config(changed)}; {query}", parameters))
         return read(self, query, parameters, **named)
 
     rows = []

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,12 +14,15 @@ from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from django.db.models import Q
 
-from plugins.pgvector_backend.tests.conftest import batch_of
+from plugins.pgvector_backend.tests.conftest import batch_of, connected
 from tests.congruence import FIELDS, assert_finds_what_numpy_finds, records
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.backends.pgvector import backend as backend_module
+from wagtail_vector_index.backends.pgvector import indexing
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.checks import check_tables
+from wagtail_vector_index.backends.pgvector.database import Database
 from wagtail_vector_index.backends.pgvector.tables import table_name
 from wagtail_vector_index.exceptions import (
     BackendRefused,
@@ -209,6 +213,12 @@ def test_many_matches(backend: PgvectorBackend, make: Make) -> None:
     assert [m.score for m in found] == pytest.approx([m.score for m in expected], abs=1e-6)
 
 
+def test_more_than_a_limit_can_be(backend: PgvectorBackend, make: Make) -> None:
+    spec = make(20)
+    assert len(backend.search(spec, QUERY, limit=10**20)) == 20
+    assert [len(batch) for batch in backend.scan(spec, batch_size=10**20)] == [20]
+
+
 @pytest.mark.once
 def test_finds_what_numpy_finds(make: Make, alias: str) -> None:
     spec, batch = make(dimensions=16, fields=FIELDS), records(20_000, 16)
@@ -242,6 +252,7 @@ OPTIONS: list[tuple[dict[str, Any], int, list[str]]] = [
     ({}, 2_001, ["hnsw halfvec: m = 16, ef_construction = 64"]),
     ({}, 4_000, ["hnsw halfvec: m = 16, ef_construction = 64"]),
     ({}, 4_001, []),
+    ({"precision": "halfvec"}, 4_000, ["hnsw halfvec: m = 16, ef_construction = 64"]),
     ({"precision": "bit"}, 4_001, ["hnsw bit: m = 16, ef_construction = 64"]),
 ]
 
@@ -262,8 +273,29 @@ def test_index(
     before = backend.search(spec, asked)
     backend.optimize(spec)
     backend.optimize(spec)
-    assert indexes(alias, spec) == expected
+    is_in_range = metric == "cosine" or dimensions <= 2_000 or options
+    assert indexes(alias, spec) == (expected if is_in_range else [])
     assert backend.search(spec, asked) == before
+
+
+@pytest.mark.parametrize("metric", ["dot", "euclidean"])
+@pytest.mark.parametrize("scale", [1e-20, 1e-5, 1e5, 1e15])
+def test_components_out_of_the_range_of_16_bits(
+    make: Make, alias: str, eager_alias: str, metric: str, scale: float
+) -> None:
+    """Nothing is refused and nothing missed where nobody chose 16 bits, or for a query alone."""
+    spec = make(dimensions=2_001, metric=metric)
+    batch = batch_of(30, 2_001)
+    scaled = np.frombuffer(batch.vectors, np.float32) * np.float32(scale)
+    by_default, chosen = other(eager_alias), other(eager_alias, precision="halfvec")
+    asked = scaled[:2_001]
+    by_default.optimize(spec)
+    by_default.upsert(spec, replace(batch, vectors=scaled.tobytes()))
+    expected = other(alias, index="none").search(spec, asked)
+    assert by_default.search(spec, asked) == expected
+    by_default.upsert(spec, batch)
+    chosen.optimize(spec)
+    assert chosen.search(spec, asked) == other(alias, index="none").search(spec, asked)
 
 
 def test_other_options_make_another_index(make: Make, alias: str) -> None:
@@ -286,6 +318,35 @@ def test_invalid_index_is_built_again(make: Make, backend: PgvectorBackend, alia
     assert indexes(alias, spec) == []
     backend.optimize(spec)
     assert len(indexes(alias, spec)) == 1
+
+
+STATEMENTS = """
+CREATE TABLE {table}_copies (at timestamptz);
+CREATE FUNCTION {table}_note() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO public.{table}_copies VALUES (now()); RETURN NULL; END $$;
+CREATE TRIGGER note AFTER INSERT ON {table} EXECUTE FUNCTION {table}_note();
+"""
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_no_statement_adds_many_rows_to_an_index(
+    make: Make, backend: PgvectorBackend, alias: str, is_indexed: bool
+) -> None:
+    """Each has the time of TIMEOUT, and some servers add fifty rows a second."""
+    spec = make(fields={"part": "int"})
+    table = table_name(spec).strip('"')
+    if is_indexed:
+        backend.optimize(spec)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(STATEMENTS.format(table=table))
+    backend.upsert(spec, batch_of(95, 8))
+    assert query(alias, f"SELECT count(*), count(DISTINCT at) FROM {table}_copies") == [
+        (5 if is_indexed else 1, 1)
+    ]
+    assert backend.count(spec, Q(part=3)) == 10
+    assert {record.id.int for batch in backend.scan(spec) for record in batch} == set(range(95))
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"DROP TABLE {table}_copies; DROP FUNCTION {table}_note() CASCADE")
 
 
 @pytest.mark.parametrize(
@@ -312,6 +373,91 @@ def test_recall(make: Make, eager_alias: str, options: dict[str, Any]) -> None:
         expected = {match.id for match in exact.search(spec, asked)}
         hits += len(expected & {match.id for match in backend.search(spec, asked)})
     assert hits >= 0.95 * 200
+
+
+def positive_ones(count: int) -> RecordBatch:
+    """All of their bits are the same."""
+    batch = batch_of(count, 64)
+    vectors = np.abs(np.frombuffer(batch.vectors, np.float32)) + np.float32(0.1)
+    return replace(batch, vectors=vectors.tobytes())
+
+
+@pytest.mark.parametrize("keep", [None, Q(part__lt=9)])
+def test_bits_are_searched_in_their_index_only(
+    make: Make, alias: str, monkeypatch: pytest.MonkeyPatch, keep: Q | None
+) -> None:
+    monkeypatch.setattr(backend_module, "EXACT_UP_TO", 0)
+    spec, batch = make(dimensions=64, fields={"part": "int"}), positive_ones(2_000)
+    bits, exact = other(alias, precision="bit"), other(alias, index="none")
+    exact.upsert(spec, batch)
+    asked = batch.vector(7)
+    expected = exact.search(spec, asked, filter=keep)
+    assert bits.search(spec, asked, filter=keep) == expected
+    other(alias).optimize(spec)
+    assert bits.search(spec, asked, filter=keep) == expected
+
+
+def test_bits_are_searched_in_their_index(
+    make: Make, eager_alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is there: nothing is read for a second time."""
+    bits = other(eager_alias, precision="bit")
+    spec = make(500, dimensions=64)
+    bits.optimize(spec)
+    bits.search(spec, np.ones(64))
+    read, plans = Database.read, []
+
+    def explain(self: Database, query: str, *arguments: Any, **named: Any) -> Any:
+        plans.append(str(read(self, f"EXPLAIN {query}", *arguments, **named)))
+        return read(self, query, *arguments, **named)
+
+    monkeypatch.setattr(Database, "read", explain)
+    assert len(bits.search(spec, np.ones(64))) == 10
+    [plan] = plans
+    assert "Index Scan using" in plan
+    assert "Seq Scan on wvi" not in plan
+
+
+def test_searches_do_not_wait_for_an_index_to_be_dropped(
+    make: Make,
+    backend: PgvectorBackend,
+    alias: str,
+    server: dict[str, Any],
+    database: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexing, "LONGEST_WAIT_TO_DROP", 20)
+    spec, changed = make(50), other(alias, m=8)
+    backend.optimize(spec)
+    with connected(server, dbname=database) as reader, reader.transaction():
+        reader.execute(f"SELECT count(*) FROM {table_name(spec)}")
+        changed.optimize(spec)
+        assert len(indexes(alias, spec)) == 2
+        assert "the next optimize" in caplog.text
+        assert len(backend.search(spec, QUERY)) == 10
+    changed.optimize(spec)
+    assert indexes(alias, spec) == ["hnsw vector: m = 8, ef_construction = 64"]
+
+
+def test_optimize_where_vacuum_may_not_take_its_time(
+    make: Make,
+    backend: PgvectorBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    alias: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec, autocommit = make(50), Database.autocommit
+
+    def cancelled(self: Database, statement: str, **named: Any) -> None:
+        vacuum, _ = statement.split()
+        assert vacuum == "VACUUM"
+        autocommit(self, "DO $$ BEGIN RAISE EXCEPTION SQLSTATE '57014'; END $$", **named)
+
+    monkeypatch.setattr(Database, "autocommit", cancelled)
+    backend.optimize(spec)
+    assert len(indexes(alias, spec)) == 1
+    assert f"{spec.name}: VACUUM was not done" in caplog.text
 
 
 # Errors and checks
@@ -362,6 +508,7 @@ def test_other_databases(alias: str) -> None:
         backend = other(database)
         [message] = backend.check()
         assert said in message.msg
+        assert "Set 'DATABASE' to" in message.hint
         for use_it in (backend.collections, backend.health):
             with pytest.raises(InvalidOptions, match=said):
                 use_it()
@@ -375,6 +522,8 @@ def test_other_databases(alias: str) -> None:
         ({"EF_CONSTRUCTION": 20}, "twice 'M'"),
         ({"EF_SEARCH": 1_001}, "from 1 to 1000"),
         ({"TIMEOUT": 0}, "'TIMEOUT'"),
+        ({"MAINTENANCE_WORK_MEM": "lots"}, "such as '512MB' or '1GB', not 'lots'"),
+        ({"MAINTENANCE_WORK_MEM": "1gb"}, "not '1gb'"),
         ({"INDEX": "flat"}, "INDEX"),
         ({"PRECISION": "int8"}, "PRECISION"),
         ({"LISTS": 5}, "unknown key 'LISTS'"),
@@ -386,15 +535,56 @@ def test_wrong_options(raw: dict[str, Any], said: str) -> None:
 
 
 def test_long_vectors_are_told(
-    make: Make, backend: PgvectorBackend, alias: str, caplog: pytest.LogCaptureFixture
+    make: Make,
+    backend: PgvectorBackend,
+    alias: str,
+    caplog: pytest.LogCaptureFixture,
+    settings: Any,
 ) -> None:
-    spec = make(5, dimensions=4_001)
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "pgvector", "DATABASE": alias},
+        "other": {"BACKEND": "numpy"},
+    }
+    long, uncommon = make(5, dimensions=4_001), make(5, dimensions=2_001, metric="dot")
+    make(5, dimensions=4_000), make(5, dimensions=2_000, metric="dot")
     with caplog.at_level(logging.WARNING):
-        backend.optimize(spec)
+        backend.optimize(long)
     assert "4001" in caplog.text
     [message] = check_tables(databases=[alias, "default"])
-    assert f"{spec.name} (4001)" in message.msg
+    assert f"{long.name} (4001, cosine)" in message.msg
+    assert f"{uncommon.name} (2001, dot)" in message.msg
+    assert message.msg.count("(") == 2
     assert check_tables(databases=None) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"BACKEND": "pgvector", "PRECISION": "bit"},
+        {"BACKEND": "pgvector", "INDEX": "none"},
+        {"BACKEND": "pgvector", "DATABASE": "default"},
+        {"BACKEND": "numpy"},
+        {},
+    ],
+)
+def test_nothing_is_told_where_the_hint_was_followed(
+    make: Make, alias: str, settings: Any, options: dict[str, str]
+) -> None:
+    make(5, dimensions=4_001)
+    if options.get("BACKEND") == "pgvector":
+        options = {"DATABASE": alias, **options}
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": options}
+    assert check_tables(databases=[alias]) == []
+
+
+def test_check_leaves_a_transaction_usable(alias: str, settings: Any) -> None:
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "pgvector", "DATABASE": alias}
+    }
+    with transaction.atomic(using=alias):
+        query(alias, "SELECT set_config('search_path', 'pg_catalog', true)")
+        assert check_tables(databases=[alias]) == []
+        assert query(alias, "SELECT 1") == [(1,)]
 
 
 def test_health(backend: PgvectorBackend) -> None:

@@ -22,6 +22,7 @@ from wagtail_vector_index.exceptions import ConfigurationError
 ROOT = Path(__file__).parents[3]
 APP = "wagtail_vector_index_pgvector"
 TABLE = "wvi_pgvector_table"
+FIRST = "-c search_path=first,public"
 PASSWORD = "for-tests-only"
 
 Site = dict[str, Any]
@@ -70,7 +71,7 @@ def backend_of(django_db_blocker: Any) -> Iterator[Callable[[Site], PgvectorBack
             del connections[alias], connections.settings[alias]
 
 
-def start(site: Site, *command: str) -> subprocess.Popen[str]:
+def start(site: Site, *command: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "django", *command],
         cwd=ROOT,
@@ -78,6 +79,7 @@ def start(site: Site, *command: str) -> subprocess.Popen[str]:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "plugins.pgvector_backend.tests.site_settings",
             "MIGRATED_DATABASE": json.dumps(site),
+            **environment,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -85,8 +87,8 @@ def start(site: Site, *command: str) -> subprocess.Popen[str]:
     )
 
 
-def run(site: Site, *command: str) -> tuple[int, str]:
-    process = start(site, *command)
+def run(site: Site, *command: str, **environment: str) -> tuple[int, str]:
+    process = start(site, *command, **environment)
     output, _ = process.communicate(timeout=60)
     return process.returncode, output
 
@@ -124,6 +126,24 @@ def test_without_the_extension_the_administrator_is_asked(
         backend.health()
     with pytest.raises(ConfigurationError, match=f"migrate {APP} --database=migrated_0"):
         backend.collections()
+
+
+@pytest.mark.parametrize(
+    "backends",
+    [
+        {"default": {"BACKEND": "numpy"}},
+        {"default": {"BACKEND": "pgvector", "DATABASE": "other"}},
+        {"default": {"BACKEND": "no such backend"}},
+    ],
+)
+def test_where_the_app_is_merely_installed_nobody_is_asked(
+    as_editor: Site, backend_of: Callable[[Site], PgvectorBackend], backends: dict[str, Any]
+) -> None:
+    code, output = run(as_editor, "migrate", VECTOR_BACKENDS=json.dumps(backends))
+    assert code == 0, output
+    assert TABLE in tables(as_editor)
+    with pytest.raises(ConfigurationError, match="CREATE EXTENSION vector;"):
+        backend_of(as_editor).create(CollectionSpec(name="used", dimensions=8))
 
 
 def test_with_the_extension_no_privilege_is_needed(
@@ -171,6 +191,26 @@ def test_forwards_and_backwards(as_owner: Site) -> None:
     assert TABLE in tables(as_owner)
 
 
+def test_backwards_drops_the_vectors(
+    as_owner: Site, backend_of: Callable[[Site], PgvectorBackend]
+) -> None:
+    assert run(as_owner, "migrate")[0] == 0
+    backend = backend_of(as_owner)
+    for name in ("one", "two"):
+        backend.create(CollectionSpec(name=name, dimensions=8))
+    with connected(as_owner) as connection:
+        connection.execute("CREATE TABLE wvi_vectors_of_others (id int)")
+        connection.execute("CREATE SCHEMA first")
+        connection.execute("CREATE TABLE first.wvi_vectors_one (id int)")
+    in_both = {**as_owner, "OPTIONS": {**as_owner["OPTIONS"], "options": FIRST}}
+    code, output = run(in_both, "migrate", APP, "zero")
+    assert code == 0, output
+    kept = {name for name in tables(as_owner) if name.startswith("wvi_")}
+    assert kept == {"wvi_vectors_of_others"}
+    with connected(as_owner) as connection:
+        assert connection.execute("SELECT count(*) FROM first.wvi_vectors_one").fetchone() == (0,)
+
+
 def test_at_the_same_time(as_owner: Site) -> None:
     # Django itself lets only one process at a time add the content types of an app.
     assert run(as_owner, "migrate", "contenttypes")[0] == 0
@@ -182,6 +222,34 @@ def test_at_the_same_time(as_owner: Site) -> None:
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, outputs
     assert TABLE in tables(as_owner)
+
+
+WITHOUT_CLIENT = """
+import sys
+sys.modules["psycopg"] = None
+from django.core.management import execute_from_command_line
+for command in (["check", "--database", "default"], ["migrate"]):
+    execute_from_command_line(["manage.py", *command])
+"""
+
+
+def test_the_app_of_a_site_that_needs_no_client(tmp_path: Path) -> None:
+    site = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "site.sqlite3")}
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_CLIENT],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "plugins.pgvector_backend.tests.site_settings",
+            "MIGRATED_DATABASE": json.dumps(site),
+            "VECTOR_BACKENDS": '{"default": {"BACKEND": "numpy"}}',
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
 
 
 def test_not_postgresql(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 from wagtail_vector_index.filters import FilterNode
 
 from . import indexing, searching, tables
-from .copying import columns, keys_of, rows_of
+from .copying import columns, in_order, keys_of, rows_of
 from .database import Cursor, Database, database_problem
 from .filtering import where
 from .options import PgvectorOptions, Precision
@@ -34,6 +34,13 @@ EXACT_UP_TO = 50_000
 
 #: How many more are asked of an index, to see where equal scores end.
 BEYOND = 16
+
+#: The largest number that a LIMIT can be.
+MOST_ROWS = 2**63 - 1
+
+#: How many rows one statement adds to an index of vectors. Some servers add no more than
+#: fifty a second, and each statement has the time that the options give it.
+ROWS_INTO_INDEX = 20
 
 
 class PgvectorBackend(VectorBackend):
@@ -61,7 +68,13 @@ class PgvectorBackend(VectorBackend):
         problem = database_problem(self.options.database)
         if not problem:
             return []
-        return [Error(f"{self!r}: {problem}", id="wagtail_vector_index_pgvector.E001")]
+        return [
+            Error(
+                f"{self!r}: {problem}",
+                hint="Set 'DATABASE' to an alias of DATABASES that is PostgreSQL.",
+                id="wagtail_vector_index_pgvector.E001",
+            )
+        ]
 
     def health(self) -> Health:
         """The versions of the server and of the extension, and how many collections there are."""
@@ -94,27 +107,28 @@ class PgvectorBackend(VectorBackend):
         return tables.names(self._database)
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        table, keys = table_name(spec), sorted(keys_of(batch))
+        table, keys, order = table_name(spec), sorted(keys_of(batch)), in_order(batch)
         copy = f"COPY {table} ({columns(spec)}) FROM STDIN (FORMAT BINARY)"
 
         def work(cursor: Cursor) -> None:
-            # One writer after the other: what another transaction copies at the same time
-            # could not be seen, and so not be replaced.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
             _delete(cursor, table, keys)
-            with cursor.copy(copy) as target:
-                for part in rows_of(spec, batch):
-                    target.write(part)
+            step = ROWS_INTO_INDEX if indexing.is_there(cursor, spec) else len(batch)
+            for start in range(0, len(batch), step):
+                with cursor.copy(copy) as target:
+                    for part in rows_of(spec, batch, order[start : start + step]):
+                        target.write(part)
 
         try:
-            self._database.write(work, collection=spec.name)
+            # One writer after the other: what another transaction copies at the same time
+            # could not be seen, and so not be replaced.
+            self._database.write(work, collection=spec.name, lock=table)
         except BackendRefused as error:
             raise WriteFailed(str(error), batch.uuids) from error
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        keys = sorted(id.bytes for id in ids)
+        table, keys = table_name(spec), sorted(id.bytes for id in ids)
         self._database.write(
-            lambda cursor: _delete(cursor, table_name(spec), keys), collection=spec.name
+            lambda cursor: _delete(cursor, table, keys), collection=spec.name, lock=table
         )
 
     def _search(
@@ -125,9 +139,10 @@ class PgvectorBackend(VectorBackend):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
+        limit = min(limit, MOST_ROWS)
         asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
         precision = self._searched_by(spec, limit, filter)
-        if precision is not None:
+        if precision is not None and searching.can_be_asked(asked, precision):
             matches = self._approximate(spec, precision, asked, limit, filter)
             if matches is not None:
                 return matches
@@ -191,6 +206,7 @@ class PgvectorBackend(VectorBackend):
 
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
         after: UUID | None = None
+        batch_size = min(batch_size, MOST_ROWS)
         while True:
             # Not a cursor on the server: that would hold a transaction open for its reader.
             condition = "TRUE" if after is None else '"id" > %s::uuid'
@@ -220,8 +236,7 @@ class PgvectorBackend(VectorBackend):
 
     def _optimize(self, spec: CollectionSpec) -> None:
         indexing.build(self._database, spec, self.options)
-        # So that a filter's matches can be counted in its index alone.
-        self._database.autocommit(f"VACUUM {table_name(spec)}")
+        indexing.vacuum(self._database, spec)
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")

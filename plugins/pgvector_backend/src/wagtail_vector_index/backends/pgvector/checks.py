@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.apps import AppConfig
 from django.core import checks
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 
+from wagtail_vector_index.collection import CollectionSpec, Metric
+
+from .configured import options_for
 from .models import VectorTable
-
-#: The most dimensions that can be indexed other than by one bit of each component.
-MOST_INDEXED = 4_000
 
 
 def check_tables(
@@ -25,18 +25,36 @@ def check_tables(
 
 
 def _messages(alias: str) -> Iterator[checks.CheckMessage]:
-    if connections[alias].vendor != "postgresql":
+    wanted = [options for options in options_for(alias) if options.index != "none"]
+    if not wanted or connections[alias].vendor != "postgresql":
         return
-    tables = VectorTable.objects.using(alias).filter(dimensions__gt=MOST_INDEXED)
+
+    from .searching import LIMITS, precision_of
+
     try:
-        found = [f"{table.name} ({table.dimensions})" for table in tables.order_by("name")]
+        # So that a missing table does not break a transaction that is open already.
+        with transaction.atomic(using=alias):
+            tables = list(VectorTable.objects.using(alias).order_by("name"))
     except DatabaseError:  # not migrated yet, or not reachable: others say so
         return
+    found = [
+        f"{table.name} ({table.dimensions}, {table.metric})"
+        for table in tables
+        if not any(precision_of(_spec(table), options) for options in wanted)
+    ]
     if found:
         yield checks.Warning(
-            f"Collections in the database {alias!r} have more than {MOST_INDEXED:,} dimensions,"
-            f" the most that pgvector indexes: {', '.join(found)}. Their searches are exact,"
-            " and take longer the more records there are.",
-            hint="Use an embedding model of fewer dimensions, or set 'PRECISION' to 'bit'.",
+            f"Collections in the database {alias!r} have more dimensions than pgvector indexes,"
+            f" which is {LIMITS}: {', '.join(found)}. Their searches are exact, and take longer"
+            " the more records there are.",
+            hint=(
+                "Use an embedding model of fewer dimensions, or set 'PRECISION' to 'bit', or"
+                " 'INDEX' to 'none' if they shall be exact."
+            ),
             id="wagtail_vector_index_pgvector.W001",
         )
+
+
+def _spec(table: VectorTable) -> CollectionSpec:
+    metric = cast(Metric, table.metric)
+    return CollectionSpec(name=table.name, dimensions=table.dimensions, metric=metric)

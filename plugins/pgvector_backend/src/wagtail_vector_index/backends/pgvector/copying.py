@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from struct import Struct
 from typing import Any
 
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.records import RecordBatch
 
-from .columns import COLUMN_TYPES, column_of
+from .columns import COLUMN_TYPES, ColumnType, column_of
 from .vectors import encoded, matrix, stored
 
 #: How many rows are sent at a time.
-ROWS_OF_A_PART = 500
+ROWS_OF_A_PART = 100
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
@@ -28,29 +29,26 @@ def columns(spec: CollectionSpec) -> str:
     return ", ".join(['"id"', '"embedding"', '"metadata"', *map(column_of, spec.fields)])
 
 
-def rows_of(spec: CollectionSpec, batch: RecordBatch) -> Iterator[bytes]:
-    """The batch as the input of COPY, part by part, in the order of ids.
+def in_order(batch: RecordBatch) -> list[int]:
+    """The rows of a batch by their ids.
 
     All writers lock rows in this order, so that none of them waits for another in a circle.
-    While one part is made here, the server stores the one before.
     """
     keys = keys_of(batch)
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    head = _FIRST.pack(3 + len(spec.fields), 16)
-    vector_size = _LENGTH.pack(4 + 4 * spec.dimensions)
-    encoders = [(field, COLUMN_TYPES[type_].encode) for field, type_ in spec.fields.items()]
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def rows_of(
+    spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int] | None = None
+) -> Iterator[bytes]:
+    """Rows of a batch, or all of them in order, as the input of one COPY, part by part.
+
+    While one part is made here, the server stores the one before.
+    """
+    wanted = in_order(batch) if rows is None else rows
     yield _SIGNATURE
-    for start in range(0, len(order), ROWS_OF_A_PART):
-        rows = order[start : start + ROWS_OF_A_PART]
-        vectors = encoded(stored(matrix(batch)[rows], spec.metric))
-        parts: list[bytes] = []
-        for row, vector in zip(rows, vectors, strict=True):
-            text = batch.metadata[row]
-            data = text.encode()
-            parts += (head, keys[row], vector_size, vector, _LENGTH.pack(len(data)), data)
-            if encoders:
-                _add_values(parts, encoders, text)
-        yield b"".join(parts)
+    for start in range(0, len(wanted), ROWS_OF_A_PART):
+        yield _part(spec, batch, wanted[start : start + ROWS_OF_A_PART])
     yield _END
 
 
@@ -60,14 +58,34 @@ def keys_of(batch: RecordBatch) -> list[bytes]:
     return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
-def _add_values(
-    parts: list[bytes], encoders: list[tuple[str, Callable[[Any], bytes]]], text: str
-) -> None:
-    metadata = json.loads(text)
-    for field, encode in encoders:
-        value = metadata.get(field)
-        if value is None or value == []:
-            parts.append(_NULL)
-        else:
-            data = encode(value)
-            parts += (_LENGTH.pack(len(data)), data)
+def _part(spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int]) -> bytes:
+    head = _FIRST.pack(3 + len(spec.fields), 16)
+    vector_size = _LENGTH.pack(4 + 4 * spec.dimensions)
+    texts = [batch.metadata[row] for row in rows]
+    columns = [
+        [head + batch.ids[16 * row : 16 * row + 16] + vector_size for row in rows],
+        encoded(stored(matrix(batch)[rows], spec.metric)),
+        [_LENGTH.pack(len(data)) + data for data in map(str.encode, texts)],
+    ]
+    if spec.fields:
+        # All texts at once: this takes half the time of one by one.
+        objects = json.loads(f"[{','.join(texts)}]")
+        for field, type_ in spec.fields.items():
+            values = [item.get(field) for item in objects]
+            columns.append(_column(values, COLUMN_TYPES[type_]))
+    return b"".join(chain.from_iterable(zip(*columns, strict=True)))
+
+
+def _column(values: list[Any], type_: ColumnType) -> list[bytes]:
+    if type_.index == "gin":  # lists, which no dict takes as keys
+        return [_value(value, type_) for value in values]
+    # Most fields have few values: those of a page, a language, a section.
+    distinct = {value: _value(value, type_) for value in set(values)}
+    return [distinct[value] for value in values]
+
+
+def _value(value: Any, type_: ColumnType) -> bytes:
+    if value is None or value == []:
+        return _NULL
+    data = type_.encode(value)
+    return _LENGTH.pack(len(data)) + data

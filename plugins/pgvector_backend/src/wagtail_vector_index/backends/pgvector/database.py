@@ -5,15 +5,19 @@ with it, as one message: PostgreSQL runs that as one transaction, at the end of 
 settings are gone. Inside a caller's transaction, a savepoint is rolled back instead. Either
 way it is one round trip, no parameter is bound on the server, and no prepared statement or
 temporary table is left, so that a pooler may give the next message to another session.
+
+One of these settings is the search path: tables are looked for, made and dropped only in the
+schema of the registry, which is the first one of the caller's search path that has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
-from django.db import Error as DjangoError
 from django.db import connections, transaction
 from psycopg import sql
 from psycopg.pq import TransactionStatus
@@ -21,18 +25,36 @@ from psycopg.rows import tuple_row
 
 from wagtail_vector_index.exceptions import InvalidOptions
 
-from .errors import CONFLICTS, translated
+from .errors import CONFLICTS, MOVED, translated
 from .extension import LOOK, Extension, checked
+from .models import VectorTable
 
 ResultT = TypeVar("ResultT")
 Cursor: TypeAlias = "psycopg.ClientCursor[tuple[Any, ...]]"
 Parameters: TypeAlias = Sequence[Any]
+
+#: Names and values of settings are few, and quoting them anew is a tenth of a search's Python.
+_quoted = lru_cache(maxsize=256)(sql.quote)
 
 SAVEPOINT = "wagtail_vector_index_pgvector"
 ROLLBACK = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
 
 #: How often a write begins again that another one got in the way of.
 ATTEMPTS = 10
+
+#: Milliseconds that a write waits for its turn, which is more than most indexes take to build.
+LONGEST_WAIT = "600000"
+
+#: What every write changes, whatever its own settings.
+BOUND = ("search_path", "lock_timeout")
+
+#: Binds names to the schema of the registry, until the end of the transaction. The function
+#: quotes it, and takes a third of the time that a query of the catalogue does.
+BIND = (
+    "set_config('search_path', coalesce((pg_identify_object('pg_class'::regclass,"
+    f" to_regclass('{VectorTable._meta.db_table}'), 0)).schema, current_setting('search_path')),"
+    " true)"
+)
 
 
 class Database:
@@ -62,8 +84,7 @@ class Database:
     @property
     def in_transaction(self) -> bool:
         """Whether the caller has begun a transaction."""
-        connection = self.connection
-        return bool(connection.in_atomic_block or not connection.get_autocommit())
+        return not _is_idle(self.connection)
 
     def extension(self) -> Extension:
         """Where the extension is; asked once.
@@ -83,7 +104,7 @@ class Database:
         if database_problem(self.alias):
             return
         connection = self.connection
-        if not connection.in_atomic_block:
+        if connection.connection is not None and not self.in_transaction:
             connection.close()
 
     def read(
@@ -113,14 +134,14 @@ class Database:
                     raw.execute(ROLLBACK)
                 raise
 
-        with translated(self.alias, collection):
-            return self._reconnecting(ask)
+        return self._run(ask, collection)
 
     def write(
         self,
         work: Callable[[Cursor], ResultT],
         *,
         collection: str = "",
+        lock: str = "",
         timeout: float | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> ResultT:
@@ -129,7 +150,9 @@ class Database:
         Args:
             work: gets a cursor; called again if another transaction was in the way.
             collection: for the errors.
-            timeout: seconds that a statement may take; 0 means any time.
+            lock: what to be the only one with, until the transaction ends; waiting for it
+                is no part of the timeout.
+            timeout: seconds that a statement may take; 0 means any time, also for the lock.
             settings: of the session, that end with the work.
 
         Raises:
@@ -137,51 +160,55 @@ class Database:
         """
         limit = self._timeout_text if timeout is None else _milliseconds(timeout)
         changed = {"statement_timeout": limit, **(settings or {})}
+        begin = _set_config(changed)
+        if lock:
+            wait = {"statement_timeout": "0", "lock_timeout": "0" if timeout == 0 else LONGEST_WAIT}
+            begin = f"{_set_config(wait)}; {_lock(lock)}; {begin}"
 
         def attempt(raw: Any) -> ResultT:
             nested = not raw.autocommit
             with transaction.atomic(using=self.alias), _cursor(raw) as cursor:
-                before = _current(cursor, list(changed)) if nested else {}
-                cursor.execute(_set_config(changed))
+                before = _current(cursor, [*BOUND, *changed]) if nested else {}
+                cursor.execute(begin)
                 result = work(cursor)
                 if nested:
-                    cursor.execute(_set_config(before))
+                    cursor.execute(_restored(before))
                 return result
 
-        with translated(self.alias, collection):
-            for _ in range(ATTEMPTS - 1):
-                try:
-                    return self._reconnecting(attempt)
-                except CONFLICTS:
-                    continue
-            return self._reconnecting(attempt)
+        def attempts(raw: Any) -> ResultT:
+            # Within a caller's transaction, the locks it has would be in the way once more.
+            for _ in range(ATTEMPTS - 1 if raw.autocommit else 0):
+                with suppress(*CONFLICTS):
+                    return attempt(raw)
+            return attempt(raw)
 
-    def autocommit(self, statement: str) -> None:
+        return self._run(attempts, collection)
+
+    def autocommit(self, statement: str, *, collection: str = "") -> None:
         """Run what cannot run in a transaction; nothing happens if the caller is in one."""
-        if not self.in_transaction:
 
-            def run(raw: Any) -> None:
+        def run(raw: Any) -> None:
+            if raw.autocommit:
                 with _cursor(raw) as cursor:
                     cursor.execute(statement)
 
-            with translated(self.alias):
-                self._reconnecting(run)
+        self._run(run, collection)
 
-    def _reconnecting(self, action: Callable[[Any], ResultT]) -> ResultT:
-        """Run an action on the raw connection, and once more if that was dead already.
+    def _run(self, action: Callable[[Any], ResultT], collection: str) -> ResultT:
+        """Run an action on the raw connection.
 
-        Django looks after dead connections between requests only; a worker may live for days.
+        Raises:
+            TransactionManagementError: the caller's transaction is broken already.
+            BackendError: for any other error of the database.
         """
         connection = self.connection
-        before = connection.connection
-        try:
-            return action(_raw(connection))
-        except (psycopg.Error, DjangoError):
-            if before is None or not before.closed or connection.in_atomic_block:
+        _check_transaction(connection)
+        with translated(self.alias, collection):
+            try:
+                return action(_raw(connection))
+            except MOVED:
+                self._extension = None
                 raise
-            if connection.connection is before:  # else Django has opened another by now
-                connection.close()
-        return action(_raw(connection))
 
     @property
     def _timeout_text(self) -> str:
@@ -202,12 +229,44 @@ def database_problem(alias: str) -> str:
     return ""
 
 
-def _raw(connection: Any) -> Any:
+def _check_transaction(connection: Any) -> None:
+    connection.validate_no_broken_transaction()
     raw = connection.connection
-    if raw is not None and raw.closed and not connection.in_atomic_block:
+    if raw is not None and raw.info.transaction_status == TransactionStatus.INERROR:
+        raise transaction.TransactionManagementError(
+            f"An error occurred in the current transaction in the database {connection.alias!r}."
+            " It takes no statement until it is rolled back: put what may fail into an 'atomic'"
+            " block of its own."
+        )
+
+
+def _raw(connection: Any) -> Any:
+    """Psycopg's connection; a new one if the server has closed that in the meantime.
+
+    Django looks after dead connections between requests only; a worker may live for days.
+    Nothing is sent twice: whether a statement was run before its connection broke is unknown.
+    """
+    raw = connection.connection
+    if raw is not None and _is_idle(connection) and _is_dead(raw):
         connection.close()
-    connection.ensure_connection()
-    return connection.connection
+    # With its cursors, what wraps Django's connection (such as django-tenants) sets the search
+    # path; it also opens the connection.
+    with connection.cursor():
+        return connection.connection
+
+
+def _is_idle(connection: Any) -> bool:
+    return bool(not connection.in_atomic_block and connection.get_autocommit())
+
+
+def _is_dead(raw: Any) -> bool:
+    try:
+        # Reads without waiting what the server has sent: first its farewell, then the end.
+        raw.pgconn.consume_input()
+        raw.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return bool(raw.closed)
 
 
 def _cursor(raw: Any) -> Cursor:
@@ -217,27 +276,36 @@ def _cursor(raw: Any) -> Cursor:
 def _rows(raw: Any, message: str, parameters: Parameters, *, position: int) -> list[Any]:
     """The rows that one of the statements of a message gives."""
     with _cursor(raw) as cursor:
-        # Without parameters, psycopg does not look for places to put them.
-        cursor.execute(message, parameters or None)
+        cursor.execute(message, parameters)
         for _ in range(position):
             cursor.nextset()
         return cursor.fetchall()
 
 
 def _current(cursor: Cursor, names: Sequence[str]) -> dict[str, str]:
-    calls = ", ".join(f"current_setting({sql.quote(name)}, true)" for name in names)
+    calls = ", ".join(f"current_setting({_quoted(name)}, true)" for name in names)
     cursor.execute(f"SELECT {calls}")
     values = cursor.fetchone() or ()
     return {name: value or "" for name, value in zip(names, values, strict=True)}
 
 
 def _set_config(settings: Mapping[str, str]) -> str:
-    """Sets settings until the end of the transaction."""
-    calls = ", ".join(
-        f"set_config({sql.quote(name)}, {sql.quote(value)}, true)"
-        for name, value in settings.items()
-    )
-    return f"SELECT {calls}"
+    """Binds names, and sets settings, until the end of the transaction."""
+    return f"SELECT {', '.join([BIND, *_set_calls(settings)])}"
+
+
+def _restored(settings: Mapping[str, str]) -> str:
+    return f"SELECT {', '.join(_set_calls(settings))}"
+
+
+def _set_calls(settings: Mapping[str, str]) -> list[str]:
+    return [
+        f"set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in settings.items()
+    ]
+
+
+def _lock(name: str) -> str:
+    return f"SELECT pg_advisory_xact_lock(hashtextextended({_quoted(name)}, 0))"
 
 
 def _milliseconds(seconds: float) -> str:

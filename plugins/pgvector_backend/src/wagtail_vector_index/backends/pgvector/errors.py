@@ -23,6 +23,9 @@ from .models import VectorTable
 #: Another transaction was in the way: the same statement can succeed a moment later.
 CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 
+#: The extension is no longer where it was.
+MOVED = (errors.UndefinedObject, errors.UndefinedFunction, errors.InvalidSchemaName)
+
 #: The table has other columns, or vectors of another size.
 OTHER_SHAPE = (
     errors.UndefinedColumn,

@@ -29,12 +29,19 @@ class Extension:
     version: str
 
     def named(self, name: str) -> str:
-        """A type, function or class of operators, wherever the search path points."""
-        return f"{_quoted(self.schema)}.{name}"
+        """A type, function or class of operators, wherever the search path points.
+
+        Wherever these names are, psycopg looks for places of parameters: "%" is doubled.
+        """
+        return f"{self._quoted}.{name}"
 
     def operator(self, symbol: str) -> str:
         """An operator, likewise."""
-        return f"OPERATOR({_quoted(self.schema)}.{symbol})"
+        return f"OPERATOR({self._quoted}.{symbol})"
+
+    @property
+    def _quoted(self) -> str:
+        return '"' + self.schema.replace('"', '""').replace("%", "%%") + '"'
 
 
 def checked(found: tuple[str, str] | None, database: str) -> Extension:
@@ -98,7 +105,3 @@ def _advice(database: str, statement: str) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

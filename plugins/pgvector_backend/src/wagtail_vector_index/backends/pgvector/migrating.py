@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.management import CommandError
@@ -10,7 +11,11 @@ from django.db.migrations.operations.base import Operation
 
 from wagtail_vector_index.exceptions import ConfigurationError
 
+from .configured import options_for
 from .extension import LOCK, enable
+from .models import PREFIX, VectorTable
+
+logger = logging.getLogger(__name__)
 
 
 class EnableExtension(Operation):
@@ -27,14 +32,18 @@ class EnableExtension(Operation):
         """Create the extension unless it is there.
 
         Raises:
-            CommandError: with the statement to hand to the administrator.
+            CommandError: with the statement to hand to the administrator, if the settings
+                have collections in this database.
         """
         if not _applies(app_label, schema_editor) or schema_editor.collect_sql:
             return
+        connection = schema_editor.connection
         try:
-            enable(schema_editor.connection)
+            enable(connection)
         except ConfigurationError as error:
-            raise CommandError(str(error)) from error
+            if options_for(connection.alias):
+                raise CommandError(str(error)) from error
+            logger.info("No vector backend of the settings needs it yet: %s", error)
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -67,9 +76,24 @@ class CreateTable(migrations.CreateModel):
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Drop the table of a database that has it."""
+        """Drop the table of a database that has it, and the tables of vectors that it lists."""
         if _applies(app_label, schema_editor):
+            if not schema_editor.collect_sql:
+                _drop_vectors(schema_editor)
             super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+def _drop_vectors(schema_editor: Any) -> None:
+    registry = VectorTable._meta.db_table
+    with schema_editor.connection.cursor() as cursor:
+        # Where the registry is: tables of the same name may be elsewhere in the search path.
+        cursor.execute(
+            "SELECT format('DROP TABLE IF EXISTS %%s.%%I', relnamespace::regnamespace, %s || name)"
+            f" FROM {registry} JOIN pg_class ON pg_class.oid = to_regclass(%s)",
+            [PREFIX, registry],
+        )
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
 
 
 def _applies(app_label: str, schema_editor: Any) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 
+#: What the names of collections are put after; 63 characters is all that a table's may have.
+PREFIX = "wvi_vectors_"
+
 
 class VectorTable(models.Model):
     """A collection, and the shape that its table was made with.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,9 @@ from wagtail_vector_index.options import Options
 
 Index = Literal["hnsw", "ivfflat", "none"]
 Precision = Literal["vector", "halfvec", "bit"]
+
+#: As PostgreSQL reads amounts of memory, or nothing.
+MEMORY = r"|\d+(\.\d+)? ?(B|kB|MB|GB|TB)?"
 
 #: Option, and the least and the most that pgvector takes.
 RANGES = {
@@ -56,6 +60,11 @@ class PgvectorOptions(Options):
             raise ValueError(
                 f"'EF_CONSTRUCTION' must be at least twice 'M', which is {self.m},"
                 f" not {self.ef_construction}."
+            )
+        if not re.fullmatch(MEMORY, self.maintenance_work_mem):
+            raise ValueError(
+                "'MAINTENANCE_WORK_MEM' must be a number with a unit of PostgreSQL's, such as"
+                f" '512MB' or '1GB', not {self.maintenance_work_mem!r}."
             )
         if not 0.001 <= self.timeout <= 2_000_000:
             raise ValueError(

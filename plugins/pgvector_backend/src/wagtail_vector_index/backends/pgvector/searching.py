@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from wagtail_vector_index.collection import CollectionSpec, Metric
 from wagtail_vector_index.filters import FilterNode
 
@@ -13,6 +15,7 @@ from .extension import Extension
 from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
+from .vectors import Floats32
 
 #: By the metric. Under cosine vectors have the length 1, and their distance is the product.
 OPERATORS: dict[Metric, str] = {"cosine": "<#>", "dot": "<#>", "euclidean": "<->"}
@@ -20,6 +23,12 @@ CLASSES: dict[Metric, str] = {"cosine": "ip_ops", "dot": "ip_ops", "euclidean": 
 
 #: The most dimensions that pgvector indexes, by what is indexed.
 MOST_INDEXED: dict[Precision, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
+
+#: The same in words, for whoever wonders why there is no index.
+LIMITS = "4,000 under cosine and 2,000 else, other than in lower 'PRECISION'"
+
+#: Largest components that 16 bits hold, with all the digits that they have.
+HALFVEC_RANGE = (2**-14, 65_504)
 
 #: How many candidates are looked at in full for each one wanted, by what is indexed.
 OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
@@ -54,11 +63,17 @@ def precision_of(spec: CollectionSpec, options: PgvectorOptions) -> Precision | 
     """What can be indexed of vectors of this size; None if nothing can, or nothing shall."""
     if options.index == "none":
         return None
-    if options.precision == "vector" and spec.dimensions > MOST_INDEXED["vector"]:
-        wanted: Precision = "halfvec"
-    else:
-        wanted = options.precision
+    wanted = options.precision
+    # Under cosine, no component is above 1. Elsewhere one may be out of halfvec's range.
+    if wanted == "vector" and spec.dimensions > MOST_INDEXED[wanted] and spec.metric == "cosine":
+        wanted = "halfvec"
     return wanted if spec.dimensions <= MOST_INDEXED[wanted] else None
+
+
+def can_be_asked(vector: Floats32, precision: Precision) -> bool:
+    """Whether a query's vector is something else than zeros and infinity in this precision."""
+    least, most = HALFVEC_RANGE
+    return precision != "halfvec" or bool(least <= np.abs(vector).max() <= most)
 
 
 def indexed(extension: Extension, spec: CollectionSpec, precision: Precision) -> Indexed:
@@ -108,6 +123,8 @@ def approximate(
         operator = OPERATORS[spec.metric]
     else:
         target, operator = vector, OPERATORS[spec.metric]
+    if precision == "bit":
+        condition = f"({condition}) AND {_has_index_of_bits(spec)}"
     expression = indexed(extension, spec, precision).expression
     nearest = (
         f'SELECT "id", "embedding" FROM {table_name(spec)} WHERE {condition}'
@@ -170,6 +187,14 @@ def _distance(extension: Extension, spec: CollectionSpec, query: str) -> str:
     # What is added keeps the index out of it, which would give an answer of its own.
     operator = extension.operator(OPERATORS[spec.metric])
     return f'("embedding" {operator} {_vector(extension, query)}) + 0'
+
+
+def _has_index_of_bits(spec: CollectionSpec) -> str:
+    # Without the index, bits would be compared one by one: no faster than what is exact.
+    return (
+        f"EXISTS (SELECT FROM pg_index WHERE indrelid = '{table_name(spec)}'::regclass"
+        " AND indisvalid AND strpos(obj_description(indexrelid, 'pg_class'), ' bit:') > 0)"
+    )
 
 
 def _with_vectors(extension: Extension, nearest: str) -> str:

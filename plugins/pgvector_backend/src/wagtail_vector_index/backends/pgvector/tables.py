@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+import json
 
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
@@ -10,10 +10,9 @@ from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 from .columns import COLUMN_TYPES, column_of
 from .database import Cursor, Database
 from .extension import Extension
-from .models import VectorTable
+from .models import PREFIX, VectorTable
 
-#: Prefixes that the names of collections are put after; 63 characters is all a name may have.
-PREFIX = "wvi_vectors_"
+REGISTRY = VectorTable._meta.db_table
 
 #: What pgvector's type of vectors can hold.
 MOST_DIMENSIONS = 16_000
@@ -39,47 +38,40 @@ def create(database: Database, spec: CollectionSpec) -> None:
             f"{spec.name}: PostgreSQL holds vectors of at most {MOST_DIMENSIONS:,} dimensions"
             f" with at most {MOST_FIELDS:,} fields."
         )
-    database.write(lambda cursor: _create(database, cursor, spec), collection=spec.name)
+    if database.write(lambda cursor: _exists(database, cursor, spec), collection=spec.name):
+        return
+    statements = definition(database.extension(), spec)
+
+    def work(cursor: Cursor) -> None:
+        if not _exists(database, cursor, spec):
+            _create(cursor, spec, statements)
+
+    database.write(work, collection=spec.name, lock=table_name(spec))
 
 
-def _create(database: Database, cursor: Cursor, spec: CollectionSpec) -> None:
-    if _exists(database, cursor, spec):
-        return
-    lock(cursor, spec)
-    if _exists(database, cursor, spec):
-        return
-    _registered(database, spec).delete()
-    cursor.execute(f"DROP TABLE IF EXISTS {table_name(spec)}")
-    for statement in definition(database.extension(), spec):
-        cursor.execute(statement)
-    VectorTable.objects.using(database.alias).create(
-        name=spec.name,
-        dimensions=spec.dimensions,
-        metric=spec.metric,
-        fields=dict(spec.fields),
+def _create(cursor: Cursor, spec: CollectionSpec, statements: list[str]) -> None:
+    _drop(cursor, spec)
+    for statement in statements:
+        cursor.execute(statement, [])
+    cursor.execute(
+        f"INSERT INTO {REGISTRY} (name, dimensions, metric, fields) VALUES (%s, %s, %s, %s)",
+        [spec.name, spec.dimensions, spec.metric, json.dumps(dict(spec.fields))],
     )
 
 
 def drop(database: Database, spec: CollectionSpec) -> None:
     """Drop the table, which gives its space back at once, and forget it."""
+    database.write(lambda cursor: _drop(cursor, spec), collection=spec.name, lock=table_name(spec))
 
-    def work(cursor: Cursor) -> None:
-        lock(cursor, spec)
-        cursor.execute(f"DROP TABLE IF EXISTS {table_name(spec)}")
-        _registered(database, spec).delete()
 
-    database.write(work, collection=spec.name)
+def _drop(cursor: Cursor, spec: CollectionSpec) -> None:
+    cursor.execute(f"DROP TABLE IF EXISTS {table_name(spec)}")
+    cursor.execute(f"DELETE FROM {REGISTRY} WHERE name = %s", [spec.name])
 
 
 def names(database: Database) -> list[str]:
     """The names of all collections in the database."""
-    query = f"SELECT name FROM {VectorTable._meta.db_table}"
-    return [name for (name,) in database.read(query)]
-
-
-def lock(cursor: Cursor, spec: CollectionSpec) -> None:
-    """Be the only one who changes the shape of this collection, until the transaction ends."""
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table_name(spec)])
+    return [name for (name,) in database.read(f"SELECT name FROM {REGISTRY}")]
 
 
 def definition(extension: Extension, spec: CollectionSpec) -> list[str]:
@@ -99,24 +91,19 @@ def definition(extension: Extension, spec: CollectionSpec) -> list[str]:
 
 
 def _exists(database: Database, cursor: Cursor, spec: CollectionSpec) -> bool:
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table_name(spec)])
-    row = cursor.fetchone()
-    registered = _registered(database, spec).first()
-    if registered is None or row != (True,):
-        return False
-    is_same = (registered.dimensions, registered.metric, registered.fields) == (
-        spec.dimensions,
-        spec.metric,
-        dict(spec.fields),
+    # Not through the ORM, whose cursors may set another search path.
+    cursor.execute(
+        f"SELECT dimensions, metric, fields::text FROM {REGISTRY}"
+        " WHERE name = %s AND to_regclass(%s) IS NOT NULL",
+        [spec.name, table_name(spec)],
     )
-    if not is_same:
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    dimensions, metric, fields = row[0], row[1], json.loads(row[2])
+    if (dimensions, metric, fields) != (spec.dimensions, spec.metric, dict(spec.fields)):
         raise CollectionMismatch(
-            f"The database {database.alias!r} has a collection {spec.name!r} of"
-            f" {registered.dimensions} dimensions under {registered.metric} with the fields"
-            f" {registered.fields}, which is not {spec}."
+            f"The database {database.alias!r} has a collection {spec.name!r} of {dimensions}"
+            f" dimensions under {metric} with the fields {fields}, which is not {spec}."
         )
     return True
-
-
-def _registered(database: Database, spec: CollectionSpec) -> QuerySet[VectorTable]:
-    return VectorTable.objects.using(database.alias).filter(name=spec.name)

@@ -58,8 +58,8 @@ def encoded(vectors: Floats32) -> list[bytes]:
     rows = np.empty((count, 1 + dimensions), ">f4")
     rows[:, 1:] = vectors
     rows.view(">i2")[:, :2] = (dimensions, 0)
-    data, size = rows.tobytes(), 4 * (1 + dimensions)
-    return [data[start : start + size] for start in range(0, len(data), size)]
+    parts: list[bytes] = rows.view(f"V{4 * (1 + dimensions)}").ravel().tolist()
+    return parts
 
 
 def decoded(rows: Sequence[bytes], dimensions: int) -> Floats32:

@@ -1,0 +1,357 @@
+"""What the session, or the caller's transaction, was like before; and who else is there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.db import DatabaseError, connections, transaction
+from django.db.models import Q
+
+from plugins.pgvector_backend.tests.conftest import batch_of, connected
+from wagtail_vector_index.backends.base import CollectionSpec
+from wagtail_vector_index.backends.pgvector import database as database_module
+from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
+from wagtail_vector_index.backends.pgvector.database import Database
+from wagtail_vector_index.backends.pgvector.models import VectorTable
+from wagtail_vector_index.backends.pgvector.tables import table_name
+from wagtail_vector_index.exceptions import (
+    BackendError,
+    BackendUnavailable,
+    CollectionNotFound,
+    ConfigurationError,
+)
+
+Make = Callable[..., CollectionSpec]
+Path = Callable[[str], None]
+Operation = Callable[[PgvectorBackend, CollectionSpec], Any]
+
+QUERY = np.ones(8, np.float32)
+
+OPERATIONS: list[Operation] = [
+    lambda backend, spec: backend.create(spec),
+    lambda backend, spec: backend.search(spec, QUERY),
+    lambda backend, spec: backend.count(spec),
+    lambda backend, spec: backend.upsert(spec, batch_of(1, 8)),
+    lambda backend, spec: backend.drop(spec),
+    lambda backend, spec: backend.optimize(spec),
+]
+
+
+def query(alias: str, statement: str) -> Any:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def execute(alias: str, *statements: str) -> None:
+    with connections[alias].cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+# Schemas
+
+
+@pytest.fixture
+def tenant(alias: str) -> Iterator[str]:
+    """A schema with a registry of its own."""
+    name = f"Tenant {uuid4().hex}"
+    execute(
+        alias,
+        f'CREATE SCHEMA "{name}"',
+        f'CREATE TABLE "{name}".wvi_pgvector_table (LIKE public.wvi_pgvector_table INCLUDING ALL)',
+    )
+    yield name
+    connections[alias].close()
+    execute(alias, f'DROP SCHEMA "{name}" CASCADE')
+
+
+@pytest.fixture(params=["session", "cursor"])
+def path(
+    request: pytest.FixtureRequest, alias: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Sets the search path: at once, or each time that Django makes a cursor."""
+    connection, make_cursor = connections[alias], connections[alias]._cursor
+    wanted = "public"
+
+    def set_first(*arguments: Any) -> Any:
+        cursor = make_cursor(*arguments)
+        cursor.execute(f"SET search_path = {wanted}")
+        return cursor
+
+    def path(schemas: str) -> None:
+        nonlocal wanted
+        wanted = schemas
+        if request.param == "session":
+            execute(alias, f"SET search_path = {schemas}")
+
+    if request.param == "cursor":
+        monkeypatch.setattr(connection, "_cursor", set_first)
+    yield path
+    monkeypatch.undo()
+    connection.close()
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_schemas_have_collections_of_their_own(
+    backend: PgvectorBackend, make: Make, alias: str, tenant: str, path: Path, in_transaction: bool
+) -> None:
+    spec = make(50, fields={"part": "int"})
+
+    def use_tenant() -> None:
+        assert backend.collections() == []
+        with pytest.raises(CollectionNotFound):
+            backend.search(spec, QUERY)
+        backend.drop(spec)
+        backend.create(spec)
+        assert backend.count(spec) == 0
+        backend.upsert(spec, batch_of(20, 8))
+        backend.optimize(spec)
+        assert backend.count(spec, Q(part=1)) == 2
+        assert len(backend.search(spec, QUERY)) == 10
+        assert backend.collections() == [spec.name]
+        backend.drop(spec)
+
+    path(f'"{tenant}", public')
+    if in_transaction:
+        with transaction.atomic(using=alias):
+            use_tenant()
+    else:
+        use_tenant()
+    path("public")
+    assert backend.count(spec) == 50
+    assert spec.name in backend.collections()
+
+
+def test_a_schema_without_a_registry_shares_that_of_the_next(
+    backend: PgvectorBackend, make: Make, alias: str, tenant: str, path: Path
+) -> None:
+    spec, new = make(50), CollectionSpec(name=f"t{uuid4().hex[:16]}", dimensions=8)
+    execute(alias, f'DROP TABLE "{tenant}".wvi_pgvector_table')
+    path(f'"{tenant}", public')
+    assert backend.count(spec) == 50
+    backend.create(new)
+    path("public")
+    assert backend.count(new) == 0
+    backend.drop(new)
+
+
+def test_without_any_registry_nothing_is_dropped(
+    backend: PgvectorBackend, make: Make, alias: str, tenant: str
+) -> None:
+    spec = make(50)
+    execute(
+        alias,
+        f'CREATE TABLE "{tenant}".{table_name(spec)} (id int)',
+        f'DROP TABLE "{tenant}".wvi_pgvector_table',
+        f'SET search_path = "{tenant}"',
+    )
+    with pytest.raises(ConfigurationError, match="migrate"):
+        backend.drop(spec)
+    assert query(alias, f"SELECT count(*) FROM {table_name(spec)}") == [(0,)]
+    connections[alias].close()
+
+
+def test_the_extension_in_a_schema_of_an_odd_name(
+    backend: PgvectorBackend, make: Make, alias: str
+) -> None:
+    spec = make(20, fields={"part": "int"})
+    execute(alias, 'CREATE SCHEMA "100%s ""odd"""')
+    execute(alias, 'ALTER EXTENSION vector SET SCHEMA "100%s ""odd"""')
+    try:
+        with pytest.raises(BackendError):
+            backend.search(spec, QUERY)  # which looks for it where it was
+        assert len(backend.search(spec, QUERY, filter=Q(part=1))) == 2
+        assert len(backend.search(spec, QUERY)) == 10
+        backend.optimize(spec)
+        assert len(list(backend.scan(spec))) == 1
+        backend.drop(spec)
+        backend.create(spec)
+    finally:
+        execute(alias, "ALTER EXTENSION vector SET SCHEMA public")
+        execute(alias, 'DROP SCHEMA "100%s ""odd"""')
+
+
+# The caller's transaction
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_broken_transaction(
+    backend: PgvectorBackend, make: Make, alias: str, operation: Operation
+) -> None:
+    spec = make(10)
+    with transaction.atomic(using=alias):
+        with pytest.raises(DatabaseError):
+            query(alias, "SELECT 1 / 0")
+        with pytest.raises(transaction.TransactionManagementError, match=alias):
+            operation(backend, spec)
+        transaction.set_rollback(True, using=alias)
+    assert backend.count(spec) == 10
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_transaction_that_is_to_be_rolled_back(
+    backend: PgvectorBackend, make: Make, alias: str, operation: Operation
+) -> None:
+    spec = make(10)
+    with transaction.atomic(using=alias):
+        transaction.set_rollback(True, using=alias)
+        with pytest.raises(transaction.TransactionManagementError, match="'atomic' block"):
+            operation(backend, spec)
+    assert backend.count(spec) == 10
+
+
+def test_close_without_autocommit(backend: PgvectorBackend, make: Make, alias: str) -> None:
+    spec = make(10)
+    transaction.set_autocommit(False, using=alias)
+    try:
+        backend.upsert(spec, batch_of(20, 8))
+        backend.close()
+        transaction.commit(using=alias)
+    finally:
+        transaction.set_autocommit(True, using=alias)
+    assert backend.count(spec) == 20
+    backend.close()
+    assert connections[alias].connection is None
+    backend.close()
+    assert connections[alias].connection is None
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_conflicts_are_tried_again_where_that_helps(
+    backend: PgvectorBackend, alias: str, nested: bool
+) -> None:
+    calls = 0
+
+    def work(cursor: database_module.Cursor) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$")
+
+    database = Database(alias, 10)
+    if nested:
+        with transaction.atomic(using=alias), pytest.raises(BackendUnavailable):
+            database.write(work)
+        assert calls == 1
+    else:
+        database.write(work)
+        assert calls == 3
+
+
+# Connections that end
+
+
+def test_a_connection_that_ended_before_is_replaced(
+    backend: PgvectorBackend, make: Make, alias: str, server: dict[str, Any], database: str
+) -> None:
+    spec = make(10)
+    for operation in OPERATIONS[:4]:
+        backend.count(spec)
+        [(pid,)] = query(alias, "SELECT pg_backend_pid()")
+        with connected(server, dbname=database) as other:
+            # Returns once it is gone.
+            assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (
+                True,
+            )
+        operation(backend, spec)
+    assert backend.count(spec) == 10
+
+
+@pytest.mark.parametrize("kind", ["read", "write", "autocommit"])
+def test_nothing_is_run_twice(alias: str, kind: str) -> None:
+    """A connection that ends in the middle: what ran by then is unknown."""
+    database, name = Database(alias, 10), f"t{uuid4().hex[:16]}"
+    execute(alias, f"CREATE SEQUENCE {name}")
+    suicide = f"SELECT pg_terminate_backend(pg_backend_pid()) FROM nextval('{name}')"
+    with pytest.raises(BackendUnavailable):
+        if kind == "read":
+            database.read(suicide)
+        elif kind == "write":
+            database.write(lambda cursor: cursor.execute(suicide))
+        else:
+            database.autocommit(suicide)
+    connections[alias].close()
+    assert query(alias, f"SELECT last_value FROM {name}") == [(1,)]
+    execute(alias, f"DROP SEQUENCE {name}")
+
+
+# Waiting for each other
+
+
+@contextmanager
+def locked(server: dict[str, Any], database: str, spec: CollectionSpec) -> Iterator[Any]:
+    """Another transaction has its turn, as while an index is built."""
+    with connected(server, dbname=database) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table_name(spec)])
+        yield other
+
+
+WRITES: list[Operation] = [
+    lambda backend, spec: backend.upsert(spec, batch_of(20, 8)),
+    lambda backend, spec: backend.delete(spec, batch_of(5, 8).uuids),
+]
+
+
+@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_writes_wait_longer_than_a_statement_may_take(
+    make: Make,
+    alias: str,
+    server: dict[str, Any],
+    database: str,
+    operation: Operation,
+    in_transaction: bool,
+) -> None:
+    backend = PgvectorBackend("default", PgvectorBackend.Options(database=alias, timeout=0.05))
+    spec = make(10)
+    errors: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            if in_transaction:
+                with transaction.atomic(using=alias):
+                    operation(backend, spec)
+            else:
+                operation(backend, spec)
+        except BaseException as error:  # noqa: BLE001  # told to the test
+            errors.append(error)
+        connections.close_all()
+
+    with locked(server, database, spec) as other:
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        assert other.execute(waiting).fetchone() == (1,)
+    thread.join(10)
+    assert errors == []
+
+
+def test_writes_do_not_wait_for_ever(
+    backend: PgvectorBackend,
+    make: Make,
+    server: dict[str, Any],
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database_module, "LONGEST_WAIT", "20")
+    spec = make(10)
+    with locked(server, database, spec):
+        with pytest.raises(BackendUnavailable, match="lock timeout"):
+            backend.upsert(spec, batch_of(5, 8))
+        backend.create(spec)
+        assert len(backend.search(spec, QUERY)) == 10
+
+
+def test_registry_is_what_the_orm_reads(backend: PgvectorBackend, make: Make, alias: str) -> None:
+    spec = make(fields={"part": "int"})
+    table = VectorTable.objects.using(alias).get(name=spec.name)
+    assert (table.dimensions, table.metric, table.fields) == (8, "cosine", {"part": "int"})
