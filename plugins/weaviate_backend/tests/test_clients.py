@@ -59,7 +59,7 @@ def test_a_thousand_searches_from_fifty_threads(filled: WeaviateBackend) -> None
     assert all(len(matches) == 3 for matches in found)
     assert sockets() <= before + 3  # HTTP and gRPC
     filled.close()
-    assert sockets() == before
+    assert sockets() <= before
 
 
 @linux_only
@@ -80,7 +80,7 @@ def test_a_thousand_searches_from_one_event_loop(filled: WeaviateBackend) -> Non
     found = asyncio.run(searches())
     assert all(len(matches) == 3 for matches in found)
     assert during <= before + 6  # the loop's own, HTTP and gRPC
-    assert sockets() == before
+    assert sockets() <= before
 
 
 @linux_only
@@ -90,7 +90,7 @@ def test_nothing_is_left_of_many_event_loops(filled: WeaviateBackend) -> None:
     before = sockets()
     for query in QUERIES[:10]:
         asyncio.run(filled.asearch(SPEC, query))
-    assert sockets() == before
+    assert sockets() <= before
 
 
 def test_making_a_backend_connects_to_nothing(server: Double, make_backend: Make) -> None:
