@@ -101,18 +101,6 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("index", models.CharField(max_length=255)),
                 ("object_key", models.CharField(max_length=255)),
-                (
-                    "scope",
-                    models.CharField(
-                        choices=[
-                            ("object", "the object"),
-                            ("subtree", "the page and all below it"),
-                            ("readers", "the objects that read this one"),
-                        ],
-                        default="object",
-                        max_length=16,
-                    ),
-                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("last_error", models.TextField(blank=True)),
