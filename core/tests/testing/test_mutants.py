@@ -158,7 +158,7 @@ CATCHES = {
     "test_async_part_of_a_batch_fails": "AsyncUpsertsFirstPart",
     "test_records_outlive_the_instance": "SaysPersistent",
     "test_instances_in_one_process_are_apart_unless_persistent": "SharedByInstances",
-    "test_fork": "BrokenByFork HangsAfterFork",
+    "test_fork": "BrokenByFork HangsAfterFork DiesAfterFork",
 }
 
 #: What the state machine finds where the other tests would too.

@@ -20,6 +20,9 @@ __all__ = ["ProcessTests"]
 
 QUERY = [1.0, 2.0, 3.0, 4.0]
 
+#: What a child process reports that came to its end.
+_DONE = "done"
+
 
 class ProcessTests(Harness):
     #: How many seconds may a child process take?
@@ -85,7 +88,7 @@ class ProcessTests(Harness):
             report = "unknown"
             try:
                 task()
-                report = ""
+                report = _DONE
             except BaseException:  # noqa: BLE001  # whatever it is, the parent tells of it
                 report = traceback.format_exc()
             finally:
@@ -96,7 +99,8 @@ class ProcessTests(Harness):
         with os.fdopen(reading, "rb") as pipe:
             report = pipe.read().decode(errors="replace")
         expect(finished, f"The child process was still busy after {self.fork_timeout} s.")
-        expect(not report, f"The backend failed in a child process:\n{report}")
+        expect(report, "The child process died.")
+        expect(report == _DONE, f"The backend failed in a child process:\n{report}")
 
     def wait_for(self, child: int) -> bool:
         deadline = time.monotonic() + self.fork_timeout

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
@@ -256,6 +257,19 @@ class HangsAfterFork(Refusing):
     def _records(self, spec):
         while self.pid != os.getpid():
             time.sleep(1)
+        return super()._records(spec)
+
+
+class DiesAfterFork(Refusing):
+    """A child process crashes without a word."""
+
+    def __init__(self):
+        super().__init__()
+        self.pid = os.getpid()
+
+    def _records(self, spec):
+        if self.pid != os.getpid():
+            os.kill(os.getpid(), signal.SIGKILL)
         return super()._records(spec)
 
 
