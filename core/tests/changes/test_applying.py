@@ -127,7 +127,7 @@ def test_the_worker_tries_again(monkeypatch, caplog):
     monkeypatch.setattr(module, "get_index", str)
     monkeypatch.setattr(module, "_FIRST_RETRY", 0.001)
     monkeypatch.setattr(module, "_seconds_to_next", lambda name: None)
-    monkeypatch.setattr(module.connections, "close_all", lambda: None)
+    monkeypatch.setattr(type(module.connections), "close_all", lambda handler: None)
     tireless = Worker()
     tireless.wake("an index")
     tireless._thread.join(20)
