@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, QuerySet
 
+from ..exceptions import VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import all_indexes
 from ..indexing.reading_paths import ReadingPath, concrete_family, reading_paths
@@ -78,11 +79,12 @@ def interests() -> dict[type[Model], list[Interest]]:
         try:
             for sender, interest in _of_index(index):
                 found[sender].append(interest)
-        except Exception:  # a site's get_querysets() may raise anything
+        except Exception as error:  # a site's get_querysets() may raise anything
             logger.warning(
-                "Changes are not noticed for %s, until `manage.py update_vector_indexes`.",
+                "Changes are not noticed for %s, until `manage.py update_vector_indexes`: %s",
                 index.name,
-                exc_info=True,
+                error,
+                exc_info=not isinstance(error, VectorIndexError),
             )
     return found
 
