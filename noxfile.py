@@ -155,7 +155,8 @@ def postgresql(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)
 def minimums(session: nox.Session) -> None:
     """All tests, with the lowest release of every dependency that is allowed."""
-    session.install("--resolution", "lowest-direct", *editable())
+    # Old clients have escapes that compiling warns of.
+    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable())
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
     all_tests(session, *NOT_ONCE, of_clients=True)

@@ -21,6 +21,7 @@ CONTENTS = {
         "wagtail_vector_index/chat/base.py",
         "wagtail_vector_index/embeddings/base.py",
         "wagtail_vector_index/indexes/*.py",
+        "wagtail_vector_index/changes/*.py",
         "wagtail_vector_index/indexing/*.py",
         "wagtail_vector_index/management/*.py",
         "wagtail_vector_index/management/commands/*.py",
@@ -44,6 +45,14 @@ CONTENTS = {
         "wagtail_vector_index/backends/pgvector/py.typed",
         "wagtail_vector_index/backends/pgvector/*.py",
         "wagtail_vector_index/backends/pgvector/migrations/*.py",
+    ],
+    "wagtail-vector-index-qdrant": [
+        "wagtail_vector_index/backends/qdrant/py.typed",
+        "wagtail_vector_index/backends/qdrant/*.py",
+    ],
+    "wagtail-vector-index-weaviate": [
+        "wagtail_vector_index/backends/weaviate/py.typed",
+        "wagtail_vector_index/backends/weaviate/*.py",
     ],
     "wagtail-vector-index-wordllama": [
         "wagtail_vector_index/embeddings/wordllama/py.typed",
