@@ -412,6 +412,12 @@ def any_query(inner):
     )
 
 
+@pytest.mark.parametrize("lookup", ["in", "range"])
+def test_an_expression_is_no_list_of_values(lookup):
+    with pytest.raises(InvalidFilter, match=r"not F\(other\)"):
+        parse(Q(**{f"year__{lookup}": F("other")}))
+
+
 class TestAnything:
     @given(st.recursive(st.tuples(KEYS, ANYTHING) | ANYTHING, any_query, max_leaves=8))
     def test_is_parsed_or_an_invalid_filter(self, query):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
@@ -307,11 +307,9 @@ def _wrong_type(expected: str, value: Any) -> str:
 
 
 def _sequence(where: str, value: Any) -> list[Any]:
-    if not isinstance(value, (str, bytes, bytearray, Mapping)):
-        try:
-            return list(value)
-        except TypeError:
-            pass
+    # An F() can be sliced, but not iterated over: list() would never come to its end.
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
+        return list(value)
     raise InvalidFilter(f"{where} takes a list of values, not {_shown(value)}.")
 
 
