@@ -135,7 +135,7 @@ class BackendHandler(Generic[BackendT]):
         for alias, backend in instances.items():
             try:
                 backend.close()
-            except Exception:
+            except Exception:  # the others are closed all the same
                 logger.exception("%s cannot be closed.", self.where(alias))
 
     def _create(self, alias: str) -> BackendT:

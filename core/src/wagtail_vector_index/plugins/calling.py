@@ -47,7 +47,7 @@ def notify(hook_name: str, **arguments: Any) -> None:
     for implementation in _implementations(hook_name):
         try:
             _call(implementation, arguments)
-        except Exception:
+        except Exception:  # what happened has happened, and the other plugins hear of it
             logger.exception("%s of %s failed.", hook_name, implementation.plugin_name)
 
 
