@@ -15,12 +15,6 @@ KEY = "key-0123456789abcdef"
 MakeBackend = Callable[..., QdrantBackend]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # What gRPC wakes event loops with, a pair of Unix sockets, goes with the garbage.
-    ignored = "ignore:.*socket.socket fd=[0-9]+, family=1,:pytest.PytestUnraisableExceptionWarning"
-    config.addinivalue_line("filterwarnings", ignored)
-
-
 def pytest_report_header() -> str:
     return f"qdrant: {servers.described()}"
 

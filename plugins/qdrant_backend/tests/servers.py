@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from tests.servers import containers_work, free_port, wait_until_ready
 
 #: What a container is made of; QDRANT_IMAGE names another.
 IMAGE = "qdrant/qdrant:v1.19.0"
-
-#: Seconds until a server must answer.
-START = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +40,7 @@ def found() -> str:
         return "url"
     if shutil.which("qdrant"):
         return "program"
-    if importlib.util.find_spec("testcontainers") and _engine_answers():
+    if containers_work():
         return "container"
     return ""
 
@@ -82,7 +76,7 @@ def running() -> Iterator[Server]:
 
 @contextmanager
 def _program() -> Iterator[Server]:
-    http, grpc = _free_port(), _free_port()
+    http, grpc = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
             "QDRANT__SERVICE__HOST": "127.0.0.1",
@@ -92,20 +86,20 @@ def _program() -> Iterator[Server]:
             "QDRANT__STORAGE__SNAPSHOTS_PATH": str(Path(folder) / "snapshots"),
             "QDRANT__TELEMETRY_DISABLED": "true",
         }
-        process = subprocess.Popen(
-            ["qdrant"],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            server = Server(url=f"http://127.0.0.1:{http}", grpc_port=grpc)
-            _wait_for(server)
-            yield server
-        finally:
-            process.terminate()
-            process.wait(30)
+        log = Path(folder) / "log"
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                ["qdrant"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            try:
+                server = Server(url=f"http://127.0.0.1:{http}", grpc_port=grpc)
+                wait_until_ready(f"{server.url}/readyz", process, log)
+                yield server
+            finally:
+                process.terminate()
+                process.wait(30)
 
 
 @contextmanager
@@ -118,39 +112,9 @@ def _container() -> Iterator[Server]:
             url=f"http://{host}:{container.get_exposed_port(6333)}",
             grpc_port=int(container.get_exposed_port(6334)),
         )
-        _wait_for(server)
+        wait_until_ready(f"{server.url}/readyz")
         yield server
 
 
 def _image() -> str:
     return os.environ.get("QDRANT_IMAGE", IMAGE)
-
-
-def _engine_answers() -> bool:
-    program = shutil.which("docker") or shutil.which("podman")
-    if program is None:
-        return False
-    command = [program, "info"]
-    try:
-        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def _wait_for(server: Server) -> None:
-    deadline = time.monotonic() + START
-    with httpx.Client() as client:
-        while True:
-            try:
-                if client.get(f"{server.url}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(0.05)

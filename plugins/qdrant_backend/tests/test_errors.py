@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from django.db.models import Q
 from plugins.qdrant_backend.tests.conftest import KEY, MakeBackend
 from plugins.qdrant_backend.tests.double import Double, Fault, Request, running_double
 from plugins.qdrant_backend.tests.grpc_double import grpc_door
+from tests.servers import free_port
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.exceptions import (
@@ -85,32 +84,26 @@ def first(count: int, **fault: Any) -> Callable[[Request], Fault | None]:
     return fail
 
 
-def closed_port() -> int:
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 def report_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_unreachable(make_backend: MakeBackend, operation: str) -> None:
-    backend = make_backend(HOST=f"http://127.0.0.1:{closed_port()}", MAX_RETRIES=1)
+    backend = make_backend(HOST=f"http://127.0.0.1:{free_port()}", MAX_RETRIES=1)
     with pytest.raises(BackendUnavailable, match=r"'default'.*cannot be reached.*Look at HOST"):
         OPERATIONS[operation](backend)
 
 
 @pytest.mark.parametrize("operation", ASYNC_OPERATIONS)
 def test_unreachable_asynchronously(make_backend: MakeBackend, operation: str) -> None:
-    backend = make_backend(HOST=f"http://127.0.0.1:{closed_port()}", MAX_RETRIES=1)
+    backend = make_backend(HOST=f"http://127.0.0.1:{free_port()}", MAX_RETRIES=1)
     with pytest.raises(BackendUnavailable, match=r"'default'.*cannot be reached.*Look at HOST"):
         asyncio.run(ASYNC_OPERATIONS[operation](backend))
 
 
 def test_unreachable_upsert_names_the_ids(make_backend: MakeBackend) -> None:
-    backend = make_backend(HOST=f"http://127.0.0.1:{closed_port()}", MAX_RETRIES=0)
+    backend = make_backend(HOST=f"http://127.0.0.1:{free_port()}", MAX_RETRIES=0)
     with pytest.raises(WriteFailed) as raised:
         backend.upsert(SPEC, BATCH)
     assert raised.value.ids == tuple(BATCH.uuids)
@@ -384,7 +377,7 @@ def test_certificate_that_cannot_be_read(make_backend: MakeBackend, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["upsert", "search", "collections", "health"])
 def test_unreachable_by_grpc(make_backend: MakeBackend, name: str) -> None:
-    backend = make_backend(GRPC=True, GRPC_PORT=closed_port(), MAX_RETRIES=1)
+    backend = make_backend(GRPC=True, GRPC_PORT=free_port(), MAX_RETRIES=1)
     with pytest.raises(BackendUnavailable, match="cannot be reached.*GRPC_PORT"):
         OPERATIONS[name](backend)
     with pytest.raises(BackendUnavailable, match="cannot be reached.*GRPC_PORT"):

@@ -15,12 +15,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from weaviate_servers import Double, Server, double, real_server, real_server_found
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # What gRPC wakes event loops with, a pair of Unix sockets, goes with the garbage.
-    ignored = "ignore:.*socket.socket fd=[0-9]+, family=1,:pytest.PytestUnraisableExceptionWarning"
-    config.addinivalue_line("filterwarnings", ignored)
-
-
 def pytest_report_header() -> str:
     found = real_server_found() or "no real server (no WEAVIATE_URL, program or container engine)"
     return f"Weaviate backend: its tests run on the double, and on: {found}"

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from tests.servers import containers_work, free_port, free_ports, wait_until_ready
 
-#: Seconds that a real server may take to start.
-PATIENCE = 60.0
+HERE = Path(__file__).parent
 
 IMAGE = "semitechnologies/weaviate:latest"
 
@@ -100,7 +96,7 @@ def real_server_found() -> str:
         return f"Weaviate at {url}"
     if path := shutil.which("weaviate"):
         return f"Weaviate, started from {path}"
-    if _containers_work():
+    if containers_work():
         return f"Weaviate in a container of {IMAGE}"
     return ""
 
@@ -124,7 +120,7 @@ def real_server() -> Iterator[Server]:
 
 @contextmanager
 def _program(path: str) -> Iterator[dict[str, Any]]:
-    http, grpc, raft, gossip = _free_port(), _free_port(), _two_free_ports(), _two_free_ports()
+    http, grpc, raft, gossip = free_port(), free_port(), free_ports(2), free_ports(2)
     with tempfile.TemporaryDirectory(prefix="weaviate-", ignore_cleanup_errors=True) as folder:
         environment = os.environ | {
             "PERSISTENCE_DATA_PATH": folder,
@@ -151,7 +147,7 @@ def _program(path: str) -> Iterator[dict[str, Any]]:
             ) as process,
         ):
             try:
-                _wait_until_ready(f"http://127.0.0.1:{http}", process, log)
+                wait_until_ready(f"http://127.0.0.1:{http}/v1/.well-known/ready", process, log)
                 yield {"host": f"http://127.0.0.1:{http}", "grpc_port": grpc}
             finally:
                 process.terminate()
@@ -167,50 +163,5 @@ def _container() -> Iterator[dict[str, Any]]:
     container.with_env("PERSISTENCE_DATA_PATH", "/var/lib/weaviate")
     with container:
         host = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(8080)}"
-        _wait_until_ready(host)
+        wait_until_ready(f"{host}/v1/.well-known/ready")
         yield {"host": host, "grpc_port": int(container.get_exposed_port(50051))}
-
-
-def _containers_work() -> bool:
-    try:
-        import docker
-        import testcontainers  # noqa: F401
-    except ImportError:
-        return False
-    try:
-        docker.from_env().ping()
-    except Exception:  # noqa: BLE001  # no engine, or not for us
-        return False
-    return True
-
-
-def _wait_until_ready(url: str, process: Any = None, log: Path | None = None) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if process is not None and process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{url}/v1/.well-known/ready", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    said = log.read_text(errors="replace")[-2_000:] if log else ""
-    raise RuntimeError(f"Weaviate did not start within {PATIENCE:g} seconds. {said}")
-
-
-def _two_free_ports() -> int:
-    """The first of two ports in a row, as the server wants them for its cluster."""
-    while True:
-        first = _free_port()
-        with socket.socket() as second:
-            try:
-                second.bind(("127.0.0.1", first + 1))
-            except OSError:
-                continue
-        return first
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
