@@ -134,7 +134,7 @@ def search_rows(url: str) -> list[Row]:
                     cursor.fetchall()
 
             rows.append(
-                paired(ours, same, repeats=101, warm_up=20).row(
+                paired(ours, same, repeats=201, warm_up=QUERIES).row(
                     f"search, {what}, {COUNT:,} × {DIMENSIONS}",
                     "the same SQL on a bare psycopg cursor",
                     at_most=1.2,
@@ -184,8 +184,8 @@ def peer_rows(url: str) -> list[Row]:
     searches = paired(
         lambda turn: backend.search(spec, asked[turn % QUERIES], limit=LIMIT),
         lambda turn: list(provider.objects.filter(embedding=as_lists[turn % QUERIES])[:LIMIT]),
-        repeats=21,
-        warm_up=5,
+        repeats=QUERIES,
+        warm_up=QUERIES,
     )
     return [
         loads.row(f"load, {THEIR_COUNT:,} × {DIMENSIONS}", "its provider", at_most=0.05),

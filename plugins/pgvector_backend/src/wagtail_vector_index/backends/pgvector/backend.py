@@ -25,7 +25,7 @@ from .database import Cursor, Database, database_problem
 from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
-from .vectors import decoded, first_invalid, literal, matrix, scores, stored
+from .vectors import by_distance, decoded, first_invalid, literal, matrix, scores, stored
 
 __all__ = ["PgvectorBackend"]
 
@@ -148,10 +148,7 @@ class PgvectorBackend(VectorBackend):
                 return matches
         extension = self._database.extension()
         statement = searching.exact(extension, spec, filter, literal(asked), limit)
-        rows = self._read(spec, statement)
-        if limit > searching.MOST_RESCORED:
-            return _by_distance(rows, spec)
-        return _scored(rows, spec, asked)
+        return self._matches(spec, statement, asked)
 
     def _searched_by(
         self, spec: CollectionSpec, limit: int, filter: FilterNode | None
@@ -187,7 +184,7 @@ class PgvectorBackend(VectorBackend):
             literal(asked),
             limit + BEYOND,
         )
-        matches = _scored(self._read(spec, statement), spec, asked)
+        matches = self._matches(spec, statement, asked)
         if len(matches) < limit + BEYOND:
             return None
         matches.sort(key=lambda match: (-match.score, match.id))
@@ -241,6 +238,16 @@ class PgvectorBackend(VectorBackend):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
+    def _matches(
+        self, spec: CollectionSpec, statement: searching.Statement, asked: Any
+    ) -> list[Match]:
+        rows = self._read(spec, statement)
+        if statement.has_distances:
+            found = by_distance([row[1] for row in rows], spec.metric)
+        else:
+            found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
+        return [Match(id=row[0], score=score) for row, score in zip(rows, found, strict=True)]
+
     def _read(self, spec: CollectionSpec, statement: searching.Statement) -> list[tuple[Any, ...]]:
         return self._database.read(
             statement.query,
@@ -257,18 +264,3 @@ def _delete(cursor: Cursor, table: str, keys: list[bytes]) -> None:
         ' WHERE "id" = ANY(%s::uuid[]) ORDER BY "id" FOR UPDATE)',
         [f"{{{','.join([key.hex() for key in keys])}}}"],
     )
-
-
-def _scored(rows: list[tuple[Any, ...]], spec: CollectionSpec, asked: Any) -> list[Match]:
-    if not rows:
-        return []
-    vectors = decoded([row[1] for row in rows], spec.dimensions)
-    found = scores(vectors, asked, spec.metric)
-    return [Match(id=row[0], score=score) for row, score in zip(rows, found, strict=True)]
-
-
-def _by_distance(rows: list[tuple[Any, ...]], spec: CollectionSpec) -> list[Match]:
-    matches = [Match(id=id, score=-distance) for id, distance in rows]
-    if spec.metric != "cosine":
-        return matches
-    return [Match(id=m.id, score=min(1.0, max(-1.0, m.score))) for m in matches]

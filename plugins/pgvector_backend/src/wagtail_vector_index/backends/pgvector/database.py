@@ -33,9 +33,6 @@ ResultT = TypeVar("ResultT")
 Cursor: TypeAlias = "psycopg.ClientCursor[tuple[Any, ...]]"
 Parameters: TypeAlias = Sequence[Any]
 
-#: Names and values of settings are few, and quoting them anew is a tenth of a search's Python.
-_quoted = lru_cache(maxsize=256)(sql.quote)
-
 SAVEPOINT = "wagtail_vector_index_pgvector"
 ROLLBACK = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
 
@@ -283,7 +280,7 @@ def _rows(raw: Any, message: str, parameters: Parameters, *, position: int) -> l
 
 
 def _current(cursor: Cursor, names: Sequence[str]) -> dict[str, str]:
-    calls = ", ".join(f"current_setting({_quoted(name)}, true)" for name in names)
+    calls = ", ".join(f"current_setting({sql.quote(name)}, true)" for name in names)
     cursor.execute(f"SELECT {calls}")
     values = cursor.fetchone() or ()
     return {name: value or "" for name, value in zip(names, values, strict=True)}
@@ -291,7 +288,12 @@ def _current(cursor: Cursor, names: Sequence[str]) -> dict[str, str]:
 
 def _set_config(settings: Mapping[str, str]) -> str:
     """Binds names, and sets settings, until the end of the transaction."""
-    return f"SELECT {', '.join([BIND, *_set_calls(settings)])}"
+    return _set_config_of(tuple(settings.items()))
+
+
+@lru_cache(maxsize=256)  # building it anew is a tenth of a search's Python
+def _set_config_of(settings: tuple[tuple[str, str], ...]) -> str:
+    return f"SELECT {', '.join([BIND, *_set_calls(dict(settings))])}"
 
 
 def _restored(settings: Mapping[str, str]) -> str:
@@ -300,12 +302,13 @@ def _restored(settings: Mapping[str, str]) -> str:
 
 def _set_calls(settings: Mapping[str, str]) -> list[str]:
     return [
-        f"set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in settings.items()
+        f"set_config({sql.quote(name)}, {sql.quote(value)}, true)"
+        for name, value in settings.items()
     ]
 
 
 def _lock(name: str) -> str:
-    return f"SELECT pg_advisory_xact_lock(hashtextextended({_quoted(name)}, 0))"
+    return f"SELECT pg_advisory_xact_lock(hashtextextended({sql.quote(name)}, 0))"
 
 
 def _milliseconds(seconds: float) -> str:

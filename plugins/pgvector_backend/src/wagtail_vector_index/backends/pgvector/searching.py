@@ -36,18 +36,26 @@ OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
 #: The most candidates of one search that HNSW keeps; pgvector allows no more.
 MOST_CANDIDATES = 1_000
 
-#: Beyond this many matches, scores are what pgvector adds up in float32, not computed here
-#: from the vectors: they would be more than what is searched for.
+#: Beyond this many matches, scores are computed by the server under all metrics: the vectors
+#: would be more than what is searched for.
 MOST_RESCORED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A query with its parameters, and the settings that it wants."""
+    """A query with its parameters, and the settings that it wants.
+
+    Args:
+        query: gives rows of an id and a distance, or of an id and a vector to score here.
+        parameters: of the query.
+        settings: of the session.
+        has_distances: which of the two it gives.
+    """
 
     query: str
     parameters: list[Any]
     settings: Mapping[str, str]
+    has_distances: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +110,7 @@ def approximate(
     query: str,
     limit: int,
 ) -> Statement:
-    """The nearest records by the index, with their vectors, in any order.
+    """The nearest records by the index, in any order.
 
     Args:
         extension: where the types and operators are.
@@ -126,19 +134,23 @@ def approximate(
     if precision == "bit":
         condition = f"({condition}) AND {_has_index_of_bits(spec)}"
     expression = indexed(extension, spec, precision).expression
-    nearest = (
-        f'SELECT "id", "embedding" FROM {table_name(spec)} WHERE {condition}'
-        f" ORDER BY {expression} {extension.operator(operator)} {target} LIMIT {candidates}"
-    )
-    if precision != "vector":
-        nearest = (
-            f'SELECT "id", "embedding" FROM ({nearest}) AS candidates'
-            f' ORDER BY {_distance(extension, spec, query)}, "id" LIMIT {limit}'
-        )
+    order = f"{expression} {extension.operator(operator)} {target}"
+    source = f"FROM {table_name(spec)} WHERE {condition}"
+    has_distances = _has_distances(spec, limit)
+    if precision == "vector" and has_distances:
+        statement = f'SELECT "id", {order} AS "distance" {source} ORDER BY "distance" LIMIT {limit}'
+    else:
+        statement = f'SELECT "id", "embedding" {source} ORDER BY {order} LIMIT {candidates}'
+        if precision == "vector":
+            statement = _with_vectors(extension, statement)
+        else:
+            source = f"FROM ({statement}) AS candidates"
+            statement = _nearest(extension, spec, source, query, limit)
     return Statement(
-        query=_with_vectors(extension, nearest),
+        query=statement,
         parameters=parameters,
         settings=_settings(options, candidates),
+        has_distances=has_distances,
     )
 
 
@@ -149,17 +161,15 @@ def exact(
     query: str,
     limit: int,
 ) -> Statement:
-    """The nearest records, equal ones by id: with their vectors, or their distances if many."""
+    """The nearest records, equal ones by id."""
     condition, parameters = where(filter)
-    distance = _distance(extension, spec, query)
     source = f"FROM {table_name(spec)} WHERE {condition}"
-    if limit > MOST_RESCORED:
-        order = f'ORDER BY "distance", "id" LIMIT {limit}'
-        statement = f'SELECT "id", {distance} AS "distance" {source} {order}'
-    else:
-        nearest = f'SELECT "id", "embedding" {source} ORDER BY {distance}, "id" LIMIT {limit}'
-        statement = _with_vectors(extension, nearest)
-    return Statement(query=statement, parameters=parameters, settings={})
+    return Statement(
+        query=_nearest(extension, spec, source, query, limit),
+        parameters=parameters,
+        settings={},
+        has_distances=_has_distances(spec, limit),
+    )
 
 
 def capped_count(spec: CollectionSpec, filter: FilterNode, cap: int) -> Statement:
@@ -168,6 +178,28 @@ def capped_count(spec: CollectionSpec, filter: FilterNode, cap: int) -> Statemen
     matching = f"SELECT FROM {table_name(spec)} WHERE {condition} LIMIT {cap}"
     query = f"SELECT count(*) FROM ({matching}) AS matching"
     return Statement(query=query, parameters=parameters, settings={})
+
+
+def _has_distances(spec: CollectionSpec, limit: int) -> bool:
+    # pgvector adds up float32. That is near enough for vectors of length 1; elsewhere large
+    # products may cancel out, and be off by more than the contract allows.
+    return spec.metric == "cosine" or limit > MOST_RESCORED
+
+
+def _nearest(
+    extension: Extension,
+    spec: CollectionSpec,
+    source: str,
+    query: str,
+    limit: int,
+) -> str:
+    distance = _distance(extension, spec, query)
+    if _has_distances(spec, limit):
+        order = f'ORDER BY "distance", "id" LIMIT {limit}'
+        return f'SELECT "id", {distance} AS "distance" {source} {order}'
+    return _with_vectors(
+        extension, f'SELECT "id", "embedding" {source} ORDER BY {distance}, "id" LIMIT {limit}'
+    )
 
 
 def _settings(options: PgvectorOptions, candidates: int) -> dict[str, str]:

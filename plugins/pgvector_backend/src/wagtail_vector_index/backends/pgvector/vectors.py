@@ -77,16 +77,24 @@ def literal(vector: Floats32) -> str:
 def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
     """The scores of rows, each computed by itself, in double precision.
 
-    pgvector adds up float32: where large products cancel out, that is off by more than
-    the contract allows.
+    pgvector adds up float32, which `searching` tells when not to use.
     """
     rows, asked = vectors.astype(np.float64), query.astype(np.float64)
+    # einsum adds up each row in the same order, wherever it stands; BLAS may not.
     if metric == "euclidean":
-        found = -np.linalg.norm(rows - asked, axis=1)
+        rows -= asked
+        found = -np.sqrt(np.einsum("ij,ij->i", rows, rows))
     else:
-        found = (rows * asked).sum(axis=1)
+        found = np.einsum("ij,j->i", rows, asked)
         if metric == "cosine":
-            found /= np.linalg.norm(rows, axis=1) * np.linalg.norm(asked)
+            found /= np.sqrt(np.einsum("ij,ij->i", rows, rows) * np.dot(asked, asked))
             found = found.clip(-1.0, 1.0)
     result: list[float] = found.tolist()
     return result
+
+
+def by_distance(distances: list[float], metric: Metric) -> list[float]:
+    """The scores of rows, of which the server has computed the distances."""
+    if metric != "cosine":
+        return [-distance for distance in distances]
+    return [min(1.0, max(-1.0, -distance)) for distance in distances]
