@@ -13,7 +13,9 @@ from uuid import UUID
 import django
 from django.conf import settings
 
-CLIENTS = ["numpy", "openai", "pgvector", "psycopg", "qdrant_client", "weaviate", "wordllama"]
+CLIENTS = [
+    "numpy", "openai", "orjson", "pgvector", "psycopg", "qdrant_client", "weaviate", "wordllama",
+]  # fmt: skip
 
 
 def setup():

@@ -22,6 +22,7 @@ PACKAGES = {
 CLIENTS = {
     "numpy",
     "openai",
+    "orjson",
     "pgvector",
     "psycopg",
     "qdrant-client",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from wagtail_vector_index.collection import Metric
 from wagtail_vector_index.records import RecordBatch
@@ -48,7 +49,8 @@ def stored(vectors: Floats32, metric: Metric) -> Floats32:
     result = np.empty_like(vectors)
     for start in range(0, len(vectors), step):
         block = vectors[start : start + step].astype(np.float64)
-        result[start : start + step] = block / np.linalg.norm(block, axis=1, keepdims=True)
+        block /= np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
+        result[start : start + step] = block
     return result
 
 
@@ -70,8 +72,7 @@ def decoded(rows: Sequence[bytes], dimensions: int) -> Floats32:
 
 def literal(vector: Floats32) -> str:
     """A vector as text, with all the digits that a float32 has."""
-    places = ",".join(["%.9g"] * len(vector))
-    return f"[{places}]" % tuple(vector.tolist())  # a third faster than one by one
+    return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
