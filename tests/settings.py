@@ -73,9 +73,6 @@ WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": "numpy"}}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings"},
 }
-WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS = {
-    "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"},
-}
 
 # Tests of what changes do switch it on.
 WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = False

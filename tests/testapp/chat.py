@@ -6,12 +6,13 @@ from wagtail_vector_index.chat.base import ChatBackend
 
 
 class ScriptedChat(ChatBackend):
-    """Keeps the messages that it gets. Counts words as tokens, and can be told to fail."""
+    """Keeps the messages that it gets. Counts words for tokens, and can be told to fail."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(ChatBackend.Options):
         context_tokens: int = 1_000
         answer_tokens: int = 100
+        tokens_per_word: int = 1
 
     def __init__(self, alias, options):
         super().__init__(alias, options)
@@ -31,7 +32,7 @@ class ScriptedChat(ChatBackend):
         return self.options.answer_tokens
 
     def count_tokens(self, text):
-        return len(text.split())
+        return self.options.tokens_per_word * len(text.split())
 
     def stream(self, messages):
         self.asked.append(list(messages))

@@ -35,6 +35,4 @@ def answer_steps(index: VectorIndex, results: SearchResults, backend: ChatBacken
     passages = prompt.fit((yield from candidates(results)))
     if not passages:
         return Answer(sources=(), backend=backend, text=str(index.nothing_found))
-    return Answer(
-        sources=sources(passages), backend=backend, messages=prompt.messages(passages)
-    )
+    return Answer(sources=sources(passages), backend=backend, messages=prompt.messages(passages))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ _CUT = " […]"
 #: What a chat backend adds to each message, such as its role.
 _MESSAGE_TOKENS = 8
 #: The room that at least one passage needs for an answer to make sense.
-_LEAST_ROOM = 64
+_LEAST_ROOM = 128
 #: Stands for any number of a passage when its tokens are counted.
 _LONGEST_NUMBER = 999
 _LONGEST_WORD = 30
@@ -46,7 +46,7 @@ _LONGEST_WORD = 30
 #: What the templates of language models set roles apart with. Some services take it for
 #: such wherever it stands in a text.
 _ROLE_MARKERS = re.compile(
-    r"<(?=[|｜][^|｜<>\n]{0,64}[|｜]>|/?s>|</?SYS>>|(?:start|end)_of_turn>)"
+    r"<(?=[|\uff5c][^|\uff5c<>\n]{0,64}[|\uff5c]>|/?s>|</?SYS>>|(?:start|end)_of_turn>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
     re.IGNORECASE,
 )
@@ -91,7 +91,7 @@ class Prompt:
         for candidate in candidates:
             chosen = candidate if used else self._cut_to_fit(candidate)
             size = self._size(chosen)
-            if size <= room:
+            if size <= room or not used:
                 used.append(chosen)
                 room -= size
         return in_order(used)
@@ -127,10 +127,8 @@ class Prompt:
             return replace(bare, content=f"{_cut_at_word(passage.content, length)}{_CUT}")
 
         lengths = range(len(passage.content))
-        first_too_long = bisect_left(
-            lengths, True, key=lambda length: self._size(cut(length)) > self._room
-        )
-        return cut(max(first_too_long - 1, 0))
+        too_long = bisect_right(lengths, self._room, key=lambda length: self._size(cut(length)))
+        return cut(max(too_long - 1, 0))
 
 
 def without_role_markers(text: str) -> str:
@@ -146,5 +144,5 @@ def _shown(passage: Candidate) -> str:
 def _cut_at_word(text: str, length: int) -> str:
     """The beginning of a text, up to a space where there is one among its last characters."""
     start = text[:length]
-    space = start.rfind(" ", length - _LONGEST_WORD)
+    space = start.rfind(" ", max(length - _LONGEST_WORD, 0))
     return start[:space] if space > 0 else start
