@@ -165,7 +165,7 @@ class _Visitor:
         from django.contrib.auth.models import AnonymousUser
 
         user = self._given or getattr(self._request, "user", None) or AnonymousUser()
-        if user.is_authenticated and hasattr(user, "groups"):
+        if user.pk is not None:
             user = copy.copy(user)  # what is fetched here must not stay with the caller's
             user._prefetched_objects_cache = {}  # noqa: SLF001  # which the copy would share
             prefetch_related_objects([user], "groups")
