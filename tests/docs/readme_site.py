@@ -5,6 +5,7 @@ Run by test_readme_site.py in a process of its own, since Django is set up only 
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2]))
 
@@ -54,10 +55,14 @@ def configure() -> None:
         INSTALLED_APPS=[*readme["INSTALLED_APPS"], *WAGTAIL_APPS],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        ROOT_URLCONF="wagtail.urls",
         SECRET_KEY="docs",
         STATIC_URL="/static/",
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
         USE_TZ=True,
+        WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
+            "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
+        },
         WAGTAILADMIN_BASE_URL="http://localhost",
         WAGTAIL_SITE_NAME="docs",
     )
@@ -74,6 +79,21 @@ def add_pages() -> None:
         home.add_child(instance=BlogPage(title=title, body=f"<p>{body}</p>"))
 
 
+def ask() -> None:
+    """Calls the README's view that streams an answer, as a visitor does."""
+    from django.contrib.auth.models import AnonymousUser
+    from django.test import RequestFactory
+
+    view: dict[str, Any] = {"__name__": "blog.ask"}
+    exec(block("blog/ask.py"), view)  # the README's code
+    for question in ("how do I bake bread?", " "):
+        request = RequestFactory().get("/ask/", {"q": question})
+        request.user = AnonymousUser()
+        request.session = {}
+        response = view["ask"](request)
+        print(response.status_code, b"".join(response).decode())
+
+
 def searches() -> list[Block]:
     """The blocks that search, in the README's order."""
     return [b for b in blocks("python", README) if ".search(" in b.code]
@@ -88,4 +108,5 @@ if __name__ == "__main__":
     first, *others = searches()
     for other in others:
         run(other.code, str(other))
+    ask()
     run(first.code, str(first))

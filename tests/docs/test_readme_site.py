@@ -42,3 +42,5 @@ def test_readme_site_works(site: Path) -> None:
     assert result.returncode == 0, result.stderr
     best = result.stdout.strip().splitlines()[-5:][0]
     assert "Your first loaf" in best
+    assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in result.stdout
+    assert "400 Ask a question" in result.stdout

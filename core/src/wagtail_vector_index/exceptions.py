@@ -18,7 +18,7 @@
     │   ├── InvalidRecord         metadata that cannot be stored or filtered
     │   ├── InvalidFilter         an unknown field or lookup, a value of another type
     │   ├── InvalidSpec           a collection's name, size, metric or fields
-    │   └── InvalidQuery          a limit or score out of range
+    │   └── InvalidQuery          a limit or score out of range, a question without words
     ├── BackendError
     │   ├── BackendUnavailable    the service cannot be reached in time
     │   ├── BackendRefused        the service says no: a wrong key, a full disk
@@ -29,6 +29,10 @@
     │   ├── EmbeddingUnavailable  time-out, rate limit, server error: try again later
     │   ├── EmbeddingRefused      wrong key, unknown model, text that is not accepted
     │   └── InvalidEmbeddings     a wrong number or size of vectors came back
+    ├── ChatError
+    │   ├── ChatUnavailable       time-out, rate limit, server error, an answer that breaks off
+    │   ├── ChatRefused           wrong key, unknown model, a question that is not accepted
+    │   └── InvalidAnswer         no text came back
     └── IndexStateError
         ├── IndexNotBuilt         nothing to search yet
         ├── IndexOutdated         built with another model or chunking
@@ -48,6 +52,9 @@ __all__ = [
     "BackendNameConflict",
     "BackendRefused",
     "BackendUnavailable",
+    "ChatError",
+    "ChatRefused",
+    "ChatUnavailable",
     "ClientNotInstalled",
     "CollectionMismatch",
     "CollectionNotFound",
@@ -58,6 +65,7 @@ __all__ = [
     "IndexNotBuilt",
     "IndexOutdated",
     "IndexStateError",
+    "InvalidAnswer",
     "InvalidEmbeddings",
     "InvalidFilter",
     "InvalidIndex",
@@ -142,7 +150,7 @@ class InvalidSpec(InvalidInput):
 
 
 class InvalidQuery(InvalidInput):
-    """A limit or a score is out of range."""
+    """A limit or a score is out of range, or a question is blank or too long."""
 
 
 class BackendError(VectorIndexError):
@@ -194,6 +202,22 @@ class EmbeddingRefused(EmbeddingError):
 
 class InvalidEmbeddings(EmbeddingError):
     """The model gave back a wrong number of vectors, or vectors that are unusable."""
+
+
+class ChatError(VectorIndexError):
+    """A question could not be answered."""
+
+
+class ChatUnavailable(ChatError):
+    """The service cannot be reached, is overloaded, or broke off its answer. Try again."""
+
+
+class ChatRefused(ChatError):
+    """The service refuses the key, the model or the question. Trying again won't help."""
+
+
+class InvalidAnswer(ChatError):
+    """The model gave back something else than text."""
 
 
 class IndexStateError(VectorIndexError):

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from plugins.openai_embeddings.tests.server import Service, running_service
+from wagtail_vector_index.chat.openai import OpenAIChatBackend
 from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
 from wagtail_vector_index.options import parse_options
 
 KEY = "sk-test-0123456789abcdef"
 
 MakeBackend = Callable[..., OpenAIEmbeddings]
+MakeChat = Callable[..., OpenAIChatBackend]
 
 
 @pytest.fixture(autouse=True)
@@ -30,16 +33,14 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def make_backend(service: Service) -> Iterator[MakeBackend]:
+def make(service: Service) -> Iterator[Callable[..., Any]]:
     """Makes a backend as the handler does, from what stands in the settings."""
-    made: list[OpenAIEmbeddings] = []
+    made: list[Any] = []
 
-    def make(**settings: Any) -> OpenAIEmbeddings:
+    def make(kind: type[Any], **settings: Any) -> Any:
         given = {"MODEL": "test-model", "API_KEY": KEY, "HOST": service.url, "MAX_RETRIES": 0}
-        options = parse_options(
-            OpenAIEmbeddings.Options, {**given, **settings}, "SETTING['default']"
-        )
-        made.append(OpenAIEmbeddings("default", options))
+        options = parse_options(kind.Options, {**given, **settings}, "SETTING['default']")
+        made.append(kind("default", options))
         return made[-1]
 
     yield make
@@ -48,5 +49,20 @@ def make_backend(service: Service) -> Iterator[MakeBackend]:
 
 
 @pytest.fixture
+def make_backend(make: Callable[..., Any]) -> MakeBackend:
+    return partial(make, OpenAIEmbeddings)
+
+
+@pytest.fixture
 def backend(make_backend: MakeBackend) -> OpenAIEmbeddings:
     return make_backend()
+
+
+@pytest.fixture
+def make_chat(make: Callable[..., Any]) -> MakeChat:
+    return partial(make, OpenAIChatBackend)
+
+
+@pytest.fixture
+def chat(make_chat: MakeChat) -> OpenAIChatBackend:
+    return make_chat()

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the embeddings protocol, and fails as it is told."""
+"""A real HTTP server that speaks the protocol of embeddings and chat, and fails as it is told."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 DIMENSIONS = 8
+WORDS = ["Mix ", "flour ", "and ", "w\u00e4ter", "."]
 
 
 def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
@@ -25,11 +26,34 @@ def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
     return [(byte - 128) / 128 for byte in digest]
 
 
+def part(text: str | None = None, reason: str | None = None) -> dict[str, Any]:
+    """One part of an answer that is streamed."""
+    delta = {} if text is None else {"content": text}
+    return {
+        "id": "1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "test-model",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+    }
+
+
+#: What a service streams: who speaks, the words, why it stops, and what it cost.
+EVENTS = [
+    {**part(), "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]},
+    *map(part, WORDS),
+    part(reason="stop"),
+    {**part(), "choices": [], "usage": {"prompt_tokens": 1, "total_tokens": 6}},
+    b"[DONE]",
+]
+
+
 @dataclass
 class Reply:
     """One answer out of the ordinary.
 
     ``body`` is sent as it is, or as JSON, or is a function of the ordinary answer.
+    ``events`` are streamed; then the service waits for ``stall``, or resets the connection.
     """
 
     status: int = 200
@@ -38,6 +62,9 @@ class Reply:
     content_type: str = "application/json"
     wait: threading.Event | None = None
     drop: bool = False
+    events: list[Any] = field(default_factory=lambda: EVENTS)
+    stall: threading.Event | None = None
+    reset: bool = False
 
 
 @dataclass
@@ -60,6 +87,8 @@ class Service:
         self.replies: deque[Reply] = deque()
         self.always: Reply | None = None
         self.encodings = {"base64", "float"}
+        #: Set when a client ends a stream before the service does.
+        self.gone = threading.Event()
 
     def next_reply(self) -> Reply:
         return self.replies.popleft() if self.replies else self.always or Reply()
@@ -124,7 +153,32 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.drop:
             self._drop()
             return
-        self._send(reply, service.answer(body))
+        if self.path.endswith("/chat/completions") and reply.status == 200 and reply.body is None:
+            self._stream(reply)
+        else:
+            self._send(reply, {} if "messages" in body else service.answer(body))
+
+    def _stream(self, reply: Reply) -> None:
+        try:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for event in reply.events:
+                self._send_event(event if isinstance(event, bytes) else json.dumps(event).encode())
+            if reply.stall is not None:
+                reply.stall.wait(10)
+            if reply.reset:
+                self._drop()
+            else:
+                self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.close_connection = True  # the client has gone: it has read enough
+            self.server.service.gone.set()  # type: ignore[attr-defined]
+
+    def _send_event(self, data: bytes) -> None:
+        event = b"data: %s\n\n" % data
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
 
     def _send(self, reply: Reply, ordinary: dict[str, Any]) -> None:
         body = ordinary if reply.body is None else reply.body

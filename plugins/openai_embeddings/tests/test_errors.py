@@ -268,9 +268,8 @@ def test_the_key_shows_in_no_repr_and_no_log(
 def test_what_the_client_refuses_by_itself(backend: OpenAIEmbeddings) -> None:
     from openai import OpenAIError
 
-    from wagtail_vector_index.embeddings.openai.errors import explain
-
-    error = explain(OpenAIError(f"not with {KEY}"), "Embedding backend 'x':", backend.options)
+    error = backend._service.explain(OpenAIError(f"not with {KEY}"))
     assert type(error) is EmbeddingRefused
-    assert str(error) == "Embedding backend 'x': cannot be asked: not with ********."
+    assert str(error).startswith("Embedding backend 'default' (model 'test-model' at ")
+    assert str(error).endswith(" cannot be asked: not with ********.")
     assert error.__cause__ is None

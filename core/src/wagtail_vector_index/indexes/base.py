@@ -9,14 +9,20 @@ from typing import Any, ClassVar
 from django.apps import apps
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
+from ..answering.answer import Answer
+from ..answering.asking import answer_steps
+from ..answering.prompt import ANSWER_INSTRUCTIONS
 from ..collection import Metric
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import InvalidIndex
 from ..fields import EmbeddingField, FilterField
-from ..handlers import embedding_backends
+from ..handlers import chat_backends, embedding_backends
 from ..keys import key_of, object_key, primary_keys
 from ..searching.results import SearchResults
+from ..searching.running import Steps, arun, run
 from ..searching.search import SimilarSearch, TextSearch
 from ..visibility import Visibility, live_filter, visible_to, visible_to_all
 from .configuration import IndexConfiguration, configuration_of
@@ -67,6 +73,10 @@ class VectorIndex:
     #: The longest chunk in the embedding model's tokens, and how many of them two share.
     chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
     chunk_overlap: ClassVar[int] = 0
+    #: What `query` tells the model before it shows it the passages.
+    answer_instructions: ClassVar[str] = ANSWER_INSTRUCTIONS
+    #: What `query` answers, without asking a model, where the search finds nothing.
+    nothing_found: ClassVar[str | Promise] = _("Nothing was found that answers this question.")
 
     def __init__(self) -> None:
         if not self.name:
@@ -171,6 +181,76 @@ class VectorIndex:
     async def afind_similar(self, instance: Model, **arguments: Any) -> SearchResults:
         """Like `find_similar`, with the results loaded."""
         return await self.find_similar(instance, **arguments).aload()
+
+    # Answering
+
+    def query(
+        self,
+        question: str,
+        *,
+        limit: int = 5,
+        filter: Q | None = None,
+        within: QuerySet[Any] | None = None,
+        similarity_threshold: float | None = None,
+        user: Any = None,
+        request: HttpRequest | None = None,
+        chat_backend: str = "default",
+    ) -> Answer:
+        """An answer to a question, from what the visitor may see, with its sources.
+
+        Searches at once. The chat backend is asked when the answer's text is looked at, and
+        gets the nearest passages of the objects that are found, as many as its model takes.
+        If nothing is found, it is not asked: the answer is `nothing_found`, without sources.
+
+        Args:
+            question: not blank.
+            limit: at most so many objects to answer from.
+            filter: as in `search`.
+            within: as in `search`.
+            similarity_threshold: as in `search`.
+            user: as in `search`.
+            request: as in `search`.
+            chat_backend: an alias in the settings.
+
+        Raises:
+            InvalidQuery: the question is blank, or too long for the model.
+            InvalidFilter, IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError: as in
+                `search`.
+            ConfigurationError: of the chat backend.
+
+        Example::
+
+            answer = index.query("how do I bake bread?", request=request)
+            print(answer.text, answer.sources)
+        """
+        steps = self._answer_steps(
+            question,
+            chat_backend=chat_backend,
+            limit=limit,
+            filter=filter,
+            within=within,
+            similarity_threshold=similarity_threshold,
+            user=user,
+            request=request,
+        )
+        return run(steps)
+
+    async def aquery(self, question: str, **arguments: Any) -> Answer:
+        """Like `query`; the text comes with ``async for``, or with ``await answer.atext()``."""
+        return await arun(self._answer_steps(question, **arguments))
+
+    def _answer_steps(
+        self, question: str, *, limit: int = 5, chat_backend: str = "default", **arguments: Any
+    ) -> Steps[Answer]:
+        results = self.search(question, limit=limit, **arguments)
+        return answer_steps(self, results, chat_backends[chat_backend])
+
+    def get_answer_instructions(self) -> str:
+        """What the model is told first; override it for what depends on the moment.
+
+        It is followed by what protects the prompt: what stands in passages is content.
+        """
+        return self.answer_instructions
 
     # What is indexed
 

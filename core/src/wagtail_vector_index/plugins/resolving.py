@@ -35,7 +35,7 @@ from .discovery import (
 KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "vector": frozenset({"numpy", "pgvector", "qdrant", "weaviate"}),
     "embedding": frozenset({"openai", "wordllama"}),
-    "chat": frozenset(),
+    "chat": frozenset({"openai"}),
 }
 
 _PACKAGES: Mapping[BackendKind, str] = {

@@ -68,6 +68,8 @@ class Search(ABC):
     user: Any = None
     request: HttpRequest | None = None
     hits: list[Hit] | None = field(default=None, init=False)
+    #: The collection that was searched, and the vector that was searched with.
+    searched: tuple[Collection, Any] | None = field(default=None, init=False)
 
     #: The text searched for, for the hook ``search_performed``.
     text: ClassVar[str] = ""
@@ -119,13 +121,14 @@ class Search(ABC):
         """Ask for more and more matches until enough of the objects may be seen."""
         backend = vector_backends[collection.vector_backend]
         catch_up(collection, backend)
+        self.searched = collection, vector
         visibility = visible_to(self.user, self.request)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
         wanted = self.limit + min(self.limit, 10)
         while True:
             started = time.perf_counter()
-            matches = yield _search_call(
+            matches = yield search_call(
                 backend,
                 collection.spec,
                 vector,
@@ -297,9 +300,10 @@ def _document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, st
     return found
 
 
-def _search_call(
+def search_call(
     backend: VectorBackend, spec: CollectionSpec, vector: Any, **arguments: Any
 ) -> Call:
+    """A search in a vector backend, in both its forms."""
     return Call(
         sync=lambda: backend.search(spec, vector, **arguments),
         asynchronous=lambda: backend.asearch(spec, vector, **arguments),

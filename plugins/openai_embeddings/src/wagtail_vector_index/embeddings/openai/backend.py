@@ -9,12 +9,13 @@ from typing import Any
 from django.core import checks
 
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
-from wagtail_vector_index.exceptions import EmbeddingRefused, InvalidEmbeddings
+from wagtail_vector_index.exceptions import InvalidEmbeddings
+from wagtail_vector_index.tokens import estimate_tokens
 
 from .answers import BadAnswer, read_vectors
-from .clients import Clients
-from .errors import explain, sentence
-from .options import OPENAI_HOST, OPENAI_KEY_VARIABLE, OpenAIOptions
+from .errors import EMBEDDING_ADVICE
+from .options import OpenAIOptions
+from .service import Service
 
 __all__ = ["OpenAIEmbeddings"]
 
@@ -47,24 +48,17 @@ class OpenAIEmbeddings(EmbeddingBackend):
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         self.max_batch_texts = options.batch_size
-        self._where = f"Embedding backend {alias!r} (model {options.model!r} at {options.host}):"
-        self._clients = Clients(
-            api_key=options.api_key or "none",  # the client insists on one
-            base_url=options.host,
-            timeout=options.timeout,
-            max_retries=options.max_retries,
-        )
+        self._service = Service(f"Embedding backend {alias!r}", options, EMBEDDING_ADVICE)
 
     def embed(self, texts: Sequence[str]) -> memoryview[float]:
         """One vector for each text: n × ``dimensions`` float32."""
         from openai import OpenAIError
 
-        self._require_key()
         try:
-            client = self._clients.sync()
+            client = self._service.sync()
             answer = client.embeddings.with_raw_response.create(**self._request(texts))
         except (OpenAIError, UnicodeError) as error:
-            failure = explain(error, self._where, self.options)
+            failure = self._service.explain(error)
         else:
             return self._read(answer.content, len(texts))
         # Out here, so that nothing but what `explain` allows is chained.
@@ -74,12 +68,11 @@ class OpenAIEmbeddings(EmbeddingBackend):
         """Like `embed`."""
         from openai import OpenAIError
 
-        self._require_key()
         try:
-            client = await self._clients.of_loop()
+            client = await self._service.of_loop()
             answer = await client.embeddings.with_raw_response.create(**self._request(texts))
         except (OpenAIError, UnicodeError) as error:
-            failure = explain(error, self._where, self.options)
+            failure = self._service.explain(error)
         else:
             return self._read(answer.content, len(texts))
         raise failure
@@ -97,14 +90,9 @@ class OpenAIEmbeddings(EmbeddingBackend):
     def count_tokens(self, text: str) -> int:
         """About how many tokens a text has, rather too many than too few.
 
-        OpenAI's tokenizer loads its vocabulary from the network, and other models have
-        others. A third of a token for each character, and half a token more for each byte
-        beyond its first, was 1.5 times the truth for English, 0.85 to 1.4 times for most
-        other languages, and less than half for Armenian and for random characters.
+        OpenAI's tokenizer loads its vocabulary from the network, and other models have others.
         """
-        characters = len(text)
-        further_bytes = len(text.encode(errors="replace")) - characters
-        return -(-(2 * characters + 3 * further_bytes) // 6)
+        return estimate_tokens(text)
 
     def prepare_query(self, text: str) -> str:
         """The text with ``QUERY_PREFIX`` before it."""
@@ -123,32 +111,11 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     def check(self) -> list[checks.CheckMessage]:
         """Warns where OpenAI is to be asked without a key."""
-        if self._has_key:
-            return []
-        return [
-            checks.Warning(
-                f"Embedding backend {self.alias!r} has no key for OpenAI.",
-                hint=self._how_to_set_a_key,
-                id="wagtail_vector_index_openai.W001",
-            )
-        ]
+        return self._service.check()
 
     def close(self) -> None:
         """Give back connections. The backend can be used again afterwards."""
-        self._clients.close()
-
-    _how_to_set_a_key = (
-        f"Set API_KEY, or the environment variable {OPENAI_KEY_VARIABLE};"
-        f" or HOST to the base URL of another service."
-    )
-
-    @property
-    def _has_key(self) -> bool:
-        return bool(self.options.api_key) or self.options.host.rstrip("/") != OPENAI_HOST
-
-    def _require_key(self) -> None:
-        if not self._has_key:
-            raise EmbeddingRefused(f"{self._where} there is no key. {self._how_to_set_a_key}")
+        self._service.close()
 
     def _request(self, texts: Sequence[str]) -> dict[str, Any]:
         request = {
@@ -164,5 +131,5 @@ class OpenAIEmbeddings(EmbeddingBackend):
         try:
             return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
-            problem = sentence(f"{self._where} the service", str(error), self.options.redact)
+            problem = self._service.told(str(error))
         raise InvalidEmbeddings(problem)

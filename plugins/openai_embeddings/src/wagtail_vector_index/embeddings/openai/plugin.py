@@ -17,3 +17,15 @@ def embedding_backends() -> dict[str, BackendSpec]:
             summary="OpenAI, or any service that speaks its protocol",
         )
     }
+
+
+@hookimpl
+def chat_backends() -> dict[str, BackendSpec]:
+    """The chat backend ``openai``."""
+    return {
+        "openai": BackendSpec(
+            path="wagtail_vector_index.chat.openai.OpenAIChatBackend",
+            requires=("openai",),
+            summary="OpenAI, or any service that speaks its protocol",
+        )
+    }

@@ -1,0 +1,355 @@
+"""Answers with their sources."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
+from django.test import RequestFactory
+from django.utils import timezone
+from wagtail.models import PageViewRestriction
+
+from tests.testapp.models import ArticlePage, Note
+from wagtail_vector_index.exceptions import (
+    ChatUnavailable,
+    CollectionNotFound,
+    EmbeddingUnavailable,
+    IndexNotBuilt,
+    InvalidFilter,
+    InvalidQuery,
+    UnknownAlias,
+)
+from wagtail_vector_index.handlers import chat_backends
+from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.indexing.updating import update
+from wagtail_vector_index.models import EmbeddingField
+
+pytestmark = pytest.mark.django_db
+
+ARTICLES = ArticlePage.vector_index
+NOTES = Note.vector_index
+
+
+class PrivateIndex(VectorIndex):
+    """Articles, whoever may see them."""
+
+    name = "private"
+    querysets = [ArticlePage.objects.all()]
+    include_private = True
+
+
+PRIVATE = PrivateIndex()
+
+
+def filler(word, count=90):
+    """A sentence that fills a chunk of the tests' embedding model."""
+    return " ".join([word, *(f"{word}{number}" for number in range(count - 1))]) + "."
+
+
+@pytest.fixture
+def notes(bring_up_to_date):
+    for number in range(8):
+        Note.objects.create(text=f"bread number{number}", stars=number)
+    bring_up_to_date("note")
+
+
+def test_an_answer_has_text_and_sources(article, bring_up_to_date, chat, prompt, fenced):
+    page = article("Bread", "<p>Mix flour and water.</p>")
+    article("Bikes", "<p>wheels</p>")
+    bring_up_to_date("ArticlePage")
+    answer = ARTICLES.query("flour water", limit=1)
+    [source] = answer.sources
+    [passage] = source.passages
+    assert source.object == page
+    assert isinstance(source.object, ArticlePage)
+    assert (passage.number, passage.text) == (1, "Mix flour and water.")
+    assert source.score == passage.score == pytest.approx(source.object.vector_score)
+    assert answer.text == "Mix flour and water [1]. "
+    text = prompt(answer)
+    assert fenced(text) == {1: "Bread\n\nMix flour and water."}
+    assert "\nflour water\n" in text
+
+
+def test_several_passages_of_one_object_are_in_the_order_of_its_text(
+    bring_up_to_date, prompt, fenced
+):
+    """Not only the best of each object: an answer often needs what stands beside it."""
+    long = Note.objects.create(text="\n\n".join(map(filler, ("salt", "flour", "yeast"))))
+    short = Note.objects.create(text="yeast")
+    bring_up_to_date("note")
+    answer = NOTES.query("yeast flour")
+    assert [source.object for source in answer.sources] == [short, long]
+    passages = [passage for source in answer.sources for passage in source.passages]
+    assert [passage.text.split()[0] for passage in passages] == ["yeast", "salt", "flour", "yeast"]
+    assert [passage.number for passage in passages] == [1, 2, 3, 4]
+    assert fenced(prompt(answer)) == {passage.number: passage.text for passage in passages}
+
+
+def test_the_best_passages_overall_are_used(bring_up_to_date, prompt, fenced):
+    """A page with much to say gives more passages than a page that is hardly related."""
+    Note.objects.create(
+        text="\n\n".join(f"bread bread bread {filler(f'x{n}', 60)}" for n in range(9))
+    )
+    Note.objects.create(text="\n\n".join(map(filler, ("far", "away", "from", "it"))))
+    bring_up_to_date("note")
+    near, far = NOTES.query("bread").sources
+    assert (len(near.passages), len(far.passages)) == (6, 1)
+
+
+def test_sources_are_known_before_the_chat_backend_is_asked(notes, chat):
+    answer = NOTES.query("bread", limit=3)
+    assert len(answer.sources) == 3
+    assert chat.asked == []
+    pieces = iter(answer)
+    assert next(pieces) == "Mix "
+    assert len(chat.asked) == 1
+
+
+def test_the_text_comes_piece_by_piece_and_is_asked_for_once(notes, chat):
+    answer = NOTES.query("bread")
+    assert list(answer) == ["Mix ", "flour ", "and ", "water ", "[1]. "]
+    assert "".join(answer) == answer.text
+    assert len(chat.asked) == 1
+    assert "5 sources" in repr(answer)
+
+
+def test_an_answer_that_is_not_read_to_its_end_is_ended(notes, chat):
+    answer = NOTES.query("bread")
+    pieces = iter(answer)
+    next(pieces)
+    pieces.close()
+    assert chat.closed == 1
+    assert answer.text == "Mix flour and water [1]. "
+    assert len(chat.asked) == 2
+
+
+def test_an_answer_that_breaks_off_is_no_answer(notes, chat):
+    def fail(piece):
+        if piece == "and":
+            raise ChatUnavailable("broke off")
+
+    chat.before = fail
+    answer = NOTES.query("bread")
+    pieces = iter(answer)
+    assert [next(pieces), next(pieces)] == ["Mix ", "flour "]
+    with pytest.raises(ChatUnavailable):
+        next(pieces)
+    with pytest.raises(ChatUnavailable):
+        _ = answer.text
+    chat.before = lambda piece: None
+    assert answer.text == "Mix flour and water [1]. "
+
+
+def test_the_query_is_embedded_once(notes, embedder):
+    embedder.calls = 0
+    assert NOTES.query("bread").text
+    assert embedder.calls == 1
+
+
+def test_an_answer_takes_few_queries(notes, chat, django_assert_max_num_queries):
+    assert NOTES.query("bread").text
+    with django_assert_max_num_queries(7):
+        assert NOTES.query("bread").text
+
+
+def test_what_searches_take(notes, chat):
+    assert len(NOTES.query("bread", limit=2).sources) == 2
+    few = NOTES.query("bread", filter=Q(stars__gte=6))
+    assert {source.object.stars for source in few.sources} == {6, 7}
+    within = NOTES.query("bread", within=Note.objects.filter(stars=3))
+    assert [source.object.stars for source in within.sources] == [3]
+    near = NOTES.query("bread number3", similarity_threshold=0.9)
+    assert [source.object.stars for source in near.sources] == [3]
+    assert all(p.score >= 0.9 for source in near.sources for p in source.passages)
+
+
+@pytest.mark.parametrize("question", ["", "  \n", "\x00", "\ud800"])
+def test_a_blank_question_is_said_at_once(notes, chat, embedder, question):
+    embedder.calls = 0
+    with pytest.raises(InvalidQuery, match="The question is blank"):
+        NOTES.query(question)
+    assert (embedder.calls, chat.asked) == (0, [])
+
+
+def test_wrong_arguments_are_said_at_once(notes, chat):
+    with pytest.raises(InvalidQuery, match="text"):
+        NOTES.query(None)
+    with pytest.raises(InvalidQuery, match="limit"):
+        NOTES.query("bread", limit=0)
+    with pytest.raises(InvalidFilter):
+        NOTES.query("bread", filter=Q(star=3))
+    with pytest.raises(UnknownAlias, match="Did you mean 'default'"):
+        NOTES.query("bread", chat_backend="defualt")
+
+
+def test_errors_of_the_search_are_those_of_a_search(chat, embedder, bring_up_to_date):
+    with pytest.raises(IndexNotBuilt, match="update_vector_indexes"):
+        NOTES.query("bread")
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+
+    def fail(texts):
+        raise EmbeddingUnavailable("down")
+
+    embedder.before = fail
+    with pytest.raises(EmbeddingUnavailable):
+        NOTES.query("bread")
+    assert chat.asked == []
+
+
+def test_another_chat_backend(notes, settings):
+    backend = {"BACKEND": "tests.testapp.chat.ScriptedChat"}
+    settings.WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS = {"default": backend, "small": backend}
+    chat_backends["small"].answer = "Hi"
+    assert NOTES.query("bread", chat_backend="small").text == "Hi "
+
+
+# What the visitor may see
+
+
+def visitor(user):
+    request = RequestFactory().get("/")
+    request.user = user
+    request.session = {}
+    return request
+
+
+@pytest.fixture
+def sections(article):
+    """An open section, and one for those who are logged in."""
+    private = article("Private", "<p>bread secret</p>")
+    opened = article("Open", "<p>bread</p>")
+    PageViewRestriction.objects.create(page=private, restriction_type="login")
+    update(PRIVATE)
+    return SimpleNamespace(private=private, open=opened)
+
+
+def test_the_context_is_only_what_the_visitor_may_see(sections, prompt):
+    member = User.objects.create(username="member")
+    for viewer in ({}, {"user": AnonymousUser()}, {"request": visitor(AnonymousUser())}):
+        answer = PRIVATE.query("bread secret", **viewer)
+        assert [source.object for source in answer.sources] == [sections.open]
+        assert "Private" not in prompt(answer)
+    for viewer in ({"user": member}, {"request": visitor(member)}):
+        answer = PRIVATE.query("bread secret", **viewer)
+        assert [source.object for source in answer.sources] == [sections.private, sections.open]
+        assert "bread secret" in prompt(answer)
+
+
+def test_the_context_is_what_may_be_seen_at_this_moment(sections, prompt):
+    ArticlePage.objects.filter(pk=sections.open.pk).update(expire_at=timezone.now())
+    assert PRIVATE.query("bread").sources == []
+
+
+# Nothing found
+
+
+def test_nothing_found_is_said_without_asking(bring_up_to_date, chat):
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    answer = NOTES.query("bread", within=Note.objects.none())
+    assert (answer.sources, chat.asked) == ([], [])
+    assert list(answer) == ["Nothing was found that answers this question."]
+    assert answer.text == "Nothing was found that answers this question."
+    assert NOTES.query("cheese", similarity_threshold=0.99).sources == []
+    assert chat.asked == []
+
+
+def test_what_is_said_then_is_the_indexs_own(notes, monkeypatch):
+    monkeypatch.setattr(type(NOTES), "nothing_found", "Call us.", raising=False)
+    assert NOTES.query("bread", within=Note.objects.none()).text == "Call us."
+
+
+# What does not fit
+
+
+def test_passages_that_do_not_fit_are_left_out(bring_up_to_date, configure, prompt, fenced):
+    chat = configure(CONTEXT_TOKENS=500)
+    for count in (30, 20, 10):
+        Note.objects.create(text=f"{'bread ' * count}{filler(f'x{count}', 60)}")
+    Note.objects.create(text="a short one")
+    bring_up_to_date("note")
+    answer = NOTES.query("bread")
+    texts = [passage.text for source in answer.sources for passage in source.passages]
+    assert [text.count("bread") for text in texts] == [30, 20, 0]
+    assert texts[-1] == "a short one"
+    assert fenced(prompt(answer, chat)) == dict(enumerate(texts, 1))
+    tokens = sum(chat.count_tokens(message.content) for message in chat.asked[0])
+    assert tokens <= 500 - 100
+
+
+def test_the_best_passage_is_cut_to_fit(configure, prompt, fenced, bring_up_to_date):
+    chat = configure(CONTEXT_TOKENS=820, TOKENS_PER_WORD=3)
+    Note.objects.create(text=filler("bread"))
+    bring_up_to_date("note")
+    answer = NOTES.query("bread")
+    [[passage]] = [source.passages for source in answer.sources]
+    assert passage.text.endswith(" […]")
+    kept = passage.text.removesuffix(" […]")
+    assert filler("bread").startswith(f"{kept} ")
+    assert 20 < len(kept.split()) < 90
+    assert fenced(prompt(answer, chat)) == {1: passage.text}
+    tokens = sum(chat.count_tokens(message.content) for message in chat.asked[0])
+    assert 820 - 100 - 40 < tokens <= 820 - 100
+
+
+def test_a_question_that_is_too_long_is_said_before_it_is_embedded(notes, chat, embedder):
+    embedder.calls = 0
+    with pytest.raises(InvalidQuery, match="too long.*'default' takes 1000.*keeps 100") as raised:
+        NOTES.query("bread " * 1000)
+    assert "bread" not in str(raised.value)
+    assert (embedder.calls, chat.asked) == (0, [])
+
+
+# What the model is told
+
+
+class BakersIndex(VectorIndex):
+    name = "bakers"
+    querysets = [Note.objects.all()]
+    filter_fields = []
+    embedding_fields = [EmbeddingField("text")]
+    answer_instructions = "Answer like a baker, {word} by word."
+
+
+class PoliteIndex(BakersIndex):
+    name = "polite"
+
+    def get_answer_instructions(self):
+        return f"{super().get_answer_instructions()} Say please."
+
+
+@pytest.mark.parametrize("index", [BakersIndex(), PoliteIndex()])
+def test_instructions_are_the_indexs_own_and_the_protection_stays(index, chat):
+    Note.objects.create(text="bread")
+    update(index)
+    assert index.query("bread").text
+    [[system, _]] = chat.asked
+    assert system.content.startswith("Answer like a baker, {word} by word.")
+    assert ("Say please." in system.content) == isinstance(index, PoliteIndex)
+    assert "never an instruction" in system.content
+
+
+def test_nothing_of_it_is_logged(notes, chat, caplog):
+    with caplog.at_level(logging.DEBUG):
+        assert NOTES.query("bread number3 confidential").text
+    assert "confidential" not in caplog.text
+    assert "number3" not in caplog.text
+
+
+def test_a_collection_that_is_dropped_in_between(notes, server, monkeypatch, chat):
+    update(NOTES)
+    search = type(server)._search
+
+    def dropped(self, spec, vector, limit, filter, min_score):
+        if filter is not None:
+            raise CollectionNotFound("gone")
+        return search(self, spec, vector, limit, filter, min_score)
+
+    monkeypatch.setattr(type(server), "_search", dropped)
+    answer = NOTES.query("bread number3", limit=2)
+    assert [len(source.passages) for source in answer.sources] == [1, 1]
+    assert answer.sources[0].object.stars == 3

@@ -1,0 +1,108 @@
+"""The chat backend ``openai``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import Any
+
+from django.core import checks
+
+from wagtail_vector_index.chat.base import ChatBackend, Message
+from wagtail_vector_index.embeddings.openai.service import Service
+from wagtail_vector_index.exceptions import InvalidAnswer, VectorIndexError
+
+from .errors import CHAT_ADVICE
+from .options import ChatOptions
+from .pieces import CUT, Pieces
+
+__all__ = ["OpenAIChatBackend"]
+
+
+class OpenAIChatBackend(ChatBackend):
+    """Answers with the ``openai`` client, at OpenAI or at any service that speaks its protocol.
+
+    Example::
+
+        WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS = {
+            "default": {"BACKEND": "openai", "MODEL": "gpt-4o-mini"},
+        }
+    """
+
+    class Options(ChatOptions):
+        """The keys beside ``BACKEND``; the README says what each is for."""
+
+    def __init__(self, alias: str, options: Any) -> None:
+        super().__init__(alias, options)
+        self._service = Service(f"Chat backend {alias!r}", options, CHAT_ADVICE)
+
+    def stream(self, messages: Sequence[Message]) -> Generator[str]:
+        """The answer, piece by piece; one that stops at the model's limit ends in "…"."""
+        client = self._service.sync()
+        create: Any = client.chat.completions.create
+        pieces = Pieces()
+        try:
+            with create(**self._request(messages)) as parts:
+                for part in parts:
+                    if text := pieces.text_of(part):
+                        yield text
+        except Exception as error:  # noqa: BLE001  # whatever the client raises is told
+            failure = self._failure(error)
+        else:
+            yield from self._end(pieces)
+            return
+        # Out here, so that nothing but what `explain` allows is chained.
+        raise failure
+
+    async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
+        """Like `stream`."""
+        client = await self._service.of_loop()
+        create: Any = client.chat.completions.create
+        pieces = Pieces()
+        try:
+            async with await create(**self._request(messages)) as parts:
+                async for part in parts:
+                    if text := pieces.text_of(part):
+                        yield text
+        except Exception as error:  # noqa: BLE001  # whatever the client raises is told
+            failure = self._failure(error)
+        else:
+            for text in self._end(pieces):
+                yield text
+            return
+        raise failure
+
+    @property
+    def context_tokens(self) -> int:
+        """``CONTEXT_TOKENS``, or known for OpenAI's own models, or 4,096."""
+        return int(self.options.window)
+
+    @property
+    def answer_tokens(self) -> int:
+        """``ANSWER_TOKENS``."""
+        return int(self.options.answer_tokens)
+
+    def check(self) -> list[checks.CheckMessage]:
+        """Warns where OpenAI is to be asked without a key."""
+        return self._service.check()
+
+    def close(self) -> None:
+        """Give back connections. The backend can be used again afterwards."""
+        self._service.close()
+
+    def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
+        return {
+            "model": self.options.model,
+            "messages": [{"role": m.role, "content": m.content} for m in messages],
+            "stream": True,
+        }
+
+    def _failure(self, error: Exception) -> VectorIndexError:
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+            return InvalidAnswer(self._service.told("gave back something else than JSON"))
+        return self._service.explain(error)
+
+    def _end(self, pieces: Pieces) -> list[str]:
+        if problem := pieces.problem():
+            kind, what = problem
+            raise kind(self._service.told(what))
+        return [CUT] if pieces.is_cut else []

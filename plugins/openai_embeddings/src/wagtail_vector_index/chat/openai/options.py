@@ -1,0 +1,37 @@
+"""The settings of the chat backend ``openai``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wagtail_vector_index.chat.base import ChatBackend
+from wagtail_vector_index.embeddings.openai.options import ServiceOptions
+
+#: What OpenAI's own models take at least. Others may have been started with as little.
+_KNOWN = ("gpt-4.1", "gpt-4o", "gpt-5", "o3", "o4")
+_KNOWN_TOKENS = 128_000
+_OTHER_TOKENS = 4_096
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatOptions(ServiceOptions, ChatBackend.Options):
+    """The keys, with their defaults and what is wrong with them."""
+
+    timeout: float = 60.0
+    context_tokens: int | None = None
+    answer_tokens: int = 1_024
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_positive("context_tokens", "answer_tokens")
+        if self.answer_tokens >= self.window:
+            raise ValueError(
+                f"'ANSWER_TOKENS' ({self.answer_tokens}) must be less than 'CONTEXT_TOKENS', which"
+                f" is {self.window}{'' if self.context_tokens else ' unless you say otherwise'}."
+            )
+
+    @property
+    def window(self) -> int:
+        """How many tokens the model takes: ``CONTEXT_TOKENS``, or known, or assumed."""
+        known = _KNOWN_TOKENS if self.model.startswith(_KNOWN) else _OTHER_TOKENS
+        return self.context_tokens or known

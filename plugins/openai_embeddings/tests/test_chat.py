@@ -1,0 +1,402 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from plugins.openai_embeddings.tests.conftest import KEY, MakeChat
+from plugins.openai_embeddings.tests.server import EVENTS, WORDS, Reply, Service, part
+from wagtail_vector_index.chat.base import Message
+from wagtail_vector_index.chat.openai import OpenAIChatBackend
+from wagtail_vector_index.embeddings.openai import plugin
+from wagtail_vector_index.exceptions import (
+    ChatError,
+    ChatRefused,
+    ChatUnavailable,
+    InvalidAnswer,
+    InvalidOptions,
+)
+from wagtail_vector_index.options import parse_options
+
+NOW = {"Retry-After-Ms": "1", "Retry-After": "0.001"}
+MESSAGES = [
+    Message(role="system", content="Be brief."),
+    Message(role="user", content="How is bread b\u00e4ked?"),
+]
+
+
+async def alist(chat: OpenAIChatBackend) -> list[str]:
+    return [piece async for piece in chat.astream(MESSAGES)]
+
+
+def says(message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "some_error", **more}}
+
+
+def error_of(chat: OpenAIChatBackend) -> tuple[ChatError, list[str]]:
+    """The error of `stream`, and what came before; the same as of `astream`."""
+    pieces: list[str] = []
+    apieces: list[str] = []
+
+    async def read() -> None:
+        stream = chat.astream(MESSAGES)
+        while True:
+            apieces.append(await anext(stream))
+
+    with pytest.raises(ChatError) as raised:
+        pieces.extend(chat.stream(MESSAGES))  # keeps those that came before the error
+    with pytest.raises(ChatError) as araised:
+        asyncio.run(read())
+    assert type(araised.value) is type(raised.value)
+    assert str(araised.value).partition("reached")[0] == str(raised.value).partition("reached")[0]
+    assert apieces == pieces
+    assert KEY not in "".join(traceback.format_exception(raised.value))
+    assert "\n" not in str(raised.value)
+    return raised.value, pieces
+
+
+def test_the_answer_comes_piece_by_piece(chat: OpenAIChatBackend) -> None:
+    assert list(chat.stream(MESSAGES)) == WORDS
+    assert asyncio.run(alist(chat)) == WORDS
+
+
+def test_the_first_piece_does_not_wait_for_the_last(
+    chat: OpenAIChatBackend, service: Service
+) -> None:
+    release = threading.Event()
+    service.always = Reply(events=EVENTS[:2], stall=release)
+    pieces = chat.stream(MESSAGES)
+    assert next(pieces) == WORDS[0]
+    pieces.close()
+    release.set()
+
+
+def test_what_is_sent(chat: OpenAIChatBackend, service: Service) -> None:
+    list(chat.stream(MESSAGES))
+    [request] = service.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.body == {
+        "model": "test-model",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "How is bread b\u00e4ked?"},
+        ],
+        "stream": True,
+    }
+
+
+def test_nothing_is_asked_before_the_first_piece_is_taken(
+    chat: OpenAIChatBackend, service: Service
+) -> None:
+    chat.stream(MESSAGES)
+    assert service.requests == []
+
+
+def test_an_answer_that_stops_at_the_models_limit_says_so(
+    chat: OpenAIChatBackend, service: Service
+) -> None:
+    service.always = Reply(events=[part("Mix "), part("flour"), part(reason="length")])
+    assert list(chat.stream(MESSAGES)) == ["Mix ", "flour", " …"]
+    assert asyncio.run(alist(chat)) == ["Mix ", "flour", " …"]
+
+
+def test_threads_ask_at_the_same_time(chat: OpenAIChatBackend) -> None:
+    barrier = threading.Barrier(4)
+
+    def ask(_: int) -> list[str]:
+        barrier.wait()
+        return list(chat.stream(MESSAGES))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [WORDS] * 4
+
+
+def test_clients_are_closed_with_their_loops(chat: OpenAIChatBackend, service: Service) -> None:
+    """An unclosed connection would be a ResourceWarning, and so an error."""
+    for _ in range(2):
+        async_to_sync(alist)(chat)
+        asyncio.run(alist(chat))
+    gc.collect()
+    assert len({request.connection for request in service.requests}) == 4
+
+
+def test_answers_come_at_the_same_time(chat: OpenAIChatBackend, service: Service) -> None:
+    release = threading.Event()
+    service.replies.extend(Reply(wait=release) for _ in range(3))
+
+    async def run() -> list[list[str]]:
+        tasks = [asyncio.create_task(alist(chat)) for _ in range(3)]
+        await asyncio.to_thread(service.wait_for_requests, 3)
+        release.set()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(run()) == [WORDS] * 3
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_whoever_stops_reading_ends_the_request(
+    chat: OpenAIChatBackend, service: Service, asynchronous: bool
+) -> None:
+    service.always = Reply(events=EVENTS[:2] + [part("x" * 10_000)] * 2_000)
+
+    async def read() -> None:
+        pieces = chat.astream(MESSAGES)
+        await anext(pieces)
+        await pieces.aclose()
+
+    if asynchronous:
+        asyncio.run(read())
+    else:
+        pieces = chat.stream(MESSAGES)
+        next(pieces)
+        pieces.close()
+    assert service.gone.wait(10)
+
+
+def test_it_can_be_used_after_close(chat: OpenAIChatBackend) -> None:
+    list(chat.stream(MESSAGES))
+    chat.close()
+    assert list(chat.stream(MESSAGES)) == WORDS
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message"),
+    [
+        (400, says("maximum context length"), ChatRefused, "set CONTEXT_TOKENS"),
+        (401, says("wrong key"), ChatRefused, "does not accept the key. Set API_KEY"),
+        (403, says("not for you"), ChatRefused, "allowed to use this model"),
+        (404, b"<html>Not found</html>", ChatRefused, "404 (an HTML page)"),
+        (413, {"error": "too large"}, ChatRefused, "Set CONTEXT_TOKENS"),
+        (422, {"detail": [{"msg": "what?"}]}, ChatRefused, "what?"),
+        (429, says("slow down"), ChatUnavailable, "limits the rate. Try again later. It says"),
+        (429, says("no money", code="insufficient_quota"), ChatRefused, "plan and billing"),
+        (500, b"", ChatUnavailable, "Try again later. It says: 500."),
+        (503, says("overloaded"), ChatUnavailable, "503 overloaded"),
+    ],
+)
+def test_statuses(
+    chat: OpenAIChatBackend, service: Service, status: int, body: Any, kind: type, message: str
+) -> None:
+    content_type = "text/html" if isinstance(body, bytes) else "application/json"
+    service.always = Reply(status, body, content_type=content_type)
+    error, pieces = error_of(chat)
+    assert type(error) is kind
+    assert message in str(error)
+    assert str(error).startswith(f"Chat backend 'default' (model 'test-model' at {service.url}):")
+    assert "BATCH_SIZE" not in str(error)
+    assert pieces == []
+    assert error.__cause__ is not None
+
+
+def test_what_is_worth_another_try_is_tried_again(make_chat: MakeChat, service: Service) -> None:
+    service.replies.extend([Reply(500, headers=NOW), Reply(429, says("slow down"), headers=NOW)])
+    assert list(make_chat(MAX_RETRIES=2).stream(MESSAGES)) == WORDS
+    assert len(service.requests) == 3
+
+
+def test_refusals_are_not_tried_again(make_chat: MakeChat, service: Service) -> None:
+    service.always = Reply(401, says("wrong key"))
+    with pytest.raises(ChatRefused):
+        list(make_chat(MAX_RETRIES=2).stream(MESSAGES))
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("where", ["before", "within"])
+def test_time_out(make_chat: MakeChat, service: Service, where: str) -> None:
+    release = threading.Event()
+    slow = {"wait": release} if where == "before" else {"stall": release, "events": EVENTS[:3]}
+    service.always = Reply(**slow)  # type: ignore[arg-type]
+    try:
+        error, pieces = error_of(make_chat(TIMEOUT=0.3))
+    finally:
+        release.set()
+    assert type(error) is ChatUnavailable
+    assert "did not answer within 0.3 seconds. Is it up? Otherwise raise TIMEOUT." in str(error)
+    assert pieces == ([] if where == "before" else WORDS[:2])
+
+
+def test_connection_refused(make_chat: MakeChat) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        error, _ = error_of(make_chat(HOST=f"http://127.0.0.1:{port}/v1"))
+    assert type(error) is ChatUnavailable
+    assert "cannot be reached" in str(error)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(events=EVENTS[:3]), Reply(events=EVENTS[:3], reset=True)],
+    ids=["ended", "reset"],
+)
+def test_a_stream_that_is_cut(chat: OpenAIChatBackend, service: Service, reply: Reply) -> None:
+    """Half an answer must not pass for a whole one, however politely the stream ends."""
+    service.always = reply
+    error, pieces = error_of(chat)
+    assert type(error) is ChatUnavailable
+    assert pieces == WORDS[:2]
+
+
+def test_an_error_within_the_stream(chat: OpenAIChatBackend, service: Service) -> None:
+    service.always = Reply(events=[*EVENTS[:3], says("the model crashed")])
+    error, pieces = error_of(chat)
+    assert type(error) is ChatUnavailable
+    assert "fails. Try again later. It says: the model crashed." in str(error)
+    assert pieces == WORDS[:2]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "message"),
+    [
+        (Reply(events=[]), InvalidAnswer, "no answer. Does HOST lead to its API"),
+        (Reply(events=[b"[DONE]"]), InvalidAnswer, "no answer"),
+        (Reply(body=b"<html>Welcome</html>"), InvalidAnswer, "no answer"),
+        (Reply(body={"choices": [{"message": {"content": "Hi"}}]}), InvalidAnswer, "no answer"),
+        (Reply(events=[b"{"]), InvalidAnswer, "something else than JSON"),
+        (Reply(events=[{"choices": None}, {"choices": [1]}, [], 1]), ChatUnavailable, "broke off"),
+        (Reply(events=[part(reason="stop")]), InvalidAnswer, "an answer without text."),
+        (Reply(events=[part(reason="length")]), InvalidAnswer, "used up its tokens"),
+        (Reply(events=[part("a"), part(reason="content_filter")]), ChatRefused, "has a filter"),
+    ],
+)
+def test_answers_that_are_none(
+    chat: OpenAIChatBackend, service: Service, reply: Reply, kind: type, message: str
+) -> None:
+    service.always = reply
+    error, _ = error_of(chat)
+    assert type(error) is kind
+    assert message in str(error)
+
+
+def test_parts_without_text_are_passed_over(chat: OpenAIChatBackend, service: Service) -> None:
+    odd: list[Any] = [{"choices": [{"delta": None}]}, {"choices": [{"delta": {"content": 1}}]}, {}]
+    service.always = Reply(events=[*odd, part("Hi"), part(""), part(reason="stop")])
+    assert list(chat.stream(MESSAGES)) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(401, says(f"Incorrect API key provided: {KEY}.")),
+        Reply(events=[part("a"), says(f"not with {KEY}")]),
+        Reply(events=[KEY.encode()]),
+    ],
+)
+def test_a_key_that_is_echoed_shows_nowhere(
+    chat: OpenAIChatBackend, service: Service, reply: Reply
+) -> None:
+    service.always = reply
+    error, _ = error_of(chat)
+    assert KEY not in f"{error!r} {error.args}"
+    assert error.__context__ is None
+
+
+def test_neither_question_nor_key_is_logged(
+    chat: OpenAIChatBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        list(chat.stream(MESSAGES))
+        asyncio.run(alist(chat))
+    assert "bread" not in caplog.text
+    assert KEY not in caplog.text + repr(chat) + repr(chat.options)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "'MODEL' is missing"),
+        ({"MODEL": "m", "HOST": "example.com"}, "base URL"),
+        ({"MODEL": "m", "CONTEXT_TOKENS": 0}, "'CONTEXT_TOKENS' must be at least 1"),
+        ({"MODEL": "m", "ANSWER_TOKENS": 0}, "'ANSWER_TOKENS' must be at least 1"),
+        (
+            {"MODEL": "m", "CONTEXT_TOKENS": 1000},
+            r"'ANSWER_TOKENS' \(1024\) must be less than 'CONTEXT_TOKENS', which is 1000\.",
+        ),
+        ({"MODEL": "m", "ANSWER_TOKENS": 5000}, "which is 4096 unless you say otherwise"),
+        ({"MODEL": "m", "DIMENSIONS": 3}, "unknown key 'DIMENSIONS'"),
+        ({"MODEL": "m", "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space"),
+    ],
+)
+def test_wrong_options(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOptions, match=message) as raised:
+        parse_options(OpenAIChatBackend.Options, settings, "SETTING['default']")
+    assert KEY not in str(raised.value)
+
+
+def test_the_models_window(make_chat: MakeChat) -> None:
+    assert (make_chat().context_tokens, make_chat().answer_tokens) == (4096, 1024)
+    assert make_chat(MODEL="gpt-4o-mini").context_tokens == 128_000
+    assert make_chat(MODEL="gpt-4o", CONTEXT_TOKENS=9000, ANSWER_TOKENS=10).context_tokens == 9000
+
+
+def test_no_key_for_openai() -> None:
+    options = parse_options(OpenAIChatBackend.Options, {"MODEL": "m"}, "SETTING['default']")
+    chat = OpenAIChatBackend("default", options)
+    [message] = chat.check()
+    assert message.id == "wagtail_vector_index_openai.W001"
+    assert message.msg == "Chat backend 'default' has no key for OpenAI."
+    error, _ = error_of(chat)
+    assert type(error) is ChatRefused
+    assert "there is no key. Set API_KEY" in str(error)
+
+
+def test_local_services_need_no_key(make_chat: MakeChat) -> None:
+    chat = make_chat(API_KEY="")
+    assert chat.check() == []
+    assert list(chat.stream(MESSAGES)) == WORDS
+
+
+def test_the_plugin_offers_the_backend() -> None:
+    [spec] = plugin.chat_backends().values()
+    assert spec.path == f"wagtail_vector_index.chat.openai.{OpenAIChatBackend.__name__}"
+    assert spec.requires == ("openai",)
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    code = """
+import sys
+from wagtail_vector_index.chat.openai import OpenAIChatBackend
+chat = OpenAIChatBackend("default", OpenAIChatBackend.Options(model="m", api_key="k"))
+chat.stream([])
+assert not {"openai", "httpx", "httpx2", "pydantic", "numpy"} & set(sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (run.stdout, run.stderr) == ("", "")
+
+
+def test_unknown_names_of_the_package() -> None:
+    import wagtail_vector_index.chat.openai as package
+
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = package.Nothing
+
+
+def test_what_is_sent_is_the_text_itself(chat: OpenAIChatBackend, service: Service) -> None:
+    """Markup, quotes and other alphabets arrive as they are."""
+    text = "<b>\"'\\ \u65e5\u672c\u8a9e \U0001f35e {{ }}"
+    list(chat.stream([Message(role="user", content=text)]))
+    assert service.requests[0].body["messages"][0]["content"] == text
