@@ -15,8 +15,9 @@ from ..exceptions import InvalidIndex
 from ..fields import EmbeddingField, FilterField
 from ..handlers import embedding_backends
 from ..keys import key_of, object_key, primary_keys
+from ..searching.fusion import Mode, text_search
 from ..searching.results import SearchResults
-from ..searching.search import SimilarSearch, TextSearch
+from ..searching.search import SimilarSearch
 from ..visibility import is_page_model, live_filter, public_pages
 from .configuration import IndexConfiguration, configuration_of
 
@@ -77,6 +78,7 @@ class VectorIndex:
         filter: Q | None = None,
         within: QuerySet[Any] | None = None,
         similarity_threshold: float | None = None,
+        mode: Mode = "vector",
     ) -> SearchResults:
         """The source objects nearest in meaning to a text, best first.
 
@@ -90,6 +92,9 @@ class VectorIndex:
             filter: a ``Q`` over the filter fields of the index.
             within: only objects of this queryset.
             similarity_threshold: leave out objects whose score is below it.
+            mode: "vector" ranks by meaning alone. "hybrid" fuses that ranking with that of
+                the site's own search backend, by words; scores and excerpts are still those
+                of the best chunk, and so no longer in descending order.
 
         Raises:
             InvalidQuery, InvalidFilter: before anything is asked.
@@ -101,7 +106,8 @@ class VectorIndex:
             index.search("how do I bake bread?", filter=Q(locale="en"), limit=5)
         """
         return SearchResults(
-            TextSearch(
+            text_search(
+                mode,
                 index=self,
                 query=query,
                 limit=limit,
