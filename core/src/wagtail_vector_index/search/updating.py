@@ -9,6 +9,8 @@ from typing import Any
 from django.core.management import call_command
 from modelsearch.backends.base import BaseIndex
 
+from ..indexing.updating import apply_changes
+
 __all__ = ["SemanticIndex", "SemanticRebuilder"]
 
 
@@ -29,6 +31,14 @@ class SemanticIndex(BaseIndex):
     def add_items(self, model: Any, items: Sequence[Any]) -> None:
         """Note that objects are to be indexed, whichever they are."""
         self.has_content = True
+
+    def refresh(self) -> None:
+        """Write what is noted in the outbox, now. Wagtail itself never asks for it.
+
+        Raises:
+            ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
+        """
+        apply_changes(self.backend.vector_index)
 
 
 class SemanticRebuilder:

@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 #: How much the first ranks stand out: the constant of the paper, which found it to matter little.
 RRF_K = 60
 
-#: How many objects of each ranking are fused, if no more are asked for.
-DEPTH = 50
+#: How many of the nearest objects are fused, if no more are asked for.
+DEPTH = 30
 
 
 def text_search(mode: str, **arguments: Any) -> TextSearch:
@@ -79,7 +79,7 @@ class HybridSearch(TextSearch):
         known = {hit.key: hit for hit in near}
         rankings = yield from self._verified(self._word_rankings(), known, vector)
         fused = reciprocal_rank_fusion([[hit.key for hit in near], *rankings])
-        return [known[key] for key in fused[: self.limit]]
+        return [known[key] for key in fused if key in known][: self.limit]
 
     def _word_rankings(self) -> list[list[str]]:
         """The rankings by words; none if they cannot be had."""
@@ -98,20 +98,25 @@ class HybridSearch(TextSearch):
     def _verified(
         self, rankings: list[list[str]], known: dict[str, Hit], vector: Any
     ) -> Steps[list[list[str]]]:
-        """The beginnings of rankings, without what may not be found; adds to the known hits."""
+        """The rankings without what may not be found; adds to the known hits.
+
+        Only their beginnings are looked at, until there are ``limit`` objects: one that is
+        found by its words alone at a later rank has as many before it in the end. What comes
+        later and is not known counts in the ranks, and is not in the result.
+        """
         candidates = [key for row in zip_longest(*rankings) for key in row if key is not None]
-        wanted = size = max(self.limit, DEPTH)
-        looked_at: set[str] = set()
-        while len(looked_at) < len(candidates) and len(looked_at & known.keys()) < wanted:
-            some = candidates[len(looked_at) : len(looked_at) + size]
-            looked_at.update(some)
+        position, size, found, rejected = 0, self.limit, 0, set()
+        while found < self.limit and position < len(candidates):
+            some = candidates[position : position + size]
             if unknown := [key for key in some if key not in known]:
                 named = _Named(**self._arguments(), vector=vector, limit=len(unknown))
                 named.filter = _both(named.filter, Q(object__in=unknown))
-                found: list[Hit] = yield from named.steps()
-                known.update((hit.key, hit) for hit in found)
-            size *= 4
-        return [[key for key in ranking if key in looked_at & known.keys()] for ranking in rankings]
+                hits: list[Hit] = yield from named.steps()
+                known.update((hit.key, hit) for hit in hits)
+            rejected |= set(some) - known.keys()
+            found += len(set(some) & known.keys())
+            position, size = position + size, size * 4
+        return [[key for key in ranking if key not in rejected] for ranking in rankings]
 
     def _arguments(self) -> dict[str, Any]:
         """What every search is given, but for its limit."""
