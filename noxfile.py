@@ -196,7 +196,7 @@ def packaging(session: nox.Session) -> None:
 @nox.session
 def benchmark(session: nox.Session) -> None:
     """The product beside its peers and its limits."""
-    session.install(*editable(), *group("benchmark"))
+    session.install(*editable(), *group("benchmark"), "--requirement=demo/requirements.txt")
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 

@@ -24,6 +24,7 @@ BENCHMARKS = (
     "end_to_end",
     "large_index",
     "restricted",
+    "hybrid",
     "start_up",
 )
 

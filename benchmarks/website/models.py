@@ -2,6 +2,7 @@
 
 from django.db import models
 from wagtail.models import Page
+from wagtail.search import index
 
 from wagtail_vector_index.models import EmbeddingField, VectorIndexedMixin
 
@@ -20,3 +21,4 @@ class PassagePage(VectorIndexedMixin, Page):
     body = models.TextField()
 
     embedding_fields = [EmbeddingField("body")]
+    search_fields = [*Page.search_fields, index.SearchField("body")]

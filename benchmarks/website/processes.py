@@ -50,6 +50,14 @@ def index(database, kind, count):
     }
 
 
+def index_words(database):
+    """Fill Wagtail's full-text index."""
+    start(database)
+    from django.core.management import call_command
+
+    call_command("update_index", verbosity=0)
+
+
 def search(database, kind, count, repeats):
     """From a text to objects: the first search, which loads the index, and some more."""
     start(database)

@@ -108,7 +108,11 @@ class DocPage(VectorIndexedMixin, ImportedPage):
     # Found through the index in vector_indexes.py; without this line it had one more of its own.
     vector_index = None
 
-    search_fields = [*Page.search_fields, index.FilterField("section")]
+    search_fields = [
+        *Page.search_fields,
+        index.SearchField("body"),
+        index.FilterField("section"),
+    ]
     content_panels = [*Page.content_panels, FieldPanel("section"), FieldPanel("body")]
     parent_page_types = ["vectordemo.SectionPage", "vectordemo.DocPage"]
     subpage_types = ["vectordemo.DocPage"]

@@ -29,6 +29,7 @@ CONTENTS = {
         "wagtail_vector_index/migrations/*.py",
         "wagtail_vector_index/models/*.py",
         "wagtail_vector_index/plugins/*.py",
+        "wagtail_vector_index/search/*.py",
         "wagtail_vector_index/searching/*.py",
         "wagtail_vector_index/testing/*.py",
         "wagtail_vector_index/text/*.py",

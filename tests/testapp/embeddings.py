@@ -44,6 +44,6 @@ class WordEmbeddings(EmbeddingBackend):
         vector = [0.0] * self.dimensions
         vector[0] = 0.01
         for word in text.lower().split():
-            digest = hashlib.md5(word.strip(".,!?").encode(), usedforsecurity=False).digest()
+            digest = hashlib.md5(word.strip(".,:!?").encode(), usedforsecurity=False).digest()
             vector[int.from_bytes(digest[:4]) % self.dimensions] += 1.0
         return vector

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connections
@@ -21,6 +21,8 @@ from .models.record import Collection, record_database
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import describe
 from .plugins.resolving import SETTINGS
+
+SEARCH_BACKEND = "wagtail_vector_index.search"
 
 Messages = Iterator[checks.CheckMessage]
 
@@ -41,6 +43,7 @@ def register() -> None:
     checks.register(check_plugins, "wagtail_vector_index")
     checks.register(check_backends, "wagtail_vector_index")
     checks.register(check_indexes, "wagtail_vector_index")
+    checks.register(check_search_backends, "wagtail_vector_index")
     checks.register(check_database, checks.Tags.database)
 
 
@@ -74,6 +77,13 @@ def check_indexes(
 ) -> list[checks.CheckMessage]:
     """Every vector index: its name, fields and aliases."""
     return list(_guarded(_index_messages))
+
+
+def check_search_backends(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """The options of Wagtail's search backends that are ours."""
+    return [message for raw in _search_backends() for message in _guarded(_search_messages, raw)]
 
 
 def check_database(
@@ -230,6 +240,22 @@ def _metric_messages(index: VectorIndex) -> Messages:
             hint=f"It knows: {', '.join(sorted(backend.metrics))}.",
             id="wagtail_vector_index.E004",
         )
+
+
+def _search_backends() -> list[Any]:
+    from modelsearch.apps import ModelSearchAppConfig
+
+    configs = [c for c in apps.get_app_configs() if isinstance(c, ModelSearchAppConfig)]
+    return [raw for config in configs for raw in config.get_search_backend_config().values()]
+
+
+def _search_messages(raw: Any) -> Messages:
+    yield from ()
+    name = raw.get("BACKEND", "") if isinstance(raw, dict) else ""
+    if str(name).startswith(SEARCH_BACKEND):
+        from .search import SearchBackend
+
+        SearchBackend({key: value for key, value in raw.items() if key != "BACKEND"}).check()
 
 
 def _database_messages() -> Messages:

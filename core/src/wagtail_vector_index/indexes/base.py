@@ -21,9 +21,10 @@ from ..exceptions import InvalidIndex
 from ..fields import EmbeddingField, FilterField
 from ..handlers import chat_backends, embedding_backends
 from ..keys import key_of, object_key, primary_keys
+from ..searching.fusion import Mode, text_search
 from ..searching.results import SearchResults
 from ..searching.running import Steps, arun, run
-from ..searching.search import SimilarSearch, TextSearch
+from ..searching.search import SimilarSearch
 from ..visibility import Visibility, live_filter, visible_to, visible_to_all
 from .configuration import IndexConfiguration, configuration_of
 
@@ -97,6 +98,7 @@ class VectorIndex:
         similarity_threshold: float | None = None,
         user: Any = None,
         request: HttpRequest | None = None,
+        mode: Mode = "vector",
     ) -> SearchResults:
         """The source objects nearest in meaning to a text, best first.
 
@@ -113,6 +115,9 @@ class VectorIndex:
             user: who is to see the results; by default the request's user.
             request: the visitor's request. Without it, shared passwords that a visitor has
                 given do not count; without either, it is an anonymous visitor who searches.
+            mode: "vector" ranks by meaning alone. "hybrid" fuses that ranking with that of
+                the site's own search backend, by words; scores and excerpts are still those
+                of the best chunk, and so no longer in descending order.
 
         Raises:
             InvalidQuery, InvalidFilter: before anything is asked.
@@ -124,7 +129,8 @@ class VectorIndex:
             index.search("how do I bake bread?", filter=Q(locale="en"), limit=5)
         """
         return SearchResults(
-            TextSearch(
+            text_search(
+                mode,
                 index=self,
                 query=query,
                 limit=limit,

@@ -176,16 +176,21 @@ class Search(ABC):
 
     def _filter(self) -> Any:
         """The filter that the backend gets: the caller's and, of ``within``, a small set."""
-        if self.within is None:
-            return self.filter
-        keys = self.within.order_by().values_list("pk", flat=True)[: MAX_FILTER_KEYS + 1]
-        inside = [key_of(self.within.model, pk) for pk in keys]
-        if len(inside) > MAX_FILTER_KEYS:
+        inside = self._inside()
+        if inside is None:
             return self.filter
         if not inside:
             return _NOTHING
         only = Q(object__in=inside)
         return only if self.filter is None else self.filter & only
+
+    def _inside(self) -> list[str] | None:
+        """The keys of the objects of ``within``, if there are few of them."""
+        if self.within is None:
+            return None
+        keys = self.within.order_by().values_list("pk", flat=True)[: MAX_FILTER_KEYS + 1]
+        inside = [key_of(self.within.model, pk) for pk in keys]
+        return inside if len(inside) <= MAX_FILTER_KEYS else None
 
     def _notify(self, matches: Sequence[Match], seconds: float) -> None:
         notify(

@@ -1,0 +1,139 @@
+"""Hybrid search: what it finds of the demo's pages, and what it costs at 10,000 pages.
+
+Run with ``python -m benchmarks.hybrid``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import ROOT, Row, isolated, number, print_table
+from benchmarks.questions import OTHER_WORDS, SAME_WORDS
+from benchmarks.website import processes
+
+QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
+COUNT = 1_000 if QUICK else 10_000
+SEARCHES = 10 if QUICK else 51
+FIRST = 5
+#: The longest that the words may add to a search, in milliseconds.
+MOST = 100.0
+
+DEMO = ROOT / "demo"
+HALVES = {"the words of the page": SAME_WORDS, "other words": OTHER_WORDS}
+
+
+def quality() -> list[Row]:
+    """Hits in the first five, of hybrid search beside each of its parts."""
+    make_demo()
+    found = isolated(hits)
+    print("\n### Questions answered by one of the first five pages\n")
+    print("| | hybrid | vector | Wagtail, or | Wagtail, and | of |\n|---|---|---|---|---|---|")
+    for half, questions in HALVES.items():
+        counts = (len(found[way][half]) for way in found)
+        print(f"| {half} | {' | '.join(map(str, counts))} | {len(questions)} |", flush=True)
+    return [
+        Row(
+            what=f"hits, {half}",
+            ours=str(len(found["hybrid"][half])),
+            other=f"{way}: {len(found[way][half])}",
+            ratio=len(found[way][half]) / (len(found["hybrid"][half]) or 1),
+            at_most=1,
+        )
+        for half in HALVES
+        for way in found
+        if way != "hybrid"
+    ]
+
+
+def make_demo() -> None:
+    """Bring the demo's site up to date, its full-text index included."""
+    for command in (["run.py"], ["manage.py", "update_index", "--verbosity=0"]):
+        subprocess.run([sys.executable, *command], cwd=DEMO, check=True, stdout=subprocess.DEVNULL)
+
+
+def hits() -> dict[str, dict[str, list[str]]]:
+    """The questions that are answered, by the way to search and by the half."""
+    sys.path.insert(0, str(DEMO))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "vectordemo.settings"
+    import django
+
+    django.setup()
+    from vectordemo.models import DocPage
+    from vectordemo.vector_indexes import SiteIndex
+
+    index, pages = SiteIndex(), DocPage.objects.live()
+    ways = {
+        "hybrid": lambda question: index.search(question, limit=FIRST, mode="hybrid"),
+        "vector": lambda question: index.search(question, limit=FIRST),
+        "Wagtail, or": lambda question: pages.search(question, operator="or")[:FIRST],
+        "Wagtail, and": lambda question: pages.search(question, operator="and")[:FIRST],
+    }
+    return {
+        name: {
+            half: [
+                question
+                for question, answers in questions.items()
+                if not {page.source_path for page in way(question)}.isdisjoint(answers)
+            ]
+            for half, questions in HALVES.items()
+        }
+        for name, way in ways.items()
+    }
+
+
+def cost() -> list[Row]:
+    """What the words add to a search of many pages."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = str(Path(folder, "site.sqlite3"))
+        isolated(processes.make, database, "pages", COUNT)
+        isolated(processes.index, database, "pages", COUNT)
+        isolated(processes.index_words, database)
+        return [isolated(added, database, words) for words in (8, 60)]
+
+
+def added(database: str, words: int) -> Row:
+    """What hybrid search takes beyond vector search, for questions of so many words."""
+    processes.start(database)
+    from benchmarks.website.content import text
+    from benchmarks.website.models import PassagePage
+
+    index = PassagePage.vector_index
+    taken: dict[str, list[float]] = {"vector": [], "hybrid": []}
+    for turn in range(-3, SEARCHES):
+        passage = random.Random(turn).randrange(COUNT)
+        question = " ".join(text(passage).rstrip(".").split()[-words:])
+        for mode, times in taken.items():
+            started = time.perf_counter()
+            list(index.search(question, mode=mode))
+            if turn >= 0:  # before that, caches are filled
+                times.append(time.perf_counter() - started)
+    differences = [
+        1e3 * (hybrid - vector)
+        for vector, hybrid in zip(taken["vector"], taken["hybrid"], strict=True)
+    ]
+    tenths = statistics.quantiles(differences, n=10, method="inclusive")
+    middle = statistics.median(differences)
+    return Row(
+        what=f"added to a search of {COUNT:,} pages, {words} words",
+        ours=f"{number(middle)} ms",
+        other=f"{MOST:g} ms",
+        ratio=middle / MOST,
+        spread=(tenths[0] / MOST, tenths[-1] / MOST),
+        at_most=1,
+        note=f"vector search: {number(1e3 * statistics.median(taken['vector']))} ms",
+    )
+
+
+if __name__ == "__main__":
+    met = [
+        print_table("Hybrid search: quality", quality()),
+        print_table("Hybrid search: cost", cost()),
+    ]
+    raise SystemExit(not all(met))

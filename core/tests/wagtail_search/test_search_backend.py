@@ -1,0 +1,262 @@
+"""Wagtail's own search, by meaning."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.core import checks
+from django.core.management import CommandError, call_command
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef
+from modelsearch.backends import get_search_backend
+from modelsearch.query import MATCH_ALL, MATCH_NONE, Phrase, PlainText
+from wagtail.images import get_image_model
+from wagtail.models import Page, PageViewRestriction
+
+from tests.testapp.models import ArticlePage
+from wagtail_vector_index.exceptions import EmbeddingError, InvalidOptions, InvalidQuery
+from wagtail_vector_index.models import Document
+
+pytestmark = pytest.mark.django_db
+
+DATABASE = {"BACKEND": "wagtail.search.backends.database"}
+
+
+@pytest.fixture
+def semantic(settings):
+    """Configures the backend "semantic"; options are given in small letters."""
+
+    def configure(**options):
+        ours = {"BACKEND": "wagtail_vector_index.search", "INDEX": "ArticlePage"}
+        ours |= {name.upper(): value for name, value in options.items()}
+        settings.WAGTAILSEARCH_BACKENDS = {"default": DATABASE, "semantic": ours}
+        return get_search_backend("semantic")
+
+    configure()
+    return configure
+
+
+@pytest.fixture
+def section(semantic, article, root, bring_up_to_date):
+    """Five pages in a section, the first the nearest to "bread", and one outside."""
+    section = article("Section")
+    for number in range(5):
+        title = f"bread{' and more' * number}"
+        article(title, parent=section, topic=f"topic{number % 2}", rating=number)
+    article("bread elsewhere", topic="topic0")
+    bring_up_to_date("ArticlePage")
+    return section
+
+
+def ratings(results):
+    return [page.specific.rating for page in results]
+
+
+def test_a_queryset_is_searched_by_meaning(section):
+    inside = Page.objects.live().descendant_of(section)
+    assert ratings(inside.search("bread", backend="semantic")) == [0, 1, 2, 3, 4]
+    results = ArticlePage.objects.search("bread", backend="semantic")
+    assert all(isinstance(page, ArticlePage) for page in results)
+    assert results.model is ArticlePage
+    assert results.count() == len(results) == 7
+
+
+def test_any_filter_is_respected(section):
+    articles = ArticlePage.objects.descendant_of(section)
+    assert ratings(articles.filter(topic="topic1").search("bread", backend="semantic")) == [1, 3]
+    few = ArticlePage.objects.filter(pk=OuterRef("pk"), rating__lt=2)
+    assert ratings(articles.filter(Exists(few)).search("bread", backend="semantic")) == [0, 1]
+    assert ratings(articles.exclude(rating=0)[:2].search("bread", backend="semantic")) == [1, 2]
+    assert not articles.none().search("bread", backend="semantic")
+
+
+def test_objects_are_those_of_the_queryset(section):
+    pages = Page.objects.descendant_of(section).specific()
+    assert type(pages.search("bread", backend="semantic")[0]) is ArticlePage
+    only = ArticlePage.objects.descendant_of(section).defer("topic")
+    assert only.search("bread", backend="semantic")[0].get_deferred_fields() == {"topic"}
+
+
+def test_ordering(section):
+    articles = ArticlePage.objects.descendant_of(section)
+    results = articles.search("bread", backend="semantic", order_by="-rating")
+    assert ratings(results) == [4, 3, 2, 1, 0]
+    assert ratings(results[1:3]) == [3, 2]
+    ordered = articles.order_by("rating").search(
+        "bread", backend="semantic", order_by_relevance=False
+    )
+    assert ratings(ordered) == [0, 1, 2, 3, 4]
+    unordered = articles.order_by().search("bread", backend="semantic", order_by_relevance=False)
+    assert ratings(unordered) == [4, 3, 2, 1, 0]
+
+
+def test_one_embedding_however_the_results_are_sliced(section, embedder):
+    articles = ArticlePage.objects.descendant_of(section)
+    embedder.calls = 0
+    results = articles.search("bread", backend="semantic")
+    assert embedder.calls == 0
+    assert results.count() == 5
+    assert ratings(results[1:3]) == [1, 2]
+    assert ratings(results[3:][1:]) == [4]
+    assert results[0].rating == 0
+    assert ratings(results.annotate_score("score")) == [0, 1, 2, 3, 4]
+    page = Paginator(results, 2).page(3)
+    assert ratings(page.object_list) == [4]
+    assert embedder.calls == 1
+
+
+def test_only_the_objects_of_a_slice_are_loaded(section, django_assert_num_queries):
+    results = ArticlePage.objects.search("bread", backend="semantic")
+    assert len(results[:4]) == 4
+    with django_assert_num_queries(1):
+        assert len(list(results[4:])) == 3
+    with django_assert_num_queries(0):
+        assert results.count() == 7
+
+
+def test_scores(section):
+    results = ArticlePage.objects.descendant_of(section).search("bread", backend="semantic")
+    scores = [page.score for page in results.annotate_score("score")[:3]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(isinstance(score, float) for score in scores)
+    assert not hasattr(results[0], "score")
+    everything = ArticlePage.objects.search(MATCH_ALL, backend="semantic")
+    assert everything.annotate_score("score")[0].score is None
+
+
+def test_limit_and_threshold_bound_the_count(section, semantic):
+    semantic(limit=3)
+    assert ArticlePage.objects.search("bread", backend="semantic").count() == 3
+    semantic(similarity_threshold=0.9)
+    assert ratings(ArticlePage.objects.search("bread", backend="semantic")) == [0]
+
+
+def test_hybrid_mode(section, semantic):
+    semantic(mode="hybrid")
+    assert ratings(
+        ArticlePage.objects.descendant_of(section).search("bread", backend="semantic")[:1]
+    ) == [0]
+
+
+def test_it_sees_as_an_anonymous_visitor_unless_told_otherwise(section, semantic, article):
+    private = ArticlePage.objects.get(rating=0)
+    PageViewRestriction.objects.create(page=private, restriction_type="login")
+    ArticlePage.objects.filter(rating=1).update(live=False)
+    articles = ArticlePage.objects.descendant_of(section)
+    article("bread that is not yet embedded", parent=section, rating=99)
+    for query in ["bread", MATCH_ALL]:
+        results = articles.search(query, backend="semantic", order_by="rating")
+        assert {0, 1}.isdisjoint(ratings(results))
+    semantic(visibility="queryset")
+    assert ratings(articles.search("bread", backend="semantic")) == [0, 1, 2, 3, 4]
+    live = articles.live().public()
+    assert ratings(live.search("bread", backend="semantic")) == [2, 3, 4]
+
+
+def test_queries_other_than_text(section):
+    articles = ArticlePage.objects.descendant_of(section).order_by("rating")
+    assert ratings(articles.search(MATCH_ALL, backend="semantic")) == [0, 1, 2, 3, 4]
+    assert not articles.search(MATCH_NONE, backend="semantic")
+    assert not articles.search("", backend="semantic")
+    assert not articles.search("   ", backend="semantic")
+    both = PlainText("bread") & Phrase("and more")
+    assert ratings(articles.search(both, backend="semantic")[:1]) == [1]
+    for query in [~PlainText("bread"), PlainText("bread") & ~PlainText("more")]:
+        with pytest.raises(NotImplementedError, match=r"Leave out Not\(\)"):
+            articles.search(query, backend="semantic")
+
+
+def test_what_makes_no_sense_is_refused(section, semantic):
+    articles = ArticlePage.objects.all()
+    with pytest.raises(NotImplementedError, match="autocomplete"):
+        articles.autocomplete("bre", backend="semantic")
+    with pytest.raises(NotImplementedError, match="facet"):
+        articles.search("bread", backend="semantic").facet("topic")
+    with pytest.raises(Exception, match="Leave out 'fields'"):
+        articles.search("bread", fields=["title"], backend="semantic")
+    with pytest.raises(InvalidQuery, match=r"Image is not in testapp\.ArticlePage, which holds"):
+        semantic().search("bread", get_image_model())
+
+
+# Updating
+
+
+def test_update_index_updates_the_vector_index(semantic, article, embedder):
+    article("bread")
+    call_command("update_index", backend_name="semantic", stdout=io.StringIO())
+    assert ArticlePage.objects.search("bread", backend="semantic").count() == 1
+    calls = embedder.calls
+    output = io.StringIO()
+    call_command("update_index", backend_name="semantic", stdout=output)
+    assert embedder.calls == calls
+    assert "Rebuilding index testapp.ArticlePage" in output.getvalue()
+
+
+def test_update_index_tells_what_cannot_be_embedded(semantic, article, embedder):
+    page = article("bread")
+
+    def refuse(texts):
+        raise EmbeddingError("refused")
+
+    embedder.before = refuse
+    with pytest.raises(CommandError, match=f"wagtailcore.page:{page.pk}: .*refused"):
+        call_command("update_index", backend_name="semantic", stdout=io.StringIO())
+
+
+def test_update_index_of_the_schema_only_embeds_nothing(semantic, article, embedder):
+    article("bread")
+    call_command("update_index", backend_name="semantic", schema_only=True, stdout=io.StringIO())
+    assert embedder.calls == 0
+
+
+def test_saving_embeds_nothing(section, semantic, article, embedder):
+    embedder.calls = 0
+    page = article("bread to be saved")
+    page.title = "bread that was saved"
+    page.save()
+    semantic().add(page)
+    semantic().delete(page)
+    page.delete()
+    assert embedder.calls == 0
+
+
+def test_saving_does_not_fail_where_the_options_are_wrong(semantic, article):
+    semantic(index="NoSuchIndex", limit="many")
+    article("bread")
+    assert not Document.objects.exists()
+
+
+# Options
+
+WRONG = [
+    ({"index": "NoSuchIndex"}, "'INDEX': 'NoSuchIndex' is not a vector index. There are: testapp."),
+    ({"index": 3}, "'INDEX' must be of type str, not 3"),
+    ({"limit": 0}, "limit must be an int of at least 1, not 0"),
+    ({"limit": "10"}, "'LIMIT' must be of type int, not '10'"),
+    ({"similarity_threshold": 2.0}, "similarity_threshold must lie between -1 and 1"),
+    ({"visibility": "all"}, "'VISIBILITY' must be one of 'anonymous', 'queryset', not 'all'"),
+    ({"mode": "words"}, "'MODE' must be one of 'vector', 'hybrid', not 'words'"),
+    ({"indx": "ArticlePage"}, "unknown key 'INDX'. Did you mean 'INDEX'?"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_wrong_options_are_told(semantic, options, message):
+    backend = semantic(**options)
+    with pytest.raises(InvalidOptions) as error:
+        backend.check()
+    assert message in str(error.value)
+    told = [m.msg for m in checks.run_checks(tags=["wagtail_vector_index"]) if message in m.msg]
+    assert told == [str(error.value)]
+
+
+def test_an_index_must_be_named(settings):
+    settings.WAGTAILSEARCH_BACKENDS = {"semantic": {"BACKEND": "wagtail_vector_index.search"}}
+    with pytest.raises(InvalidOptions, match="'INDEX' is missing"):
+        ArticlePage.objects.search("bread", backend="semantic")
+
+
+def test_right_options_pass_the_check(semantic):
+    semantic(limit=5, similarity_threshold=0, visibility="queryset", mode="hybrid")
+    assert not checks.run_checks(tags=["wagtail_vector_index"])
