@@ -1,0 +1,65 @@
+"""Tries a query: which chunks of an index match, and how well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from django.views.generic import View
+from wagtail.admin.admin_url_finder import AdminURLFinder
+from wagtail.admin.ui.tables import Column, Table, TitleColumn
+
+from ..chunks import Chunk, matching_chunks
+from ..errors import told
+from .base import OneIndexMixin
+
+_LONGEST_QUERY = 1_000
+
+
+class QueryForm(forms.Form):
+    """The text to search for."""
+
+    q = forms.CharField(label=_("Query"), max_length=_LONGEST_QUERY)
+
+
+class SearchView(OneIndexMixin, View):
+    """Shows what a search finds for the one who looks, chunk by chunk."""
+
+    page_title = _("Try a query")
+    template_name = "wagtail_vector_index/admin/search.html"
+
+    def get(self, request: HttpRequest, index_name: str) -> HttpResponse:
+        """Search, if there is something to search for."""
+        form = QueryForm(request.GET if "q" in request.GET else None)
+        found: dict[str, Any] = {}
+        if form.is_valid():
+            found = self._found(form.cleaned_data["q"])
+        context = self.get_context_data(form=form, **found)
+        response: HttpResponse = self.render_to_response(context)
+        return response
+
+    def _found(self, query: str) -> dict[str, Any]:
+        try:
+            chunks = matching_chunks(self.index, query, self.request)
+        except Exception as error:  # noqa: BLE001  # of a backend, and told
+            return {"search_problem": told(error, self.index)}
+        return {"chunks": chunks, "table": self._table(chunks)}
+
+    def _table(self, chunks: list[Chunk]) -> Table:
+        finder = AdminURLFinder(self.request.user)
+        return Table(
+            [
+                Column("score", label=_("Score"), accessor=lambda chunk: f"{chunk.score:.3f}"),
+                TitleColumn(
+                    "source",
+                    label=_("Object"),
+                    get_url=lambda chunk: finder.get_edit_url(chunk.source),
+                ),
+                Column("number", label=_("Chunk")),
+                Column("content", label=_("Text")),
+            ],
+            chunks,
+            caption=_("Matching chunks"),
+        )
