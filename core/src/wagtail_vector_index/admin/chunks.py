@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest
+from wagtail.admin.admin_url_finder import AdminURLFinder
 
 from ..handlers import vector_backends
 from ..indexes import VectorIndex
@@ -24,6 +25,7 @@ class Chunk:
     """One chunk of an object, with its score."""
 
     source: Any
+    edit_url: str | None
     number: int
     content: str
     score: float
@@ -51,9 +53,11 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
     only = Q(object__in=list(objects))
     matches = backend.search(collection.spec, vector, limit=_CHUNKS, filter=only)
     documents = Document.objects.filter(deleted_at=None).in_bulk([match.id for match in matches])
+    finder = AdminURLFinder(request.user)
     return [
         Chunk(
             source=objects[document.object_key],
+            edit_url=finder.get_edit_url(objects[document.object_key]),
             number=document.position + 1,
             content=document.content,
             score=match.score,

@@ -30,8 +30,8 @@ class SimilarPagesPanel(Panel):
             promote_panels = [*Page.promote_panels, SimilarPagesPanel()]
     """
 
-    def __init__(self, heading: Any = _("Similar pages"), **kwargs: Any) -> None:
-        super().__init__(heading=heading, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"heading": _("Similar pages"), **kwargs})
 
     def on_model_bound(self) -> None:
         """Called by Wagtail once the model is known."""

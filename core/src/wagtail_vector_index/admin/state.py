@@ -76,7 +76,7 @@ class IndexState:
     @property
     def changed_at(self) -> dt.datetime | None:
         """When its documents last changed."""
-        return self.active.changed_at if self.active else None
+        return (self.active.changed_at or self.active.created_at) if self.active else None
 
     @property
     def unapplied(self) -> int:

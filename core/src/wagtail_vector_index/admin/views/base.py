@@ -63,7 +63,11 @@ class OneIndexMixin(ManagersOnly, WagtailAdminTemplateMixin):
 
     def get_breadcrumbs_items(self) -> list[dict[str, Any]]:
         """The way from home over the index to this page."""
-        here = {"url": "", "label": self.get_page_title(), "sublabel": self.index.name}
+        here = {
+            "url": "",
+            "label": self.get_page_title(),
+            "sublabel": self.get_page_subtitle(),
+        }
         return [*self.breadcrumbs_items, *self.get_parents(), here]
 
     def get_parents(self) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models import Case, Value, When
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColumn
@@ -25,6 +27,7 @@ class ChangeRow:
 
     change: PendingChange
     last_error: str
+    next_attempt: str
     title: str
     edit_url: str | None
 
@@ -32,7 +35,6 @@ class ChangeRow:
 class IndexDetailView(OneIndexMixin, BaseListingView):
     """Tells all about an index, and lists its pending changes, those that failed first."""
 
-    page_title = _("Vector index")
     template_name = "wagtail_vector_index/admin/index_detail.html"
     results_template_name = "wagtail_vector_index/admin/pending_changes.html"
     paginate_by = 50
@@ -42,8 +44,16 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
         NumberColumn("change.attempts", label=_("Attempts")),
         Column("last_error", label=_("Last error"), classname="w-break-words"),
         DateColumn("change.created_at", label=_("Changed")),
-        DateColumn("change.next_attempt", label=_("Next attempt")),
+        Column("next_attempt", label=_("Next attempt")),
     ]
+
+    def get_page_title(self) -> str:
+        """The index's name."""
+        return self.index.name
+
+    def get_page_subtitle(self) -> str:
+        """Nothing: the title says it."""
+        return ""
 
     def get_parents(self) -> list[dict[str, Any]]:
         """None: the section's first page lists the indexes."""
@@ -89,6 +99,9 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
                 ChangeRow(
                     change=change,
                     last_error=redacted(change.last_error, self.index),
+                    next_attempt=date_format(
+                        localtime(change.next_attempt), "SHORT_DATETIME_FORMAT"
+                    ),
                     # Its title is only for those who may edit it.
                     title=str(changed) if url else change.object_key,
                     edit_url=url,

@@ -34,8 +34,8 @@ class IndexListView(ManagersOnly, BaseListingView):
         NumberColumn("objects", label=_("Objects")),
         NumberColumn("documents", label=_("Documents")),
         DateColumn("changed_at", label=_("Last change")),
-        NumberColumn("pending", label=_("Pending changes")),
-        NumberColumn("failed", label=_("Failed changes")),
+        NumberColumn("pending", label=_("Pending")),
+        NumberColumn("failed", label=_("Failed")),
         Column("vector_backend", label=_("Vector backend")),
         Column("embedding_model", label=_("Embedding model")),
     ]

@@ -8,10 +8,8 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
-from wagtail.admin.admin_url_finder import AdminURLFinder
-from wagtail.admin.ui.tables import Column, Table, TitleColumn
 
-from ..chunks import Chunk, matching_chunks
+from ..chunks import matching_chunks
 from ..errors import told
 from .base import OneIndexMixin
 
@@ -21,7 +19,11 @@ _LONGEST_QUERY = 1_000
 class QueryForm(forms.Form):
     """The text to search for."""
 
-    q = forms.CharField(label=_("Query"), max_length=_LONGEST_QUERY)
+    q = forms.CharField(
+        label=_("Query"),
+        max_length=_LONGEST_QUERY,
+        help_text=_("What is found is what you may see as a visitor of the site."),
+    )
 
 
 class SearchView(OneIndexMixin, View):
@@ -45,21 +47,4 @@ class SearchView(OneIndexMixin, View):
             chunks = matching_chunks(self.index, query, self.request)
         except Exception as error:  # noqa: BLE001  # of a backend, and told
             return {"search_problem": told(error, self.index)}
-        return {"chunks": chunks, "table": self._table(chunks)}
-
-    def _table(self, chunks: list[Chunk]) -> Table:
-        finder = AdminURLFinder(self.request.user)
-        return Table(
-            [
-                Column("score", label=_("Score"), accessor=lambda chunk: f"{chunk.score:.3f}"),
-                TitleColumn(
-                    "source",
-                    label=_("Object"),
-                    get_url=lambda chunk: finder.get_edit_url(chunk.source),
-                ),
-                Column("number", label=_("Chunk")),
-                Column("content", label=_("Text")),
-            ],
-            chunks,
-            caption=_("Matching chunks"),
-        )
+        return {"chunks": chunks}

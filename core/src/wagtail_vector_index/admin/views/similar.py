@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,9 @@ from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 from ...exceptions import VectorIndexError
 from ...indexes.registry import index_holding
 from ...visibility import page_model
-from ..errors import logger
 from .base import ICON
+
+logger = logging.getLogger(__name__)
 
 _LIMIT = 10
 
@@ -84,13 +86,12 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
                 return {"problem": _("This page is in no vector index: it may not be published.")}
             results = list(index.find_similar(self.page, limit=_LIMIT, request=self.request))
         except Exception as error:  # of a backend: the editor goes on without it
-            expected = isinstance(error, VectorIndexError)
             logger.warning(
-                "Similar pages of page %s are not shown: %s: %s",
+                "The pages similar to page %s are not shown: %s: %s",
                 self.page.pk,
                 type(error).__name__,
                 error,
-                exc_info=not expected,
+                exc_info=not isinstance(error, VectorIndexError),
             )
             return {"problem": _("Similar pages cannot be shown at the moment.")}
         finder = AdminURLFinder(self.request.user)
