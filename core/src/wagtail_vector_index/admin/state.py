@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.db.models import Count, Min, Q
 from django.urls import reverse
@@ -148,7 +149,7 @@ class IndexState:
             return None  # it is told as the problem
 
     @cached_property
-    def _changes(self) -> dict[str, int | dt.datetime | None]:
+    def _changes(self) -> dict[str, Any]:
         rows = PendingChange.objects.filter(index=self.name)
         return rows.aggregate(  # type: ignore[no-any-return]
             pending=Count("pk"), failed=Count("pk", filter=FAILED), since=Min("created_at")
