@@ -9,6 +9,7 @@ import pytest
 import wagtail_vector_index
 
 PROMISED = {
+    "wagtail_vector_index.admin.panels": ["SimilarPagesPanel"],
     "wagtail_vector_index.handlers": ["vector_backends", "embedding_backends", "chat_backends"],
     "wagtail_vector_index.backends.base": [
         "VectorBackend",

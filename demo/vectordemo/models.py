@@ -13,6 +13,7 @@ from wagtail.search import index
 
 from vectordemo.blocks import FEATURES, BodyBlock
 from vectordemo.questions import QUESTIONS
+from wagtail_vector_index.admin.panels import SimilarPagesPanel
 from wagtail_vector_index.exceptions import VectorIndexError
 from wagtail_vector_index.models import EmbeddingField, VectorIndexedMixin
 
@@ -114,6 +115,7 @@ class DocPage(VectorIndexedMixin, ImportedPage):
         index.FilterField("section"),
     ]
     content_panels = [*Page.content_panels, FieldPanel("section"), FieldPanel("body")]
+    promote_panels = [*Page.promote_panels, SimilarPagesPanel()]
     parent_page_types = ["vectordemo.SectionPage", "vectordemo.DocPage"]
     subpage_types = ["vectordemo.DocPage"]
 

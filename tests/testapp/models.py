@@ -10,6 +10,7 @@ from wagtail import blocks
 from wagtail.fields import RichTextField, StreamField
 from wagtail.models import DraftStateMixin, Page, RevisionMixin, TranslatableMixin
 
+from wagtail_vector_index.admin.panels import SimilarPagesPanel
 from wagtail_vector_index.models import EmbeddingField, FilterField, VectorIndexedMixin
 
 
@@ -42,6 +43,7 @@ class ArticlePage(VectorIndexedMixin, Page):
         EmbeddingField("body"),
     ]
     vector_filter_fields = ["locale", "topic", "rating", "published", "tags"]
+    content_panels = [*Page.content_panels, SimilarPagesPanel()]
 
 
 class EventPage(Page):

@@ -20,6 +20,15 @@ def apply_pending_changes(index_name: str) -> None:
     apply_changes(get_index(index_name))
 
 
+@_tasks.task()  # type: ignore[untyped-decorator]
+def rebuild_index(index_name: str) -> None:
+    """Build an index anew beside the one in use, and let it take its place."""
+    from .indexes.registry import get_index
+    from .indexing.updating import update
+
+    update(get_index(index_name), rebuild=True)
+
+
 def runs_at_once(some_task: Any) -> bool:
     """Whether a task would run within the call that enqueues it."""
     immediate = import_module(f"{_FRAMEWORK}.backends.immediate")

@@ -1,4 +1,7 @@
-"""Starts a drain once the editor's transaction is committed, and never within the request."""
+"""Starts what writes to indexes, and never within the request.
+
+A drain is started once the editor's transaction is committed, a rebuild at once.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +53,23 @@ def _start(index_name: str) -> None:
         worker().wake(index_name)
     else:
         apply_pending_changes.enqueue(index_name)
+
+
+def start_rebuild(index_name: str) -> None:
+    """Have an index built anew: by a task, or where none is run later, by a thread.
+
+    Raises:
+        Exception: the task queue cannot be reached.
+    """
+    from ..indexes.registry import get_index
+    from ..indexing.updating import update
+    from ..tasks import rebuild_index, runs_at_once
+    from .receivers import auto_update
+    from .worker import worker
+
+    if auto_update() == "inline":
+        update(get_index(index_name), rebuild=True)
+    elif runs_at_once(rebuild_index):
+        worker().rebuild(index_name)
+    else:
+        rebuild_index.enqueue(index_name)

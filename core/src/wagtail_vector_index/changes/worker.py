@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from ..exceptions import VectorIndexError
 from ..indexes.registry import get_index
-from ..indexing.updating import apply_changes
+from ..indexing.draining import Drained
+from ..indexing.updating import apply_changes, update
 from ..models.record import PendingChange
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Worker:
         self._changed = threading.Condition()
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self._to_rebuild: set[str] = set()
         self._thread: threading.Thread | None = None
         self._busy = False
 
@@ -50,6 +52,12 @@ class Worker:
                 )
                 self._thread.start()
             self._changed.notify_all()
+
+    def rebuild(self, index_name: str) -> None:
+        """Have an index built anew."""
+        with self._changed:
+            self._to_rebuild.add(index_name)
+            self.wake(index_name)
 
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is due; whether that came to pass in so many seconds."""
@@ -89,7 +97,7 @@ class Worker:
     def _apply(self, name: str) -> float | None:
         """Apply the changes of an index; after how many seconds to try again."""
         try:
-            drained = apply_changes(get_index(name))
+            drained = self._drain(name)
         except Exception as error:  # the thread must go on
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             delay = min(_FIRST_RETRY * 2.0 ** (failures - 1), _LAST_RETRY)
@@ -104,6 +112,16 @@ class Worker:
             return delay
         self._failures.pop(name, None)
         return None if drained is None else _seconds_to_next(name)
+
+    def _drain(self, name: str) -> Drained | None:
+        if name not in self._to_rebuild:
+            return apply_changes(get_index(name))
+        self._to_rebuild.discard(name)
+        try:
+            return update(get_index(name), rebuild=True).drained
+        except Exception:
+            self._to_rebuild.add(name)  # is tried again
+            raise
 
 
 def _seconds_to_next(index_name: str) -> float | None:

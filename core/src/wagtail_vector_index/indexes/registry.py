@@ -13,6 +13,8 @@ from django.db.models import Model
 from django.utils.module_loading import autodiscover_modules
 
 from ..exceptions import InvalidIndex
+from ..keys import object_key
+from ..models.record import Collection, Document
 from ..visibility import is_page_model
 from .base import VectorIndex
 from .pages import PageVectorIndex
@@ -46,6 +48,19 @@ def get_index(name: str) -> VectorIndex:
     names = ", ".join(index.name for index in found or indexes) or "none"
     problem = "is the name of several vector indexes" if found else "is not a vector index"
     raise InvalidIndex(f"{name!r} {problem}. There are: {names}.")
+
+
+def index_holding(instance: Model) -> VectorIndex | None:
+    """The first index, declared ones before those of models, that has documents of an object."""
+    active = Collection.objects.filter(
+        state=Collection.State.ACTIVE,
+        index__in=[index.name for index in all_indexes()],
+    )
+    rows = Document.objects.filter(
+        object_key=object_key(instance), deleted_at=None, collection__in=active
+    )
+    holding = set(rows.values_list("collection__index", flat=True))
+    return next((index for index in all_indexes() if index.name in holding), None)
 
 
 @functools.cache

@@ -86,7 +86,9 @@ def _write_to(
     written: Written,
 ) -> None:
     own_row = Collection.objects.filter(pk=collection.pk)
-    locked = own_row.exclude(state=Collection.State.RETIRED).update(revision=F("revision") + 1)
+    locked = own_row.exclude(state=Collection.State.RETIRED).update(
+        revision=F("revision") + 1, changed_at=timezone.now()
+    )
     if not locked:
         raise Superseded
     revision, count, checksum = own_row.values_list(

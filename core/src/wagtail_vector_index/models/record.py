@@ -73,6 +73,8 @@ class Collection(models.Model):
     #: How many live documents it has, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
+    #: When its revision was last raised.
+    changed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 
@@ -83,8 +85,10 @@ class Collection(models.Model):
 
     class Meta:
         db_table = "wvi_collection"
-        verbose_name = _("collection")
-        verbose_name_plural = _("collections")
+        # Wagtail has collections too, and lists the permissions of both.
+        verbose_name = _("vector collection")
+        verbose_name_plural = _("vector collections")
+        permissions = [("manage_collection", _("Can manage vector indexes"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["index"],

@@ -1,0 +1,33 @@
+"""The button in the header of a page's editor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from wagtail.admin.widgets.button import Button
+
+from ..exceptions import ConfigurationError
+from ..indexes.registry import all_indexes
+from .views.base import ICON
+
+
+def similar_pages_button(page: Any, user: Any) -> Iterator[Button]:
+    """A button that leads to the similar pages, for pages of a type that is indexed."""
+    if page.permissions_for_user(user).can_edit() and _is_indexed(page.specific_class):
+        yield Button(
+            _("Similar pages"),
+            url=reverse("wagtail_vector_index:similar", args=[page.pk]),
+            icon_name=ICON,
+            priority=80,
+        )
+
+
+def _is_indexed(model: Any) -> bool:
+    try:
+        indexed = [kind for index in all_indexes() for kind in index.configuration.models]
+    except ConfigurationError:
+        return False  # the system checks say it
+    return model is not None and issubclass(model, tuple(indexed))

@@ -1,0 +1,116 @@
+"""One index: how it is doing, and the changes that wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Case, Value, When
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+from wagtail.admin.admin_url_finder import AdminURLFinder
+from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColumn
+from wagtail.admin.views.generic.base import BaseListingView
+from wagtail.admin.widgets.button import HeaderButton
+
+from ...models.record import PendingChange
+from ..errors import redacted
+from ..state import FAILED, index_url
+from .base import OneIndexMixin
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRow:
+    """A pending change, as it is listed."""
+
+    change: PendingChange
+    last_error: str
+    next_attempt: str
+    title: str
+    edit_url: str | None
+
+
+class IndexDetailView(OneIndexMixin, BaseListingView):
+    """Tells all about an index, and lists its pending changes, those that failed first."""
+
+    template_name = "wagtail_vector_index/admin/index_detail.html"
+    results_template_name = "wagtail_vector_index/admin/pending_changes.html"
+    paginate_by = 50
+    columns = [
+        TitleColumn("title", label=_("Changed object"), get_url=lambda row: row.edit_url),
+        Column("change.get_scope_display", label=_("What changed")),
+        NumberColumn("change.attempts", label=_("Attempts")),
+        Column("last_error", label=_("Last error"), classname="w-break-words"),
+        DateColumn("change.created_at", label=_("Changed")),
+        Column("next_attempt", label=_("Next attempt")),
+    ]
+
+    def get_page_title(self) -> str:
+        """The index's name."""
+        return self.index.name
+
+    def get_page_subtitle(self) -> str:
+        """Nothing: the title says it."""
+        return ""
+
+    def get_parents(self) -> list[dict[str, Any]]:
+        """None: the section's first page lists the indexes."""
+        return []
+
+    def get_queryset(self) -> Any:
+        """The pending changes, those that failed first, then in the order they were made."""
+        failed_first = Case(When(FAILED, then=Value(0)), default=Value(1))
+        return PendingChange.objects.filter(index=self.index.name).order_by(failed_first, "pk")
+
+    def get_index_url(self) -> str:
+        """This page's address, for the links to more changes."""
+        return index_url("detail", self.index)
+
+    @cached_property
+    def header_buttons(self) -> list[HeaderButton]:
+        """What can be done with the index."""
+        return [
+            HeaderButton(
+                label=_("Try a query"), url=index_url("search", self.index), icon_name="search"
+            ),
+            HeaderButton(
+                label=_("Rebuild"), url=index_url("rebuild", self.index), icon_name="rotate"
+            ),
+        ]
+
+    def get_table(self, object_list: Any) -> Any:
+        """The table of the changes on this page of them."""
+        return super().get_table(self._rows(list(object_list)))
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        """The table's arguments, with a caption for those who do not see it."""
+        return {**super().get_table_kwargs(), "caption": _("Pending changes")}
+
+    def _rows(self, changes: list[PendingChange]) -> list[ChangeRow]:
+        objects = self._objects([change.object_key for change in changes])
+        finder = AdminURLFinder(self.request.user)
+        rows = []
+        for change in changes:
+            changed = objects.get(change.object_key)
+            url = None if changed is None else finder.get_edit_url(changed)
+            rows.append(
+                ChangeRow(
+                    change=change,
+                    last_error=redacted(change.last_error, self.index),
+                    next_attempt=date_format(
+                        localtime(change.next_attempt), "SHORT_DATETIME_FORMAT"
+                    ),
+                    # Its title is only for those who may edit it.
+                    title=str(changed) if url else change.object_key,
+                    edit_url=url,
+                )
+            )
+        return rows
+
+    def _objects(self, keys: list[str]) -> dict[str, Any]:
+        try:
+            return self.index.fetch(list(dict.fromkeys(keys)))
+        except Exception:  # noqa: BLE001  # the site's own querysets; the keys say enough
+            return {}

@@ -1,0 +1,53 @@
+"""All indexes of the site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from wagtail.admin import messages
+from wagtail.admin.ui.tables import (
+    Column,
+    DateColumn,
+    NumberColumn,
+    StatusTagColumn,
+    TitleColumn,
+)
+from wagtail.admin.views.generic.base import BaseListingView
+
+from ...exceptions import ConfigurationError
+from ...indexes.registry import all_indexes
+from ..state import IndexState
+from .base import SECTION, ManagersOnly
+
+
+class IndexListView(ManagersOnly, BaseListingView):
+    """Lists the indexes and how they are doing."""
+
+    page_title = SECTION
+    template_name = "wagtail_vector_index/admin/index_list.html"
+    results_template_name = "wagtail_vector_index/admin/index_list_results.html"
+    index_url_name = "wagtail_vector_index:index"
+    columns = [
+        TitleColumn("name", label=_("Index"), get_url=lambda state: state.url),
+        StatusTagColumn("status", label=_("Status"), primary=lambda state: state.is_fresh),
+        NumberColumn("objects", label=_("Objects")),
+        NumberColumn("documents", label=_("Documents")),
+        DateColumn("changed_at", label=_("Last change")),
+        NumberColumn("pending", label=_("Pending")),
+        NumberColumn("failed", label=_("Failed")),
+        Column("vector_backend", label=_("Vector backend")),
+        Column("embedding_model", label=_("Embedding model")),
+    ]
+
+    def get_queryset(self) -> list[IndexState]:
+        """The states of all indexes; none, and a message, if one is declared wrongly."""
+        try:
+            return [IndexState(index) for index in all_indexes()]
+        except ConfigurationError as error:
+            messages.error(self.request, str(error))
+            return []
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        """The table's arguments, with a caption for those who do not see it."""
+        return {**super().get_table_kwargs(), "caption": SECTION}

@@ -1,0 +1,50 @@
+"""Tries a query: which chunks of an index match, and how well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from django.views.generic import View
+
+from ..chunks import matching_chunks
+from ..errors import told
+from .base import OneIndexMixin
+
+_LONGEST_QUERY = 1_000
+
+
+class QueryForm(forms.Form):
+    """The text to search for."""
+
+    q = forms.CharField(
+        label=_("Query"),
+        max_length=_LONGEST_QUERY,
+        help_text=_("What is found is what you may see as a visitor of the site."),
+    )
+
+
+class SearchView(OneIndexMixin, View):
+    """Shows what a search finds for the one who looks, chunk by chunk."""
+
+    page_title = _("Try a query")
+    template_name = "wagtail_vector_index/admin/search.html"
+
+    def get(self, request: HttpRequest, index_name: str) -> HttpResponse:
+        """Search, if there is something to search for."""
+        form = QueryForm(request.GET if "q" in request.GET else None)
+        found: dict[str, Any] = {}
+        if form.is_valid():
+            found = self._found(form.cleaned_data["q"])
+        context = self.get_context_data(form=form, **found)
+        response: HttpResponse = self.render_to_response(context)
+        return response
+
+    def _found(self, query: str) -> dict[str, Any]:
+        try:
+            chunks = matching_chunks(self.index, query, self.request)
+        except Exception as error:  # noqa: BLE001  # of a backend, and told
+            return {"search_problem": told(error, self.index)}
+        return {"chunks": chunks}

@@ -1,0 +1,290 @@
+"""The section "Vector indexes": what it tells, and what it does."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.utils import timezone
+from django_tasks import task_backends
+from wagtail.models import PageViewRestriction
+
+from tests.testapp.models import ArticlePage, Note
+from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable
+from wagtail_vector_index.models import Collection, PendingChange
+
+pytestmark = pytest.mark.django_db
+
+ARTICLES = "testapp.ArticlePage"
+TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+
+
+@pytest.fixture
+def pending():
+    """Adds changes to the outbox of an index."""
+
+    def add(*keys, index=ARTICLES, **fields):
+        rows = [PendingChange(index=index, object_key=key, **fields) for key in keys]
+        PendingChange.objects.bulk_create(rows)
+
+    return add
+
+
+def rows_of(response):
+    """The texts of the cells of the page's table, row by row."""
+    table = response.context["table"]
+    return [
+        {name: column.get_value(row.instance) for name, column in table.columns.items()}
+        for row in table.rows
+    ]
+
+
+def told(response):
+    return [str(message).strip() for message in get_messages(response.wsgi_request)]
+
+
+# The list
+
+
+def test_the_list_tells_how_each_index_is_doing(manage, at, articles, pending):
+    pending("wagtailcore.page:1", "wagtailcore.page:2")
+    pending("wagtailcore.page:3", last_error="EmbeddingUnavailable: it is down", attempts=2)
+    response = manage.get(at("index"))
+    rows = {row["name"]: row for row in rows_of(response)}
+    row = rows[ARTICLES]
+    assert (row["objects"], row["documents"], row["pending"], row["failed"]) == (3, 3, 3, 1)
+    assert (row["vector_backend"], row["embedding_model"]) == ("default", "words")
+    assert row["status"] == "changes pending"
+    assert timezone.now() - row["changed_at"] < datetime.timedelta(minutes=5)
+    assert rows["testapp.SiteIndex"]["status"] == "not built"
+    assert at("detail") in response.text
+
+
+def test_the_list_takes_few_queries_for_each_index(
+    manage, at, articles, django_assert_max_num_queries
+):
+    manage.get(at("index"))
+    with django_assert_max_num_queries(65):  # ten indexes
+        manage.get(at("index"))
+
+
+def test_an_index_that_is_declared_wrongly_is_told(manage, at, articles, monkeypatch):
+    monkeypatch.setattr(ArticlePage, "embedding_fields", ["title"])
+    monkeypatch.delitem(ArticlePage.vector_index.__dict__, "configuration", raising=False)
+    assert "needs attention" in manage.get(at("index")).text
+    assert "is not an EmbeddingField" in manage.get(at("detail")).text
+
+
+def test_a_site_without_indexes_is_told_how_to_make_one(manage, at, monkeypatch):
+    monkeypatch.setattr("wagtail_vector_index.admin.views.listing.all_indexes", list)
+    assert "VectorIndexedMixin" in manage.get(at("index")).text
+
+
+# One index
+
+
+def test_an_index_that_is_up_to_date_says_so(manage, at, articles):
+    text = manage.get(at("detail")).text
+    assert "up to date" in text
+    assert "3 objects" in text
+    assert "64 dimensions" in text
+    assert "everything that was changed is in the index" in text
+
+
+def test_failed_changes_come_first_with_their_errors(manage, at, articles, pending):
+    first, second, third = (f"wagtailcore.page:{page.pk}" for page in articles)
+    pending(first)
+    pending(second, last_error="EmbeddingRefused: too long", attempts=4)
+    pending(third)
+    response = manage.get(at("detail"))
+    assert [row["title"] for row in rows_of(response)] == ["Cake", "Sourdough", "Trams"]
+    assert rows_of(response)[0]["last_error"] == "EmbeddingRefused: too long"
+    assert rows_of(response)[0]["change.attempts"] == 4
+    assert f"/admin/pages/{articles[1].pk}/edit/" in response.text
+
+
+def test_changes_are_paginated(manage, at, articles, pending):
+    pending(*(f"wagtailcore.page:{number}" for number in range(1_000, 1_070)))
+    first, second = (manage.get(at("detail"), {"p": number}) for number in (1, 2))
+    assert [len(rows_of(response)) for response in (first, second)] == [50, 20]
+    assert "Page 1 of 2" in first.text
+
+
+def test_only_who_may_edit_an_object_reads_its_title(manage, at, articles, pending, manager):
+    manager.groups.first().page_permissions.all().delete()
+    pending(f"wagtailcore.page:{articles[0].pk}")
+    text = manage.get(at("detail")).text
+    assert "Sourdough" not in text
+    assert f"wagtailcore.page:{articles[0].pk}" in text
+
+
+def test_secrets_stay_secret(manage, at, articles, pending, settings):
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "tests.testapp.backends.ServerBackend", "API_KEY": "s3cr3t"}
+    }
+    pending("wagtailcore.page:7", last_error="BackendRefused: the key s3cr3t is wrong")
+    text = manage.get(at("detail")).text
+    assert "BackendRefused: the key" in text
+    assert "s3cr3t" not in text
+
+
+def test_a_backend_that_lags_behind_is_told(manage, at, articles):
+    Collection.objects.filter(index=ARTICLES).update(revision=9, applied_revision=4)
+    text = manage.get(at("detail")).text
+    assert "the vector backend is at 4" in text
+    assert "changes pending" in text
+
+
+def test_an_index_built_with_another_model_is_told(manage, at, articles):
+    Collection.objects.filter(index=ARTICLES).update(fingerprint="another model")
+    text = manage.get(at("detail")).text
+    assert "needs attention" in text
+    assert "was built with other settings" in text
+
+
+def test_settings_that_are_wrong_are_told(manage, at, articles, settings):
+    settings.WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
+        "default": {"BACKEND": "openai", "API_KEY": "s3cr3t", "MODLE": "x"}
+    }
+    for name in ("index", "detail", "search"):
+        response = manage.get(at(name), {"q": "flour"})
+        assert response.status_code == 200
+        assert "s3cr3t" not in response.text
+    assert "MODLE" in response.text
+
+
+@pytest.mark.parametrize("name", ["detail", "rebuild", "search"])
+def test_an_index_that_is_not_there_is_not_found(name, manage, at, root):
+    assert manage.get(at(name, "testapp.Nothing")).status_code == 404
+
+
+# Rebuilding
+
+
+def test_a_rebuild_is_asked_about_first(manage, at, articles):
+    before = Collection.objects.get(index=ARTICLES)
+    assert "Yes, rebuild" in manage.get(at("rebuild")).text
+    assert Collection.objects.get(index=ARTICLES) == before
+
+
+def test_a_rebuild_takes_the_place_of_the_index(manage, at, articles, settings, embedder):
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
+    before = Collection.objects.get(index=ARTICLES)
+    response = manage.post(at("rebuild"))
+    assert response.url == at("detail")
+    assert told(response) == [f"The rebuild of {ARTICLES} is started."]
+    assert Collection.objects.get(index=ARTICLES, state="active") != before
+    assert embedder.texts == []
+
+
+def test_a_rebuild_is_a_task_where_there_is_a_queue(manage, at, articles, settings):
+    settings.TASKS = TASKS
+    manage.post(at("rebuild"))
+    (queued,) = task_backends["default"].results
+    assert (queued.task.name, queued.args) == ("rebuild_index", [ARTICLES])
+    before = Collection.objects.get(index=ARTICLES, state="active")
+    queued.task.call(*queued.args)
+    assert Collection.objects.get(index=ARTICLES, state="active") != before
+
+
+def test_a_rebuild_that_cannot_be_started_is_told(manage, at, articles, settings, embedder):
+    def down(texts):
+        raise EmbeddingUnavailable("the service is down")
+
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
+    articles[0].title = "Rye bread"
+    articles[0].save()
+    embedder.before = down
+    assert told(manage.post(at("rebuild"))) == ["the service is down"]
+
+
+def test_a_rebuild_needs_a_token(articles, at, manager, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.csrf.CsrfViewMiddleware"]
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(manager)
+    assert client.post(at("rebuild")).status_code == 403
+    assert "csrfmiddlewaretoken" in client.get(at("rebuild")).text
+
+
+def test_a_rebuild_that_is_under_way_is_shown(manage, at, articles):
+    Collection.objects.create(
+        name="half_built", index=ARTICLES, vector_backend="default", dimensions=64
+    )
+    text = manage.get(at("detail")).text
+    assert "This index is being rebuilt: 0 documents so far." in text
+
+
+# Trying a query
+
+
+def test_a_query_shows_matching_chunks(manage, at, article, bring_up_to_date):
+    long = " ".join(f"<p>{'flour ' * 40}</p><p>{'harbour ' * 40}</p>" for _ in range(2))
+    article("Sourdough", long)
+    article("Trams", "<p>Take line two to the harbour.</p>")
+    bring_up_to_date(ARTICLES)
+    response = manage.get(at("search"), {"q": "flour"})
+    chunks = response.context["chunks"]
+    assert [chunk.score for chunk in chunks] == sorted((c.score for c in chunks), reverse=True)
+    assert len([chunk for chunk in chunks if str(chunk.source) == "Sourdough"]) > 1
+    assert "flour flour" in chunks[0].content
+    assert f"/admin/pages/{chunks[0].source.pk}/edit/" in response.text
+    assert f"score {chunks[0].score:.3f}" in response.text
+
+
+def test_a_query_finds_what_its_user_may_see(
+    manage, at, articles, monkeypatch, bring_up_to_date, manager
+):
+    index = type(ArticlePage.vector_index)
+    monkeypatch.setattr(index, "include_private", True)
+    restriction = PageViewRestriction.objects.create(
+        page=articles[0], restriction_type=PageViewRestriction.GROUPS
+    )
+    bring_up_to_date(ARTICLES)
+    assert "Sourdough" not in manage.get(at("search"), {"q": "salt"}).text
+    restriction.groups.add(manager.groups.first())
+    assert "Sourdough" in manage.get(at("search"), {"q": "salt"}).text
+
+
+@pytest.mark.parametrize("query", ["", "  ", "x" * 1_001, "a\x00b"])
+def test_an_odd_query_is_told(query, manage, at, articles):
+    response = manage.get(at("search"), {"q": query})
+    assert response.status_code == 200
+    assert response.context["form"].errors
+
+
+def test_a_query_that_finds_nothing_says_so(manage, at, bring_up_to_date, root):
+    bring_up_to_date(ARTICLES)
+    assert "Nothing is found." in manage.get(at("search"), {"q": "flour"}).text
+
+
+def test_a_query_of_an_index_that_is_not_built_is_told(manage, at, root):
+    text = manage.get(at("search"), {"q": "flour"}).text
+    assert "is not built yet" in text
+
+
+def test_a_query_while_a_service_is_down_is_told(manage, at, server, articles, embedder, caplog):
+    def fail(error):
+        def before(*arguments, **named):
+            raise error
+
+        return before
+
+    embedder.before = fail(EmbeddingUnavailable("the service is down"))
+    assert "the service is down" in manage.get(at("search"), {"q": "flour"}).text
+    embedder.before = lambda texts: None
+    server._search = fail(BackendUnavailable("no database there"))
+    assert "no database there" in manage.get(at("search"), {"q": "flour"}).text
+    server._search = fail(ZeroDivisionError("of somebody else, with s3cr3t"))
+    text = manage.get(at("search"), {"q": "flour"}).text
+    assert "s3cr3t" not in text
+    assert "The site’s log tells what." in text
+    assert "unexpected error" in caplog.text
+
+
+def test_objects_that_are_no_pages_are_shown_without_a_link(manage, at, bring_up_to_date):
+    Note.objects.create(text="flour")
+    bring_up_to_date("testapp.Note")
+    response = manage.get(at("search", "testapp.Note"), {"q": "flour"})
+    assert [chunk.edit_url for chunk in response.context["chunks"]] == [None]

@@ -1,0 +1,145 @@
+"""What the template tags find, and what they do about errors."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.template import engines
+from django.test import RequestFactory
+from wagtail.models import PageViewRestriction
+
+from tests.testapp.models import ArticlePage
+from wagtail_vector_index.exceptions import (
+    BackendUnavailable,
+    EmbeddingUnavailable,
+    InvalidIndex,
+    InvalidQuery,
+)
+from wagtail_vector_index.models import Collection
+
+pytestmark = pytest.mark.django_db
+
+SEARCH = '{% vector_search query "ArticlePage" limit=limit as found %}'
+SIMILAR = "{% vector_similar page limit=limit as found %}"
+SHOW = "{% for one in found %}{{ one.title }} {{ one.vector_score|floatformat:1 }}|{% endfor %}"
+
+
+@pytest.fixture
+def articles(article, bring_up_to_date):
+    pages = [
+        article("Sourdough", "<p>flour water salt</p>"),
+        article("Cake", "<p>flour water sugar</p>"),
+        article("Trams", "<p>line two to the harbour</p>"),
+    ]
+    bring_up_to_date("ArticlePage")
+    return pages
+
+
+@pytest.fixture
+def render():
+    """What a tag finds in a template."""
+
+    def run(tag, request=None, **context):
+        source = "{% load wagtail_vector_index_tags %}" + tag + SHOW
+        template = engines["django"].from_string(source)
+        return template.render({"limit": 2, **context}, request)
+
+    return run
+
+
+def test_search(articles, render):
+    assert render(SEARCH, query="flour water sugar").startswith("Cake 0.9|Sourdough 0.")
+
+
+def test_similar(articles, render):
+    assert render(SIMILAR, page=articles[0]).startswith("Cake 0.")
+
+
+def test_similar_in_a_named_index(articles, render):
+    tag = '{% vector_similar page index="ArticlePage" limit=1 as found %}'
+    assert render(tag, page=articles[0]).startswith("Cake 0.")
+    assert render(SIMILAR, page=articles[0], limit=1).count("|") == 1
+
+
+def test_other_arguments_are_those_of_a_search(articles, render):
+    tag = '{% vector_search "flour" "ArticlePage" within=within as found %}'
+    within = ArticlePage.objects.filter(title="Sourdough")
+    assert render(tag, within=within).startswith("Sourdough")
+
+
+@pytest.mark.parametrize("query", ["", " ", None])
+def test_a_blank_query_finds_nothing(query, articles, render):
+    assert render(SEARCH, query=query) == ""
+
+
+def test_what_is_in_no_index_has_no_similar_ones(articles, article, render):
+    assert render(SIMILAR, page=article("Draft", live=False)) == ""
+    assert render(SIMILAR, page=ArticlePage(title="New")) == ""
+
+
+def test_the_request_tells_who_may_see_what(article, bring_up_to_date, render, monkeypatch):
+    monkeypatch.setattr(type(ArticlePage.vector_index), "include_private", True)
+    page = article("Sourdough", "<p>flour</p>")
+    group = Group.objects.create(name="Bakers")
+    restriction = PageViewRestriction.objects.create(
+        page=page, restriction_type=PageViewRestriction.GROUPS
+    )
+    restriction.groups.add(group)
+    bring_up_to_date("ArticlePage")
+    request = RequestFactory().get("/")
+    request.session = {}
+    request.user = User.objects.create(username="baker")
+    assert render(SEARCH, request, query="flour") == ""
+    request.user.groups.add(group)
+    assert render(SEARCH, request, query="flour").startswith("Sourdough")
+    assert render(SEARCH, query="flour") == ""
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_index_that_is_not_built_finds_nothing(debug, root, render, settings, caplog):
+    settings.DEBUG = debug
+    assert render(SEARCH, query="flour") == ""
+    assert "Run: manage.py update_vector_indexes testapp.ArticlePage" in caplog.text
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_index_that_is_outdated_finds_nothing(debug, articles, render, settings, caplog):
+    settings.DEBUG = debug
+    Collection.objects.update(fingerprint="another model")
+    assert render(SIMILAR, page=articles[0]) == ""
+    assert "was built with other settings" in caplog.text
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_services_that_are_down_find_nothing(
+    debug, server, articles, embedder, render, settings, caplog
+):
+    def fail(error):
+        def before(*arguments, **named):
+            raise error
+
+        return before
+
+    settings.DEBUG = debug
+    server._search = fail(BackendUnavailable("no database there"))
+    assert render(SIMILAR, page=articles[0]) == ""
+    embedder.before = fail(EmbeddingUnavailable("the model is down"))
+    assert render(SEARCH, query="flour") == ""
+    assert "no database there" in caplog.text
+    assert "the model is down" in caplog.text
+
+
+MISTAKES = {
+    '{% vector_search "flour" "Nothing" as found %}': InvalidIndex,
+    '{% vector_search "flour" "ArticlePage" limit=0 as found %}': InvalidQuery,
+    "{% vector_similar nothing as found %}": InvalidQuery,
+}
+
+
+@pytest.mark.parametrize("tag", MISTAKES)
+def test_mistakes_are_raised_with_debug_alone(tag, articles, render, settings, caplog):
+    assert render(tag) == ""
+    assert "finds nothing" in caplog.text
+    settings.DEBUG = True
+    with pytest.raises(MISTAKES[tag]):
+        render(tag)
