@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import BackendError, ConfigurationError
+from ..exceptions import BackendError, ConfigurationError, EmbeddingError
 from ..handlers import vector_backends
 from ..models.record import Collection, Document, Embedding, PendingChange, record_database
 from .comparing import changed_keys
@@ -21,6 +21,7 @@ from .outbox import queue
 from .plan import Plan, live_collections
 from .progress import Progress, Silent
 from .pushing import push, sweep
+from .retrying import error_text, note_failure, note_success
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
@@ -64,13 +65,12 @@ def update(
     queue(index.name, changed_keys(index, _targets(plan), progress))
     PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
     progress.started(index.name, PendingChange.objects.filter(index=index.name).count())
-    drained = drain(index, progress)
+    drained = _drain(index, progress)
     built = building is not None and not _is_worse(building, drained)
     if building is not None and built:
         # First, since the backend that it moves away from may be gone for good.
         _flip(building)
-    for collection in _targets(plan):
-        push(collection, vector_backends[collection.vector_backend])
+    _push_all(_targets(plan))
     for collection in _targets(plan):
         sweep(collection, vector_backends[collection.vector_backend])
     clean_up()
@@ -89,9 +89,8 @@ def apply_changes(index: VectorIndex) -> Drained | None:
     """
     if not live_collections(index.name).exists():
         return None
-    drained = drain(index)
-    for collection in _targets(Plan.of(index)):
-        push(collection, vector_backends[collection.vector_backend])
+    drained = _drain(index, Silent())
+    _push_all(_targets(Plan.of(index)))
     return drained
 
 
@@ -103,6 +102,37 @@ def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
     waiting = outbox.values_list("object_key", flat=True)
     keys = index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Silent())
     return list(dict.fromkeys([*waiting, *keys]))
+
+
+def _drain(index: VectorIndex, progress: Progress) -> Drained:
+    try:
+        return drain(index, progress)
+    except EmbeddingError as error:
+        note_failure(live_collections(index.name), error_text(error, index.embedder.options))
+        raise
+
+
+def _push_all(collections: list[Collection]) -> None:
+    """Tell the backends of all these collections, even if one of them fails."""
+    errors = []
+    for collection in collections:
+        try:
+            _push(collection)
+        except BackendError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _push(collection: Collection) -> None:
+    backend = vector_backends[collection.vector_backend]
+    try:
+        push(collection, backend)
+    except BackendError as error:
+        own_row = Collection.objects.filter(pk=collection.pk)
+        note_failure(own_row, error_text(error, backend.options))
+        raise
+    note_success(collection)
 
 
 def _targets(plan: Plan) -> list[Collection]:
@@ -137,11 +167,11 @@ def _is_worse(building: Collection, drained: Drained) -> bool:
 def _flip(building: Collection) -> None:
     """Let a collection take the place of the active one, once it holds all there is."""
     backend = vector_backends[building.vector_backend]
-    push(building, backend)
+    _push(building)
     if backend.persistent:
         backend.optimize(building.spec)
     while not _try_flip(building):
-        push(building, backend)
+        _push(building)
 
 
 def _try_flip(building: Collection) -> bool:

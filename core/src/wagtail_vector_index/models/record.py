@@ -73,6 +73,14 @@ class Collection(models.Model):
     #: How many live documents it has, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
+    #: How often in a row a service that it needs has failed, with the last error, and before
+    #: when nothing is tried by itself.
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    next_attempt = models.DateTimeField(null=True, blank=True)
+    #: The process that builds it, and when that was last heard of.
+    builder = models.CharField(max_length=255, blank=True)
+    builder_seen = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 
