@@ -91,6 +91,4 @@ class FolderBackend(OracleBackend):
 
     def _delete(self, spec, ids):
         with self._opened(spec) as connection:
-            connection.executemany(
-                "DELETE FROM records WHERE id = ?", [(str(id),) for id in ids]
-            )
+            connection.executemany("DELETE FROM records WHERE id = ?", [(str(id),) for id in ids])

@@ -11,9 +11,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import BackendError, ConfigurationError, EmbeddingError
+from ..exceptions import BackendError, ConfigurationError, EmbeddingError, RebuildRunning
 from ..handlers import vector_backends
 from ..models.record import Collection, Document, Embedding, PendingChange, record_database
+from .building import Heartbeat, claim, release
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
@@ -44,6 +45,8 @@ class Updated:
 
     drained: Drained
     built: bool
+    #: Why it did nothing: another process is about it.
+    left_alone: str = ""
 
 
 def update(
@@ -53,14 +56,34 @@ def update(
 
     Where the settings ask for another collection than the active one, or with
     ``rebuild``, one is built beside it and takes its place in the end. Can be interrupted
-    at any moment, and run twice at once: the next run goes on where this one stopped.
+    at any moment, and run twice at once: the next run goes on where this one stopped, and
+    one that finds another process building does nothing.
 
     Raises:
+        RebuildRunning: with ``rebuild``, another process builds the index; without, one of
+            other settings does, or did.
         ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
     """
     progress = progress or Silent()
     plan = Plan.of(index)
     building = _ensure_collection(plan, rebuild=rebuild)
+    if building is None:
+        return _update(index, plan, None, progress)
+    try:
+        claim(building)
+    except RebuildRunning as error:
+        if rebuild:
+            raise
+        return Updated(drained=Drained(), built=False, left_alone=str(error))
+    try:
+        return _update(index, plan, building, Heartbeat(building, progress))
+    finally:
+        release(building)
+
+
+def _update(
+    index: VectorIndex, plan: Plan, building: Collection | None, progress: Progress
+) -> Updated:
     expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
     PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
@@ -151,7 +174,11 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     if active and plan.fits(active[0]) and not rebuild:
         return None
     collection = plan.new_collection()
-    collection.save()
+    try:
+        with transaction.atomic(using=record_database()):
+            collection.save()
+    except IntegrityError:  # another process has begun to build one
+        return live_collections(plan.index).get(state=Collection.State.BUILDING)  # type: ignore[no-any-return]
     return collection
 
 

@@ -30,4 +30,12 @@ class Migration(migrations.Migration):
             name="builder_seen",
             field=models.DateTimeField(blank=True, null=True),
         ),
+        migrations.AddConstraint(
+            model_name="collection",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(state="building"),
+                fields=["index"],
+                name="wvi_collection_one_building",
+            ),
+        ),
     ]

@@ -99,6 +99,11 @@ class Collection(models.Model):
                 condition=models.Q(state="active"),
                 name="wvi_collection_one_active",
             ),
+            models.UniqueConstraint(
+                fields=["index"],
+                condition=models.Q(state="building"),
+                name="wvi_collection_one_building",
+            ),
         ]
         indexes = [models.Index(fields=["index", "state"], name="wvi_collection_index")]
 
