@@ -10,6 +10,7 @@ from django_tasks import task_backends
 
 from tests.testapp.models import Note
 from wagtail_vector_index.changes import starting
+from wagtail_vector_index.changes.attempting import Attempt
 from wagtail_vector_index.changes.worker import Worker, worker
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
 from wagtail_vector_index.models import PendingChange
@@ -118,20 +119,16 @@ def test_the_worker_tries_again(monkeypatch, caplog):
 
     tried = []
 
-    def fail(index):
-        tried.append(index)
-        if len(tried) < 3:
-            raise EmbeddingUnavailable("the service is down")
+    def fail(index, failures):
+        tried.append((index, failures))
+        return Attempt(retry_in=0.001, failures=len(tried)) if len(tried) < 3 else Attempt()
 
-    monkeypatch.setattr(module, "apply_changes", fail)
-    monkeypatch.setattr(module, "get_index", str)
-    monkeypatch.setattr(module, "_FIRST_RETRY", 0.001)
-    monkeypatch.setattr(module, "_seconds_to_next", lambda name: None)
+    monkeypatch.setattr(module, "attempt", fail)
     monkeypatch.setattr(type(module.connections), "close_all", lambda handler: None)
     tireless = Worker()
     tireless.wake("an index")
     tireless._thread.join(20)
-    assert tried == ["an index"] * 3
+    assert tried == [("an index", 0), ("an index", 1), ("an index", 2)]
     assert tireless.wait(0)
 
 

@@ -1,17 +1,22 @@
 """``manage.py vector_backends``: what is installed, configured and healthy."""
 
+import datetime
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError
+from django.utils import timezone
 
 from tests.fake_distributions import BACKEND, offering
 from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
+from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.management.commands import vector_backends as command
-from wagtail_vector_index.models.record import PendingChange
+from wagtail_vector_index.models.record import Collection, PendingChange
 
+SERVER = "tests.testapp.backends.ServerBackend"
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
 
 pytestmark = pytest.mark.django_db
@@ -184,16 +189,57 @@ class TestIndexes:
 
     def test_changes_that_failed(self, acme):
         acme()
-        for number in range(3):
+        since = timezone.now() - datetime.timedelta(hours=3)
+        for number in range(9):
             PendingChange.objects.create(
                 index="testapp.Note",
                 object_key=f"testapp.note:{number}",
+                attempts=number,
                 last_error="" if number == 0 else f"RuntimeError: reason {number}",
+                created_at=since,
             )
+        printed, code = run()
+        assert code == 0
         assert (
-            "  testapp.Note: not built, 3 changes pending, 2 of them failed;"
-            " testapp.note:2: RuntimeError: reason 2\n"
-        ) in run()[0]
+            "  testapp.Note: not built, 9 changes pending, the oldest since"
+            f" {timezone.localtime(since):%Y-%m-%d %H:%M:%S}, 8 of them failed\n"
+            "    testapp.note:8: 8 attempts: RuntimeError: reason 8\n"
+        ) in printed
+        assert "    and 3 more\n" in printed
+        assert "or at once by: manage.py update_vector_indexes testapp.Note\n" in printed
+        assert run("--check")[1] == 1
+
+    def test_changes_that_only_wait_are_no_failure(self, acme):
+        acme()
+        PendingChange.objects.create(index="testapp.Note", object_key="testapp.note:1")
+        printed, code = run("--check")
+        assert "1 changes pending" in printed
+        assert code == 0
+
+    def test_a_vector_backend_that_was_not_told(self, bring_up_to_date, settings):
+        setattr(settings, VECTOR, {"default": {"BACKEND": SERVER, "API_KEY": "abc123"}})
+        server = vector_backends["default"]
+        Note.objects.create(text="bread")
+        bring_up_to_date("note")
+
+        def down(method):
+            raise BackendUnavailable("no answer to abc123")
+
+        server.before = down
+        Note.objects.create(text="cake")
+        for _ in range(2):
+            with pytest.raises(BackendUnavailable):
+                bring_up_to_date("note")
+        name = Collection.objects.get().name
+        printed, code = run("--check")
+        assert code == 1
+        assert f"    {name} on 'default', which is behind: 2 attempts, the next at " in printed
+        assert ": BackendUnavailable: no answer to ********\n" in printed
+        server.before = lambda method: None
+        bring_up_to_date("note")
+        printed, code = run("--check")
+        assert code == 0
+        assert "attempt" not in printed
 
     def test_before_migrate(self, acme, monkeypatch):
         acme()
@@ -201,7 +247,7 @@ class TestIndexes:
         def fail(*arguments, **keywords):
             raise DatabaseError("no such table")
 
-        monkeypatch.setattr(command.Collection.objects, "filter", fail)
+        monkeypatch.setattr(Collection.objects, "filter", fail)
         printed, code = run()
         assert code == 1
         assert "DatabaseError: no such table. Run: manage.py migrate" in printed

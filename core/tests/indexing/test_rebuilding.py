@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import io
+import socket
+import subprocess
+import sys
 
 import pytest
 from django.core import checks
+from django.core.management import call_command
 from django.db.models import Q
 from django.utils import timezone
 
 from tests.testapp.models import Note
 from wagtail_vector_index.exceptions import (
     BackendUnavailable,
+    EmbeddingUnavailable,
     IndexNotBuilt,
     IndexOutdated,
     RebuildRunning,
 )
-from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexing import draining, updating
+from wagtail_vector_index.indexing.building import Heartbeat, claim
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
 from wagtail_vector_index.indexing.outbox import queue
@@ -42,6 +49,16 @@ def model_changed(settings, **options):
     settings.WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
         "default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings", **options}
     }
+
+
+def outdated():
+    """What the system check says of an index that was built with other settings."""
+    (warning,) = [
+        message
+        for message in checks.run_checks(databases=["default"], include_deployment_checks=False)
+        if message.id == "wagtail_vector_index.W005"
+    ]
+    return warning
 
 
 def test_searching_before_the_first_build_names_the_command(db):
@@ -110,14 +127,16 @@ def test_a_changed_model_is_refused_with_the_command_that_helps(
         list(NOTES.search("bread"))
     with pytest.raises(IndexOutdated, match="better"):
         list(NOTES.find_similar(Note.objects.first()))
-    (warning,) = [
-        m
-        for m in checks.run_checks(databases=["default"], include_deployment_checks=False)
-        if m.id == "wagtail_vector_index.W005"
-    ]
-    assert "update_vector_indexes testapp.Note" in warning.hint
+    assert "update_vector_indexes testapp.Note" in outdated().hint
     bring_up_to_date("note")
     assert found(NOTES, "bread", limit=1) == ["bread"]
+
+
+def test_changed_dimensions_are_refused_too(notes, settings):
+    model_changed(settings, DIMENSIONS=32)
+    with pytest.raises(IndexOutdated, match="dimensions 64 is now 32"):
+        list(NOTES.search("bread"))
+    assert "dimensions 64 is now 32" in outdated().msg
 
 
 @pytest.mark.parametrize(
@@ -125,8 +144,9 @@ def test_a_changed_model_is_refused_with_the_command_that_helps(
 )
 def test_changed_chunking_or_metric_is_refused_too(notes, attribute, value, monkeypatch):
     monkeypatch.setattr(type(NOTES), attribute, value)
-    with pytest.raises(IndexOutdated):
+    with pytest.raises(IndexOutdated, match="manage.py update_vector_indexes testapp.Note"):
         list(NOTES.search("bread"))
+    assert "update_vector_indexes testapp.Note" in outdated().hint
 
 
 def test_another_alias_is_served_by_the_old_one_until_the_flip(
@@ -286,3 +306,70 @@ def test_an_index_is_optimized_before_it_serves(server, bring_up_to_date):
     Note.objects.create(text="bread")
     bring_up_to_date("note")
     assert server.optimized == [Collection.objects.get().name]
+
+
+class TestTwoAtOnce:
+    """One builds, and another one comes."""
+
+    @pytest.fixture
+    def building(self, notes, bring_up_to_date, monkeypatch):
+        with monkeypatch.context() as patched:
+            patched.setattr(updating, "_flip", lambda building: None)
+            bring_up_to_date("note", rebuild=True)
+        return Collection.objects.get(state=State.BUILDING)
+
+    def claimed_by(self, building, process, *, seconds_ago=0):
+        seen = timezone.now() - datetime.timedelta(seconds=seconds_ago)
+        Collection.objects.filter(pk=building.pk).update(builder=process, builder_seen=seen)
+
+    def test_the_second_rebuild_says_so_and_stops(self, building, bring_up_to_date):
+        self.claimed_by(building, "elsewhere:7")
+        with pytest.raises(RebuildRunning, match=r"by another process \(elsewhere:7\)"):
+            bring_up_to_date("note", rebuild=True)
+        assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "building"]
+
+    def test_an_update_leaves_the_index_to_the_other(self, building, bring_up_to_date, embedder):
+        self.claimed_by(building, "elsewhere:7")
+        Note.objects.create(text="butter")
+        (updated,) = bring_up_to_date("note")
+        assert "(elsewhere:7)" in updated.left_alone
+        assert embedder.texts == []
+        stream = io.StringIO()
+        call_command("update_vector_indexes", "note", stdout=stream)
+        assert "is being built by another process (elsewhere:7)" in stream.getvalue()
+
+    def test_of_one_that_was_killed_the_rest_is_built(self, building, bring_up_to_date):
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        self.claimed_by(building, f"{socket.gethostname()}:{dead.pid}")
+        (updated,) = bring_up_to_date("note", rebuild=True)
+        assert updated.built
+        assert Collection.objects.get(state=State.ACTIVE) == building
+
+    def test_of_one_that_was_not_heard_of_the_rest_is_built(self, building, bring_up_to_date):
+        self.claimed_by(building, "elsewhere:7", seconds_ago=301)
+        bring_up_to_date("note")
+        assert Collection.objects.get(state=State.ACTIVE) == building
+
+    def test_one_that_fails_leaves_it_to_the_next(self, notes, bring_up_to_date, settings):
+        def down(texts):
+            raise EmbeddingUnavailable("the service is down")
+
+        model_changed(settings, MODEL="better")
+        embedding_backends["default"].before = down
+        with pytest.raises(EmbeddingUnavailable):
+            bring_up_to_date("note")
+        assert Collection.objects.get(state=State.BUILDING).builder == ""
+
+    def test_a_builder_is_heard_of_while_it_works(self, notes, bring_up_to_date, settings):
+        def an_hour_passes(texts):
+            Collection.objects.filter(state=State.BUILDING).update(builder_seen=long_ago)
+            heartbeat._told = long_ago
+
+        long_ago = timezone.now() - datetime.timedelta(hours=1)
+        building = updating._ensure_collection(Plan.of(NOTES), rebuild=True)
+        claim(building)
+        heartbeat = Heartbeat(building, Silent())
+        an_hour_passes([])
+        heartbeat.embedded(1)
+        assert Collection.objects.get(pk=building.pk).builder_seen > long_ago

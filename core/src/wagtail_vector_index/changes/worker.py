@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import datetime as dt
 import logging
 import os
 import threading
 import time
 
 from django.db import connections
-from django.utils import timezone
 
-from ..exceptions import VectorIndexError
-from ..indexes.registry import get_index
-from ..indexing.draining import Drained
-from ..indexing.updating import apply_changes, update
-from ..models.record import PendingChange
+from .attempting import attempt
 
 logger = logging.getLogger(__name__)
-
-_FIRST_RETRY = 10.0
-_LAST_RETRY = 3_600.0
 
 #: How long the end of a process is put off for changes that are being written, in seconds.
 _AT_EXIT = 5.0
@@ -96,39 +87,13 @@ class Worker:
 
     def _apply(self, name: str) -> float | None:
         """Apply the changes of an index; after how many seconds to try again."""
-        try:
-            drained = self._drain(name)
-        except Exception as error:  # the thread must go on
-            failures = self._failures[name] = self._failures.get(name, 0) + 1
-            delay = min(_FIRST_RETRY * 2.0 ** (failures - 1), _LAST_RETRY)
-            logger.warning(
-                "Changes of %s are not written yet, and tried again in %.0f s: %s: %s",
-                name,
-                delay,
-                type(error).__name__,
-                error,
-                exc_info=not isinstance(error, VectorIndexError),
-            )
-            return delay
-        self._failures.pop(name, None)
-        return None if drained is None else _seconds_to_next(name)
-
-    def _drain(self, name: str) -> Drained | None:
-        if name not in self._to_rebuild:
-            return apply_changes(get_index(name))
+        rebuild = name in self._to_rebuild
         self._to_rebuild.discard(name)
-        try:
-            return update(get_index(name), rebuild=True).drained
-        except Exception:
-            self._to_rebuild.add(name)  # is tried again
-            raise
-
-
-def _seconds_to_next(index_name: str) -> float | None:
-    """How long until an object that failed is to be tried again."""
-    rows = PendingChange.objects.filter(index=index_name).order_by("next_attempt")
-    when: dt.datetime | None = rows.values_list("next_attempt", flat=True).first()
-    return None if when is None else max(1.0, (when - timezone.now()).total_seconds())
+        made = attempt(name, self._failures.get(name, 0), rebuild=rebuild)
+        if rebuild and made.failures:
+            self._to_rebuild.add(name)
+        self._failures[name] = made.failures
+        return made.retry_in
 
 
 _worker = Worker()

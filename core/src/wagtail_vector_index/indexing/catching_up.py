@@ -9,6 +9,7 @@ tombstones were purged, revisions alone don't tell.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from dataclasses import dataclass, field
@@ -52,6 +53,14 @@ _applied: weakref.WeakKeyDictionary[VectorBackend, dict[str, _Applied]] = (
     weakref.WeakKeyDictionary()
 )
 _applied_lock = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    # A child made while a thread holds it would wait for that thread, which it doesn't have.
+    os.register_at_fork(
+        before=_applied_lock.acquire,
+        after_in_parent=_applied_lock.release,
+        after_in_child=_applied_lock.release,
+    )
 
 
 def catch_up(collection: Collection, backend: VectorBackend) -> None:

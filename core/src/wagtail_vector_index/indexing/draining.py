@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +19,13 @@ from ..exceptions import (
 )
 from ..models.record import Collection, PendingChange
 from ..plugins.calling import notify
-from ..text import clean_text
 from .embedding import embedding_ids
 from .expanding import expand
 from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress, Silent
+from .retrying import OBJECT_DELAY, delay_after, error_text
 from .writing import Superseded, Written, write
 
 if TYPE_CHECKING:
@@ -42,9 +41,6 @@ _FETCH_SIZE = 100
 
 #: How often in a row another process may be faster before this one gives up.
 _MAX_SETBACKS = 50
-
-_FIRST_RETRY = dt.timedelta(seconds=10)
-_LAST_RETRY = dt.timedelta(hours=1)
 
 
 @dataclass(kw_only=True)
@@ -87,12 +83,15 @@ class _Drain:
         return self.result
 
     def _due(self) -> list[tuple[int, str]]:
-        due = PendingChange.objects.filter(
-            index=self.index.name,
-            scope=PendingChange.Scope.OBJECT,
-            next_attempt__lte=timezone.now(),
-        )
-        return list(due.order_by("pk").values_list("pk", "object_key")[:BATCH_SIZE])
+        """The changes that are due, with those of the same objects that wait after a failure."""
+        rows = PendingChange.objects.filter(
+            index=self.index.name, scope=PendingChange.Scope.OBJECT
+        ).order_by("pk")
+        now = timezone.now()
+        due = list(rows.filter(next_attempt__lte=now).values_list("pk", "object_key")[:BATCH_SIZE])
+        keys = {key for _, key in due}
+        waiting = rows.filter(next_attempt__gt=now, object_key__in=keys)
+        return [*due, *waiting.values_list("pk", "object_key")]
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:
         """Apply changes together or, where an object cannot be prepared, one by one."""
@@ -105,12 +104,12 @@ class _Drain:
         except (OperationalError, InterfaceError):
             raise  # the database is down; other errors may be those of one object's own query
         except EmbeddingUnavailable as error:
-            _postpone([pk for pk, _ in changes], error)
+            self._keep_error([pk for pk, _ in changes], error)
             raise
         except Exception as error:  # a site's own code may raise anything
             if len(by_key) == 1:
                 if isinstance(error, EmbeddingRefused) and self._nothing_is_embedded():
-                    _postpone([pk for pk, _ in changes], error)
+                    self._keep_error([pk for pk, _ in changes], error)
                     raise
                 self._fail(next(iter(by_key)), [pk for pk, _ in changes], error)
                 return
@@ -197,21 +196,18 @@ class _Drain:
             )
 
     def _fail(self, key: str, changes: list[int], error: Exception) -> None:
-        message = _postpone(changes, error)
+        """Leave an object in the outbox with its error, to be tried again later."""
+        message, attempts = self._keep_error(changes, error)
+        PendingChange.objects.filter(pk__in=changes).update(
+            next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY)
+        )
         logger.warning("%s of %s is not indexed: %s", key, self.index.name, message)
         self.result.errors[key] = message
         self.progress.indexed(1)
 
-
-def _postpone(changes: Sequence[int], error: Exception) -> str:
-    """Leave changes in the outbox with their error, to be tried again later."""
-    message = clean_text(f"{type(error).__name__}: {error}")
-    rows = PendingChange.objects.filter(pk__in=changes)
-    attempts = max(rows.values_list("attempts", flat=True), default=0)
-    delay = min(_FIRST_RETRY * 2 ** min(attempts, 20), _LAST_RETRY)
-    rows.update(
-        attempts=F("attempts") + 1,
-        last_error=message[:2_000],
-        next_attempt=timezone.now() + delay,
-    )
-    return message
+    def _keep_error(self, changes: Sequence[int], error: Exception) -> tuple[str, int]:
+        """Keep an error with changes that stay due; the error, and the number of attempts."""
+        message = error_text(error, self.index.embedder.options)
+        rows = PendingChange.objects.filter(pk__in=changes)
+        rows.update(attempts=F("attempts") + 1, last_error=message)
+        return message, max(rows.values_list("attempts", flat=True), default=1)

@@ -38,13 +38,33 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
 
     A row that waits may be in the hands of another process, which has read the object
     before it changed, or before there was a collection to fill. Without that row it must
-    look again.
+    look again. The new one is due at once, and knows what the old ones knew: since when the
+    object waits, how often it failed, and with which error.
     """
     wanted = set(keys)
     waiting = PendingChange.objects.filter(index=index_name, scope=PendingChange.Scope.OBJECT)
-    replaced = [pk for pk, key in waiting.values_list("pk", "object_key") if key in wanted]
+    rows = waiting.order_by("pk").values_list(
+        "pk", "object_key", "created_at", "attempts", "last_error"
+    )
+    now = timezone.now()
+    known = dict.fromkeys(keys, (now, 0, ""))
+    replaced = []
+    for pk, key, created_at, attempts, error in rows:
+        if key in wanted:
+            replaced.append(pk)
+            earliest, most, last_error = known[key]
+            known[key] = min(earliest, created_at), max(most, attempts), error or last_error
     with transaction.atomic(using=record_database()):
-        append(index_name, keys)
+        insert_rows(
+            PendingChange,
+            ("object_key", "created_at", "attempts", "last_error"),
+            [(key, *known[key]) for key in keys],
+            same={
+                "index": index_name,
+                "scope": PendingChange.Scope.OBJECT,
+                "next_attempt": now,
+            },
+        )
         for start in range(0, len(replaced), _SLICE):
             some = replaced[start : start + _SLICE]
             PendingChange.objects.filter(pk__in=some).delete_rows()

@@ -11,9 +11,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import BackendError, ConfigurationError
+from ..exceptions import BackendError, ConfigurationError, EmbeddingError, RebuildRunning
 from ..handlers import vector_backends
 from ..models.record import Collection, Document, Embedding, PendingChange, record_database
+from .building import Heartbeat, claim, release
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
@@ -21,6 +22,7 @@ from .outbox import queue
 from .plan import Plan, live_collections
 from .progress import Progress, Silent
 from .pushing import push, sweep
+from .retrying import error_text, note_failure, note_success
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
@@ -43,6 +45,8 @@ class Updated:
 
     drained: Drained
     built: bool
+    #: Why it did nothing: another process is about it.
+    left_alone: str = ""
 
 
 def update(
@@ -52,25 +56,44 @@ def update(
 
     Where the settings ask for another collection than the active one, or with
     ``rebuild``, one is built beside it and takes its place in the end. Can be interrupted
-    at any moment, and run twice at once: the next run goes on where this one stopped.
+    at any moment, and run twice at once: the next run goes on where this one stopped, and
+    one that finds another process building does nothing.
 
     Raises:
+        RebuildRunning: with ``rebuild``, another process builds the index; without, one of
+            other settings does, or did.
         ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
     """
     progress = progress or Silent()
     plan = Plan.of(index)
     building = _ensure_collection(plan, rebuild=rebuild)
+    if building is None:
+        return _update(index, plan, None, progress)
+    try:
+        claim(building)
+    except RebuildRunning as error:
+        if rebuild:
+            raise
+        return Updated(drained=Drained(), built=False, left_alone=str(error))
+    try:
+        return _update(index, plan, building, Heartbeat(building, progress))
+    finally:
+        release(building)
+
+
+def _update(
+    index: VectorIndex, plan: Plan, building: Collection | None, progress: Progress
+) -> Updated:
     expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
     PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
     progress.started(index.name, PendingChange.objects.filter(index=index.name).count())
-    drained = drain(index, progress)
+    drained = _drain(index, progress)
     built = building is not None and not _is_worse(building, drained)
     if building is not None and built:
         # First, since the backend that it moves away from may be gone for good.
         _flip(building)
-    for collection in _targets(plan):
-        push(collection, vector_backends[collection.vector_backend])
+    _push_all(_targets(plan))
     for collection in _targets(plan):
         sweep(collection, vector_backends[collection.vector_backend])
     clean_up()
@@ -89,9 +112,8 @@ def apply_changes(index: VectorIndex) -> Drained | None:
     """
     if not live_collections(index.name).exists():
         return None
-    drained = drain(index)
-    for collection in _targets(Plan.of(index)):
-        push(collection, vector_backends[collection.vector_backend])
+    drained = _drain(index, Silent())
+    _push_all(_targets(Plan.of(index)))
     return drained
 
 
@@ -103,6 +125,37 @@ def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
     waiting = outbox.values_list("object_key", flat=True)
     keys = index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Silent())
     return list(dict.fromkeys([*waiting, *keys]))
+
+
+def _drain(index: VectorIndex, progress: Progress) -> Drained:
+    try:
+        return drain(index, progress)
+    except EmbeddingError as error:
+        note_failure(live_collections(index.name), error_text(error, index.embedder.options))
+        raise
+
+
+def _push_all(collections: list[Collection]) -> None:
+    """Tell the backends of all these collections, even if one of them fails."""
+    errors = []
+    for collection in collections:
+        try:
+            _push(collection)
+        except BackendError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _push(collection: Collection) -> None:
+    backend = vector_backends[collection.vector_backend]
+    try:
+        push(collection, backend)
+    except BackendError as error:
+        own_row = Collection.objects.filter(pk=collection.pk)
+        note_failure(own_row, error_text(error, backend.options))
+        raise
+    note_success(collection)
 
 
 def _targets(plan: Plan) -> list[Collection]:
@@ -121,7 +174,11 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     if active and plan.fits(active[0]) and not rebuild:
         return None
     collection = plan.new_collection()
-    collection.save()
+    try:
+        with transaction.atomic(using=record_database()):
+            collection.save()
+    except IntegrityError:  # another process has begun to build one
+        return live_collections(plan.index).get(state=Collection.State.BUILDING)  # type: ignore[no-any-return]
     return collection
 
 
@@ -137,11 +194,11 @@ def _is_worse(building: Collection, drained: Drained) -> bool:
 def _flip(building: Collection) -> None:
     """Let a collection take the place of the active one, once it holds all there is."""
     backend = vector_backends[building.vector_backend]
-    push(building, backend)
+    _push(building)
     if backend.persistent:
         backend.optimize(building.spec)
     while not _try_flip(building):
-        push(building, backend)
+        _push(building)
 
 
 def _try_flip(building: Collection) -> bool:

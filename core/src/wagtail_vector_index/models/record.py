@@ -75,6 +75,14 @@ class Collection(models.Model):
     document_xor = models.UUIDField(default=NO_IDS)
     #: When its revision was last raised.
     changed_at = models.DateTimeField(null=True, blank=True)
+    #: How often in a row a service that it needs has failed, with the last error, and before
+    #: when nothing is tried by itself.
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    next_attempt = models.DateTimeField(null=True, blank=True)
+    #: The process that builds it, and when that was last heard of.
+    builder = models.CharField(max_length=255, blank=True)
+    builder_seen = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 
@@ -94,6 +102,11 @@ class Collection(models.Model):
                 fields=["index"],
                 condition=models.Q(state="active"),
                 name="wvi_collection_one_active",
+            ),
+            models.UniqueConstraint(
+                fields=["index"],
+                condition=models.Q(state="building"),
+                name="wvi_collection_one_building",
             ),
         ]
         indexes = [models.Index(fields=["index", "state"], name="wvi_collection_index")]

@@ -71,6 +71,9 @@ class Command(BaseCommand):
             updated = update(index, rebuild=options["rebuild"], progress=progress)
         finally:
             progress.finished()
+        if updated.left_alone:
+            self.stdout.write(updated.left_alone)
+            return []
         drained = updated.drained
         built = " Built anew." if updated.built else ""
         self.stdout.write(

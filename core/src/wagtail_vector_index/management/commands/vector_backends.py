@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -9,12 +10,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
+from django.utils import timezone
 
 from ...backends.base import VectorBackend
 from ...exceptions import VectorIndexError
 from ...handlers import HANDLERS, BackendHandler, vector_backends
 from ...indexes.registry import all_indexes
-from ...models.record import Collection, PendingChange
+from ...indexing.status import CollectionStatus, FailedChange, IndexStatus, status_of
 from ...plugins.calling import active_registry
 from ...plugins.discovery import KINDS, describe
 
@@ -31,13 +33,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="Ask every configured vector backend whether it works. Exits with 1 if not.",
+            help=(
+                "Ask every configured vector backend whether it works. Exits with 1 if one does"
+                " not, or if a change could not be written."
+            ),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the lists, each as far as it goes."""
-        configured = (partial(self._configured, h, check=options["check"]) for h in HANDLERS)
-        lists: list[Callable[[], bool]] = [self._installed, *configured, self._indexes]
+        check = options["check"]
+        configured = (partial(self._configured, h, check=check) for h in HANDLERS)
+        indexes = partial(self._indexes, check=check)
+        lists: list[Callable[[], bool]] = [self._installed, *configured, indexes]
         results = [self._as_far_as_it_goes(show) for show in lists]
         if not all(results):
             sys.exit(1)
@@ -101,26 +108,62 @@ class Command(BaseCommand):
         state = "works" if health.ok else "does not work"
         return health.ok, f"{state}: {health.message}{details}"
 
-    def _indexes(self) -> bool:
+    def _indexes(self, *, check: bool) -> bool:
         self._heading("Vector indexes")
+        fine = True
         try:
             for index in all_indexes():
-                self.stdout.write(f"  {index.name}: {self._index_state(index.name)}")
+                fine &= self._index(status_of(index))
         except DatabaseError as error:
             text = f"  {describe(error)}. Run: manage.py migrate"
             self.stdout.write(self.style.ERROR(text))
             return False
-        return True
+        return fine or not check
 
-    def _index_state(self, name: str) -> str:
-        active = Collection.objects.filter(index=name, state=Collection.State.ACTIVE).first()
-        pending = PendingChange.objects.filter(index=name)
-        failed = pending.exclude(last_error="").order_by("-pk")
-        state = "not built" if active is None else f"{active.document_count} documents"
-        text = f"{state}, {pending.count()} changes pending"
-        if last := failed.first():
-            text += f", {failed.count()} of them failed; {last.object_key}: {last.last_error}"
-        return text
+    def _index(self, status: IndexStatus) -> bool:
+        """Show an index with what failed, and what to do about it."""
+        documents = "not built" if status.active is None else f"{status.active.documents} documents"
+        text = f"  {status.name}: {documents}, {status.pending} changes pending"
+        if status.oldest:
+            text += f", the oldest since {_moment(status.oldest)}"
+        if status.failed:
+            text += f", {status.failed} of them failed"
+        self.stdout.write(text)
+        for line in map(_failed_change, status.failures):
+            self.stdout.write(self.style.ERROR(f"    {line}"))
+        if status.failed > len(status.failures):
+            self.stdout.write(f"    and {status.failed - len(status.failures)} more")
+        for line in map(_failed_collection, status.failed_collections):
+            self.stdout.write(self.style.ERROR(f"    {line}"))
+        if not status.is_ok:
+            self.stdout.write(
+                "    Nothing is lost: it is tried again by itself, or at once by: manage.py"
+                f" update_vector_indexes {status.name}"
+            )
+        return status.is_ok
 
     def _heading(self, text: str) -> None:
         self.stdout.write(self.style.MIGRATE_HEADING(text))
+
+
+def _failed_change(change: FailedChange) -> str:
+    return f"{change.object_key}: {_attempts(change.attempts)}: {change.last_error}"
+
+
+def _failed_collection(collection: CollectionStatus) -> str:
+    behind = ", which is behind" if collection.is_behind else ""
+    wait = ""
+    if collection.next_attempt and collection.next_attempt > timezone.now():
+        wait = f", the next at {_moment(collection.next_attempt)}"
+    return (
+        f"{collection.name} on {collection.vector_backend!r}{behind}:"
+        f" {_attempts(collection.attempts)}{wait}: {collection.last_error}"
+    )
+
+
+def _attempts(count: int) -> str:
+    return "1 attempt" if count == 1 else f"{count} attempts"
+
+
+def _moment(when: dt.datetime) -> str:
+    return f"{timezone.template_localtime(when):%Y-%m-%d %H:%M:%S}"

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("wagtail_vector_index", "0002_pending_change_scope")]
+    dependencies = [("wagtail_vector_index", "0003_collection_push_state")]
 
     operations = [
         migrations.AlterModelOptions(

@@ -1,0 +1,92 @@
+"""An attempt to write the changes of an index, and when to make the next one."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.db import Error
+from django.utils import timezone
+
+from ..exceptions import RebuildRunning, VectorIndexError
+from ..indexes import VectorIndex
+from ..indexes.registry import get_index
+from ..indexing.draining import Drained
+from ..indexing.plan import live_collections
+from ..indexing.retrying import SERVICE_DELAY, delay_after, seconds_of_pause
+from ..indexing.updating import apply_changes, update
+from ..models.record import PendingChange
+from ..plugins.discovery import describe
+
+logger = logging.getLogger(__name__)
+
+#: The shortest time between two attempts, in seconds.
+_SHORTEST = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What came of an attempt."""
+
+    #: After how many seconds something is to be tried again; None: nothing waits.
+    retry_in: float | None = None
+    #: Whether that is since something failed now, and did not wait already.
+    has_failed: bool = False
+    #: How many attempts in a row came to nothing.
+    failures: int = 0
+
+
+def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Attempt:
+    """Write the changes of an index, unless it waits for a service that failed.
+
+    Nothing is raised: what is not written stays in the outbox, or in the record until the
+    vector backend is told, with its error.
+
+    Args:
+        index_name: the index.
+        failures: how many attempts in a row came to nothing until now.
+        rebuild: build the index anew, even if a service that it needs has just failed.
+    """
+    try:
+        pause = seconds_of_pause(live_collections(index_name))
+        if pause and not rebuild:
+            return Attempt(retry_in=max(_SHORTEST, pause), failures=failures)
+        drained = _write(get_index(index_name), rebuild=rebuild)
+    except Exception as error:  # noqa: BLE001  # whatever it is, changes must not wait for ever
+        return _failed(index_name, failures + 1, error)
+    if drained is None:
+        return Attempt()
+    return Attempt(retry_in=_seconds_to_next(index_name), has_failed=bool(drained.errors))
+
+
+def _write(index: VectorIndex, *, rebuild: bool) -> Drained | None:
+    if rebuild:
+        try:
+            return update(index, rebuild=True).drained
+        except RebuildRunning as error:
+            # What was wanted is being done.
+            logger.info("%s is not built anew: %s", index.name, error)
+    return apply_changes(index)
+
+
+def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
+    try:
+        pause = seconds_of_pause(live_collections(index_name))
+    except Error:  # the database is down
+        pause = 0.0
+    seconds = pause or delay_after(failures, SERVICE_DELAY).total_seconds()
+    logger.warning(
+        "Changes of %s are not written yet, and tried again in %.0f s: %s",
+        index_name,
+        seconds,
+        describe(error),
+        exc_info=not isinstance(error, VectorIndexError),
+    )
+    return Attempt(retry_in=seconds, has_failed=True, failures=failures)
+
+
+def _seconds_to_next(index_name: str) -> float | None:
+    """How long until an object that failed is to be tried again."""
+    rows = PendingChange.objects.filter(index=index_name).order_by("next_attempt")
+    when = rows.values_list("next_attempt", flat=True).first()
+    return None if when is None else max(_SHORTEST, (when - timezone.now()).total_seconds())

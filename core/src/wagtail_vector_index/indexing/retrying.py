@@ -1,0 +1,55 @@
+"""Keeps what went wrong in the record, and how long to wait before it is tried again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db.models import F, Max, QuerySet
+from django.utils import timezone
+
+from ..models.record import Collection
+from ..plugins.discovery import describe
+from ..text import clean_text
+
+_FIRST_DELAY = dt.timedelta(seconds=10)
+_LONGEST_ERROR = 2_000
+
+#: How long at most one object waits whose text cannot be indexed.
+OBJECT_DELAY = dt.timedelta(hours=1)
+
+#: How long at most an index waits for a service that does not work.
+SERVICE_DELAY = dt.timedelta(minutes=10)
+
+
+def delay_after(failures: int, longest: dt.timedelta) -> dt.timedelta:
+    """How long to wait after so many failures in a row: each time twice as long."""
+    return min(_FIRST_DELAY * 2 ** min(failures - 1, 20), longest)
+
+
+def error_text(error: BaseException, options: Any) -> str:
+    """An error as it is kept and shown, without the secrets of a backend's options."""
+    return clean_text(options.redact(describe(error)))[:_LONGEST_ERROR]
+
+
+def note_failure(collections: QuerySet[Any], message: str) -> None:
+    """Keep with each of these collections that a service failed, and have it wait."""
+    for pk, attempts in collections.values_list("pk", "attempts"):
+        Collection.objects.filter(pk=pk).update(
+            attempts=F("attempts") + 1,
+            last_error=message,
+            next_attempt=timezone.now() + delay_after(attempts + 1, SERVICE_DELAY),
+        )
+
+
+def note_success(collection: Collection) -> None:
+    """Forget the failures of a collection."""
+    if collection.attempts:
+        own_row = Collection.objects.filter(pk=collection.pk)
+        own_row.update(attempts=0, last_error="", next_attempt=None)
+
+
+def seconds_of_pause(collections: QuerySet[Any]) -> float:
+    """How long these collections wait for a service that failed; 0 if none does."""
+    until: dt.datetime | None = collections.aggregate(until=Max("next_attempt"))["until"]
+    return 0.0 if until is None else max(0.0, (until - timezone.now()).total_seconds())

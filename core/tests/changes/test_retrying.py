@@ -1,0 +1,232 @@
+"""What cannot be written is tried again by itself, and less and less often."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.utils import timezone
+from django_tasks import task_backends
+from django_tasks.backends.dummy import DummyBackend
+
+from tests.testapp.models import Note
+from wagtail_vector_index.changes.worker import worker
+from wagtail_vector_index.exceptions import (
+    BackendUnavailable,
+    EmbeddingRefused,
+    EmbeddingUnavailable,
+)
+from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexing.outbox import append, queue
+from wagtail_vector_index.indexing.retrying import OBJECT_DELAY, SERVICE_DELAY, delay_after
+from wagtail_vector_index.indexing.status import status_of
+from wagtail_vector_index.keys import object_key
+from wagtail_vector_index.models import Collection, PendingChange
+from wagtail_vector_index.tasks import apply_pending_changes
+
+NOTES = "testapp.Note"
+QUEUE = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+
+pytestmark = pytest.mark.django_db
+
+
+class TakesNoDelay(DummyBackend):
+    """A queue whose tasks cannot be put off."""
+
+    supports_defer = False
+
+    def enqueue(self, task, args, kwargs):
+        raise AssertionError("not asked for")
+
+
+@pytest.fixture
+def built(settings, bring_up_to_date, embedder):
+    """An index of one note; changes are put into a queue of tasks, which runs nothing."""
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = False
+    Note.objects.create(text="bread")
+    bring_up_to_date(NOTES)
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+    settings.TASKS = QUEUE
+
+
+def queued():
+    """The tasks that are put off: their arguments, and by how many seconds, about."""
+    return [
+        (result.args, round((result.task.run_after - timezone.now()).total_seconds()))
+        for result in task_backends["default"].results
+        if result.task.run_after
+    ]
+
+
+def time_passes(seconds):
+    """As if everything that waits had been made to so many seconds ago."""
+    for model in (Collection, PendingChange):
+        for row in model.objects.exclude(next_attempt=None):
+            moment = row.next_attempt - datetime.timedelta(seconds=seconds)
+            model.objects.filter(pk=row.pk).update(next_attempt=moment)
+
+
+def down(*arguments):
+    raise EmbeddingUnavailable("the service is down")
+
+
+def test_each_delay_is_twice_the_one_before():
+    delays = [delay_after(failures, OBJECT_DELAY).total_seconds() for failures in (1, 2, 3, 9, 99)]
+    assert delays == [10, 20, 40, 2_560, 3_600]
+    assert delay_after(10**6, SERVICE_DELAY) == SERVICE_DELAY
+
+
+def test_a_task_that_fails_is_followed_by_another(built, embedder, found):
+    Note.objects.create(text="cake")
+    embedder.before = down
+    apply_pending_changes.call(NOTES)
+    assert queued() == [([NOTES, 1], 10)]
+    time_passes(10)
+    apply_pending_changes.call(NOTES, 1)
+    assert queued() == [([NOTES, 1], 10), ([NOTES, 2], 20)]
+    time_passes(20)
+    embedder.before = lambda texts: None
+    apply_pending_changes.call(NOTES, 2)
+    assert len(queued()) == 2
+    assert found(Note.vector_index, "cake", limit=1) == ["cake"]
+    assert status_of(Note.vector_index).is_ok
+
+
+def test_a_service_that_is_down_is_not_asked_for_every_change(built, embedder):
+    calls = []
+
+    def fail(texts):
+        calls.append(texts)
+        down()
+
+    embedder.before = fail
+    for number in range(5):
+        Note.objects.create(text=f"note{number}")
+        apply_pending_changes.call(NOTES)
+    assert len(calls) == 1
+    assert len(queued()) == 1
+
+
+def test_what_waited_is_applied_in_order(built, embedder):
+    embedder.before = down
+    Note.objects.create(text="first")
+    apply_pending_changes.call(NOTES)
+    Note.objects.create(text="second")
+    embedder.before = lambda texts: None
+    embedder.texts.clear()
+    time_passes(10)
+    apply_pending_changes.call(NOTES, 1)
+    assert embedder.texts == ["first", "second"]
+
+
+def test_an_object_that_is_refused_waits_alone(built, embedder, found):
+    def refuse(texts):
+        if any("poison" in text for text in texts):
+            raise EmbeddingRefused("this text is not accepted")
+
+    embedder.before = refuse
+    notes = [Note.objects.create(text=text) for text in ("poison", "cake", "tea")]
+    apply_pending_changes.call(NOTES)
+    assert sorted(found(Note.vector_index, "cake")) == ["bread", "cake", "tea"]
+    (failure,) = status_of(Note.vector_index).failures
+    assert (failure.object_key, failure.attempts) == (object_key(notes[0]), 1)
+    assert failure.last_error == "EmbeddingRefused: this text is not accepted"
+    assert queued() == [([NOTES, 0], 10)]
+
+    embedder.texts.clear()
+    Note.objects.create(text="wine")
+    apply_pending_changes.call(NOTES)
+    assert embedder.texts == ["wine"]
+    assert len(queued()) == 1
+
+    notes[0].text = "water"
+    notes[0].save()
+    apply_pending_changes.call(NOTES)
+    assert found(Note.vector_index, "water", limit=1) == ["water"]
+    assert not PendingChange.objects.filter(index=NOTES).exists()
+
+
+def test_a_queue_that_puts_nothing_off_leaves_it_to_a_thread(built, embedder, settings):
+    path = f"{TakesNoDelay.__module__}.{TakesNoDelay.__qualname__}"
+    settings.TASKS = {"default": {"BACKEND": path}}
+    append(NOTES, ["testapp.note:1"])
+    Note.objects.update(text="cake")
+    embedder.before = down
+    apply_pending_changes.call(NOTES)
+    assert worker()._due.keys() == {NOTES}
+
+
+def test_a_vector_backend_that_is_down_is_told_later(server, built, embedder, found):
+    server = vector_backends["default"]
+
+    def fail(method):
+        raise BackendUnavailable("the server is down")
+
+    server.before = fail
+    Note.objects.create(text="cake")
+    apply_pending_changes.call(NOTES)
+    status = status_of(Note.vector_index)
+    assert (status.pending, status.active.is_behind, status.active.attempts) == (0, True, 1)
+    assert status.active.last_error == "BackendUnavailable: the server is down"
+    assert queued() == [([NOTES, 1], 10)]
+    server.before = lambda method: None
+    embedder.texts.clear()
+    time_passes(10)
+    apply_pending_changes.call(NOTES, 1)
+    assert embedder.texts == []
+    assert status_of(Note.vector_index).is_ok
+    assert found(Note.vector_index, "cake", limit=1) == ["cake"]
+
+
+def test_of_two_backends_the_one_that_works_is_told(
+    server, built, settings, monkeypatch, bring_up_to_date
+):
+    """As while an index moves from one to the other."""
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        name: {"BACKEND": "tests.testapp.backends.ServerBackend"} for name in ("default", "other")
+    }
+    old, new = vector_backends["default"], vector_backends["other"]
+    old.before = lambda method: None
+    with monkeypatch.context() as patched:
+        patched.setattr("wagtail_vector_index.indexing.updating._flip", lambda building: None)
+        patched.setattr(type(Note.vector_index), "vector_backend", "other")
+        bring_up_to_date(NOTES)
+        assert new.upserted == 1
+
+        def fail(method):
+            raise BackendUnavailable("the server is down")
+
+        old.before = fail
+        Note.objects.create(text="cake")
+        apply_pending_changes.call(NOTES)
+    assert new.upserted == 2
+    assert [c.attempts for c in status_of(Note.vector_index).collections] == [1, 0]
+
+
+def test_the_command_tries_at_once_and_forgets_nothing(built, embedder, bring_up_to_date):
+    embedder.before = down
+    note = Note.objects.create(text="cake")
+    apply_pending_changes.call(NOTES)
+    row = PendingChange.objects.get(index=NOTES)
+    with pytest.raises(EmbeddingUnavailable):
+        bring_up_to_date(NOTES)
+    again = PendingChange.objects.get(index=NOTES)
+    assert (again.attempts, again.created_at) == (2, row.created_at)
+    queue(NOTES, [object_key(note)])
+    again = PendingChange.objects.get(index=NOTES)
+    assert (again.attempts, again.last_error) == (2, "EmbeddingUnavailable: the service is down")
+    assert again.next_attempt <= timezone.now()
+
+
+def test_secrets_are_not_kept_with_an_error(server, built):
+    Collection.objects.update(vector_backend="default")
+    server = vector_backends["default"]
+    object.__setattr__(server.options, "api_key", "abc123")
+
+    def fail(method):
+        raise BackendUnavailable("abc123 is no key")
+
+    server.before = fail
+    Note.objects.create(text="cake")
+    apply_pending_changes.call(NOTES)
+    assert Collection.objects.get().last_error == "BackendUnavailable: ******** is no key"

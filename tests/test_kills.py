@@ -1,0 +1,94 @@
+"""Indexers are killed at random moments, while pages are published, moved and deleted.
+
+KILL_TEST_KILLS says how many are killed for each database and backend, KILL_TEST_SEED how;
+without the first, they are few, and two of the four combinations are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import postgres  # noqa: F401  # a fixture
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).parents[1]
+KILLS = int(os.environ.get("KILL_TEST_KILLS", "6"))
+IS_LONG = "KILL_TEST_KILLS" in os.environ
+SEED = os.environ.get("KILL_TEST_SEED", "1")
+
+#: Seconds for one kill, by experience at most one; and for all the rest.
+SECONDS = 2 * KILLS + 220
+
+long_form = pytest.mark.skipif(not IS_LONG, reason="only if KILL_TEST_KILLS is set")
+
+
+@pytest.fixture
+def database(request, tmp_path):
+    """What the environment must say for a new database of this kind."""
+    if request.param == "sqlite":
+        return {"TEST_DATABASE": str(tmp_path / "site.sqlite3")}
+    return request.getfixturevalue("new_postgresql_database")
+
+
+@pytest.fixture
+def new_postgresql_database(postgres):  # noqa: F811  # the fixture
+    import psycopg
+
+    name = f"test_kills_{os.getpid()}"
+    server = {
+        "dbname": postgres["NAME"],
+        "user": postgres["USER"],
+        "password": postgres["PASSWORD"],
+        "host": postgres["HOST"],
+        "port": postgres["PORT"] or None,
+        **postgres["OPTIONS"],
+    }
+    with psycopg.connect(**server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        with psycopg.connect(**(server | {"dbname": name}), autocommit=True) as inside:
+            inside.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        yield {
+            "TEST_DATABASE": name,
+            "DATABASE_SERVER": json.dumps({**postgres, "NAME": name}),
+        }
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize(
+    ("database", "backend"),
+    [
+        ("sqlite", "numpy"),
+        pytest.param("sqlite", "folder", marks=long_form),
+        pytest.param("postgresql", "numpy", marks=long_form),
+        ("postgresql", "pgvector"),
+    ],
+    indirect=["database"],
+)
+def test_after_kills_one_update_makes_the_index_as_if_built_from_scratch(
+    database, backend, tmp_path
+):
+    environment = {**os.environ, "KILL_FOLDER": str(tmp_path), "KILL_BACKEND": backend, **database}
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.killing.run", str(KILLS), SEED],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    told = json.loads(run.stdout.splitlines()[-1])
+    print(told)
+    assert sum(told["kills"].values()) == KILLS
+    assert told["kills"]["when_the_backend_is_told"]
+    assert min(told["documents"]) > 0
