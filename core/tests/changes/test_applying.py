@@ -119,7 +119,7 @@ def test_the_worker_tries_again(monkeypatch, caplog):
 
     tried = []
 
-    def fail(index, failures):
+    def fail(index, failures, *, rebuild):
         tried.append((index, failures))
         return Attempt(retry_in=0.001, failures=len(tried)) if len(tried) < 3 else Attempt()
 

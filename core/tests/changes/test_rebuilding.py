@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 
 import pytest
 
 from tests.testapp.models import Note
+from wagtail_vector_index.changes import attempting
 from wagtail_vector_index.changes.starting import start_rebuild
 from wagtail_vector_index.changes.worker import worker
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
+from wagtail_vector_index.indexing import retrying
 from wagtail_vector_index.models import Collection
 
 NOTES = "testapp.Note"
@@ -39,7 +42,8 @@ def test_in_a_thread_of_its_own(built, embedder):
 
 
 def test_it_is_tried_again_while_a_service_is_down(built, embedder, monkeypatch):
-    monkeypatch.setattr("wagtail_vector_index.changes.worker._FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retrying, "_FIRST_DELAY", dt.timedelta(milliseconds=1))
+    monkeypatch.setattr(attempting, "_SHORTEST", 0.001)
     tries = []
     up = threading.Event()
 

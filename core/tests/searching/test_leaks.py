@@ -58,14 +58,17 @@ def change(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @change
 def publish(site, page, other):
+    if page.alias_of_id:
+        return
     page.intro = f"<p>bread {page.pk} once more</p>"
     page.save_revision().publish()
 
 
 @change
 def draft(site, page, other):
-    page.title = "a draft of bread"
-    page.save_revision()
+    if not page.alias_of_id:
+        page.title = "a draft of bread"
+        page.save_revision()
 
 
 @change
