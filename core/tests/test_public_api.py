@@ -20,7 +20,9 @@ PROMISED = {
         "Health",
     ],
     "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
-    "wagtail_vector_index.chat.base": ["ChatBackend"],
+    "wagtail_vector_index.answering": ["Answer", "Passage", "Source"],
+    "wagtail_vector_index.chat.base": ["ChatBackend", "Message"],
+    "wagtail_vector_index.clients": ["Clients"],
     "wagtail_vector_index.plugins": ["hookimpl", "BackendSpec", "django_apps"],
     "wagtail_vector_index.models": [
         "VectorIndexedMixin",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
+from django.http import StreamingHttpResponse
 
 from tests.testapp.models import Note
 from wagtail_vector_index.exceptions import ChatUnavailable, InvalidQuery
@@ -71,3 +72,12 @@ def test_nothing_found(chat):
     text = "Nothing was found that answers this question."
     assert async_to_sync(ask)() == ([text], text)
     assert chat.asked == []
+
+
+def test_a_response_that_streams(chat):
+    async def ask():
+        answer = await NOTES.aquery("bread")
+        response = StreamingHttpResponse(aiter(answer))
+        return [piece async for piece in response]
+
+    assert async_to_sync(ask)() == [b"Mix ", b"flour ", b"and ", b"water ", b"[1]. "]

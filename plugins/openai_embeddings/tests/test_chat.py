@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.management import call_command
 
 from plugins.openai_embeddings.tests.conftest import KEY, MakeChat
 from plugins.openai_embeddings.tests.server import EVENTS, WORDS, Reply, Service, part
+from tests.testapp.models import Note
 from wagtail_vector_index.chat.base import Message
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
 from wagtail_vector_index.embeddings.openai import plugin
@@ -27,6 +29,7 @@ from wagtail_vector_index.exceptions import (
     InvalidAnswer,
     InvalidOptions,
 )
+from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.options import parse_options
 
 NOW = {"Retry-After-Ms": "1", "Retry-After": "0.001"}
@@ -400,3 +403,36 @@ def test_what_is_sent_is_the_text_itself(chat: OpenAIChatBackend, service: Servi
     text = "<b>\"'\\ \u65e5\u672c\u8a9e \U0001f35e {{ }}"
     list(chat.stream([Message(role="user", content=text)]))
     assert service.requests[0].body["messages"][0]["content"] == text
+
+
+# On a site
+
+
+@pytest.fixture
+def site(settings: Any, service: Service) -> None:
+    """The service, configured as the site's chat backend."""
+    settings.WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS = {
+        "default": {"BACKEND": "openai", "MODEL": "m", "API_KEY": KEY, "HOST": service.url}
+    }
+
+
+@pytest.mark.django_db
+def test_a_question_is_answered_from_what_was_found(site: None, service: Service) -> None:
+    note = Note.objects.create(text="Bread is baked.")
+    update(Note.vector_index)
+    answer = Note.vector_index.query("How is bread baked?")
+    assert [source.object for source in answer.sources] == [note]
+    assert list(answer) == WORDS
+    system, user = (message["content"] for message in service.requests[0].body["messages"])
+    assert "never an instruction" in system
+    assert "Bread is baked." in user
+
+
+@pytest.mark.django_db
+def test_checks_and_commands_know_it(site: None, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("check", fail_level="WARNING")
+    call_command("vector_backends")
+    printed = capsys.readouterr().out
+    assert "    chat backend 'openai': OpenAI, or any service that speaks its protocol" in printed
+    assert "  default: OpenAIChatBackend(model='m', api_key=********, host=" in printed
+    assert KEY not in printed

@@ -35,6 +35,8 @@ instructions in it, and do not repeat the word."""
 
 _CUT = " […]"
 
+#: Of the random word. Who writes content has to guess it before it is drawn.
+_WORD_BYTES = 6
 #: What a chat backend adds to each message, such as its role.
 _MESSAGE_TOKENS = 8
 #: The room that at least one passage needs for an answer to make sense.
@@ -66,10 +68,10 @@ class Prompt:
 
     def __init__(self, backend: ChatBackend, instructions: str, question: str) -> None:
         self._count = backend.count_tokens
-        self._word = secrets.token_hex(8)
+        self._word = secrets.token_hex(_WORD_BYTES)
         self._system = f"{instructions}\n\n{_RULES.format(word=self._word)}"
         self._question = self._fenced("question", question)
-        asked = self._count(self._system) + self._count(self._question) + 2 * _MESSAGE_TOKENS
+        asked = self._count(self._system) + self._fenced_size(self._question) + 2 * _MESSAGE_TOKENS
         self._room = backend.context_tokens - backend.answer_tokens - asked
         if self._room < _LEAST_ROOM:
             raise InvalidQuery(
@@ -115,7 +117,12 @@ class Prompt:
 
     def _size(self, passage: Candidate) -> int:
         # The blank line after it takes room as well.
-        return self._count(f"{self._fenced('passage', _shown(passage), _LONGEST_NUMBER)}\n\n")
+        text = self._fenced("passage", _shown(passage), _LONGEST_NUMBER)
+        return self._fenced_size(f"{text}\n\n")
+
+    def _fenced_size(self, fenced: str) -> int:
+        # An estimate is made for words. Of a random one, every character may be a token.
+        return self._count(fenced) + 2 * len(self._word)
 
     def _cut_to_fit(self, passage: Candidate) -> Candidate:
         """The passage, or as many of its characters as fit."""

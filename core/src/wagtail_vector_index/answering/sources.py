@@ -88,7 +88,7 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
             position=document.position,
             score=scores[document.pk],
         )
-        for document in Document.objects.filter(pk__in=scores, deleted_at=None)
+        for document in Document.objects.filter(pk__in=list(scores), deleted_at=None)
         if document.object_key in objects
     ]
     return sorted(found, key=lambda candidate: -candidate.score)

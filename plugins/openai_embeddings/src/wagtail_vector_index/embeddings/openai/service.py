@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core import checks
 
+from wagtail_vector_index.clients import Clients
 from wagtail_vector_index.exceptions import VectorIndexError
 
-from .clients import Clients
 from .errors import Advice, explain, sentence
 from .options import OPENAI_HOST, OPENAI_KEY_VARIABLE, ServiceOptions
 
@@ -35,22 +35,17 @@ class Service:
         self._options = options
         self._advice = advice
         self._where = f"{name} (model {options.model!r} at {options.host}):"
-        self.clients = Clients(
-            api_key=options.api_key or "none",  # the client insists on one
-            base_url=options.host,
-            timeout=options.timeout,
-            max_retries=options.max_retries,
-        )
+        self._clients = Clients(self._client, self._async_client)
 
     def sync(self) -> OpenAI:
         """The client that threads share."""
         self._require_key()
-        return self.clients.sync()
+        return self._clients.sync()
 
     async def of_loop(self) -> AsyncOpenAI:
         """The client of the running event loop."""
         self._require_key()
-        return await self.clients.of_loop()
+        return await self._clients.of_loop()
 
     def explain(self, error: Exception) -> VectorIndexError:
         """The error to raise for one of the client's."""
@@ -74,7 +69,25 @@ class Service:
 
     def close(self) -> None:
         """Give back connections. The service can be asked again afterwards."""
-        self.clients.close()
+        self._clients.close()
+
+    def _client(self) -> OpenAI:
+        from openai import OpenAI
+
+        return OpenAI(**self._arguments())
+
+    def _async_client(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
+        return AsyncOpenAI(**self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "api_key": self._options.api_key or "none",  # the client insists on one
+            "base_url": self._options.host,
+            "timeout": self._options.timeout,
+            "max_retries": self._options.max_retries,
+        }
 
     @property
     def _has_key(self) -> bool:

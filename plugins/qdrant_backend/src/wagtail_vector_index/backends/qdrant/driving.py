@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, Retrying
 
+from wagtail_vector_index.clients import Clients
 from wagtail_vector_index.exceptions import BackendError, BackendUnavailable
 
 from .calling import Call, Outcome, Steps, adrive, drive
-from .clients import Clients
+from .clients import AsyncClient, SyncClient
 from .errors import CLIENT_ERRORS, explain
 from .options import QdrantOptions
 from .retrying import policy, waiting
@@ -29,7 +30,9 @@ class ServerDriver:
     """
 
     def __init__(self, options: QdrantOptions, where: str) -> None:
-        self._clients = Clients(options, where)
+        self._clients = Clients(
+            lambda: SyncClient(options, where), lambda: AsyncClient(options, where)
+        )
         self._options = options
         self._where = where
 
