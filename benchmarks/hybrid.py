@@ -95,39 +95,51 @@ def cost() -> list[Row]:
         isolated(processes.make, database, "pages", COUNT)
         isolated(processes.index, database, "pages", COUNT)
         isolated(processes.index_words, database)
-        return [isolated(added, database, words) for words in (8, 60)]
+        return [row for words in (8, 60) for row in isolated(added, database, words)]
 
 
-def added(database: str, words: int) -> Row:
-    """What hybrid search takes beyond vector search, for questions of so many words."""
+def added(database: str, words: int) -> list[Row]:
+    """What hybrid search takes beyond vector search, for questions of so many words.
+
+    Each word is in a third of the pages, and so nearly every page has one of them.
+    """
     processes.start(database)
     from benchmarks.website.content import text
     from benchmarks.website.models import PassagePage
 
     index = PassagePage.vector_index
-    taken: dict[str, list[float]] = {"vector": [], "hybrid": []}
+    taken: dict[str, list[tuple[float, float]]] = {"vector": [], "hybrid": []}
     for turn in range(-3, SEARCHES):
         passage = random.Random(turn).randrange(COUNT)
         question = " ".join(text(passage).rstrip(".").split()[-words:])
         for mode, times in taken.items():
-            started = time.perf_counter()
+            started = time.process_time(), time.perf_counter()
             list(index.search(question, mode=mode))
+            ended = time.process_time(), time.perf_counter()
             if turn >= 0:  # before that, caches are filled
-                times.append(time.perf_counter() - started)
-    differences = [
-        1e3 * (hybrid - vector)
-        for vector, hybrid in zip(taken["vector"], taken["hybrid"], strict=True)
+                times.append((ended[0] - started[0], ended[1] - started[1]))
+    what = f"added at {COUNT:,} pages, {words} words"
+    return [
+        _difference(f"{what}, the processor's time", taken, 0, at_most=1),
+        _difference(f"{what}, by the clock", taken, 1, at_most=None),
     ]
-    tenths = statistics.quantiles(differences, n=10, method="inclusive")
-    middle = statistics.median(differences)
+
+
+def _difference(
+    what: str, taken: dict[str, list[tuple[float, float]]], clock: int, at_most: float | None
+) -> Row:
+    pairs = zip(taken["vector"], taken["hybrid"], strict=True)
+    added = [1e3 * (hybrid[clock] - vector[clock]) for vector, hybrid in pairs]
+    tenths = statistics.quantiles(added, n=10, method="inclusive")
+    vector = 1e3 * statistics.median(times[clock] for times in taken["vector"])
     return Row(
-        what=f"added to a search of {COUNT:,} pages, {words} words",
-        ours=f"{number(middle)} ms",
+        what=what,
+        ours=f"{number(statistics.median(added))} ms",
         other=f"{MOST:g} ms",
-        ratio=middle / MOST,
+        ratio=statistics.median(added) / MOST,
         spread=(tenths[0] / MOST, tenths[-1] / MOST),
-        at_most=1,
-        note=f"vector search: {number(1e3 * statistics.median(taken['vector']))} ms",
+        at_most=at_most,
+        note=f"vector search: {number(vector)} ms",
     )
 
 

@@ -47,10 +47,16 @@ def run(code: str, name: str) -> None:
     exec(compile(code, name, "exec"), {"__name__": name})  # the README's code
 
 
+def containing(name: str) -> str:
+    """The README's first Python block that sets this."""
+    return next(b.code for b in blocks("python", README) if f"{name} = " in b.code)
+
+
 def configure() -> None:
     """A Wagtail site with the README's settings."""
-    readme: dict[str, list[str]] = {}
+    readme: dict[str, Any] = {}
     exec(block("settings.py"), readme)  # the README's code
+    exec(containing("WAGTAILSEARCH_BACKENDS"), readme)
     settings.configure(
         INSTALLED_APPS=[*readme["INSTALLED_APPS"], *WAGTAIL_APPS],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
@@ -63,6 +69,7 @@ def configure() -> None:
         WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
             "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
         },
+        WAGTAILSEARCH_BACKENDS=readme["WAGTAILSEARCH_BACKENDS"],
         WAGTAILADMIN_BASE_URL="http://localhost",
         WAGTAIL_SITE_NAME="docs",
     )

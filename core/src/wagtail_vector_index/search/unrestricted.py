@@ -41,7 +41,8 @@ def _members(querysets: Sequence[QuerySet[Any]], keys: Sequence[str]) -> set[str
 
 def unrestricted(index: VectorIndex) -> VectorIndex:
     """The same index, but for who may see what."""
-    return _unrestricted_class(type(index), index.name)()
+    base: Any = type(index)
+    return _unrestricted_class(base, index.name)()
 
 
 @functools.cache

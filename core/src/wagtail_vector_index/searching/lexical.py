@@ -25,8 +25,8 @@ __all__ = ["MAX_CANDIDATES", "site_backend", "word_rankings"]
 #: How many objects a ranking by words names at most.
 MAX_CANDIDATES = 1_000
 
-#: How many different words of a query are looked for.
-_MAX_WORDS = 64
+#: How many different words of a query are looked for. A question has fewer; each costs time.
+_MAX_WORDS = 32
 
 #: Words, and what is written together: names in code, versions, part numbers.
 _WORD = re.compile(r"\w+(?:[-_.]+\w+)*")
