@@ -56,7 +56,16 @@ def configure() -> None:
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         SECRET_KEY="docs",
         STATIC_URL="/static/",
-        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {
+                    "context_processors": ["django.template.context_processors.request"]
+                },
+            }
+        ],
+        DEBUG=True,
+        ROOT_URLCONF="wagtail.urls",
         USE_TZ=True,
         WAGTAILADMIN_BASE_URL="http://localhost",
         WAGTAIL_SITE_NAME="docs",
@@ -74,6 +83,18 @@ def add_pages() -> None:
         home.add_child(instance=BlogPage(title=title, body=f"<p>{body}</p>"))
 
 
+def show_templates() -> None:
+    """Render the blocks with template tags, with a page and a question."""
+    from blog.models import BlogPage
+    from django.template import engines
+    from django.test import RequestFactory
+
+    page = BlogPage.objects.get(title="Rye sourdough")
+    request = RequestFactory().get("/", {"q": "how do I bake bread?"})
+    for template in blocks("html", README):
+        print(engines["django"].from_string(template.code).render({"page": page}, request))
+
+
 def searches() -> list[Block]:
     """The blocks that search, in the README's order."""
     return [b for b in blocks("python", README) if ".search(" in b.code]
@@ -88,4 +109,5 @@ if __name__ == "__main__":
     first, *others = searches()
     for other in others:
         run(other.code, str(other))
+    show_templates()
     run(first.code, str(first))
