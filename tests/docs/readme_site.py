@@ -59,9 +59,7 @@ def configure() -> None:
         TEMPLATES=[
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "OPTIONS": {
-                    "context_processors": ["django.template.context_processors.request"]
-                },
+                "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
             }
         ],
         DEBUG=True,

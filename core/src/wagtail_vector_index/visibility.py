@@ -164,8 +164,8 @@ class _Visitor:
         """The user, anonymous if there is none."""
         from django.contrib.auth.models import AnonymousUser
 
-        user = self._given or getattr(self._request, "user", None) or AnonymousUser()
-        if user.is_authenticated and hasattr(user, "groups"):
+        user: Any = self._given or getattr(self._request, "user", None) or AnonymousUser()
+        if getattr(user, "pk", None) is not None and hasattr(user.__class__, "groups"):
             user = copy.copy(user)  # what is fetched here must not stay with the caller's
             user._prefetched_objects_cache = {}  # noqa: SLF001  # which the copy would share
             prefetch_related_objects([user], "groups")
