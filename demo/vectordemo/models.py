@@ -14,10 +14,7 @@ from wagtail.search import index
 from vectordemo.blocks import FEATURES, BodyBlock
 from vectordemo.questions import QUESTIONS
 from wagtail_vector_index.admin.panels import SimilarPagesPanel
-from wagtail_vector_index.exceptions import VectorIndexError
 from wagtail_vector_index.models import EmbeddingField, VectorIndexedMixin
-
-RELATED = 5
 
 
 class Section(TextChoices):
@@ -139,15 +136,3 @@ class DocPage(VectorIndexedMixin, ImportedPage):
         """The upper two levels of headings, for the table of contents."""
         headings = (part for part in self.anchored_body if part.anchor)
         return [part for part in headings if part.heading["level"] in {"h2", "h3"}]
-
-    def get_context(self, request, *args, **kwargs):
-        return {**super().get_context(request, *args, **kwargs), "related": self._related(request)}
-
-    def _related(self, request):
-        from vectordemo.vector_indexes import SiteIndex
-
-        try:
-            return list(SiteIndex().find_similar(self, limit=RELATED, request=request))
-        except VectorIndexError:
-            # A page can be read without its neighbours; the search page says what is wrong.
-            return []

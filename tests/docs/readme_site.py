@@ -64,7 +64,13 @@ def configure() -> None:
         ROOT_URLCONF="wagtail.urls",
         SECRET_KEY="docs",
         STATIC_URL="/static/",
-        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+            }
+        ],
+        DEBUG=True,
         USE_TZ=True,
         WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
             "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
@@ -101,6 +107,18 @@ def ask() -> None:
         print(response.status_code, b"".join(response).decode())
 
 
+def show_templates() -> None:
+    """Render the blocks with template tags, with a page and a question."""
+    from blog.models import BlogPage
+    from django.template import engines
+    from django.test import RequestFactory
+
+    page = BlogPage.objects.get(title="Rye sourdough")
+    request = RequestFactory().get("/", {"q": "how do I bake bread?"})
+    for template in blocks("html", README):
+        print(engines["django"].from_string(template.code).render({"page": page}, request))
+
+
 def searches() -> list[Block]:
     """The blocks that search, in the README's order."""
     return [b for b in blocks("python", README) if ".search(" in b.code]
@@ -116,4 +134,5 @@ if __name__ == "__main__":
     for other in others:
         run(other.code, str(other))
     ask()
+    show_templates()
     run(first.code, str(first))

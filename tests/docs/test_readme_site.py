@@ -40,6 +40,8 @@ def test_readme_site_works(site: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
+    assert "Your first loaf</a></li>" in result.stdout, "no related pages"
+    assert "Your first loaf</a></h2>" in result.stdout, "no search results"
     best = result.stdout.strip().splitlines()[-5:][0]
     assert "Your first loaf" in best
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in result.stdout

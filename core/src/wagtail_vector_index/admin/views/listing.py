@@ -36,8 +36,8 @@ class IndexListView(ManagersOnly, BaseListingView):
         DateColumn("changed_at", label=_("Last change")),
         NumberColumn("pending", label=_("Pending")),
         NumberColumn("failed", label=_("Failed")),
-        Column("vector_backend", label=_("Vector backend")),
-        Column("embedding_model", label=_("Embedding model")),
+        Column("vector_backend", label=_("Backend")),
+        Column("embedding_model", label=_("Model")),
     ]
 
     def get_queryset(self) -> list[IndexState]:

@@ -76,7 +76,11 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
         return [
             *self.breadcrumbs_items,
             {"url": edit_url, "label": self.get_page_subtitle()},
-            {"url": "", "label": self.get_page_title()},
+            {
+                "url": "",
+                "label": self.get_page_title(),
+                "sublabel": self.get_page_subtitle(),
+            },
         ]
 
     def _found(self) -> dict[str, Any]:
