@@ -1,5 +1,9 @@
-"""The tests' settings with a database in a file, for tests of several processes."""
+"""The tests' settings with a database that several processes share.
 
+It is the file of SQLite that TEST_DATABASE names, or what TEST_DATABASE_SETTINGS says as JSON.
+"""
+
+import json
 import os
 
 from tests.settings import *  # noqa: F403
@@ -15,12 +19,14 @@ class WithoutMigrations(dict):
         return None
 
 
-DATABASES = {
-    "default": {
+if "TEST_DATABASE_SETTINGS" in os.environ:
+    database = json.loads(os.environ["TEST_DATABASE_SETTINGS"])
+else:
+    database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ["TEST_DATABASE"],
         "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL;", "timeout": 30},
-    },
-}
+    }
+DATABASES = {"default": database}
 DATABASE_ROUTERS = []
 MIGRATION_MODULES = WithoutMigrations()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgres  # noqa: F401  # a fixture
+from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401
 
 pytestmark = pytest.mark.once
 
@@ -27,38 +27,6 @@ SEED = os.environ.get("KILL_TEST_SEED", "1")
 SECONDS = 2 * KILLS + 220
 
 long_form = pytest.mark.skipif(not IS_LONG, reason="only if KILL_TEST_KILLS is set")
-
-
-@pytest.fixture
-def database(request, tmp_path):
-    """What the environment must say for a new database of this kind."""
-    if request.param == "sqlite":
-        return {"TEST_DATABASE": str(tmp_path / "site.sqlite3")}
-    return request.getfixturevalue("new_postgresql_database")
-
-
-@pytest.fixture
-def new_postgresql_database(postgres):  # noqa: F811  # the fixture
-    import psycopg
-
-    name = f"test_kills_{os.getpid()}"
-    server = {
-        "dbname": postgres["NAME"],
-        "user": postgres["USER"],
-        "password": postgres["PASSWORD"],
-        "host": postgres["HOST"],
-        "port": postgres["PORT"] or None,
-        **postgres["OPTIONS"],
-    }
-    with psycopg.connect(**server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        with psycopg.connect(**(server | {"dbname": name}), autocommit=True) as inside:
-            inside.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        yield {
-            "TEST_DATABASE": name,
-            "DATABASE_SERVER": json.dumps({**postgres, "NAME": name}),
-        }
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.mark.timeout(SECONDS)

@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from tests.serving import append_line
 from tests.testapp.embeddings import WordEmbeddings
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.exceptions import CollectionNotFound
 from wagtail_vector_index.records import Record
 from wagtail_vector_index.testing.oracle import OracleBackend, StoredCollection
-
-
-def append_line(path, **values):
-    """One line of JSON, whole even if several processes write."""
-    line = json.dumps(values).encode() + b"\n"
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, line)
-    os.close(file)
 
 
 class LoggedEmbeddings(WordEmbeddings):

@@ -11,7 +11,7 @@ import time
 from django.conf import settings
 from django.db import connection
 
-from tests.killing.backends import append_line
+from tests.serving import append_line
 from wagtail_vector_index.exceptions import RebuildRunning
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexes.registry import get_index

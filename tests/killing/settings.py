@@ -1,28 +1,14 @@
 """The tests' site for the kill test: a database, a vector backend and a log from outside."""
 
-import json
 import os
 from pathlib import Path
 
-from tests.settings import *  # noqa: F403
-from tests.settings_file import WithoutMigrations
+from tests.settings_file import *  # noqa: F403
+from tests.settings_file import DATABASES
 
-if "DATABASE_SERVER" in os.environ:
-    database = json.loads(os.environ["DATABASE_SERVER"])
-else:
-    database = {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ["TEST_DATABASE"],
-        "OPTIONS": {
-            # Wagtail's own transactions read before they write.
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-            "timeout": 60,
-        },
-    }
-DATABASES = {"default": database}
-DATABASE_ROUTERS = []
-MIGRATION_MODULES = WithoutMigrations()
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Wagtail's own transactions read before they write.
+    DATABASES["default"]["OPTIONS"] |= {"transaction_mode": "IMMEDIATE", "timeout": 60}
 
 FOLDER = Path(os.environ["KILL_FOLDER"])
 WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {

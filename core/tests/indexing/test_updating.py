@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from django.db import DataError
+from django.db import DataError, connection
 from django.utils import timezone
 
 from tests.testapp.models import (
@@ -25,6 +25,7 @@ from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.progress import Silent
 from wagtail_vector_index.indexing.updating import pending_keys
+from wagtail_vector_index.keys import object_key
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -437,3 +438,22 @@ def test_related_objects_are_read_in_few_queries(bring_up_to_date, django_assert
     bring_up_to_date("note")
     with django_assert_max_num_queries(25):
         bring_up_to_date("note")
+
+
+@pytest.mark.filterwarnings("ignore:Specific versions")
+def test_a_page_that_is_deleted_while_it_is_fetched(article):
+    """Wagtail asks for a page twice, and raises KeyError if it is gone by then."""
+    kept, gone = article("Bread"), article("Cake")
+    deleted = []
+
+    def delete_before(execute, sql, *arguments):
+        if not deleted and '"testapp_articlepage"."intro"' in sql:
+            deleted.append(gone.pk)
+            ArticlePage.objects.get(pk=gone.pk).delete()
+        return execute(sql, *arguments)
+
+    keys = [object_key(kept), object_key(gone)]
+    with connection.execute_wrapper(delete_before):
+        fetched = SiteIndex().fetch(keys)
+    assert deleted
+    assert list(fetched) == keys[:1]

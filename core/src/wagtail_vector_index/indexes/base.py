@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -32,6 +33,9 @@ __all__ = ["VectorIndex"]
 
 #: Chunks of about this many tokens say one thing, and are found by it.
 DEFAULT_CHUNK_TOKENS = 256
+
+#: How often in a row a page may be deleted between two queries.
+_FETCH_ATTEMPTS = 10
 
 _FETCH_SIZE = 500
 
@@ -319,7 +323,7 @@ class VectorIndex:
     def _fetch_some(self, keys: Sequence[str]) -> Iterator[Any]:
         for queryset in self.get_querysets():
             if pks := primary_keys(queryset.model, keys):
-                yield from queryset.filter(pk__in=pks)
+                yield from _fetched(queryset.filter(pk__in=pks))
 
     # How it is indexed
 
@@ -351,3 +355,15 @@ def _app_label(index_class: type[VectorIndex]) -> str:
             " a name: set the attribute 'name'."
         )
     return config.label
+
+
+def _fetched(queryset: QuerySet[Any]) -> list[Any]:
+    """All objects of a queryset, even if some are deleted meanwhile.
+
+    Wagtail looks up pages once more as what they are, and raises KeyError for one that is
+    gone by then.
+    """
+    for _ in range(_FETCH_ATTEMPTS - 1):
+        with suppress(KeyError):
+            return list(queryset.all())
+    return list(queryset.all())

@@ -1,0 +1,96 @@
+"""What publishing a page costs with indexing on, while no service can be reached.
+
+Run with ``python -m benchmarks.publishing``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import statistics
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.measure import Paired, Row, isolated, paired
+from benchmarks.website import processes
+
+QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
+PAGES = 100
+TURNS = 11 if QUICK else 101
+
+#: Seconds that publishing may take longer.
+ALLOWED = 0.005
+
+
+def run() -> dict[str, list[Row]]:
+    """The table: the same pages published with indexing on and off, in turn."""
+    rows = []
+    for what in ("refuses connections", "never answers"):
+        with tempfile.TemporaryDirectory() as folder:
+            database = str(Path(folder, "site.sqlite3"))
+            isolated(processes.make, database, "pages", PAGES)
+            isolated(processes.index, database, "pages", PAGES)
+            taken = isolated(publish, database, what == "never answers")
+        both = Paired(**taken)
+        rows += [
+            both.row(f"publishing, an embedding service that {what}", "indexing switched off"),
+            _added(both),
+        ]
+    return {"Publishing with a service that cannot be reached": rows}
+
+
+def _added(both: Paired) -> Row:
+    differences = [ours - other for ours, other in zip(both.ours, both.other, strict=True)]
+    middle = statistics.median(differences)
+    tenths = statistics.quantiles(differences, n=10, method="inclusive")
+    return Row(
+        what="what that adds",
+        ours=f"{1e3 * middle:.2f} ms ({1e3 * tenths[0]:.2f} – {1e3 * tenths[-1]:.2f})",
+        other=f"{1e3 * ALLOWED:.0f} ms",
+        ratio=middle / ALLOWED,
+        at_most=1.0,
+    )
+
+
+def publish(database: str, hangs: bool) -> dict[str, list[float]]:  # noqa: FBT001
+    """Publish a page after another, with indexing on and off in turn."""
+    with closing(socket.socket()) as port:
+        port.bind(("127.0.0.1", 0))
+        if hangs:
+            port.listen(1_000)  # connections are made, and nobody answers
+        processes.start(database)
+        return _publish(f"http://127.0.0.1:{port.getsockname()[1]}/v1")
+
+
+def _publish(url: str) -> dict[str, list[float]]:
+    from django.conf import settings
+    from django.test import override_settings
+
+    from benchmarks.website.models import PassagePage
+    from wagtail_vector_index.models import PendingChange
+
+    logging.disable(logging.WARNING)
+    pages = list(PassagePage.objects.order_by("pk"))
+    service = {
+        "BACKEND": "openai", "MODEL": "hash", "API_KEY": "none", "HOST": url,
+        "DIMENSIONS": 384, "MAX_RETRIES": 0,
+    }  # fmt: skip
+
+    def publish_one(turn: int, *, auto_update: bool) -> None:
+        settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = auto_update
+        page = pages[turn % len(pages)]
+        page.body = f"{page.body} {turn} {auto_update}"
+        page.save_revision().publish()
+
+    with override_settings(WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS={"default": service}):
+        both = paired(
+            lambda turn: publish_one(turn, auto_update=True),
+            lambda turn: publish_one(turn, auto_update=False),
+            repeats=TURNS,
+        )
+        assert PendingChange.objects.count() >= TURNS, "the changes are not in the outbox"
+    # The thread that waits for the service is not waited for.
+    _end_worker()
+    return {"ours": list(both.ours), "other": list(both.other)}

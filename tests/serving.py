@@ -1,0 +1,70 @@
+"""A site for real servers: notes can be written and searched over HTTP.
+
+Like many a site, it has used what it will need when a prefork server begins to fork.
+"""
+
+import json
+import os
+
+import django
+from django.db import connections
+from django.http import JsonResponse
+from django.urls import path
+
+from tests.testapp.embeddings import WordEmbeddings
+
+
+class ToldWhenClosed(WordEmbeddings):
+    """Notes in a file by which process it was closed."""
+
+    def close(self):
+        append_line(os.environ["CLOSED_LOG"], process=os.getpid())
+
+
+def append_line(path, **values):
+    """One line of JSON, whole even if several processes write."""
+    line = json.dumps(values).encode() + b"\n"
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, line)
+    os.close(file)
+
+
+def write(request):
+    from tests.testapp.models import Note
+
+    note = Note.objects.create(text=request.GET["text"])
+    return JsonResponse({"process": os.getpid(), "note": note.pk})
+
+
+def search(request):
+    from tests.testapp.models import Note
+
+    found = Note.vector_index.search(request.GET["text"], limit=3)
+    return JsonResponse({"process": os.getpid(), "found": [note.text for note in found]})
+
+
+async def asearch(request):
+    from tests.testapp.models import Note
+
+    found = await Note.vector_index.asearch(request.GET["text"], limit=3)
+    return JsonResponse({"process": os.getpid(), "found": [note.text for note in found]})
+
+
+urlpatterns = [path("write", write), path("search", search), path("asearch", asearch)]
+
+
+def _used():
+    from tests.testapp.models import Note
+
+    list(Note.vector_index.search("bread"))
+    connections.close_all()
+
+
+if "SERVE" in os.environ:
+    django.setup()
+    if os.environ["SERVE"] == "gunicorn":
+        _used()  # by the process that forks; uvicorn has none
+    from django.core.asgi import get_asgi_application
+    from django.core.wsgi import get_wsgi_application
+
+    wsgi, asgi = get_wsgi_application(), get_asgi_application()

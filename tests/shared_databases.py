@@ -1,0 +1,44 @@
+"""Databases that the processes of one test share: import the fixtures to use them."""
+
+from __future__ import annotations
+
+import json
+import os
+from itertools import count
+
+import pytest
+
+from tests.postgres import postgres
+
+__all__ = ["database", "new_postgresql_database", "postgres"]
+
+_numbers = count()
+
+
+@pytest.fixture
+def database(request, tmp_path):
+    """What the environment must say for a new database, "sqlite" or "postgresql"."""
+    if request.param == "sqlite":
+        return {"TEST_DATABASE": str(tmp_path / "site.sqlite3")}
+    return request.getfixturevalue("new_postgresql_database")
+
+
+@pytest.fixture
+def new_postgresql_database(postgres):  # the fixture
+    import psycopg
+
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    server = {
+        "dbname": postgres["NAME"],
+        "user": postgres["USER"],
+        "password": postgres["PASSWORD"],
+        "host": postgres["HOST"],
+        "port": postgres["PORT"] or None,
+        **postgres["OPTIONS"],
+    }
+    with psycopg.connect(**server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        with psycopg.connect(**(server | {"dbname": name}), autocommit=True) as inside:
+            inside.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        yield {"TEST_DATABASE_SETTINGS": json.dumps({**postgres, "NAME": name})}
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,0 +1,130 @@
+"""Real servers of several workers on one database: each worker sees every change."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port, wait_until_ready
+from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).parents[1]
+WORKERS = 2
+
+#: Requests after which each worker has answered one, by all experience.
+REQUESTS = 500
+
+PREPARE = """
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", run_syncdb=True, verbosity=0)
+from tests.testapp.models import Note
+Note.objects.bulk_create(Note(text=text) for text in ("bread", "cheese", "wine"))
+call_command("update_vector_indexes", "note", verbosity=0)
+"""
+
+#: A change that no signal tells, and an index that is built anew: by another process.
+REBUILD = """
+import django
+django.setup()
+from django.core.management import call_command
+from tests.testapp.models import Note
+Note.objects.filter(text="wine").update(text="butter")
+call_command("update_vector_indexes", "note", rebuild=True, verbosity=0)
+"""
+
+SERVERS = {
+    "gunicorn": [
+        "gunicorn", "tests.serving:wsgi", "--preload", f"--workers={WORKERS}", "--bind=127.0.0.1:{}"
+    ],
+    "uvicorn": [
+        "uvicorn", "tests.serving:asgi", f"--workers={WORKERS}", "--port={}", "--log-level=warning"
+    ],
+}  # fmt: skip
+
+
+class Server:
+    """A server that runs, and the environment that it runs in."""
+
+    def __init__(self, url, environment):
+        self.url = url
+        self.environment = environment
+
+    def ask(self, path, text):
+        url = f"{self.url}{path}?{urllib.parse.urlencode({'text': text})}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+
+    def best_of_each_worker(self, path, text):
+        """What each worker finds first; by its process."""
+        best = {}
+        for _ in range(REQUESTS):
+            answer = self.ask(path, text)
+            best.setdefault(answer["process"], answer["found"][0])
+            if len(best) == WORKERS:
+                return best
+        raise AssertionError(f"only {len(best)} of {WORKERS} workers answered")
+
+
+def script(code, environment):
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=120)
+
+
+@contextmanager
+def serving(name, environment):
+    """A server of this name until the end of the block; then its workers have ended."""
+    port = free_port()
+    command = [sys.executable, "-m", *(word.format(port) for word in SERVERS[name])]
+    process = subprocess.Popen(command, env={**environment, "SERVE": name}, cwd=ROOT)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}/search?text=bread", process)
+        yield Server(f"http://127.0.0.1:{port}", environment)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "database"),
+    [("gunicorn", "sqlite"), ("gunicorn", "postgresql"), ("uvicorn", "sqlite")],
+    indirect=["database"],
+)
+def test_each_worker_sees_every_change_within_one_request(name, database, tmp_path):  # noqa: F811
+    pytest.importorskip(name)
+    closed = tmp_path / "closed.log"
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings_serving",
+        "PYTHONPATH": str(ROOT),
+        "CLOSED_LOG": str(closed),
+        "HOME": str(tmp_path),  # gunicorn puts a socket there
+        **database,
+    }
+    script(PREPARE, environment)
+    path = "/asearch" if name == "uvicorn" else "/search"
+    with serving(name, environment) as server:
+        workers = server.best_of_each_worker(path, "bread")
+        assert set(workers.values()) == {"bread"}
+        for text in ("cake", "tea", "water"):
+            server.ask("/write", text)
+            assert set(server.best_of_each_worker(path, text).values()) == {text}
+        script(REBUILD, environment)
+        after = server.best_of_each_worker(path, "butter")
+        assert after == dict.fromkeys(workers, "butter")
+    lines = closed.read_text().splitlines()
+    assert workers.keys() <= {json.loads(line)["process"] for line in lines}
