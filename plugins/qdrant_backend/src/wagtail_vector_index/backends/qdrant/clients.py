@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import ssl
@@ -30,6 +31,7 @@ class Clients:
     """
 
     def __init__(self, options: QdrantOptions, where: str) -> None:
+        self.grpc = options.grpc
         self._options = options
         self._where = where
         self._begin()
@@ -174,14 +176,16 @@ def made(kind: type[Any], options: QdrantOptions, where: str) -> Any:
 def _headers(kind: type[Any], options: QdrantOptions, where: str) -> dict[str, Any]:
     if not options.headers:
         return {}
+    # HTTP does not care, and gRPC takes no capitals.
+    headers = {name.lower(): value for name, value in options.headers.items()}
     if "headers" in inspect.signature(kind.__init__).parameters:
-        return {"headers": dict(options.headers)}
+        return {"headers": headers}
     if options.grpc:
         raise ConfigurationError(
             f"{where} cannot be asked: this qdrant-client cannot send HEADERS with GRPC."
             " Run: pip install --upgrade qdrant-client"
         )
-    return {"metadata": dict(options.headers)}
+    return {"metadata": headers}
 
 
 def _rest_tls(options: QdrantOptions) -> dict[str, Any]:
@@ -214,10 +218,17 @@ _ALL: weakref.WeakSet[Clients] = weakref.WeakSet()
 _inherited: list[Any] = []
 
 
+def _before_fork() -> None:
+    # gRPC ends a child at once if the parent's channels of event loops that ended are left.
+    # Some are, until cycles are collected.
+    if any(clients.grpc for clients in _ALL):
+        gc.collect()
+
+
 def _after_fork() -> None:
     for clients in list(_ALL):
         clients.abandon()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
