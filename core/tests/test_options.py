@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import traceback
 from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
@@ -16,7 +17,14 @@ from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.exceptions import InvalidOptions, PluginBroken
-from wagtail_vector_index.options import HIDDEN, Options, is_secret, parse_options, secret
+from wagtail_vector_index.options import (
+    HIDDEN,
+    Options,
+    check_headers,
+    is_secret,
+    parse_options,
+    secret,
+)
 
 WHERE = "SETTING['default']"
 
@@ -415,3 +423,30 @@ class TestUrls:
         assert message.endswith(f"not 'https://me:{HIDDEN}@db'.")
         message = error(Secretive, NEEDED="", MAX_TOKENS=["https://me:s3cret@db"])
         assert "s3cret" not in message
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("value", ["", "x", "open sesame", "Bearer a=b"])
+    def test_that_can_be_sent(self, value):
+        check_headers({"X-Proxy.of_1": value})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("", "s3cret"),
+            ("X Proxy", "s3cret"),
+            ("X-Pröxy", "s3cret"),
+            ("X-Proxy\n", "s3cret"),
+            (":path", "s3cret"),
+            ("X-Proxy-Bin", "s3cret"),
+            ("X-Proxy", "s3cret\n"),
+            ("X-Proxy", " s3cret"),
+            ("X-Proxy", "s3cret "),
+            ("X-Proxy", "s3crét"),
+            ("X-Proxy", "s3\x00cret"),
+        ],
+    )
+    def test_that_cannot(self, name, value):
+        with pytest.raises(ValueError, match=f"^'HEADERS': .*{re.escape(repr(name))}") as raised:
+            check_headers({"X-Fine": "s3cret", name: value})
+        assert "s3" not in str(raised.value)

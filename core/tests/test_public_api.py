@@ -35,7 +35,7 @@ PROMISED = {
     ],
     "wagtail_vector_index.indexes": ["VectorIndex", "PageVectorIndex"],
     "wagtail_vector_index.exceptions": ["VectorIndexError"],
-    "wagtail_vector_index.options": ["Options", "secret"],
+    "wagtail_vector_index.options": ["Options", "check_headers", "secret"],
     "wagtail_vector_index.testing": [],
 }
 

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .exceptions import InvalidOptions, PluginBroken
 from .plugins.discovery import describe
 
-__all__ = ["Options", "parse_options", "secret"]
+__all__ = ["Options", "check_headers", "parse_options", "secret"]
 
 HIDDEN = "********"
 
@@ -26,6 +26,9 @@ _SECRET_NAME = re.compile(
 )
 #: The password in a URL. What is not escaped as it should be, such as a "/", is part of it.
 _URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?", re.ASCII)
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -77,6 +80,24 @@ class Options:
         """``text`` with every secret of these options made unreadable."""
         values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
         return _redact(text, values)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check an option ``HEADERS``, for ``__post_init__``.
+
+    Raises:
+        ValueError: naming a header that cannot be sent over both HTTP and gRPC, without its
+            value.
+    """
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"'HEADERS': {name!r} is not the name of a header.")
+        if name.lower().endswith("-bin"):
+            raise ValueError(f"'HEADERS': {name!r} ends with '-bin', which gRPC takes for bytes.")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(
+                f"'HEADERS': the value of {name!r} has other than ASCII text, or a space at an end."
+            )
 
 
 def is_secret(field: dataclasses.Field[Any]) -> bool:

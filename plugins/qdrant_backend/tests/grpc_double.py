@@ -43,13 +43,17 @@ CODES = {
 
 
 @contextmanager
-def grpc_door(double: Double) -> Iterator[int]:
-    """The port on which a double speaks gRPC."""
+def grpc_door(double: Double, credentials: Any = None) -> Iterator[int]:
+    """The port on which a double speaks gRPC; over TLS, if it is given credentials."""
     server = grpcio.server(ThreadPoolExecutor(16))
     add_CollectionsServicer_to_server(_Collections(double), server)
     add_PointsServicer_to_server(_Points(double), server)
     add_QdrantServicer_to_server(_Root(double), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    address = "127.0.0.1:0"
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
     server.start()
     try:
         yield port

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import trustme
 from django.db.models import Q
@@ -364,6 +365,80 @@ def test_client_certificate(make_backend: MakeBackend, tmp_path: Path) -> None:
         backend = make_backend(**given, CLIENT_CERTIFICATE=str(tmp_path / "own.pem"))
         assert backend.collections() == []
         backend.close()
+
+
+def grpc_credentials(authority: trustme.CA, name: str = "127.0.0.1", *, asks: bool = False) -> Any:
+    """Of a server of gRPC: its certificate, and whether it asks for the client's."""
+    issued = authority.issue_cert(name)
+    chain = b"".join(each.bytes() for each in issued.cert_chain_pems)
+    return grpc.ssl_server_credentials(
+        [(issued.private_key_pem.bytes(), chain)],
+        root_certificates=authority.cert_pem.bytes() if asks else None,
+        require_client_auth=asks,
+    )
+
+
+def test_tls_by_grpc(double: Double, make_backend: MakeBackend, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    trusted, own = tmp_path / "authority.pem", tmp_path / "own.pem"
+    authority.cert_pem.write_to_path(trusted)
+    authority.issue_cert("site.example").private_key_and_cert_chain_pem.write_to_path(own)
+    double.api_key = KEY
+    with grpc_door(double, grpc_credentials(authority, asks=True)) as port:
+        backend = make_backend(
+            HOST="https://127.0.0.1:1",
+            GRPC=True,
+            GRPC_PORT=port,
+            API_KEY=KEY,
+            HEADERS={"X-Proxy": "open sesame"},
+            CA_CERTIFICATE=str(trusted),
+            CLIENT_CERTIFICATE=str(own),
+        )
+        assert backend.collections() == []
+        assert asyncio.run(backend.acollections()) == []
+        assert backend.health().message == "Qdrant 1.19.0, 0 collections"
+        backend.close()
+    seen = {request.headers["x-proxy"] for request in double.requests}
+    assert seen == {"open sesame"}
+
+
+@pytest.mark.parametrize(
+    ("name", "trusts", "match"),
+    [
+        ("127.0.0.1", False, "CERTIFICATE_VERIFY_FAILED.* set CA_CERTIFICATE"),
+        ("elsewhere.example", True, "Hostname Verification.* set CA_CERTIFICATE"),
+        ("", True, "WRONG_VERSION_NUMBER.* Look at the http:// or https:// of HOST"),
+    ],
+)
+def test_tls_mistakes_by_grpc(
+    double: Double,
+    make_backend: MakeBackend,
+    tmp_path: Path,
+    name: str,
+    trusts: bool,
+    match: str,
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    trusted = tmp_path / "authority.pem"
+    (authority if trusts else other).cert_pem.write_to_path(trusted)
+    with grpc_door(double, grpc_credentials(authority, name) if name else None) as port:
+        backend = make_backend(
+            HOST="https://127.0.0.1:1", GRPC=True, GRPC_PORT=port, CA_CERTIFICATE=str(trusted)
+        )
+        with pytest.raises(BackendUnavailable, match=f"has no TLS connection to offer: .*{match}"):
+            backend.collections()
+        with pytest.raises(BackendUnavailable, match="has no TLS connection to offer"):
+            asyncio.run(backend.acollections())
+        backend.close()
+
+
+def test_headers_by_grpc(double: Double, make_backend: MakeBackend) -> None:
+    with grpc_door(double) as port:
+        backend = make_backend(GRPC=True, GRPC_PORT=port, HEADERS={"X-Proxy": "open sesame"})
+        backend.collections()
+        asyncio.run(backend.acollections())
+        backend.close()
+    assert [request.headers["x-proxy"] for request in double.requests] == ["open sesame"] * 2
 
 
 def test_certificate_that_cannot_be_read(make_backend: MakeBackend, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def parse(**settings: Any) -> Any:
         ({"HOST": HOST, "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space, a line break"),
         ({"HOST": HOST, "API_KEY": None}, "'API_KEY' must be of type str"),
         ({"HOST": HOST, "HEADERS": {"token": 1}}, "'HEADERS' must be of type dict"),
+        ({"HOST": HOST, "HEADERS": {"X Proxy": KEY}}, "'X Proxy' is not the name of a header"),
+        ({"HOST": HOST, "HEADERS": {"X-Proxy": f"ü{KEY}"}}, "of 'X-Proxy' has other than ASCII"),
         ({"HOST": HOST, "TIMEOUT": 0}, "'TIMEOUT' must be at least 1, not 0"),
         ({"HOST": HOST, "TIMEOUT": 0.5}, "'TIMEOUT' must be of type int"),
         ({"HOST": HOST, "BATCH_BYTES": 1}, "'BATCH_BYTES' must be at least 1024"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,6 +154,50 @@ def test_requests_of_a_batch_are_sent_side_by_side(
         assert most[0] == concurrency
     double.fault = lambda request: None
     assert backend.count(SPEC) == 12
+
+
+FORKING = """
+import asyncio, os, signal, sys
+from wagtail_vector_index.backends.base import CollectionSpec
+from wagtail_vector_index.backends.qdrant import QdrantBackend
+
+backend = QdrantBackend(
+    "default", QdrantBackend.Options(host=sys.argv[1], grpc=True, grpc_port=int(sys.argv[2]))
+)
+spec = CollectionSpec(name="shared", dimensions=4)
+
+def search():
+    found = [backend.search(spec, [1, 2, 3, 4]), asyncio.run(backend.asearch(spec, [1, 2, 3, 4]))]
+    return [len(matches) for matches in found]
+
+for _ in range(3):
+    assert search() == [10, 10]
+children = []
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        os._exit(0 if search() == [10, 10] else 1)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+assert search() == [10, 10]
+backend.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork()")
+def test_fork_by_grpc(shared_double: Running, shared_grpc_port: int) -> None:
+    """As a server forks its workers. In a process of its own: this one is gRPC's server."""
+    fill(QdrantBackend("default", QdrantBackend.Options(host=shared_double.url)))
+    run = subprocess.run(
+        [sys.executable, "-c", FORKING, shared_double.url, str(shared_grpc_port)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert run.returncode == 0, run.stderr
 
 
 class TestFork(ProcessTests):

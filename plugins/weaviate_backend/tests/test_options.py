@@ -85,6 +85,8 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://h", "CLIENT_KEY": "key.pem"}, "go together"),
         ({"HOST": "http://h", "HEADERS": {"a b": "hunter2"}}, "not the name of a header"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": "hunter2\n"}}, "'X-Site'"),
+        ({"HOST": "http://h", "HEADERS": {"X-Site": " hunter2"}}, "'X-Site'"),
+        ({"HOST": "http://h", "HEADERS": {"X-Site-Bin": "hunter2"}}, "gRPC takes for bytes"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": 2}}, "'HEADERS' must be"),
         ({"HOST": "http://h", "REPLICA": 2}, "Did you mean 'REPLICAS'?"),
     ],

@@ -363,7 +363,7 @@ def _fetched(queryset: QuerySet[Any]) -> list[Any]:
     Wagtail looks up pages once more as what they are, and raises KeyError for one that is
     gone by then.
     """
-    for _ in range(_FETCH_ATTEMPTS - 1):
+    for _attempt in range(_FETCH_ATTEMPTS - 1):
         with suppress(KeyError):
             return list(queryset.all())
     return list(queryset.all())

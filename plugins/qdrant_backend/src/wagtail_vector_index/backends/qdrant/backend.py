@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cached_property
 from threading import Lock
@@ -57,6 +58,9 @@ class QdrantBackend(VectorBackend):
 
     def __init__(self, alias: str, options: QdrantOptions) -> None:
         super().__init__(alias, options)
+        if options.grpc:
+            # gRPC reads it when it is first imported. Without it, calls after a fork fail.
+            os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
         self._where = f"Vector backend {alias!r}: Qdrant at {options.host or options.location}"
         self._lock = Lock()
         self._made: ServerDriver | MemoryDriver | None = None

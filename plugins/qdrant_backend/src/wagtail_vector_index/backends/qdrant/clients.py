@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import inspect
+import os
 import ssl
 import threading
 import warnings
@@ -54,6 +57,8 @@ def made(kind: type[Any], options: QdrantOptions, where: str) -> Any:
     """
     import httpx
 
+    if options.grpc:
+        _collect_before_forks()
     try:
         tls = _rest_tls(options) | _grpc_tls(options)
     except (OSError, ssl.SSLError) as error:
@@ -82,14 +87,16 @@ def made(kind: type[Any], options: QdrantOptions, where: str) -> Any:
 def _headers(kind: type[Any], options: QdrantOptions, where: str) -> dict[str, Any]:
     if not options.headers:
         return {}
+    # HTTP does not care, and gRPC takes no capitals.
+    headers = {name.lower(): value for name, value in options.headers.items()}
     if "headers" in inspect.signature(kind.__init__).parameters:
-        return {"headers": dict(options.headers)}
+        return {"headers": headers}
     if options.grpc:
         raise ConfigurationError(
             f"{where} cannot be asked: this qdrant-client cannot send HEADERS with GRPC."
             " Run: pip install --upgrade qdrant-client"
         )
-    return {"metadata": dict(options.headers)}
+    return {"metadata": headers}
 
 
 def _rest_tls(options: QdrantOptions) -> dict[str, Any]:
@@ -115,3 +122,11 @@ def _grpc_tls(options: QdrantOptions) -> dict[str, Any]:
         "private_key": key,
     }
     return {"grpc_options": {name: Path(file).read_bytes() for name, file in files.items() if file}}
+
+
+@functools.cache
+def _collect_before_forks() -> None:
+    # gRPC ends a child at once if the parent's channels of event loops that ended are left.
+    # Some are, until cycles are collected.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=gc.collect)

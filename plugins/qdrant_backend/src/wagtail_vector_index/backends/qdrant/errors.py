@@ -49,6 +49,7 @@ _STATUSES = {
 }
 
 _FULL = ("no space left", "insufficient storage", "out of disk", "disk usage")
+_TLS = ("CERTIFICATE", "SSL", "TLS", "Tls", "Hostname Verification")
 _OTHER_SHAPE = ("not existing vector name", "vector dimension error", "is not found in the coll")
 _ADVICE = {
     401: "does not accept the key. Set API_KEY",
@@ -75,8 +76,10 @@ class WriteRefused(WriteFailed, BackendRefused):
 def is_passing(error: BaseException) -> bool:
     """Whether the same call can succeed a moment later."""
     if isinstance(error, ResponseHandlingException):
-        return isinstance(error.source, httpx.TransportError) and not _is_tls(error.source)
+        return isinstance(error.source, httpx.TransportError) and not _is_tls(str(error.source))
     status = _status(error)
+    if status == 503 and _is_tls(_said(error)):
+        return False
     if status is None or _is_full(error):
         return False
     return status in (408, 429) or status >= 500
@@ -134,7 +137,9 @@ def _by_status(
     if status == 429:
         return BackendUnavailable, f"limits the rate. Lower CONCURRENCY. It says: {says}"
     if status == 503 and isinstance(error, grpc.RpcError):
-        advice = "Look at HOST and GRPC_PORT, and whether it is up"
+        if _is_tls(says):
+            return _without_tls(says)
+        advice = "Look at the http:// or https:// of HOST, at GRPC_PORT, and whether it is up"
         return BackendUnavailable, f"cannot be reached: {says}. {advice}"
     if status >= 500:
         return BackendUnavailable, f"fails. Try again later. It says: {status} {says}"
@@ -144,15 +149,19 @@ def _by_status(
 def _unanswered(source: Any, options: QdrantOptions) -> tuple[type[BackendError], str]:
     if isinstance(source, httpx.TimeoutException):
         return BackendUnavailable, _late(options)
-    if _is_tls(source):
-        return BackendUnavailable, (
-            f"has no TLS connection to offer: {source}. Look at the http:// or https:// of HOST,"
-            " and set CA_CERTIFICATE if its certificate is signed by an authority of your own"
-        )
     if isinstance(source, httpx.TransportError):
         cause = str(source) or type(source).__name__
+        if _is_tls(cause):
+            return _without_tls(cause)
         return BackendUnavailable, f"cannot be reached: {cause}. Look at HOST, and whether it is up"
     return _not_qdrant(source)
+
+
+def _without_tls(cause: str) -> tuple[type[BackendError], str]:
+    return BackendUnavailable, (
+        f"has no TLS connection to offer: {cause}. Look at the http:// or https:// of HOST,"
+        " and set CA_CERTIFICATE if its certificate is signed by an authority of your own"
+    )
 
 
 def _not_qdrant(error: Exception) -> tuple[type[BackendError], str]:
@@ -172,9 +181,8 @@ def _is_missing(status: int | None, says: str) -> bool:
     return status is None and says.startswith("collection") and says.endswith("not found")
 
 
-def _is_tls(source: Any) -> bool:
-    text = str(source)
-    return "CERTIFICATE" in text or "SSL" in text or "TLS" in text
+def _is_tls(cause: str) -> bool:
+    return any(word in cause for word in _TLS)
 
 
 def _is_full(error: BaseException) -> bool:

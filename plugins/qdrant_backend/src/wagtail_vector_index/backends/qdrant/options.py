@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from wagtail_vector_index.options import Options, secret
+from wagtail_vector_index.options import Options, check_headers, secret
 
 IN_MEMORY = ":memory:"
 
@@ -131,6 +131,7 @@ class QdrantOptions(Options):
         self._check_where()
         if not all("!" <= character <= "~" for character in self.api_key):
             raise ValueError("'API_KEY' has a space, a line break or another character no key has.")
+        check_headers(self.headers)
         self._check_tls()
         if not _PREFIX.fullmatch(self.collection_prefix):
             raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wagtail_vector_index.options import Options, secret
+from wagtail_vector_index.options import Options, check_headers, secret
 
 from .endpoints import Endpoints
 
@@ -40,7 +40,6 @@ QUANTIZATIONS: dict[Index, tuple[Quantization, ...]] = {
 }
 
 _PREFIX = re.compile(r"[A-Z][A-Za-z0-9]{0,63}", re.ASCII)
-_HEADER = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +122,8 @@ class WeaviateOptions(Options):
                 f"'QUANTIZATION' of the index {self.index!r} must be one of"
                 f" {', '.join(QUANTIZATIONS[self.index])}, not {self.quantization!r}."
             )
-        self._check_headers()
+        check_headers(self.headers)
         self.endpoints  # noqa: B018  # raises ValueError if they make no sense
-
-    def _check_headers(self) -> None:
-        for name, value in self.headers.items():
-            if not _HEADER.fullmatch(name):
-                raise ValueError(f"'HEADERS': {name!r} is not the name of a header.")
-            if not all(" " <= character <= "~" for character in value):
-                raise ValueError(f"'HEADERS': the value of {name!r} has other than ASCII text.")
 
     @property
     def endpoints(self) -> Endpoints:
