@@ -24,7 +24,7 @@ SERVICE_DELAY = dt.timedelta(minutes=10)
 
 def delay_after(failures: int, longest: dt.timedelta) -> dt.timedelta:
     """How long to wait after so many failures in a row: each time twice as long."""
-    return min(_FIRST_DELAY * 2 ** min(failures - 1, 20), longest)
+    return min(_FIRST_DELAY * 2.0 ** min(failures - 1, 20), longest)
 
 
 def error_text(error: BaseException, options: Any) -> str:
