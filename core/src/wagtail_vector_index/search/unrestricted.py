@@ -18,9 +18,13 @@ class _Unrestricted:
     """For a vector index: the querysets alone decide what is found."""
 
     def visible_among(
-        self: Any, keys: Sequence[str], within: QuerySet[Any] | None = None, *viewer: Any
+        self: Any,
+        keys: Sequence[str],
+        within: QuerySet[Any] | None = None,
+        *viewer: Any,
+        **kwargs: Any,
     ) -> set[str]:
-        """Which of these keys name objects of the index, and of the queryset."""
+        """Which of these keys name objects of the index, and of the queryset, whoever asks."""
         found = _members(self.get_querysets(), keys)
         return found if within is None else found & _members([within], keys)
 
