@@ -11,6 +11,9 @@ from .models import Passage, PassagePage
 
 MODELS = {"objects": Passage, "pages": PassagePage}
 WORDS_IN_A_TEXT = 60
+#: Pages are in so many sections, of which one each holds such a part of all, and one holds ten.
+SECTIONS = 231
+PARTS = (10, 100)
 
 _BATCH = 2_000
 _WORDS = [
@@ -38,27 +41,53 @@ def _fill_objects(count):
 
 
 def _fill_pages(count):
-    home = Page.objects.get(depth=2)
+    sections = _add_sections(count)
     content_type = ContentType.objects.get_for_model(PassagePage)
+    places = [(section, step) for section, size in sections for step in range(size)]
     pages = [
-        Page(
-            title=f"Passage {number}",
-            draft_title=f"Passage {number}",
-            slug=f"passage-{number}",
-            path=Page._get_path(home.path, home.depth + 1, number + 1),
-            depth=home.depth + 1,
-            url_path=f"{home.url_path}passage-{number}/",
-            content_type=content_type,
-            locale_id=home.locale_id,
-            translation_key=uuid.uuid4(),
-        )
-        for number in range(count)
+        _page(f"Passage {number}", section, step, content_type=content_type)
+        for number, (section, step) in enumerate(places)
     ]
     Page.objects.bulk_create(pages, batch_size=_BATCH)
-    Page.objects.filter(pk=home.pk).update(numchild=count)
     table, parent = PassagePage._meta.db_table, PassagePage._meta.pk.column
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({parent}, body) VALUES (%s, %s)",
             [(page.pk, text(number)) for number, page in enumerate(pages)],
         )
+
+
+def _add_sections(count):
+    """Sections with how many pages they get: some of given parts, the others even shares."""
+    sizes = {f"section-{part}": count // part for part in PARTS} | {"section-ten": 10}
+    rest = count - sum(sizes.values())
+    others = SECTIONS - len(sizes)
+    for number in range(others):
+        sizes[f"section-{number}-of-many"] = rest // others + (number < rest % others)
+    home = Page.objects.get(depth=2)
+    content_type = ContentType.objects.get_for_model(Page)
+    pages = [
+        _page(slug, home, step, content_type=content_type, numchild=size)
+        for step, (slug, size) in enumerate(sizes.items())
+    ]
+    Page.objects.bulk_create(pages)
+    Page.objects.filter(pk=home.pk).update(numchild=len(pages))
+    found = list(zip(pages, sizes.values(), strict=True))
+    # Mixed, so that what is in a section is spread over all numbers.
+    random.Random(0).shuffle(found)
+    return found
+
+
+def _page(title, parent, step, **fields):
+    slug = title.lower().replace(" ", "-")
+    return Page(
+        title=title,
+        draft_title=title,
+        slug=slug,
+        path=Page._get_path(parent.path, parent.depth + 1, step + 1),
+        depth=parent.depth + 1,
+        url_path=f"{parent.url_path}{slug}/",
+        locale_id=parent.locale_id,
+        translation_key=uuid.uuid4(),
+        **fields,
+    )

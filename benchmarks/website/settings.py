@@ -1,6 +1,11 @@
-"""Settings of the benchmarks' site: SQLite in a file, in WAL mode as sites run it."""
+"""Settings of the benchmarks' site: SQLite in a file, in WAL mode as sites run it.
+
+BENCHMARK_DATABASE names the file, or is the URL of a PostgreSQL database.
+"""
 
 import os
+
+from tests.postgres import database_at
 
 SECRET_KEY = "for benchmarks only"
 USE_TZ = True
@@ -9,20 +14,23 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 ALLOWED_HOSTS = ["*"]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("BENCHMARK_DATABASE", ":memory:"),
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
+DATABASE = os.environ.get("BENCHMARK_DATABASE", ":memory:")
+VECTOR_BACKEND = os.environ.get("BENCHMARK_VECTOR_BACKEND", "numpy")
+
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": DATABASE,
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
 }
+DATABASES = {"default": database_at(DATABASE) if "://" in DATABASE else SQLITE}
 
 INSTALLED_APPS = [
     "benchmarks.website",
     "wagtail_vector_index",
+    *(["wagtail_vector_index.backends.pgvector"] if VECTOR_BACKEND == "pgvector" else []),
     "wagtail.sites",
     "wagtail.users",
     "wagtail.documents",
@@ -42,7 +50,7 @@ INSTALLED_APPS = [
 WAGTAIL_SITE_NAME = "Benchmarks"
 WAGTAILADMIN_BASE_URL = "http://localhost"
 
-WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": "numpy"}}
+WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": VECTOR_BACKEND}}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {"BACKEND": "benchmarks.website.embeddings.HashEmbeddings"},
 }

@@ -139,13 +139,13 @@ class DocPage(VectorIndexedMixin, ImportedPage):
         return [part for part in headings if part.heading["level"] in {"h2", "h3"}]
 
     def get_context(self, request, *args, **kwargs):
-        return {**super().get_context(request, *args, **kwargs), "related": self._related()}
+        return {**super().get_context(request, *args, **kwargs), "related": self._related(request)}
 
-    def _related(self):
+    def _related(self, request):
         from vectordemo.vector_indexes import SiteIndex
 
         try:
-            return list(SiteIndex().find_similar(self, limit=RELATED))
+            return list(SiteIndex().find_similar(self, limit=RELATED, request=request))
         except VectorIndexError:
             # A page can be read without its neighbours; the search page says what is wrong.
             return []

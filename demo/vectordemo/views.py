@@ -3,8 +3,9 @@ import time
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.shortcuts import render
+from wagtail.models import Locale, Site
 
-from vectordemo.models import Section
+from vectordemo.models import DocPage, Section
 from vectordemo.questions import QUESTIONS
 from vectordemo.vector_indexes import SiteIndex
 from wagtail_vector_index.exceptions import VectorIndexError
@@ -25,7 +26,7 @@ def search(request):
     results, problem = None, ""
     started = time.perf_counter()
     try:
-        results = _results(query, section, request.GET.get("page")) if query else None
+        results = _results(request, query, section) if query else None
     except VectorIndexError as error:
         # Not built yet, or built with another model: the message says what to do.
         problem = str(error)
@@ -41,9 +42,18 @@ def search(request):
     return render(request, "vectordemo/search.html", context)
 
 
-def _results(query, section, number):
-    filters = Q(section=section) if section else None
-    found = SiteIndex().search(query, limit=LIMIT, filter=filters, similarity_threshold=THRESHOLD)
-    page = Paginator(found, PER_PAGE).get_page(number)
+def _results(request, query, section):
+    filters = Q(locale=Locale.get_active().language_code)
+    if section:
+        filters &= Q(section=section)
+    found = SiteIndex().search(
+        query,
+        limit=LIMIT,
+        filter=filters,
+        within=DocPage.objects.in_site(Site.find_for_request(request)),
+        similarity_threshold=THRESHOLD,
+        request=request,
+    )
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = list(page.object_list)
     return page

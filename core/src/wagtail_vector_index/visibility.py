@@ -1,19 +1,32 @@
-"""Which pages an anonymous visitor may see, by Wagtail's own rule.
+"""Who may see what, by Wagtail's own rule, for many objects in few queries.
 
-A page is private if it, or one of its ancestors, has a view restriction, or is an alias
-of a page that has one; restrictions on an alias itself do not count. That is what
-``Page.get_view_restrictions()`` says for one page, here for many in few queries.
+A page may be seen if it is live, not past its expiry, and if each of its view restrictions
+accepts the request. Its restrictions are those of the page and of its ancestors; of an alias,
+those of the page that it stands for, and its own do not count. That is what
+``Page.get_view_restrictions()`` says of one page. Documents and images have the restrictions
+of their collection and of the collections above it.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
-__all__ = ["PrivatePaths", "is_page_model", "live_filter", "page_model", "public_pages"]
+__all__ = [
+    "Visibility",
+    "is_collection_member",
+    "is_page_model",
+    "live_filter",
+    "page_model",
+    "visible_to",
+    "visible_to_all",
+]
 
 
 def page_model() -> Any:
@@ -28,6 +41,15 @@ def is_page_model(model: type[Any]) -> bool:
     return apps.is_installed("wagtail") and issubclass(model, page_model())
 
 
+def is_collection_member(model: type[Any]) -> bool:
+    """Whether objects of a model are in a collection, as Wagtail's documents and images are."""
+    if not apps.is_installed("wagtail"):
+        return False
+    from wagtail.models import CollectionMember
+
+    return issubclass(model, CollectionMember)
+
+
 def live_filter(model: Any) -> Q:
     """The objects of a model that are live and not past their expiry."""
     names = {field.name for field in model._meta.get_fields()}
@@ -37,36 +59,123 @@ def live_filter(model: Any) -> Q:
     return live
 
 
-class PrivatePaths:
-    """The tree paths of private pages, read when it is made."""
+class Visibility:
+    """What one visitor may see. The restrictions are read once, when they are first needed.
 
-    def __init__(self) -> None:
+    Args:
+        accepts: says of a view restriction of Wagtail's whether the visitor passes it.
+    """
+
+    def __init__(self, accepts: Callable[[Any], bool]) -> None:
+        self._accepts = accepts
+
+    def primary_keys(self, queryset: QuerySet[Any]) -> list[Any]:
+        """The primary keys of the objects of a queryset that may be seen.
+
+        That an object is live is left to the caller. The tree's root is never among them.
+        """
+        if is_page_model(queryset.model):
+            pages = queryset.filter(depth__gt=1).values_list("pk", "path")
+            return self._pages.outside(pages)
+        if is_collection_member(queryset.model):
+            return self._collections.outside(queryset.values_list("pk", "collection__path"))
+        return list(queryset.values_list("pk", flat=True))
+
+    @cached_property
+    def _pages(self) -> _Subtrees:
         from wagtail.models import PageViewRestriction
 
         model = page_model()
-        self._step: int = model.steplen
-        found = dict(
-            PageViewRestriction.objects.exclude(restriction_type=PageViewRestriction.NONE)
-            .filter(page__alias_of__isnull=True)
-            .values_list("page_id", "page__path")
-        )
-        self._paths: set[str] = set(found.values())
-        while found:
-            found = dict(
-                model.objects.filter(alias_of__in=found)
-                .exclude(path__in=self._paths)
-                .values_list("pk", "path")
-            )
-            self._paths |= set(found.values())
+        restrictions = PageViewRestriction.objects.filter(page__alias_of__isnull=True)
+        hidden = self._refused(restrictions, "page")
+        paths = set(hidden.values())
+        while hidden:
+            aliases = model.objects.filter(alias_of__in=hidden).exclude(path__in=paths)
+            hidden = dict(aliases.values_list("pk", "path"))
+            paths.update(hidden.values())
+        return _Subtrees(paths, model.steplen)
 
-    def __contains__(self, path: str) -> bool:
-        """Whether the page at this path, or one above it, is private."""
+    @cached_property
+    def _collections(self) -> _Subtrees:
+        from wagtail.models import Collection, CollectionViewRestriction
+
+        hidden = self._refused(CollectionViewRestriction.objects.all(), "collection")
+        return _Subtrees(set(hidden.values()), Collection.steplen)
+
+    def _refused(self, restrictions: QuerySet[Any], relation: str) -> dict[Any, str]:
+        """The primary keys and paths of what is restricted for the visitor."""
+        found = restrictions.annotate(restricted_path=F(f"{relation}__path"))
+        return {
+            getattr(restriction, f"{relation}_id"): restriction.restricted_path
+            for restriction in found.prefetch_related("groups")
+            if not self._accepts(restriction)
+        }
+
+
+def visible_to(user: Any = None, request: Any = None) -> Visibility:
+    """What a visitor may see; without any argument, an anonymous one.
+
+    Args:
+        user: a user; by default the one of the request.
+        request: the request, whose session holds the passwords that the visitor has given.
+    """
+    return Visibility(_Visitor(user, request).passes)
+
+
+def visible_to_all() -> Visibility:
+    """What may be seen by anybody at all, whatever the restrictions."""
+    return Visibility(lambda restriction: True)
+
+
+class _Subtrees:
+    """Parts of a tree, by the paths of their roots."""
+
+    def __init__(self, roots: set[str], step: int) -> None:
+        self._roots = roots
+        self._step = step
+
+    def outside(self, rows: Iterable[tuple[Any, str]]) -> list[Any]:
+        """The primary keys of what is in none of the parts, of pairs with paths."""
+        if not self._roots:
+            return [pk for pk, _ in rows]
+        return [pk for pk, path in rows if not self._has(path)]
+
+    def _has(self, path: str) -> bool:
         lengths = range(self._step, len(path) + 1, self._step)
-        return any(path[:length] in self._paths for length in lengths)
+        return any(path[:length] in self._roots for length in lengths)
 
 
-def public_pages(queryset: QuerySet[Any]) -> list[Any]:
-    """The primary keys of pages that are not private; never that of the tree's root."""
-    pages = list(queryset.filter(depth__gt=1).values_list("pk", "path"))
-    private = PrivatePaths() if pages else ()
-    return [pk for pk, path in pages if path not in private]
+class _Visitor:
+    """Passes restrictions as a request does, which may be there or not.
+
+    Its user has the groups at hand: `accept_request` asks for them once per restriction.
+    """
+
+    def __init__(self, user: Any, request: Any) -> None:
+        self._given = user
+        self._request = request
+
+    def passes(self, restriction: Any) -> bool:
+        """Whether a view restriction accepts the visitor."""
+        return bool(restriction.accept_request(self))
+
+    @cached_property
+    def user(self) -> Any:
+        """The user, anonymous if there is none."""
+        from django.contrib.auth.models import AnonymousUser
+
+        user: Any = self._given or getattr(self._request, "user", None) or AnonymousUser()
+        if getattr(user, "pk", None) is not None and hasattr(user.__class__, "groups"):
+            user = copy.copy(user)  # what is fetched here must not stay with the caller's
+            user._prefetched_objects_cache = {}  # noqa: SLF001  # which the copy would share
+            prefetch_related_objects([user], "groups")
+        return user
+
+    @cached_property
+    def session(self) -> Any:
+        """The session of the request, empty without one."""
+        return getattr(self._request, "session", {})
+
+    def __getattr__(self, name: str) -> Any:
+        # A site's own restrictions may look at more of the request.
+        return getattr(self.__dict__["_request"], name)

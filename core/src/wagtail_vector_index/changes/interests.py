@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..indexes import VectorIndex
 from ..indexes.registry import all_indexes
 from ..indexing.reading_paths import ReadingPath, concrete_family, reading_paths
 from ..models.record import PendingChange
-from ..visibility import is_page_model, page_model
+from ..visibility import is_collection_member, is_page_model, page_model
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ BOOKKEEPING = frozenset(
     " locked_by_id go_live_at".split()
 )
 #: What decides whether an object is found at all.
-_VISIBILITY = frozenset("live expire_at alias_of alias_of_id".split())
+_VISIBILITY = frozenset("live expire_at alias_of alias_of_id collection collection_id".split())
 #: What moving a page, or giving it another slug, changes of all pages below it.
 _OF_THE_TREE = frozenset(
     "path depth numchild url_path url full_url relative_url get_url get_full_url".split()
@@ -91,8 +91,19 @@ def interests() -> dict[type[Model], list[Interest]]:
 
 def page_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
     """The indexes that hold pages, each once."""
+    return _indexes_of(interests, is_page_model)
+
+
+def collection_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
+    """The indexes that hold what is in collections, each once."""
+    return _indexes_of(interests, is_collection_member)
+
+
+def _indexes_of(
+    interests: Mapping[type[Model], list[Interest]], holds: Callable[[type[Model]], bool]
+) -> list[VectorIndex]:
     own = (interest for some in interests.values() for interest in some if interest.path is None)
-    found = {i.index.name: i.index for i in own if is_page_model(i.model)}
+    found = {i.index.name: i.index for i in own if holds(i.model)}
     return list(found.values())
 
 

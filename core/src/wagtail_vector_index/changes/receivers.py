@@ -17,7 +17,14 @@ from ..indexing.reading_paths import readers
 from ..keys import key_of, object_key
 from ..models.record import PendingChange, record_database
 from ..visibility import is_page_model, page_model
-from .interests import Interest, depends_on_tree, interests, page_indexes, senders_of_deletion
+from .interests import (
+    Interest,
+    collection_indexes,
+    depends_on_tree,
+    interests,
+    page_indexes,
+    senders_of_deletion,
+)
 from .starting import drain_after_commit
 
 __all__ = ["AUTO_UPDATE_SETTING", "Receivers", "auto_update"]
@@ -59,14 +66,16 @@ class Receivers:
             self._connect_to_wagtail()
 
     def _connect_to_wagtail(self) -> None:
-        from wagtail.models import PageViewRestriction
+        from wagtail.models import Collection, CollectionViewRestriction, PageViewRestriction
         from wagtail.signals import page_slug_changed, post_page_move, pre_page_move
 
         pre_page_move.connect(self.before_move)
         post_page_move.connect(self.after_move)
         page_slug_changed.connect(self.on_slug)
-        signals.post_save.connect(self.on_restriction, sender=PageViewRestriction)
-        signals.post_delete.connect(self.on_restriction, sender=PageViewRestriction)
+        for signal in (signals.post_save, signals.post_delete):
+            signal.connect(self.on_restriction, sender=PageViewRestriction)
+            signal.connect(self.on_collection_restriction, sender=CollectionViewRestriction)
+        signals.post_save.connect(self.on_collection, sender=Collection)
 
     def on_save(
         self,
@@ -161,6 +170,26 @@ class Receivers:
             key = key_of(page_model(), instance.page_id)
             for index in page_indexes(self._interests):
                 self._note(index.name, [key], PendingChange.Scope.SUBTREE)
+
+    def on_collection_restriction(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+        """A collection became private or public, with all that are below it."""
+        if auto_update() and not kwargs.get("raw"):
+            self._collection_changed(instance.collection_id)
+
+    def on_collection(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+        """A collection was saved, perhaps since it was moved."""
+        from wagtail.models import CollectionViewRestriction
+
+        if not auto_update() or kwargs.get("raw") or kwargs.get("created"):
+            return
+        if CollectionViewRestriction.objects.exists():
+            self._collection_changed(instance.pk)
+
+    def _collection_changed(self, pk: Any) -> None:
+        from wagtail.models import Collection
+
+        for index in collection_indexes(self._interests):
+            self._note(index.name, [key_of(Collection, pk)], PendingChange.Scope.SUBTREE)
 
     def _subtree_changed(self, instance: Any) -> None:
         from wagtail.models import PageViewRestriction

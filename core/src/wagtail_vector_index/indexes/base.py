@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from django.apps import apps
 from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
 
 from ..collection import Metric
 from ..embeddings.base import EmbeddingBackend
@@ -18,7 +19,7 @@ from ..keys import key_of, object_key, primary_keys
 from ..searching.fusion import Mode, text_search
 from ..searching.results import SearchResults
 from ..searching.search import SimilarSearch
-from ..visibility import is_page_model, live_filter, public_pages
+from ..visibility import Visibility, live_filter, visible_to, visible_to_all
 from .configuration import IndexConfiguration, configuration_of
 
 __all__ = ["VectorIndex"]
@@ -28,11 +29,15 @@ DEFAULT_CHUNK_TOKENS = 256
 
 _FETCH_SIZE = 500
 
+#: How many objects are checked at once. Databases allow more parameters, if not many more.
+_CHECK_SIZE = 5_000
+
 
 class VectorIndex:
     """What is indexed, with which embedding backend, in which vector backend.
 
-    Of pages, only those are embedded and found that have no view restriction.
+    Only what is live is embedded and, unless ``include_private`` is true, only what has no
+    view restriction. Of what is embedded, a search finds what its user may see.
 
     A subclass in any app's ``vector_indexes.py`` is discovered. Instances hold no state.
 
@@ -55,6 +60,9 @@ class VectorIndex:
     #: Aliases in the settings.
     vector_backend: ClassVar[str] = "default"
     embedding_backend: ClassVar[str] = "default"
+    #: Whether what has a view restriction is embedded too: its text goes to the embedding
+    #: backend, which may be a service of somebody else's. Only who may see it finds it.
+    include_private: ClassVar[bool] = False
     #: How nearness is measured: "cosine", "dot" or "euclidean".
     metric: ClassVar[Metric] = "cosine"
     #: The longest chunk in the embedding model's tokens, and how many of them two share.
@@ -78,6 +86,8 @@ class VectorIndex:
         filter: Q | None = None,
         within: QuerySet[Any] | None = None,
         similarity_threshold: float | None = None,
+        user: Any = None,
+        request: HttpRequest | None = None,
         mode: Mode = "vector",
     ) -> SearchResults:
         """The source objects nearest in meaning to a text, best first.
@@ -92,6 +102,9 @@ class VectorIndex:
             filter: a ``Q`` over the filter fields of the index.
             within: only objects of this queryset.
             similarity_threshold: leave out objects whose score is below it.
+            user: who is to see the results; by default the request's user.
+            request: the visitor's request. Without it, shared passwords that a visitor has
+                given do not count; without either, it is an anonymous visitor who searches.
             mode: "vector" ranks by meaning alone. "hybrid" fuses that ranking with that of
                 the site's own search backend, by words; scores and excerpts are still those
                 of the best chunk, and so no longer in descending order.
@@ -114,6 +127,8 @@ class VectorIndex:
                 filter=filter,
                 within=within,
                 similarity_threshold=similarity_threshold,
+                user=user,
+                request=request,
             )
         )
 
@@ -125,6 +140,8 @@ class VectorIndex:
         filter: Q | None = None,
         within: QuerySet[Any] | None = None,
         similarity_threshold: float | None = None,
+        user: Any = None,
+        request: HttpRequest | None = None,
     ) -> SearchResults:
         """The source objects nearest in meaning to one of them, itself left out.
 
@@ -137,6 +154,8 @@ class VectorIndex:
             filter: as in `search`.
             within: as in `search`.
             similarity_threshold: as in `search`.
+            user: as in `search`.
+            request: as in `search`.
         """
         return SearchResults(
             SimilarSearch(
@@ -146,6 +165,8 @@ class VectorIndex:
                 filter=filter,
                 within=within,
                 similarity_threshold=similarity_threshold,
+                user=user,
+                request=request,
             )
         )
 
@@ -167,29 +188,45 @@ class VectorIndex:
         """What of a queryset is live and not past its expiry."""
         return queryset.filter(live_filter(queryset.model))
 
-    def visible_keys(self, queryset: QuerySet[Any]) -> Iterable[str]:
-        """The keys of the objects of a queryset that a visitor may find."""
-        live = self.live(queryset).order_by()
-        pages = is_page_model(queryset.model)
-        found = public_pages(live) if pages else live.values_list("pk", flat=True)
-        return (key_of(queryset.model, pk) for pk in found)
-
     def source_keys(self) -> list[str]:
         """The keys of all objects to index, each once."""
-        keys = (key for queryset in self.get_querysets() for key in self.visible_keys(queryset))
+        sources = self._sources()
+        keys = (
+            key_of(queryset.model, pk)
+            for queryset in self.get_querysets()
+            for pk in sources.primary_keys(self.live(queryset).order_by())
+        )
         return list(dict.fromkeys(keys))
 
-    def visible_among(self, keys: Sequence[str], within: QuerySet[Any] | None = None) -> set[str]:
-        """Which of these keys name objects that a visitor may find at this moment."""
-        if within is not None:
-            pks = primary_keys(within.model, keys)
-            inside = within.filter(pk__in=pks).order_by().values_list("pk", flat=True)
-            keys = [key_of(within.model, pk) for pk in inside]
+    def sources_among(self, keys: Sequence[str]) -> set[str]:
+        """Which of these keys name objects to index."""
+        return self.visible_among(keys, self._sources())
+
+    def visible_among(
+        self, keys: Sequence[str], visibility: Visibility, within: QuerySet[Any] | None = None
+    ) -> set[str]:
+        """Which of these keys name objects of the index that may be seen at this moment.
+
+        Args:
+            keys: of any number of objects.
+            visibility: what the visitor may see, of `visible_to`.
+            within: only objects of this queryset.
+        """
         visible: set[str] = set()
-        for queryset in self.get_querysets():
-            if pks := primary_keys(queryset.model, keys):
-                visible.update(self.visible_keys(queryset.filter(pk__in=pks)))
+        for start in range(0, len(keys), _CHECK_SIZE):
+            some = keys[start : start + _CHECK_SIZE]
+            if within is not None:
+                inside = within.filter(pk__in=primary_keys(within.model, some)).order_by()
+                some = [key_of(within.model, pk) for pk in inside.values_list("pk", flat=True)]
+            for queryset in self.get_querysets():
+                if pks := primary_keys(queryset.model, some):
+                    live = self.live(queryset.filter(pk__in=pks)).order_by()
+                    found = visibility.primary_keys(live)
+                    visible.update(key_of(queryset.model, pk) for pk in found)
         return visible
+
+    def _sources(self) -> Visibility:
+        return visible_to_all() if self.include_private else visible_to()
 
     def fetch(self, keys: Sequence[str]) -> dict[str, Any]:
         """The objects of these keys, as the index's querysets give them, visible or not."""

@@ -171,7 +171,7 @@ class _Drain:
         documents = 0
         for start in range(0, len(keys), _FETCH_SIZE):
             some = keys[start : start + _FETCH_SIZE]
-            visible = self.index.visible_among(some)
+            visible = self.index.sources_among(some)
             instances = fetch_to_prepare(self.index, [key for key in some if key in visible])
             for key in some:
                 instance = instances.get(key)

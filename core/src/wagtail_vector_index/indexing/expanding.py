@@ -9,7 +9,7 @@ from django.db import transaction
 
 from ..keys import key_of, primary_keys
 from ..models.record import PendingChange, record_database
-from ..visibility import is_page_model, page_model
+from ..visibility import is_collection_member, is_page_model, page_model
 from .outbox import append
 from .reading_paths import readers
 
@@ -29,6 +29,23 @@ def expand(index: VectorIndex) -> None:
 
 
 def _subtree(index: VectorIndex, key: str) -> Iterator[str]:
+    yield from _pages_below(index, key)
+    yield from _members_below(index, key)
+
+
+def _members_below(index: VectorIndex, key: str) -> Iterator[str]:
+    """What is in the collection of a key, and in those below it."""
+    models = [queryset.model for queryset in index.get_querysets()]
+    for model in filter(is_collection_member, models):
+        collections = model._meta.get_field("collection").related_model.objects
+        chosen = collections.filter(pk__in=primary_keys(collections.model, [key]))
+        for path in chosen.values_list("path", flat=True):
+            below = model._base_manager.filter(collection__path__startswith=path)  # noqa: SLF001  # hides nothing
+            for pk in below.order_by().values_list("pk", flat=True):
+                yield key_of(model, pk)
+
+
+def _pages_below(index: VectorIndex, key: str) -> Iterator[str]:
     """The page of a key and all below it, and the same for each of its aliases.
 
     Whoever sees a page decides who sees its aliases, and what is below these.

@@ -10,11 +10,9 @@ from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, Plai
 from ..keys import key_of, primary_keys
 from ..searching.running import run
 from ..searching.search import Hit, TextSearch
+from ..visibility import visible_to
 
 __all__ = ["SemanticQueryCompiler"]
-
-#: How many objects are asked for at a time whether they may be seen.
-_BATCH = 5_000
 
 #: Stands for a query that everything matches.
 EVERYTHING = object()
@@ -81,9 +79,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
 
     def _visible(self, search: TextSearch) -> list[str]:
         keys = self._ordered(self.queryset)
-        visible: set[str] = set()
-        for start in range(0, len(keys), _BATCH):
-            visible |= search.index.visible_among(keys[start : start + _BATCH])
+        visible = search.index.visible_among(keys, visible_to(search.user, search.request))
         return [key for key in keys if key in visible]
 
     def _ordered(self, queryset: Any) -> list[str]:

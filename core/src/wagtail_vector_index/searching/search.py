@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Manager, Q, QuerySet
+from django.http import HttpRequest
 
 from ..exceptions import (
     CollectionNotFound,
@@ -29,6 +30,7 @@ from ..models.record import Collection, Document
 from ..plugins.calling import notify
 from ..records import Match
 from ..text import clean_text
+from ..visibility import Visibility, visible_to
 from .running import Call, Steps
 
 if TYPE_CHECKING:
@@ -38,7 +40,11 @@ if TYPE_CHECKING:
 #: How many keys of ``within`` a vector backend is given as a filter.
 MAX_FILTER_KEYS = 1_000
 
-_LOOKUP_SIZE = 500
+#: By how much a search asks for more, if too few of what was found may be seen. Each step
+#: costs some queries, whatever its size: three of them see 10,000 matches.
+_GROWTH = 20
+
+_LOOKUP_SIZE = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,8 @@ class Search(ABC):
     filter: Q | None = None
     within: QuerySet[Any] | None = None
     similarity_threshold: float | None = None
+    user: Any = None
+    request: HttpRequest | None = None
     hits: list[Hit] | None = field(default=None, init=False)
 
     #: The text searched for, for the hook ``search_performed``.
@@ -111,6 +119,7 @@ class Search(ABC):
         """Ask for more and more matches until enough of the objects may be seen."""
         backend = vector_backends[collection.vector_backend]
         catch_up(collection, backend)
+        visibility = visible_to(self.user, self.request)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
         wanted = self.limit + min(self.limit, 10)
@@ -128,15 +137,19 @@ class Search(ABC):
                 self._notify(matches, time.perf_counter() - started)
             # By id: where the backend is approximate, more matches may come in another order.
             fresh = [match for match in matches if match.id not in seen]
-            for hit in self._visible_hits(collection, fresh, hits):
+            for hit in self._visible_hits(collection, fresh, hits, visibility):
                 hits[hit.key] = hit
             if len(hits) >= self.limit or len(matches) < wanted:
                 return sorted(hits.values(), key=lambda hit: -hit.score)[: self.limit]
             seen.update(match.id for match in fresh)
-            wanted *= 4
+            wanted *= _GROWTH
 
     def _visible_hits(
-        self, collection: Collection, matches: Sequence[Match], known: dict[str, Hit]
+        self,
+        collection: Collection,
+        matches: Sequence[Match],
+        known: dict[str, Hit],
+        visibility: Visibility,
     ) -> list[Hit]:
         """The new objects among the matches that may be seen, each with its best match."""
         keys = _document_keys(collection, [match.id for match in matches])
@@ -145,7 +158,7 @@ class Search(ABC):
             key = keys.get(match.id)
             if key is not None and key not in known and key not in best:
                 best[key] = Hit(key=key, score=match.score, document=match.id)
-        visible = self.index.visible_among(list(best), self.within) if best else set()
+        visible = self.index.visible_among(list(best), visibility, self.within)
         return [hit for key, hit in best.items() if key in visible]
 
     def _check_fields(self, collection: Collection) -> None:
