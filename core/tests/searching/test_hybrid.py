@@ -96,6 +96,13 @@ def test_nothing_is_found_by_its_words_that_may_not_be_seen(bakery, root, articl
     assert not codes(ARTICLES.search(QUESTION, limit=20, mode="hybrid"))
 
 
+def test_words_find_what_is_private_for_those_who_may_see_it(bakery, django_user_model):
+    PageViewRestriction.objects.create(page=bakery[-1], restriction_type="login")
+    member = django_user_model.objects.create_user("member")
+    assert codes(ARTICLES.search(QUESTION, limit=3, mode="hybrid", user=member))
+    assert not codes(ARTICLES.search(QUESTION, limit=3, mode="hybrid"))
+
+
 def test_what_became_private_makes_room_for_others(bakery, article, bring_up_to_date):
     for number in range(8):
         private = article(f"{CODE} private{number}")

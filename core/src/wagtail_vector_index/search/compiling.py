@@ -79,7 +79,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
 
     def _visible(self, search: TextSearch) -> list[str]:
         keys = self._ordered(self.queryset)
-        visible = search.index.visible_among(keys, visible_to())
+        visible = search.index.visible_among(keys, visible_to(search.user, search.request))
         return [key for key in keys if key in visible]
 
     def _ordered(self, queryset: Any) -> list[str]:

@@ -9,34 +9,23 @@ from typing import Any
 from django.db.models import QuerySet
 
 from ..indexes import VectorIndex
-from ..keys import key_of, primary_keys
-from ..visibility import Visibility
+from ..visibility import Visibility, visible_to_all
 
 __all__ = ["unrestricted"]
 
 
-class _Unrestricted:
-    """For a vector index: the querysets alone decide what is found."""
+class _Unrestricted(VectorIndex):
+    """For a vector index: its querysets, and the one searched, decide what is found."""
+
+    def live(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """All of a queryset."""
+        return queryset
 
     def visible_among(
-        self: Any,
-        keys: Sequence[str],
-        visibility: Visibility,
-        within: QuerySet[Any] | None = None,
+        self, keys: Sequence[str], visibility: Visibility, within: QuerySet[Any] | None = None
     ) -> set[str]:
-        """Which of these keys name objects of the index, and of the queryset."""
-        found = _members(self.get_querysets(), keys)
-        return found if within is None else found & _members([within], keys)
-
-
-def _members(querysets: Sequence[QuerySet[Any]], keys: Sequence[str]) -> set[str]:
-    return {
-        key_of(queryset.model, pk)
-        for queryset in querysets
-        for pk in queryset.filter(pk__in=primary_keys(queryset.model, keys))
-        .order_by()
-        .values_list("pk", flat=True)
-    }
+        """Which of these keys name objects of the index, and of the queryset, whoever asks."""
+        return super().visible_among(keys, visible_to_all(), within)
 
 
 def unrestricted(index: VectorIndex) -> VectorIndex:
