@@ -56,7 +56,9 @@ class Clients:
             found = self._async.get(loop)
             if found is None:
                 found = LoopClient(self._options, self._where, self._forget)
-                self._async[loop] = found
+                # Without those of loops that were closed, but not shut down.
+                kept = {each: it for each, it in self._async.items() if not each.is_closed()}
+                self._async = {**kept, loop: found}
         await found.start()
         return found
 
