@@ -73,7 +73,10 @@ class Clients(Generic[SyncT, AsyncT]):
         with self._lock:
             found = self._loops.get(loop)
             if found is None:
-                found = self._loops[loop] = _LoopClient(self._amake(), self._forget)
+                found = _LoopClient(self._amake(), self._forget)
+                # Without those of loops that were closed, but not shut down.
+                kept = {each: it for each, it in self._loops.items() if not each.is_closed()}
+                self._loops = {**kept, loop: found}
         await found.start()
         return found.client
 

@@ -92,6 +92,21 @@ def test_client_of_a_loop_is_closed_with_it(double: Double, backend: QdrantBacke
         wait_until_closed(double)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the sockets that such loops leave
+def test_nothing_piles_up_of_loops_that_were_only_closed(
+    double: Double, backend: QdrantBackend
+) -> None:
+    for _ in range(5):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(backend.acollections())
+        loop.close()
+    gc.collect()
+    with double.changed:
+        assert double.changed.wait_for(lambda: double.connections <= 1, timeout=10)
+    backend.close()
+    gc.collect()
+
+
 def test_aclose(double: Double, backend: QdrantBackend) -> None:
     async def main() -> None:
         await backend.acollections()

@@ -93,6 +93,26 @@ def test_nothing_is_left_of_many_event_loops(filled: WeaviateBackend) -> None:
     assert sockets() <= before
 
 
+@linux_only
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the sockets that such loops leave
+def test_nothing_piles_up_of_loops_that_were_only_closed(filled: WeaviateBackend) -> None:
+    filled.close()
+
+    def search() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(filled.asearch(SPEC, QUERIES[0]))
+        loop.close()
+        gc.collect()
+
+    search()
+    before = sockets()
+    for _ in range(5):
+        search()
+    assert sockets() <= before
+    filled.close()
+    gc.collect()
+
+
 def test_making_a_backend_connects_to_nothing(server: Double, make_backend: Make) -> None:
     backend = make_backend(host="http://nowhere.invalid:8080")
     assert backend.check() == []

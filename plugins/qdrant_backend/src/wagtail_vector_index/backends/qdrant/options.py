@@ -59,7 +59,7 @@ class QdrantOptions(Options):
         location: ``":memory:"`` for collections in this process's memory, without a server.
         api_key: the server's key, if it wants one.
         timeout: seconds that a request may take, and that a search may take with all it asks.
-        grpc: whether to speak gRPC; the REST port is then used to ask for the version only.
+        grpc: whether to speak gRPC; the port of ``host`` is then not used.
         grpc_port: the port of gRPC.
         headers: more headers of each request, such as those that a proxy wants.
         verify: whether the server's certificate is checked.

@@ -61,7 +61,10 @@ class Clients:
         with self._lock:
             found = self._loops.get(loop)
             if found is None:
-                found = self._loops[loop] = _LoopClient(self._options, self._errors, self._forget)
+                found = _LoopClient(self._options, self._errors, self._forget)
+                # Without those of loops that were closed, but not shut down.
+                kept = {each: it for each, it in self._loops.items() if not each.is_closed()}
+                self._loops = {**kept, loop: found}
         return await found.connection()
 
     def close(self) -> None:

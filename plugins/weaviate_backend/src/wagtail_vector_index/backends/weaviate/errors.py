@@ -198,9 +198,11 @@ class Errors:
             return self._chained(self.refused(what), error)
         if isinstance(error, (WeaviateTimeoutError, httpx.TimeoutException)):
             return self._chained(self.unavailable(self._too_slow), error)
-        said = " ".join(filter(None, map(str, _causes(error))))
-        what = _first(_TLS, said, "cannot be reached. Look at HOST, and whether it is up")
-        return self._chained(BackendUnavailable(self._sentence(self._http, what, said)), error)
+        said = [*filter(None, map(str, _causes(error)))]
+        what = _first(_TLS, " ".join(said), "cannot be reached. Look at HOST, and whether it is up")
+        # The client tells it again and again; the last of the causes is where it began.
+        told = BackendUnavailable(self._sentence(self._http, what, said[-1] if said else ""))
+        return self._chained(told, error)
 
     def of_connecting(self, error: Exception) -> BackendError:
         """The error for whatever keeps a client from being connected."""
