@@ -39,7 +39,7 @@ def test_in_a_thread_of_its_own(built, embedder):
 
 
 def test_it_is_tried_again_while_a_service_is_down(built, embedder, monkeypatch):
-    monkeypatch.setattr("wagtail_vector_index.changes.worker._FIRST_RETRY", 0.001)
+    monkeypatch.setattr("wagtail_vector_index.changes.worker._REBUILD_RETRY", 0.001)
     tries = []
     up = threading.Event()
 

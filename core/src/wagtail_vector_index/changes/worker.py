@@ -12,9 +12,8 @@ import time
 from django.db import connections
 from django.utils import timezone
 
-from ..exceptions import VectorIndexError
+from ..exceptions import RebuildRunning, VectorIndexError
 from ..indexes.registry import get_index
-from ..indexing.draining import Drained
 from ..indexing.updating import apply_changes, update
 from ..models.record import PendingChange
 
@@ -22,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RETRY = 10.0
 _LAST_RETRY = 3_600.0
+
+#: After how long a rebuild that failed goes on, in seconds.
+_REBUILD_RETRY = 60.0
 
 #: How long the end of a process is put off for changes that are being written, in seconds.
 _AT_EXIT = 5.0
@@ -72,7 +74,8 @@ class Worker:
         while (name := self._next()) is not None:
             delay = None
             try:
-                delay = self._apply(name)
+                rebuilds = name in self._to_rebuild
+                delay = self._rebuild(name) if rebuilds else self._apply(name)
             finally:
                 connections.close_all()
                 with self._changed:
@@ -97,7 +100,7 @@ class Worker:
     def _apply(self, name: str) -> float | None:
         """Apply the changes of an index; after how many seconds to try again."""
         try:
-            drained = self._drain(name)
+            drained = apply_changes(get_index(name))
         except Exception as error:  # the thread must go on
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             delay = min(_FIRST_RETRY * 2.0 ** (failures - 1), _LAST_RETRY)
@@ -113,15 +116,25 @@ class Worker:
         self._failures.pop(name, None)
         return None if drained is None else _seconds_to_next(name)
 
-    def _drain(self, name: str) -> Drained | None:
-        if name not in self._to_rebuild:
-            return apply_changes(get_index(name))
+    def _rebuild(self, name: str) -> float | None:
+        """Build an index anew; after how many seconds to try again."""
         self._to_rebuild.discard(name)
         try:
-            return update(get_index(name), rebuild=True).drained
-        except Exception:
-            self._to_rebuild.add(name)  # is tried again
-            raise
+            update(get_index(name), rebuild=True)
+        except RebuildRunning as error:
+            logger.warning("%s", error)  # which does what was wanted
+        except Exception as error:  # the thread must go on
+            logger.warning(
+                "%s is not rebuilt yet, and it is tried again in %.0f s: %s: %s",
+                name,
+                _REBUILD_RETRY,
+                type(error).__name__,
+                error,
+                exc_info=not isinstance(error, VectorIndexError),
+            )
+            self._to_rebuild.add(name)
+            return _REBUILD_RETRY
+        return self._apply(name)
 
 
 def _seconds_to_next(index_name: str) -> float | None:
