@@ -73,10 +73,10 @@ class Collection(models.Model):
     #: How many live documents it has, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
-    #: When its revision was last raised.
-    changed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
+    #: When its revision was last raised.
+    changed_at = models.DateTimeField(null=True, blank=True)
 
     #: Wagtail need not look for references in these rows.
     wagtail_reference_index_ignore = True
