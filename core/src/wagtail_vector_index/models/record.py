@@ -73,8 +73,6 @@ class Collection(models.Model):
     #: How many live documents it has, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
-    #: When its revision was last raised.
-    changed_at = models.DateTimeField(null=True, blank=True)
     #: How often in a row a service that it needs has failed, with the last error, and before
     #: when nothing is tried by itself.
     attempts = models.PositiveIntegerField(default=0)
@@ -85,6 +83,8 @@ class Collection(models.Model):
     builder_seen = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
+    #: When its revision was last raised.
+    changed_at = models.DateTimeField(null=True, blank=True)
 
     #: Wagtail need not look for references in these rows.
     wagtail_reference_index_ignore = True
