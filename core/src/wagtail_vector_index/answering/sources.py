@@ -62,6 +62,7 @@ class Candidate:
 
     key: str
     object: Any
+    rank: int
     context: str
     content: str
     position: int
@@ -77,12 +78,14 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     # Loaded as the results load them: an object that is gone by now is left out.
     objects = {object_key(instance): instance for instance in results}
     hits = [hit for hit in hits if hit.key in objects]
+    ranks = {hit.key: rank for rank, hit in enumerate(hits)}
     scores = {hit.document: hit.score for hit in hits}
     scores |= yield from _further(results, hits)
     found = [
         Candidate(
             key=document.object_key,
             object=objects[document.object_key],
+            rank=ranks[document.object_key],
             context=document.context,
             content=document.content,
             position=document.position,
@@ -118,12 +121,9 @@ def _further(results: SearchResults, hits: Sequence[Hit]) -> Steps[dict[Any, flo
 def in_order(used: Sequence[Candidate]) -> list[Candidate]:
     """Passages in the order in which they are numbered.
 
-    Objects come by their best passage; those of one object in the order of its text.
+    Objects come as they were found, and the passages of one in the order of its text.
     """
-    best: dict[str, float] = {}
-    for candidate in used:
-        best[candidate.key] = max(candidate.score, best.get(candidate.key, candidate.score))
-    return sorted(used, key=lambda found: (-best[found.key], found.key, found.position))
+    return sorted(used, key=lambda candidate: (candidate.rank, candidate.position))
 
 
 def sources(ordered: Sequence[Candidate]) -> list[Source]:

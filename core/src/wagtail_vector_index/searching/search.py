@@ -68,7 +68,7 @@ class Search(ABC):
     user: Any = None
     request: HttpRequest | None = None
     hits: list[Hit] | None = field(default=None, init=False)
-    #: The collection that was searched, and the vector that was searched with.
+    #: The collection that a text was searched in, and the vector that it was searched with.
     searched: tuple[Collection, Any] | None = field(default=None, init=False)
 
     #: The text searched for, for the hook ``search_performed``.
@@ -121,7 +121,6 @@ class Search(ABC):
         """Ask for more and more matches until enough of the objects may be seen."""
         backend = vector_backends[collection.vector_backend]
         catch_up(collection, backend)
-        self.searched = collection, vector
         visibility = visible_to(self.user, self.request)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
@@ -219,12 +218,12 @@ class TextSearch(Search):
         if not self.text:
             return None
         embedder = self.index.embedder
-        return (
-            yield Call(
-                sync=lambda: embedder.embed_query(self.text),
-                asynchronous=lambda: embedder.aembed_query(self.text),
-            )
+        vector = yield Call(
+            sync=lambda: embedder.embed_query(self.text),
+            asynchronous=lambda: embedder.aembed_query(self.text),
         )
+        self.searched = collection, vector
+        return vector
 
 
 @dataclass(kw_only=True)
