@@ -23,6 +23,7 @@ BENCHMARKS = (
     "weaviate_backend",
     "end_to_end",
     "large_index",
+    "publishing",
     "start_up",
 )
 
