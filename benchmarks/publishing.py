@@ -10,6 +10,7 @@ import os
 import socket
 import statistics
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -32,28 +33,30 @@ def run() -> dict[str, list[Row]]:
         isolated(processes.make, database, "pages", PAGES)
         isolated(processes.index, database, "pages", PAGES)
         for what in ("refuses connections", "never answers"):
-            both = Paired(**isolated(publish, database, what == "never answers"))
+            taken = isolated(publish, database, what == "never answers")
+            both, processor = Paired(**taken["clock"]), Paired(**taken["processor"])
             rows += [
                 both.row(f"publishing, an embedding service that {what}", "indexing switched off"),
-                _added(both),
+                _added(both, "what that adds", at_most=1.0),
+                _added(processor, "what that adds, the thread's processor time"),
             ]
     return {"Publishing with a service that cannot be reached": rows}
 
 
-def _added(both: Paired) -> Row:
+def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
     differences = [ours - other for ours, other in zip(both.ours, both.other, strict=True)]
     middle = statistics.median(differences)
     tenths = statistics.quantiles(differences, n=10, method="inclusive")
     return Row(
-        what="what that adds",
+        what=what,
         ours=f"{1e3 * middle:.2f} ms ({1e3 * tenths[0]:.2f} – {1e3 * tenths[-1]:.2f})",
         other=f"{1e3 * ALLOWED:.0f} ms",
         ratio=middle / ALLOWED,
-        at_most=1.0,
+        at_most=at_most,
     )
 
 
-def publish(database: str, hangs: bool) -> dict[str, list[float]]:  # noqa: FBT001
+def publish(database: str, hangs: bool) -> dict[str, dict[str, list[float]]]:  # noqa: FBT001
     """Publish a page after another, with indexing on and off in turn."""
     processes.start(database)
     with closing(socket.socket()) as port:
@@ -63,7 +66,7 @@ def publish(database: str, hangs: bool) -> dict[str, list[float]]:  # noqa: FBT0
         return _publish(f"http://127.0.0.1:{port.getsockname()[1]}/v1")
 
 
-def _publish(url: str) -> dict[str, list[float]]:
+def _publish(url: str) -> dict[str, dict[str, list[float]]]:
     from django.conf import settings
     from django.test import override_settings
 
@@ -83,8 +86,11 @@ def _publish(url: str) -> dict[str, list[float]]:
         settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = auto_update
         page = pages[turn % len(pages)]
         page.body = f"{page.body} {turn} {auto_update}"
+        started = time.thread_time()
         page.save_revision().publish()
+        processor[auto_update].append(time.thread_time() - started)
 
+    processor: dict[bool, list[float]] = {True: [], False: []}
     with override_settings(WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS={"default": service}):
         # As if the index had been built with this service, and nothing had failed yet.
         PendingChange.objects.all().delete_rows()
@@ -100,7 +106,10 @@ def _publish(url: str) -> dict[str, list[float]]:
         worker().wait(10)
         error = PendingChange.objects.exclude(last_error="").first()
         assert error, "the service was not asked"
-    return {"ours": list(both.ours), "other": list(both.other)}
+    return {
+        "clock": {"ours": list(both.ours), "other": list(both.other)},
+        "processor": {"ours": processor[True], "other": processor[False]},
+    }
 
 
 if __name__ == "__main__":
