@@ -10,6 +10,7 @@ import os
 import socket
 import statistics
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 PAGES = 100
-TURNS = 11 if QUICK else 101
+TURNS = 11 if QUICK else 51
 
 #: Seconds that publishing may take longer.
 ALLOWED = 0.005
@@ -27,70 +28,90 @@ ALLOWED = 0.005
 def run() -> dict[str, list[Row]]:
     """The table: the same pages published with indexing on and off, in turn."""
     rows = []
-    for what in ("refuses connections", "never answers"):
-        with tempfile.TemporaryDirectory() as folder:
-            database = str(Path(folder, "site.sqlite3"))
-            isolated(processes.make, database, "pages", PAGES)
-            isolated(processes.index, database, "pages", PAGES)
+    with tempfile.TemporaryDirectory() as folder:
+        database = str(Path(folder, "site.sqlite3"))
+        isolated(processes.make, database, "pages", PAGES)
+        isolated(processes.index, database, "pages", PAGES)
+        for what in ("refuses connections", "never answers"):
             taken = isolated(publish, database, what == "never answers")
-        both = Paired(**taken)
-        rows += [
-            both.row(f"publishing, an embedding service that {what}", "indexing switched off"),
-            _added(both),
-        ]
+            both, processor = Paired(**taken["clock"]), Paired(**taken["processor"])
+            rows += [
+                both.row(f"publishing, an embedding service that {what}", "indexing switched off"),
+                _added(both, "what that adds", at_most=1.0),
+                _added(processor, "what that adds, the thread's processor time"),
+            ]
     return {"Publishing with a service that cannot be reached": rows}
 
 
-def _added(both: Paired) -> Row:
+def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
     differences = [ours - other for ours, other in zip(both.ours, both.other, strict=True)]
     middle = statistics.median(differences)
     tenths = statistics.quantiles(differences, n=10, method="inclusive")
     return Row(
-        what="what that adds",
+        what=what,
         ours=f"{1e3 * middle:.2f} ms ({1e3 * tenths[0]:.2f} – {1e3 * tenths[-1]:.2f})",
         other=f"{1e3 * ALLOWED:.0f} ms",
         ratio=middle / ALLOWED,
-        at_most=1.0,
+        at_most=at_most,
     )
 
 
-def publish(database: str, hangs: bool) -> dict[str, list[float]]:  # noqa: FBT001
+def publish(database: str, hangs: bool) -> dict[str, dict[str, list[float]]]:  # noqa: FBT001
     """Publish a page after another, with indexing on and off in turn."""
+    processes.start(database)
     with closing(socket.socket()) as port:
         port.bind(("127.0.0.1", 0))
         if hangs:
             port.listen(1_000)  # connections are made, and nobody answers
-        processes.start(database)
         return _publish(f"http://127.0.0.1:{port.getsockname()[1]}/v1")
 
 
-def _publish(url: str) -> dict[str, list[float]]:
+def _publish(url: str) -> dict[str, dict[str, list[float]]]:
     from django.conf import settings
     from django.test import override_settings
 
     from benchmarks.website.models import PassagePage
-    from wagtail_vector_index.models import PendingChange
+    from wagtail_vector_index.changes.worker import worker
+    from wagtail_vector_index.handlers import embedding_backends
+    from wagtail_vector_index.models import Collection, PendingChange
 
     logging.disable(logging.WARNING)
     pages = list(PassagePage.objects.order_by("pk"))
     service = {
-        "BACKEND": "openai", "MODEL": "hash", "API_KEY": "none", "HOST": url,
-        "DIMENSIONS": 384, "MAX_RETRIES": 0,
+        "BACKEND": "openai", "MODEL": "none", "API_KEY": "none", "HOST": url,
+        "DIMENSIONS": 384, "MAX_RETRIES": 0, "TIMEOUT": 5.0,
     }  # fmt: skip
 
     def publish_one(turn: int, *, auto_update: bool) -> None:
         settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = auto_update
         page = pages[turn % len(pages)]
         page.body = f"{page.body} {turn} {auto_update}"
+        started = time.thread_time()
         page.save_revision().publish()
+        processor[auto_update].append(time.thread_time() - started)
 
+    processor: dict[bool, list[float]] = {True: [], False: []}
     with override_settings(WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS={"default": service}):
+        # As if the index had been built with this service, and nothing had failed yet.
+        PendingChange.objects.all().delete_rows()
+        Collection.objects.update(
+            attempts=0, next_attempt=None, fingerprint=embedding_backends["default"].fingerprint
+        )
         both = paired(
             lambda turn: publish_one(turn, auto_update=True),
             lambda turn: publish_one(turn, auto_update=False),
             repeats=TURNS,
         )
         assert PendingChange.objects.count() >= TURNS, "the changes are not in the outbox"
-    # The thread that waits for the service is not waited for.
-    _end_worker()
-    return {"ours": list(both.ours), "other": list(both.other)}
+        worker().wait(10)
+        error = PendingChange.objects.exclude(last_error="").first()
+        assert error, "the service was not asked"
+    return {
+        "clock": {"ours": list(both.ours), "other": list(both.other)},
+        "processor": {"ours": processor[True], "other": processor[False]},
+    }
+
+
+if __name__ == "__main__":
+    met = [print_table(title, rows) for title, rows in run().items()]
+    raise SystemExit(not all(met))

@@ -25,6 +25,7 @@ BENCHMARKS = (
     "large_index",
     "restricted",
     "hybrid",
+    "publishing",
     "start_up",
 )
 

@@ -24,7 +24,7 @@ def database(request, tmp_path):
 
 
 @pytest.fixture
-def new_postgresql_database(postgres):  # the fixture
+def new_postgresql_database(postgres):
     import psycopg
 
     name = f"test_{os.getpid()}_{next(_numbers)}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401
+from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.once
 
@@ -41,7 +41,9 @@ long_form = pytest.mark.skipif(not IS_LONG, reason="only if KILL_TEST_KILLS is s
     indirect=["database"],
 )
 def test_after_kills_one_update_makes_the_index_as_if_built_from_scratch(
-    database, backend, tmp_path
+    database,  # noqa: F811  # the fixture
+    backend,
+    tmp_path,
 ):
     environment = {**os.environ, "KILL_FOLDER": str(tmp_path), "KILL_BACKEND": backend, **database}
     run = subprocess.run(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import free_port, wait_until_ready
-from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401
+from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.once
 
@@ -104,7 +104,7 @@ def serving(name, environment):
     [("gunicorn", "sqlite"), ("gunicorn", "postgresql"), ("uvicorn", "sqlite")],
     indirect=["database"],
 )
-def test_each_worker_sees_every_change_within_one_request(name, database, tmp_path):  # noqa: F811
+def test_each_worker_sees_every_change_within_one_request(name, database, tmp_path):  # noqa: F811  # the fixture
     pytest.importorskip(name)
     closed = tmp_path / "closed.log"
     environment = {
@@ -126,5 +126,7 @@ def test_each_worker_sees_every_change_within_one_request(name, database, tmp_pa
         script(REBUILD, environment)
         after = server.best_of_each_worker(path, "butter")
         assert after == dict.fromkeys(workers, "butter")
+    if name == "uvicorn":
+        return  # it ends its workers by a signal, after which Python runs nothing any more
     lines = closed.read_text().splitlines()
     assert workers.keys() <= {json.loads(line)["process"] for line in lines}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import pytest
 from django.db import transaction
 
 from tests.testapp.models import Note
 from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexing import catching_up
 from wagtail_vector_index.indexing.catching_up import catch_up, forget
 from wagtail_vector_index.models import Collection, Document
 from wagtail_vector_index.testing.oracle import OracleBackend
@@ -190,3 +195,27 @@ def test_a_replaced_collection_gives_its_memory_back(collection, bring_up_to_dat
     active = Collection.objects.get(state=Collection.State.ACTIVE)
     held = vector_backends["default"].collections()
     assert [name for name in held if name.startswith("testapp_note_")] == [active.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+# What Python warns of is what is tested.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_in_the_middle_of_a_search_leaves_the_child_able_to_search():
+    def search():
+        with catching_up._applied_lock:
+            searching.set()
+            forked.wait(0.2)
+
+    searching, forked = threading.Event(), threading.Event()
+    thread = threading.Thread(target=search)
+    thread.start()
+    searching.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # kills it, if it waits for ever
+        forget(Collection(name="notes"), OracleBackend())
+        os._exit(0)
+    forked.set()
+    thread.join()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

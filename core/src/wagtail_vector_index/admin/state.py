@@ -16,7 +16,7 @@ from ..exceptions import ConfigurationError
 from ..indexes import VectorIndex
 from ..indexing.plan import Plan, live_collections
 from ..models.record import Collection, Document, PendingChange
-from .errors import told
+from .errors import redacted, told
 
 FAILED = ~Q(last_error="")
 
@@ -109,6 +109,14 @@ class IndexState:
             return told(error, self.index)
 
     @property
+    def service_error(self) -> str:
+        """The last error of a service that the index needs, while changes wait for it."""
+        for collection in (self.active, self.building):
+            if collection is not None and collection.attempts:
+                return redacted(collection.last_error, self.index)
+        return ""
+
+    @property
     def is_fresh(self) -> bool:
         """Whether a search tells the truth about all that was changed."""
         return bool(self.active) and not (self.problem or self.pending or self.unapplied)
@@ -120,7 +128,7 @@ class IndexState:
             return _("rebuilding") if self.active else _("being built")
         if not self.active:
             return _("not built")
-        if self.problem:
+        if self.problem or self.service_error:
             return _("needs attention")
         return _("up to date") if self.is_fresh else _("changes pending")
 

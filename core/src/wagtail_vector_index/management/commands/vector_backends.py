@@ -166,4 +166,5 @@ def _attempts(count: int) -> str:
 
 
 def _moment(when: dt.datetime) -> str:
-    return f"{timezone.template_localtime(when):%Y-%m-%d %H:%M:%S}"
+    local = timezone.localtime(when) if timezone.is_aware(when) else when
+    return f"{local:%Y-%m-%d %H:%M:%S}"
