@@ -14,7 +14,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.measure import Paired, Row, isolated, paired
+from benchmarks.measure import Paired, Row, isolated, paired, print_table
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
