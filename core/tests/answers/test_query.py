@@ -73,14 +73,15 @@ def test_an_answer_has_text_and_sources(article, bring_up_to_date, chat, prompt,
     assert "\nflour water\n" in text
 
 
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
 def test_several_passages_of_one_object_are_in_the_order_of_its_text(
-    bring_up_to_date, prompt, fenced
+    bring_up_to_date, prompt, fenced, mode
 ):
     """Not only the best of each object: an answer often needs what stands beside it."""
     long = Note.objects.create(text="\n\n".join(map(filler, ("salt", "flour", "yeast"))))
     short = Note.objects.create(text="yeast")
     bring_up_to_date("note")
-    answer = NOTES.query("yeast flour")
+    answer = NOTES.query("yeast flour", mode=mode)
     assert [source.object for source in answer.sources] == [short, long]
     passages = [passage for source in answer.sources for passage in source.passages]
     assert [passage.text.split()[0] for passage in passages] == ["yeast", "salt", "flour", "yeast"]

@@ -204,6 +204,7 @@ class VectorIndex:
         similarity_threshold: float | None = None,
         user: Any = None,
         request: HttpRequest | None = None,
+        mode: Mode = "vector",
         chat_backend: str = "default",
     ) -> Answer:
         """An answer to a question, from what the visitor may see, with its sources.
@@ -220,6 +221,7 @@ class VectorIndex:
             similarity_threshold: as in `search`.
             user: as in `search`.
             request: as in `search`.
+            mode: as in `search`.
             chat_backend: an alias in the settings.
 
         Raises:
@@ -242,6 +244,7 @@ class VectorIndex:
             similarity_threshold=similarity_threshold,
             user=user,
             request=request,
+            mode=mode,
         )
         return run(steps)
 
