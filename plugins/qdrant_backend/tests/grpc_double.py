@@ -36,6 +36,7 @@ CODES = {
     404: grpcio.StatusCode.NOT_FOUND,
     408: grpcio.StatusCode.DEADLINE_EXCEEDED,
     409: grpcio.StatusCode.ALREADY_EXISTS,
+    412: grpcio.StatusCode.FAILED_PRECONDITION,
     429: grpcio.StatusCode.RESOURCE_EXHAUSTED,
     500: grpcio.StatusCode.INTERNAL,
     503: grpcio.StatusCode.UNAVAILABLE,

@@ -469,26 +469,30 @@ def test_unreachable_by_grpc(make_backend: MakeBackend, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "match"),
+    ("status", "says", "error", "match"),
     [
-        (401, BackendRefused, "does not accept the key"),
-        (403, BackendRefused, "forbids it"),
-        (408, BackendUnavailable, "did not answer within 5 s"),
-        (429, BackendUnavailable, "limits the rate"),
-        (500, BackendUnavailable, "fails"),
+        (401, "it is so", BackendRefused, "does not accept the key"),
+        (403, "it is so", BackendRefused, "forbids it"),
+        (408, "it is so", BackendUnavailable, "did not answer within 5 s"),
+        (412, "Storage locked: no writes", BackendRefused, "forbids it.* not locked"),
+        (412, "Pre-condition failure: not ready", BackendUnavailable, "fails. Try again"),
+        (429, "it is so", BackendUnavailable, "limits the rate"),
+        (429, "Insufficient storage: quota", BackendRefused, "has no space left"),
+        (500, "it is so", BackendUnavailable, "fails"),
     ],
 )
 def test_statuses_of_grpc(
     double: Double,
     make_backend: MakeBackend,
     status: int,
+    says: str,
     error: type[BackendError],
     match: str,
 ) -> None:
     with grpc_door(double) as port:
         backend = make_backend(GRPC=True, GRPC_PORT=port, API_KEY=KEY, MAX_RETRIES=1)
         backend.create(SPEC)
-        double.fault = always(status=status, says=f"it is so {KEY}")
+        double.fault = always(status=status, says=f"{says} {KEY}")
         for name in ("upsert", "search", "collections"):
             with pytest.raises(error, match=match) as raised:
                 OPERATIONS[name](backend)

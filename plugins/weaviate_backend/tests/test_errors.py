@@ -116,7 +116,7 @@ def test_server_that_never_answers(make_backend: Make, listens: str) -> None:
         started = time.monotonic()
         with told(BackendUnavailable, f":{port}"):
             backend.count(SPEC)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10  # the client itself would wait for a minute
 
 
 def test_wrong_port_of_grpc(make_backend: Make) -> None:

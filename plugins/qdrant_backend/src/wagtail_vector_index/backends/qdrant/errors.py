@@ -39,7 +39,6 @@ _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.UNAUTHENTICATED: 401,
     grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.FAILED_PRECONDITION: 403,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.UNIMPLEMENTED: 404,
     grpc.StatusCode.DEADLINE_EXCEEDED: 408,
@@ -197,6 +196,8 @@ def _status(error: BaseException) -> int | None:
     if isinstance(error, ResourceExhaustedResponse):
         return 429
     if isinstance(error, grpc.RpcError):
+        if "storage locked" in _said(error).lower():
+            return 403  # with the code of a replica that is not ready, which passes
         return _STATUSES.get(error.code(), 500)
     return None
 
