@@ -137,6 +137,14 @@ def test_a_backend_that_lags_behind_is_told(manage, at, articles):
     assert "changes pending" in text
 
 
+def test_a_service_that_failed_is_told(manage, at, articles):
+    error = "BackendUnavailable: vectors.example.com cannot be reached"
+    Collection.objects.filter(index=ARTICLES).update(attempts=3, last_error=error)
+    text = manage.get(at("detail")).text
+    assert "needs attention" in text
+    assert error in text
+
+
 def test_an_index_built_with_another_model_is_told(manage, at, articles):
     Collection.objects.filter(index=ARTICLES).update(fingerprint="another model")
     text = manage.get(at("detail")).text
