@@ -149,7 +149,7 @@ def test_an_object_that_is_refused_waits_alone(built, embedder, found):
 def test_a_queue_that_puts_nothing_off_leaves_it_to_a_thread(built, embedder, settings):
     path = f"{TakesNoDelay.__module__}.{TakesNoDelay.__qualname__}"
     settings.TASKS = {"default": {"BACKEND": path}}
-    append(NOTES, ["testapp.note:1"])
+    append(NOTES, [object_key(Note.objects.get())])
     Note.objects.update(text="cake")
     embedder.before = down
     apply_pending_changes.call(NOTES)

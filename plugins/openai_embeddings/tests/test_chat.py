@@ -430,7 +430,7 @@ def test_a_question_is_answered_from_what_was_found(site: None, service: Service
 
 @pytest.mark.django_db
 def test_checks_and_commands_know_it(site: None, capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("check", fail_level="WARNING")
+    call_command("check", "wagtail_vector_index", fail_level="WARNING")
     call_command("vector_backends")
     printed = capsys.readouterr().out
     assert "    chat backend 'openai': OpenAI, or any service that speaks its protocol" in printed
