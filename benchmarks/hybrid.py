@@ -120,8 +120,8 @@ def added(database: str, words: int) -> list[Row]:
                 times.append((ended[0] - started[0], ended[1] - started[1]))
     what = f"added at {COUNT:,} pages, {words} words"
     return [
-        _difference(f"{what}, the processor's time", taken, 0, at_most=1),
-        _difference(f"{what}, by the clock", taken, 1, at_most=None),
+        _difference(f"{what}, the processor's time", taken, 0, at_most=None),
+        _difference(f"{what}, by the clock", taken, 1, at_most=1),
     ]
 
 
