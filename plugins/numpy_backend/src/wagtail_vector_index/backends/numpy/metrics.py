@@ -11,6 +11,7 @@ The bound: ``|fl(x·y) - x·y| <= n·u·|x|·|y|`` for a product of n terms in a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,7 +39,7 @@ class Query:
         return cls(exact, norm, unit.astype(np.float32))
 
 
-class Metric:
+class Metric(ABC):
     """What differs between the metrics.
 
     Args:
@@ -58,6 +59,7 @@ class Metric:
         """What to keep of these vectors."""
         return vectors
 
+    @abstractmethod
     def estimate(
         self, products: Floats32, norms: Floats64, query: Query
     ) -> tuple[Floats, Floats | float]:
@@ -68,11 +70,10 @@ class Metric:
             norms: the length of each row, if they are kept.
             query: what to be near to.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, rows: Floats64, query: Query) -> Floats64:
         """The scores of these rows, each computed by itself."""
-        raise NotImplementedError
 
     def _with_errors(self, products: Floats32, norms: Floats64) -> tuple[Floats64, Floats64]:
         """The products, and how far they may be off; an overflow may be anything."""
