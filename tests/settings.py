@@ -1,5 +1,7 @@
 """Settings for the tests of all distributions: a Wagtail site on SQLite."""
 
+import os
+import tempfile
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent
@@ -13,10 +15,27 @@ STATIC_URL = "/static/"
 MEDIA_URL = "/media/"
 ALLOWED_HOSTS = ["*"]
 
-DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
-    "other": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
-}
+
+def sqlite(alias):
+    """A database in a file, as sites have them.
+
+    In memory, SQLite does not wait for another thread: it fails with "table is locked".
+    """
+    file = Path(tempfile.gettempdir(), f"test_{os.getpid()}_{alias}.sqlite3")
+    options = {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+    }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ":memory:",
+        "OPTIONS": options,
+        "TEST": {"NAME": str(file)},
+    }
+
+
+DATABASES = {alias: sqlite(alias) for alias in ["default", "other"]}
 DATABASE_ROUTERS = ["tests.testapp.routers.OtherRouter"]
 
 INSTALLED_APPS = [

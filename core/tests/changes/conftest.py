@@ -1,27 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connections
 
 from wagtail_vector_index.changes.worker import worker
 from wagtail_vector_index.models import PendingChange
 
 
 @pytest.fixture(autouse=True)
-def _auto_update(settings, monkeypatch):
+def _auto_update(settings):
     settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
-    monkeypatch.setattr(type(connections), "close_all", _close_all)
     yield
     _end(worker())
-
-
-def _close_all(handler):
-    """As Django does, and databases in memory as well, which it keeps open."""
-    for connection in handler.all(initialized_only=True):
-        connection.close()
-        if connection.vendor == "sqlite" and connection.connection is not None:
-            connection.connection.close()
-            connection.connection = None
 
 
 def _end(running):

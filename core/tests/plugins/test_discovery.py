@@ -441,6 +441,7 @@ class TestDjangoApps:
         assert result.stdout == "fine\n", result.stderr
 
 
+@pytest.mark.once
 def test_nothing_heavy_is_imported_by_discovery_nor_by_setting_up_django():
     code = (
         "import sys, django\n"

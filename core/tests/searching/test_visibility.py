@@ -230,6 +230,7 @@ def _interest():
     return Interest(index=FILES, model=WagtailDocument, fields=None)
 
 
+@pytest.mark.once
 def test_the_limit_is_met_however_rare_the_visible_at_a_bounded_number_of_queries(
     root, django_assert_max_num_queries
 ):
