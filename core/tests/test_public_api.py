@@ -10,6 +10,7 @@ import wagtail_vector_index
 
 PROMISED = {
     "wagtail_vector_index.admin.panels": ["SimilarPagesPanel"],
+    "wagtail_vector_index.arrays": ["first_invalid", "matrix", "scores", "stored"],
     "wagtail_vector_index.handlers": ["vector_backends", "embedding_backends", "chat_backends"],
     "wagtail_vector_index.backends.base": [
         "VectorBackend",

@@ -30,6 +30,9 @@ from qdrant_client import QdrantClient, models
 
 MOST_BYTES = 32 * 2**20
 MOST_NESTED = 128
+
+#: The square of the length below which servers do not normalise.
+SHORT = 2.0**-23
 POINTS = TypeAdapter(models.PointInsertOperations)
 SELECTOR = TypeAdapter(models.PointsSelector)
 
@@ -178,9 +181,10 @@ class Double:
     def upserted(self, name: str, request: Request) -> Any:
         self._existing(name)
         batch = POINTS.validate_python(request.body).batch
-        for vectors in batch.vectors.values():
-            for vector in vectors:
-                self._check_size(name, next(iter(batch.vectors)), vector)
+        kept = {
+            using: [self._kept(name, using, vector) for vector in vectors]
+            for using, vectors in batch.vectors.items()
+        }
         refused = [row for row, id in enumerate(batch.ids) if UUID(str(id)) in self.refused_ids]
         rows = refused[0] if refused else len(batch.ids)
         if rows:
@@ -188,7 +192,7 @@ class Double:
                 name,
                 models.Batch(
                     ids=batch.ids[:rows],
-                    vectors={key: each[:rows] for key, each in batch.vectors.items()},
+                    vectors={using: each[:rows] for using, each in kept.items()},
                     payloads=batch.payloads[:rows],
                 ),
             )
@@ -232,10 +236,9 @@ class Double:
         self._existing(name)
         asked = models.QueryRequest.model_validate(request.body)
         self._check_indexed(name, request.body.get("filter"))
-        self._check_size(name, asked.using, asked.query.nearest)
         found = self._client.query_points(
             name,
-            asked.query.nearest,
+            self._kept(name, asked.using, asked.query.nearest),
             using=asked.using,
             query_filter=asked.filter,
             limit=asked.limit,
@@ -252,7 +255,7 @@ class Double:
     def _done(self) -> Any:
         return {"operation_id": 0, "status": self.update_status}
 
-    def _check_size(self, name: str, using: str, vector: list[float]) -> None:
+    def _kept(self, name: str, using: str, vector: list[float]) -> list[float]:
         known = self._client.get_collection(name).config.params.vectors
         if using not in known:
             raise Refusal(400, f"Wrong input: Not existing vector name error: {using}")
@@ -262,6 +265,11 @@ class Double:
                 "Wrong input: Vector dimension error: expected dim:"
                 f" {known[using].size}, got {len(vector)}",
             )
+        # A server does not make short vectors any longer, and so finds next to no likeness.
+        is_short = sum(each * each for each in vector) < SHORT
+        if is_short and known[using].distance == models.Distance.COSINE:
+            return [0.0] * len(vector)
+        return vector
 
     def _check_indexed(self, name: str, filter: Any) -> None:
         if _depth(filter) + 1 > MOST_NESTED:
@@ -371,7 +379,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=split.path,
             query={key: values[0] for key, values in parse_qs(split.query).items()},
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=json.loads(content) if content and len(content) <= MOST_BYTES else {},
+            body=_body(content) if content and len(content) <= MOST_BYTES else {},
         )
         double.requests.append(request)
         fault = double.fault(request)
@@ -428,6 +436,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal."""
+
+
+def _body(content: bytes) -> Any:
+    return json.loads(content, parse_float=_as_serde_does)
+
+
+def _as_serde_does(text: str) -> float:
+    """The digits as a double, and then shifted, which rounds twice: so does serde_json."""
+    mantissa, _, exponent = text.lower().partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    shift = int(exponent or 0) - len(fraction)
+    digits = float(int(whole + fraction))
+    return digits / 10.0**-shift if shift < 0 else digits * 10.0**shift
 
 
 def _error(says: str) -> bytes:

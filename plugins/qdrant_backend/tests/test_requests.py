@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -205,6 +207,19 @@ def test_payload(double: Double, backend: QdrantBackend) -> None:
     }  # fmt: skip
     (record,) = backend.get(SPEC, sorted_ids(1))
     assert record.metadata == metadata
+
+
+def test_directions_are_sent_with_the_length_1(double: Double, backend: QdrantBackend) -> None:
+    """Servers do not normalise what is shorter than some 0.0003."""
+    spec = replace(SPEC, metric="cosine")
+    backend.create(spec)
+    vectors = [[length * each for each in QUERY] for length in (1e-9, 1.0, 1e20)]
+    batch = RecordBatch.of(ids=sorted_ids(3), vectors=vectors, metadata=[{}] * 3)
+    backend.upsert(spec, batch)
+    backend.search(spec, vectors[0], limit=3)
+    (written,), (asked,) = bodies(double, "/points", "PUT"), bodies(double, "/points/query")
+    sent = [*written["batch"]["vectors"][vector_name(spec)], asked["query"]["nearest"]]
+    assert [math.hypot(*each) for each in sent] == pytest.approx([1.0] * 4)
 
 
 def test_requests_are_bounded_by_bytes(double: Double, make_backend: MakeBackend) -> None:

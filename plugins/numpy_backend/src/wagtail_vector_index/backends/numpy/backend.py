@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
+from wagtail_vector_index.arrays import first_invalid, matrix
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -18,11 +19,9 @@ from wagtail_vector_index.backends.base import (
 from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
 from wagtail_vector_index.filters import FilterNode
 
-from .arrays import Floats32
 from .collection import Collection
 from .ids import Keys, keys_of
 from .metrics import Query
-from .vectors import first_invalid
 
 
 class NumpyBackend(VectorBackend):
@@ -76,7 +75,7 @@ class NumpyBackend(VectorBackend):
         return list(self._by_name)
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        self._collection(spec).upsert(keys_of(batch.ids), _matrix(batch), list(batch.metadata))
+        self._collection(spec).upsert(keys_of(batch.ids), matrix(batch), list(batch.metadata))
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
         self._collection(spec).delete(_keys(ids))
@@ -110,7 +109,7 @@ class NumpyBackend(VectorBackend):
         return filter(len, (_batch(collection, part) for part in parts))
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        return first_invalid(_matrix(batch), zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)
@@ -127,11 +126,6 @@ class NumpyBackend(VectorBackend):
 def _shape(spec: CollectionSpec) -> str:
     fields = ", ".join(f"{field} {type_}" for field, type_ in sorted(spec.fields.items()))
     return f"{spec.dimensions} dimensions under {spec.metric} with the fields ({fields})"
-
-
-def _matrix(batch: RecordBatch) -> Floats32:
-    """The vectors of a batch, not copied."""
-    return np.frombuffer(batch.vectors, np.float32).reshape(-1, batch.dimensions)
 
 
 def _keys(ids: Sequence[UUID]) -> Keys:

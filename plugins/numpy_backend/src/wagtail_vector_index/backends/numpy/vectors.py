@@ -125,23 +125,3 @@ def _reached(values: Floats, limit: int) -> np.floating[Any]:
         values = values[: groups * _GROUPED_VALUES].reshape(-1, groups).max(axis=0)
     reached: np.floating[Any] = np.partition(values, len(values) - limit)[len(values) - limit]
     return reached
-
-
-def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
-    """The first row with NaN or infinity or, if asked for, only zeros.
-
-    One sum reads the memory once: NaN and infinity survive it, and zeros give zero. (A
-    product with ones would start threads, for batches too small to be worth it.) What
-    looks bad, perhaps from an overflow or from cancelling, is looked at again.
-    """
-    with np.errstate(all="ignore"):
-        sums = vectors.sum(axis=1)
-    doubtful = ~np.isfinite(sums)
-    if zero_is_invalid:
-        doubtful |= sums == 0
-    rows = np.flatnonzero(doubtful)
-    invalid = ~np.isfinite(vectors[rows]).all(axis=1)
-    if zero_is_invalid:
-        invalid |= ~vectors[rows].any(axis=1)
-    bad = rows[invalid]
-    return int(bad[0]) if len(bad) else None

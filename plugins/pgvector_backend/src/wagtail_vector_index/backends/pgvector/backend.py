@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 from django.core.checks import CheckMessage, Error
 
+from wagtail_vector_index.arrays import first_invalid, matrix, scores, stored
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -25,7 +26,7 @@ from .database import Cursor, Database, database_problem
 from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
-from .vectors import by_distance, decoded, first_invalid, literal, matrix, scores, stored
+from .vectors import by_distance, decoded, literal
 
 __all__ = ["PgvectorBackend"]
 

@@ -8,11 +8,12 @@ from itertools import chain
 from struct import Struct
 from typing import Any
 
+from wagtail_vector_index.arrays import matrix, stored
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.records import RecordBatch
 
 from .columns import COLUMN_TYPES, ColumnType, column_of
-from .vectors import encoded, matrix, stored
+from .vectors import encoded
 
 #: How many rows are sent at a time.
 ROWS_OF_A_PART = 100

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wagtail_vector_index.arrays import Floats32
 from wagtail_vector_index.collection import CollectionSpec, Metric
 from wagtail_vector_index.filters import FilterNode
 
@@ -15,7 +16,6 @@ from .extension import Extension
 from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
-from .vectors import Floats32
 
 #: By the metric. Under cosine vectors have the length 1, and their distance is the product.
 OPERATORS: dict[Metric, str] = {"cosine": "<#>", "dot": "<#>", "euclidean": "<->"}

@@ -205,9 +205,9 @@ class QdrantBackend(VectorBackend):
         return await self._arun(self._operations.get(spec, ids))
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        from .points import first_invalid
+        from wagtail_vector_index.arrays import first_invalid, matrix
 
-        return first_invalid(batch, zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
     @cached_property
     def _operations(self) -> Operations:

@@ -14,6 +14,10 @@ from .naming import key_of
 #: No record has none of all ids. An empty ``should`` would match every record.
 NOTHING = models.HasIdCondition(has_id=[])
 
+#: From here on a bound is written with more digits than a double has, ".0" being one of them,
+#: and servers that read it from JSON may be off by one.
+LEAST_ROUNDED = 2**53 // 10
+
 #: Filters in filters, at most: servers read 128 levels of JSON, and gRPC 100 of messages.
 MOST_NESTED = 40
 
@@ -88,7 +92,24 @@ def _comparison(node: Comparison) -> Any:
         return _in(node, key)
     if node.lookup in ("exact", "contains"):
         return _equal(node, key, node.value)
+    if node.type == "int" and abs(node.value) >= LEAST_ROUNDED:
+        return _beyond(key, node.lookup, node.value)
     return models.FieldCondition(key=key, range=_range(node, **{node.lookup: node.value}))
+
+
+def _beyond(key: str, lookup: str, bound: int) -> models.Filter:
+    """A comparison with a bound that may be read as one nearby.
+
+    A bound a little further out keeps some integers too many, which are told one by one.
+    """
+    step = 1 if lookup in ("lt", "lte") else -1
+    first = bound if lookup in ("lt", "gt") else bound + step
+    too_many = [first + step * number for number in range(8)]
+    about = models.Range(**{"lte" if step > 0 else "gte": first + 3 * step})
+    return models.Filter(
+        must=[models.FieldCondition(key=key, range=about)],
+        must_not=[models.FieldCondition(key=key, match=models.MatchAny(any=too_many))],
+    )
 
 
 def _in(node: Comparison, key: str) -> Any:

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
+from wagtail_vector_index.arrays import matrix, stored
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 
 from .naming import METADATA, key_of, vector_name
@@ -19,15 +20,6 @@ from .naming import METADATA, key_of, vector_name
 _COMPONENT_BYTES = 22
 #: Bytes that a record takes beside its vector and its metadata: id, keys, quotes.
 _RECORD_BYTES = 200
-
-
-def first_invalid(batch: RecordBatch, *, zero_is_invalid: bool) -> int | None:
-    """The first row with NaN or infinity or, if they are invalid, only zeros."""
-    matrix = _matrix(batch)
-    valid = np.isfinite(matrix).all(axis=1)
-    if zero_is_invalid:
-        valid &= matrix.any(axis=1)
-    return None if valid.all() else int(valid.argmin())
 
 
 def bounded(batch: RecordBatch, records: int, size: int) -> Iterator[RecordBatch]:
@@ -52,7 +44,7 @@ def points_of(spec: CollectionSpec, batch: RecordBatch) -> models.Batch:
     """The points of a batch, column by column."""
     return models.Batch(
         ids=[str(id) for id in batch.uuids],
-        vectors={vector_name(spec): _matrix(batch).tolist()},
+        vectors={vector_name(spec): stored(matrix(batch), spec.metric).tolist()},
         payloads=[payload(spec, text) for text in batch.metadata],
     )
 
@@ -87,7 +79,3 @@ def _stored(type_: str, value: Any) -> Any:
     if type_ == "datetime":
         return datetime.fromisoformat(value).astimezone(UTC).isoformat()
     return float(value) if type_ == "float" else value
-
-
-def _matrix(batch: RecordBatch) -> Any:
-    return np.frombuffer(batch.vectors, np.float32).reshape(len(batch), batch.dimensions)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from qdrant_client import models
 
+from wagtail_vector_index.arrays import stored
 from wagtail_vector_index.backends.base import CollectionSpec, Match
 from wagtail_vector_index.filters import FilterNode
 
@@ -77,9 +79,10 @@ class _Asked:
     ) -> None:
         self._spec = spec
         self._options = options
+        asked = np.frombuffer(vector, np.float32)[None]
         self._arguments = {
             "collection_name": collection_name(options.collection_prefix, spec.name),
-            "query": vector.tolist(),
+            "query": stored(asked, spec.metric)[0].tolist(),
             "using": vector_name(spec),
             "query_filter": condition(filter),
             "with_payload": False,

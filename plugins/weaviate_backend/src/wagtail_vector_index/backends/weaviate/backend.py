@@ -119,10 +119,9 @@ class WeaviateBackend(VectorBackend):
         await self._clients.aclose()
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        from .vectors import first_invalid, matrix
+        from wagtail_vector_index.arrays import first_invalid, matrix
 
-        vectors = matrix(batch.vectors, batch.dimensions)
-        return first_invalid(vectors, zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
     # With threads
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
+from wagtail_vector_index.arrays import scores, stored
 from wagtail_vector_index.collection import CollectionSpec
 from wagtail_vector_index.filters import FilterNode
 from wagtail_vector_index.records import Match
@@ -18,7 +19,7 @@ from .messages import Messages, ids_of, vectors_of
 from .options import WeaviateOptions
 from .properties import PARTS
 from .schema import EXACT_UP_TO, class_name
-from .vectors import matrix, score_of, scores, stored
+from .vectors import score_of
 
 #: How many more are asked for, to see where equal scores end.
 BEYOND = 16
@@ -113,7 +114,8 @@ class Search:
         return int(reply.single_result.objects_count)
 
     def _scored(self, reply: Any) -> list[Match]:
-        vectors = matrix(b"".join(vectors_of(reply.results)), self._spec.dimensions)
+        found = np.frombuffer(b"".join(vectors_of(reply.results)), np.float32)
+        vectors = found.reshape(-1, self._spec.dimensions)
         return _matches(ids_of(reply), scores(vectors, self._asked, self._spec.metric))
 
     def _is_decided(self, found: list[Match]) -> bool:
