@@ -134,6 +134,15 @@ def paired(
     )
 
 
+def joined(parts: Iterable[Paired]) -> Paired:
+    """The turns of several rounds as one."""
+    rounds = list(parts)
+    return Paired(
+        ours=[each for part in rounds for each in part.ours],
+        other=[each for part in rounds for each in part.other],
+    )
+
+
 def _timed(function: Callable[[int], object], turn: int) -> float:
     started = time.perf_counter()
     function(turn)

@@ -149,7 +149,7 @@ class PgvectorBackend(VectorBackend):
                 return matches
         extension = self._database.extension()
         statement = searching.exact(extension, spec, filter, literal(asked), limit)
-        return self._matches(spec, statement, asked)
+        return _matches(self._scored(spec, statement, asked))
 
     def _searched_by(
         self, spec: CollectionSpec, limit: int, filter: FilterNode | None
@@ -185,13 +185,13 @@ class PgvectorBackend(VectorBackend):
             literal(asked),
             limit + BEYOND,
         )
-        matches = self._matches(spec, statement, asked)
-        if len(matches) < limit + BEYOND:
+        found = self._scored(spec, statement, asked)
+        if len(found) < limit + BEYOND:
             return None
-        matches.sort(key=lambda match: (-match.score, match.id))
-        if matches[limit - 1].score == matches[-1].score:
+        found.sort(key=lambda pair: (-pair[1], pair[0]))
+        if found[limit - 1][1] == found[-1][1]:
             return None  # of more equal ones than were asked for, those of the lowest ids count
-        return matches[:limit]
+        return _matches(found[:limit])
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
         condition, parameters = where(filter)
@@ -239,15 +239,15 @@ class PgvectorBackend(VectorBackend):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
-    def _matches(
+    def _scored(
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any
-    ) -> list[Match]:
+    ) -> list[tuple[UUID, float]]:
         rows = self._read(spec, statement)
         if statement.has_distances:
             found = by_distance([row[1] for row in rows], spec.metric)
         else:
             found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
-        return [Match(id=row[0], score=score) for row, score in zip(rows, found, strict=True)]
+        return [(row[0], score) for row, score in zip(rows, found, strict=True)]
 
     def _read(self, spec: CollectionSpec, statement: searching.Statement) -> list[tuple[Any, ...]]:
         return self._database.read(
@@ -256,6 +256,10 @@ class PgvectorBackend(VectorBackend):
             collection=spec.name,
             settings=statement.settings,
         )
+
+
+def _matches(found: list[tuple[UUID, float]]) -> list[Match]:
+    return [Match(id=id, score=score) for id, score in found]
 
 
 def _delete(cursor: Cursor, table: str, keys: list[bytes]) -> None:
