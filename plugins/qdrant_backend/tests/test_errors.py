@@ -117,6 +117,18 @@ def test_unreachable_upsert_names_the_ids(make_backend: MakeBackend) -> None:
     assert raised.value.ids == tuple(BATCH.uuids)
 
 
+def test_collection_that_a_cluster_is_making(double: Double, make_backend: MakeBackend) -> None:
+    """Another process was faster: what it makes is waited for."""
+    backend = make_backend(MAX_RETRIES=0)
+    backend.create(SPEC)
+    says = "Service internal error: 0 of 0 read operations failed"
+    double.fault = first(5, status=500, says=says)
+    backend.create(SPEC)
+    double.fault = always(status=500, says=says)
+    with pytest.raises(BackendUnavailable, match="0 of 0 read operations"):
+        make_backend(MAX_RETRIES=0, TIMEOUT=1).create(SPEC)
+
+
 STATUSES = [
     (401, "Invalid API key or JWT", BackendRefused, r"does not accept the key\. Set API_KEY"),
     (403, "Forbidden: Global manage access is required", BackendRefused, "May the key .* write"),

@@ -91,6 +91,11 @@ def is_timeout(error: BaseException) -> bool:
     return _status(error) == 408
 
 
+def is_being_made(error: BaseException) -> bool:
+    """Whether a cluster knows a collection already, and has not placed its shards yet."""
+    return _status(error) == 500 and "0 of 0 read operations" in _said(error)
+
+
 def explain(error: Exception, where: str, options: QdrantOptions, collection: str) -> BackendError:
     """The error to raise for one of a client's, with that as its cause if it tells no secret.
 

@@ -18,7 +18,7 @@ from tenacity import (
 )
 
 from .calling import Call
-from .errors import is_passing, is_timeout
+from .errors import is_being_made, is_passing, is_timeout
 from .options import QdrantOptions
 
 #: Seconds before the first repetition; then twice as many, and so on.
@@ -36,9 +36,14 @@ def policy(call: Call, options: QdrantOptions) -> dict[str, Any]:
     Reading is not tried again after a time-out, since whoever waits for it has waited for
     long enough; nor is anything that would take longer than that.
     """
-    stop: Any = stop_after_attempt(options.max_retries + 1)
-    if not call.writes:
-        stop |= stop_before_delay(options.timeout)
+    often, late = stop_after_attempt(options.max_retries + 1), stop_before_delay(options.timeout)
+
+    def stop(state: RetryCallState) -> bool:
+        error = _error_of(state)
+        if error is not None and is_being_made(error):
+            return late(state)
+        return often(state) or (not call.writes and late(state))
+
     return {
         "retry": retry_if_exception(is_passing if call.writes else _is_quickly_passing),
         "stop": stop,
@@ -62,12 +67,16 @@ def _wait(timeout: float) -> Callable[[RetryCallState], float]:
     longer = exponential + wait_random(0, FIRST_WAIT)
 
     def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
+        error = _error_of(state)
         if isinstance(error, ResourceExhaustedResponse):
             return min(float(error.retry_after_s), timeout)
         return longer(state)
 
     return wait
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _is_quickly_passing(error: BaseException) -> bool:
