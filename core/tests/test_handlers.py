@@ -77,6 +77,16 @@ class TestDefaultSettings:
         assert list(vector_backends) == ["default"]
         assert vector_backends.resolver("default").name == "numpy"
 
+    @pytest.mark.parametrize("handler", [vector_backends, embedding_backends])
+    def test_another_plugin_cannot_spoil_it_by_taking_its_name(self, settings, site, handler):
+        delattr(settings, handler.setting)
+        name = handler.resolver("default").name
+        own = type(handler["default"])
+        source = offering(handler.kind, **{name: 'path="other.Other"'})
+        site.install("other", {"other": "other_plugin"}, other_plugin=source)
+        assert handler.resolver("default").name == f"wagtail-vector-index-{name}:{name}"
+        assert type(handler["default"]) is own
+
     def test_so_it_is_without_numpy_which_is_then_asked_for(self, settings, site):
         delattr(settings, VECTOR)
         site.hide("wagtail-vector-index-numpy")

@@ -21,7 +21,7 @@ def run(name, *arguments):
         try:
             print(get(*arguments)) if name == "get" else call_command(name, *arguments)
         except SystemExit as error:
-            print(f"exit {error.code}")
+            print(f"[exit {error.code}]")
     return output.getvalue()
 
 
