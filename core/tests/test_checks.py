@@ -100,8 +100,10 @@ class TestPlugins:
         assert told(checks.check_plugins()) == [
             (
                 "W002",
-                "The plugin 'a' of acme-one 1.0 and the plugin 'a' of acme-two 1.0 both offer a"
-                " chat backend named 'acme'.",
+                (
+                    "The plugin 'a' of acme-one 1.0 and the plugin 'a' of acme-two 1.0 both offer"
+                    " a chat backend named 'acme'."
+                ),
                 "Say which: \"BACKEND\": 'acme-one:acme' or 'acme-two:acme'.",
             )
         ]

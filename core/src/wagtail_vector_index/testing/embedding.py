@@ -95,21 +95,12 @@ class EmbeddingBackendConformance:
         expect_same([one], [third], "A text that comes twice has its vector twice.")
         expect(cosine(one, other) < ALIKE, "What is between them has a vector of its own.")
 
-    def test_no_texts(self) -> None:
-        expect_equal(self.embedded([]), [], "No texts have no vectors.")
-
     def test_queries_are_as_long_as_documents(self) -> None:
         for text in TEXTS[:3]:
             query = self.backend.embed_query(text)
             rule = "The vector of a query has as many dimensions as that of a document."
             expect_equal(len(query), len(self.embedded([text])[0]), rule)
             expect(any(query), f"The vector of the query {text!r} is zero.")
-
-    def test_known_dimensions(self) -> None:
-        known = self.backend.known_dimensions
-        if known is not None:
-            size = len(self.backend.embed_query("text"))
-            expect_equal(size, known, "known_dimensions is how long vectors are.")
 
     def test_instances_agree(self) -> None:
         before = self.embedded(TEXTS[:2])
