@@ -66,7 +66,7 @@ class EmbeddingBackendConformance:
 
     def rows(self, batches: Iterable[memoryview[Any]]) -> list[list[float]]:
         """What came in batches, as rows."""
-        numbers = [number for batch in batches for number in batch.tolist()]
+        numbers = [float(number) for batch in batches for number in batch]
         size = self.backend.dimensions
         return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
@@ -156,10 +156,10 @@ class EmbeddingBackendConformance:
         barrier = Barrier(THREADS, timeout=30)
         backend = self.backend
 
-        def embed(number: int) -> list[float]:
+        def embed(row: int) -> list[float]:
             barrier.wait()
             try:
-                return backend.embed_query(TEXTS[number]).tolist()
+                return [float(number) for number in backend.embed_query(TEXTS[row])]
             finally:
                 connections.close_all()
 
