@@ -211,9 +211,9 @@ class BackendHandler(Generic[BackendT]):
         installed = active_registry()
         broken = {failure.source.name for failure in installed.failures}
         offers = installed.offers(self.kind, self._fallback)
-        if len(offers) > 1:
-            # Nobody chose the short name, so that another plugin can't spoil it by taking it too.
-            own = f"{DISTRIBUTION_PREFIX}{self._fallback}:{self._fallback}"
+        own = f"{DISTRIBUTION_PREFIX}{self._fallback}:{self._fallback}"
+        if len(offers) > 1 and installed.offers(self.kind, own):
+            # Nobody chose the short name, so another plugin can't spoil it by taking it too.
             return {DEFAULT_ALIAS: {"BACKEND": own}}
         if self.kind == "vector" or self._fallback in broken or offers:
             return {DEFAULT_ALIAS: {"BACKEND": self._fallback}}
