@@ -29,7 +29,10 @@ def write_distribution(backend: NewBackend, parent: Path) -> Path:
     """
     target = parent / backend.distribution
     if target.exists() or target.is_symlink():
-        raise FileExistsError(f"{target} exists already, and nothing was written.")
+        raise FileExistsError(
+            f"{target} exists already, and nothing was written. Move it away, go to another"
+            " folder, or choose another name."
+        )
     files = dict(_rendered(backend))
     # Beside the target, so that the finished folder is moved into place in one step.
     workshop = Path(tempfile.mkdtemp(prefix=f".{backend.distribution}-", dir=parent))

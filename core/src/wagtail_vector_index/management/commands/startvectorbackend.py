@@ -32,8 +32,13 @@ class Command(BaseCommand):
         try:
             backend = NewBackend(name=options["name"], kind=options["kind"])
             folder = write_distribution(backend, Path.cwd())
-        except (ValueError, OSError) as error:
+        except (ValueError, FileExistsError) as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"The distribution cannot be written, and nothing of it is left: {error}."
+                " Mend that, or go to another folder."
+            ) from error
         self.stdout.write(
             f"{self.style.SUCCESS(f'{folder} is ready.')} To test it:\n"
             f"  cd {folder.name}\n"
