@@ -99,7 +99,8 @@ class NewBackend:
             " beginning with a letter."
         )
         spelt = re.sub(r"[-_. ]+", "_", self.name.lower()).strip("_")
-        return f"{rule} Did you mean {spelt!r}?" if _is_well_spelt(spelt) else rule
+        usable = _is_well_spelt(spelt) and not keyword.iskeyword(spelt)
+        return f"{rule} Did you mean {spelt!r}?" if usable else rule
 
     def _conflict(self) -> str:
         offers = registry().offers(self.kind, self.name)
