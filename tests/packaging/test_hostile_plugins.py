@@ -62,10 +62,13 @@ HOSTILE = {
         PLUGIN.replace("vector_backends", "vektor_backends"),
         "PluginValidationError: unknown hook 'vektor_backends'",
     ),
-    "api-version": unusable(
-        PLUGIN.replace("API_VERSION = 1", "API_VERSION = 99"),
-        "RuntimeError: it is written for plugin API version 99, and this wagtail-vector-index has"
-        " version 1. Upgrade wagtail-vector-index.",
+    "api-version": Hostile(
+        source=PLUGIN.replace("API_VERSION = 1", "API_VERSION = 99"),
+        says=(
+            "plugin '{name}' of {distribution} {version} is not usable: LaterApiVersion: it is"
+            " written for plugin API version 99, and this wagtail-vector-index has version 1."
+        ),
+        remedy="Upgrade wagtail-vector-index, uninstall {distribution}, or add '{name}' to",
     ),
     "taken-name": Hostile(
         source=offering('{"numpy": BackendSpec(path="nowhere.Backend")}'),

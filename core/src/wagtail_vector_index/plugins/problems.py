@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .calling import DISABLED_PLUGINS_SETTING
-from .discovery import BackendKind, Offer, Plugin, Registry
+from .discovery import BackendKind, LaterApiVersion, Offer, Plugin, Registry
 from .resolving import article, choices, install_command, listed, missing_modules
 
 
@@ -22,11 +22,13 @@ class Problem:
 def problems(registry: Registry) -> Iterator[Problem]:
     """Plugins that are not usable, that clash, or that lack what all their backends need."""
     for failure in registry.failures:
+        is_ahead = isinstance(failure.cause, LaterApiVersion)
+        first = "Upgrade wagtail-vector-index, uninstall" if is_ahead else "Upgrade or uninstall"
         yield Problem(
             id="wagtail_vector_index.W001",
             message=f"The {failure}",
             remedy=(
-                f"Upgrade or uninstall {failure.source.distribution}, or add"
+                f"{first} {failure.source.distribution}, or add"
                 f" {failure.source.name!r} to {DISABLED_PLUGINS_SETTING}."
             ),
         )
