@@ -6,7 +6,7 @@ import pytest
 from django.core import checks as django_checks
 from django.db import DatabaseError, connection
 
-from tests.fake_distributions import BACKEND, offering
+from tests.fake_distributions import BACKEND, PLUGIN, offering
 from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
 from wagtail_vector_index import checks
@@ -100,10 +100,34 @@ class TestPlugins:
         assert told(checks.check_plugins()) == [
             (
                 "W002",
-                "acme-one and acme-two both offer a chat backend named 'acme'.",
-                'Say "BACKEND": "acme-one:acme" to choose one.',
+                (
+                    "The plugin 'a' of acme-one 1.0 and the plugin 'a' of acme-two 1.0 both offer"
+                    " a chat backend named 'acme'."
+                ),
+                "Say which: \"BACKEND\": 'acme-one:acme' or 'acme-two:acme'.",
             )
         ]
+
+    def test_none_of_its_backends_has_what_it_needs(self, site):
+        needs = 'path="a.B", requires=("no_such_client",), install="acme[client]"'
+        site.install("acme", {"a": "plugin"}, plugin=offering("embedding", acme=needs))
+        assert told(checks.check_plugins()) == [
+            (
+                "W007",
+                "The plugin 'a' of acme 1.0 needs no_such_client, which cannot be imported.",
+                f"Run: pip install \"acme[client]\", or add 'a' to {DISABLED}.",
+            )
+        ]
+
+    def test_another_of_its_backends_has_what_it_needs(self, site):
+        needs = 'path="a.B", requires=("no_such_client",)'
+        source = offering("vector", acme=needs, plain='path="a.C"')
+        site.install("acme", {"a": "plugin"}, plugin=source)
+        assert checks.check_plugins() == []
+
+    def test_a_plugin_that_offers_no_backend_lacks_nothing(self, site):
+        site.install("acme", {"a": "plugin"}, plugin=PLUGIN)
+        assert checks.check_plugins() == []
 
     def test_switched_off_in_vain(self, site, settings):
         site.hide()

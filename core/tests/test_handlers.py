@@ -16,6 +16,7 @@ from tests.fake_distributions import BACKEND, offering
 from tests.fake_distributions import make_site as make_fake_site
 from wagtail_vector_index import handlers
 from wagtail_vector_index.exceptions import (
+    BackendNameConflict,
     ClientNotInstalled,
     ConfigurationError,
     InvalidOptions,
@@ -76,6 +77,24 @@ class TestDefaultSettings:
         delattr(settings, VECTOR)
         assert list(vector_backends) == ["default"]
         assert vector_backends.resolver("default").name == "numpy"
+
+    @pytest.mark.parametrize("handler", [vector_backends, embedding_backends])
+    def test_another_plugin_cannot_spoil_it_by_taking_its_name(self, settings, site, handler):
+        delattr(settings, handler.setting)
+        name = handler.resolver("default").name
+        own = type(handler["default"])
+        source = offering(handler.kind, **{name: 'path="other.Other"'})
+        site.install("other", {"other": "other_plugin"}, other_plugin=source)
+        assert handler.resolver("default").name == f"wagtail-vector-index-{name}:{name}"
+        assert type(handler["default"]) is own
+
+    def test_two_others_that_have_its_name_are_a_conflict(self, settings, site):
+        delattr(settings, VECTOR)
+        site.hide()
+        for name in ("one", "two"):
+            source = offering("vector", numpy=f'path="{name}.Numpy"')
+            site.install(name, {name: f"{name}_plugin"}, **{f"{name}_plugin": source})
+        assert "one 1.0 and two 1.0 both offer" in str(error(BackendNameConflict))
 
     def test_so_it_is_without_numpy_which_is_then_asked_for(self, settings, site):
         delattr(settings, VECTOR)

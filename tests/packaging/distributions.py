@@ -14,6 +14,7 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(__file__).with_name("site_to_try.py")
+RECIPE_SITE = Path(__file__).with_name("recipe_site")
 CORE = "wagtail-vector-index"
 
 
@@ -84,19 +85,32 @@ class Environment:
         rows = json.loads(self.pip("list", "--format", "json"))
         return {row["name"].lower() for row in rows}
 
-    def run(self, *arguments: str | Path) -> str:
+    def run(self, *arguments: str | Path, folder: Path | None = None, **environment: str) -> str:
         """What the environment's Python prints; it must succeed."""
         result = subprocess.run(
             [self.python, *arguments],
-            cwd=self.folder,
-            env=clean_environment(),
+            cwd=folder or self.folder,
+            env=clean_environment() | environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
         return result.stdout
 
     def try_out(self, *steps: str) -> dict[str, object]:
         """Set Django up there and run steps of `site_to_try.py`."""
         return json.loads(self.run("-W", "error", SITE, *steps).splitlines()[-1])
+
+    def manage(self, settings: dict[str, object], *commands: list[str]) -> list[str]:
+        """What each management command prints on the site of recipes, all in one process."""
+        script = RECIPE_SITE / "run_commands.py"
+        printed = self.run(
+            "-W",
+            "error",
+            script,
+            json.dumps(commands),
+            DJANGO_SETTINGS_MODULE="settings",
+            SITE_SETTINGS=json.dumps(settings),
+        )
+        return list(json.loads(printed.splitlines()[-1]))

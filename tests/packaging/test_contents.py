@@ -19,6 +19,8 @@ CONTENTS = {
         "wagtail_vector_index/*.py",
         "wagtail_vector_index/admin/*.py",
         "wagtail_vector_index/admin/views/*.py",
+        "wagtail_vector_index/authoring/*.py",
+        "wagtail_vector_index/authoring/templates/**",
         "wagtail_vector_index/backends/base.py",
         "wagtail_vector_index/answering/*.py",
         "wagtail_vector_index/chat/base.py",

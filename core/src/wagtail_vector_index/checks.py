@@ -20,6 +20,7 @@ from .indexing.plan import Plan
 from .models.record import Collection, record_database
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import describe
+from .plugins.problems import problems
 from .plugins.resolving import SETTINGS
 
 SEARCH_BACKEND = "wagtail_vector_index.search"
@@ -57,7 +58,7 @@ def check_settings(
 def check_plugins(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Plugins that are not usable, that clash, or that are switched off in vain."""
+    """Plugins that are not usable, that clash or lack something, or are switched off in vain."""
     return list(_guarded(_plugin_messages))
 
 
@@ -128,22 +129,8 @@ def _setting_messages() -> Messages:
 
 def _plugin_messages() -> Messages:
     registry = active_registry()
-    for failure in registry.failures:
-        yield checks.Warning(
-            f"The {failure}",
-            hint=(
-                f"Upgrade or uninstall {failure.source.distribution}, or add"
-                f" {failure.source.name!r} to {DISABLED_PLUGINS_SETTING}."
-            ),
-            id="wagtail_vector_index.W001",
-        )
-    for kind, name, offers in registry.conflicts():
-        distributions = " and ".join(offer.plugin.source.distribution for offer in offers)
-        yield checks.Warning(
-            f"{distributions} both offer a {kind} backend named {name!r}.",
-            hint=f'Say "BACKEND": "{offers[0].plugin.source.distribution}:{name}" to choose one.',
-            id="wagtail_vector_index.W002",
-        )
+    for problem in problems(registry):
+        yield checks.Warning(problem.message, hint=problem.remedy, id=problem.id)
     known = {failure.source.name for failure in registry.failures}
     known |= {plugin.source.name for plugin in registry.plugins}
     switched_off = {source.name for source in registry.disabled}

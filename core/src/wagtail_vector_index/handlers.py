@@ -31,7 +31,7 @@ from .exceptions import ConfigurationError, InvalidOptions, PluginBroken, Unknow
 from .options import Options, parse_options
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import BackendKind, describe
-from .plugins.resolving import SETTINGS, Resolver, article, pip_command
+from .plugins.resolving import DISTRIBUTION_PREFIX, SETTINGS, Resolver, article, pip_command
 
 __all__ = ["BackendHandler", "chat_backends", "embedding_backends", "vector_backends"]
 
@@ -210,11 +210,12 @@ class BackendHandler(Generic[BackendT]):
             return {}
         installed = active_registry()
         broken = {failure.source.name for failure in installed.failures}
-        if (
-            self.kind == "vector"
-            or self._fallback in broken
-            or installed.offers(self.kind, self._fallback)
-        ):
+        offers = installed.offers(self.kind, self._fallback)
+        own = f"{DISTRIBUTION_PREFIX}{self._fallback}:{self._fallback}"
+        if len(offers) > 1 and installed.offers(self.kind, own):
+            # Nobody chose the short name, so another plugin can't spoil it by taking it too.
+            return {DEFAULT_ALIAS: {"BACKEND": own}}
+        if self.kind == "vector" or self._fallback in broken or offers:
             return {DEFAULT_ALIAS: {"BACKEND": self._fallback}}
         return {}
 

@@ -73,7 +73,8 @@ class TestInstalled:
         settings.WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS = ["off"]
         printed, code = run()
         assert code == 0
-        assert "  plugin 'bad' of bad 1.0 is not usable: RuntimeError: the reason\n" in printed
+        assert "  The plugin 'bad' of bad 1.0 is not usable: RuntimeError: the reason\n" in printed
+        assert "    Upgrade or uninstall bad, or add 'bad' to WAGTAIL_VECTOR_INDEX_" in printed
         assert "  off  (switched off)\n" in printed
 
     def test_none_at_all(self, site):

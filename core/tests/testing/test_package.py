@@ -12,7 +12,11 @@ from wagtail_vector_index.testing.harness import Harness
 
 
 def test_public_names():
-    assert testing.__all__ == ["OracleBackend", "VectorBackendConformance"]
+    assert testing.__all__ == [
+        "EmbeddingBackendConformance",
+        "OracleBackend",
+        "VectorBackendConformance",
+    ]
     assert all(hasattr(testing, name) for name in testing.__all__)
 
 

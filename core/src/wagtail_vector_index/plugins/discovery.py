@@ -30,6 +30,10 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+class LaterApiVersion(RuntimeError):
+    """A plugin is written for a later version of the plugin API than this one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PluginSource:
     """Where a plugin comes from: its name, distribution and version."""
@@ -265,7 +269,8 @@ def _check_api_version(module: Any) -> None:
         raise TypeError(f"{module.__name__}.API_VERSION must be an int, not {version!r}.")
     if version != API_VERSION:
         older = "the plugin" if version < API_VERSION else "wagtail-vector-index"
-        raise RuntimeError(
+        kind = RuntimeError if version < API_VERSION else LaterApiVersion
+        raise kind(
             f"it is written for plugin API version {version}, and this wagtail-vector-index has"
             f" version {API_VERSION}. Upgrade {older}."
         )

@@ -30,6 +30,7 @@ from .discovery import (
     describe,
     normalise,
 )
+from .specs import BackendSpec
 
 #: Backends of this project's own distributions, all of them extras of core.
 KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
@@ -37,6 +38,9 @@ KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "embedding": frozenset({"openai", "wordllama"}),
     "chat": frozenset({"openai"}),
 }
+
+#: What the names of this project's own plugins begin with.
+DISTRIBUTION_PREFIX = "wagtail-vector-index-"
 
 _PACKAGES: Mapping[BackendKind, str] = {
     "vector": "wagtail_vector_index.backends",
@@ -118,29 +122,19 @@ class Resolver:
 
     def _check_requirements(self, offer: Offer) -> None:
         source = offer.plugin.source
-        missing = [module for module in offer.spec.requires if not _can_import(module)]
-        if missing:
+        if missing := missing_modules(offer.spec):
             raise ClientNotInstalled(
                 f"{self.where}: the backend {self.name!r} of {source.distribution}"
-                f" {source.version} needs {_listed(missing)}, which cannot be imported."
-                f" Run: {self._install_command(offer)}"
+                f" {source.version} needs {listed(missing)}, which cannot be imported."
+                f" Run: {install_command(self.kind, offer)}"
             )
         absent = [app for app in offer.spec.django_apps if not _app_installed(app)]
         if absent:
             raise AppNotInstalled(
-                f"{self.where}: the backend {self.name!r} needs {_listed(absent)} in"
+                f"{self.where}: the backend {self.name!r} needs {listed(absent)} in"
                 " INSTALLED_APPS. Add it, or *wagtail_vector_index.plugins.django_apps(),"
                 " and run: manage.py migrate"
             )
-
-    def _install_command(self, offer: Offer) -> str:
-        if offer.spec.install:
-            return f'pip install "{offer.spec.install}"'
-        distribution = normalise(offer.plugin.source.distribution)
-        name = distribution.removeprefix("wagtail-vector-index-")
-        if name in KNOWN_BACKENDS[self.kind]:
-            return pip_command(name)
-        return f"pip install {distribution}"
 
     def _import(self) -> type[Any]:
         module_name, _, class_name = self.path.rpartition(".")
@@ -240,15 +234,33 @@ class Resolver:
 
     def _conflict(self, offers: list[Offer]) -> Exception:
         sources = [offer.plugin.source for offer in offers]
-        names = _listed([f"{source.distribution} {source.version}" for source in sources])
-        if len({source.distribution for source in sources}) == len(sources):
-            choices = [f"{source.distribution}:{self._short_name}" for source in sources]
-        else:
-            choices = [offer.spec.path for offer in offers]
+        names = listed([f"{source.distribution} {source.version}" for source in sources])
         return BackendNameConflict(
             f"{self.where}: {names} both offer {article(self.kind)} backend named"
-            f' {self._short_name!r}. Say which: "BACKEND": {" or ".join(map(repr, choices))}.'
+            f' {self._short_name!r}. Say which: "BACKEND": {choices(offers, self._short_name)}.'
         )
+
+
+def missing_modules(spec: BackendSpec) -> list[str]:
+    """The modules that a backend requires and that cannot be imported; imports none."""
+    return [module for module in spec.requires if not _can_import(module)]
+
+
+def install_command(kind: BackendKind, offer: Offer) -> str:
+    """How to install what a backend requires."""
+    if offer.spec.install:
+        return f'pip install "{offer.spec.install}"'
+    distribution = normalise(offer.plugin.source.distribution)
+    name = distribution.removeprefix(DISTRIBUTION_PREFIX)
+    return pip_command(name) if name in KNOWN_BACKENDS[kind] else f"pip install {distribution}"
+
+
+def choices(offers: list[Offer], name: str) -> str:
+    """What ``BACKEND`` can be where several plugins offer backends of one short name."""
+    distributions = [offer.plugin.source.distribution for offer in offers]
+    if len(set(distributions)) == len(offers):
+        return " or ".join(repr(f"{distribution}:{name}") for distribution in distributions)
+    return " or ".join(repr(offer.spec.path) for offer in offers)
 
 
 def _can_import(module: str) -> bool:
@@ -269,9 +281,11 @@ def _app_installed(app: str) -> bool:
     )
 
 
-def _listed(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """Items as a sentence names them."""
     return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def article(kind: BackendKind) -> str:
+    """A kind of backend with its article."""
     return f"an {kind}" if kind == "embedding" else f"a {kind}"

@@ -1,4 +1,4 @@
-"""What a vector backend must do, as tests that its author runs.
+"""What a backend must do, as tests that its author runs.
 
 A backend's test file is a dozen lines::
 
@@ -7,6 +7,8 @@ A backend's test file is a dozen lines::
     class TestAcme(VectorBackendConformance):
         def make_backend(self):
             return AcmeBackend("default", AcmeBackend.Options(host="localhost"))
+
+That of an embedding backend subclasses `EmbeddingBackendConformance` likewise.
 """
 
 try:
@@ -19,6 +21,7 @@ except ImportError as error:
     ) from error
 
 from .conformance import VectorBackendConformance
+from .embedding import EmbeddingBackendConformance
 from .oracle import OracleBackend
 
-__all__ = ["OracleBackend", "VectorBackendConformance"]
+__all__ = ["EmbeddingBackendConformance", "OracleBackend", "VectorBackendConformance"]

@@ -19,6 +19,7 @@ from ...indexes.registry import all_indexes
 from ...indexing.status import CollectionStatus, FailedChange, IndexStatus, status_of
 from ...plugins.calling import active_registry
 from ...plugins.discovery import KINDS, describe
+from ...plugins.problems import problems
 
 
 class Command(BaseCommand):
@@ -66,8 +67,9 @@ class Command(BaseCommand):
                 for name, spec in plugin.backends[kind].items():
                     summary = f": {spec.summary}" if spec.summary else ""
                     self.stdout.write(f"    {kind} backend {name!r}{summary}")
-        for failure in registry.failures:
-            self.stdout.write(self.style.ERROR(f"  {failure}"))
+        for problem in problems(registry):
+            self.stdout.write(self.style.ERROR(f"  {problem.message}"))
+            self.stdout.write(f"    {problem.remedy}")
         for source in registry.disabled:
             self.stdout.write(f"  {source.name}  (switched off)")
         if not (registry.plugins or registry.failures or registry.disabled):

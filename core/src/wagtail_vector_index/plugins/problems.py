@@ -1,0 +1,70 @@
+"""What is wrong with the installed plugins, and what to do about each of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .calling import DISABLED_PLUGINS_SETTING
+from .discovery import BackendKind, LaterApiVersion, Offer, Plugin, Registry
+from .resolving import article, choices, install_command, listed, missing_modules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is wrong, with the plugin's name, distribution and version, and the remedy."""
+
+    id: str
+    message: str
+    remedy: str
+
+
+def problems(registry: Registry) -> Iterator[Problem]:
+    """Plugins that are not usable, that clash, or that lack what all their backends need."""
+    for failure in registry.failures:
+        is_ahead = isinstance(failure.cause, LaterApiVersion)
+        first = "Upgrade wagtail-vector-index, uninstall" if is_ahead else "Upgrade or uninstall"
+        yield Problem(
+            id="wagtail_vector_index.W001",
+            message=f"The {failure}",
+            remedy=(
+                f"{first} {failure.source.distribution}, or add"
+                f" {failure.source.name!r} to {DISABLED_PLUGINS_SETTING}."
+            ),
+        )
+    for conflict in registry.conflicts():
+        yield _clash(*conflict)
+    for plugin in registry.plugins:
+        yield from _useless(plugin)
+
+
+def _clash(kind: BackendKind, name: str, offers: list[Offer]) -> Problem:
+    sources = listed([f"the {offer.plugin.source}" for offer in offers])
+    return Problem(
+        id="wagtail_vector_index.W002",
+        message=(
+            f"{sources[0].upper()}{sources[1:]} both offer {article(kind)} backend named {name!r}."
+        ),
+        remedy=f'Say which: "BACKEND": {choices(offers, name)}.',
+    )
+
+
+def _useless(plugin: Plugin) -> Iterator[Problem]:
+    """What a plugin lacks none of whose backends could be used."""
+    offers = [
+        (kind, Offer(spec=spec, plugin=plugin))
+        for kind, specs in plugin.backends.items()
+        for spec in specs.values()
+    ]
+    missing = [missing_modules(offer.spec) for _, offer in offers]
+    if not all(missing):
+        return
+    for (kind, offer), modules in zip(offers, missing, strict=True):
+        yield Problem(
+            id="wagtail_vector_index.W007",
+            message=f"The {plugin.source} needs {listed(modules)}, which cannot be imported.",
+            remedy=(
+                f"Run: {install_command(kind, offer)}, or add {plugin.source.name!r} to"
+                f" {DISABLED_PLUGINS_SETTING}."
+            ),
+        )

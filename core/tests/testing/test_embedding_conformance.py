@@ -1,0 +1,183 @@
+"""The suite for embedding backends: what is right passes, and each broken one is caught."""
+
+import itertools
+import math
+import threading
+
+import pytest
+
+from tests.testapp.embeddings import WordEmbeddings
+from wagtail_vector_index.exceptions import InvalidEmbeddings
+from wagtail_vector_index.testing import EmbeddingBackendConformance
+
+from .runner import cases_of, first_failure
+
+
+class Right(WordEmbeddings):
+    """Words are counted, and so are letters: texts without words differ too."""
+
+    max_tokens = None
+
+    def count_tokens(self, text):
+        return max(1, len(text.split()))
+
+
+class TestRight(EmbeddingBackendConformance):
+    def make_backend(self):
+        return Right("default", Right.Options())
+
+
+class Zero(Right):
+    def _vector(self, text):
+        return super()._vector(text) if text.isascii() else [0.0] * self.dimensions
+
+
+class Constant(Right):
+    def _vector(self, text):
+        return [1.0] * self.dimensions
+
+
+class Sorted(Right):
+    def embed(self, texts):
+        return super().embed(sorted(texts))
+
+
+class Unique(Right):
+    def embed(self, texts):
+        return super().embed(list(dict.fromkeys(texts)))
+
+
+class Stateful(Right):
+    def embed(self, texts):
+        self.calls += 1
+        return [[*vector[1:], 5.0 * self.calls] for vector in super().embed(texts)]
+
+
+class Random(Right):
+    numbers = itertools.count(1)
+
+    def __init__(self, alias, options):
+        super().__init__(alias, options)
+        self.number = 10.0 * next(self.numbers)
+
+    def _vector(self, text):
+        return [self.number, *super()._vector(text)[1:]]
+
+
+class OtherFingerprint(Random):
+    @property
+    def fingerprint(self):
+        return f"{super().fingerprint}{self.number}"
+
+
+class WrongDimensions(Right):
+    def _vector(self, text):
+        return [*super()._vector(text), 1.0]
+
+
+class NotReusable(Right):
+    closed = False
+
+    def close(self):
+        self.closed = True
+
+    def _vector(self, text):
+        if self.closed:
+            raise RuntimeError("closed")
+        return super()._vector(text)
+
+
+class NoTokens(Right):
+    def count_tokens(self, text):
+        return 0
+
+
+class ConstantTokens(Right):
+    def count_tokens(self, text):
+        return 1
+
+    max_tokens = 1
+
+
+class FloatTokens(Right):
+    max_tokens = 512.0
+
+
+class TooShort(Right):
+    max_tokens = 300
+
+    def _vector(self, text):
+        if len(text.split()) > 100:
+            raise RuntimeError("too long")
+        return super()._vector(text)
+
+
+class OtherAsynchronously(Right):
+    async def aembed(self, texts):
+        return [[-number for number in vector] for vector in self.embed(texts)]
+
+
+class NoCheck(Right):
+    def check(self):
+        return None
+
+
+class LongerQueries(Right):
+    def embed_query(self, text):
+        return memoryview(super().embed_query(text).tobytes() * 2).cast("f")
+
+
+class LoadedByOneThread(Right):
+    """While the first thread loads, the others find nothing yet."""
+
+    def __init__(self, alias, options):
+        super().__init__(alias, options)
+        self.first = threading.Lock()
+        self.others = threading.Event()
+        self.ready = False
+
+    def _vector(self, text):
+        if self.first.acquire(blocking=False):
+            self.others.wait(30)
+            self.ready = True
+        self.others.set()
+        return super()._vector(text) if self.ready else [math.inf] * self.dimensions
+
+
+MUTANTS = {
+    Zero: "test_one_vector_for_each_text",
+    Constant: "test_texts_have_vectors_of_their_own",
+    Sorted: "test_batches_change_nothing",
+    Unique: "test_a_text_twice",
+    Stateful: "test_batches_change_nothing",
+    Random: "test_instances_agree",
+    OtherFingerprint: "test_instances_agree",
+    WrongDimensions: "test_one_vector_for_each_text",
+    NotReusable: "test_close_and_use_again",
+    NoTokens: "test_tokens",
+    ConstantTokens: "test_tokens",
+    FloatTokens: "test_tokens",
+    TooShort: "test_the_longest_text",
+    OtherAsynchronously: "test_asynchronously",
+    NoCheck: "test_check",
+    LongerQueries: "test_queries_are_as_long_as_documents",
+    LoadedByOneThread: "test_first_use_in_several_threads",
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_each_broken_backend_is_caught(mutant):
+    class Suite(EmbeddingBackendConformance):
+        def make_backend(self):
+            return mutant("default", mutant.Options())
+
+    expected = MUTANTS[mutant]
+    failure = first_failure(Suite, cases_of(Suite, only=[expected]))
+    assert failure is not None
+    assert isinstance(failure[1], (AssertionError, InvalidEmbeddings, RuntimeError))
+
+
+def test_make_backend_must_be_written():
+    unfinished = type("Unfinished", (EmbeddingBackendConformance,), {})()
+    with pytest.raises(NotImplementedError, match="Unfinished must define make_backend"):
+        unfinished.make_backend()

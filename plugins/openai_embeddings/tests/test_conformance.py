@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from plugins.openai_embeddings.tests.conftest import MakeBackend
+from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
+from wagtail_vector_index.testing import EmbeddingBackendConformance
+
+
+class TestOpenAI(EmbeddingBackendConformance):
+    @pytest.fixture(autouse=True)
+    def service_to_ask(self, make_backend: MakeBackend) -> None:
+        self.make = make_backend
+
+    def make_backend(self) -> OpenAIEmbeddings:
+        return self.make()

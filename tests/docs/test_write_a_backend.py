@@ -1,0 +1,64 @@
+"""The README's "Write a backend": its commands, run in an empty folder, and their files."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .code_blocks import README
+from .test_documents import rows
+
+HEADING = "Write a backend"
+SECTION = README.read_text(encoding="utf-8").partition(f"\n## {HEADING}\n")[2].partition("\n## ")[0]
+MODULE = "python -m wagtail_vector_index startvectorbackend acme"
+DJANGO = "django-admin startvectorbackend acme --settings=wagtail_vector_index.authoring.settings"
+
+
+def start(command: str, folder: Path, *arguments: str) -> Path:
+    """Run one of the README's commands, and return the folder that it tells to go to."""
+    program = command.replace("django-admin", "python -m django").split()
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    result = subprocess.run(
+        [sys.executable, *program[1:], *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    [started] = re.findall(r"^  cd (.*)$", result.stdout, re.MULTILINE)
+    return folder / started
+
+
+@pytest.mark.parametrize("command", [MODULE, DJANGO])
+def test_its_commands_write_its_files(command: str, tmp_path: Path) -> None:
+    assert command in SECTION
+    started = start(command, tmp_path)
+    assert f"\ncd {started.name}\n" in SECTION
+    files = [name.strip("`") for name, _ in rows(HEADING)]
+    assert len(files) > 3
+    assert [name for name in files if not (started / name).is_file()] == []
+    readme = (started / "README.md").read_text(encoding="utf-8")
+    [setting] = re.findall(r'^    "default": .*"PATH".*$', SECTION, re.MULTILINE)
+    assert setting in readme
+
+
+def test_the_other_kind(tmp_path: Path) -> None:
+    assert "`--kind embedding` starts an embedding backend" in SECTION
+    assert start(MODULE, tmp_path, "--kind", "embedding").name == "acme-wagtail-embeddings"
+
+
+def test_its_steps_are_those_that_the_command_names(tmp_path: Path) -> None:
+    """They are run to their end by `nox -s wheels`."""
+    [code] = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
+    steps = code.splitlines()
+    assert steps[:2] == ["python -m pip install wagtail-vector-index", MODULE]
+    readme = (start(MODULE, tmp_path) / "README.md").read_text(encoding="utf-8")
+    for step in steps[3:]:
+        assert step.removeprefix("python -m ") in readme
