@@ -14,6 +14,7 @@ from ..records import Match, RecordBatch
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_score
+from .rules import about
 
 __all__ = ["AsyncTests"]
 
@@ -31,6 +32,7 @@ class AsyncTests(AsyncHarness):
         self.backend.upsert(spec, batch)
         return spec
 
+    @about("asynchronous-twins")
     @pytest.mark.parametrize("metric", METRICS)
     def test_asearch(self, metric: Metric) -> None:
         spec = self.filled(metric)
@@ -50,6 +52,7 @@ class AsyncTests(AsyncHarness):
             expected = self.backend.search(spec, QUERY, **asked)
             same_matches(found, expected, f"asearch({asked}) finds what search() finds.")
 
+    @about("asynchronous-twins")
     def test_acount_aget_and_ascan(self) -> None:
         spec = self.filled()
         ids = sorted_ids(30)[:3]
@@ -66,6 +69,7 @@ class AsyncTests(AsyncHarness):
             expect(max(map(len, batches)) <= size, f"ascan(batch_size={size}) gives such batches.")
             same_content(batches, self.backend.scan(spec), "ascan() is scan().")
 
+    @about("asynchronous-twins")
     def test_aupsert_and_adelete(self) -> None:
         spec = self.collection(fields={"row": "int"})
         self.cap_batches(records=4)
@@ -84,6 +88,7 @@ class AsyncTests(AsyncHarness):
         self.in_loop(self.backend.adelete(spec, []))
         expect_equal(self.backend.count(spec), 3, "adelete() of no ids deletes nothing.")
 
+    @about("asynchronous-twins")
     def test_acreate_adrop_and_the_rest(self) -> None:
         spec = self.spec()
         self.in_loop(self.backend.acreate(spec))
@@ -103,6 +108,7 @@ class AsyncTests(AsyncHarness):
         self.in_loop(self.backend.acreate(spec))
         expect_equal(self.backend.count(spec), 0, "A backend can be used after aclose().")
 
+    @about("event-loops-come-and-go")
     def test_async_many_at_once_in_several_loops(self) -> None:
         spec = self.filled()
         queries = random_vectors(8, 4, seed=1)
