@@ -22,12 +22,12 @@ from django.db import Error as DatabaseError
 from django.utils.functional import cached_property
 
 from ..backends.base import VectorBackend
-from ..exceptions import BackendError, ConfigurationError
+from ..exceptions import ConfigurationError
 from ..handlers import BackendHandler
 from ..plugins.discovery import describe, registry
 from .databases import InvalidDatabaseURL, database_at, temporary_database
-from .running import Run
 from .rules import contract_url
+from .running import Run
 
 __all__ = ["main"]
 
@@ -37,7 +37,7 @@ ALIAS = "default"
 #: What the process ends with.
 PASSED, FAILED, WRONG_USE, NOT_RUN = range(4)
 
-DESCRIPTION = f"""\
+DESCRIPTION = """\
 Run the conformance suite for vector backends on one that is configured here, a live
 server included, without a test file and without a Django project.
 
@@ -236,7 +236,11 @@ def ready(arguments: argparse.Namespace) -> Iterator[CommandLine]:
 
 
 def configure(arguments: argparse.Namespace) -> None:
-    """Set Django up, with the project's settings or with some of our own."""
+    """Set Django up, with the project's settings or with some of our own.
+
+    Raises:
+        WrongUse: the settings cannot be used, or are needed.
+    """
     if arguments.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = arguments.settings
         try:
@@ -245,9 +249,15 @@ def configure(arguments: argparse.Namespace) -> None:
         except (ImportError, ImproperlyConfigured) as error:
             raise WrongUse(f"--settings {arguments.settings}: {describe(error)}") from None
         return
+    apps = django_apps(arguments.backend)
+    if apps and not arguments.database_url:
+        raise WrongUse(
+            f"the backend {arguments.backend!r} keeps its vectors in a database of Django's."
+            " Name a PostgreSQL server with --database-url, or a project with --settings."
+        )
     settings.configure(
         DATABASES={ALIAS: chosen_database(arguments.database_url)},
-        INSTALLED_APPS=["django.contrib.contenttypes", *django_apps(arguments.backend)],
+        INSTALLED_APPS=["django.contrib.contenttypes", *apps],
         SECRET_KEY="conformance",  # noqa: S106  # nothing is signed with it
         USE_TZ=True,
     )
@@ -282,12 +292,7 @@ def database(arguments: argparse.Namespace) -> Iterator[None]:
         with temporary_database(ALIAS):
             yield
     except DatabaseError as error:
-        raise NotRun(f"--database-url: {without_password(describe(error), arguments)}") from None
-
-
-def without_password(text: str, arguments: argparse.Namespace) -> str:
-    password = settings.DATABASES[ALIAS].get("PASSWORD")
-    return text.replace(password, "********") if password else text
+        raise NotRun(f"--database-url: {without_passwords(describe(error))}") from None
 
 
 def check(backend: VectorBackend) -> None:
@@ -298,7 +303,9 @@ def check(backend: VectorBackend) -> None:
             if message.level >= ERROR:
                 raise WrongUse(redact(f"{message.msg} {message.hint or ''}".strip()))
         backend.health()
-    except (BackendError, DatabaseError) as error:
+    except WrongUse:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told without secrets
         raise NotRun(redact(describe(error))) from None
     finally:
         backend.close()
@@ -306,14 +313,15 @@ def check(backend: VectorBackend) -> None:
 
 def redactor(backend: VectorBackend) -> Callable[[str], str]:
     """What hides the secrets of the options and of the database."""
-    passwords = [each.get("PASSWORD") for each in settings.DATABASES.values()]
+    return lambda text: str(backend.options.redact(without_passwords(text)))
 
-    def redact(text: str) -> str:
-        for password in filter(None, passwords):
+
+def without_passwords(text: str) -> str:
+    """A text without the passwords of the databases."""
+    for each in settings.DATABASES.values():
+        if password := each.get("PASSWORD"):
             text = text.replace(password, "********")
-        return str(backend.options.redact(text))
-
-    return redact
+    return text
 
 
 # The tests

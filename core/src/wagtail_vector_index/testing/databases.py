@@ -59,5 +59,10 @@ def temporary_database(alias: str) -> Iterator[None]:
     try:
         yield
     finally:
-        connections.close_all()
+        # A test that failed may have left threads behind, and a session in use forbids the drop.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         connection.creation.destroy_test_db(name, verbosity=0)

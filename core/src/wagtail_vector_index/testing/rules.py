@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any, TypeVar
 
-__all__ = ["RULES", "about", "contract_url", "rule_of", "title_of"]
+__all__ = ["RULES", "about", "contract_url", "rule_of"]
 
 TestT = TypeVar("TestT", bound=Callable[..., None])
 
@@ -131,11 +131,6 @@ def rule_of(suite: type, test: str) -> str:
         if anchor := getattr(vars(part).get(test), "rule", ""):
             return str(anchor)
     return ""
-
-
-def title_of(anchor: str) -> str:
-    """The heading of a rule's paragraph."""
-    return anchor.replace("-", " ").capitalize()
 
 
 @functools.cache
