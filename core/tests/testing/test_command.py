@@ -153,10 +153,10 @@ def test_what_is_missing_is_named_with_its_remedy(missing, tmp_path):
     (tmp_path / f"{missing}.py").write_text("raise ImportError('it is not installed')")
     status, said = told("numpy", folder=tmp_path)
     assert status == 2
-    assert said.splitlines() == [
+    assert said == (
         "wagtail_vector_index.testing needs pytest and Hypothesis (it is not installed). Install"
-        ' them with: pip install "wagtail-vector-index[testing]"'
-    ]
+        ' them with: pip install "wagtail-vector-index[testing]"\n'
+    )
 
 
 def test_help_says_what_is_touched(capsys):

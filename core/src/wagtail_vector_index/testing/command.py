@@ -129,16 +129,6 @@ class Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         sys.exit(say(message, WRONG_USE))
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Like the base class's, but quiet about words that are left over."""
-        found, others = self.parse_known_args(args, namespace)
-        if others:
-            self.error(
-                f"{len(others)} of the words are not understood. The JSON of --options must be one"
-                " word: put it into single quotes, or into a file."
-            )
-        return found
-
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words for this command, and those behind ``--``."""
@@ -183,7 +173,13 @@ def parse(words: list[str]) -> argparse.Namespace:
         metavar="MODULE",
         help="for the same: a settings module; collections are made in its own database",
     )
-    return parser.parse_args(words)
+    found, others = parser.parse_known_args(words)
+    if others:
+        parser.error(
+            f"{len(others)} of the words are not understood. The JSON of --options must be one"
+            " word: put it into single quotes, or into a file."
+        )
+    return found
 
 
 def read_options(given: str) -> dict[str, Any]:
