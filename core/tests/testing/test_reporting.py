@@ -91,7 +91,3 @@ def test_a_run_ends_with_a_summary_without_any_configuration(folder):
 def test_with_xdist_the_plugin_is_named(folder):
     said = run(folder, "-k", CHOSEN, "-n1", "-p", "wagtail_vector_index.testing.reporting")
     assert SUMMARY in said
-
-
-def test_a_run_without_the_suite_has_no_summary(folder):
-    assert "vector backend conformance" not in run(folder, "-k", "authors")

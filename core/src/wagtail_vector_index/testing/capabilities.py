@@ -15,6 +15,7 @@ __all__ = [
     "PERSISTENT",
     "REFUSING",
     "SEVERAL_METRICS",
+    "THREAD_SENSITIVE",
     "Capability",
 ]
 
@@ -61,6 +62,12 @@ PERSISTENT = Capability(
     closed="persistent is False: collections live in one process",
 )
 
+THREAD_SENSITIVE = Capability(
+    name="asynchronous calls in the thread of Django's connections",
+    declared="thread_sensitive",
+    closed="thread_sensitive is False: asynchronous calls may run in any thread",
+)
+
 REFUSING = Capability(
     name="a store that refuses part of a batch",
     declared="refusing() of the test class",
@@ -78,6 +85,7 @@ CAPABILITIES = (
     SEVERAL_METRICS,
     ONE_METRIC_LESS,
     PERSISTENT,
+    THREAD_SENSITIVE,
     REFUSING,
     FORKS,
 )

@@ -17,7 +17,6 @@ import django
 import pytest
 from django.conf import settings
 from django.core.checks import ERROR
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 from django.utils.functional import cached_property
 
@@ -242,7 +241,7 @@ def configure(arguments: argparse.Namespace) -> None:
         try:
             importlib.import_module(arguments.settings)
             django.setup()
-        except (ImportError, ImproperlyConfigured) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a settings module raises
             raise WrongUse(f"--settings {arguments.settings}: {describe(error)}") from None
         return
     apps = django_apps(arguments.backend)

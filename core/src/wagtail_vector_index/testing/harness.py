@@ -81,6 +81,7 @@ class Harness:
 
     def need(self, capability: Capability, declared: T | None) -> T:
         """What is declared; without it, the test is skipped."""
+        __tracebackhide__ = True
         if not declared:
             pytest.skip(capability.closed)
         return declared
@@ -94,6 +95,7 @@ class Harness:
         name: str = "",
     ) -> CollectionSpec:
         """A collection that does not exist yet, under a name that nobody has used."""
+        __tracebackhide__ = True
         if metric is not None:
             self.need(METRIC[metric], metric in self.backend.metrics)
         known = [each for each in METRICS if each in self.backend.metrics]
@@ -108,6 +110,7 @@ class Harness:
 
     def collection(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
         """A new, empty collection."""
+        __tracebackhide__ = True
         spec = self.spec(metric, **shape)
         self.backend.create(spec)
         return spec
