@@ -9,6 +9,8 @@ import pytest
 from wagtail_vector_index.testing.rules import contract_url
 
 CONFORMANCE = """
+import pytest
+
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
 
 
@@ -24,9 +26,13 @@ class TestUpside(VectorBackendConformance):
         return Upside()
 
     def test_fork(self):
-        import pytest
-
         pytest.skip("forks are for another day")
+
+
+class TestElsewhere(TestUpside):
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        pytest.skip("there is no server")
 
 
 class TestOracle(VectorBackendConformance):
@@ -66,6 +72,9 @@ def folder(tmp_path):
 
 
 SUMMARY = f"""\
+TestElsewhere: 0 passed, 5 skipped, 0 failed
+  skipped, since there is no server:
+    all tests
 TestOracle: 5 passed, 0 skipped, 0 failed
 TestUpside: 1 passed, 3 skipped, 1 failed
   skipped, since forks are for another day:
