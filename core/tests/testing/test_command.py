@@ -11,13 +11,8 @@ import pytest
 from django.conf import settings
 
 from wagtail_vector_index.backends.base import CollectionSpec
-from wagtail_vector_index.testing.command import (
-    WrongUse,
-    chosen_database,
-    main,
-    read_options,
-    split,
-)
+from wagtail_vector_index.testing.arguments import WrongUse, read_options, split
+from wagtail_vector_index.testing.command import chosen_database, main
 from wagtail_vector_index.testing.databases import InvalidDatabaseURL, database_at
 from wagtail_vector_index.testing.rules import contract_url
 
