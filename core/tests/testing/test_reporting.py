@@ -8,6 +8,8 @@ import pytest
 
 from wagtail_vector_index.testing.rules import contract_url
 
+pytestmark = pytest.mark.once
+
 CONFORMANCE = """
 import pytest
 
