@@ -46,4 +46,4 @@ def test_the_links_of_failures_lead_to_these_paragraphs() -> None:
 def test_what_opens_tests_is_listed() -> None:
     table = GUIDE.read_text(encoding="utf-8").partition("## What opens and closes tests")[2]
     for capability in CAPABILITIES:
-        assert f"| {capability.name} | `{capability.declared}` | {capability.closed} |" in table
+        assert f"| {capability.name} | {capability.declared} | {capability.closed} |" in table

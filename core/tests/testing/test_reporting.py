@@ -41,6 +41,9 @@ class TestOracle(VectorBackendConformance):
     def make_backend(self):
         return OracleBackend()
 
+    def test_more_of_the_authors_own(self):
+        raise AssertionError("a bug")
+
 
 def test_of_the_authors_own():
     pass
@@ -77,7 +80,9 @@ SUMMARY = f"""\
 TestElsewhere: 0 passed, 5 skipped, 0 failed
   skipped, since there is no server:
     all tests
-TestOracle: 5 passed, 0 skipped, 0 failed
+TestOracle: 5 passed, 0 skipped, 1 failed
+  failed:
+    test_more_of_the_authors_own
 TestUpside: 1 passed, 3 skipped, 1 failed
   skipped, since forks are for another day:
     test_fork

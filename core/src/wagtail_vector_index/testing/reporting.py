@@ -73,7 +73,8 @@ def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
         yield f"  skipped, since {reason}:"
         yield from names(of_reason) if len(of_reason) < len(reports) else ["    all tests"]
     for anchor, of_rule in grouped(broken, lambda report: of(report, RULE)):
-        yield f"  broken: {contract_url(anchor)}"
+        # A class may have tests of its own, which are about no rule.
+        yield f"  broken: {contract_url(anchor)}" if anchor else "  failed:"
         yield from names(of_rule)
 
 
