@@ -182,8 +182,15 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """What the documentation says, tried out."""
-    session.install(*editable(), *group("test"))
+    session.install(*editable(), *group("docs"))
     pytest(session, "tests/docs")
+
+
+@nox.session
+def langchain(session: nox.Session) -> None:
+    """LangChain's public tests for vector stores, on every vector backend."""
+    session.install(*editable(), *group("langchain"))
+    session.run("pytest", "tests/langchain", *session.posargs)
 
 
 @nox.session(name="wheels")

@@ -153,6 +153,7 @@ CATCHES = {
     "test_aupsert_and_adelete": "AsyncDeletesLater",
     "test_acreate_adrop_and_the_rest": "AsyncCreateDoesNothing AsyncDropDoesNothing",
     "test_async_many_at_once_in_several_loops": "BoundToALoop",
+    "test_async_calls_in_the_thread_of_djangos_connections": "AsyncAnywhere",
     "test_async_errors": "AsyncUnchecked",
     "test_async_missing_collection": "AsyncMissingIsEmpty",
     "test_async_part_of_a_batch_fails": "AsyncUpsertsFirstPart",

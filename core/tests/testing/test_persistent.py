@@ -1,7 +1,5 @@
 """The tests of backends that keep their records outside the process."""
 
-import pickle
-
 import pytest
 
 from wagtail_vector_index.exceptions import BackendUnavailable
@@ -10,57 +8,7 @@ from wagtail_vector_index.testing.lifecycle import LifecycleTests
 from wagtail_vector_index.testing.processes import ProcessTests
 
 from .runner import cases_of, first_failure
-
-
-class FileBackend(OracleBackend):
-    """An oracle that reads a file before, and writes it after, everything that it does."""
-
-    persistent = True
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def load(self):
-        if self.path.exists():
-            self.stored = pickle.loads(self.path.read_bytes())
-
-    def save(self):
-        self.path.write_bytes(pickle.dumps(self.stored))
-
-    def _records(self, spec):
-        with self.lock:
-            self.load()
-            return super()._records(spec)
-
-    def _collections(self):
-        with self.lock:
-            self.load()
-            return super()._collections()
-
-    def _create(self, spec):
-        with self.lock:
-            self.load()
-            super()._create(spec)
-            self.save()
-
-    def _drop(self, spec):
-        with self.lock:
-            self.load()
-            super()._drop(spec)
-            self.save()
-
-    def _upsert(self, spec, batch):
-        with self.lock:
-            self.load()
-            super()._upsert(spec, batch)
-            self.save()
-
-    def _delete(self, spec, ids):
-        with self.lock:
-            self.load()
-            super()._delete(spec, ids)
-            self.save()
+from .stores import FileBackend
 
 
 class FileConformance(LifecycleTests, ProcessTests):
@@ -71,7 +19,7 @@ class FileConformance(LifecycleTests, ProcessTests):
         self.path = tmp_path / "records"
 
     def make_backend(self):
-        return self.backend_class(self.path)
+        return self.backend_class("file", FileBackend.Options(path=str(self.path)))
 
 
 class TestFileBackend(FileConformance):
@@ -113,9 +61,9 @@ class OnePerProcess(FileBackend):
 
     caught_as = BackendUnavailable
 
-    def __init__(self, path):
-        super().__init__(path)
-        lock = path.with_suffix(".lock")
+    def __init__(self, alias, options):
+        super().__init__(alias, options)
+        lock = self.path.with_suffix(".lock")
         if lock.exists():
             raise BackendUnavailable("locked by another process")
         lock.touch()

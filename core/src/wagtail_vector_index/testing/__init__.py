@@ -9,16 +9,28 @@ A backend's test file is a dozen lines::
             return AcmeBackend("default", AcmeBackend.Options(host="localhost"))
 
 That of an embedding backend subclasses `EmbeddingBackendConformance` likewise.
+
+Without a test file, the same tests run as a command::
+
+    python -m wagtail_vector_index.testing acme --options '{"HOST": "localhost"}'
+
+`wagtail_vector_index.testing.langchain` shows a backend as a vector store of LangChain.
 """
+
+import sys
 
 try:
     import hypothesis  # noqa: F401
     import pytest  # noqa: F401
 except ImportError as error:
-    raise ImportError(
+    message = (
         f"wagtail_vector_index.testing needs pytest and Hypothesis ({error})."
         ' Install them with: pip install "wagtail-vector-index[testing]"'
-    ) from error
+    )
+    if sys.argv[0] == "-m":  # as a command it is imported like this, before it can begin
+        print(message, file=sys.stderr)  # noqa: T201  # this is a command
+        sys.exit(2)
+    raise ImportError(message) from error
 
 from .conformance import VectorBackendConformance
 from .embedding import EmbeddingBackendConformance

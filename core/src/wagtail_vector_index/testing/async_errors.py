@@ -25,6 +25,7 @@ from ..records import RecordBatch
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error
+from .rules import about
 
 __all__ = ["AsyncErrorTests"]
 
@@ -69,6 +70,7 @@ MISSING: dict[str, Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any,
 
 
 class AsyncErrorTests(AsyncHarness):
+    @about("asynchronous-twins")
     def test_async_errors(self) -> None:
         spec = self.collection()
         for error, wrong in WRONG:
@@ -78,12 +80,14 @@ class AsyncErrorTests(AsyncHarness):
         with expect_error(CollectionMismatch, "acreate() refuses a collection of another shape."):
             self.in_loop(self.backend.acreate(self.spec(name=spec.name, dimensions=5)))
 
+    @about("asynchronous-twins")
     @pytest.mark.parametrize("method", MISSING)
     def test_async_missing_collection(self, method: str) -> None:
         spec = self.spec()
         with expect_error(CollectionNotFound, f"{method}() needs a collection that exists."):
             self.in_loop(MISSING[method](self.backend, spec))
 
+    @about("nothing-is-silently-unwritten")
     def test_async_part_of_a_batch_fails(self) -> None:
         spec = self.collection()
         self.cap_batches(records=3)

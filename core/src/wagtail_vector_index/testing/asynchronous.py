@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from threading import get_ident
 from typing import Any, TypeVar
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db.models import Q
 
 from ..collection import METRICS, CollectionSpec, Metric
 from ..records import Match, RecordBatch
+from .capabilities import THREAD_SENSITIVE
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_score
+from .rules import about
 
 __all__ = ["AsyncTests"]
 
@@ -31,6 +35,7 @@ class AsyncTests(AsyncHarness):
         self.backend.upsert(spec, batch)
         return spec
 
+    @about("asynchronous-twins")
     @pytest.mark.parametrize("metric", METRICS)
     def test_asearch(self, metric: Metric) -> None:
         spec = self.filled(metric)
@@ -50,6 +55,7 @@ class AsyncTests(AsyncHarness):
             expected = self.backend.search(spec, QUERY, **asked)
             same_matches(found, expected, f"asearch({asked}) finds what search() finds.")
 
+    @about("asynchronous-twins")
     def test_acount_aget_and_ascan(self) -> None:
         spec = self.filled()
         ids = sorted_ids(30)[:3]
@@ -66,6 +72,7 @@ class AsyncTests(AsyncHarness):
             expect(max(map(len, batches)) <= size, f"ascan(batch_size={size}) gives such batches.")
             same_content(batches, self.backend.scan(spec), "ascan() is scan().")
 
+    @about("asynchronous-twins")
     def test_aupsert_and_adelete(self) -> None:
         spec = self.collection(fields={"row": "int"})
         self.cap_batches(records=4)
@@ -84,6 +91,7 @@ class AsyncTests(AsyncHarness):
         self.in_loop(self.backend.adelete(spec, []))
         expect_equal(self.backend.count(spec), 3, "adelete() of no ids deletes nothing.")
 
+    @about("asynchronous-twins")
     def test_acreate_adrop_and_the_rest(self) -> None:
         spec = self.spec()
         self.in_loop(self.backend.acreate(spec))
@@ -103,6 +111,7 @@ class AsyncTests(AsyncHarness):
         self.in_loop(self.backend.acreate(spec))
         expect_equal(self.backend.count(spec), 0, "A backend can be used after aclose().")
 
+    @about("event-loops-come-and-go")
     def test_async_many_at_once_in_several_loops(self) -> None:
         spec = self.filled()
         queries = random_vectors(8, 4, seed=1)
@@ -115,6 +124,40 @@ class AsyncTests(AsyncHarness):
             for query, found in zip(queries, self.in_loop(searches()), strict=True):
                 expected = self.backend.search(spec, query, limit=5)
                 same_matches(found, expected, "asearch() works in each new event loop.")
+
+    @about("asynchronous-twins")
+    def test_async_calls_in_the_thread_of_djangos_connections(self) -> None:
+        self.need(THREAD_SENSITIVE, self.backend.thread_sensitive)
+        spec = self.filled()
+        used = self.threads_of("_upsert", "_search", "_count", "_get", "_delete")
+
+        async def everything() -> int:
+            batch = RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
+            await self.backend.aupsert(spec, batch)
+            await self.backend.asearch(spec, QUERY)
+            await self.backend.acount(spec)
+            await self.backend.aget(spec, batch.uuids)
+            await self.backend.adelete(spec, batch.uuids)
+            return await sync_to_async(get_ident, thread_sensitive=True)()
+
+        right = self.in_loop(everything())
+        expected = {method: {right} for method in used}
+        rule = "With thread_sensitive, asynchronous calls run where Django's connections are."
+        expect_equal(used, expected, rule)
+
+    def threads_of(self, *methods: str) -> dict[str, set[int]]:
+        """The threads in which these methods will have run."""
+        used: dict[str, set[int]] = {}
+        for method in methods:
+            used[method] = set()
+            original = getattr(self.backend, method)
+
+            def run(*arguments: Any, method: str = method, original: Any = original) -> Any:
+                used[method].add(get_ident())
+                return original(*arguments)
+
+            self.replace(method, run)
+        return used
 
 
 def same_matches(actual: list[Match], expected: list[Match], rule: str) -> None:

@@ -13,6 +13,7 @@ from .examples import seeded, sorted_ids
 from .expect import expect_ranking
 from .harness import Harness
 from .judging import score
+from .rules import about
 
 __all__ = ["CompletenessTests"]
 
@@ -20,6 +21,7 @@ QUERY = [1.0, 0.0, 0.0, 0.0]
 
 
 class CompletenessTests(Harness):
+    @about("filters-are-complete")
     @pytest.mark.parametrize("metric", METRICS)
     def test_filter_that_keeps_the_farthest_percent(self, metric: Metric) -> None:
         spec = self.collection(metric, fields={"section": "str", "row": "int"})
@@ -29,11 +31,13 @@ class CompletenessTests(Harness):
         for keep in (Q(section="archive"), ~Q(section="news"), Q(row__gte=1_980)):
             self.complete(spec, far, keep)
 
+    @about("filters-are-complete")
     def test_filter_that_keeps_the_farthest_half(self) -> None:
         spec = self.collection(fields={"section": "str", "row": "int"})
         vectors = self.fill(spec, 400)
         self.complete(spec, dict(list(vectors.items())[200:]), Q(row__gte=200))
 
+    @about("filters-are-complete")
     def test_filter_that_keeps_nothing(self) -> None:
         spec = self.collection(fields={"section": "str", "row": "int"})
         self.fill(spec, 50)

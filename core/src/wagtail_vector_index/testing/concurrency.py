@@ -15,6 +15,7 @@ from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal
 from .harness import Harness
 from .judging import score
+from .rules import about
 
 __all__ = ["ConcurrencyTests"]
 
@@ -38,6 +39,7 @@ class ConcurrencyTests(Harness):
             for future in [pool.submit(run, task) for task in tasks]:
                 future.result(timeout=60)
 
+    @about("threads-share-a-backend")
     def test_search_while_others_write(self) -> None:
         spec = self.collection(fields={"version": "int"})
         ids = sorted_ids(20)
@@ -98,6 +100,7 @@ class ConcurrencyTests(Harness):
         metadata = [{"version": number}] * len(ids)
         return RecordBatch.of(ids=ids, vectors=vectors, metadata=metadata)
 
+    @about("threads-share-a-backend")
     def test_writers_of_different_records(self) -> None:
         spec = self.collection()
         self.cap_batches(records=10)
@@ -111,6 +114,7 @@ class ConcurrencyTests(Harness):
         expected = sorted(id for ids in crowds for id in ids)
         expect_equal(self.names(spec), expected, "What several threads write at once is all there.")
 
+    @about("threads-share-a-backend")
     def test_writers_of_the_same_records(self) -> None:
         spec = self.collection(fields={"version": "int"})
         ids = sorted_ids(20)
@@ -129,6 +133,7 @@ class ConcurrencyTests(Harness):
             rule = "A record has vector and metadata of one and the same upsert."
             expect(abs(match.score - expected) < 1e-4, rule)
 
+    @about("threads-share-a-backend")
     def test_first_use_in_several_threads(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": QUERY})
@@ -141,6 +146,7 @@ class ConcurrencyTests(Harness):
 
         self.together([look] * 6)
 
+    @about("threads-share-a-backend")
     def test_create_and_drop_in_several_threads(self) -> None:
         specs: list[CollectionSpec] = [self.spec(fields={"n": "int"}) for _ in range(2)]
         for spec in specs:

@@ -9,6 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from .filtering import FIELDS
 from .harness import Harness
+from .rules import about
 from .stateful import BackendMachine
 
 __all__ = ["CongruenceTests"]
@@ -28,6 +29,7 @@ class CongruenceTests(Harness):
         suppress_health_check=list(HealthCheck),
     )
 
+    @about("any-order-of-operations")
     def test_behaves_like_the_oracle(self) -> None:
         metrics = sorted(self.backend.metrics)
         specs = [

@@ -8,11 +8,13 @@ from ..records import RecordBatch
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect_equal, expect_metadata
 from .harness import Harness
+from .rules import about
 
 __all__ = ["DeletingTests"]
 
 
 class DeletingTests(Harness):
+    @about("deletes-take-what-they-name")
     def test_delete_one(self) -> None:
         spec = self.collection(fields={"locale": "str"})
         self.describe(spec, {name: {"locale": "en"} for name in "abc"})
@@ -26,6 +28,7 @@ class DeletingTests(Harness):
         got = self.backend.get(spec, [id_of("b")])
         expect_equal(len(got), 0, "A deleted record cannot be got.")
 
+    @about("deletes-take-what-they-name")
     def test_delete_several(self) -> None:
         spec = self.collection()
         ids = sorted_ids(6)
@@ -34,6 +37,7 @@ class DeletingTests(Harness):
             self.backend.delete(spec, container([ids[0], ids[3], ids[5]]))
             expect_equal(self.names(spec), [ids[1], ids[2], ids[4]], "Exactly these are deleted.")
 
+    @about("deletes-take-what-they-name")
     def test_delete_what_is_missing(self) -> None:
         spec = self.collection()
         self.backend.delete(spec, [id_of("never")])
@@ -42,12 +46,14 @@ class DeletingTests(Harness):
         expect_equal(self.names(spec), [id_of("b")], "Missing ids do not disturb a delete().")
         self.backend.delete(spec, [id_of("a")])
 
+    @about("empty-batches-do-nothing")
     def test_delete_nothing(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4]})
         self.backend.delete(spec, [])
         expect_equal(self.backend.count(spec), 1, "delete() of no ids deletes nothing.")
 
+    @about("batches-of-any-size")
     def test_delete_beyond_the_limit_of_records(self) -> None:
         spec = self.collection()
         self.cap_batches(records=4)
@@ -56,6 +62,7 @@ class DeletingTests(Harness):
         self.backend.delete(spec, ids[:11])
         expect_equal(self.names(spec), ids[11:], "delete() deletes in all its parts.")
 
+    @about("deleted-records-can-come-back")
     def test_delete_and_write_again(self) -> None:
         spec = self.collection(fields={"locale": "str"})
         self.describe(spec, {"a": {"locale": "en", "note": "old"}})
@@ -71,6 +78,7 @@ class DeletingTests(Harness):
         [record] = self.backend.get(spec, [id_of("a")])
         expect_metadata(record.metadata, {"locale": "de"})
 
+    @about("deletes-take-what-they-name")
     def test_delete_everything(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})

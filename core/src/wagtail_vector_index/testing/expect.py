@@ -28,18 +28,21 @@ TOLERANCE = 1e-5
 
 def expect(condition: object, rule: str) -> None:
     """Fail with the rule unless the condition holds."""
+    __tracebackhide__ = True
     if not condition:
         raise AssertionError(rule)
 
 
 def expect_equal(actual: object, expected: object, rule: str) -> None:
     """Fail with the rule and both values unless they are equal."""
+    __tracebackhide__ = True
     expect(actual == expected, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
 
 
 @contextmanager
 def expect_error(error: type[Exception], rule: str) -> Iterator[None]:
     """Fail with the rule unless the block raises ``error``."""
+    __tracebackhide__ = True
     try:
         yield
     except error:
@@ -51,6 +54,7 @@ def expect_error(error: type[Exception], rule: str) -> Iterator[None]:
 
 def expect_score(actual: float, expected: float, rule: str) -> None:
     """Fail unless a score is right to five digits."""
+    __tracebackhide__ = True
     close = abs(actual - expected) <= tolerance_of(expected)
     expect(close, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
 
@@ -75,6 +79,7 @@ def expect_ranking(
         limit: as asked.
         min_score: as asked.
     """
+    __tracebackhide__ = True
     found = [match.id for match in matches]
     expect_equal(len(set(found)), len(found), "A search gives each record once.")
     strangers = [id for id in found if id not in scores]
@@ -103,6 +108,7 @@ def expect_ranking(
 
 def expect_vector(actual: Sequence[float], expected: Sequence[float], *, direction: bool) -> None:
     """Fail unless two vectors are the same float32; with ``direction``, up to their length."""
+    __tracebackhide__ = True
     expect_equal(len(actual), len(expected), "A vector comes back with all its dimensions.")
     factors = (math.hypot(*actual), math.hypot(*expected)) if direction else (1.0, 1.0)
     if 0.0 in factors:
@@ -119,6 +125,7 @@ def expect_vector(actual: Sequence[float], expected: Sequence[float], *, directi
 
 def expect_metadata(actual: object, expected: object) -> None:
     """Fail unless metadata comes back equal, and no bool has become a number."""
+    __tracebackhide__ = True
     expect(
         same_json(actual, expected),
         "Metadata comes back equal to what went in."

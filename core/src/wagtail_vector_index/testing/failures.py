@@ -12,9 +12,11 @@ from ..backends.base import VectorBackend
 from ..collection import CollectionSpec
 from ..exceptions import CollectionNotFound, WriteFailed
 from ..records import RecordBatch
+from .capabilities import REFUSING
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error
 from .harness import Harness
+from .rules import about
 
 __all__ = ["FailureTests"]
 
@@ -37,10 +39,12 @@ OPERATIONS: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
 
 
 class FailureTests(Harness):
+    @about("a-missing-collection-is-an-error")
     @pytest.mark.parametrize("operation", OPERATIONS)
     def test_missing_collection(self, operation: str) -> None:
         self.not_found(operation, self.spec(fields={"n": "int"}))
 
+    @about("a-missing-collection-is-an-error")
     def test_dropped_collection(self) -> None:
         spec = self.collection(fields={"n": "int"})
         self.put(spec, {"a": QUERY})
@@ -53,6 +57,7 @@ class FailureTests(Harness):
             OPERATIONS[operation](self.backend, spec)
         expect(spec.name not in self.backend.collections(), f"{operation} made a collection.")
 
+    @about("nothing-is-silently-unwritten")
     def test_part_of_a_batch_fails(self) -> None:
         spec = self.collection()
         self.cap_batches(records=3)
@@ -69,13 +74,11 @@ class FailureTests(Harness):
         batch = RecordBatch.of(ids=sorted_ids(10), vectors=random_vectors(10, 4))
         self.names_all_that_is_missing(spec, batch)
 
+    @about("nothing-is-silently-unwritten")
     def test_store_refuses_part_of_a_batch(self) -> None:
         spec = self.collection()
         ids = sorted_ids(10)
-        refusing = self.refusing(self.backend, spec, ids[4:6])
-        if refusing is None:
-            pytest.skip("refusing() does not say how the store can be made to refuse records")
-        with refusing:
+        with self.need(REFUSING, self.refusing(self.backend, spec, ids[4:6])):
             batch = RecordBatch.of(ids=ids, vectors=random_vectors(10, 4))
             self.names_all_that_is_missing(spec, batch)
         self.backend.upsert(spec, batch)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 
 from .filtering import FilterHarness
+from .rules import about
 
 __all__ = ["DatetimeFilterTests"]
 
@@ -15,6 +16,7 @@ NONE = "missing null other"
 
 
 class DatetimeFilterTests(FilterHarness):
+    @about("filters-on-datetimes")
     def test_filter_datetime(self) -> None:
         values = {
             "utc": "2024-01-01T00:00:00+00:00",
@@ -54,6 +56,7 @@ class DatetimeFilterTests(FilterHarness):
         ]
         self.keeps(spec, cases)
 
+    @about("filters-on-datetimes")
     def test_filter_datetime_at_the_end_of_summer_time(self) -> None:
         spec = self.of_values(
             "datetime", {"first": "2024-10-27T00:30Z", "again": "2024-10-27T01:30Z"}

@@ -10,6 +10,7 @@ from django.db.models import Q
 from ..exceptions import InvalidFilter
 from .expect import expect, expect_error
 from .filtering import FIELDS, FilterHarness
+from .rules import about
 
 __all__ = ["FilterErrorTests"]
 
@@ -67,6 +68,7 @@ WRONG: list[Any] = [
 
 
 class FilterErrorTests(FilterHarness):
+    @about("wrong-filters-are-refused")
     def test_wrong_filter(self) -> None:
         spec = self.collection(fields=FIELDS)
         for query in WRONG:
@@ -75,6 +77,7 @@ class FilterErrorTests(FilterHarness):
             with expect_error(InvalidFilter, f"count() refuses the filter {query!r}."):
                 self.backend.count(spec, query)
 
+    @about("wrong-filters-are-refused")
     def test_wrong_filter_says_what_there_is(self) -> None:
         spec = self.spec(fields={"locale": "str", "year": "int"})
         message = ""

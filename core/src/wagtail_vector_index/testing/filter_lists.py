@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from ..filters import MAX_INT, FieldType
 from .filtering import FilterHarness
+from .rules import about
 
 __all__ = ["ListFilterTests"]
 
@@ -15,6 +16,7 @@ NONE = "missing null other nothing"
 
 
 class ListFilterTests(FilterHarness):
+    @about("filters-on-lists")
     def test_filter_lists_of_texts(self) -> None:
         values = {
             "one": ["news"],
@@ -57,6 +59,7 @@ class ListFilterTests(FilterHarness):
         others = "twice part case padded comma quote brace wild empty null_text composed"
         self.keeps(spec, [(~Q(f__contains="news"), f"{others} {NONE}")])
 
+    @about("filters-on-lists")
     def test_filter_lists_of_ints(self) -> None:
         values = {
             "one": [1],
@@ -80,6 +83,7 @@ class ListFilterTests(FilterHarness):
         ]
         self.keeps(spec, cases)
 
+    @about("no-value")
     def test_filter_lists_without_value(self) -> None:
         elements: dict[FieldType, list[Any]] = {"list[str]": ["a"], "list[int]": [0]}
         for type_, some in elements.items():

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from ..filters import MAX_INT, FieldType
 from .filtering import FilterHarness
+from .rules import about
 
 __all__ = ["ScalarFilterTests"]
 
@@ -15,6 +16,7 @@ NONE = "missing null other"
 
 
 class ScalarFilterTests(FilterHarness):
+    @about("filters-on-numbers")
     def test_filter_int(self) -> None:
         values = {"low": -MAX_INT, "minus": -2, "zero": 0, "one": 1, "two": 2, "top": MAX_INT}
         spec = self.of_values(
@@ -50,6 +52,7 @@ class ScalarFilterTests(FilterHarness):
         ]
         self.keeps(spec, cases)
 
+    @about("filters-on-numbers")
     def test_filter_float(self) -> None:
         values = {"tenth": 0.1, "tiny": 1e-300, "huge": 1e300, "zero": -0.0, "sum": 0.1 + 0.2}
         spec = self.of_values("float", values | {"three": 3, "minus": -1.5})
@@ -77,6 +80,7 @@ class ScalarFilterTests(FilterHarness):
         ]
         self.keeps(spec, cases)
 
+    @about("filters-on-numbers")
     def test_filter_bool(self) -> None:
         spec = self.of_values("bool", {"yes": True, "no": False})
         cases = [
@@ -90,6 +94,7 @@ class ScalarFilterTests(FilterHarness):
         ]
         self.keeps(spec, cases)
 
+    @about("no-value")
     def test_filter_scalars_without_value(self) -> None:
         empty: dict[FieldType, Any] = {"str": "", "int": 0, "float": 0.0, "bool": False}
         for type_, value in empty.items():

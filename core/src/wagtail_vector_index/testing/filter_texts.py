@@ -7,6 +7,7 @@ from django.db.models import Q
 from .examples import id_of, seeded
 from .expect import expect_equal
 from .filtering import FilterHarness
+from .rules import about
 
 __all__ = ["TextFilterTests"]
 
@@ -62,12 +63,14 @@ TEXTS = {
 
 
 class TextFilterTests(FilterHarness):
+    @about("filters-on-texts")
     def test_filter_texts_exact(self) -> None:
         spec = self.of_values("str", TEXTS)
         self.keeps(spec, [(Q(f=text), name) for name, text in TEXTS.items()])
         absent = ("b", "blo", "og", "lo", "cafe\u0301s", "STRASSE", "{}", "[]", "_", "%", "nope")
         self.keeps(spec, [(Q(f=text), "") for text in absent])
 
+    @about("filters-on-texts")
     def test_filter_texts_in(self) -> None:
         spec = self.of_values("str", TEXTS)
         self.keeps(spec, [(Q(f__in=[text]), name) for name, text in TEXTS.items()])
@@ -83,18 +86,21 @@ class TextFilterTests(FilterHarness):
             ],
         )
 
+    @about("filters-on-texts")
     def test_filter_texts_negated(self) -> None:
         spec = self.of_values("str", TEXTS)
         for name in ("plain", "empty", "percent", "composed", "sql"):
             others = " ".join(other for other in TEXTS if other != name)
             self.keeps(spec, [(~Q(f=TEXTS[name]), f"{others} missing null other")])
 
+    @about("filters-on-texts")
     def test_filter_prefixes_are_other_keys(self) -> None:
         keys = {f"key{n}": f"blog.note:{n}" for n in (1, 10, 100, 11, 2)}
         spec = self.of_values("str", keys)
         self.keeps(spec, [(Q(f=key), name) for name, key in keys.items()])
         self.keeps(spec, [(Q(f__in=["blog.note:1", "blog.note:2"]), "key1 key2")])
 
+    @about("filters-on-texts")
     def test_filter_long_texts(self) -> None:
         random = seeded(3)
         long = "".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=5_000))
@@ -102,11 +108,13 @@ class TextFilterTests(FilterHarness):
         cases = [(Q(f=f"{long}1"), "one"), (Q(f=f"{long}2"), "two"), (Q(f=long), "")]
         self.keeps(spec, [*cases, (~Q(f=f"{long}1"), "two short missing null other")])
 
+    @about("filters-on-texts")
     def test_filter_by_many_values(self) -> None:
         spec = self.of_values("str", {"a": "page:7", "b": "page:1999", "c": "page:2000"})
         keys = [f"page:{n}" for n in range(2_000)]
         self.keeps(spec, [(Q(f__in=keys), "a b"), (~Q(f__in=keys), "c missing null other")])
 
+    @about("names-of-fields")
     def test_filter_fields_named_like_reserved_words(self) -> None:
         names = (
             "id vector type class order select object model score distance limit group user table"

@@ -10,6 +10,7 @@ from django.db.models import Q
 from ..filters import parse_filter
 from .filtering import FIELDS, FilterHarness
 from .judging import matches
+from .rules import about
 
 __all__ = ["FilterTreeTests"]
 
@@ -59,9 +60,11 @@ TREES = [
 
 
 class FilterTreeTests(FilterHarness):
+    @about("combined-filters")
     def test_filter_trees(self) -> None:
         self.keeps(self.described(FIELDS, ROWS), TREES)
 
+    @about("combined-filters")
     def test_filter_wide_and_deep_trees(self) -> None:
         spec = self.described(FIELDS, ROWS)
         wide, deep = Q(s="a"), Q(s="a")
@@ -72,6 +75,7 @@ class FilterTreeTests(FilterHarness):
         kept = [name for name, metadata in ROWS.items() if matches(node, metadata)]
         self.keeps(spec, [(wide, "ax ay bx by"), (deep, " ".join(kept))])
 
+    @about("combined-filters")
     def test_filter_by_every_type_in_one_filter(self) -> None:
         moment = datetime(2024, 5, 1, 12, tzinfo=UTC)
         full: dict[str, Any] = {"s": "a", "i": 1, "f": 0.5, "b": True, "ls": ["x"], "li": [1]}

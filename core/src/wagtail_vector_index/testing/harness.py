@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
@@ -16,14 +17,27 @@ from ..backends.base import VectorBackend
 from ..collection import METRICS, CollectionSpec, Metric
 from ..filters import FieldType
 from ..records import Record, RecordBatch
+from . import reporting
+from .capabilities import METRIC, Capability
 from .examples import id_of, random_vectors
 from .expect import expect_equal
 
-__all__ = ["Harness"]
+__all__ = ["Harness", "new_name"]
+
+T = TypeVar("T")
+
+
+def new_name() -> str:
+    """A name that nobody has used, by which a collection can be told to be one of these tests."""
+    return f"conformance{uuid4().hex[:16]}"
 
 
 class Harness:
     """Makes the backend on first use, and clean collections; drops them after each test."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Have the end of this run say what was skipped, and which rules were broken."""
+        reporting.register(metafunc.config)
 
     def make_backend(self) -> VectorBackend:
         """A new instance of the backend under test. Override this."""
@@ -40,7 +54,8 @@ class Harness:
 
     def thread_finished(self) -> None:
         """Called in each thread that the suite started, at its end."""
-        connections.close_all()
+        if settings.configured:
+            connections.close_all()
 
     @cached_property
     def backend(self) -> VectorBackend:
@@ -64,6 +79,13 @@ class Harness:
             self.backend.drop(spec)
         self.backend.close()
 
+    def need(self, capability: Capability, declared: T | None) -> T:
+        """What is declared; without it, the test is skipped."""
+        __tracebackhide__ = True
+        if not declared:
+            pytest.skip(capability.closed)
+        return declared
+
     def spec(
         self,
         metric: Metric | None = None,
@@ -73,11 +95,12 @@ class Harness:
         name: str = "",
     ) -> CollectionSpec:
         """A collection that does not exist yet, under a name that nobody has used."""
-        if metric is not None and metric not in self.backend.metrics:
-            pytest.skip(f"{self.backend!r} does not declare the metric {metric!r}")
+        __tracebackhide__ = True
+        if metric is not None:
+            self.need(METRIC[metric], metric in self.backend.metrics)
         known = [each for each in METRICS if each in self.backend.metrics]
         spec = CollectionSpec(
-            name=name or f"c{uuid4().hex[:16]}",
+            name=name or new_name(),
             dimensions=dimensions,
             metric=metric or known[0],
             fields=fields or {},
@@ -87,6 +110,7 @@ class Harness:
 
     def collection(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
         """A new, empty collection."""
+        __tracebackhide__ = True
         spec = self.spec(metric, **shape)
         self.backend.create(spec)
         return spec

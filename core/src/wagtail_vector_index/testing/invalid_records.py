@@ -10,6 +10,7 @@ from .examples import random_vectors, sorted_ids
 from .expect import expect_equal, expect_error
 from .filtering import FIELDS
 from .harness import Harness
+from .rules import about
 
 __all__ = ["InvalidRecordTests"]
 
@@ -42,6 +43,7 @@ BAD_TEXTS = ["", "null", "[]", '"text"', "1", "{", '{"a": NaN}', '{"a": 1e999}',
 
 
 class InvalidRecordTests(Harness):
+    @about("wrong-records-are-refused")
     def test_upsert_of_values_of_another_type(self) -> None:
         spec = self.collection(fields=FIELDS)
         for metadata in BAD_METADATA:
@@ -49,6 +51,7 @@ class InvalidRecordTests(Harness):
                 self.describe(spec, {"a": {}, "b": metadata})
         expect_equal(self.backend.count(spec), 0, "With a bad record, nothing is written.")
 
+    @about("wrong-records-are-refused")
     def test_upsert_of_metadata_that_is_no_json_object(self) -> None:
         spec = self.collection()
         good = RecordBatch.of(ids=sorted_ids(2), vectors=random_vectors(2, 4))
@@ -60,6 +63,7 @@ class InvalidRecordTests(Harness):
                 self.backend.upsert(spec, batch)
         expect_equal(self.backend.count(spec), 0, "With a bad record, nothing is written.")
 
+    @about("wrong-records-are-refused")
     def test_ids_are_uuids(self) -> None:
         spec = self.collection()
         ids: list[Any] = ["c0ffee00-0000-4000-8000-000000000000", 7, None, b"0" * 16]

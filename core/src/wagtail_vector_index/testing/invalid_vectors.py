@@ -13,6 +13,7 @@ from ..records import RecordBatch
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect_equal, expect_error, expect_metadata
 from .harness import Harness
+from .rules import about
 
 __all__ = ["InvalidVectorTests"]
 
@@ -28,12 +29,14 @@ BAD_VECTORS: dict[str, list[float]] = {
 
 
 class InvalidVectorTests(Harness):
+    @about("wrong-vectors-are-refused")
     @pytest.mark.parametrize("metric", METRICS)
     def test_upsert_of_a_bad_vector(self, metric: Metric) -> None:
         spec = self.collection(metric)
         for vector in BAD_VECTORS.values():
             self.writes_nothing(spec, vector)
 
+    @about("zero-vectors")
     def test_upsert_of_a_zero_vector_under_cosine(self) -> None:
         spec = self.collection("cosine")
         for tiny in (0.0, 1e-60):
@@ -54,6 +57,7 @@ class InvalidVectorTests(Harness):
         [after] = self.backend.get(spec, [id_of("kept")])
         expect_equal(after, before, rule)
 
+    @about("wrong-vectors-are-refused")
     @pytest.mark.parametrize("metric", METRICS)
     def test_search_by_a_bad_vector(self, metric: Metric) -> None:
         spec = self.collection(metric)
@@ -63,11 +67,13 @@ class InvalidVectorTests(Harness):
             with expect_error(InvalidVector, f"search() refuses the query {vector!r}."):
                 self.backend.search(spec, vector)
 
+    @about("zero-vectors")
     def test_search_by_a_zero_vector_under_cosine(self) -> None:
         spec = self.collection("cosine")
         with expect_error(InvalidVector, "A zero vector has no direction."):
             self.backend.search(spec, [0.0] * 4)
 
+    @about("errors-change-nothing")
     @pytest.mark.parametrize("metric", METRICS)
     def test_nothing_is_lost_after_an_error(self, metric: Metric) -> None:
         spec = self.collection(metric)

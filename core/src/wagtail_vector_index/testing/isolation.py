@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import pytest
 from django.db.models import Q
 
@@ -12,37 +10,41 @@ from ..exceptions import CollectionNotFound
 from ..filters import FieldType
 from .examples import id_of
 from .expect import expect_equal, expect_error
-from .harness import Harness
+from .harness import Harness, new_name
+from .rules import about
 
 __all__ = ["IsolationTests"]
 
-#: Pairs of names that something may take for one another; ``{}`` makes them unique.
+#: How pairs of names end that something may take for one another.
 PAIRS = {
-    "prefix": ("c{}", "c{}_1"),
-    "longer number": ("c{}_1", "c{}_10"),
-    "wildcard": ("c{}_1", "c{}x1"),
-    "wildcard first": ("c_{}", "cx{}"),
-    "without underscore": ("c{}_ab", "c{}ab"),
-    "as long as can be": ("c{}" + 31 * "x" + "a", "c{}" + 31 * "x" + "b"),
+    "prefix": ("", "_1"),
+    "longer number": ("_1", "_10"),
+    "wildcard": ("_1", "x1"),
+    "wildcard inside": ("a_b", "axb"),
+    "without underscore": ("_ab", "ab"),
+    "as long as can be": (20 * "x" + "a", 20 * "x" + "b"),
 }
 
 FIELDS: dict[str, FieldType] = {"side": "str"}
 
 
 class IsolationTests(Harness):
+    @about("collections-are-apart")
     @pytest.mark.parametrize("kind", PAIRS)
     def test_isolation_of_names_alike(self, kind: str) -> None:
-        unique = uuid4().hex[:15]
-        names = [name.format(unique) for name in PAIRS[kind]]
+        begin = new_name()
+        names = [f"{begin}{end}" for end in PAIRS[kind]]
         one, other = (self.collection(name=name, fields=FIELDS) for name in names)
         self.apart(one, other)
 
+    @about("collections-are-apart")
     def test_isolation_of_other_shapes(self) -> None:
         metrics = sorted(self.backend.metrics)
         one = self.collection(metrics[0], dimensions=4, fields=FIELDS)
         other = self.collection(metrics[-1], dimensions=2, fields=FIELDS)
         self.apart(one, other)
 
+    @about("names-of-fields")
     def test_isolation_of_fields_alike(self) -> None:
         names = ["f" * 47 + "a", "f" * 47 + "b", "f", "f_1", "fx1"]
         spec = self.collection(fields=dict.fromkeys(names, "str"))
@@ -51,6 +53,7 @@ class IsolationTests(Harness):
             found = self.names(spec, Q(**{name: "yes"}))
             expect_equal(found, [id_of(name)], f"Field {name} is not to be mistaken for another.")
 
+    @about("collections-are-apart")
     def test_isolation_of_a_field_of_another_type(self) -> None:
         one = self.collection(fields={"value": "int"})
         other = self.collection(fields={"value": "str"})
@@ -60,14 +63,13 @@ class IsolationTests(Harness):
         expect_equal(self.names(one, Q(value=1)), [id_of("a")], rule)
         expect_equal(self.names(other, Q(value="1")), [id_of("a")], rule)
 
+    @about("collections-are-apart")
     def test_missing_collection_with_a_name_alike(self) -> None:
-        unique = uuid4().hex[:15]
-        self.put(self.collection(name=f"c{unique}_1"), {"a": [1, 2, 3, 4]})
-        for name in (f"c{unique}", f"c{unique}_", f"c{unique}x1", f"c{unique}_10"):
+        begin = new_name()
+        self.put(self.collection(name=f"{begin}_1"), {"a": [1, 2, 3, 4]})
+        for name in (begin, f"{begin}_", f"{begin}x1", f"{begin}_10"):
             missing = self.spec(name=name)
-            with expect_error(
-                CollectionNotFound, f"{name} does not exist, though {unique}_1 does."
-            ):
+            with expect_error(CollectionNotFound, f"{name} does not exist, though {begin}_1 does."):
                 self.backend.count(missing)
             self.backend.drop(missing)
         expect_equal(len(self.made), 5, "Every collection was tried.")

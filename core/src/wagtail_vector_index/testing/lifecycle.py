@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ..collection import METRICS, CollectionSpec, Metric
 from ..exceptions import CollectionMismatch, InvalidSpec
 from ..filters import FIELD_TYPES, FieldType
+from .capabilities import ONE_METRIC_LESS, SEVERAL_METRICS
 from .expect import expect, expect_equal, expect_error
 from .harness import Harness
+from .rules import about
 
 __all__ = ["LifecycleTests"]
 
 
 class LifecycleTests(Harness):
+    @about("new-collections-are-empty")
     @pytest.mark.parametrize("metric", METRICS)
     def test_new_collection_is_empty(self, metric: Metric) -> None:
         spec = self.collection(metric)
@@ -21,14 +26,15 @@ class LifecycleTests(Harness):
         expect_equal(self.backend.search(spec, [1.0] * 4), [], "Nothing is found where nothing is.")
         expect_equal(self.stored(spec), {}, "A scan of a new collection gives nothing.")
 
+    @about("metrics-are-declared")
     def test_unknown_metric_is_refused(self) -> None:
         unknown = [metric for metric in METRICS if metric not in self.backend.metrics]
-        if not unknown:
-            pytest.skip("the backend declares every metric")
-        spec = CollectionSpec(name="unknown_metric", dimensions=4, metric=unknown[0])
+        self.need(ONE_METRIC_LESS, unknown)
+        spec = replace(self.spec(), metric=unknown[0])
         with expect_error(InvalidSpec, "create() refuses a metric that metrics does not declare."):
             self.backend.create(spec)
 
+    @about("creating-is-idempotent")
     def test_create_again_keeps_the_records(self) -> None:
         fields: dict[str, FieldType] = {f"field_{n}": type_ for n, type_ in enumerate(FIELD_TYPES)}
         spec = self.collection(fields=fields)
@@ -36,6 +42,7 @@ class LifecycleTests(Harness):
         self.backend.create(spec)
         expect_equal(self.backend.count(spec), 1, "A second create() changes nothing.")
 
+    @about("another-shape-is-refused")
     @pytest.mark.parametrize("metric", METRICS)
     def test_create_with_other_dimensions(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=4)
@@ -43,13 +50,14 @@ class LifecycleTests(Harness):
         self.refuses(self.spec(metric, name=spec.name, dimensions=5))
         expect_equal(self.backend.count(spec), 1, "A refused create() leaves the records alone.")
 
+    @about("another-shape-is-refused")
     def test_create_with_another_metric(self) -> None:
-        if len(self.backend.metrics) < 2:
-            pytest.skip("the backend declares one metric only")
+        self.need(SEVERAL_METRICS, len(self.backend.metrics) > 1)
         one, other = sorted(self.backend.metrics)[:2]
         spec = self.collection(one)
         self.refuses(self.spec(other, name=spec.name))
 
+    @about("another-shape-is-refused")
     def test_create_with_other_fields(self) -> None:
         spec = self.collection(fields={"year": "int"})
         self.refuses(self.spec(name=spec.name, fields={"year": "str"}))
@@ -60,6 +68,7 @@ class LifecycleTests(Harness):
         with expect_error(CollectionMismatch, "create() refuses a collection of another shape."):
             self.backend.create(spec)
 
+    @about("dropping-is-complete")
     def test_drop_again(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4]})
@@ -67,6 +76,7 @@ class LifecycleTests(Harness):
         self.backend.drop(spec)
         self.backend.drop(self.spec())
 
+    @about("dropping-is-complete")
     def test_drop_and_create_is_empty(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4]})
@@ -75,6 +85,7 @@ class LifecycleTests(Harness):
         expect_equal(self.backend.count(spec), 0, "drop() deletes the records too.")
         expect_equal(self.names(spec), [], "Records of a dropped collection are never found.")
 
+    @about("dropping-is-complete")
     def test_drop_and_create_with_another_shape(self) -> None:
         spec = self.collection(dimensions=4, fields={"year": "int"})
         self.backend.drop(spec)
@@ -82,6 +93,7 @@ class LifecycleTests(Harness):
         self.put(other, {"a": [1, 2]})
         expect_equal(self.backend.count(other), 1, "A name is free again after drop().")
 
+    @about("collections-are-listed")
     def test_collections_are_listed(self) -> None:
         never = self.spec()
         one, other = (
@@ -97,6 +109,7 @@ class LifecycleTests(Harness):
         self.backend.drop(one)
         expect(one.name not in self.backend.collections(), "A dropped collection is not listed.")
 
+    @about("optimizing-changes-no-answer")
     def test_optimize_changes_nothing(self) -> None:
         spec = self.collection()
         self.backend.optimize(spec)
@@ -110,10 +123,12 @@ class LifecycleTests(Harness):
         expect_equal([m.id for m in after], [m.id for m in before], "optimize() changed a ranking.")
         expect_equal(self.backend.count(spec), 3, "A collection can be written after optimize().")
 
+    @about("health-and-checks")
     def test_health_and_check(self) -> None:
         expect(self.backend.health().ok, "health() is ok where everything works.")
         expect(isinstance(self.backend.check(), list), "check() gives a list of messages.")
 
+    @about("closing-loses-nothing")
     def test_close_and_use_again(self) -> None:
         spec = self.collection()
         self.backend.close()

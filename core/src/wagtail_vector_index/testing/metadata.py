@@ -11,6 +11,7 @@ from .examples import id_of
 from .expect import expect_equal, expect_metadata
 from .filter_texts import TEXTS
 from .harness import Harness
+from .rules import about
 
 __all__ = ["MetadataTests"]
 
@@ -37,14 +38,17 @@ KEYS = [
 
 
 class MetadataTests(Harness):
+    @about("metadata-comes-back-equal")
     @pytest.mark.parametrize("kind", VALUES)
     def test_metadata_values(self, kind: str) -> None:
         self.round_trip({"a": VALUES[kind], "b": {}})
 
+    @about("metadata-comes-back-equal")
     def test_metadata_keys(self) -> None:
         self.round_trip({"a": {key: f"value of {key}" for key in KEYS}})
         self.round_trip({"a": {"outer": {key: number for number, key in enumerate(KEYS)}}})
 
+    @about("metadata-comes-back-equal")
     def test_metadata_missing_none_and_empty_are_kept_apart(self) -> None:
         fields: dict[str, FieldType] = {"text": "str", "number": "int", "tags": "list[str]"}
         rows: dict[str, dict[str, Any]] = {
@@ -54,6 +58,7 @@ class MetadataTests(Harness):
         }
         self.round_trip(rows, fields)
 
+    @about("metadata-comes-back-equal")
     def test_metadata_of_declared_fields_are_kept_as_they_are(self) -> None:
         fields: dict[str, FieldType] = {
             "day": "datetime",

@@ -9,12 +9,12 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-import pytest
-
 from ..collection import CollectionSpec
+from .capabilities import FORKS, PERSISTENT
 from .examples import id_of
 from .expect import expect, expect_equal
 from .harness import Harness
+from .rules import about
 
 __all__ = ["ProcessTests"]
 
@@ -28,9 +28,9 @@ class ProcessTests(Harness):
     #: How many seconds may a child process take?
     fork_timeout = 30.0
 
+    @about("persistence-is-declared")
     def test_records_outlive_the_instance(self) -> None:
-        if not self.backend.persistent:
-            pytest.skip("the backend lives in one process (persistent is False)")
+        self.need(PERSISTENT, self.backend.persistent)
         spec = self.collection(fields={"n": "int"})
         self.describe(spec, {"a": {"n": 1}})
         self.backend.close()
@@ -44,6 +44,7 @@ class ProcessTests(Harness):
             other.close()
         expect_equal(self.backend.count(spec), 0, "What another instance deletes is gone here.")
 
+    @about("persistence-is-declared")
     def test_instances_in_one_process_are_apart_unless_persistent(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": QUERY})
@@ -55,6 +56,7 @@ class ProcessTests(Harness):
         rule = "persistent says whether collections belong to the instance or to a store."
         expect_equal(listed, self.backend.persistent, rule)
 
+    @about("forks-harm-nobody")
     def test_fork(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": QUERY})
@@ -77,8 +79,7 @@ class ProcessTests(Harness):
 
     def in_child(self, task: Callable[[], None]) -> None:
         """Run a task in a forked process; fail with its traceback, or if it hangs."""
-        if not hasattr(os, "fork"):
-            pytest.skip("this platform has no fork()")
+        self.need(FORKS, hasattr(os, "fork"))
         reading, writing = os.pipe()
         with warnings.catch_warnings():
             # That forking with threads is delicate is what this test is about.

@@ -14,6 +14,7 @@ from .examples import random_vectors, seeded, sorted_ids
 from .expect import expect_equal, expect_error, expect_ranking
 from .harness import Harness
 from .judging import score
+from .rules import about
 
 __all__ = ["RankingTests"]
 
@@ -27,6 +28,7 @@ THRESHOLDS: dict[Metric, list[tuple[float, int]]] = {
 
 
 class RankingTests(Harness):
+    @about("equal-scores-are-ordered-by-id")
     @pytest.mark.parametrize("metric", METRICS)
     def test_equal_scores_are_ordered_by_id(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2, fields={"kind": "str"})
@@ -51,6 +53,7 @@ class RankingTests(Harness):
         rule = "Equal scores are ordered by id under a filter too."
         expect_equal([match.id for match in matches], even[:5], rule)
 
+    @about("limits")
     def test_limit(self) -> None:
         spec = self.collection()
         vectors = dict(zip(sorted_ids(25), random_vectors(25, 4), strict=True))
@@ -61,6 +64,7 @@ class RankingTests(Harness):
             expect_ranking(self.backend.search(spec, query, limit=limit), scores, limit=limit)
         expect_ranking(self.backend.search(spec, query), scores, limit=10)
 
+    @about("batches-of-any-size")
     def test_limit_across_batches(self) -> None:
         spec = self.collection()
         self.cap_batches(records=4)
@@ -69,6 +73,7 @@ class RankingTests(Harness):
         scores = {id: score(spec.metric, [1, 1, 1, 1], vector) for id, vector in vectors.items()}
         expect_ranking(self.backend.search(spec, [1, 1, 1, 1], limit=6), scores, limit=6)
 
+    @about("limits")
     def test_wrong_limit(self) -> None:
         spec = self.collection()
         limits: list[Any] = [0, -1, 1.0, True, "3", None]
@@ -76,6 +81,7 @@ class RankingTests(Harness):
             with expect_error(InvalidQuery, f"limit={limit!r} is an error."):
                 self.backend.search(spec, [1.0, 0.0, 0.0, 0.0], limit=limit)
 
+    @about("thresholds")
     @pytest.mark.parametrize("metric", METRICS)
     def test_min_score(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2)
@@ -86,6 +92,7 @@ class RankingTests(Harness):
             rule = f"min_score={min_score} leaves that score and above, on the scale of scores."
             expect_equal(len(found), expected, f"{rule} Scores: {scores}.")
 
+    @about("thresholds")
     @pytest.mark.parametrize("metric", METRICS)
     def test_min_score_with_limit_and_filter(self, metric: Metric) -> None:
         spec = self.collection(metric, fields={"row": "int"})
@@ -103,6 +110,7 @@ class RankingTests(Harness):
                 )
                 expect_ranking(found, scores, limit=limit, min_score=threshold)
 
+    @about("thresholds")
     def test_wrong_min_score(self) -> None:
         spec = self.collection()
         scores: list[Any] = [float("nan"), "0.5", True, [0.5]]

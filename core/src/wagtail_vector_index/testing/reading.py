@@ -14,11 +14,13 @@ from ..records import Record, RecordBatch
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error, expect_metadata, expect_vector
 from .harness import Harness
+from .rules import about
 
 __all__ = ["ReadingTests"]
 
 
 class ReadingTests(Harness):
+    @about("counts-are-exact")
     def test_count(self) -> None:
         spec = self.collection(fields={"year": "int"})
         self.describe(spec, {"a": {"year": 1}, "b": {"year": 2}, "c": {}})
@@ -27,6 +29,7 @@ class ReadingTests(Harness):
         expect_equal(self.backend.count(spec, ~Q(year=2)), 2, "count() counts under a negation.")
         expect_equal(self.backend.count(spec, Q()), 3, "An empty Q() matches everything.")
 
+    @about("records-are-got-by-id")
     def test_get(self) -> None:
         spec = self.collection()
         self.describe(spec, {"a": {"n": 1}, "b": {"n": 2}, "c": {"n": 3}})
@@ -37,6 +40,7 @@ class ReadingTests(Harness):
         expect_equal(set(records), {id_of("a"), id_of("c")}, "get() gives what was asked for.")
         expect_metadata(records[id_of("c")].metadata, {"n": 3})
 
+    @about("empty-batches-do-nothing")
     def test_get_nothing(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4]})
@@ -45,6 +49,7 @@ class ReadingTests(Harness):
             expect_equal(len(batch), 0, "get() of nothing that exists is an empty batch.")
             expect_equal(list(batch), [], "An empty batch can be iterated.")
 
+    @about("batches-of-any-size")
     def test_get_beyond_the_limit_of_records(self) -> None:
         spec = self.collection()
         self.cap_batches(records=3)
@@ -53,6 +58,7 @@ class ReadingTests(Harness):
         got = self.backend.get(spec, [*ids, *sorted_ids(10, seed=1)])
         expect_equal(sorted(got.uuids), ids, "get() reads in all its parts.")
 
+    @about("scans-give-each-record-once")
     def test_scan(self) -> None:
         spec = self.collection()
         ids = sorted_ids(10)
@@ -64,6 +70,7 @@ class ReadingTests(Harness):
             scanned = sorted(id for batch in batches for id in batch.uuids)
             expect_equal(scanned, ids, f"scan(batch_size={size}) gives all records, each once.")
 
+    @about("scans-give-each-record-once")
     def test_scan_with_a_wrong_batch_size(self) -> None:
         spec = self.collection()
         sizes: list[Any] = [0, -1, 1.5, True, None]
@@ -71,6 +78,7 @@ class ReadingTests(Harness):
             with expect_error(InvalidQuery, "batch_size is an int of at least 1."):
                 list(self.backend.scan(spec, batch_size=size))
 
+    @about("vectors-come-back")
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("dimensions", [1, 3, 1_536])
     def test_records_come_back(self, metric: Metric, dimensions: int) -> None:

@@ -14,6 +14,7 @@ from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_ranking, expect_score
 from .harness import Harness
 from .judging import score
+from .rules import about
 
 __all__ = ["ScoringTests"]
 
@@ -54,6 +55,7 @@ AS_QUERY: dict[str, Callable[[list[float]], Vector]] = {
 
 
 class ScoringTests(Harness):
+    @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)
     def test_score(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2)
@@ -64,6 +66,7 @@ class ScoringTests(Harness):
             expect_equal([match.id for match in found], [id_of("a")], rule)
             expect_score(found[0].score, expected, f"The {metric} score of {query} and {vector}:")
 
+    @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)
     def test_nearest_first(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2)
@@ -78,6 +81,7 @@ class ScoringTests(Harness):
         found = [match.id for match in self.backend.search(spec, [2.0, 1.0])]
         expect_equal(found, [id_of(name) for name in rows], "The nearest record comes first.")
 
+    @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("dimensions", [3, 64])
     def test_ranking_of_random_vectors(self, metric: Metric, dimensions: int) -> None:
@@ -90,6 +94,7 @@ class ScoringTests(Harness):
                 found = self.backend.search(spec, query, limit=limit)
                 expect_ranking(found, scores, limit=limit)
 
+    @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)
     def test_vector_finds_itself(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=64)
@@ -98,6 +103,7 @@ class ScoringTests(Harness):
         [match] = self.backend.search(spec, vector)
         expect_score(match.score, score(metric, vector, vector), "A vector compared with itself:")
 
+    @about("cosine-looks-at-directions")
     def test_cosine_stays_in_its_range(self) -> None:
         spec = self.collection("cosine", dimensions=7)
         vectors = random_vectors(50, 7)
@@ -110,6 +116,7 @@ class ScoringTests(Harness):
             expect(max(found) <= 1 + 1e-6, f"No cosine is above 1, but {max(found)} came.")
             expect(min(found) >= -1 - 1e-6, f"No cosine is below -1, but {min(found)} came.")
 
+    @about("cosine-looks-at-directions")
     @pytest.mark.parametrize("length", [1e-9, 1e-4, 1e4, 1e9])
     def test_cosine_knows_no_length(self, length: float) -> None:
         spec = self.collection("cosine", dimensions=3)
@@ -119,6 +126,7 @@ class ScoringTests(Harness):
             expect_equal(found[0].id, id_of("a"), "Cosine looks at directions only.")
             expect_score(found[0].score, 0.6, f"Cosine of vectors {length} long:")
 
+    @about("zero-vectors")
     @pytest.mark.parametrize("metric", ["dot", "euclidean"])
     def test_zero_vectors_are_fine(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2)
@@ -128,6 +136,7 @@ class ScoringTests(Harness):
             scores[id_of("a")] = score(metric, query, [3, 4])
             expect_ranking(self.backend.search(spec, query), scores, limit=10)
 
+    @about("queries-of-any-kind")
     def test_queries_of_any_kind(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})

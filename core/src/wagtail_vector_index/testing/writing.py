@@ -14,6 +14,7 @@ from .examples import id_of, random_vectors, seeded, sorted_ids
 from .expect import expect_equal, expect_metadata, expect_score, expect_vector
 from .harness import Harness
 from .judging import score
+from .rules import about
 
 __all__ = ["WritingTests"]
 
@@ -22,6 +23,7 @@ TWO = [0.0, 1.0, 0.0, 0.0]
 
 
 class WritingTests(Harness):
+    @about("upserts-replace-whole-records")
     def test_upsert_again_changes_nothing(self) -> None:
         spec = self.collection()
         for _ in range(3):
@@ -30,12 +32,14 @@ class WritingTests(Harness):
         expect_equal(len(self.names(spec)), 2, "An upsert of the same ids is found once each.")
         expect_equal(len(self.stored(spec)), 2, "An upsert of the same ids is stored once each.")
 
+    @about("empty-batches-do-nothing")
     def test_empty_batch(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": ONE})
         self.backend.upsert(spec, RecordBatch.of(ids=[], vectors=[]))
         expect_equal(self.backend.count(spec), 1, "An empty batch changes nothing.")
 
+    @about("upserts-replace-whole-records")
     def test_upsert_replaces_the_vector(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": ONE, "b": [0.6, 0.8, 0.0, 0.0]})
@@ -45,6 +49,7 @@ class WritingTests(Harness):
         best = self.backend.search(spec, TWO, limit=1)[0]
         expect_equal(best.id, id_of("a"), "The new vector of a replaced record is found.")
 
+    @about("upserts-replace-whole-records")
     def test_upsert_replaces_the_metadata(self) -> None:
         spec = self.collection(fields={"locale": "str", "year": "int", "tags": "list[str]"})
         self.describe(spec, {"a": {"locale": "en", "year": 1, "tags": ["x", "y"], "note": "old"}})
@@ -57,6 +62,7 @@ class WritingTests(Harness):
         [record] = self.backend.get(spec, [id_of("a")])
         expect_metadata(record.metadata, {"locale": "de", "tags": ["y"], "other": "new"})
 
+    @about("upserts-replace-whole-records")
     def test_the_last_upsert_wins(self) -> None:
         spec = self.collection(fields={"version": "int"})
         for version in range(5):
@@ -68,6 +74,7 @@ class WritingTests(Harness):
         found = self.names(spec, Q(version=4))
         expect_equal(found, [id_of("a")], "Of several upserts of an id, the last one counts.")
 
+    @about("the-last-of-an-id-wins")
     def test_the_last_of_an_id_in_a_batch_wins(self) -> None:
         spec = self.collection(fields={"version": "int"})
         self.versions(spec, [id_of("a"), id_of("b"), id_of("a"), id_of("a")])
@@ -75,6 +82,7 @@ class WritingTests(Harness):
         [record] = self.backend.get(spec, [id_of("a")])
         expect_metadata(record.metadata, {"version": 3})
 
+    @about("the-last-of-an-id-wins")
     def test_the_last_of_an_id_across_parts_wins(self, size: int = 3) -> None:
         spec = self.collection(fields={"version": "int"})
         self.cap_batches(records=size)
@@ -94,6 +102,7 @@ class WritingTests(Harness):
             ),
         )
 
+    @about("batches-of-any-size")
     @pytest.mark.parametrize("extra", [0, 1])
     def test_batches_beyond_the_limit_of_records(self, extra: int) -> None:
         spec = self.collection(dimensions=2)
@@ -105,6 +114,7 @@ class WritingTests(Harness):
         expect_equal(self.backend.count(spec), len(ids), "Every record of a big batch is written.")
         expect_equal(set(self.stored(spec)), set(ids), "A big batch is stored under its own ids.")
 
+    @about("batches-of-any-size")
     def test_batches_beyond_the_limit_of_bytes(self) -> None:
         spec = self.collection()
         self.replace("max_batch_bytes", 1_000)
@@ -115,6 +125,7 @@ class WritingTests(Harness):
         for name, metadata in rows.items():
             expect_metadata(stored[id_of(name)].metadata, metadata)
 
+    @about("buffers-are-the-callers-own")
     def test_slices_of_a_batch(self) -> None:
         spec = self.collection()
         ids, vectors = sorted_ids(10), random_vectors(10, 4)
@@ -128,6 +139,7 @@ class WritingTests(Harness):
             cosine = spec.metric == "cosine"
             expect_vector(stored[ids[row]].vector, vectors[row], direction=cosine)
 
+    @about("buffers-are-the-callers-own")
     def test_buffers_are_the_callers_own(self) -> None:
         spec = self.collection()
         source = RecordBatch.of(ids=[id_of("a")], vectors=[ONE])

@@ -232,6 +232,15 @@ class AsyncDropDoesNothing(Refusing):
         return None
 
 
+class AsyncAnywhere(Refusing):
+    """thread_sensitive is declared, and counting has a thread of its own."""
+
+    thread_sensitive = True
+
+    async def _acount(self, spec, filter):
+        return await asyncio.to_thread(self._count, spec, filter)
+
+
 class BrokenByFork(Refusing):
     """A connection made before a fork is dead in the child."""
 

@@ -1,0 +1,104 @@
+"""A plugin of pytest: what a run of the suite has skipped, and which rules were broken.
+
+The suite's classes register it when pytest collects them, so a run without them has
+nothing of it. Under pytest-xdist they are collected in other processes than the one that
+reports: there, ``-p wagtail_vector_index.testing.reporting`` brings the summary back.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Generator, Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .rules import contract_url, rule_of
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+__all__ = ["register"]
+
+#: What a report carries: the class that was tested, and the rule. JUnit files show it too.
+SUITE, RULE = "conformance", "rule"
+
+
+def register(config: pytest.Config) -> None:
+    """Take part in a run of pytest, once."""
+    if not config.pluginmanager.has_plugin(__name__):
+        config.pluginmanager.register(sys.modules[__name__], __name__)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Mark the reports of the suite's tests."""
+    from .harness import Harness
+
+    report = yield
+    suite = getattr(item, "cls", None)
+    if suite is not None and issubclass(suite, Harness):
+        name = getattr(item, "originalname", item.name)
+        report.user_properties += [(SUITE, suite.__name__), (RULE, rule_of(suite, name))]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Tell of each class: how many tests passed, which were skipped and why, what is broken."""
+    ours = [
+        report
+        for outcome in ("passed", "skipped", "failed", "error")
+        for report in terminalreporter.stats.get(outcome, [])
+        if of(report, SUITE)
+    ]
+    if not ours:
+        return
+    terminalreporter.section("vector backend conformance")
+    for suite, reports in grouped(ours, lambda report: of(report, SUITE)):
+        for line in summary(suite, reports):
+            terminalreporter.line(line)
+
+
+def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
+    """The lines about one class."""
+    skipped = [report for report in reports if report.skipped]
+    broken = [report for report in reports if report.failed]
+    passed = len(reports) - len(skipped) - len(broken)
+    yield f"{suite}: {passed} passed, {len(skipped)} skipped, {len(broken)} failed"
+    for reason, of_reason in grouped(skipped, reason_of):
+        yield f"  skipped, since {reason}:"
+        yield from names(of_reason) if len(of_reason) < len(reports) else ["    all tests"]
+    for anchor, of_rule in grouped(broken, lambda report: of(report, RULE)):
+        # A class may have tests of its own, which are about no rule.
+        yield f"  broken: {contract_url(anchor)}" if anchor else "  failed:"
+        yield from names(of_rule)
+
+
+def grouped(
+    reports: Iterable[pytest.TestReport], key: Any
+) -> Iterator[tuple[str, list[pytest.TestReport]]]:
+    """Reports of the same key together."""
+    for value, group in groupby(sorted(reports, key=key), key):
+        yield value, list(group)
+
+
+def of(report: Any, name: str) -> str:
+    """What a report carries under this name; "" if nothing."""
+    properties = getattr(report, "user_properties", [])
+    return next((value for key, value in properties if key == name), "")
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Why a test was skipped, in the words of whoever skipped it."""
+    words = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return words.removeprefix("Skipped: ")
+
+
+def names(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """The tests of these reports, in lines."""
+    tests = sorted(report.nodeid.rpartition("::")[2] for report in reports)
+    return textwrap.wrap(", ".join(tests), 96, initial_indent="    ", subsequent_indent="    ")
