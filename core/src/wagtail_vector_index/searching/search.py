@@ -222,6 +222,8 @@ class TextSearch(Search):
             sync=lambda: embedder.embed_query(self.text),
             asynchronous=lambda: embedder.aembed_query(self.text),
         )
+        if not any(vector):  # it points nowhere, as that of words which a model doesn't know
+            return None
         self.searched = collection, vector
         return vector
 
