@@ -94,7 +94,9 @@ class HybridSearch(TextSearch):
         What may not be seen must not count in the ranks either: they would tell of it.
         """
         try:
-            rankings = word_rankings(self.index, self.text, among)
+            rankings = word_rankings(
+                self.index, self.text, None if among is None else frozenset(among)
+            )
         except Exception as error:  # the backend is the site's, and may raise anything
             logger.warning(
                 "%s is searched by meaning alone, since the search for words failed: %s: %s",

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Case, Value, When
 from django.utils.formats import date_format
-from django.utils.timezone import localtime
+from django.utils.timezone import template_localtime
 from django.utils.translation import gettext_lazy as _
 from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColumn
@@ -100,7 +100,7 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
                     change=change,
                     last_error=redacted(change.last_error, self.index),
                     next_attempt=date_format(
-                        localtime(change.next_attempt), "SHORT_DATETIME_FORMAT"
+                        template_localtime(change.next_attempt), "SHORT_DATETIME_FORMAT"
                     ),
                     # Its title is only for those who may edit it.
                     title=str(changed) if url else change.object_key,
