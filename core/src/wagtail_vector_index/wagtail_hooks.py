@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
 from wagtail import hooks
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wagtail.admin.widgets.button import Button
 
     from .admin.viewset import VectorIndexViewSet
+    from .apps import VectorIndexConfig
 
 
 @hooks.register("register_admin_viewset")  # type: ignore[untyped-decorator]
@@ -49,4 +50,5 @@ def note_moved_to_collection(
 ) -> None:
     """Documents and images were put into another collection, which sends no signal."""
     if action_type == "add_to_collection":
-        apps.get_app_config("wagtail_vector_index").receivers.after_update(objects)
+        config = cast("VectorIndexConfig", apps.get_app_config("wagtail_vector_index"))
+        config.receivers.after_update(objects)

@@ -149,7 +149,7 @@ class _Nearest(Search):
     visitor: Visibility
 
     @property
-    def visibility(self) -> Visibility:  # type: ignore[override]
+    def visibility(self) -> Visibility:
         """That of the search which this is a part of."""
         return self.visitor
 
