@@ -45,9 +45,10 @@ MAX_FILTER_KEYS = 1_000
 #: which objects of the index may be seen at all.
 _RARE = 10
 
-#: By how much a search asks for more, if too few of what was found may be seen. Each step
-#: costs some queries, whatever its size: three of them see 10,000 matches.
-_GROWTH = 20
+#: By how much a search asks for more, if too few of what was found may be seen: at least, and
+#: at most. Each step costs some queries, whatever its size: three of the largest see 10,000
+#: matches.
+_GROWTHS = 4, 20
 
 _LOOKUP_SIZE = 5_000
 
@@ -161,7 +162,12 @@ class Search(ABC):
                 if self.visible_keys is not None:
                     filter = both(filter, Q(object__in=self.visible_keys))
                     continue
-            wanted *= _GROWTH
+            wanted *= self._growth(len(hits))
+
+    def _growth(self, found: int) -> int:
+        """Twice what would do if all that may be seen were spread evenly."""
+        least, most = _GROWTHS
+        return most if not found else min(most, max(least, math.ceil(2 * self.limit / found)))
 
     def _few_visible(self) -> list[str] | None:
         """The keys of all that may be found, if there are few of them."""
