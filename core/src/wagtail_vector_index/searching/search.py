@@ -43,7 +43,7 @@ MAX_FILTER_KEYS = 1_000
 
 #: How many of the nearest objects one looks at for each that may be seen, before one asks
 #: which objects of the index may be seen at all.
-_RARE = 10
+_RARE = 20
 
 #: By how much a search asks for more, if too few of what was found may be seen: at least, and
 #: at most. Each step costs some queries, whatever its size: three of the largest see 10,000
