@@ -107,6 +107,25 @@ def ask() -> None:
         print(response.status_code, b"".join(response).decode())
 
 
+def ask_asynchronously() -> None:
+    """Calls the README's asynchronous view."""
+    from asgiref.sync import async_to_sync
+    from django.contrib.auth.models import AnonymousUser
+    from django.test import AsyncRequestFactory
+
+    view: dict[str, Any] = {"__name__": "blog.ask_async"}
+    exec(block("blog/ask_async.py"), view)  # the README's code
+
+    async def answer() -> str:
+        request = AsyncRequestFactory().get("/ask/", {"q": "how do I bake bread?"})
+        request.user = AnonymousUser()
+        request.session = {}
+        response = await view["ask"](request)
+        return b"".join([piece async for piece in response]).decode()
+
+    print("asynchronously:", async_to_sync(answer)())
+
+
 def show_templates() -> None:
     """Render the blocks with template tags, with a page and a question."""
     from blog.models import BlogPage
@@ -134,5 +153,6 @@ if __name__ == "__main__":
     for other in others:
         run(other.code, str(other))
     ask()
+    ask_asynchronously()
     show_templates()
     run(first.code, str(first))

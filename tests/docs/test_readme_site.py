@@ -46,3 +46,7 @@ def test_readme_site_works(site: Path) -> None:
     assert "Your first loaf" in best
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in result.stdout
     assert "400 Ask a question" in result.stdout
+    assert (
+        "asynchronously: Mix flour and water [1]. \nYour first loaf: http"
+        in result.stdout.replace("\n\n", "\n")
+    )

@@ -7,11 +7,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 # Wagtail brings the first, until it needs it no more.
 _FRAMEWORK = "django_tasks" if find_spec("django_tasks") else "django.tasks"
 _tasks: Any = import_module(_FRAMEWORK)
+
+#: By how much later a task may come that is put off already, for another to do without.
+_TOLERANCE = dt.timedelta(seconds=1)
 
 
 @_tasks.task()  # type: ignore[untyped-decorator]
@@ -28,28 +32,58 @@ def apply_pending_changes(index_name: str, failures: int = 0) -> None:
     from .changes.attempting import attempt
 
     made = attempt(index_name, failures)
-    # One that only waited leaves the next to the one that failed, lest they become more and more.
-    if made.has_failed and made.retry_in is not None:
+    if made.retry_in is not None:
         _try_again(index_name, made.failures, made.retry_in)
+
+
+@_tasks.task()  # type: ignore[untyped-decorator]
+def rebuild_index(index_name: str, failures: int = 0) -> None:
+    """Build an index anew beside the one in use, and let it take its place.
+
+    While another process does so, there is nothing to do. What fails is tried again, as
+    `apply_pending_changes` does.
+
+    Args:
+        index_name: the index.
+        failures: how many tasks before this one came to nothing.
+    """
+    from .changes.attempting import attempt
+    from .changes.worker import worker
+
+    made = attempt(index_name, failures, rebuild=True)
+    if made.retry_in is None:
+        return
+    if not made.failures:
+        _try_again(index_name, 0, made.retry_in)
+    elif rebuild_index.get_backend().supports_defer:
+        _put_off(rebuild_index, index_name, made.failures, made.retry_in)
+    else:
+        worker().rebuild(index_name, made.retry_in, made.failures)
 
 
 def _try_again(index_name: str, failures: int, seconds: float) -> None:
     from .changes.worker import worker
 
-    if apply_pending_changes.get_backend().supports_defer:
-        run_after = timezone.now() + dt.timedelta(seconds=seconds)
-        apply_pending_changes.using(run_after=run_after).enqueue(index_name, failures)
-    else:
+    if not apply_pending_changes.get_backend().supports_defer:
         worker().wake(index_name, seconds)
+    elif _is_next(index_name, seconds):
+        _put_off(apply_pending_changes, index_name, failures, seconds)
 
 
-@_tasks.task()  # type: ignore[untyped-decorator]
-def rebuild_index(index_name: str) -> None:
-    """Build an index anew beside the one in use, and let it take its place."""
-    from .indexes.registry import get_index
-    from .indexing.updating import update
+def _is_next(index_name: str, seconds: float) -> bool:
+    """Whether no other task comes as soon: or there would be more and more of them."""
+    from .indexing.plan import live_collections
 
-    update(get_index(index_name), rebuild=True)
+    now = timezone.now()
+    run_after = now + dt.timedelta(seconds=seconds)
+    comes_later = Q(retry_task_at__lte=now) | Q(retry_task_at__gt=run_after + _TOLERANCE)
+    collections = live_collections(index_name).filter(Q(retry_task_at=None) | comes_later)
+    return bool(collections.update(retry_task_at=run_after))
+
+
+def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> None:
+    run_after = timezone.now() + dt.timedelta(seconds=seconds)
+    some_task.using(run_after=run_after).enqueue(index_name, failures)
 
 
 def runs_at_once(some_task: Any) -> bool:

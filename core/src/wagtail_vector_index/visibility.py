@@ -10,8 +10,9 @@ of their collection and of the collections above it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from django.apps import apps
@@ -27,6 +28,10 @@ __all__ = [
     "visible_to",
     "visible_to_all",
 ]
+
+
+#: How many ranges of paths a query chooses by. SQLite refuses 1,000 of them, and each costs time.
+_MAX_RANGES = 300
 
 
 def page_model() -> Any:
@@ -74,12 +79,24 @@ class Visibility:
 
         That an object is live is left to the caller. The tree's root is never among them.
         """
-        if is_page_model(queryset.model):
-            pages = queryset.filter(depth__gt=1).values_list("pk", "path")
-            return self._pages.outside(pages)
-        if is_collection_member(queryset.model):
-            return self._collections.outside(queryset.values_list("pk", "collection__path"))
-        return list(queryset.values_list("pk", flat=True))
+        hidden = self._hidden(queryset.model)
+        if hidden is None:
+            return list(queryset.values_list("pk", flat=True))
+        return list(hidden.outside(queryset))
+
+    def few_primary_keys(self, queryset: QuerySet[Any], at_most: int) -> list[Any] | None:
+        """Like `primary_keys` in one query, over any number; None if more than so many are."""
+        hidden = self._hidden(queryset.model)
+        if hidden is None:
+            found = list(queryset.values_list("pk", flat=True)[: at_most + 1])
+        else:
+            found = hidden.first_outside(queryset, at_most + 1)
+        return found if len(found) <= at_most else None
+
+    def _hidden(self, model: type[Any]) -> _Subtrees | None:
+        if is_page_model(model):
+            return self._pages
+        return self._collections if is_collection_member(model) else None
 
     @cached_property
     def _pages(self) -> _Subtrees:
@@ -93,14 +110,14 @@ class Visibility:
             aliases = model.objects.filter(alias_of__in=hidden).exclude(path__in=paths)
             hidden = dict(aliases.values_list("pk", "path"))
             paths.update(hidden.values())
-        return _Subtrees(paths, model.steplen)
+        return _Subtrees(paths, model, "path", Q(depth__gt=1))
 
     @cached_property
     def _collections(self) -> _Subtrees:
         from wagtail.models import Collection, CollectionViewRestriction
 
         hidden = self._refused(CollectionViewRestriction.objects.all(), "collection")
-        return _Subtrees(set(hidden.values()), Collection.steplen)
+        return _Subtrees(set(hidden.values()), Collection, "collection__path")
 
     def _refused(self, restrictions: QuerySet[Any], relation: str) -> dict[Any, str]:
         """The primary keys and paths of what is restricted for the visitor."""
@@ -128,17 +145,67 @@ def visible_to_all() -> Visibility:
 
 
 class _Subtrees:
-    """Parts of a tree, by the paths of their roots."""
+    """Parts of a tree of treebeard's, by the paths of their roots.
 
-    def __init__(self, roots: set[str], step: int) -> None:
+    Args:
+        roots: the paths.
+        tree: the model of the tree.
+        lookup: leads from what is chosen to its place in the tree.
+        apart: what is chosen at all.
+    """
+
+    def __init__(self, roots: set[str], tree: Any, lookup: str, apart: Q | None = None) -> None:
         self._roots = roots
-        self._step = step
+        self._step: int = tree.steplen
+        self._alphabet: str = tree.alphabet
+        self._lookup = lookup
+        self._chosen = apart or Q()
 
-    def outside(self, rows: Iterable[tuple[Any, str]]) -> list[Any]:
-        """The primary keys of what is in none of the parts, of pairs with paths."""
-        if not self._roots:
-            return [pk for pk, _ in rows]
-        return [pk for pk, path in rows if not self._has(path)]
+    def outside(self, queryset: QuerySet[Any]) -> Iterator[Any]:
+        """The primary keys of what is in none of the parts."""
+        return self._outside(self._rows(queryset))
+
+    def first_outside(self, queryset: QuerySet[Any], count: int) -> list[Any]:
+        """The first of these primary keys, by one query that reads few others."""
+        rows = self._rows(queryset)
+        ranges = list(self._ranges_outside())
+        if len(ranges) <= _MAX_RANGES:
+            rows = rows.filter(self._in_ranges(ranges))[:count]
+        return list(islice(self._outside(rows.iterator()), count))
+
+    def _rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(self._chosen).values_list("pk", self._lookup)
+
+    def _outside(self, rows: Iterable[tuple[Any, str]]) -> Iterator[Any]:
+        return (pk for pk, path in rows if not (self._roots and self._has(path)))
+
+    def _ranges_outside(self) -> Iterator[tuple[str, str | None]]:
+        """The ranges of paths that are in none of the parts: from the first, before the second."""
+        start: str | None = ""
+        for root in sorted(self._roots):
+            if start is None:
+                return
+            if root < start:
+                continue  # within the part before it
+            if start < root:
+                yield start, root
+            start = self._after(root)
+        if start is not None:
+            yield start, None
+
+    def _in_ranges(self, ranges: Iterable[tuple[str, str | None]]) -> Q:
+        chosen = Q()
+        for start, end in ranges:
+            one = Q((f"{self._lookup}__gte", start)) if start else Q()
+            chosen |= one if end is None else one & Q((f"{self._lookup}__lt", end))
+        return chosen
+
+    def _after(self, root: str) -> str | None:
+        """The lowest text above every path in a part; None if there is none."""
+        text = root.rstrip(self._alphabet[-1])
+        if not text:
+            return None
+        return text[:-1] + self._alphabet[self._alphabet.index(text[-1]) + 1]
 
     def _has(self, path: str) -> bool:
         lengths = range(self._step, len(path) + 1, self._step)

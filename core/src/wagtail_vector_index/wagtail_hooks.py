@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
+from django.apps import apps
 from wagtail import hooks
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import Permission
-    from django.db.models import QuerySet
+    from django.db.models import Model, QuerySet
+    from django.http import HttpRequest
     from wagtail.admin.widgets.button import Button
 
     from .admin.viewset import VectorIndexViewSet
+    from .apps import VectorIndexConfig
 
 
 @hooks.register("register_admin_viewset")  # type: ignore[untyped-decorator]
@@ -39,3 +42,13 @@ def register_page_header_buttons(
     from .admin.buttons import similar_pages_button
 
     return similar_pages_button(page, user)
+
+
+@hooks.register("after_bulk_action")  # type: ignore[untyped-decorator]
+def note_moved_to_collection(
+    request: HttpRequest, action_type: str, objects: Iterable[Model], action: Any
+) -> None:
+    """Documents and images were put into another collection, which sends no signal."""
+    if action_type == "add_to_collection":
+        config = cast("VectorIndexConfig", apps.get_app_config("wagtail_vector_index"))
+        config.receivers.after_update(objects)

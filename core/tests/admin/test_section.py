@@ -105,6 +105,12 @@ def test_failed_changes_come_first_with_their_errors(manage, at, articles, pendi
     assert f"/admin/pages/{articles[1].pk}/edit/" in response.text
 
 
+def test_sites_without_time_zones_see_their_changes(manage, at, articles, settings):
+    settings.USE_TZ = False
+    PendingChange.objects.create(index=ARTICLES, object_key="wagtailcore.page:1")
+    assert manage.get(at("detail")).status_code == 200
+
+
 def test_changes_are_paginated(manage, at, articles, pending):
     pending(*(f"wagtailcore.page:{number}" for number in range(1_000, 1_070)))
     first, second = (manage.get(at("detail"), {"p": number}) for number in (1, 2))
@@ -239,6 +245,12 @@ def test_a_query_shows_matching_chunks(manage, at, article, bring_up_to_date):
     assert "flour flour" in chunks[0].content
     assert f"/admin/pages/{chunks[0].source.pk}/edit/" in response.text
     assert f"score {chunks[0].score:.3f}" in response.text
+
+
+def test_a_query_is_embedded_once(manage, at, articles, embedder):
+    embedder.calls = 0
+    assert manage.get(at("search"), {"q": "flour"}).context["chunks"]
+    assert embedder.calls == 1
 
 
 def test_a_query_finds_what_its_user_may_see(

@@ -8,8 +8,10 @@ from django.urls import reverse
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage, EventPage, Note
+from tests.testapp.vector_indexes import SiteIndex
 from wagtail_vector_index.admin.panels import SimilarPagesPanel
 from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.models import Collection
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +129,15 @@ def test_the_button_is_for_those_who_may_edit(browse, editor, at, articles):
 def test_an_index_that_is_declared_wrongly_takes_no_editor_down(edit, at, articles, monkeypatch):
     monkeypatch.setattr(ArticlePage, "embedding_fields", ["title"])
     monkeypatch.delitem(ArticlePage.vector_index.__dict__, "configuration", raising=False)
+    assert edit.get(editor_of(articles[0])).status_code == 200
+
+
+def test_querysets_that_raise_take_no_editor_down(edit, at, articles, monkeypatch):
+    def broken(self):
+        raise ZeroDivisionError("of a site's own code")
+
+    monkeypatch.setattr(SiteIndex, "get_querysets", broken)
+    monkeypatch.delitem(get_index("SiteIndex").__dict__, "configuration", raising=False)
     assert edit.get(editor_of(articles[0])).status_code == 200
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 
 import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from django_tasks import task_backends
 
 from tests.testapp.models import Note
 from wagtail_vector_index.changes import attempting
 from wagtail_vector_index.changes.starting import start_rebuild
 from wagtail_vector_index.changes.worker import worker
-from wagtail_vector_index.exceptions import EmbeddingUnavailable
+from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable
+from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexing import retrying
+from wagtail_vector_index.indexing.plan import Plan
 from wagtail_vector_index.models import Collection
+from wagtail_vector_index.tasks import rebuild_index
 
 NOTES = "testapp.Note"
 
@@ -65,3 +72,83 @@ def test_inline(built, settings):
     settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
     start_rebuild(NOTES)
     assert active() != built
+
+
+def building_elsewhere(plan_of):
+    collection = plan_of.new_collection()
+    collection.builder, collection.builder_seen = "elsewhere:7", timezone.now()
+    collection.save()
+
+
+def test_a_task_that_finds_another_process_building_says_so_and_ends(built, settings, caplog):
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+    building_elsewhere(Plan.of(Note.vector_index))
+    with caplog.at_level(logging.INFO, "wagtail_vector_index"):
+        rebuild_index.call(NOTES)
+    assert "is being built by another process (elsewhere:7)" in caplog.text
+    assert active() == built
+    assert task_backends["default"].results == []
+
+
+def test_a_task_that_fails_is_followed_by_another(built, embedder, settings):
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+
+    def down(texts):
+        raise EmbeddingUnavailable("the service is down")
+
+    embedder.before = down
+    Note.objects.create(text="cake")
+    rebuild_index.call(NOTES)
+    (result,) = task_backends["default"].results
+    assert (result.task.module_path, result.args) == (rebuild_index.module_path, [NOTES, 1])
+    assert result.task.run_after > timezone.now()
+    embedder.before = lambda texts: None
+    Collection.objects.update(next_attempt=timezone.now())
+    rebuild_index.call(NOTES, 1)
+    assert active() != built
+    assert active().document_count == 2
+
+
+def test_what_serves_is_told_of_changes_while_the_new_backend_is_down(
+    server, built, settings, monkeypatch
+):
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        name: {"BACKEND": "tests.testapp.backends.ServerBackend"} for name in ("default", "new")
+    }
+
+    def fail(method):
+        calls.append(method)
+        raise BackendUnavailable("the server is down")
+
+    calls = []
+    old, new = vector_backends["default"], vector_backends["new"]
+    new.before = fail
+    monkeypatch.setattr(type(Note.vector_index), "vector_backend", "new")
+    Note.objects.create(text="cake")
+    worker().rebuild(NOTES)
+    assert worker().wait(20)
+    assert old.upserted == 2
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+    Note.objects.create(text="tea")
+    assert worker().wait(20)
+    assert old.upserted == 3
+    assert calls == ["upsert"]
+    new.before = lambda method: None
+    Collection.objects.update(next_attempt=None)
+    worker().wake(NOTES)
+    assert worker().wait(20)
+    assert active().vector_backend == "new"
+
+
+def test_the_thread_outlives_a_database_that_goes_away(built, monkeypatch):
+    def gone(index_name):
+        raise OperationalError("the server closed the connection")
+
+    Note.objects.create(text="cake")
+    with monkeypatch.context() as patched:
+        patched.setattr(attempting, "_seconds_to_next", gone)
+        worker().rebuild(NOTES)
+        assert worker().wait(20)
+    start_rebuild(NOTES)
+    assert worker().wait(20)
+    assert active().document_count == 2

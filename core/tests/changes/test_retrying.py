@@ -60,10 +60,14 @@ def queued():
 
 def time_passes(seconds):
     """As if everything that waits had been made to so many seconds ago."""
-    for model in (Collection, PendingChange):
-        for row in model.objects.exclude(next_attempt=None):
-            moment = row.next_attempt - datetime.timedelta(seconds=seconds)
-            model.objects.filter(pk=row.pk).update(next_attempt=moment)
+    for model, *names in (
+        (Collection, "next_attempt", "retry_task_at"),
+        (PendingChange, "next_attempt"),
+    ):
+        for name in names:
+            for row in model.objects.exclude(**{name: None}):
+                moment = getattr(row, name) - datetime.timedelta(seconds=seconds)
+                model.objects.filter(pk=row.pk).update(**{name: moment})
 
 
 def down(*arguments):
@@ -105,6 +109,101 @@ def test_a_service_that_is_down_is_not_asked_for_every_change(built, embedder):
         apply_pending_changes.call(NOTES)
     assert len(calls) == 1
     assert len(queued()) == 1
+
+
+def test_the_command_that_fails_meanwhile_ends_no_chain_of_tasks(built, embedder, bring_up_to_date):
+    """It makes everything wait longer, until after the task that tries again."""
+    Note.objects.create(text="cake")
+    embedder.before = down
+    apply_pending_changes.call(NOTES)
+    with pytest.raises(EmbeddingUnavailable):
+        bring_up_to_date(NOTES)
+    time_passes(11)
+    apply_pending_changes.call(NOTES, 1)
+    assert queued()[1:] == [([NOTES, 1], 9)]
+
+
+def test_a_task_that_was_killed_before_it_put_off_another(built, embedder, monkeypatch):
+    """The next one does, once that other would have come."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*arguments):
+        raise Killed
+
+    Note.objects.create(text="cake")
+    embedder.before = down
+    with monkeypatch.context() as patched:
+        patched.setattr("wagtail_vector_index.tasks._put_off", killed)
+        with pytest.raises(Killed):
+            apply_pending_changes.call(NOTES)
+    time_passes(11)
+    apply_pending_changes.call(NOTES)
+    assert queued() == [([NOTES, 1], 20)]
+
+
+def test_each_object_that_waits_has_a_task_that_tries_it_again(built, embedder):
+    """Also the one that fails while another is to be tried sooner."""
+
+    def refuse(texts):
+        if any("poison" in text for text in texts):
+            raise EmbeddingRefused("this text is not accepted")
+
+    embedder.before = refuse
+    _, second = (Note.objects.create(text=f"poison {number}") for number in (1, 2))
+    append(NOTES, [object_key(second)])
+    apply_pending_changes.call(NOTES)
+    PendingChange.objects.filter(object_key=object_key(second)).update(
+        next_attempt=timezone.now() + datetime.timedelta(seconds=100)
+    )
+    time_passes(11)
+    embedder.before = lambda texts: None
+    apply_pending_changes.call(NOTES)
+    assert [row.object_key for row in PendingChange.objects.filter(index=NOTES)] == [
+        object_key(second)
+    ] * 2
+    assert queued()[-1] == ([NOTES, 0], 89)
+
+
+def test_a_text_that_a_model_finds_no_vector_for_holds_up_no_other(
+    server, built, embedder, found, monkeypatch
+):
+    """No vector backend takes one of zeros, and no search finds it."""
+    real = type(embedder).embed
+
+    def embed(self, texts):
+        vectors = real(self, texts)
+        return [
+            [0.0] * self.dimensions if "unknown" in text else vector
+            for text, vector in zip(texts, vectors, strict=True)
+        ]
+
+    monkeypatch.setattr(type(embedder), "embed", embed)
+    for text in ("cake", "unknown", "tea"):
+        Note.objects.create(text=text)
+    apply_pending_changes.call(NOTES)
+    assert sorted(found(Note.vector_index, "cake")) == ["bread", "cake", "tea"]
+    (failure,) = status_of(Note.vector_index).failures
+    assert "gave back zero, which has no direction" in failure.last_error
+    assert found(Note.vector_index, "unknown") == []
+
+
+def test_what_a_vector_backend_raises_is_kept_whatever_it_is(server, built):
+    """Clients have errors of their own, that a plugin may not have thought of."""
+    server = vector_backends["default"]
+
+    def fail(method):
+        raise RuntimeError("out of order")
+
+    server.before = fail
+    Note.objects.create(text="cake")
+    apply_pending_changes.call(NOTES)
+    status = status_of(Note.vector_index)
+    assert (status.active.is_behind, status.active.last_error) == (
+        True,
+        "RuntimeError: out of order",
+    )
 
 
 def test_what_waited_is_applied_in_order(built, embedder):
@@ -188,7 +287,7 @@ def test_of_two_backends_the_one_that_works_is_told(
     old, new = vector_backends["default"], vector_backends["other"]
     old.before = lambda method: None
     with monkeypatch.context() as patched:
-        patched.setattr("wagtail_vector_index.indexing.updating._flip", lambda building: None)
+        patched.setattr("wagtail_vector_index.indexing.updating._flip", lambda *arguments: None)
         patched.setattr(type(Note.vector_index), "vector_backend", "other")
         bring_up_to_date(NOTES)
         assert new.upserted == 1
@@ -199,8 +298,13 @@ def test_of_two_backends_the_one_that_works_is_told(
         old.before = fail
         Note.objects.create(text="cake")
         apply_pending_changes.call(NOTES)
-    assert new.upserted == 2
-    assert [c.attempts for c in status_of(Note.vector_index).collections] == [1, 0]
+        assert new.upserted == 2
+        assert [c.attempts for c in status_of(Note.vector_index).collections] == [1, 0]
+        # The other one is not asked at each change, and holds up none.
+        Note.objects.create(text="tea")
+        apply_pending_changes.call(NOTES)
+        assert new.upserted == 3
+        assert [c.attempts for c in status_of(Note.vector_index).collections] == [1, 0]
 
 
 def test_the_command_tries_at_once_and_forgets_nothing(built, embedder, bring_up_to_date):

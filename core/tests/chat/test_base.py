@@ -98,7 +98,16 @@ def test_what_a_backend_need_not_say():
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
-    [("", 0), ("a", 1), ("English prose", 5), ("日本語", 4), ("\ud800", 1), ("x" * 300, 100)],
+    [
+        ("", 0),
+        ("a", 1),
+        ("English prose", 5),
+        ("日本語", 4),
+        ("\ud800", 1),
+        ("x" * 300, 100),
+        ("Բարեւ", 10),  # of rare scripts, each byte may be a token
+        ("ជំរាបសួរ, hello", 24 + 3),
+    ],
 )
 def test_tokens_are_estimated(text, tokens):
     assert Slow().count_tokens(text) == tokens

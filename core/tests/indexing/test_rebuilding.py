@@ -23,7 +23,8 @@ from wagtail_vector_index.exceptions import (
     RebuildRunning,
 )
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
-from wagtail_vector_index.indexing import draining, updating
+from wagtail_vector_index.indexing import building as building_module
+from wagtail_vector_index.indexing import draining, pushing, reading, updating
 from wagtail_vector_index.indexing.building import Heartbeat, claim
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
@@ -77,7 +78,7 @@ def test_a_rebuild_embeds_nothing_again(notes, bring_up_to_date, embedder, found
 
 
 def test_the_old_collection_serves_until_the_flip(notes, bring_up_to_date, found, monkeypatch):
-    monkeypatch.setattr(updating, "_flip", lambda building: None)
+    monkeypatch.setattr(updating, "_flip", lambda *arguments: None)
     bring_up_to_date("note", rebuild=True)
     assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "building"]
     assert found(NOTES, "cheese", limit=1) == ["cheese"]
@@ -85,7 +86,7 @@ def test_the_old_collection_serves_until_the_flip(notes, bring_up_to_date, found
 
 def test_changes_during_a_rebuild_reach_both(notes, bring_up_to_date, monkeypatch, found):
     with monkeypatch.context() as patched:
-        patched.setattr(updating, "_flip", lambda building: None)
+        patched.setattr(updating, "_flip", lambda *arguments: None)
         bring_up_to_date("note", rebuild=True)
         Note.objects.create(text="butter")
         bring_up_to_date("note")
@@ -219,7 +220,7 @@ def test_a_process_with_other_settings_takes_nothing_from_the_outbox(
     model_changed(settings, MODEL="better")
     with monkeypatch.context() as patched:
         if not finished:
-            patched.setattr(updating, "_flip", lambda building: None)
+            patched.setattr(updating, "_flip", lambda *arguments: None)
             patched.setattr(updating, "drain", lambda index, progress: Drained())
         bring_up_to_date("note")
     if finished:
@@ -314,7 +315,7 @@ class TestTwoAtOnce:
     @pytest.fixture
     def building(self, notes, bring_up_to_date, monkeypatch):
         with monkeypatch.context() as patched:
-            patched.setattr(updating, "_flip", lambda building: None)
+            patched.setattr(updating, "_flip", lambda *arguments: None)
             bring_up_to_date("note", rebuild=True)
         return Collection.objects.get(state=State.BUILDING)
 
@@ -373,3 +374,28 @@ class TestTwoAtOnce:
         an_hour_passes([])
         heartbeat.embedded(1)
         assert Collection.objects.get(pk=building.pk).builder_seen > long_ago
+
+    def test_a_builder_is_heard_of_while_it_fills_the_backend(
+        self, server, bring_up_to_date, monkeypatch
+    ):
+        """Which can take longer than a builder is believed to live without a word."""
+        monkeypatch.setattr(building_module, "_HEARTBEAT", datetime.timedelta(0))
+        monkeypatch.setattr(pushing, "written_after", in_batches_of_one)
+        long_ago = timezone.now() - datetime.timedelta(hours=1)
+        heard = []
+
+        def note(method):
+            building = Collection.objects.filter(state=State.BUILDING)
+            heard.append(building.get().builder_seen)
+            building.update(builder_seen=long_ago)
+
+        server.before = lambda method: note(method) if method == "upsert" else None
+        for text in ("bread", "cheese", "wine"):
+            Note.objects.create(text=text)
+        bring_up_to_date("note")
+        assert len(heard) == 3
+        assert all(seen > long_ago for seen in heard)
+
+
+def in_batches_of_one(collection, revision):
+    return reading.written_after(collection, revision, 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core.files.base import ContentFile
 from django.test import RequestFactory
+from django.urls import reverse
 from wagtail.documents.models import Document as WagtailDocument
 from wagtail.models import Collection, CollectionViewRestriction, Page, PageViewRestriction
 
@@ -222,6 +224,48 @@ def test_a_restricted_collection_is_queued_with_all_below(collections, settings)
     Collection.objects.get(pk=collections.inner.pk).save()
     apply_changes(FILES)
     assert {str(found) for found in FILES.search("bread")} == {"bread", "bread three"}
+
+
+@pytest.fixture
+def heard(settings, monkeypatch):
+    """As in a site with an index of files: what happens in the admin is heard of."""
+    from wagtail_vector_index.changes import receivers
+
+    update(FILES)
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+    heard = receivers.Receivers({WagtailDocument: [_interest()]})
+    heard.connect()
+    monkeypatch.setattr(apps.get_app_config("wagtail_vector_index"), "receivers", heard)
+
+
+def test_a_collection_that_is_moved_in_the_admin(collections, heard, admin_client):
+    CollectionViewRestriction.objects.create(
+        collection=collections.secret, restriction_type="login"
+    )
+    apply_changes(FILES)
+    assert [str(found) for found in FILES.search("bread")] == ["bread"]
+    PendingChange.objects.all().delete_rows()
+    admin_client.post(
+        reverse("wagtailadmin_collections:edit", args=[collections.inner.pk]),
+        {"name": "Inner", "parent": collections.root.pk},
+    )
+    apply_changes(FILES)
+    assert {str(found) for found in FILES.search("bread")} == {"bread", "bread three"}
+
+
+def test_files_that_are_put_into_another_collection_in_bulk(collections, heard, admin_client):
+    """Wagtail does so by an update, which sends no signal."""
+    CollectionViewRestriction.objects.create(
+        collection=collections.secret, restriction_type="login"
+    )
+    apply_changes(FILES)
+    hidden = WagtailDocument.objects.exclude(title="bread")
+    ids = "&".join(f"id={pk}" for pk in hidden.values_list("pk", flat=True))
+    url = reverse("wagtail_bulk_action", args=["wagtaildocs", "document", "add_to_collection"])
+    admin_client.post(f"{url}?{ids}", {"collection": collections.root.pk})
+    assert PendingChange.objects.filter(index=FILES.name).count() == 2
+    apply_changes(FILES)
+    assert len(FILES.search("bread")) == 3
 
 
 def _interest():

@@ -17,6 +17,7 @@ from wagtail.models import Page, PageViewRestriction
 from tests.testapp.models import ArticlePage
 from wagtail_vector_index.exceptions import EmbeddingError, InvalidOptions, InvalidQuery
 from wagtail_vector_index.models import Document
+from wagtail_vector_index.searching import search as searching
 
 pytestmark = pytest.mark.django_db
 
@@ -152,6 +153,22 @@ def test_it_sees_as_an_anonymous_visitor_unless_told_otherwise(section, semantic
     assert ratings(articles.search("bread", backend="semantic")) == [0, 1, 2, 3, 4]
     live = articles.live().public()
     assert ratings(live.search("bread", backend="semantic")) == [2, 3, 4]
+
+
+def test_few_private_pages_among_many_others_are_left_to_the_queryset(
+    section, semantic, article, root, monkeypatch, bring_up_to_date
+):
+    """Also where a search asks which few objects may be found at all."""
+    PageViewRestriction.objects.create(page=section, restriction_type="login")
+    for number in range(60):
+        article("more", parent=root, rating=100 + number)
+    monkeypatch.setattr(ArticlePage.vector_index.__class__, "include_private", True)
+    bring_up_to_date("ArticlePage")
+    semantic(visibility="queryset", limit=5)
+    # More objects than a filter names, none of them among the nearest.
+    monkeypatch.setattr(searching, "MAX_FILTER_KEYS", 4)
+    found = ArticlePage.objects.descendant_of(section).search("more", backend="semantic")
+    assert sorted(ratings(found)) == [0, 1, 2, 3, 4]
 
 
 def test_queries_other_than_text(section):

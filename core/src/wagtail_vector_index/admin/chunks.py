@@ -11,10 +11,8 @@ from wagtail.admin.admin_url_finder import AdminURLFinder
 
 from ..handlers import vector_backends
 from ..indexes import VectorIndex
-from ..indexing.catching_up import catch_up
 from ..keys import object_key
 from ..models.record import Document
-from ..searching.search import active_collection
 
 _OBJECTS = 10
 _CHUNKS = 30
@@ -44,12 +42,10 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
     """
     found = index.search(query, limit=_OBJECTS, request=request)
     objects = {object_key(instance): instance for instance in found}
-    if not objects:
+    if not objects or found.search.searched is None:
         return []
-    collection = active_collection(index)
+    collection, vector = found.search.searched
     backend = vector_backends[collection.vector_backend]
-    catch_up(collection, backend)
-    vector = index.embedder.embed_query(query)
     only = Q(object__in=list(objects))
     matches = backend.search(collection.spec, vector, limit=_CHUNKS, filter=only)
     documents = Document.objects.filter(deleted_at=None).in_bulk([match.id for match in matches])

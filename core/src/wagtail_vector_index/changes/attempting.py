@@ -13,7 +13,7 @@ from ..indexes import VectorIndex
 from ..indexes.registry import get_index
 from ..indexing.draining import Drained
 from ..indexing.plan import live_collections
-from ..indexing.retrying import SERVICE_DELAY, delay_after, seconds_of_pause
+from ..indexing.retrying import SERVICE_DELAY, delay_after, is_waiting, seconds_of_pause
 from ..indexing.updating import apply_changes, update
 from ..models.record import PendingChange
 from ..plugins.discovery import describe
@@ -30,8 +30,6 @@ class Attempt:
 
     #: After how many seconds something is to be tried again; None: nothing waits.
     retry_in: float | None = None
-    #: Whether that is since something failed now, and did not wait already.
-    has_failed: bool = False
     #: How many attempts in a row came to nothing.
     failures: int = 0
 
@@ -45,18 +43,23 @@ def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Att
     Args:
         index_name: the index.
         failures: how many attempts in a row came to nothing until now.
-        rebuild: build the index anew, even if a service that it needs has just failed.
+        rebuild: build the index anew; the first attempt doesn't wait for a service.
     """
     try:
-        pause = seconds_of_pause(live_collections(index_name))
-        if pause and not rebuild:
+        # Only the first attempt of a rebuild tries what has just failed.
+        is_first = rebuild and not failures
+        pause = 0.0 if is_first else seconds_of_pause(live_collections(index_name))
+        if pause:
             return Attempt(retry_in=max(_SHORTEST, pause), failures=failures)
-        drained = _write(get_index(index_name), rebuild=rebuild)
+        waits = not is_first and any(map(is_waiting, live_collections(index_name)))
+        drained = _write(get_index(index_name), rebuild=rebuild and not waits)
+        if drained is None:
+            return Attempt()
+        return Attempt(
+            retry_in=_seconds_to_next(index_name), failures=failures if rebuild and waits else 0
+        )
     except Exception as error:  # noqa: BLE001  # whatever it is, changes must not wait for ever
         return _failed(index_name, failures + 1, error)
-    if drained is None:
-        return Attempt()
-    return Attempt(retry_in=_seconds_to_next(index_name), has_failed=bool(drained.errors))
 
 
 def _write(index: VectorIndex, *, rebuild: bool) -> Drained | None:
@@ -82,11 +85,15 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
         describe(error),
         exc_info=not isinstance(error, VectorIndexError),
     )
-    return Attempt(retry_in=seconds, has_failed=True, failures=failures)
+    return Attempt(retry_in=seconds, failures=failures)
 
 
 def _seconds_to_next(index_name: str) -> float | None:
-    """How long until an object that failed is to be tried again."""
-    rows = PendingChange.objects.filter(index=index_name).order_by("next_attempt")
-    when = rows.values_list("next_attempt", flat=True).first()
-    return None if when is None else max(_SHORTEST, (when - timezone.now()).total_seconds())
+    """How long until an object, or a vector backend, that failed is to be tried again."""
+    changes = PendingChange.objects.filter(index=index_name)
+    moments = [
+        *changes.order_by("next_attempt").values_list("next_attempt", flat=True)[:1],
+        *live_collections(index_name).filter(attempts__gt=0).values_list("next_attempt", flat=True),
+    ]
+    waits = [(moment - timezone.now()).total_seconds() for moment in moments if moment]
+    return max(_SHORTEST, min(waits)) if waits else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -184,6 +185,18 @@ class Receivers:
             return
         if CollectionViewRestriction.objects.exists():
             self._collection_changed(instance.pk)
+
+    def after_update(self, objects: Iterable[Model]) -> None:
+        """Objects were changed by an update, which sends no signal."""
+        if not auto_update():
+            return
+        keys: dict[str, dict[str, None]] = defaultdict(dict)
+        for instance in objects:
+            for interest in self._interests.get(type(instance), ()):
+                if interest.path is None and instance.pk is not None:
+                    keys[interest.index.name][object_key(instance)] = None
+        for name, some in keys.items():
+            self._note(name, list(some))
 
     def _collection_changed(self, pk: Any) -> None:
         from wagtail.models import Collection

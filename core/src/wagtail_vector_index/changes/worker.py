@@ -37,18 +37,25 @@ class Worker:
         with self._changed:
             due = time.monotonic() + delay
             self._due[index_name] = min(due, self._due.get(index_name, due))
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._run, name="wagtail-vector-index", daemon=True
                 )
                 self._thread.start()
             self._changed.notify_all()
 
-    def rebuild(self, index_name: str) -> None:
-        """Have an index built anew."""
+    def rebuild(self, index_name: str, delay: float = 0.0, failures: int = 0) -> None:
+        """Have an index built anew, after so many seconds at the latest.
+
+        Args:
+            index_name: the index.
+            delay: in seconds.
+            failures: how often in a row that came to nothing; after one it waits for services.
+        """
         with self._changed:
             self._to_rebuild.add(index_name)
-            self.wake(index_name)
+            self._failures[index_name] = failures
+            self.wake(index_name, delay)
 
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is due; whether that came to pass in so many seconds."""
@@ -65,12 +72,17 @@ class Worker:
             try:
                 delay = self._apply(name)
             finally:
-                connections.close_all()
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+                self._rest()
             if delay is not None:
                 self.wake(name, delay)
+
+    def _rest(self) -> None:
+        try:
+            connections.close_all()
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
 
     def _next(self) -> str | None:
         with self._changed:
@@ -87,12 +99,16 @@ class Worker:
 
     def _apply(self, name: str) -> float | None:
         """Apply the changes of an index; after how many seconds to try again."""
-        rebuild = name in self._to_rebuild
-        self._to_rebuild.discard(name)
-        made = attempt(name, self._failures.get(name, 0), rebuild=rebuild)
-        if rebuild and made.failures:
-            self._to_rebuild.add(name)
-        self._failures[name] = made.failures
+        with self._changed:
+            rebuild = name in self._to_rebuild
+            self._to_rebuild.discard(name)
+            failures = self._failures.pop(name, 0)
+        made = attempt(name, failures, rebuild=rebuild)
+        with self._changed:
+            if rebuild and made.failures:
+                self._to_rebuild.add(name)
+            # Unless a rebuild was asked for meanwhile, which must not wait.
+            self._failures.setdefault(name, made.failures)
         return made.retry_in
 
 

@@ -152,16 +152,16 @@ class EmbeddingBackend(ABC):
             float32 of length n × ``dimensions`` for the next n texts, in order.
 
         Raises:
-            InvalidEmbeddings: a wrong number or size of vectors, NaN or infinity.
+            InvalidEmbeddings: a wrong number or size of vectors, NaN or infinity, or zero.
         """
         for batch in self._batches([self.prepare_document(text) for text in texts]):
-            yield self._checked(self.embed(batch), len(batch))
+            yield self._pointing(self._checked(self.embed(batch), len(batch)))
 
     async def aembed_documents(self, texts: Iterable[str]) -> AsyncIterator[memoryview[Any]]:
         """Like `embed_documents`."""
         await self._aprobe()
         for batch in self._batches([self.prepare_document(text) for text in texts]):
-            yield self._checked(await self.aembed(batch), len(batch))
+            yield self._pointing(self._checked(await self.aembed(batch), len(batch)))
 
     def _probe(self) -> int:
         vectors = self.embed([_PROBE])
@@ -213,6 +213,14 @@ class EmbeddingBackend(ABC):
             )
         if not _all_finite(flat):
             raise self._wrong("NaN or infinity")
+        return flat
+
+    def _pointing(self, flat: memoryview[Any]) -> memoryview[Any]:
+        """The same vectors, if each has a direction: without one, a document is near nothing."""
+        size = self.dimensions
+        for start in range(0, len(flat), size):
+            if not any(flat[start : start + size]):
+                raise self._wrong("zero, which has no direction")
         return flat
 
     def _wrong(self, what: str) -> InvalidEmbeddings:

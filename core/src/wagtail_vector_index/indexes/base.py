@@ -21,7 +21,7 @@ from ..embeddings.base import EmbeddingBackend
 from ..exceptions import InvalidIndex
 from ..fields import EmbeddingField, FilterField
 from ..handlers import chat_backends, embedding_backends
-from ..keys import key_of, object_key, primary_keys
+from ..keys import key_of, object_key, primary_keys, root_model
 from ..searching.fusion import Mode, text_search
 from ..searching.results import SearchResults
 from ..searching.running import Steps, arun, run
@@ -312,6 +312,25 @@ class VectorIndex:
                     visible.update(key_of(queryset.model, pk) for pk in found)
         return visible
 
+    def few_visible(
+        self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
+    ) -> list[str] | None:
+        """The keys of all objects of the index that may be seen, if they are few.
+
+        Args:
+            visibility: what the visitor may see, of `visible_to`.
+            at_most: where there are more than so many, the result is None.
+            within: only objects of this queryset, if it is of the same database.
+        """
+        visible: dict[str, None] = {}
+        for queryset in self.get_querysets():
+            inside = self.live(queryset if within is None else _inside(queryset, within))
+            pks = visibility.few_primary_keys(inside.order_by(), at_most)
+            if pks is None:
+                return None
+            visible.update((key_of(queryset.model, pk), None) for pk in pks)
+        return list(visible) if len(visible) <= at_most else None
+
     def _sources(self) -> Visibility:
         return visible_to_all() if self.include_private else visible_to()
 
@@ -358,6 +377,15 @@ def _app_label(index_class: type[VectorIndex]) -> str:
             " a name: set the attribute 'name'."
         )
     return config.label
+
+
+def _inside(queryset: QuerySet[Any], within: QuerySet[Any]) -> QuerySet[Any]:
+    """What is in both querysets; the first, where that is not for one database to say."""
+    if root_model(within.model) is not root_model(queryset.model):
+        return queryset.none()
+    if within.db != queryset.db:
+        return queryset
+    return queryset.filter(pk__in=within.order_by().values("pk"))
 
 
 def _fetched(queryset: QuerySet[Any]) -> list[Any]:

@@ -65,6 +65,11 @@ class Heartbeat:
         self._progress.embedded(count)
         self._beat()
 
+    def pushed(self, count: int) -> None:
+        """Pass it on, and be heard of."""
+        self._progress.pushed(count)
+        self._beat()
+
     def finished(self) -> None:
         """Pass it on."""
         self._progress.finished()

@@ -17,6 +17,9 @@ class Progress(Protocol):
     def embedded(self, count: int) -> None:
         """So many more texts were embedded."""
 
+    def pushed(self, count: int) -> None:
+        """So many more documents were sent to a vector backend."""
+
     def finished(self) -> None:
         """The objects are done."""
 
@@ -31,6 +34,9 @@ class Silent:
         """Nothing."""
 
     def embedded(self, count: int) -> None:
+        """Nothing."""
+
+    def pushed(self, count: int) -> None:
         """Nothing."""
 
     def finished(self) -> None:

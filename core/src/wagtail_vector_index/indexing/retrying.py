@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from ..models.record import Collection
@@ -50,6 +50,15 @@ def note_success(collection: Collection) -> None:
 
 
 def seconds_of_pause(collections: QuerySet[Any]) -> float:
-    """How long these collections wait for a service that failed; 0 if none does."""
-    until: dt.datetime | None = collections.aggregate(until=Max("next_attempt"))["until"]
-    return 0.0 if until is None else max(0.0, (until - timezone.now()).total_seconds())
+    """How long all these collections wait for a service that failed; 0 if one does not."""
+    moments = collections.values_list("next_attempt", flat=True)
+    return min((_seconds_until(moment) for moment in moments), default=0.0)
+
+
+def is_waiting(collection: Collection) -> bool:
+    """Whether a collection waits for a service that failed."""
+    return _seconds_until(collection.next_attempt) > 0
+
+
+def _seconds_until(moment: dt.datetime | None) -> float:
+    return 0.0 if moment is None else max(0.0, (moment - timezone.now()).total_seconds())

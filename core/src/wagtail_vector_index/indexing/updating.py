@@ -22,7 +22,7 @@ from .outbox import queue
 from .plan import Plan, live_collections
 from .progress import Progress, Silent
 from .pushing import push, sweep
-from .retrying import error_text, note_failure, note_success
+from .retrying import error_text, is_waiting, note_failure, note_success
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
@@ -92,8 +92,13 @@ def _update(
     built = building is not None and not _is_worse(building, drained)
     if building is not None and built:
         # First, since the backend that it moves away from may be gone for good.
-        _flip(building)
-    _push_all(_targets(plan))
+        try:
+            _flip(building, progress)
+        except BackendError:
+            # What goes on serving is told of the changes nevertheless.
+            _push_all([c for c in _targets(plan) if c.pk != building.pk], progress)
+            raise
+    _push_all(_targets(plan), progress)
     for collection in _targets(plan):
         sweep(collection, vector_backends[collection.vector_backend])
     clean_up()
@@ -112,8 +117,10 @@ def apply_changes(index: VectorIndex) -> Drained | None:
     """
     if not live_collections(index.name).exists():
         return None
-    drained = _drain(index, Silent())
-    _push_all(_targets(Plan.of(index)))
+    silent = Silent()
+    drained = _drain(index, silent)
+    # A backend that does not work holds up no other, as while the index moves to it.
+    _push_all([c for c in _targets(Plan.of(index)) if not is_waiting(c)], silent)
     return drained
 
 
@@ -135,23 +142,23 @@ def _drain(index: VectorIndex, progress: Progress) -> Drained:
         raise
 
 
-def _push_all(collections: list[Collection]) -> None:
+def _push_all(collections: list[Collection], progress: Progress) -> None:
     """Tell the backends of all these collections, even if one of them fails."""
     errors = []
     for collection in collections:
         try:
-            _push(collection)
-        except BackendError as error:
+            _push(collection, progress)
+        except Exception as error:  # noqa: BLE001  # a backend may raise anything
             errors.append(error)
     if errors:
         raise errors[0]
 
 
-def _push(collection: Collection) -> None:
+def _push(collection: Collection, progress: Progress) -> None:
     backend = vector_backends[collection.vector_backend]
     try:
-        push(collection, backend)
-    except BackendError as error:
+        push(collection, backend, progress.pushed)
+    except Exception as error:  # a backend may raise anything
         own_row = Collection.objects.filter(pk=collection.pk)
         note_failure(own_row, error_text(error, backend.options))
         raise
@@ -191,14 +198,14 @@ def _is_worse(building: Collection, drained: Drained) -> bool:
     return not building.document_count and active.exists()
 
 
-def _flip(building: Collection) -> None:
+def _flip(building: Collection, progress: Progress) -> None:
     """Let a collection take the place of the active one, once it holds all there is."""
     backend = vector_backends[building.vector_backend]
-    _push(building)
+    _push(building, progress)
     if backend.persistent:
         backend.optimize(building.spec)
     while not _try_flip(building):
-        _push(building)
+        _push(building, progress)
 
 
 def _try_flip(building: Collection) -> bool:

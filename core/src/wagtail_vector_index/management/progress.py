@@ -45,6 +45,9 @@ class Bar:
         if self._bar is not None:
             self._bar.set_postfix_str(f"{self._embedded} texts embedded")
 
+    def pushed(self, count: int) -> None:
+        """Nothing: objects are counted."""
+
     def finished(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
@@ -73,6 +76,9 @@ class Lines:
             self._stream.write(f"{self._index}: {self._done} of {self._total} objects")
 
     def embedded(self, count: int) -> None:
+        """Nothing: objects are counted."""
+
+    def pushed(self, count: int) -> None:
         """Nothing: objects are counted."""
 
     def finished(self) -> None:

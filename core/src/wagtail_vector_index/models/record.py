@@ -78,6 +78,8 @@ class Collection(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     next_attempt = models.DateTimeField(null=True, blank=True)
+    #: For when a task is put off that tries again.
+    retry_task_at = models.DateTimeField(null=True, blank=True)
     #: The process that builds it, and when that was last heard of.
     builder = models.CharField(max_length=255, blank=True)
     builder_seen = models.DateTimeField(null=True, blank=True)

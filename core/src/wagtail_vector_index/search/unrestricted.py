@@ -27,6 +27,12 @@ class _Unrestricted(VectorIndex):
         """Which of these keys name objects of the index, and of the queryset, whoever asks."""
         return super().visible_among(keys, visible_to_all(), within)
 
+    def few_visible(
+        self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
+    ) -> list[str] | None:
+        """The keys of all objects of the index, and of the queryset, if they are few."""
+        return super().few_visible(visible_to_all(), at_most, within)
+
 
 def unrestricted(index: VectorIndex) -> VectorIndex:
     """The same index, but for who may see what."""

@@ -14,9 +14,10 @@ from django.db.models import Q
 from ..exceptions import InvalidQuery
 from ..models.record import Collection
 from ..records import Match
+from ..visibility import Visibility
 from .lexical import word_rankings
 from .running import Steps
-from .search import Hit, Search, TextSearch, active_collection
+from .search import Hit, Search, TextSearch, active_collection, both
 
 __all__ = ["HybridSearch", "Mode", "reciprocal_rank_fusion", "text_search"]
 
@@ -73,18 +74,29 @@ class HybridSearch(TextSearch):
         vector = yield from self._vector(collection)
         if vector is None:
             return []
-        nearest = _Nearest(**self._arguments(), vector=vector, limit=max(self.limit, DEPTH))
+        nearest = _Nearest(
+            **self._arguments(),
+            vector=vector,
+            limit=max(self.limit, DEPTH),
+            visitor=self.visibility,
+        )
         nearest.text = self.text  # type: ignore[misc]
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
-        rankings = yield from self._verified(self._word_rankings(), known, vector)
+        among = self._inside() if nearest.visible_keys is None else nearest.visible_keys
+        rankings = yield from self._verified(self._word_rankings(among), known, vector)
         fused = reciprocal_rank_fusion([[hit.key for hit in near], *rankings])
         return [known[key] for key in fused if key in known][: self.limit]
 
-    def _word_rankings(self) -> list[list[str]]:
-        """The rankings by words; none if they cannot be had."""
+    def _word_rankings(self, among: list[str] | None) -> list[list[str]]:
+        """The rankings by words of what may be seen; none if they cannot be had.
+
+        What may not be seen must not count in the ranks either: they would tell of it.
+        """
         try:
-            return word_rankings(self.index, self.text, self._inside())
+            rankings = word_rankings(
+                self.index, self.text, None if among is None else frozenset(among)
+            )
         except Exception as error:  # the backend is the site's, and may raise anything
             logger.warning(
                 "%s is searched by meaning alone, since the search for words failed: %s: %s",
@@ -94,11 +106,14 @@ class HybridSearch(TextSearch):
                 exc_info=True,
             )
             return []
+        keys = list(dict.fromkeys(key for ranking in rankings for key in ranking))
+        visible = self.index.visible_among(keys, self.visibility, self.within)
+        return [[key for key in ranking if key in visible] for ranking in rankings]
 
     def _verified(
         self, rankings: list[list[str]], known: dict[str, Hit], vector: Any
     ) -> Steps[list[list[str]]]:
-        """The rankings without what may not be found; adds to the known hits.
+        """The rankings without what is not to be found; adds to the known hits.
 
         Only their beginnings are looked at, until there are ``limit`` objects: one that is
         found by its words alone at a later rank has as many before it in the end. What comes
@@ -109,8 +124,10 @@ class HybridSearch(TextSearch):
         while found < self.limit and position < len(candidates):
             some = candidates[position : position + size]
             if unknown := [key for key in some if key not in known]:
-                named = _Named(**self._arguments(), vector=vector, limit=len(unknown))
-                named.filter = _both(named.filter, Q(object__in=unknown))
+                named = _Named(
+                    **self._arguments(), vector=vector, limit=len(unknown), visitor=self.visibility
+                )
+                named.filter = both(named.filter, Q(object__in=unknown))
                 hits: list[Hit] = yield from named.steps()
                 known.update((hit.key, hit) for hit in hits)
             rejected |= set(some) - known.keys()
@@ -129,6 +146,12 @@ class _Nearest(Search):
     """A search with a vector that is there already."""
 
     vector: Any
+    visitor: Visibility
+
+    @property
+    def visibility(self) -> Visibility:
+        """That of the search which this is a part of."""
+        return self.visitor
 
     def _vector(self, collection: Collection) -> Steps[Any]:
         yield from ()
@@ -141,7 +164,3 @@ class _Named(_Nearest):
 
     def _notify(self, matches: Sequence[Match], seconds: float) -> None:
         """One search is told of once."""
-
-
-def _both(one: Q | None, other: Q) -> Q:
-    return other if one is None else one & other

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, router, transaction
@@ -36,7 +36,7 @@ _COLUMN_WEIGHTS = "0.0, 1.0, 2.0"
 
 
 def word_rankings(
-    index: VectorIndex, text: str, among: Collection[str] | None = None
+    index: VectorIndex, text: str, among: frozenset[str] | None = None
 ) -> list[list[str]]:
     """The keys of objects that share words with a text, best first: one list or more.
 
@@ -104,7 +104,7 @@ def _is_sqlite(backend: Any) -> bool:
 
 
 def _sqlite_ranking(
-    words: Sequence[str], models: Sequence[Any], among: Collection[str] | None
+    words: Sequence[str], models: Sequence[Any], among: frozenset[str] | None
 ) -> list[str]:
     from modelsearch.conf import get_app_config
 
@@ -139,7 +139,7 @@ def _content_types(models: Sequence[Any]) -> dict[int, Any]:
     return {pk: model for model in models for pk in get_descendants_content_types_pks(model)}
 
 
-def _ranking(backend: Any, text: str, model: Any, among: Collection[str] | None) -> list[str]:
+def _ranking(backend: Any, text: str, model: Any, among: frozenset[str] | None) -> list[str]:
     from modelsearch.backends.base import FilterFieldError
 
     everything = model._default_manager.order_by().only("pk")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
@@ -37,12 +38,17 @@ if TYPE_CHECKING:
     from ..backends.base import CollectionSpec, VectorBackend
     from ..indexes import VectorIndex
 
-#: How many keys of ``within`` a vector backend is given as a filter.
+#: How many keys of objects a vector backend is given as a filter.
 MAX_FILTER_KEYS = 1_000
 
-#: By how much a search asks for more, if too few of what was found may be seen. Each step
-#: costs some queries, whatever its size: three of them see 10,000 matches.
-_GROWTH = 20
+#: How many of the nearest objects one looks at for each that may be seen, before one asks
+#: which objects of the index may be seen at all.
+_RARE = 20
+
+#: By how much a search asks for more, if too few of what was found may be seen: at least, and
+#: at most. Each step costs some queries, whatever its size: three of the largest see 10,000
+#: matches.
+_GROWTHS = 4, 20
 
 _LOOKUP_SIZE = 5_000
 
@@ -70,6 +76,8 @@ class Search(ABC):
     hits: list[Hit] | None = field(default=None, init=False)
     #: The collection that a text was searched in, and the vector that it was searched with.
     searched: tuple[Collection, Any] | None = field(default=None, init=False)
+    #: The keys of all that may be seen, if that was asked for, and they are few.
+    visible_keys: list[str] | None = field(default=None, init=False)
 
     #: The text searched for, for the hook ``search_performed``.
     text: ClassVar[str] = ""
@@ -121,10 +129,12 @@ class Search(ABC):
         """Ask for more and more matches until enough of the objects may be seen."""
         backend = vector_backends[collection.vector_backend]
         catch_up(collection, backend)
-        visibility = visible_to(self.user, self.request)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
+        looked_at = 0
         wanted = self.limit + min(self.limit, 10)
+        self.visible_keys = None
+        has_asked = False
         while True:
             started = time.perf_counter()
             matches = yield search_call(
@@ -139,29 +149,34 @@ class Search(ABC):
                 self._notify(matches, time.perf_counter() - started)
             # By id: where the backend is approximate, more matches may come in another order.
             fresh = [match for match in matches if match.id not in seen]
-            for hit in self._visible_hits(collection, fresh, hits, visibility):
-                hits[hit.key] = hit
+            best = _best_of_each(collection, fresh, hits)
+            visible = self.index.visible_among(list(best), self.visibility, self.within)
+            hits.update((key, hit) for key, hit in best.items() if key in visible)
+            looked_at += len(best)
             if len(hits) >= self.limit or len(matches) < wanted:
                 return sorted(hits.values(), key=lambda hit: -hit.score)[: self.limit]
             seen.update(match.id for match in fresh)
-            wanted *= _GROWTH
+            if not has_asked and looked_at > _RARE * len(hits):
+                has_asked = True
+                self.visible_keys = self._few_visible()
+                if self.visible_keys is not None:
+                    filter = both(filter, Q(object__in=self.visible_keys))
+                    continue
+            wanted *= self._growth(len(hits))
 
-    def _visible_hits(
-        self,
-        collection: Collection,
-        matches: Sequence[Match],
-        known: dict[str, Hit],
-        visibility: Visibility,
-    ) -> list[Hit]:
-        """The new objects among the matches that may be seen, each with its best match."""
-        keys = _document_keys(collection, [match.id for match in matches])
-        best: dict[str, Hit] = {}
-        for match in matches:
-            key = keys.get(match.id)
-            if key is not None and key not in known and key not in best:
-                best[key] = Hit(key=key, score=match.score, document=match.id)
-        visible = self.index.visible_among(list(best), visibility, self.within)
-        return [hit for key, hit in best.items() if key in visible]
+    def _growth(self, found: int) -> int:
+        """Twice what would do if all that may be seen were spread evenly."""
+        least, most = _GROWTHS
+        return most if not found else min(most, max(least, math.ceil(2 * self.limit / found)))
+
+    def _few_visible(self) -> list[str] | None:
+        """The keys of all that may be found, if there are few of them."""
+        return self.index.few_visible(self.visibility, MAX_FILTER_KEYS, self.within)
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        """What the visitor may see, from when the search first asks for it."""
+        return visible_to(self.user, self.request)
 
     def _check_fields(self, collection: Collection) -> None:
         """Raise IndexOutdated for a field that is declared, and not yet built."""
@@ -180,8 +195,7 @@ class Search(ABC):
             return self.filter
         if not inside:
             return _NOTHING
-        only = Q(object__in=inside)
-        return only if self.filter is None else self.filter & only
+        return both(self.filter, Q(object__in=inside))
 
     def _inside(self) -> list[str] | None:
         """The keys of the objects of ``within``, if there are few of them."""
@@ -222,6 +236,8 @@ class TextSearch(Search):
             sync=lambda: embedder.embed_query(self.text),
             asynchronous=lambda: embedder.aembed_query(self.text),
         )
+        if not any(vector):  # it points nowhere, as that of words which a model doesn't know
+            return None
         self.searched = collection, vector
         return vector
 
@@ -251,8 +267,7 @@ class SimilarSearch(Search):
 
     def _filter(self) -> Any:
         inside = super()._filter()
-        others = ~Q(object=self.key)
-        return inside if inside is _NOTHING else others if inside is None else inside & others
+        return inside if inside is _NOTHING else both(inside, ~Q(object=self.key))
 
 
 #: Stands for a filter that no record can match.
@@ -283,6 +298,24 @@ def check_current(index: VectorIndex, collection: Collection) -> None:
             f"{index.name} was built with other settings: {'; '.join(differences)}."
             f" Run: manage.py update_vector_indexes {index.name}"
         )
+
+
+def both(one: Q | None, other: Q) -> Q:
+    """The two filters together, if there are two."""
+    return other if one is None else one & other
+
+
+def _best_of_each(
+    collection: Collection, matches: Sequence[Match], known: Container[str]
+) -> dict[str, Hit]:
+    """The objects that the matches are of, but for those known, each with its best match."""
+    keys = _document_keys(collection, [match.id for match in matches])
+    best: dict[str, Hit] = {}
+    for match in matches:
+        key = keys.get(match.id)
+        if key is not None and key not in known and key not in best:
+            best[key] = Hit(key=key, score=match.score, document=match.id)
+    return best
 
 
 def _document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from django.db.models import Case, Value, When
 from django.utils.formats import date_format
-from django.utils.timezone import localtime
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColumn
@@ -99,9 +100,7 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
                 ChangeRow(
                     change=change,
                     last_error=redacted(change.last_error, self.index),
-                    next_attempt=date_format(
-                        localtime(change.next_attempt), "SHORT_DATETIME_FORMAT"
-                    ),
+                    next_attempt=_shown(change.next_attempt),
                     # Its title is only for those who may edit it.
                     title=str(changed) if url else change.object_key,
                     edit_url=url,
@@ -114,3 +113,8 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
             return self.index.fetch(list(dict.fromkeys(keys)))
         except Exception:  # noqa: BLE001  # the site's own querysets; the keys say enough
             return {}
+
+
+def _shown(moment: dt.datetime) -> str:
+    # A site without time zones has moments that know of none.
+    return date_format(localtime(moment) if is_aware(moment) else moment, "SHORT_DATETIME_FORMAT")
