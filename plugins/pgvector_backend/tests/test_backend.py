@@ -18,8 +18,7 @@ from plugins.pgvector_backend.tests.conftest import batch_of, connected
 from tests.congruence import FIELDS, assert_finds_what_numpy_finds, records
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
-from wagtail_vector_index.backends.pgvector import backend as backend_module
-from wagtail_vector_index.backends.pgvector import indexing
+from wagtail_vector_index.backends.pgvector import indexing, searching
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.checks import check_tables
 from wagtail_vector_index.backends.pgvector.database import Database
@@ -386,7 +385,7 @@ def positive_ones(count: int) -> RecordBatch:
 def test_bits_are_searched_in_their_index_only(
     make: Make, alias: str, monkeypatch: pytest.MonkeyPatch, keep: Q | None
 ) -> None:
-    monkeypatch.setattr(backend_module, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 0)
     spec, batch = make(dimensions=64, fields={"part": "int"}), positive_ones(2_000)
     bits, exact = other(alias, precision="bit"), other(alias, index="none")
     exact.upsert(spec, batch)

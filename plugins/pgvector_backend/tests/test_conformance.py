@@ -10,6 +10,7 @@ from django.db import connections, transaction
 
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.pgvector import backend as backend_module
+from wagtail_vector_index.backends.pgvector import searching
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.tables import table_name
 from wagtail_vector_index.testing import VectorBackendConformance
@@ -65,7 +66,7 @@ class TestByItsIndex(TestPgvector):
     @pytest.fixture(autouse=True)
     def _alias(self, eager_alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.alias = eager_alias
-        monkeypatch.setattr(backend_module, "EXACT_UP_TO", 0)
+        monkeypatch.setattr(searching, "EXACT_UP_TO", 0)
         monkeypatch.setattr(backend_module, "BEYOND", 1)
 
     def make_backend(self) -> PgvectorBackend:

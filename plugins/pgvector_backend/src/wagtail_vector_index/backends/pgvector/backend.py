@@ -30,9 +30,6 @@ from .vectors import by_distance, decoded, literal
 
 __all__ = ["PgvectorBackend"]
 
-#: If no more records than these match a filter, they are compared one by one.
-EXACT_UP_TO = 50_000
-
 #: How many more are asked of an index, to see where equal scores end.
 BEYOND = 16
 
@@ -142,7 +139,7 @@ class PgvectorBackend(VectorBackend):
     ) -> list[Match]:
         limit = min(limit, MOST_ROWS)
         asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
-        precision = self._searched_by(spec, limit, filter)
+        precision = self._searched_by(spec, limit)
         if precision is not None and searching.can_be_asked(asked, precision):
             matches = self._approximate(spec, precision, asked, limit, filter)
             if matches is not None:
@@ -151,21 +148,13 @@ class PgvectorBackend(VectorBackend):
         statement = searching.exact(extension, spec, filter, literal(asked), limit)
         return _matches(self._scored(spec, statement, asked))
 
-    def _searched_by(
-        self, spec: CollectionSpec, limit: int, filter: FilterNode | None
-    ) -> Precision | None:
+    def _searched_by(self, spec: CollectionSpec, limit: int) -> Precision | None:
         """What the index holds that is to be searched; None if the search is to be exact."""
         precision = searching.precision_of(spec, self.options)
         if precision is None:
             return None
         candidates = (limit + BEYOND) * searching.OVERSAMPLING[precision]
-        if candidates > searching.MOST_CANDIDATES:
-            return None
-        if filter is None:
-            return precision
-        statement = searching.capped_count(spec, filter, EXACT_UP_TO + 1)
-        [(count,)] = self._read(spec, statement)
-        return precision if count > EXACT_UP_TO else None
+        return precision if candidates <= searching.MOST_CANDIDATES else None
 
     def _approximate(
         self,
@@ -175,7 +164,7 @@ class PgvectorBackend(VectorBackend):
         limit: int,
         filter: FilterNode | None,
     ) -> list[Match] | None:
-        """What the index finds; None if that is not enough to tell."""
+        """What the index finds; None if that is not enough to tell, or is not to be asked."""
         statement = searching.approximate(
             self._database.extension(),
             spec,

@@ -33,6 +33,9 @@ HALFVEC_RANGE = (2**-14, 65_504)
 #: How many candidates are looked at in full for each one wanted, by what is indexed.
 OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
 
+#: If no more records than these match a filter, they are compared one by one.
+EXACT_UP_TO = 50_000
+
 #: The most candidates of one search that HNSW keeps; pgvector allows no more.
 MOST_CANDIDATES = 1_000
 
@@ -110,7 +113,7 @@ def approximate(
     query: str,
     limit: int,
 ) -> Statement:
-    """The nearest records by the index, in any order.
+    """The nearest records by the index, in any order; none if few match the filter.
 
     Args:
         extension: where the types and operators are.
@@ -121,7 +124,7 @@ def approximate(
         query: the vector as text.
         limit: how many.
     """
-    condition, parameters = where(filter)
+    condition, parameters = _where_many(spec, filter)
     candidates = limit * OVERSAMPLING[precision]
     vector = _vector(extension, query)
     if precision == "bit":
@@ -172,12 +175,18 @@ def exact(
     )
 
 
-def capped_count(spec: CollectionSpec, filter: FilterNode, cap: int) -> Statement:
-    """How many records match, counted up to a cap."""
+def _where_many(spec: CollectionSpec, filter: FilterNode | None) -> tuple[str, list[Any]]:
+    """A condition that no record meets where no more than `EXACT_UP_TO` match the filter.
+
+    The server counts once, before it looks at the index: that depends on no row. So it is one
+    statement that counts and, if need be, searches.
+    """
     condition, parameters = where(filter)
-    matching = f"SELECT FROM {table_name(spec)} WHERE {condition} LIMIT {cap}"
-    query = f"SELECT count(*) FROM ({matching}) AS matching"
-    return Statement(query=query, parameters=parameters, settings={})
+    if filter is None:
+        return condition, parameters
+    matching = f"SELECT FROM {table_name(spec)} WHERE {condition} LIMIT {EXACT_UP_TO + 1}"
+    count = f"(SELECT count(*) FROM ({matching}) AS matching)"
+    return f"({condition}) AND {count} > {EXACT_UP_TO}", [*parameters, *parameters]
 
 
 def _has_distances(spec: CollectionSpec, limit: int) -> bool:
