@@ -134,13 +134,10 @@ def paired(
     )
 
 
-def joined(parts: Iterable[Paired]) -> Paired:
-    """The turns of several rounds as one."""
-    rounds = list(parts)
-    return Paired(
-        ours=[each for part in rounds for each in part.ours],
-        other=[each for part in rounds for each in part.other],
-    )
+def middle(rounds: Iterable[Paired]) -> Paired:
+    """Of an odd number of rounds, the one whose ratio is in the middle."""
+    ordered = sorted(rounds, key=lambda one: one.ratio)
+    return ordered[len(ordered) // 2]
 
 
 def _timed(function: Callable[[int], object], turn: int) -> float:

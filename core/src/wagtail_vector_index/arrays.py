@@ -66,12 +66,19 @@ def stored(vectors: Floats32, metric: Metric) -> Floats32:
     """
     if metric != "cosine":
         return vectors
+    if len(vectors) <= _ROWS_OF_A_BLOCK:
+        return _unit(vectors).astype(np.float32)
     result = np.empty_like(vectors)
     for start in range(0, len(vectors), _ROWS_OF_A_BLOCK):
-        block = vectors[start : start + _ROWS_OF_A_BLOCK].astype(np.float64)
-        block /= np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
-        result[start : start + _ROWS_OF_A_BLOCK] = block
+        block = slice(start, start + _ROWS_OF_A_BLOCK)
+        result[block] = _unit(vectors[block])
     return result
+
+
+def _unit(vectors: Floats32) -> npt.NDArray[np.float64]:
+    rows = vectors.astype(np.float64)
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return rows
 
 
 def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from django.db import connections, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
@@ -246,10 +247,20 @@ def _raw(connection: Any) -> Any:
     raw = connection.connection
     if raw is not None and _is_idle(connection) and _is_dead(raw):
         connection.close()
-    # With its cursors, what wraps Django's connection (such as django-tenants) sets the search
-    # path; it also opens the connection.
-    with connection.cursor():
-        return connection.connection
+    connection.ensure_connection()
+    if _has_cursors_of_its_own(connection):
+        # With them, what extends Django's connection (such as django-tenants) sets the search
+        # path. Elsewhere, making one is an eighth of a search's Python.
+        with connection.cursor():
+            pass
+    return connection.connection
+
+
+def _has_cursors_of_its_own(connection: Any) -> bool:
+    return any(
+        getattr(getattr(connection, name), "__func__", None) is not getattr(DatabaseWrapper, name)
+        for name in ("cursor", "_cursor")
+    )
 
 
 def _is_idle(connection: Any) -> bool:
