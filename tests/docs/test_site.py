@@ -1,4 +1,4 @@
-"""The documentation as `nox -s docs` has built it: it is whole, and asks nobody else for anything."""
+"""The documentation as `nox -s docs` has built it: it is whole, and fetches nothing remote."""
 
 from __future__ import annotations
 
