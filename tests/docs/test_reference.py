@@ -88,6 +88,16 @@ def readme_of(plugin: str) -> str:
     return read(guide.parent / included)
 
 
+def test_sizes() -> None:
+    """The table of what vectors take is computed from their four bytes a dimension."""
+    scaling = read(ROOT / "docs" / "how-to" / "scaling.md")
+    rows = re.findall(r"^\| ([\d,]+) \| (.*) MB \|$", scaling, re.MULTILINE)
+    assert len(rows) == 3
+    for passages, sizes in rows:
+        bytes_each = [int(passages.replace(",", "")) * 4 * n for n in (256, 384, 1536)]
+        assert sizes.split(" MB | ") == [f"{round(size / 1e6):,}" for size in bytes_each]
+
+
 def test_commands() -> None:
     told = sections(page("commands"))
     assert set(told) == set(COMMANDS)

@@ -5,6 +5,7 @@ Where it says pip, uv installs, which is quicker; with TUTORIAL_WITH_PIP=1, it i
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -190,8 +191,10 @@ def test_tutorial_works_word_for_word(tmp_path: Path, built: Built) -> None:
 def publish(visitor: Visitor, admin: str, title: str, body: str) -> None:
     """What an editor does in the form for a new page below "Home"."""
     form = f"{admin}pages/add/blog/blogpage/3/"
-    content = '{"blocks": [{"key": "a", "text": "%s", "type": "unstyled"}], "entityMap": {}}'
-    fields = {"title": title, "slug": "published", "body": content % body}
+    ranges: dict[str, list[str]] = {"inlineStyleRanges": [], "entityRanges": []}
+    block = {"key": "a", "text": body, "type": "unstyled", "depth": 0, **ranges}
+    content = json.dumps({"blocks": [block], "entityMap": {}})
+    fields = {"title": title, "slug": "published", "body": content}
     comments = {f"comments-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL")}
     answer = visitor.post(form, **fields, **comments, **{"action-publish": "action-publish"})
     assert f"'{title}'" in answer, "The page was not published."
