@@ -181,8 +181,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """What the documentation says, tried out."""
+    """The documentation: the site is built into docs/_build, and what it says is tried out."""
     session.install(*editable(), *group("docs"))
+    # Afresh: pages that were built before would not warn again.
+    options = ("--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
+    session.run("sphinx-build", *options, "docs", "docs/_build/html")
     pytest(session, "tests/docs")
 
 

@@ -6,11 +6,16 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
-FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+#: Those in lists are indented.
+FENCED = re.compile(
+    r"^(?P<indent> *)```(?P<language>[\w{}-]*)\n(?P<code>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +52,8 @@ def blocks(language: str, *chosen: Path) -> list[Block]:
         for match in FENCED.finditer(text):
             if match["language"] == language:
                 line = text.count("\n", 0, match.start()) + 1
-                found.append(
-                    Block(document=document, line=line, language=language, code=match["code"])
-                )
+                code = dedent(match["code"])
+                found.append(Block(document=document, line=line, language=language, code=code))
     return found
 
 

@@ -1,0 +1,90 @@
+"""Every block of the documentation is tried: run, made, or parsed by what would read it.
+
+The tutorial is followed word for word by `nox -s wheels`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import get_commands, load_command_class
+from django.test import override_settings
+
+from wagtail_vector_index.handlers import HANDLERS
+
+from .code_blocks import Block, blocks
+from .guides_site import guides
+from .test_readme_site import site  # noqa: F401  # a fixture
+
+SITE = Path(__file__).with_name("guides_site.py")
+#: Those that the backend of somebody else is in, which is not installed here.
+OTHERS = '"acme"'
+KINDS = ("# settings.py", "# blog/", "# python manage.py shell", "# redaction/plugin.py")
+
+configuring = [
+    b
+    for b in blocks("python")
+    if re.search(r"^WAGTAIL_VECTOR_INDEX_", b.code, re.MULTILINE) and OTHERS not in b.code
+]
+
+
+def test_guides_work(site: Path) -> None:  # noqa: F811  # it is passed by its name
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    result = subprocess.run(
+        [sys.executable, SITE],
+        cwd=site,
+        env=environment | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+    run = [b for b in guides("python") if b.title.startswith("python manage.py shell")]
+    assert run
+    assert [str(b) for b in run if str(b) not in result.stdout] == []
+
+
+@pytest.mark.parametrize("block", guides("python"), ids=str)
+def test_blocks_say_what_they_are(block: Block) -> None:
+    """By this they are run, or known to be of a kind that is tried otherwise."""
+    first = block.code.partition("\n")[0]
+    assert first.startswith(KINDS)
+
+
+@pytest.mark.parametrize("block", configuring, ids=str)
+def test_settings_are_accepted(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each backend is made with the options that a block gives it, which asks no service."""
+    for name in ("QDRANT_URL", "WEAVIATE_URL"):
+        monkeypatch.setenv(name, "https://vectors.example.org")
+    for name in ("OPENAI_API_KEY", "QDRANT_API_KEY", "WEAVIATE_API_KEY"):
+        monkeypatch.setenv(name, "a-key")
+    values: dict[str, Any] = {"INSTALLED_APPS": []}
+    exec(compile(block.code, str(block), "exec"), values)
+    given = {name: value for name, value in values.items() if name.isupper()}
+    given.pop("INSTALLED_APPS")
+    with override_settings(**given):
+        for handler in HANDLERS:
+            for alias in handler if handler.setting in given else ():
+                handler[alias].check()
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("sh") if "manage.py" in b.code], ids=str)
+def test_management_commands_exist(block: Block) -> None:
+    """With the options that a block gives them."""
+    commands = get_commands()
+    for line in block.code.splitlines():
+        words = shlex.split(line)
+        if words[:2] == ["python", "manage.py"] and words[2] not in OF_WAGTAIL:
+            command = load_command_class(commands[words[2]], words[2])
+            command.create_parser("manage.py", words[2]).parse_args(words[3:])
+
+
+#: Those of apps that the tests' settings do without.
+OF_WAGTAIL = {"update_index"}
