@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connections
+from django.db import ProgrammingError, connections, transaction
 
 from plugins.pgvector_backend.tests.conftest import add_database, batch_of, prepare
 from tests.postgres import database_at
@@ -181,3 +182,65 @@ def test_server_is_killed_and_comes_back(mortal: Server, django_db_blocker: Any)
         assert backend.count(spec) == 120
         connections[alias].close()
         del connections[alias], connections.settings[alias]
+
+
+# Forks
+
+
+def in_fork(task: Callable[[], Any]) -> Any:
+    """What a task returns in a forked process."""
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sending.send(task()))
+    with warnings.catch_warnings():
+        # Forking beside threads is what gunicorn does with --preload.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    sending.close()
+    try:
+        return receiving.recv()
+    finally:
+        receiving.close()
+        child.join()
+
+
+def session(alias: str) -> int:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_fork_shares_no_session(
+    backend: PgvectorBackend, make: Callable[..., CollectionSpec], alias: str
+) -> None:
+    spec = make(10)
+    before = session(alias)
+
+    def in_child() -> tuple[int, int]:
+        count, its_own = backend.count(spec), session(alias)
+        backend.close()
+        return count, its_own
+
+    count, of_child = in_fork(in_child)
+    assert (count, session(alias)) == (10, before)
+    assert of_child != before
+    assert backend.count(spec) == 10
+
+
+def test_a_fork_in_a_transaction(
+    backend: PgvectorBackend, make: Callable[..., CollectionSpec], alias: str
+) -> None:
+    spec = make(10)
+
+    def in_child() -> str:
+        try:
+            backend.count(spec)
+        except (transaction.TransactionManagementError, ProgrammingError) as error:
+            return str(error)
+        return "nothing"
+
+    with transaction.atomic(using=alias):
+        backend.upsert(spec, batch_of(20, 8))
+        assert "atomic" in in_fork(in_child)
+        assert backend.count(spec) == 20
+    assert backend.count(spec) == 20

@@ -12,6 +12,7 @@ schema of the registry, which is the first one of the caller's search path that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -248,12 +249,39 @@ def _raw(connection: Any) -> Any:
     if raw is not None and _is_idle(connection) and _is_dead(raw):
         connection.close()
     connection.ensure_connection()
+    _used.add(connection.alias)
     if _has_cursors_of_its_own(connection):
         # With them, what extends Django's connection (such as django-tenants) sets the search
         # path. Elsewhere, making one is an eighth of a search's Python.
         with connection.cursor():
             pass
     return connection.connection
+
+
+#: Aliases whose connections were used in this process.
+_used: set[str] = set()
+
+#: Sessions of the process that this one was forked from. They are kept, since psycopg warns of
+#: what it finds open when it is thrown away, and never closed: that would end them for both.
+_inherited: list[Any] = []
+
+
+def _after_fork() -> None:
+    """Leave open sessions to the parent, and let Django open others for the child.
+
+    Django does not do that itself: two processes on one session read each other's answers.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.alias in _used and connection.connection is not None:
+            _inherited.append(connection.connection)
+            connection.connection = None
+            if connection.in_atomic_block:
+                # As after a loss in a transaction: nothing can be done until it is left.
+                connection.closed_in_transaction = connection.needs_rollback = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _has_cursors_of_its_own(connection: Any) -> bool:
