@@ -24,8 +24,8 @@ COUNT = 10_000 if QUICK else 100_000
 #: What django-ai-core loads takes minutes at 100,000: time a part of it.
 THEIR_COUNT = 500 if QUICK else 2_000
 LOADS = 2 if QUICK else 3
-#: Two sessions of one server that do the same differ by up to a third, for as long as they
-#: live: each round has new ones, and the one in the middle counts.
+#: Sessions of one server that do the same differ by up to a third, for as long as they live.
+#: So both sides share one, each round has a new one, and the round in the middle counts.
 ROUNDS = 3 if QUICK else 15
 DIMENSIONS = 384
 
@@ -92,9 +92,10 @@ def load_rows(url: str) -> list[Row]:
 
 
 def search_rows(url: str) -> list[Row]:
-    """A search beside the same SQL on a bare cursor."""
+    """A search beside the same SQL on a bare cursor of the same session."""
     django_on(url)
     import psycopg
+    from django.db import connection
     from django.db.models import Q
 
     from wagtail_vector_index.backends.pgvector.database import Database, _set_config
@@ -130,7 +131,8 @@ def search_rows(url: str) -> list[Row]:
 
         def one_round(sent: Any = sent, ours: Any = ours) -> Paired:
             backend.close()
-            with bare(url) as connection, psycopg.ClientCursor(connection) as cursor:
+            ours(0)
+            with psycopg.ClientCursor(connection.connection) as cursor:
 
                 def same(turn: int) -> None:
                     for message, parameters in sent[turn % QUERIES]:

@@ -10,6 +10,7 @@ Example::
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -24,6 +25,9 @@ Floats32: TypeAlias = npt.NDArray[np.float32]
 
 #: Rows that are converted at a time: doubles take twice the memory.
 _ROWS_OF_A_BLOCK = 4_096
+
+#: Lengths between these can be divided by in float32, without a loss of digits.
+_SHORT, _LONG = 1e-30, 1e30
 
 
 def matrix(batch: RecordBatch) -> Floats32:
@@ -66,6 +70,11 @@ def stored(vectors: Floats32, metric: Metric) -> Floats32:
     """
     if metric != "cosine":
         return vectors
+    if len(vectors) == 1:
+        # A query: this takes a third of the time.
+        length = math.hypot(*vectors[0].tolist())
+        if _SHORT < length < _LONG:
+            return vectors / np.float32(length)
     if len(vectors) <= _ROWS_OF_A_BLOCK:
         return _unit(vectors).astype(np.float32)
     result = np.empty_like(vectors)

@@ -26,7 +26,7 @@ from .database import Cursor, Database, database_problem
 from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
-from .vectors import by_distance, decoded, literal
+from .vectors import decoded, literal
 
 __all__ = ["PgvectorBackend"]
 
@@ -146,7 +146,7 @@ class PgvectorBackend(VectorBackend):
                 return matches
         extension = self._database.extension()
         statement = searching.exact(extension, spec, filter, literal(asked), limit)
-        return _matches(self._scored(spec, statement, asked))
+        return _matches(self._found(spec, statement, asked))
 
     def _searched_by(self, spec: CollectionSpec, limit: int) -> Precision | None:
         """What the index holds that is to be searched; None if the search is to be exact."""
@@ -174,11 +174,11 @@ class PgvectorBackend(VectorBackend):
             literal(asked),
             limit + BEYOND,
         )
-        found = self._scored(spec, statement, asked)
+        found = self._found(spec, statement, asked)
         if len(found) < limit + BEYOND:
             return None
-        found.sort(key=lambda pair: (-pair[1], pair[0]))
-        if found[limit - 1][1] == found[-1][1]:
+        found.sort()
+        if found[limit - 1][0] == found[-1][0]:
             return None  # of more equal ones than were asked for, those of the lowest ids count
         return _matches(found[:limit])
 
@@ -228,15 +228,17 @@ class PgvectorBackend(VectorBackend):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
-    def _scored(
+    def _found(
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any
-    ) -> list[tuple[UUID, float]]:
+    ) -> list[tuple[float, UUID]]:
+        """Distances, the lower the nearer, with their ids: sorted, they are in our order."""
         rows = self._read(spec, statement)
+        if statement.has_distances and spec.metric == "cosine":
+            return [(min(1.0, max(-1.0, distance)), id) for id, distance in rows]
         if statement.has_distances:
-            found = by_distance([row[1] for row in rows], spec.metric)
-        else:
-            found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
-        return [(row[0], score) for row, score in zip(rows, found, strict=True)]
+            return [(distance, id) for id, distance in rows]
+        found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
+        return [(-score, row[0]) for row, score in zip(rows, found, strict=True)]
 
     def _read(self, spec: CollectionSpec, statement: searching.Statement) -> list[tuple[Any, ...]]:
         return self._database.read(
@@ -247,8 +249,8 @@ class PgvectorBackend(VectorBackend):
         )
 
 
-def _matches(found: list[tuple[UUID, float]]) -> list[Match]:
-    return [Match(id=id, score=score) for id, score in found]
+def _matches(found: list[tuple[float, UUID]]) -> list[Match]:
+    return [Match(id=id, score=-distance) for distance, id in found]
 
 
 def _delete(cursor: Cursor, table: str, keys: list[bytes]) -> None:

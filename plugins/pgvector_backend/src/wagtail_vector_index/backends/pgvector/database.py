@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
+import django.db
 import psycopg
 from django.db import connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
@@ -27,7 +28,7 @@ from psycopg.rows import tuple_row
 
 from wagtail_vector_index.exceptions import InvalidOptions
 
-from .errors import CONFLICTS, MOVED, translated
+from .errors import CONFLICTS, MOVED, psycopg_error, told
 from .extension import LOOK, Extension, checked
 from .models import VectorTable
 
@@ -68,6 +69,7 @@ class Database:
         self.alias = alias
         self._timeout = timeout
         self._extension: Extension | None = None
+        self._is_postgresql = False
 
     @property
     def connection(self) -> Any:
@@ -76,8 +78,10 @@ class Database:
         Raises:
             InvalidOptions: there is no such alias, or it is not PostgreSQL.
         """
-        if problem := database_problem(self.alias):
-            raise InvalidOptions(problem)
+        if not self._is_postgresql:
+            if problem := database_problem(self.alias):
+                raise InvalidOptions(problem)
+            self._is_postgresql = True
         return connections[self.alias]
 
     @property
@@ -202,12 +206,13 @@ class Database:
         """
         connection = self.connection
         _check_transaction(connection)
-        with translated(self.alias, collection):
-            try:
-                return action(_raw(connection))
-            except MOVED:
+        try:
+            return action(_raw(connection))
+        except (psycopg.Error, django.db.Error) as error:
+            cause = psycopg_error(error)
+            if isinstance(cause, MOVED):
                 self._extension = None
-                raise
+            raise told(cause, self.alias, collection) from cause
 
     @property
     def _timeout_text(self) -> str:
@@ -311,11 +316,11 @@ def _cursor(raw: Any) -> Cursor:
 
 def _rows(raw: Any, message: str, parameters: Parameters, *, position: int) -> list[Any]:
     """The rows that one of the statements of a message gives."""
-    with _cursor(raw) as cursor:
-        cursor.execute(message, parameters)
-        for _ in range(position):
-            cursor.nextset()
-        return cursor.fetchall()
+    cursor = _cursor(raw)
+    cursor.execute(message, parameters)
+    for _ in range(position):
+        cursor.nextset()
+    return cursor.fetchall()
 
 
 def _current(cursor: Cursor, names: Sequence[str]) -> dict[str, str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import django.db
 import psycopg
 from psycopg import errors
 
@@ -33,16 +29,6 @@ OTHER_SHAPE = (
     errors.UndefinedFunction,
     errors.CannotCoerce,
 )
-
-
-@contextmanager
-def translated(database: str, collection: str = "") -> Iterator[None]:
-    """Raise one of the project's errors for any of psycopg's, or of Django's around it."""
-    try:
-        yield
-    except (psycopg.Error, django.db.Error) as error:
-        cause = psycopg_error(error)
-        raise told(cause, database, collection) from cause
 
 
 def psycopg_error(error: Exception) -> Exception:

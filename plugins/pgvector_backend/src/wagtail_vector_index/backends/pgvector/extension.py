@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -39,7 +40,7 @@ class Extension:
         """An operator, likewise."""
         return f"OPERATOR({self._quoted}.{symbol})"
 
-    @property
+    @cached_property
     def _quoted(self) -> str:
         return '"' + self.schema.replace('"', '""').replace("%", "%%") + '"'
 

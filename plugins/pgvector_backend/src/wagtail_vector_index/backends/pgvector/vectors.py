@@ -1,4 +1,4 @@
-"""Vectors between float32 buffers and PostgreSQL, and the scores of what was found."""
+"""Vectors between float32 buffers and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import orjson
 
 from wagtail_vector_index.arrays import Floats32
-from wagtail_vector_index.collection import Metric
 
 #: The binary format of a vector: the number of components, nothing, the components.
 HEADER = Struct(">hh")
@@ -34,10 +33,3 @@ def decoded(rows: Sequence[bytes], dimensions: int) -> Floats32:
 def literal(vector: Floats32) -> str:
     """A vector as text, with all the digits that a float32 has."""
     return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
-
-
-def by_distance(distances: list[float], metric: Metric) -> list[float]:
-    """The scores of rows, of which the server has computed the distances."""
-    if metric != "cosine":
-        return [-distance for distance in distances]
-    return [min(1.0, max(-1.0, -distance)) for distance in distances]
