@@ -280,6 +280,52 @@ def active_collection():
     )
 
 
+class TestWriters:
+    """Whether a thread that writes to an index is in the way of those who save."""
+
+    @pytest.fixture
+    def transactions(self, monkeypatch, settings):
+        """Sets how they begin."""
+        settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+
+        def begin(mode):
+            if connection.vendor != "sqlite":
+                pytest.skip("this is about SQLite")
+            monkeypatch.setitem(connection.settings_dict, "NAME", "site.sqlite3")
+            monkeypatch.setitem(connection.settings_dict["OPTIONS"], "transaction_mode", mode)
+
+        return begin
+
+    @pytest.mark.parametrize("mode", [None, "DEFERRED"])
+    def test_deferred(self, transactions, mode):
+        transactions(mode)
+        (warning,) = checks.check_indexes()
+        assert ids([warning]) == ["W008"]
+        assert "'default'" in warning.msg
+        assert "'transaction_mode': 'IMMEDIATE'" in warning.hint
+
+    def test_in_memory(self, transactions, monkeypatch):
+        transactions(None)
+        monkeypatch.setitem(connection.settings_dict, "NAME", ":memory:")
+        assert checks.check_indexes() == []
+
+    @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
+    def test_they_wait(self, transactions, mode):
+        transactions(mode)
+        assert checks.check_indexes() == []
+
+    def test_nothing_is_written_by_a_thread(self, transactions, settings):
+        transactions(None)
+        settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = False
+        assert checks.check_indexes() == []
+
+    def test_a_queue_writes(self, transactions, settings):
+        transactions(None)
+        dummy = "django_tasks.backends.dummy.DummyBackend"
+        settings.TASKS = {"default": {"BACKEND": dummy}}
+        assert checks.check_indexes() == []
+
+
 @pytest.mark.django_db
 class TestDatabase:
     def test_only_of_the_database_of_the_record(self, monkeypatch):

@@ -22,6 +22,7 @@ from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import describe
 from .plugins.problems import problems
 from .plugins.resolving import SETTINGS
+from .tasks import apply_pending_changes, runs_at_once
 
 SEARCH_BACKEND = "wagtail_vector_index.search"
 
@@ -76,8 +77,8 @@ def check_backends(
 def check_indexes(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Every vector index: its name, fields and aliases."""
-    return list(_guarded(_index_messages))
+    """Every vector index: its name, fields and aliases, and where its changes are written."""
+    return [*_guarded(_index_messages), *_guarded(_writer_messages)]
 
 
 def check_search_backends(
@@ -226,6 +227,28 @@ def _metric_messages(index: VectorIndex) -> Messages:
             f"{index.name}: the metric {index.metric!r} is not known to {backend!r}.",
             hint=f"It knows: {', '.join(sorted(backend.metrics))}.",
             id="wagtail_vector_index.E004",
+        )
+
+
+def _writer_messages() -> Messages:
+    connection = connections[record_database()]
+    options = connection.settings_dict["OPTIONS"]
+    if (
+        auto_update() is True
+        and all_indexes()
+        and connection.vendor == "sqlite"
+        and not connection.is_in_memory_db()
+        and str(options.get("transaction_mode")).upper() not in ("IMMEDIATE", "EXCLUSIVE")
+        and runs_at_once(apply_pending_changes)
+    ):
+        yield checks.Warning(
+            f"The database {connection.alias!r} is SQLite, whose writers do not wait for each"
+            ' other: saving may fail with "database is locked" while a thread writes a change to'
+            " an index.",
+            hint=f"Set DATABASES[{connection.alias!r}]['OPTIONS'] to"
+            " {'transaction_mode': 'IMMEDIATE'}, or leave changes to the command with"
+            f" {AUTO_UPDATE_SETTING} = False.",
+            id="wagtail_vector_index.W008",
         )
 
 

@@ -21,8 +21,12 @@ from .properties import PARTS
 from .schema import EXACT_UP_TO, class_name
 from .vectors import score_of
 
-#: How many more are asked for, to see where equal scores end.
-BEYOND = 16
+#: How many more are asked for, to see where equal scores end. The server takes its time for
+#: each: as much as all that is done here.
+BEYOND = 1
+
+#: The same where float32 may bring products that cancel out into another order.
+FAR_BEYOND = 16
 
 #: Beyond this many matches, scores are those that Weaviate computes in float32, not computed
 #: here from the vectors: they would be more than what is searched for.
@@ -50,6 +54,7 @@ class Search:
     ) -> None:
         self._spec = spec
         self._limit = limit
+        self._wanted = limit + (BEYOND if spec.metric == "cosine" else FAR_BEYOND)
         self._most = options.max_results
         self._messages = Messages(class_name(options.prefix, spec.name), options.consistency)
         self._filter = None if filter is None else condition_of(filter)
@@ -57,7 +62,7 @@ class Search:
 
     def run(self) -> Operation[list[Match]]:
         """The matches, in any order."""
-        wanted = self._limit + BEYOND
+        wanted = self._wanted
         while wanted <= self._most:
             found = yield from self._nearest(self._filter, wanted)
             if len(found) < wanted:
@@ -77,7 +82,7 @@ class Search:
         if not count:
             return []
         if count <= EXACT_UP_TO:
-            wanted = self._limit + BEYOND
+            wanted = self._wanted
             if count <= self._most or wanted > self._most:
                 wanted = count
             if wanted <= self._most:
