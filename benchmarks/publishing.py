@@ -12,7 +12,9 @@ import statistics
 import tempfile
 import time
 from contextlib import closing
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Paired, Row, isolated, paired, print_table
 from benchmarks.website import processes
@@ -24,6 +26,21 @@ TURNS = 11 if QUICK else 51
 #: Seconds that publishing may take longer.
 ALLOWED = 0.005
 
+#: What cannot be reached: the setting that names it, and its keys beside ``HOST``.
+SERVICES: dict[str, tuple[str, dict[str, Any]]] = {
+    "an embedding service": (
+        "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS",
+        {
+            "BACKEND": "openai", "MODEL": "none", "API_KEY": "none",
+            "DIMENSIONS": 384, "MAX_RETRIES": 0, "TIMEOUT": 5.0,
+        },
+    ),
+    "a vector backend": (
+        "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS",
+        {"BACKEND": "qdrant", "TIMEOUT": 5},
+    ),
+}  # fmt: skip
+
 
 def run() -> dict[str, list[Row]]:
     """The table: the same pages published with indexing on and off, in turn."""
@@ -32,11 +49,11 @@ def run() -> dict[str, list[Row]]:
         database = str(Path(folder, "site.sqlite3"))
         isolated(processes.make, database, "pages", PAGES)
         isolated(processes.index, database, "pages", PAGES)
-        for what in ("refuses connections", "never answers"):
-            taken = isolated(publish, database, what == "never answers")
+        for service, what in product(SERVICES, ("refuses connections", "never answers")):
+            taken = isolated(publish, database, service, what == "never answers")
             both, processor = Paired(**taken["clock"]), Paired(**taken["processor"])
             rows += [
-                both.row(f"publishing, an embedding service that {what}", "indexing switched off"),
+                both.row(f"publishing, {service} that {what}", "indexing switched off"),
                 _added(both, "what that adds", at_most=1.0),
                 _added(processor, "what that adds, the thread's processor time"),
             ]
@@ -56,18 +73,23 @@ def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
     )
 
 
-def publish(database: str, hangs: bool) -> dict[str, dict[str, list[float]]]:  # noqa: FBT001
+def publish(
+    database: str,
+    service: str,
+    hangs: bool,  # noqa: FBT001  # a process is given its arguments in order
+) -> dict[str, dict[str, list[float]]]:
     """Publish a page after another, with indexing on and off in turn."""
     processes.start(database)
     with closing(socket.socket()) as port:
         port.bind(("127.0.0.1", 0))
         if hangs:
             port.listen(1_000)  # connections are made, and nobody answers
-        return _publish(f"http://127.0.0.1:{port.getsockname()[1]}/v1")
+        return _publish(service, f"http://127.0.0.1:{port.getsockname()[1]}")
 
 
-def _publish(url: str) -> dict[str, dict[str, list[float]]]:
+def _publish(service: str, url: str) -> dict[str, dict[str, list[float]]]:
     from django.conf import settings
+    from django.db.models import F
     from django.test import override_settings
 
     from benchmarks.website.models import PassagePage
@@ -77,10 +99,7 @@ def _publish(url: str) -> dict[str, dict[str, list[float]]]:
 
     logging.disable(logging.WARNING)
     pages = list(PassagePage.objects.order_by("pk"))
-    service = {
-        "BACKEND": "openai", "MODEL": "none", "API_KEY": "none", "HOST": url,
-        "DIMENSIONS": 384, "MAX_RETRIES": 0, "TIMEOUT": 5.0,
-    }  # fmt: skip
+    setting, options = SERVICES[service]
 
     def publish_one(turn: int, *, auto_update: bool) -> None:
         settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = auto_update
@@ -91,7 +110,7 @@ def _publish(url: str) -> dict[str, dict[str, list[float]]]:
         processor[auto_update].append(time.thread_time() - started)
 
     processor: dict[bool, list[float]] = {True: [], False: []}
-    with override_settings(WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS={"default": service}):
+    with override_settings(**{setting: {"default": {**options, "HOST": url}}}):
         # As if the index had been built with this service, and nothing had failed yet.
         PendingChange.objects.all().delete_rows()
         Collection.objects.update(
@@ -102,10 +121,10 @@ def _publish(url: str) -> dict[str, dict[str, list[float]]]:
             lambda turn: publish_one(turn, auto_update=False),
             repeats=TURNS,
         )
-        assert PendingChange.objects.count() >= TURNS, "the changes are not in the outbox"
-        worker().wait(10)
-        error = PendingChange.objects.exclude(last_error="").first()
-        assert error, "the service was not asked"
+        assert worker().wait(60), "the thread is still busy"
+        pending = PendingChange.objects.exclude(last_error="").count()
+        behind = Collection.objects.filter(applied_revision__lt=F("revision"), attempts__gt=0)
+        assert pending or behind, "the service was not asked"
     return {
         "clock": {"ours": list(both.ours), "other": list(both.other)},
         "processor": {"ours": processor[True], "other": processor[False]},
