@@ -58,7 +58,7 @@ def database_at(url):
     """What Django's ``DATABASES`` needs for a URL, whether of TCP or of a socket's folder."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
-        pytest.skip(f"DATABASE_URL names no PostgreSQL, but {parts.scheme!r}")
+        raise ValueError(f"DATABASE_URL names no PostgreSQL, but {parts.scheme!r}")
     options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     return {
         "ENGINE": "django.db.backends.postgresql",

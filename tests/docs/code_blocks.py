@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -60,3 +62,18 @@ def blocks(language: str, *chosen: Path) -> list[Block]:
 def block(title: str) -> str:
     """The README's first Python block that calls itself by this name."""
     return next(b.code for b in blocks("python", README) if b.title.split(",")[0] == title)
+
+
+def said_by(script: Path, folder: Path) -> str:
+    """What a script prints that makes a site of this folder and tries it."""
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    result = subprocess.run(
+        [sys.executable, script],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+    return result.stdout

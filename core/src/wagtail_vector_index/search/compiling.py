@@ -108,7 +108,9 @@ def text_of(query: Any) -> Any:
         return _negated(text_of(query.subquery))
     if isinstance(query, And | Or):
         return _connected(query)
-    raise NotImplementedError(f"{type(query).__name__} has no meaning in a search by meaning.")
+    raise NotImplementedError(
+        f"A search by meaning cannot use {type(query).__name__}. Give it a text, or PlainText()."
+    )
 
 
 def _negated(text: Any) -> Any:
