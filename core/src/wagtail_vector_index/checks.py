@@ -231,7 +231,7 @@ def _metric_messages(index: VectorIndex) -> Messages:
 
 
 def _writer_messages() -> Messages:
-    connection = connections[record_database()]
+    connection: Any = connections[record_database()]
     options = connection.settings_dict["OPTIONS"]
     if (
         auto_update() is True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncIterator,
@@ -22,11 +20,19 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 from django.db.models import Q
 
+from ..arguments import (
+    check_metadata,
+    check_min_score,
+    check_positive,
+    checked_query,
+    is_invalid,
+    vector_problem,
+)
 from ..collection import METRICS, CollectionSpec, Metric
-from ..exceptions import InvalidQuery, InvalidRecord, InvalidSpec, InvalidVector, WriteFailed
-from ..filters import FilterNode, parse_filter, value_problem
+from ..exceptions import InvalidRecord, InvalidSpec, InvalidVector, WriteFailed
+from ..filters import FilterNode, parse_filter
 from ..options import Options as BaseOptions
-from ..records import Match, Record, RecordBatch, Vector, float32, metadata_problem
+from ..records import Match, Record, RecordBatch, Vector
 
 __all__ = [
     "CollectionSpec",
@@ -251,7 +257,7 @@ class VectorBackend(ABC):
         Raises:
             InvalidQuery: if ``batch_size`` is below 1.
         """
-        _check_positive("batch_size", batch_size)
+        check_positive("batch_size", batch_size)
         return self._scan(spec, batch_size)
 
     def optimize(self, spec: CollectionSpec) -> None:
@@ -385,10 +391,10 @@ class VectorBackend(ABC):
                 f" not {batch.dimensions}."
             )
         if (row := self._first_invalid_vector(spec, batch)) is not None:
-            problem = _vector_problem(batch.vector(row))
+            problem = vector_problem(batch.vector(row))
             raise InvalidVector(f"{spec.name}: the vector of {batch.uuids[row]} {problem}.")
         if not batch.checked:
-            _check_metadata(spec, batch)
+            check_metadata(spec, batch)
         return self._bounded(batch.without_duplicates())
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
@@ -397,7 +403,7 @@ class VectorBackend(ABC):
         A backend that has NumPy at hand can do this forty times faster.
         """
         rows = range(len(batch))
-        return next((row for row in rows if _is_invalid(batch.vector(row), spec.metric)), None)
+        return next((row for row in rows if is_invalid(batch.vector(row), spec.metric)), None)
 
     def _bounded(self, batch: RecordBatch) -> Iterator[RecordBatch]:
         """Slices of a batch within the limits of records and bytes."""
@@ -433,61 +439,14 @@ class VectorBackend(ABC):
         filter: Q | None,
         min_score: float | None,
     ) -> tuple[memoryview[Any], int, FilterNode | None, float | None]:
-        query = memoryview(float32(vector))
-        if len(query) != spec.dimensions:
-            raise InvalidVector(
-                f"{spec.name} is searched with {spec.dimensions} dimensions, not {len(query)}."
-            )
-        if _is_invalid(query, spec.metric):
-            raise InvalidVector(f"{spec.name}: the query's vector {_vector_problem(query)}.")
-        _check_positive("limit", limit)
-        if min_score is not None and (
-            isinstance(min_score, bool)
-            or not isinstance(min_score, (int, float))
-            or math.isnan(min_score)
-        ):
-            raise InvalidQuery(f"min_score must be a number or None, not {min_score!r}.")
+        query = checked_query(spec, vector)
+        check_positive("limit", limit)
+        check_min_score(min_score)
         return query, limit, parse_filter(filter, spec.fields), min_score
 
 
 def _ids_of(parts: Iterable[RecordBatch]) -> tuple[UUID, ...]:
     return tuple(id for part in parts for id in part.uuids)
-
-
-def _check_positive(name: str, value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise InvalidQuery(f"{name} must be an int of at least 1, not {value!r}.")
-
-
-def _is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
-    # NaN and infinity survive a sum of doubles, and float32 cannot overflow one.
-    components = vector.tolist()
-    return not math.isfinite(sum(components)) or (metric == "cosine" and not any(components))
-
-
-def _vector_problem(vector: memoryview[Any]) -> str:
-    return "is zero, which has no direction" if not any(vector) else "holds NaN or infinity"
-
-
-def _check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:
-    for row, text in enumerate(batch.metadata):
-        if problem := _metadata_problem(spec, text):
-            raise InvalidRecord(f"{spec.name}: the metadata of {batch.uuids[row]}: {problem}")
-
-
-def _metadata_problem(spec: CollectionSpec, text: str) -> str:
-    try:
-        metadata = json.loads(text)
-    except ValueError as error:
-        return f"it is not JSON: {error}"
-    if not isinstance(metadata, dict):
-        return "it must be a JSON object."
-    if problem := metadata_problem(metadata):
-        return problem
-    for name, type_ in spec.fields.items():
-        if problem := value_problem(type_, metadata.get(name)):
-            return f"field {name!r}: {problem}"
-    return ""
 
 
 def _ranked(matches: list[Match], limit: int, min_score: float | None) -> list[Match]:
