@@ -179,6 +179,10 @@ class TestNames:
     def test_keywords(self, folder, name):
         assert "a keyword of Python" in refusal(name)
 
+    def test_whose_class_would_hide_its_base(self, site, folder):
+        assert "its class VectorBackend would be named like the one" in refusal("vector")
+        start("vector", "--kind", "embedding")
+
     def test_that_an_installed_plugin_has(self, site, folder):
         site.install(
             "acme-vectors",

@@ -88,6 +88,14 @@ def test_a_broken_rule_is_told_with_its_paragraph_and_without_secrets(command, s
     assert names(store) == [THEIRS.name]
 
 
+def test_it_runs_in_one_process(command, store):
+    pytest.importorskip("xdist")
+    status, said = command("FileBackend", "-p", "xdist", "-n", "2", "-k", "test_count")
+    assert status == 2, said
+    assert "This command runs its tests in one process" in said
+    assert names(store) == [THEIRS.name]
+
+
 def test_what_a_test_left_behind_is_dropped_at_the_end(command, store):
     status, said = command("DropsLate", "-k", "test_count")
     assert status == 1, said

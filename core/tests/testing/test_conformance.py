@@ -30,3 +30,29 @@ def test_a_backend_of_one_metric_passes(metric):
     parts = (LifecycleTests, WritingTests, ReadingTests, ScoringTests, RankingTests, IsolationTests)
     cases = (case for part in parts for case in cases_of(part))
     assert first_failure(Suite, cases) is None
+
+
+def test_a_drop_that_fails_leaves_nothing_else_behind():
+    class BusyOnce(OracleBackend):
+        calls = []
+
+        def _drop(self, spec):
+            self.calls.append("drop")
+            if len(self.calls) == 1:
+                raise RuntimeError("the server is busy")
+            super()._drop(spec)
+
+        def close(self):
+            self.calls.append("close")
+
+    class Suite(VectorBackendConformance):
+        def make_backend(self):
+            return BusyOnce()
+
+    test = Suite()
+    for _ in range(3):
+        test.collection()
+    with pytest.raises(RuntimeError, match="the server is busy"):
+        test.teardown_method()
+    assert len(test.backend.collections()) == 1
+    assert BusyOnce.calls == ["drop", "drop", "drop", "close"]

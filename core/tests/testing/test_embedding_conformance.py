@@ -2,7 +2,11 @@
 
 import itertools
 import math
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ from wagtail_vector_index.exceptions import InvalidEmbeddings
 from wagtail_vector_index.testing import EmbeddingBackendConformance
 
 from .runner import cases_of, first_failure
+
+ROOT = Path(__file__).parents[3]
 
 
 class Right(WordEmbeddings):
@@ -175,6 +181,30 @@ def test_each_broken_backend_is_caught(mutant):
     failure = first_failure(Suite, cases_of(Suite, only=[expected]))
     assert failure is not None
     assert isinstance(failure[1], (AssertionError, InvalidEmbeddings, RuntimeError))
+
+
+WITHOUT_DJANGO = """
+from tests.testapp.embeddings import WordEmbeddings
+from wagtail_vector_index.testing import EmbeddingBackendConformance
+
+class Suite(EmbeddingBackendConformance):
+    def make_backend(self):
+        return WordEmbeddings("default", WordEmbeddings.Options())
+
+Suite().test_first_use_in_several_threads()
+"""
+
+
+def test_nothing_needs_to_be_configured():
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DJANGO],
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_make_backend_must_be_written():

@@ -16,6 +16,8 @@ __all__ = ["KINDS", "NewBackend"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
 _MAX_LENGTH = 40
+#: The classes from which the backends that are started derive.
+_BASES = ("VectorBackend", "EmbeddingBackend")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +77,21 @@ class NewBackend:
         """What is imported."""
         return self.distribution.replace("-", "_")
 
+    @property
+    def class_name(self) -> str:
+        """The class that the settings lead to."""
+        words = "".join(word.capitalize() for word in self.name.split("_"))
+        return f"{words}{KINDS[self.kind].class_name}"
+
     def context(self) -> dict[str, str]:
         """What the templates name, by the words that they use."""
-        words = "".join(word.capitalize() for word in self.name.split("_"))
         major, minor, *_ = __version__.split(".")
         return {
             "name": self.name,
             "kind": self.kind,
             "distribution": self.distribution,
             "package": self.package,
-            "class_name": f"{words}{KINDS[self.kind].class_name}",
+            "class_name": self.class_name,
             "summary": KINDS[self.kind].summary.format(name=self.name),
             "core": f">={major}.{minor},<{int(major) + 1}",
         }
@@ -93,7 +100,7 @@ class NewBackend:
         if keyword.iskeyword(self.name):
             return "it is a keyword of Python."
         if _is_well_spelt(self.name):
-            return ""
+            return self._class_problem()
         rule = (
             f"use 1 to {_MAX_LENGTH} lower-case ASCII letters, digits and single underscores,"
             " beginning with a letter."
@@ -101,6 +108,11 @@ class NewBackend:
         spelt = re.sub(r"[-_. ]+", "_", self.name.lower()).strip("_")
         usable = _is_well_spelt(spelt) and not keyword.iskeyword(spelt)
         return f"{rule} Did you mean {spelt!r}?" if usable else rule
+
+    def _class_problem(self) -> str:
+        if self.class_name not in _BASES:
+            return ""
+        return f"its class {self.class_name} would be named like the one it derives from."
 
     def _conflict(self) -> str:
         offers = registry().offers(self.kind, self.name)

@@ -48,7 +48,7 @@ The rules: {contract_url()}
 Examples:
   {PROGRAM} numpy
   {PROGRAM} qdrant --options '{{"HOST": "http://localhost:6333"}}'
-  {PROGRAM} acme_vectors.AcmeBackend --options @acme.json
+  {PROGRAM} acme_wagtail_vectors.backend.AcmeBackend --options @acme.json
   {PROGRAM} pgvector --database-url postgres://me@localhost/postgres
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -75,9 +75,11 @@ class Harness:
     def teardown_method(self) -> None:
         if "backend" not in self.__dict__:
             return
-        for spec in self.made:
-            self.backend.drop(spec)
-        self.backend.close()
+        # What one drop raises leaves no other collection behind.
+        with ExitStack() as ending:
+            ending.callback(self.backend.close)
+            for spec in self.made:
+                ending.callback(self.backend.drop, spec)
 
     def need(self, capability: Capability, declared: T | None) -> T:
         """What is declared; without it, the test is skipped."""

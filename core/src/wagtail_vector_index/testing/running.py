@@ -37,6 +37,12 @@ class Run:
         self.left: list[str] = []
 
     def pytest_configure(self, config: pytest.Config) -> None:
+        # Processes of pytest-xdist would not know of this run, nor it of their collections.
+        if getattr(config.option, "dist", "no") != "no":
+            raise pytest.UsageError(
+                "This command runs its tests in one process: leave out the words for"
+                " pytest-xdist. Several processes can run a test file of your own."
+            )
         config.stash[self.key] = self
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
