@@ -92,6 +92,7 @@ class IsNull:
     type: FieldType
 
 
+#: What a backend is given as a filter.
 FilterNode: TypeAlias = And | Or | Not | Comparison | IsNull
 
 

@@ -236,8 +236,11 @@ class BackendHandler(Generic[BackendT]):
 
 _inherited: list[Mapping[str, Any]] = []
 
+#: The vector backends of the settings, by alias.
 vector_backends = BackendHandler("vector", VectorBackend, fallback="numpy")
+#: The embedding backends of the settings, by alias.
 embedding_backends = BackendHandler("embedding", EmbeddingBackend, fallback="wordllama")
+#: The chat backends of the settings, by alias.
 chat_backends = BackendHandler("chat", ChatBackend)
 
 HANDLERS: tuple[BackendHandler[Any], ...] = (vector_backends, embedding_backends, chat_backends)

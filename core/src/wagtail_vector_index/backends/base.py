@@ -71,6 +71,10 @@ class VectorBackend(ABC):
     the methods that begin with an underscore. They get valid arguments only and hold no
     state that another process would need. Making a backend does no I/O.
 
+    Asynchronous calls run the same methods in threads. A backend whose client is
+    asynchronous itself overrides ``_asearch``, ``_aupsert``, ``_adelete``, ``_acount`` and
+    ``_aget``, which take what `_search` and the others take.
+
     Every method may raise `CollectionNotFound`, `BackendUnavailable` or `BackendRefused`.
 
     One meaning of score: higher is nearer. Under ``cosine`` it is the similarity in

@@ -91,7 +91,7 @@ class ChatBackend(ABC):
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens the model can take at once: messages and answer together."""
+        """How many tokens the model can take at once, messages and answer together."""
         return 4_096
 
     @property

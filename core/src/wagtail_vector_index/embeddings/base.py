@@ -50,7 +50,7 @@ class EmbeddingBackend(ABC):
     #: How many texts may one call of ``embed`` carry?
     max_batch_texts: int = 256
 
-    #: How many tokens may one call of ``embed`` carry? None: any number.
+    #: How many tokens may one call of ``embed`` carry? Any number, if it is None.
     max_batch_tokens: int | None = None
 
     def __init__(self, alias: str, options: Any) -> None:
@@ -88,7 +88,7 @@ class EmbeddingBackend(ABC):
 
     @cached_property
     def dimensions(self) -> int:
-        """The number of components of every vector: known, or found by embedding a word."""
+        """The number of components of every vector, known or found by embedding a word."""
         if (known := self.known_dimensions) is not None:
             return known
         with self._probe_lock:
@@ -119,7 +119,7 @@ class EmbeddingBackend(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """What makes two vectors comparable: the backend, its model, the dimensions."""
+        """What makes two vectors comparable, of backend, model and dimensions."""
         kind = type(self)
         return f"{kind.__module__}.{kind.__qualname__}:{self.model}:{self.dimensions}"
 

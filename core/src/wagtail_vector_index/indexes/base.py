@@ -67,16 +67,18 @@ class VectorIndex:
     embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
     #: For models that do not declare ``vector_filter_fields`` themselves.
     filter_fields: ClassVar[Sequence[str | FilterField]] = ()
-    #: Aliases in the settings.
+    #: An alias of ``WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS``.
     vector_backend: ClassVar[str] = "default"
+    #: An alias of ``WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS``.
     embedding_backend: ClassVar[str] = "default"
-    #: Whether what has a view restriction is embedded too: its text goes to the embedding
+    #: Whether what has a view restriction is embedded too. Its text then goes to the embedding
     #: backend, which may be a service of somebody else's. Only who may see it finds it.
     include_private: ClassVar[bool] = False
-    #: How nearness is measured: "cosine", "dot" or "euclidean".
+    #: By what nearness is measured, "cosine", "dot" or "euclidean".
     metric: ClassVar[Metric] = "cosine"
-    #: The longest chunk in the embedding model's tokens, and how many of them two share.
+    #: The longest chunk, in the embedding model's tokens; shorter if the model reads less.
     chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
+    #: How many of these tokens a chunk repeats of the one before it.
     chunk_overlap: ClassVar[int] = 0
     #: What `query` tells the model before it shows it the passages.
     answer_instructions: ClassVar[str] = ANSWER_INSTRUCTIONS
