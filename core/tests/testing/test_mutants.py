@@ -141,6 +141,7 @@ CATCHES = {
     "test_missing_collection": "MissingIsEmpty DeletingFromNothing NothingAsked",
     "test_dropped_collection": "WritingMakes",
     "test_part_of_a_batch_fails": "FailedPartsSkipped RestUnnamed",
+    "test_service_that_is_away": "AwayIsEmpty AwaySeemsWell",
     "test_store_refuses_part_of_a_batch": "RefusalsOnlyLogged RefusalsUnnamed",
     # Threads, event loops, processes
     "test_search_while_others_write": "TornVectors NotLocked SharedQuery",
@@ -156,6 +157,7 @@ CATCHES = {
     "test_async_calls_in_the_thread_of_djangos_connections": "AsyncAnywhere",
     "test_async_errors": "AsyncUnchecked",
     "test_async_missing_collection": "AsyncMissingIsEmpty",
+    "test_async_service_that_is_away": "AsyncErrorsOfTheClient",
     "test_async_part_of_a_batch_fails": "AsyncUpsertsFirstPart",
     "test_records_outlive_the_instance": "SaysPersistent",
     "test_instances_in_one_process_are_apart_unless_persistent": "SharedByInstances",

@@ -11,6 +11,7 @@ import pytest
 
 from plugins.qdrant_backend.tests.double import Double, Running
 from plugins.qdrant_backend.tests.servers import Server
+from tests.servers import free_port
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.testing import VectorBackendConformance
@@ -37,6 +38,10 @@ class TestOnDouble(VectorBackendConformance):
         double.refused_ids = frozenset(ids)
         yield
         double.refused_ids = frozenset()
+
+    def unreachable(self) -> QdrantBackend:
+        host = f"http://127.0.0.1:{free_port()}"
+        return QdrantBackend("default", QdrantBackend.Options(host=host, max_retries=0))
 
 
 class TestOnDoubleByGrpc(TestOnDouble):

@@ -22,9 +22,11 @@ from ..exceptions import (
     WriteFailed,
 )
 from ..records import RecordBatch
+from .capabilities import UNREACHABLE
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error
+from .failures import expect_unavailable
 from .rules import about
 
 __all__ = ["AsyncErrorTests"]
@@ -68,6 +70,13 @@ MISSING: dict[str, Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any,
     "ascan": scanned,
 }
 
+NEEDS_SERVICE: dict[str, Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any, Any]]] = {
+    "acreate": lambda backend, spec: backend.acreate(spec),
+    "adrop": lambda backend, spec: backend.adrop(spec),
+    "acollections": lambda backend, spec: backend.acollections(),
+    **MISSING,
+}
+
 
 class AsyncErrorTests(AsyncHarness):
     @about("asynchronous-twins")
@@ -86,6 +95,17 @@ class AsyncErrorTests(AsyncHarness):
         spec = self.spec()
         with expect_error(CollectionNotFound, f"{method}() needs a collection that exists."):
             self.in_loop(MISSING[method](self.backend, spec))
+
+    @about("a-service-that-is-away-is-an-error")
+    def test_async_service_that_is_away(self) -> None:
+        backend = self.need(UNREACHABLE, self.unreachable())
+        spec = self.spec()
+        try:
+            for operation, ask in NEEDS_SERVICE.items():
+                with expect_unavailable(operation):
+                    self.in_loop(ask(backend, spec))
+        finally:
+            backend.close()
 
     @about("nothing-is-silently-unwritten")
     def test_async_part_of_a_batch_fails(self) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "REFUSING",
     "SEVERAL_METRICS",
     "THREAD_SENSITIVE",
+    "UNREACHABLE",
     "Capability",
 ]
 
@@ -74,6 +75,12 @@ REFUSING = Capability(
     closed="refusing() does not say how the store can be made to refuse records",
 )
 
+UNREACHABLE = Capability(
+    name="a service that cannot be reached",
+    declared="unreachable() of the test class",
+    closed="unreachable() does not make a backend whose service cannot be reached",
+)
+
 FORKS = Capability(
     name="processes that fork",
     declared="the platform",
@@ -87,5 +94,6 @@ CAPABILITIES = (
     PERSISTENT,
     THREAD_SENSITIVE,
     REFUSING,
+    UNREACHABLE,
     FORKS,
 )

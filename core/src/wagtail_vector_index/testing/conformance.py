@@ -64,6 +64,7 @@ class VectorBackendConformance(
 
     - `make_backend`: a new instance; several of a persistent backend share one store.
     - `refusing`: how the store can be made to refuse part of a batch.
+    - `unreachable`: a backend whose service cannot be reached.
     - `thread_finished`: what a thread gives back at its end.
     - ``stateful_settings``: Hypothesis' settings for `test_behaves_like_the_oracle`.
     - ``fork_timeout``: how many seconds a forked process may take.

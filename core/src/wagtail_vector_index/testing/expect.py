@@ -40,16 +40,18 @@ def expect_equal(actual: object, expected: object, rule: str) -> None:
 
 
 @contextmanager
-def expect_error(error: type[Exception], rule: str) -> Iterator[None]:
-    """Fail with the rule unless the block raises ``error``."""
+def expect_error(error: type[Exception] | tuple[type[Exception], ...], rule: str) -> Iterator[None]:
+    """Fail with the rule unless the block raises ``error``, or one of several."""
     __tracebackhide__ = True
+    errors = error if isinstance(error, tuple) else (error,)
+    expected = " or ".join(each.__name__ for each in errors)
     try:
         yield
-    except error:
+    except errors:
         return
     except Exception as other:
-        raise AssertionError(f"{rule}\n  expected {error.__name__}, got {other!r}") from other
-    raise AssertionError(f"{rule}\n  expected {error.__name__}, but nothing was raised")
+        raise AssertionError(f"{rule}\n  expected {expected}, got {other!r}") from other
+    raise AssertionError(f"{rule}\n  expected {expected}, but nothing was raised")
 
 
 def expect_score(actual: float, expected: float, rule: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -10,15 +11,15 @@ from django.db.models import Q
 
 from ..backends.base import VectorBackend
 from ..collection import CollectionSpec
-from ..exceptions import CollectionNotFound, WriteFailed
+from ..exceptions import BackendUnavailable, CollectionNotFound, WriteFailed
 from ..records import RecordBatch
-from .capabilities import REFUSING
+from .capabilities import REFUSING, UNREACHABLE
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error
 from .harness import Harness
 from .rules import about
 
-__all__ = ["FailureTests"]
+__all__ = ["FailureTests", "expect_unavailable"]
 
 QUERY = [1.0, 2.0, 3.0, 4.0]
 
@@ -37,6 +38,14 @@ OPERATIONS: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
     "scan": lambda backend, spec: list(backend.scan(spec)),
 }
 
+#: Those that need no collection need the service all the same.
+NEEDS_SERVICE: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
+    "create": lambda backend, spec: backend.create(spec),
+    "drop": lambda backend, spec: backend.drop(spec),
+    "collections": lambda backend, spec: backend.collections(),
+    **OPERATIONS,
+}
+
 
 class FailureTests(Harness):
     @about("a-missing-collection-is-an-error")
@@ -51,6 +60,19 @@ class FailureTests(Harness):
         self.backend.drop(spec)
         for operation in OPERATIONS:
             self.not_found(operation, spec)
+
+    @about("a-service-that-is-away-is-an-error")
+    def test_service_that_is_away(self) -> None:
+        backend = self.need(UNREACHABLE, self.unreachable())
+        spec = self.spec(fields={"n": "int"})
+        try:
+            for operation, ask in NEEDS_SERVICE.items():
+                with expect_unavailable(operation):
+                    ask(backend, spec)
+            expect(not is_ok(backend), "health() is not ok where the service is away.")
+            expect(isinstance(backend.check(), list), "check() asks no service.")
+        finally:
+            backend.close()
 
     def not_found(self, operation: str, spec: CollectionSpec) -> None:
         with expect_error(CollectionNotFound, f"{operation} needs a collection that exists."):
@@ -96,3 +118,19 @@ class FailureTests(Harness):
         silent = unwritten - failed
         expect(not silent, f"WriteFailed does not name these, which were not written: {silent}")
         expect(failed <= set(batch.uuids), "WriteFailed names ids of the batch only.")
+
+
+def expect_unavailable(operation: str) -> AbstractContextManager[None]:
+    """Fail unless the block says that the service cannot be reached."""
+    errors: tuple[type[Exception], ...] = (BackendUnavailable,)
+    if operation in ("upsert", "aupsert"):
+        errors = (*errors, WriteFailed)
+    return expect_error(errors, f"{operation} says that the service cannot be reached.")
+
+
+def is_ok(backend: VectorBackend) -> bool:
+    """Whether a backend says that it works; to raise is to say that it does not."""
+    try:
+        return backend.health().ok
+    except BackendUnavailable:
+        return False

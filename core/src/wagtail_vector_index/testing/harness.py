@@ -52,6 +52,13 @@ class Harness:
         """
         return None
 
+    def unreachable(self) -> VectorBackend | None:
+        """A backend whose service cannot be reached, such as at a port where nobody listens.
+
+        Override it where there is a service or a file; None skips the tests.
+        """
+        return None
+
     def thread_finished(self) -> None:
         """Called in each thread that the suite started, at its end."""
         if settings.configured:

@@ -80,6 +80,9 @@ RULES: Mapping[str, str] = {
     "wrong-records-are-refused": "An id or metadata that cannot be stored is an error.",
     "errors-change-nothing": "After an error, all is as before, and the backend works.",
     "a-missing-collection-is-an-error": "What needs a collection fails where there is none.",
+    "a-service-that-is-away-is-an-error": (
+        "A service that cannot be reached is an error, within the configured time-out."
+    ),
     "nothing-is-silently-unwritten": (
         "A batch that failed in part is an error that names every record not written."
     ),

@@ -1,16 +1,16 @@
-"""What every broken backend starts from: an oracle that can be made to refuse records."""
+"""What every broken backend starts from: an oracle that can refuse records, or be away."""
 
 from contextlib import contextmanager
 
 from hypothesis import Phase, settings
 
-from wagtail_vector_index.exceptions import WriteFailed
+from wagtail_vector_index.exceptions import BackendUnavailable, WriteFailed
 from wagtail_vector_index.records import RecordBatch
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
 
 
 class Refusing(OracleBackend):
-    """Right in everything; refuses to write some ids while told so."""
+    """Right in everything; refuses to write some ids, or is away, while told so."""
 
     #: What its failures are: the suite's own, unless the mutant raises of itself.
     caught_as = AssertionError
@@ -20,6 +20,27 @@ class Refusing(OracleBackend):
     def __init__(self):
         super().__init__()
         self.refused = set()
+        self.away = False
+
+    def _collection(self, spec):
+        self.reach()
+        return super()._collection(spec)
+
+    def _create(self, spec):
+        self.reach()
+        super()._create(spec)
+
+    def _drop(self, spec):
+        self.reach()
+        super()._drop(spec)
+
+    def _collections(self):
+        self.reach()
+        return super()._collections()
+
+    def reach(self):
+        if self.away:
+            raise BackendUnavailable("There is nobody.")
 
     @contextmanager
     def refuse(self, ids):
@@ -54,6 +75,11 @@ class MutantConformance(VectorBackendConformance):
 
     def refusing(self, backend, spec, ids):
         return backend.refuse(ids)
+
+    def unreachable(self):
+        backend = self.make_backend()
+        backend.away = True
+        return backend
 
 
 def pick(batch, condition):

@@ -4,7 +4,12 @@ from contextlib import suppress
 from typing import ClassVar
 from uuid import uuid4
 
-from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
+from wagtail_vector_index.backends.base import Health
+from wagtail_vector_index.exceptions import (
+    BackendUnavailable,
+    CollectionMismatch,
+    CollectionNotFound,
+)
 from wagtail_vector_index.records import RecordBatch
 from wagtail_vector_index.testing.oracle import StoredCollection
 
@@ -240,6 +245,23 @@ class NothingAsked(Refusing):
         if filter is not None and filter.children == [("n__in", [])]:
             return []
         return super().search(spec, vector, filter=filter, **asked)
+
+
+class AwayIsEmpty(Refusing):
+    """A service that cannot be reached is like an empty one."""
+
+    def _search(self, *asked):
+        try:
+            return super()._search(*asked)
+        except BackendUnavailable:
+            return []
+
+
+class AwaySeemsWell(Refusing):
+    """health() is ok whether there is a service or not."""
+
+    def health(self):
+        return Health(ok=True, message="It was made.")
 
 
 class ListsNothing(Refusing):

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 
+from wagtail_vector_index.exceptions import BackendUnavailable
 from wagtail_vector_index.records import Record
 
 from .base import Refusing, of
@@ -184,6 +185,16 @@ class AsyncScansOnce(Refusing):
         async for batch in super().ascan(spec, batch_size=batch_size):
             yield batch
             return
+
+
+class AsyncErrorsOfTheClient(Refusing):
+    """acount() raises what the client raises."""
+
+    async def _acount(self, spec, filter):
+        try:
+            return await super()._acount(spec, filter)
+        except BackendUnavailable as error:
+            raise ConnectionRefusedError from error
 
 
 class AsyncUpsertsFirstPart(Refusing):
