@@ -55,8 +55,9 @@ def expect_error(error: type[Exception] | tuple[type[Exception], ...], rule: str
 
 
 def expect_score(actual: float, expected: float, rule: str) -> None:
-    """Fail unless a score is right to five digits."""
+    """Fail unless a score is right to five digits, and a number that JSON knows."""
     __tracebackhide__ = True
+    expect(isinstance(actual, (int, float)), f"A score is a float, not a {type(actual)}.")
     close = abs(actual - expected) <= tolerance_of(expected)
     expect(close, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
 

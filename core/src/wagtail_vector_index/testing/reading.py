@@ -25,6 +25,7 @@ class ReadingTests(Harness):
         spec = self.collection(fields={"year": "int"})
         self.describe(spec, {"a": {"year": 1}, "b": {"year": 2}, "c": {}})
         expect_equal(self.backend.count(spec), 3, "count() counts every record.")
+        expect_equal(type(self.backend.count(spec)), int, "A count is an int.")
         expect_equal(self.backend.count(spec, Q(year=2)), 1, "count() counts under a filter.")
         expect_equal(self.backend.count(spec, ~Q(year=2)), 2, "count() counts under a negation.")
         expect_equal(self.backend.count(spec, Q()), 3, "An empty Q() matches everything.")

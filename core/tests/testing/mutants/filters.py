@@ -4,6 +4,7 @@ import unicodedata
 from array import array
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from wagtail_vector_index.exceptions import InvalidFilter
@@ -375,6 +376,13 @@ class CountIgnoresTheFilter(Refusing):
 
     def _count(self, spec, filter):
         return super()._count(spec, None)
+
+
+class CountOfItsOwn(Refusing):
+    """Counts are right, but of a type that JSON does not know."""
+
+    def _count(self, spec, filter):
+        return Fraction(super()._count(spec, filter))
 
 
 class ReservedIsSpecial(Walking):

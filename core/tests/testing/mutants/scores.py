@@ -2,7 +2,9 @@
 
 import math
 from array import array
+from fractions import Fraction
 
+from wagtail_vector_index.records import Match
 from wagtail_vector_index.testing.judging import score
 
 from .base import Refusing
@@ -145,3 +147,11 @@ class ZeroIsNaN(Refusing):
 
     def _score(self, metric, query, vector):
         return score(metric, query, vector) if any(vector) and any(query) else math.nan
+
+
+class ScoresOfItsOwn(Refusing):
+    """Scores are right, but of a type that JSON does not know."""
+
+    def _search(self, *asked):
+        found = super()._search(*asked)
+        return [Match(id=match.id, score=Fraction(match.score)) for match in found]
