@@ -22,7 +22,9 @@ class Command(BaseCommand):
         """Declare the arguments."""
         parser.add_argument("index", help="The name of the index.")
         parser.add_argument("query", help="What to search for.")
-        parser.add_argument("--limit", type=int, default=5)
+        parser.add_argument(
+            "--limit", type=int, default=5, help="How many objects at most; 5 by default."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Search, and print."""
