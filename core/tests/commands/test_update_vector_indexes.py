@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from tests.testapp.models import Note, Product
 from wagtail_vector_index.models import Collection, Document
@@ -151,3 +153,17 @@ def test_searching_without_a_result():
 def test_searching_an_index_that_is_not_built():
     with pytest.raises(CommandError, match="not built yet. Run: manage.py update_vector_indexes"):
         call_command("search_vector_index", "note", "bread")
+
+
+def test_what_an_index_kept_that_is_no_more_is_deleted_once_it_is_retired():
+    Note.objects.create(text="bread")
+    update("note")
+    Collection.objects.update(
+        index="testapp.OldIndex",
+        state=Collection.State.RETIRED,
+        retired_at=timezone.now() - dt.timedelta(minutes=6),
+    )
+    update("note")
+    [collection] = Collection.objects.all()
+    assert collection.index == "testapp.Note"
+    assert {document.collection for document in Document.objects.all()} == {collection}
