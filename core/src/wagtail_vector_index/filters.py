@@ -1,6 +1,6 @@
 """Filters: Django's ``Q`` over a collection's declared fields, parsed into a small tree.
 
-A backend gets the tree, not the ``Q``: six kinds of node, each checked against the field's
+A backend gets the tree, not the ``Q``: five kinds of node, each checked against the field's
 type, so that it only has to say each of them in its own language.
 
 What a filter means (two-valued logic): missing, ``None`` and ``[]`` are one thing, *no
