@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,9 @@ from django.core.management import CommandError, call_command
 
 from tests.fake_distributions import make_site, offering
 from wagtail_vector_index.authoring.naming import KINDS
+from wagtail_vector_index.testing.rules import contract_url
+
+ROOT = Path(__file__).parents[3]
 
 FILES = {
     ".github/workflows/tests.yml",
@@ -92,6 +96,14 @@ class TestDistribution:
             text = path.read_text(encoding="utf-8") if path.is_file() else ""
             assert "{%" not in text
             assert "{{" not in text.replace("${{ matrix.python }}", "")
+
+    def test_its_readme_leads_to_the_documentation(self, started, kind):
+        text = (started / "README.md").read_text(encoding="utf-8")
+        linked = re.findall(
+            rf"{re.escape(contract_url().removesuffix('contract.md'))}([^)]+)", text
+        )
+        assert "how-to/write-a-backend.md" in linked
+        assert [name for name in linked if not (ROOT / "docs" / name).is_file()] == []
 
     def test_its_python_is_python(self, started, kind):
         for path in started.rglob("*.py"):
