@@ -155,6 +155,7 @@ CATCHES = {
     "test_acreate_adrop_and_the_rest": "AsyncCreateDoesNothing AsyncDropDoesNothing",
     "test_async_many_at_once_in_several_loops": "BoundToALoop",
     "test_async_calls_in_the_thread_of_djangos_connections": "AsyncAnywhere",
+    "test_async_calls_leave_the_event_loop_free": "AsyncSearchBlocks",
     "test_async_errors": "AsyncUnchecked",
     "test_async_missing_collection": "AsyncMissingIsEmpty",
     "test_async_service_that_is_away": "AsyncErrorsOfTheClient",

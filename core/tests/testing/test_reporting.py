@@ -107,3 +107,26 @@ def test_a_run_ends_with_a_summary_without_any_configuration(folder):
 def test_with_xdist_the_plugin_is_named(folder):
     said = run(folder, "-k", CHOSEN, "-n1", "-p", "wagtail_vector_index.testing.reporting")
     assert SUMMARY in said
+
+
+CANNOT_CLOSE = """
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class Closed(OracleBackend):
+    def close(self):
+        raise RuntimeError("already closed")
+
+
+class TestClosed(VectorBackendConformance):
+    def make_backend(self):
+        return Closed()
+"""
+
+
+def test_a_test_that_fails_at_its_end_counts_once(tmp_path):
+    (tmp_path / "test_conformance.py").write_text(CANNOT_CLOSE)
+    said = run(tmp_path, "-k", "test_count or test_close_and")
+    assert "TestClosed: 0 passed, 0 skipped, 2 failed" in said
+    assert f"{contract_url('counts-are-exact')}\n    test_count\n" in said
+    assert f"{contract_url('closing-loses-nothing')}\n    test_close_and_use_again\n" in said

@@ -131,19 +131,37 @@ class AsyncTests(AsyncHarness):
         spec = self.filled()
         used = self.threads_of("_upsert", "_search", "_count", "_get", "_delete")
 
-        async def everything() -> int:
-            batch = RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
-            await self.backend.aupsert(spec, batch)
-            await self.backend.asearch(spec, QUERY)
-            await self.backend.acount(spec)
-            await self.backend.aget(spec, batch.uuids)
-            await self.backend.adelete(spec, batch.uuids)
+        async def connections_thread() -> int:
+            await self.everything(spec)
             return await sync_to_async(get_ident, thread_sensitive=True)()
 
-        right = self.in_loop(everything())
+        right = self.in_loop(connections_thread())
         expected = {method: {right} for method in used}
         rule = "With thread_sensitive, asynchronous calls run where Django's connections are."
         expect_equal(used, expected, rule)
+
+    @about("event-loops-are-not-blocked")
+    def test_async_calls_leave_the_event_loop_free(self) -> None:
+        spec = self.filled()
+        used = self.threads_of("_upsert", "_search", "_count", "_get", "_delete")
+
+        async def loops_thread() -> int:
+            await self.everything(spec)
+            return get_ident()
+
+        wrong = self.in_loop(loops_thread())
+        blocking = sorted(method for method, threads in used.items() if wrong in threads)
+        rule = "What waits for the store does not run in the thread of the event loop."
+        expect_equal(blocking, [], rule)
+
+    async def everything(self, spec: CollectionSpec) -> None:
+        """One call of each asynchronous method for records."""
+        batch = RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
+        await self.backend.aupsert(spec, batch)
+        await self.backend.asearch(spec, QUERY)
+        await self.backend.acount(spec)
+        await self.backend.aget(spec, batch.uuids)
+        await self.backend.adelete(spec, batch.uuids)
 
     def threads_of(self, *methods: str) -> dict[str, set[int]]:
         """The threads in which these methods will have run."""

@@ -65,9 +65,11 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 
 def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
     """The lines about one class."""
+    # A test that passed and could not be ended, or failed in both, has two reports.
+    ids = {report.nodeid for report in reports}
+    broken = list({report.nodeid: report for report in reports if report.failed}.values())
     skipped = [report for report in reports if report.skipped]
-    broken = [report for report in reports if report.failed]
-    passed = len(reports) - len(skipped) - len(broken)
+    passed = len(ids.difference(report.nodeid for report in (*skipped, *broken)))
     yield f"{suite}: {passed} passed, {len(skipped)} skipped, {len(broken)} failed"
     for reason, of_reason in grouped(skipped, reason_of):
         yield f"  skipped, since {reason}:"

@@ -89,6 +89,7 @@ RULES: Mapping[str, str] = {
     # Threads, event loops, processes
     "threads-share-a-backend": "Many threads may use one backend at once.",
     "asynchronous-twins": "An asynchronous method does what its synchronous twin does.",
+    "event-loops-are-not-blocked": "An asynchronous method does not block its event loop.",
     "event-loops-come-and-go": "One backend works in one event loop after the other.",
     "persistence-is-declared": (
         "Collections belong to a store that all instances share if persistent is true, and to"

@@ -187,6 +187,13 @@ class AsyncScansOnce(Refusing):
             return
 
 
+class AsyncSearchBlocks(Refusing):
+    """asearch() calls search() in the thread of the event loop."""
+
+    async def _asearch(self, *asked):
+        return self._search(*asked)
+
+
 class AsyncErrorsOfTheClient(Refusing):
     """acount() raises what the client raises."""
 
