@@ -100,7 +100,8 @@ FOUND = [version for version in PYTHONS if find(version)]
 # Tests marked `once` depend on no version; they run where everything is newest.
 NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
 NOT_ONCE = ("-m", "not once")
-OF_DJANGO = ("core/tests", "demo/tests", "tests", "--ignore=core/tests/testing")
+# The longest tests first, so that none is begun when the other workers are done.
+OF_DJANGO = ("tests", "demo/tests", "core/tests", "--ignore=core/tests/testing")
 # These depend on clients, not on Django: they run where all is newest, and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
 OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
@@ -131,7 +132,9 @@ def build(session: nox.Session, folder: Path, *options: str) -> list[str]:
 
 def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
     command = ("coverage", "run", "-m", "pytest") if measured else ("pytest",)
-    session.run(*command, "-n", "auto", *arguments, *session.posargs)
+    # Few tests are long: a worker that is done takes over what waits behind one of them.
+    workers = ("-n", "auto", "--dist", "worksteal")
+    session.run(*command, *workers, *arguments, *session.posargs)
 
 
 def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: bool = False) -> None:
@@ -160,7 +163,7 @@ def tests(session: nox.Session, wagtail: str, django: str) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """What the last run of `tests` covered, with all that is newest: lines and branches."""
+    """What the last runs of `tests`, with all that is newest, and `langchain` covered."""
     session.install(*group("coverage"))
     session.run("coverage", "combine", "--keep", "--quiet")
     session.run("coverage", "report", *session.posargs)
@@ -221,7 +224,7 @@ def docs(session: nox.Session) -> None:
 def langchain(session: nox.Session) -> None:
     """LangChain's public tests for vector stores, on every vector backend."""
     session.install(*editable(), *group("langchain"))
-    session.run("pytest", "tests/langchain", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "tests/langchain", *session.posargs)
 
 
 @nox.session
