@@ -56,11 +56,10 @@ def constant(name: str) -> dict[str, list[str]]:
     raise LookupError(name)
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the table below a heading of the README, without its head."""
-    section = (
-        README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    )
+def rows(heading: str, document: Path = README) -> list[list[str]]:
+    """The cells of the table below a heading of a README, without its head."""
+    text = document.read_text(encoding="utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -145,6 +144,25 @@ def test_version_table_is_what_nox_runs() -> None:
     for wagtail, djangos, _ in rows("Supported versions"):
         table.setdefault(wagtail.removesuffix(" LTS"), []).extend(djangos.split(", "))
     assert table == constant("DJANGOS")
+
+
+def test_core_tells_the_same_versions() -> None:
+    heading = "Supported versions"
+    assert rows(heading, ROOT / "core" / "README.md") == rows(heading)
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("plugins/*/")), ids=lambda path: path.name)
+def test_plugins_tell_what_they_need(folder: Path) -> None:
+    told = dict(rows("Supported versions", folder / "README.md"))
+    ours = rows("Supported versions")
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for needed in project["dependencies"]:
+        name, lowest, below = re.fullmatch(r"([\w-]+)>=([\d.]+)(?:,<(\d+))?", needed).groups()
+        words = f"{lowest} or later" + (f", below {below}" if below else "")
+        assert told[f"`{name}`"] == words
+    assert told["Wagtail"].split(", ") == list(dict.fromkeys(row[0] for row in ours))
+    assert told["Django"] == ours[0][1] + ", " + ours[-1][1]
+    assert told["Python"] == ours[0][2]
 
 
 def test_backend_table_is_what_exists() -> None:

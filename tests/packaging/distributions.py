@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +45,15 @@ def folders() -> dict[str, Path]:
     return {tomllib.loads(file.read_text())["project"]["name"]: file.parent for file in files}
 
 
+def version() -> str:
+    """The version of core, which all others share."""
+    file = ROOT / "core" / "src" / "wagtail_vector_index" / "__init__.py"
+    [found] = re.findall(r'^__version__ = "(.*)"$', file.read_text(encoding="utf-8"), re.MULTILINE)
+    return str(found)
+
+
 FOLDERS = folders()
+VERSION = version()
 PLUGINS = [name for name in FOLDERS if name != CORE]
 
 
@@ -74,6 +84,14 @@ class Environment:
         for name in names:
             arguments += ["-e", FOLDERS[name]] if name in editable else [self.built.wheels[name]]
         self.pip("install", "--quiet", "--find-links", self.built.folder, *arguments)
+
+    def has_built(self, name: str) -> bool:
+        """Whether what is installed under this name is the wheel that was built."""
+        wheel = zipfile.ZipFile(self.built.wheels[name])
+        [record] = [n for n in wheel.namelist() if n.endswith(".dist-info/RECORD")]
+        [installed] = self.folder.glob(f"**/site-packages/{record}")
+        lines = {line for line in wheel.read(record).decode().splitlines() if ",sha256=" in line}
+        return lines <= set(installed.read_text(encoding="utf-8").splitlines())
 
     def uninstall(self, *names: str) -> None:
         self.pip("uninstall", "--quiet", *names)

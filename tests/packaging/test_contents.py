@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from distributions import CORE, FOLDERS, PLUGINS, ROOT, Built
+from distributions import CORE, FOLDERS, PLUGINS, ROOT, VERSION, Built
 
 # A "*" stands for one part of a path, "**" at the end for all that is below.
 CONTENTS = {
@@ -117,7 +117,7 @@ def test_wheel_holds_all_sources(name: str, built: Built) -> None:
 @pytest.mark.parametrize("name", FOLDERS)
 def test_wheel_metadata(name: str, built: Built) -> None:
     wheel = zipfile.ZipFile(built.wheels[name])
-    info = f"{name.replace('-', '_')}-1.0.0.dist-info"
+    info = f"{name.replace('-', '_')}-{VERSION}.dist-info"
     listed = [*METADATA, "entry_points.txt"] if name in PLUGINS else METADATA
     files = {n for n in wheel.namelist() if n.startswith(info)}
     assert files == {f"{info}/{file}" for file in listed}

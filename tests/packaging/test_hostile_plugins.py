@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from distributions import CORE, Environment
+from distributions import CORE, VERSION, Environment
 from hand_made import make_wheel
 
 NUMPY = "wagtail-vector-index-numpy"
@@ -74,7 +74,7 @@ HOSTILE = {
         source=offering('{"numpy": BackendSpec(path="nowhere.Backend")}'),
         says=(
             "plugin '{name}' of {distribution} {version} and"
-            f" the plugin 'numpy' of {NUMPY} 1.0.0 both offer a vector backend named 'numpy'"
+            f" the plugin 'numpy' of {NUMPY} {VERSION} both offer a vector backend named 'numpy'"
         ),
         remedy=f"'{{distribution}}:numpy' or '{NUMPY}:numpy'",
     ),
