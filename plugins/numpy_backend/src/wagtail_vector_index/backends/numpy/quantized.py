@@ -43,6 +43,7 @@ class QuantizedVectors(Vectors):
         super().__init__(dimensions, "cosine")
         self._oversampling = oversampling
         self._signs: Signs | None = None
+        self._room = 0
         self._centred = 0  # the number of rows when the centre was chosen
         self._written = 0  # the number of rows written since
 
@@ -52,6 +53,7 @@ class QuantizedVectors(Vectors):
 
     def resize(self, count: int) -> None:
         super().resize(count)
+        self._room = count
         if self._signs:
             self._signs.resize(count)
 
@@ -100,7 +102,7 @@ class QuantizedVectors(Vectors):
             return False
         sample = self.take(np.arange(0, self._count, -(-self._count // _SAMPLED_ROWS)))
         self._signs = Signs(sample.mean(axis=0))
-        self._signs.resize(self._count)
+        self._signs.resize(self._room)
         self._centred, self._written = self._count, 0
         self._sign(0)
         return True
