@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 #: Modules of this folder, each of which prints its tables.
 BENCHMARKS = (
     "numpy_backend",
+    "numpy_quantization",
     "pgvector_backend",
     "qdrant_backend",
     "weaviate_backend",
