@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from django.conf import settings
 
-settings.configure(
-    WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={
-        "default": {"BACKEND": "usearch", "PATH": "usearch.sqlite3"},
-    },
-)
+# In the repository of Wagtail Vector Index, all tests share its settings.
+if not settings.configured:
+    settings.configure(
+        WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"default": {"BACKEND": "usearch"}},
+    )

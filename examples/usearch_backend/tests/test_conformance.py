@@ -1,20 +1,39 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.testing import VectorBackendConformance
 
+from usearch_wagtail_vectors import collection
 from usearch_wagtail_vectors.backend import UsearchBackend
 
 
-class TestUsearchBackend(VectorBackendConformance):
+class TestUsearch(VectorBackendConformance):
     """All that must hold for every vector backend."""
 
+    def make_backend(self) -> UsearchBackend:
+        return UsearchBackend("default", UsearchBackend.Options())
+
+
+class LinksAtOnce(UsearchBackend):
+    """Has a graph of everything at any time."""
+
+    def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
+        super()._upsert(spec, batch)
+        self._optimize(spec)
+
+
+class TestUsearchByGraph(VectorBackendConformance):
+    """The same, with a graph for a handful of records, which is searched whatever it costs."""
+
     @pytest.fixture(autouse=True)
-    def store(self, tmp_path: Path) -> None:
-        self.path = tmp_path / "vectors.sqlite3"
+    def prefer_graph(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(collection, "SCORED_EXACTLY", 0)
+        monkeypatch.setattr(collection, "COST_OF_A_STEP", 0)
+        monkeypatch.setattr(collection, "UNLINKED", 0)
 
     def make_backend(self) -> UsearchBackend:
-        options = UsearchBackend.Options(path=str(self.path))
-        return UsearchBackend("default", options)
+        return LinksAtOnce("default", LinksAtOnce.Options(graph_from=1))

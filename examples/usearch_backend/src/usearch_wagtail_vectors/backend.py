@@ -1,122 +1,136 @@
-"""The backend: all that Wagtail Vector Index asks for, over one SQLite file.
-
-Plain and exact: a search looks at every record. Replace it method by method by what
-your database does, and let the tests tell what is missing.
-"""
+"""The backend: what the contract asks for, said to collections in memory."""
 
 from __future__ import annotations
 
-import heapq
-import json
-import sqlite3
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+import usearch
 from django.core.checks import CheckMessage, Error
+from wagtail_vector_index.arrays import first_invalid, matrix
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
+    Health,
     Match,
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.exceptions import (
-    BackendUnavailable,
-    CollectionMismatch,
-    CollectionNotFound,
-)
+from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
 from wagtail_vector_index.filters import FilterNode
 
-from .filtering import matches
-from .scoring import SCORES
-
-TABLES = (
-    """
-    CREATE TABLE IF NOT EXISTS collections
-    (name TEXT PRIMARY KEY, shape TEXT NOT NULL)
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS records
-    (collection TEXT, id BLOB, vector BLOB NOT NULL, metadata TEXT NOT NULL,
-    PRIMARY KEY (collection, id))
-    """,
-)
+from .collection import Collection
+from .graph import Shape
+from .ranking import Query
 
 
 class UsearchBackend(VectorBackend):
-    """Keeps collections in the file ``PATH``, for all processes of a machine.
+    """Approximate search in the memory of this process, by an HNSW graph of USearch.
+
+    Each process fills it from the site's database. The graph, which takes long to build, can
+    be kept in a file.
 
     Example::
 
         WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
-            "default": {"BACKEND": "usearch", "PATH": "/var/lib/site/vectors.sqlite3"},
+            "default": {"BACKEND": "usearch", "SNAPSHOT_FOLDER": "/var/cache/site/vectors"},
         }
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Options(VectorBackend.Options):
-        """``PATH`` is the file; ``TIMEOUT`` how many seconds to wait for a lock."""
+        """The options of the backend.
 
-        path: str
-        timeout: float = 30.0
+        Args:
+            snapshot_folder: where graphs are kept for the next process; nowhere if empty.
+            graph_from: collections of fewer records have no graph, and are searched exactly.
+            connectivity: neighbours of a vector in the graph, "M" in the paper on HNSW.
+            expansion_add: candidates for its neighbours, "efConstruction" there.
+            expansion_search: candidates of a search, at least, "ef" there.
+        """
 
-    # SQLite takes so many parameters in one statement, whatever its version.
-    max_batch_records = 900
+        snapshot_folder: str = ""
+        graph_from: int = 50_000
+        connectivity: int = 16
+        expansion_add: int = 128
+        expansion_search: int = 64
+
+        def __post_init__(self) -> None:
+            for name in ("graph_from", "expansion_add", "expansion_search"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"{name.upper()!r} must be at least 1.")
+            if self.connectivity < 2:
+                raise ValueError("'CONNECTIVITY' must be at least 2.")
+
+    max_batch_records = 4_096
+
+    def __init__(self, alias: str, options: Any) -> None:
+        super().__init__(alias, options)
+        self._by_name: dict[str, Collection] = {}
+        self._creating = Lock()
+
+    @property
+    def persistent(self) -> bool:
+        return False
 
     def check(self) -> list[CheckMessage]:
-        """Whether the folder of the file exists."""
-        folder = Path(self.options.path).absolute().parent
-        if folder.is_dir():
+        """Whether the folder of the snapshots exists."""
+        folder = self.options.snapshot_folder
+        if not folder or Path(folder).is_dir():
             return []
         return [
             Error(
                 f"{self!r}: there is no folder {folder}.",
-                hint="Make the folder, or correct PATH.",
+                hint="Make the folder, or correct SNAPSHOT_FOLDER.",
                 id="usearch.E001",
             )
         ]
 
+    def health(self) -> Health:
+        """How much there is, and how much memory it takes."""
+        collections = list(self._by_name.values())
+        records = sum(map(len, collections))
+        size = sum(collection.nbytes for collection in collections)
+        return Health(
+            ok=True,
+            message=(
+                f"{len(collections)} collections with {records} records"
+                f" take {size / 2**20:.1f} MiB of this process"
+            ),
+            details={
+                "collections": str(len(collections)),
+                "records": str(records),
+                "linked": str(sum(collection.linked for collection in collections)),
+                "bytes": str(size),
+                "usearch": usearch.__version__,
+            },
+        )
+
     def _create(self, spec: CollectionSpec) -> None:
-        with self._transaction("IMMEDIATE") as db:
-            insert = "INSERT OR IGNORE INTO collections VALUES (?, ?)"
-            db.execute(insert, (spec.name, _shape(spec)))
-            existing = self._existing_shape(db, spec)
-        if existing != _shape(spec):
-            raise CollectionMismatch(
-                f"{self!r} has {spec.name!r} as {existing}, not as {_shape(spec)}."
-            )
+        with self._creating:
+            if spec.name in self._by_name:
+                self._collection(spec)
+            else:
+                self._by_name[spec.name] = self._new_collection(spec)
 
     def _drop(self, spec: CollectionSpec) -> None:
-        with self._transaction("IMMEDIATE") as db:
-            db.execute("DELETE FROM records WHERE collection = ?", (spec.name,))
-            db.execute("DELETE FROM collections WHERE name = ?", (spec.name,))
+        # The snapshot stays: a process begins with a drop before it loads the collection.
+        self._by_name.pop(spec.name, None)
 
     def _collections(self) -> list[str]:
-        with self._transaction() as db:
-            rows = db.execute("SELECT name FROM collections")
-            return [name for (name,) in rows]
+        return list(self._by_name)
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        rows = [
-            (spec.name, id.bytes, bytes(batch.vector(row)), batch.metadata[row])
-            for row, id in enumerate(batch.uuids)
-        ]
-        # All or nothing. Where a part can be written, WriteFailed names the rest.
-        with self._transaction("IMMEDIATE") as db:
-            self._existing_shape(db, spec)
-            insert = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
-            db.executemany(insert, rows)
+        ids = [id.bytes for id in batch.uuids]
+        self._collection(spec).upsert(ids, matrix(batch), list(batch.metadata))
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        with self._transaction("IMMEDIATE") as db:
-            self._existing_shape(db, spec)
-            delete = "DELETE FROM records WHERE collection = ? AND id = ?"
-            db.executemany(delete, [(spec.name, id.bytes) for id in ids])
+        self._collection(spec).delete([id.bytes for id in ids])
 
     def _search(
         self,
@@ -126,75 +140,67 @@ class UsearchBackend(VectorBackend):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
-        # The base class drops what is below min_score; a database may do it itself.
-        score, query = SCORES[spec.metric], vector.tolist()
-        found = (
-            Match(id=UUID(bytes=id), score=score(query, array("f", stored)))
-            for id, stored, _ in self._matching(spec, filter)
-        )
-        return heapq.nsmallest(limit, found, key=lambda match: (-match.score, match.id))
+        query = Query.of(np.frombuffer(vector, np.float32))
+        # The base class drops what is below min_score.
+        ids, scores = self._collection(spec).search(query, limit, filter)
+        return [
+            Match(id=UUID(bytes=id), score=score) for id, score in zip(ids, scores, strict=True)
+        ]
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
-        return len(self._matching(spec, filter))
+        return self._collection(spec).count(filter)
 
     def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
-        where = f"id IN ({', '.join('?' * len(ids))})"
-        return _batch(spec, self._rows(spec, where, [id.bytes for id in ids]))
+        return _batch(self._collection(spec), [id.bytes for id in ids])
 
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
-        last, where = b"", "id > ? ORDER BY id LIMIT ?"
-        while rows := self._rows(spec, where, [last, batch_size]):
-            yield _batch(spec, rows)
-            last = rows[-1][0]
+        collection = self._collection(spec)
+        # The ids of this moment: each record that stays is seen once.
+        ids = collection.ids()
+        parts = (ids[start : start + batch_size] for start in range(0, len(ids), batch_size))
+        return filter(len, (_batch(collection, part) for part in parts))
 
-    def _matching(self, spec: CollectionSpec, filter: FilterNode | None) -> list[Any]:
-        rows = self._rows(spec)
-        if filter is None:
-            return rows
-        return [row for row in rows if matches(filter, json.loads(row[2]))]
+    def _optimize(self, spec: CollectionSpec) -> None:
+        self._collection(spec).optimize()
 
-    def _rows(
-        self, spec: CollectionSpec, where: str = "1", parameters: Iterable[Any] = ()
-    ) -> list[Any]:
-        select = "SELECT id, vector, metadata FROM records WHERE collection = ? AND "
-        with self._transaction() as db:
-            self._existing_shape(db, spec)
-            return db.execute(select + where, (spec.name, *parameters)).fetchall()
+    def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
+        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 
-    def _existing_shape(self, db: sqlite3.Connection, spec: CollectionSpec) -> str:
-        select = "SELECT shape FROM collections WHERE name = ?"
-        row = db.execute(select, (spec.name,)).fetchone()
-        if row is None:
+    def _new_collection(self, spec: CollectionSpec) -> Collection:
+        shape = Shape(
+            dimensions=spec.dimensions,
+            metric=spec.metric,
+            connectivity=self.options.connectivity,
+            expansion_add=self.options.expansion_add,
+            expansion_search=self.options.expansion_search,
+        )
+        path = None
+        if self.options.snapshot_folder:
+            alias = hashlib.blake2b(self.alias.encode(), digest_size=4).hexdigest()
+            path = Path(self.options.snapshot_folder, f"{spec.name}-{alias}.usearch")
+        return Collection(spec, shape, self.options.graph_from, path)
+
+    def _collection(self, spec: CollectionSpec) -> Collection:
+        collection = self._by_name.get(spec.name)
+        if collection is None:
             raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
-        return str(row[0])
-
-    @contextmanager
-    def _transaction(self, mode: str = "DEFERRED") -> Iterator[sqlite3.Connection]:
-        # A connection for each call: nothing is shared by threads, nor with a fork.
-        # For a client that is kept, see wagtail_vector_index.clients.Clients.
-        options = self.options
-        connect = partial(sqlite3.connect, isolation_level=None)
-        try:
-            with closing(connect(options.path, options.timeout)) as db:
-                for statement in TABLES:
-                    db.execute(statement)
-                with db:
-                    db.execute(f"BEGIN {mode}")
-                    yield db
-        except sqlite3.Error as error:
-            raise BackendUnavailable(
-                f"{self!r} cannot use {options.path}: {error}."
-            ) from error
+        if collection.spec != spec:
+            raise CollectionMismatch(
+                f"{self!r} has {spec.name!r} as {_shape(collection.spec)}, not as {_shape(spec)}."
+            )
+        return collection
 
 
 def _shape(spec: CollectionSpec) -> str:
-    return json.dumps([spec.dimensions, spec.metric, sorted(spec.fields.items())])
+    fields = ", ".join(f"{field} {type_}" for field, type_ in sorted(spec.fields.items()))
+    return f"{spec.dimensions} dimensions under {spec.metric} with the fields ({fields})"
 
 
-def _batch(spec: CollectionSpec, rows: Sequence[Any]) -> RecordBatch:
+def _batch(collection: Collection, ids: Sequence[bytes]) -> RecordBatch:
+    found, vectors, texts = collection.get(ids)
     return RecordBatch(
-        ids=b"".join(id for id, _, _ in rows),
-        vectors=b"".join(vector for _, vector, _ in rows),
-        metadata=[text for _, _, text in rows],
-        dimensions=spec.dimensions,
+        ids=found,
+        vectors=vectors.reshape(-1).data,
+        metadata=texts,
+        dimensions=collection.spec.dimensions,
     )

@@ -14,7 +14,7 @@ def vector_backends() -> dict[str, BackendSpec]:
     return {
         "usearch": BackendSpec(
             path="usearch_wagtail_vectors.backend.UsearchBackend",
-            requires=(),
-            summary="Vector backend 'usearch'",
+            requires=("usearch", "numpy"),
+            summary="Approximate search (HNSW) in the memory of each process",
         )
     }

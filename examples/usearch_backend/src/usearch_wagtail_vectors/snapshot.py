@@ -1,0 +1,144 @@
+"""A graph in a file, so that the next process need not build it.
+
+The file is a cache. It holds no record, only which id and which vector each key of the graph
+stood for; what of it is true is for the collection to say. A file that is torn, of another
+version or made for something else is not used, and the log says why.
+
+It is written beside its place and then moved there: who reads it has all of one file, and of
+two processes that write, the last wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import mmap
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import usearch
+
+from .graph import KINDS, Graph
+
+_log = logging.getLogger(__name__)
+
+_MAGIC = b"usearch-wagtail-vectors snapshot 1\n"
+_LONGEST_HEADER = 4_096
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What is in a graph: each key, with the id and the checksum of the vector it stands for."""
+
+    keys: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.uint8]
+    checksums: npt.NDArray[np.uint64]
+
+    def each_id(self) -> Iterator[bytes]:
+        """The ids, one after the other."""
+        data = self.ids.tobytes()
+        return (data[start : start + 16] for start in range(0, len(data), 16))
+
+
+class _UnusableError(Exception):
+    """Why a file is not used."""
+
+
+def write(path: Path, graph: Graph, linked: Linked) -> None:
+    """Write a graph, in place of what the file held.
+
+    Where that fails, the log says why, and all goes on: the graph is in memory.
+    """
+    index = graph.index.save()
+    parts = [linked.keys.tobytes(), linked.ids.tobytes(), linked.checksums.tobytes(), index]
+    header = {
+        **_header(graph),
+        "count": len(linked.keys),
+        "size": sum(map(len, parts)),
+        "digest": _digest(parts),
+    }
+    try:
+        _write(path, [_MAGIC, json.dumps(header).encode() + b"\n", *parts])
+    except OSError as error:
+        _log.warning("%s: the snapshot cannot be written: %s", path, error)
+    else:
+        _log.info("%s: the snapshot has been written, %d vectors.", path, len(linked.keys))
+
+
+def read(path: Path, graph: Graph) -> Linked | None:
+    """Load a file into an empty graph; None if it cannot be used.
+
+    Then the graph cannot be used either.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _read(data, graph)
+    except FileNotFoundError:
+        _log.info("%s: there is no snapshot yet.", path)
+    except (OSError, ValueError, RuntimeError, _UnusableError) as error:
+        _log.warning("%s: the snapshot is not used: %s", path, error)
+    return None
+
+
+def _header(graph: Graph) -> dict[str, Any]:
+    """What must be the same in who writes and who reads."""
+    return {
+        "usearch": usearch.__version__,
+        "byteorder": sys.byteorder,
+        "kind": list(KINDS[graph.shape.metric]),
+        **asdict(graph.shape),
+    }
+
+
+def _digest(parts: list[Any]) -> str:
+    digest = hashlib.blake2b()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _write(path: Path, parts: list[Any]) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        try:
+            for part in parts:
+                file.write(part)
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _read(data: mmap.mmap, graph: Graph) -> Linked:
+    if data[: len(_MAGIC)] != _MAGIC:
+        raise _UnusableError("it is not of this version, or no snapshot at all.")
+    end = data.find(b"\n", len(_MAGIC), len(_MAGIC) + _LONGEST_HEADER)
+    header = json.loads(data[len(_MAGIC) : end])
+    expected = _header(graph)
+    for name, value in expected.items():
+        if header.get(name) != value:
+            raise _UnusableError(f"its {name} is {header.get(name)!r}, not {value!r}.")
+    with memoryview(data) as whole, whole[end + 1 :] as body:
+        if len(body) != header["size"] or _digest([body]) != header["digest"]:
+            raise _UnusableError("it is torn, or has been changed.")
+        return _load(body, header["count"], graph)
+
+
+def _load(body: memoryview, count: int, graph: Graph) -> Linked:
+    keys, ids, checksums = (
+        np.frombuffer(body, kind, count * width, start * count).copy()
+        for kind, width, start in ((np.int64, 1, 0), (np.uint8, 16, 8), (np.uint64, 1, 24))
+    )
+    with body[32 * count :] as index:
+        graph.index.load(index)
+    if len(graph) != count:
+        raise _UnusableError(f"its graph holds {len(graph)} vectors, not {count}.")
+    return Linked(keys, ids, checksums)
