@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
 import pytest
-from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
-from wagtail_vector_index.testing import VectorBackendConformance
-
 from usearch_wagtail_vectors import collection
 from usearch_wagtail_vectors.backend import UsearchBackend
+
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.testing import VectorBackendConformance
 
 
 class TestUsearch(VectorBackendConformance):

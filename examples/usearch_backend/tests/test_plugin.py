@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from wagtail_vector_index.handlers import vector_backends
-
 from usearch_wagtail_vectors.backend import UsearchBackend
+
+from wagtail_vector_index.handlers import vector_backends
 
 
 def test_a_site_selects_it_by_its_short_name() -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 import usearch
 from django.core.checks import CheckMessage, Error
+
 from wagtail_vector_index.arrays import first_invalid, matrix
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
@@ -58,7 +59,7 @@ class UsearchBackend(VectorBackend):
         graph_from: int = 50_000
         connectivity: int = 16
         expansion_add: int = 128
-        expansion_search: int = 64
+        expansion_search: int = 128
 
         def __post_init__(self) -> None:
             for name in ("graph_from", "expansion_add", "expansion_search"):

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from wagtail_vector_index.arrays import Floats32, scores, stored
 from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.filters import FilterNode
@@ -327,6 +328,4 @@ def _release_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     # A child made while a thread writes would have half of what it wrote, and its lock.
-    os.register_at_fork(
-        before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all
-    )
+    os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from wagtail_vector_index.filters import And, Comparison, FieldType, FilterNode, IsNull, Not, Or
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -122,7 +123,9 @@ class _Column:
             wanted = node.value if node.lookup == "in" else (node.value,)
             return [code for value in wanted if (code := self._code_of.get(value))]
         compare = _COMPARE[node.lookup]
-        return [code for code, stored in enumerate(self._values) if code and compare(stored, node.value)]
+        return [
+            code for code, stored in enumerate(self._values) if code and compare(stored, node.value)
+        ]
 
     def _code(self, value: Any) -> int:
         # Missing, None and [] are one thing: no value. It matches no comparison.

@@ -7,12 +7,12 @@ wrong; they can make it less complete.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from usearch.index import Index
+
 from wagtail_vector_index.arrays import Floats32
 from wagtail_vector_index.backends.base import Metric
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from wagtail_vector_index.arrays import Floats32
 from wagtail_vector_index.backends.base import Metric
 
@@ -41,9 +42,7 @@ class Query:
         return cls(vector, norm, unit.astype(np.float32))
 
 
-def likely(
-    products: Floats32, norms: Floats64, query: Query, metric: Metric, limit: int
-) -> Rows:
+def likely(products: Floats32, norms: Floats64, query: Query, metric: Metric, limit: int) -> Rows:
     """The positions of all that may be among the ``limit`` nearest, and of few others.
 
     Args:
