@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from usearch_wagtail_vectors import collection
 from usearch_wagtail_vectors.backend import UsearchBackend
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
@@ -23,14 +22,9 @@ class LinksAtOnce(UsearchBackend):
         self._optimize(spec)
 
 
+@pytest.mark.usefixtures("prefer_graph")
 class TestUsearchByGraph(VectorBackendConformance):
-    """The same, with a graph for a handful of records, which is searched whatever it costs."""
-
-    @pytest.fixture(autouse=True)
-    def prefer_graph(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(collection, "SCORED_EXACTLY", 0)
-        monkeypatch.setattr(collection, "COST_OF_A_STEP", 0)
-        monkeypatch.setattr(collection, "UNLINKED", 0)
+    """The same, with a graph for a handful of records."""
 
     def make_backend(self) -> UsearchBackend:
         return LinksAtOnce("default", LinksAtOnce.Options(graph_from=1))

@@ -221,18 +221,14 @@ class Collection:
         wanted = max(self._shape.expansion_search, 2 * limit)
         asked = wanted * len(self) // kept
         while asked < len(self) and asked * COST_OF_A_STEP + len(unlinked) < len(self):
-            rows = self._graph.nearest(vector, asked)
-            proposed = len(rows)
-            rows = np.concatenate([rows, unlinked])
+            rows = np.concatenate([self._graph.nearest(vector, asked), unlinked])
             if mask is not None:
-                proposed = int(np.count_nonzero(mask[rows[:proposed]]))
                 rows = rows[mask[rows]]
-            if len(rows) >= limit:
+            if len(rows) > limit:
                 found = self._scores(query, rows)
-                last = np.partition(found, -limit)[-limit]
-                # Otherwise, more may have the score of the last.
-                if proposed and found[:proposed].min() < last:
-                    return rows, found
+                following, last = np.partition(found, (-limit - 1, -limit))[-limit - 1 :][:2]
+                # The lowest ids of a crowd of equals are asked for, and the graph knows no ids.
+                return (rows, found) if following < last else None
             asked *= 4
         return None
 
@@ -293,8 +289,7 @@ class Collection:
         _log.info("%s: %d of %d vectors are as they were.", self._path, right, len(rows))
         if right < _USELESS * max(len(self), len(rows)):
             return Graph(self._shape), 0
-        graph.adopt(found.keys[true], rows[true])
-        graph.remove_keys(found.keys[~true])
+        graph.restore(found.keys, np.where(true, rows, -1))
         return graph, len(rows) - right
 
     def _save(self, path: Path) -> None:

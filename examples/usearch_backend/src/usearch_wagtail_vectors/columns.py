@@ -94,7 +94,7 @@ class _Column:
     """One field: the code of each row, and the value of each code."""
 
     def __init__(self, type_: FieldType) -> None:
-        self._as_key = _AS_KEY.get(type_, lambda value: value)
+        self._as_key = _AS_KEY.get(type_, _itself)
         self._codes = np.zeros(0, np.int32)
         self._values: list[Any] = [None]
         self._code_of: dict[Hashable, int] = {}
@@ -136,6 +136,10 @@ class _Column:
             code = self._code_of[key] = len(self._values)
             self._values.append(key)
         return code
+
+
+def _itself(value: Hashable) -> Hashable:
+    return value
 
 
 _AS_KEY: dict[FieldType, Callable[[Any], Hashable]] = {

@@ -8,6 +8,7 @@ wrong; they can make it less complete.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,9 @@ KINDS: dict[Metric, tuple[str, str]] = {
     "dot": ("ip", "f32"),
     "euclidean": ("l2sq", "f32"),
 }
+IntT = TypeVar("IntT", np.int32, np.int64)
+
 _NONE = -1
-_ADDED_AT_ONCE = 2_048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,40 +85,48 @@ class Graph:
     def add(self, rows: Rows, vectors: Floats32) -> None:
         """Give rows that have no key one each, and link them."""
         keys = np.arange(self._next, self._next + len(rows))
-        self.index.add(keys.astype(np.uint64), np.ascontiguousarray(vectors))
-        self.adopt(keys, rows)
-
-    def adopt(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
-        """Let keys that are linked stand for rows."""
-        self._next = max(self._next, int(keys.max(initial=-1)) + 1)
+        # Nor does a key come again that was given before an error.
+        self._next += len(rows)
         self._rows = _grown(self._rows, self._next)
-        self._make_room(rows)
-        self._rows[keys] = rows
-        self._keys[rows] = keys
+        self.index.add(keys.astype(np.uint64), vectors)
+        self._assign(keys, rows)
+
+    def restore(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
+        """Let keys that are linked stand for rows; unlink those whose row is -1."""
+        self._next = int(keys.max(initial=-1)) + 1
+        self._rows = _grown(self._rows, self._next)
+        kept = rows != _NONE
+        self._assign(keys[kept], rows[kept])
+        self._unlink(keys[~kept])
 
     def remove(self, rows: Rows) -> None:
         """Take the keys of rows away, where they have one."""
         keys = self._keys[rows[self.has(rows)]]
         self._keys[rows] = _NONE
         self._rows[keys] = _NONE
-        self.remove_keys(keys)
-
-    def remove_keys(self, keys: npt.NDArray[np.int64]) -> None:
-        """Unlink keys that stand for no row."""
-        if len(keys):
-            self.index.remove(keys.astype(np.uint64), threads=1)
+        self._unlink(keys)
 
     def nearest(self, vector: Floats32, count: int) -> Rows:
         """At most ``count`` rows that are probably the nearest."""
         found = self.index.search(vector, count, threads=1).keys.astype(np.int64)
-        rows = self._rows[found]
-        return rows[rows != _NONE].astype(np.intp)
+        rows = self._rows[found].astype(np.intp)
+        linked: Rows = rows[rows != _NONE]
+        return linked
+
+    def _assign(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
+        self._make_room(rows)
+        self._rows[keys] = rows
+        self._keys[rows] = keys
+
+    def _unlink(self, keys: npt.NDArray[np.int64]) -> None:
+        if len(keys):
+            self.index.remove(keys.astype(np.uint64), threads=1)
 
     def _make_room(self, rows: Rows) -> None:
         self._keys = _grown(self._keys, int(rows.max(initial=-1)) + 1)
 
 
-def _grown(array: npt.NDArray, size: int) -> npt.NDArray:
+def _grown(array: npt.NDArray[IntT], size: int) -> npt.NDArray[IntT]:
     if size <= len(array):
         return array
     larger = np.full(size + size // 8, _NONE, array.dtype)

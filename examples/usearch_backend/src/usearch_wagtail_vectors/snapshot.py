@@ -14,7 +14,6 @@ import hashlib
 import json
 import logging
 import mmap
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -57,14 +56,9 @@ def write(path: Path, graph: Graph, linked: Linked) -> None:
 
     Where that fails, the log says why, and all goes on: the graph is in memory.
     """
-    index = graph.index.save()
-    parts = [linked.keys.tobytes(), linked.ids.tobytes(), linked.checksums.tobytes(), index]
-    header = {
-        **_header(graph),
-        "count": len(linked.keys),
-        "size": sum(map(len, parts)),
-        "digest": _digest(parts),
-    }
+    parts: list[Any] = [linked.keys, linked.ids, linked.checksums, graph.index.save()]
+    header = {**_header(graph), "count": len(linked.keys)}
+    header["digest"] = _digest(header, parts)
     try:
         _write(path, [_MAGIC, json.dumps(header).encode() + b"\n", *parts])
     except OSError as error:
@@ -98,8 +92,8 @@ def _header(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _digest(parts: list[Any]) -> str:
-    digest = hashlib.blake2b()
+def _digest(header: dict[str, Any], parts: list[Any]) -> str:
+    digest = hashlib.blake2b(json.dumps(header).encode())
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
@@ -111,7 +105,7 @@ def _write(path: Path, parts: list[Any]) -> None:
             for part in parts:
                 file.write(part)
             file.close()
-            os.replace(file.name, path)
+            Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
@@ -122,23 +116,27 @@ def _read(data: mmap.mmap, graph: Graph) -> Linked:
         raise _UnusableError("it is not of this version, or no snapshot at all.")
     end = data.find(b"\n", len(_MAGIC), len(_MAGIC) + _LONGEST_HEADER)
     header = json.loads(data[len(_MAGIC) : end])
-    expected = _header(graph)
-    for name, value in expected.items():
+    if not isinstance(header, dict):
+        raise _UnusableError("it has no header.")
+    for name, value in _header(graph).items():
         if header.get(name) != value:
             raise _UnusableError(f"its {name} is {header.get(name)!r}, not {value!r}.")
+    digest = header.pop("digest", None)
     with memoryview(data) as whole, whole[end + 1 :] as body:
-        if len(body) != header["size"] or _digest([body]) != header["digest"]:
+        if _digest(header, [body]) != digest:
             raise _UnusableError("it is torn, or has been changed.")
         return _load(body, header["count"], graph)
 
 
 def _load(body: memoryview, count: int, graph: Graph) -> Linked:
-    keys, ids, checksums = (
-        np.frombuffer(body, kind, count * width, start * count).copy()
-        for kind, width, start in ((np.int64, 1, 0), (np.uint8, 16, 8), (np.uint64, 1, 24))
+    linked = Linked(
+        # Copies: the file is closed in the end.
+        keys=np.frombuffer(body, np.int64, count).copy(),
+        ids=np.frombuffer(body, np.uint8, 16 * count, 8 * count).reshape(-1, 16).copy(),
+        checksums=np.frombuffer(body, np.uint64, count, 24 * count).copy(),
     )
     with body[32 * count :] as index:
         graph.index.load(index)
     if len(graph) != count:
         raise _UnusableError(f"its graph holds {len(graph)} vectors, not {count}.")
-    return Linked(keys, ids, checksums)
+    return linked
