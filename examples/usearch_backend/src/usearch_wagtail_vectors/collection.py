@@ -45,9 +45,8 @@ UNLINKED = 1_000
 #: Rows that are linked at a time: between, searches have their turn.
 _LINKED_AT_ONCE = 1_024
 
-#: A snapshot is written again once this share of it is out of date, and not used at all if
-#: more than half is.
-_OUT_OF_DATE, _USELESS = 0.01, 0.5
+#: A snapshot is written again once it lacks this share of the records.
+_LACKING = 0.01
 
 #: Up to this share of all rows, multiplying only the rows asked for is faster.
 _GATHERED_SHARE = 0.2
@@ -115,8 +114,10 @@ class Collection:
             if self._graph is not None:
                 self._graph.remove(rows)
                 self._unlinked.update(numbers)
-                while len(self._unlinked) > UNLINKED:
-                    self._link(self._graph)
+                self._begin_anew_if_worn()
+                if len(self._unlinked) > UNLINKED:
+                    # Twice as many as have come: each write is short, and none waits forever.
+                    self._link(2 * len(numbers))
 
     def delete(self, ids: Sequence[bytes]) -> None:
         """Delete the records of these ids, which differ; missing ones are fine."""
@@ -129,6 +130,7 @@ class Collection:
             if self._graph is not None:
                 self._graph.remove(rows)
                 self._unlinked.difference_update(numbers)
+                self._begin_anew_if_worn()
 
     def search(
         self, query: Query, limit: int, filter: FilterNode | None
@@ -164,15 +166,14 @@ class Collection:
         with self.lock:
             if self._graph is None and len(self) < self._graph_from:
                 return
-            outdated = 0
             if self._graph is None:
-                self._graph, outdated = self._restored()
+                self._graph = self._restored()
                 rows = np.flatnonzero(self._live)
                 self._unlinked = set(rows[~self._graph.has(rows)].tolist())
-            outdated += len(self._unlinked)
+            lacking = len(self._unlinked)
         while self._link_some():
             pass
-        if self._path is not None and outdated > _OUT_OF_DATE * len(self):
+        if self._path is not None and lacking > _LACKING * len(self):
             with self.lock:
                 self._save(self._path)
 
@@ -263,34 +264,33 @@ class Collection:
     def _link_some(self) -> bool:
         """Link some rows; whether there were any."""
         with self.lock:
-            if self._graph is None or not self._unlinked:
-                return False
-            self._link(self._graph)
-            return True
+            self._link(_LINKED_AT_ONCE)
+            return bool(self._unlinked)
 
-    def _link(self, graph: Graph) -> None:
-        numbers = list(islice(self._unlinked, _LINKED_AT_ONCE))
-        rows = np.array(numbers, np.intp)
-        graph.add(rows, self._vectors[rows])
-        self._unlinked.difference_update(numbers)
+    def _link(self, count: int) -> None:
+        if self._graph is not None and self._unlinked:
+            numbers = list(islice(self._unlinked, count))
+            rows = np.array(numbers, np.intp)
+            self._graph.add(rows, self._vectors[rows])
+            self._unlinked.difference_update(numbers)
 
-    def _restored(self) -> tuple[Graph, int]:
-        """The graph of the snapshot without what is not true any more; how much was not."""
-        if self._path is None:
-            return Graph(self._shape), 0
-        graph = Graph(self._shape)
-        found = read(self._path, graph)
-        if found is None:
-            return Graph(self._shape), 0
-        rows = np.array([self._row_of.get(id, -1) for id in found.each_id()], np.intp)
+    def _begin_anew_if_worn(self) -> None:
+        """Give up a graph of which most is dead; writes, or the next start, link its rows."""
+        if self._graph is not None and self._graph.dead > max(len(self), UNLINKED):
+            self._graph = Graph(self._shape)
+            self._unlinked = set(np.flatnonzero(self._live).tolist())
+
+    def _restored(self) -> Graph:
+        """The graph of the snapshot, as far as it is true, or an empty one."""
+        if self._path is None or (found := read(self._path, self._shape)) is None:
+            return Graph(self._shape)
+        graph, linked = found
+        rows = np.array([self._row_of.get(id, -1) for id in linked.each_id()], np.intp)
         true = rows >= 0
-        true[true] = found.checksums[true] == self._checksums(rows[true])
-        right = int(np.count_nonzero(true))
-        _log.info("%s: %d of %d vectors are as they were.", self._path, right, len(rows))
-        if right < _USELESS * max(len(self), len(rows)):
-            return Graph(self._shape), 0
-        graph.restore(found.keys, np.where(true, rows, -1))
-        return graph, len(rows) - right
+        true[true] = linked.checksums[true] == self._checksums(rows[true])
+        graph.restore(linked.keys[true], rows[true])
+        _log.info("%s: %d of %d vectors are as they were.", self._path, len(graph), len(rows))
+        return graph if graph.dead <= len(graph) else Graph(self._shape)
 
     def _save(self, path: Path) -> None:
         if self._graph is None:

@@ -45,8 +45,10 @@ class Shape:
 class Graph:
     """Vectors under keys, each of which stands for a row.
 
-    A vector that is written gets a key of its own, and never another's: a row that is
-    written again has a new key, and its old one means nothing any more.
+    A vector that is written gets a key of its own: a row that is written again has a new one,
+    and its old one is dead. Dead keys stay in the graph, where searches pass through them.
+    USearch could take them out and give their places away, but then some that are near each
+    other are not linked any more, and a few cannot be found at all.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -63,9 +65,15 @@ class Graph:
         self._rows = np.empty(0, np.int32)  # by key
         self._keys = np.empty(0, np.int64)  # by row
         self._next = 0
+        self._live = 0
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self._live
+
+    @property
+    def dead(self) -> int:
+        """How many of its keys stand for no row."""
+        return len(self.index) - self._live
 
     @property
     def nbytes(self) -> int:
@@ -92,22 +100,23 @@ class Graph:
         self._assign(keys, rows)
 
     def restore(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
-        """Let keys that are linked stand for rows; unlink those whose row is -1."""
-        self._next = int(keys.max(initial=-1)) + 1
+        """Let keys that are linked stand for rows; all others are dead."""
+        self._next = self._last_key() + 1
         self._rows = _grown(self._rows, self._next)
-        kept = rows != _NONE
-        self._assign(keys[kept], rows[kept])
-        self._unlink(keys[~kept])
+        self._assign(keys, rows)
 
     def remove(self, rows: Rows) -> None:
         """Take the keys of rows away, where they have one."""
         keys = self._keys[rows[self.has(rows)]]
         self._keys[rows] = _NONE
         self._rows[keys] = _NONE
-        self._unlink(keys)
+        self._live -= len(keys)
 
     def nearest(self, vector: Floats32, count: int) -> Rows:
-        """At most ``count`` rows that are probably the nearest."""
+        """About ``count`` rows that are probably the nearest."""
+        if not self._live:
+            return np.empty(0, np.intp)
+        count = count * len(self.index) // self._live
         found = self.index.search(vector, count, threads=1).keys.astype(np.int64)
         rows = self._rows[found].astype(np.intp)
         linked: Rows = rows[rows != _NONE]
@@ -117,10 +126,11 @@ class Graph:
         self._make_room(rows)
         self._rows[keys] = rows
         self._keys[rows] = keys
+        self._live += len(rows)
 
-    def _unlink(self, keys: npt.NDArray[np.int64]) -> None:
-        if len(keys):
-            self.index.remove(keys.astype(np.uint64), threads=1)
+    def _last_key(self) -> int:
+        keys = np.asarray(self.index.keys, np.int64)
+        return int(keys.max(initial=-1))
 
     def _make_room(self, rows: Rows) -> None:
         self._keys = _grown(self._keys, int(rows.max(initial=-1)) + 1)

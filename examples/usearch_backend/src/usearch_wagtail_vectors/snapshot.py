@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import usearch
 
-from .graph import KINDS, Graph
+from .graph import KINDS, Graph, Shape
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def write(path: Path, graph: Graph, linked: Linked) -> None:
     Where that fails, the log says why, and all goes on: the graph is in memory.
     """
     parts: list[Any] = [linked.keys, linked.ids, linked.checksums, graph.index.save()]
-    header = {**_header(graph), "count": len(linked.keys)}
+    header = {**_header(graph.shape), "count": len(linked.keys), "size": len(graph.index)}
     header["digest"] = _digest(header, parts)
     try:
         _write(path, [_MAGIC, json.dumps(header).encode() + b"\n", *parts])
@@ -67,14 +67,11 @@ def write(path: Path, graph: Graph, linked: Linked) -> None:
         _log.info("%s: the snapshot has been written, %d vectors.", path, len(linked.keys))
 
 
-def read(path: Path, graph: Graph) -> Linked | None:
-    """Load a file into an empty graph; None if it cannot be used.
-
-    Then the graph cannot be used either.
-    """
+def read(path: Path, shape: Shape) -> tuple[Graph, Linked] | None:
+    """The graph that a file holds, whose keys stand for no row yet; None if it is no use."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _read(data, graph)
+            return _read(data, shape)
     except FileNotFoundError:
         _log.info("%s: there is no snapshot yet.", path)
     except (OSError, ValueError, RuntimeError, _UnusableError) as error:
@@ -82,13 +79,13 @@ def read(path: Path, graph: Graph) -> Linked | None:
     return None
 
 
-def _header(graph: Graph) -> dict[str, Any]:
+def _header(shape: Shape) -> dict[str, Any]:
     """What must be the same in who writes and who reads."""
     return {
         "usearch": usearch.__version__,
         "byteorder": sys.byteorder,
-        "kind": list(KINDS[graph.shape.metric]),
-        **asdict(graph.shape),
+        "kind": list(KINDS[shape.metric]),
+        **asdict(shape),
     }
 
 
@@ -111,21 +108,25 @@ def _write(path: Path, parts: list[Any]) -> None:
             raise
 
 
-def _read(data: mmap.mmap, graph: Graph) -> Linked:
+def _read(data: mmap.mmap, shape: Shape) -> tuple[Graph, Linked]:
     if data[: len(_MAGIC)] != _MAGIC:
         raise _UnusableError("it is not of this version, or no snapshot at all.")
     end = data.find(b"\n", len(_MAGIC), len(_MAGIC) + _LONGEST_HEADER)
     header = json.loads(data[len(_MAGIC) : end])
     if not isinstance(header, dict):
         raise _UnusableError("it has no header.")
-    for name, value in _header(graph).items():
+    for name, value in _header(shape).items():
         if header.get(name) != value:
             raise _UnusableError(f"its {name} is {header.get(name)!r}, not {value!r}.")
     digest = header.pop("digest", None)
     with memoryview(data) as whole, whole[end + 1 :] as body:
         if _digest(header, [body]) != digest:
             raise _UnusableError("it is torn, or has been changed.")
-        return _load(body, header["count"], graph)
+        graph = Graph(shape)
+        linked = _load(body, header["count"], graph)
+    if len(graph.index) != header["size"]:
+        raise _UnusableError(f"its graph has {len(graph.index)} keys, not {header['size']}.")
+    return graph, linked
 
 
 def _load(body: memoryview, count: int, graph: Graph) -> Linked:
@@ -137,6 +138,4 @@ def _load(body: memoryview, count: int, graph: Graph) -> Linked:
     )
     with body[32 * count :] as index:
         graph.index.load(index)
-    if len(graph) != count:
-        raise _UnusableError(f"its graph holds {len(graph)} vectors, not {count}.")
     return linked
