@@ -22,6 +22,7 @@ BENCHMARKS = (
     "pgvector_backend",
     "qdrant_backend",
     "weaviate_backend",
+    "usearch_backend",
     "end_to_end",
     "large_index",
     "restricted",
@@ -32,7 +33,7 @@ BENCHMARKS = (
 
 VERSIONS = (
     "wagtail-vector-index", "Django", "wagtail", "numpy",
-    "faiss-cpu", "langchain-core", "django-ai-core",
+    "usearch", "faiss-cpu", "langchain-core", "django-ai-core",
 )  # fmt: skip
 
 
