@@ -256,7 +256,7 @@ def changelog(session: nox.Session) -> None:
 def benchmark(session: nox.Session) -> None:
     """The product beside its peers and its limits."""
     session.install(*editable(), *group("benchmark"), "--requirement=demo/requirements.txt")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.run", *session.posargs)
 
 
 @nox.session

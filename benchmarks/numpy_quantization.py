@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, isolated, paired, print_table, size
+from benchmarks.measure import Row, isolated, paired, print_table, size, verdict
 from benchmarks.numpy_backend import _named
 from benchmarks.passages import passages
 from benchmarks.pgvector_backend import DEMO
@@ -194,4 +194,4 @@ def _filled(quantization: Any, vectors: Any) -> tuple[Any, Any]:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

@@ -29,6 +29,7 @@ from benchmarks.measure import (
     print_table,
     resident,
     size,
+    verdict,
 )
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -255,4 +256,4 @@ def _fill(backend: Any, spec: Any, vectors: str, count: int) -> None:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))
