@@ -24,6 +24,8 @@ nox.options.error_on_missing_interpreters = False
 # What a session can import is what is installed in it. Nox itself may have been
 # started with a PYTHONPATH, and by now has found what it needs there.
 os.environ.pop("PYTHONPATH", None)
+# Images of containers like to set this; each of many processes would compile Wagtail anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Behind a corporate proxy, only the system knows which certificates to trust.
 # Older releases of uv know the setting by its second name.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")

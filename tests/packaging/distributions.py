@@ -54,6 +54,8 @@ def version() -> str:
 
 FOLDERS = folders()
 VERSION = version()
+# Files that were built anew have the names of those that uv has kept.
+REFRESH = [f"--refresh-package={name}" for name in FOLDERS]
 PLUGINS = [name for name in FOLDERS if name != CORE]
 
 
@@ -97,7 +99,8 @@ class Environment:
         self.pip("uninstall", "--quiet", *names)
 
     def pip(self, command: str, *arguments: str | Path) -> str:
-        return uv("pip", command, *arguments, VIRTUAL_ENV=str(self.folder))
+        refresh = REFRESH if command == "install" else []
+        return uv("pip", command, *refresh, *arguments, VIRTUAL_ENV=str(self.folder))
 
     def installed(self) -> set[str]:
         rows = json.loads(self.pip("list", "--format", "json"))

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distributions import Built, clean_environment
+from distributions import REFRESH, Built, clean_environment
 from uv import find_uv_bin
 
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -60,8 +60,8 @@ class Reader:
                 self.server = words
             case ["python3", *rest]:
                 self.call([sys.executable, *rest])
-            case ["pip", *rest] if not os.environ.get("TUTORIAL_WITH_PIP"):
-                self.call([find_uv_bin(), "pip", *rest])
+            case ["pip", "install", *rest] if not os.environ.get("TUTORIAL_WITH_PIP"):
+                self.call([find_uv_bin(), "pip", "install", *REFRESH, *rest])
             case _:
                 self.printed = self.call(words)
 
