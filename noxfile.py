@@ -33,6 +33,8 @@ CORE = nox.project.load_toml(ROOT / "core" / "pyproject.toml")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
+# Of third parties, as it were: built, typed and tested as ours are, and installed by no extra.
+EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
 
 PYTHONS = nox.project.python_versions(CORE)
 DJANGOS = {"7.4": ["5.2", "6.0"], "8.0": ["5.2", "6.0", "6.1"]}
@@ -97,15 +99,19 @@ NOT_ONCE = ("-m", "not once")
 OF_DJANGO = ("core/tests", "demo/tests", "tests", "--ignore=core/tests/testing")
 # These depend on clients, not on Django: they run where all is newest, and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
-OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
+OF_CLIENTS = (
+    "core/tests/testing",
+    *(f"plugins/{name}/tests" for name in PLUGINS),
+    *(f"{example}/tests" for example in EXAMPLES),
+)
 
 
 def group(*names: str) -> list[str]:
     return list(nox.project.dependency_groups(GROUPS, *names))
 
 
-def editable() -> list[str]:
-    return [argument for folder in DISTRIBUTIONS for argument in ("--editable", folder)]
+def editable(*others: str) -> list[str]:
+    return [argument for folder in (*DISTRIBUTIONS, *others) for argument in ("--editable", folder)]
 
 
 def wheels(session: nox.Session) -> list[str]:
@@ -113,7 +119,7 @@ def wheels(session: nox.Session) -> list[str]:
     folder = Path(session.create_tmp()) / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     session.install("uv")
-    for distribution in DISTRIBUTIONS:
+    for distribution in (*DISTRIBUTIONS, *EXAMPLES):
         session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), distribution)
     return [str(wheel) for wheel in sorted(folder.glob("*.whl"))]
 
@@ -139,8 +145,9 @@ MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cel
 @nox.parametrize("python,wagtail,django", MATRIX)
 def tests(session: nox.Session, wagtail: str, django: str) -> None:
     """All tests, on every Python that is here with every Wagtail and Django that go with it."""
-    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
     newest = [(session.python, wagtail, django)] == NEWEST
+    installed = editable(*(EXAMPLES if newest else ()))
+    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *installed, *group("test"))
     all_tests(session, *(() if newest else NOT_ONCE), of_clients=newest)
 
 
@@ -156,7 +163,7 @@ def postgresql(session: nox.Session) -> None:
 def minimums(session: nox.Session) -> None:
     """All tests, with the lowest release of every dependency that is allowed."""
     # Old clients have escapes that compiling warns of.
-    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable())
+    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable(*EXAMPLES))
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
     all_tests(session, *NOT_ONCE, of_clients=True)
@@ -168,7 +175,10 @@ def types(session: nox.Session) -> None:
     built = wheels(session)
     session.install("--force-reinstall", "--no-deps", *built)
     session.install(*built, *group("types"))
-    session.run("mypy", "--strict", "-p", "wagtail_vector_index", *session.posargs)
+    packages = ["wagtail_vector_index"]
+    packages += [path.name for example in EXAMPLES for path in (ROOT / example / "src").iterdir()]
+    named = [argument for package in packages for argument in ("-p", package)]
+    session.run("mypy", "--strict", *named, *session.posargs)
 
 
 @nox.session
@@ -206,7 +216,9 @@ def packaging(session: nox.Session) -> None:
 @nox.session
 def benchmark(session: nox.Session) -> None:
     """The product beside its peers and its limits."""
-    session.install(*editable(), *group("benchmark"), "--requirement=demo/requirements.txt")
+    session.install(
+        *editable(*EXAMPLES), *group("benchmark"), "--requirement=demo/requirements.txt"
+    )
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from distributions import FOLDERS, Built, Environment, uv
+from distributions import EXAMPLES, FOLDERS, Built, Environment, uv
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Every distribution: a source distribution, and a wheel made from that."""
     wheels, sdists = {}, {}
     everything = tmp_path_factory.mktemp("everything")
-    for name, source in FOLDERS.items():
+    for name, source in {**FOLDERS, **EXAMPLES}.items():
         folder = tmp_path_factory.mktemp(name)
         uv("build", "--quiet", "--out-dir", folder, source)
         [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
