@@ -41,6 +41,8 @@ VERSIONS = {
     ROOT / "core" / "src" / "wagtail_vector_index" / "__init__.py": "__version__",
     **{ROOT / "plugins" / name / "pyproject.toml": "version" for name in PLUGINS},
 }
+# Of third parties, as it were: built, typed and tested as ours are, and installed by no extra.
+EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
 
 PYTHONS = nox.project.python_versions(CORE)
 DJANGOS = {"7.4": ["5.2", "6.0"], "8.0": ["5.2", "6.0", "6.1"]}
@@ -106,7 +108,11 @@ NOT_ONCE = ("-m", "not once")
 OF_DJANGO = ("tests", "demo/tests", "core/tests", "--ignore=core/tests/testing")
 # These depend on clients, not on Django: they run where all is newest, and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
-OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
+OF_CLIENTS = (
+    "core/tests/testing",
+    *(f"plugins/{name}/tests" for name in PLUGINS),
+    *(f"{example}/tests" for example in EXAMPLES),
+)
 # What every plugin and every search relies on.
 COVERED_WHOLLY = (
     "core/src/wagtail_vector_index/filter_values.py",
@@ -120,14 +126,14 @@ def group(*names: str) -> list[str]:
     return list(nox.project.dependency_groups(GROUPS, *names))
 
 
-def editable() -> list[str]:
-    return [argument for folder in DISTRIBUTIONS for argument in ("--editable", folder)]
+def editable(*others: str) -> list[str]:
+    return [argument for folder in (*DISTRIBUTIONS, *others) for argument in ("--editable", folder)]
 
 
-def build(session: nox.Session, folder: Path, *options: str) -> list[str]:
-    """Build every distribution, and nothing else, into a folder."""
+def build(session: nox.Session, distributions: list[str], folder: Path, *options: str) -> list[str]:
+    """Build distributions, and nothing else, into a folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    for distribution in DISTRIBUTIONS:
+    for distribution in distributions:
         session.run("uv", "build", "--quiet", *options, "--out-dir", str(folder), distribution)
     return [str(file) for pattern in ("*.tar.gz", "*.whl") for file in sorted(folder.glob(pattern))]
 
@@ -158,8 +164,9 @@ MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cel
 @nox.parametrize("python,wagtail,django", MATRIX)
 def tests(session: nox.Session, wagtail: str, django: str) -> None:
     """All tests, on every Python that is here with every Wagtail and Django that go with it."""
-    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
     newest = [(session.python, wagtail, django)] == NEWEST
+    installed = editable(*(EXAMPLES if newest else ()))
+    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *installed, *group("test"))
     all_tests(session, *(() if newest else NOT_ONCE), of_clients=newest, measured=newest)
 
 
@@ -184,7 +191,7 @@ def postgresql(session: nox.Session) -> None:
 def minimums(session: nox.Session) -> None:
     """All tests, with the lowest release of every dependency that is allowed."""
     # Old clients have escapes that compiling warns of.
-    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable())
+    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable(*EXAMPLES))
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
     all_tests(session, *NOT_ONCE, of_clients=True)
@@ -194,10 +201,14 @@ def minimums(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy, on what users install: wheels."""
     session.install("uv")
-    built = build(session, Path(session.create_tmp()) / "wheels", "--wheel")
+    folder = Path(session.create_tmp()) / "wheels"
+    built = build(session, [*DISTRIBUTIONS, *EXAMPLES], folder, "--wheel")
     session.install("--force-reinstall", "--no-deps", *built)
     session.install(*built, *group("types"))
-    session.run("mypy", "--strict", "-p", "wagtail_vector_index", *session.posargs)
+    packages = ["wagtail_vector_index"]
+    packages += [path.name for example in EXAMPLES for path in (ROOT / example / "src").iterdir()]
+    named = [argument for package in packages for argument in ("-p", package)]
+    session.run("mypy", "--strict", *named, *session.posargs)
 
 
 @nox.session
@@ -234,7 +245,7 @@ def release(session: nox.Session) -> None:
     """Every distribution as it is shipped, in dist/: contents, installs, uninstalls."""
     session.install(*group("packaging"))
     # Each wheel is made from the source distribution alone.
-    built = build(session, ROOT / "dist")
+    built = build(session, DISTRIBUTIONS, ROOT / "dist")
     session.run("twine", "check", "--strict", *built)
     pytest(session, "tests/packaging")
 
@@ -257,7 +268,9 @@ def changelog(session: nox.Session) -> None:
 @nox.session
 def benchmark(session: nox.Session) -> None:
     """The product beside its peers and its limits."""
-    session.install(*editable(), *group("benchmark"), "--requirement=demo/requirements.txt")
+    session.install(
+        *editable(*EXAMPLES), *group("benchmark"), "--requirement=demo/requirements.txt"
+    )
     session.run("python", "-m", "benchmarks.run", *session.posargs)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.run import BENCHMARKS
+
 from .code_blocks import README, ROOT, Block, blocks, documents
 
 CORE = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
@@ -172,3 +174,13 @@ def test_backend_table_is_what_exists() -> None:
     assert {name for name, state in table.items() if state == "available"} == exist
     extras = CORE["optional-dependencies"]
     assert set(table) == {extras[name][0].partition(">")[0] for name in extras if name != "testing"}
+
+
+def test_the_results_of_all_benchmarks_are_shown() -> None:
+    page = (ROOT / "docs" / "reference" / "benchmarks.md").read_text(encoding="utf-8")
+    results = {path.stem: path for path in (ROOT / "benchmarks" / "results").glob("*.md")}
+    assert set(results) == set(BENCHMARKS)
+    assert [name for name in BENCHMARKS if f"benchmarks/results/{name}.md\n" not in page] == []
+    for path in results.values():
+        last = path.read_text(encoding="utf-8").splitlines()[-1]
+        assert re.match(r"Measured on 20\d\d-\d\d-\d\d: .+ cores, .+ memory; Python 3", last), path

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from shutil import copy
 
 import pytest
-from distributions import FOLDERS, ROOT, VERSION, Built, Environment, uv
+from distributions import EXAMPLES, FOLDERS, ROOT, VERSION, Built, Environment, uv
 
 DIST = ROOT / "dist"
 
@@ -30,13 +31,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def built() -> Built:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Every distribution: a source distribution, and a wheel made from that."""
     wheels, sdists = {}, {}
+    everything = tmp_path_factory.mktemp("everything")
     for name in FOLDERS:
         file = name.replace("-", "_")
-        [wheels[name]], [sdists[name]] = DIST.glob(f"{file}-*.whl"), DIST.glob(f"{file}-*.tar.gz")
-    return Built(folder=DIST, wheels=wheels, sdists=sdists)
+        [wheel], [sdist] = DIST.glob(f"{file}-*.whl"), DIST.glob(f"{file}-*.tar.gz")
+        wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
+    for name, source in EXAMPLES.items():
+        folder = tmp_path_factory.mktemp(name)
+        uv("build", "--quiet", "--out-dir", folder, source)
+        [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
+        wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
+    return Built(folder=everything, wheels=wheels, sdists=sdists)
 
 
 @pytest.fixture

@@ -39,9 +39,11 @@ def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in leaking}
 
 
-def folders() -> dict[str, Path]:
+def folders(*patterns: str) -> dict[str, Path]:
     """Name of each distribution, and where its sources are."""
-    files = [ROOT / "core" / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
+    files = [
+        file for pattern in patterns for file in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))
+    ]
     return {tomllib.loads(file.read_text())["project"]["name"]: file.parent for file in files}
 
 
@@ -52,10 +54,12 @@ def version() -> str:
     return str(found)
 
 
-FOLDERS = folders()
+FOLDERS = folders("core", "plugins/*")
+#: Backends as third parties publish them.
+EXAMPLES = folders("examples/*")
 VERSION = version()
 # Files that were built anew have the names of those that uv has kept.
-REFRESH = [f"--refresh-package={name}" for name in FOLDERS]
+REFRESH = [f"--refresh-package={name}" for name in [*FOLDERS, *EXAMPLES]]
 PLUGINS = [name for name in FOLDERS if name != CORE]
 
 
@@ -119,9 +123,9 @@ class Environment:
         assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
         return result.stdout
 
-    def try_out(self, *steps: str) -> dict[str, object]:
+    def try_out(self, *steps: str, **environment: str) -> dict[str, object]:
         """Set Django up there and run steps of `site_to_try.py`."""
-        return json.loads(self.run("-W", "error", SITE, *steps).splitlines()[-1])
+        return json.loads(self.run("-W", "error", SITE, *steps, **environment).splitlines()[-1])
 
     def manage(self, settings: dict[str, object], *commands: list[str]) -> list[str]:
         """What each management command prints on the site of recipes, all in one process."""

@@ -56,7 +56,7 @@ def test_recall_of_real_texts(load, monkeypatch):
         (Q(n__lt=len(vectors) // 2), numbers < len(vectors) // 2),
         (Q(n__lt=len(vectors) // 10), numbers < len(vectors) // 10),
     ):
-        assert recall(backend, spec, vectors, queries, keep, chosen) >= 0.98
+        assert recall(backend, spec, vectors, queries, keep, chosen) >= 0.95
 
 
 def docstrings(folder):
