@@ -145,6 +145,7 @@ def test_thresholds_and_limits():
     scores = [match.score for match in backend.search(SPEC, queries[0], limit=10)]
     assert len(backend.search(SPEC, queries[0], limit=10, min_score=scores[4])) == 5
     assert len(backend.search(SPEC, queries[0], limit=ROWS + 1)) == ROWS
+    assert len(backend.search(SPEC, queries[0], limit=10**400)) == ROWS
     assert backend.search(SPEC, queries[0], min_score=1.0) == []
 
 
