@@ -16,7 +16,7 @@ from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.numpy.quantized import QuantizedVectors
 from wagtail_vector_index.embeddings.wordllama import WordLlamaEmbeddings
 
-COUNT = 8_000
+COUNT = 5_000
 SPEC = CollectionSpec(name="passages", dimensions=256)
 
 
@@ -40,7 +40,7 @@ def test_recall(
     monkeypatch: pytest.MonkeyPatch, model: WordLlamaEmbeddings, batch: RecordBatch
 ) -> None:
     monkeypatch.setattr(QuantizedVectors, "exact_rows", 1_000)
-    monkeypatch.setattr(QuantizedVectors, "largest_share", 0.25)
+    monkeypatch.setattr(QuantizedVectors, "largest_share", 0.5)
     backends = [
         NumpyBackend("default", NumpyBackend.Options(quantization=quantization))
         for quantization in ("none", "binary")

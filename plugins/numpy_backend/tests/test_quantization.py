@@ -145,6 +145,7 @@ def test_thresholds_and_limits():
     scores = [match.score for match in backend.search(SPEC, queries[0], limit=10)]
     assert len(backend.search(SPEC, queries[0], limit=10, min_score=scores[4])) == 5
     assert len(backend.search(SPEC, queries[0], limit=ROWS + 1)) == ROWS
+    assert len(backend.search(SPEC, queries[0], limit=10**400)) == ROWS
     assert backend.search(SPEC, queries[0], min_score=1.0) == []
 
 
@@ -188,15 +189,22 @@ def test_small_collections_are_searched_exactly():
 @pytest.mark.parametrize("dimensions", [1, 63, 64, 65, 300])
 def test_signs_are_compared_as_they_are(dimensions):
     random = np.random.default_rng(2)
-    vectors = random.standard_normal((1_000, dimensions), np.float32)
+    vectors = random.standard_normal((100, dimensions), np.float32)
     query, centre = random.standard_normal((2, dimensions), np.float32)
     signs = Signs(centre)
-    signs.resize(1_000)
-    signs.write(np.arange(1_000), vectors)
+    signs.resize(100)
+    signs.write(np.arange(100), vectors)
     expected = ((vectors > centre) != (query > centre)).sum(axis=1)
-    assert signs.distances(query, 1_000, None).tolist() == expected.tolist()
-    for rows in (np.arange(0, 1_000, 7), np.arange(3, 1_000)):
-        assert signs.distances(query, 1_000, rows).tolist() == expected[rows].tolist()
+    assert signs.distances(query, 100, None).tolist() == expected.tolist()
+    for rows in (np.arange(0, 100, 7), np.arange(3, 100)):
+        assert signs.distances(query, 100, rows).tolist() == expected[rows].tolist()
+
+
+def test_more_signs_than_two_bytes_can_count():
+    signs = Signs(np.zeros(66_000, np.float32))
+    signs.resize(1)
+    signs.write(np.arange(1), np.ones((1, 66_000), np.float32))
+    assert signs.distances(-np.ones(66_000, np.float32), 1, None).tolist() == [66_000]
 
 
 @example(steps=[("upsert", 0, 22), ("upsert", 1, 21), ("upsert", 9, 23)])  # replace, then append

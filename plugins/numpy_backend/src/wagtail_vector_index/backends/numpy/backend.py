@@ -51,7 +51,7 @@ class NumpyBackend(VectorBackend):
         """
 
         quantization: Literal["none", "binary"] = "none"
-        oversampling: float = 20.0
+        oversampling: float = 25.0
 
         def __post_init__(self) -> None:
             if not (math.isfinite(self.oversampling) and self.oversampling >= 1):

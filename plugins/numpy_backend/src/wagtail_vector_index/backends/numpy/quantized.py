@@ -13,6 +13,7 @@ from .vectors import Vectors
 
 # Rows whose mean is near enough to that of all.
 _SAMPLED_ROWS = 4_096
+# Rows whose signs are taken at a time, so that they stay in the processor's cache.
 _SIGNED_ROWS = 512
 
 
@@ -84,12 +85,18 @@ class QuantizedVectors(Vectors):
     def _likeliest(self, query: Query, limit: int, rows: Rows | None) -> Rows | None:
         """Those of the rows that are worth multiplying, and all that tie with the last."""
         count = self._count if rows is None else len(rows)
-        wanted = min(count, math.ceil(self._oversampling * limit * math.cbrt(count / limit)))
-        if not self._signs or count <= self.exact_rows or wanted > self.largest_share * count:
+        if not self._signs or count <= self.exact_rows:
+            return rows
+        wanted = self._wanted(min(limit, count), count)
+        if wanted > self.largest_share * count:
             return rows
         distances = self._signs.distances(query.unit, self._count, rows)
         likeliest = np.flatnonzero(distances <= np.partition(distances, wanted - 1)[wanted - 1])
         return likeliest if rows is None else rows[likeliest]
+
+    def _wanted(self, limit: int, count: int) -> int:
+        """How many candidates to take for so many matches."""
+        return min(count, math.ceil(self._oversampling * limit * math.cbrt(count / limit)))
 
     def _renewed(self, written: int) -> bool:
         """Make all signs anew if it is time to, now that some rows more were written.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .arrays import Floats32, Rows, grown
 
-Distances: TypeAlias = npt.NDArray[np.uint16]
+Distances: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
 _WORD_BITS = 64
 # Rows that are compared at a time, so that they stay in the processor's cache.
@@ -32,6 +32,8 @@ class Signs:
 
     def __init__(self, centre: Floats32) -> None:
         self._centre = centre
+        # Two bytes at least: NumPy selects among those much faster than among single ones.
+        self._counting = np.result_type(np.uint16, np.min_scalar_type(len(centre)))
         words = -(-len(centre) // _WORD_BITS)
         self._planes = [np.empty(0, np.uint64) for _ in range(words)]
 
@@ -65,7 +67,7 @@ class Signs:
         if rows is not None and len(rows) > _GATHERED_SHARE * count:
             return self.distances(vector, count, None)[rows]
         words = self._words(vector[None])[:, 0]
-        distances = np.zeros(count if rows is None else len(rows), np.uint16)
+        distances = np.zeros(count if rows is None else len(rows), self._counting)
         different = np.empty(_COMPARED_ROWS, np.uint64)
         bits = np.empty(_COMPARED_ROWS, np.uint8)
         for start in range(0, len(distances), _COMPARED_ROWS):
