@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ nox.options.error_on_missing_interpreters = False
 # What a session can import is what is installed in it. Nox itself may have been
 # started with a PYTHONPATH, and by now has found what it needs there.
 os.environ.pop("PYTHONPATH", None)
+# Images of containers like to set this; each of many processes would compile Wagtail anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Behind a corporate proxy, only the system knows which certificates to trust.
 # Older releases of uv know the setting by its second name.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
@@ -33,6 +36,13 @@ CORE = nox.project.load_toml(ROOT / "core" / "pyproject.toml")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
+# All have the same version. Where it is written, and under which name:
+VERSIONS = {
+    ROOT / "core" / "src" / "wagtail_vector_index" / "__init__.py": "__version__",
+    **{ROOT / "plugins" / name / "pyproject.toml": "version" for name in PLUGINS},
+}
+# Of third parties, as it were: built, typed and tested as ours are, and installed by no extra.
+EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
 
 PYTHONS = nox.project.python_versions(CORE)
 DJANGOS = {"7.4": ["5.2", "6.0"], "8.0": ["5.2", "6.0", "6.1"]}
@@ -94,42 +104,57 @@ FOUND = [version for version in PYTHONS if find(version)]
 # Tests marked `once` depend on no version; they run where everything is newest.
 NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
 NOT_ONCE = ("-m", "not once")
-OF_DJANGO = ("core/tests", "demo/tests", "tests", "--ignore=core/tests/testing")
+# The longest tests first, so that none is begun when the other workers are done.
+OF_DJANGO = ("tests", "demo/tests", "core/tests", "--ignore=core/tests/testing")
 # These depend on clients, not on Django: they run where all is newest, and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
-OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
+OF_CLIENTS = (
+    "core/tests/testing",
+    *(f"plugins/{name}/tests" for name in PLUGINS),
+    *(f"{example}/tests" for example in EXAMPLES),
+)
+# What every plugin and every search relies on.
+COVERED_WHOLLY = (
+    "core/src/wagtail_vector_index/filter_values.py",
+    "core/src/wagtail_vector_index/filters.py",
+    "core/src/wagtail_vector_index/handlers.py",
+    "core/src/wagtail_vector_index/plugins/*",
+)
 
 
 def group(*names: str) -> list[str]:
     return list(nox.project.dependency_groups(GROUPS, *names))
 
 
-def editable() -> list[str]:
-    return [argument for folder in DISTRIBUTIONS for argument in ("--editable", folder)]
+def editable(*others: str) -> list[str]:
+    return [argument for folder in (*DISTRIBUTIONS, *others) for argument in ("--editable", folder)]
 
 
-def wheels(session: nox.Session) -> list[str]:
-    """Build a wheel of every distribution."""
-    folder = Path(session.create_tmp()) / "wheels"
+def build(session: nox.Session, distributions: list[str], folder: Path, *options: str) -> list[str]:
+    """Build distributions, and nothing else, into a folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    session.install("uv")
-    for distribution in DISTRIBUTIONS:
-        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), distribution)
-    return [str(wheel) for wheel in sorted(folder.glob("*.whl"))]
+    for distribution in distributions:
+        session.run("uv", "build", "--quiet", *options, "--out-dir", str(folder), distribution)
+    return [str(file) for pattern in ("*.tar.gz", "*.whl") for file in sorted(folder.glob(pattern))]
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
-    session.run("pytest", "-n", "auto", *arguments, *session.posargs)
+def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
+    command = ("coverage", "run", "-m", "pytest") if measured else ("pytest",)
+    # Few tests are long: a worker that is done takes over what waits behind one of them.
+    workers = ("-n", "auto", "--dist", "worksteal")
+    session.run(*command, *workers, *arguments, *session.posargs)
 
 
-def all_tests(session: nox.Session, *marks: str, of_clients: bool) -> None:
-    """All tests, or those whose paths are given behind `--`."""
+def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: bool = False) -> None:
+    """All tests, or those whose paths are given behind `--`, which are not measured."""
     if any((ROOT / word.partition("::")[0]).exists() for word in session.posargs):
         pytest(session, *marks)
         return
-    pytest(session, *marks, *OF_DJANGO)
+    if measured:
+        session.run("coverage", "erase")
+    pytest(session, *marks, *OF_DJANGO, measured=measured)
     for path in OF_CLIENTS if of_clients else ():
-        pytest(session, *marks, path)
+        pytest(session, *marks, path, measured=measured)
 
 
 MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cell in CELLS]
@@ -139,9 +164,19 @@ MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cel
 @nox.parametrize("python,wagtail,django", MATRIX)
 def tests(session: nox.Session, wagtail: str, django: str) -> None:
     """All tests, on every Python that is here with every Wagtail and Django that go with it."""
-    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *editable(), *group("test"))
     newest = [(session.python, wagtail, django)] == NEWEST
-    all_tests(session, *(() if newest else NOT_ONCE), of_clients=newest)
+    installed = editable(*(EXAMPLES if newest else ()))
+    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *installed, *group("test"))
+    all_tests(session, *(() if newest else NOT_ONCE), of_clients=newest, measured=newest)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """What the last runs of `tests`, with all that is newest, and `langchain` covered."""
+    session.install(*group("coverage"))
+    session.run("coverage", "combine", "--keep", "--quiet")
+    session.run("coverage", "report", *session.posargs)
+    session.run("coverage", "report", f"--include={','.join(COVERED_WHOLLY)}", "--fail-under=100")
 
 
 @nox.session
@@ -156,7 +191,7 @@ def postgresql(session: nox.Session) -> None:
 def minimums(session: nox.Session) -> None:
     """All tests, with the lowest release of every dependency that is allowed."""
     # Old clients have escapes that compiling warns of.
-    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable())
+    session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable(*EXAMPLES))
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
     all_tests(session, *NOT_ONCE, of_clients=True)
@@ -165,18 +200,27 @@ def minimums(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Mypy, on what users install: wheels."""
-    built = wheels(session)
+    session.install("uv")
+    folder = Path(session.create_tmp()) / "wheels"
+    built = build(session, [*DISTRIBUTIONS, *EXAMPLES], folder, "--wheel")
     session.install("--force-reinstall", "--no-deps", *built)
     session.install(*built, *group("types"))
-    session.run("mypy", "--strict", "-p", "wagtail_vector_index", *session.posargs)
+    packages = ["wagtail_vector_index"]
+    packages += [path.name for example in EXAMPLES for path in (ROOT / example / "src").iterdir()]
+    named = [argument for package in packages for argument in ("-p", package)]
+    session.run("mypy", "--strict", *named, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format."""
+    """Ruff: rules and format; the forge's workflows; the names of the changelog's fragments."""
     session.install(*group("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+    workflows = sorted(str(path) for path in ROOT.glob(".github/workflows/*.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
 
 
 @nox.session
@@ -193,21 +237,41 @@ def docs(session: nox.Session) -> None:
 def langchain(session: nox.Session) -> None:
     """LangChain's public tests for vector stores, on every vector backend."""
     session.install(*editable(), *group("langchain"))
-    session.run("pytest", "tests/langchain", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "tests/langchain", *session.posargs)
 
 
-@nox.session(name="wheels")
-def packaging(session: nox.Session) -> None:
-    """The distributions as they are shipped: contents, installs, uninstalls."""
+@nox.session
+def release(session: nox.Session) -> None:
+    """Every distribution as it is shipped, in dist/: contents, installs, uninstalls."""
     session.install(*group("packaging"))
+    # Each wheel is made from the source distribution alone.
+    built = build(session, DISTRIBUTIONS, ROOT / "dist")
+    session.run("twine", "check", "--strict", *built)
     pytest(session, "tests/packaging")
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """The next release's notes; `-- 1.1.0` writes them, and gives all that version."""
+    session.install(*group("lint"))
+    if not session.posargs:
+        session.run("towncrier", "build", "--draft", "--version", "next")
+        return
+    [version] = session.posargs
+    session.run("towncrier", "build", "--yes", "--version", version)
+    for path, name in VERSIONS.items():
+        text = path.read_text(encoding="utf-8")
+        changed = re.sub(rf'^{name} = ".*"$', f'{name} = "{version}"', text, flags=re.MULTILINE)
+        path.write_text(changed, encoding="utf-8")
 
 
 @nox.session
 def benchmark(session: nox.Session) -> None:
     """The product beside its peers and its limits."""
-    session.install(*editable(), *group("benchmark"), "--requirement=demo/requirements.txt")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    session.install(
+        *editable(*EXAMPLES), *group("benchmark"), "--requirement=demo/requirements.txt"
+    )
+    session.run("python", "-m", "benchmarks.run", *session.posargs)
 
 
 @nox.session

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, isolated, number, print_table, seconds, size
+from benchmarks.measure import Row, isolated, number, print_table, seconds, size, verdict
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -154,4 +154,4 @@ def _beside_then(one: Measured) -> list[Row]:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import ROOT, Row, isolated, number, print_table
+from benchmarks.measure import ROOT, Row, isolated, number, print_table, verdict
 from benchmarks.questions import OTHER_WORDS, SAME_WORDS
 from benchmarks.website import processes
 
@@ -148,4 +148,4 @@ if __name__ == "__main__":
         print_table("Hybrid search: quality", quality()),
         print_table("Hybrid search: cost", cost()),
     ]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Paired, Row, isolated, print_table, seconds
+from benchmarks.measure import Paired, Row, isolated, print_table, seconds, verdict
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -161,4 +161,4 @@ def update(database: str, count: int, start: int) -> dict[str, list[float]]:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

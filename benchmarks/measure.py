@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+#: The exit code of a benchmark that missed a goal; an error has another.
+GOAL_MISSED = 3
 THREAD_SETTINGS = (
     "MKL_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -190,6 +192,11 @@ def print_table(title: str, rows: Iterable[Row]) -> bool:
     rows = list(rows)
     print(f"\n### {title}\n\n{HEADER}", *rows, sep="\n", flush=True)
     return all(row.is_met for row in rows)
+
+
+def verdict(met: Iterable[bool]) -> int:
+    """The exit code of a benchmark that came to its end."""
+    return 0 if all(met) else GOAL_MISSED
 
 
 def seconds(times: Sequence[float]) -> str:

@@ -20,6 +20,7 @@ from benchmarks.measure import (
     print_table,
     resident,
     size,
+    verdict,
 )
 
 DIMENSIONS = 384
@@ -365,4 +366,4 @@ def _filled(matrix: Any) -> tuple[Any, Any]:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

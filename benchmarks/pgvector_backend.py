@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from benchmarks.measure import ROOT, Paired, Row, isolated, middle, paired, print_table
+from benchmarks.measure import ROOT, Paired, Row, isolated, middle, paired, print_table, verdict
 from benchmarks.numpy_backend import FIELDS, LIMIT, QUERIES, _metadata
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -372,4 +372,4 @@ def vectors(count: int, seed: int) -> Any:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

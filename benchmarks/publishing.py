@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Paired, Row, isolated, paired, print_table
+from benchmarks.measure import Paired, Row, isolated, paired, print_table, verdict
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -133,4 +133,4 @@ def _publish(service: str, url: str) -> dict[str, dict[str, list[float]]]:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from benchmarks.measure import ROOT, Paired, Row, isolated, paired, print_table
+from benchmarks.measure import ROOT, Paired, Row, isolated, paired, print_table, verdict
 from benchmarks.numpy_backend import FIELDS, LIMIT, QUERIES, _metadata
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -178,7 +178,8 @@ def seconds_of_ours(backend: Any, search: Callable[[int], None], turn: int) -> f
 def server() -> Iterator[tuple[str, str]]:
     """The URL of a server, and what it is; the double runs in a process of its own."""
     if url := os.environ.get("QDRANT_URL"):
-        yield url, f"the server at {url}"
+        version = backend_of(url).health().details["server"]
+        yield url, f"a server of {version}"
         return
     command = [sys.executable, "-m", "benchmarks.qdrant_backend", "--double"]
     with subprocess.Popen(
@@ -253,4 +254,4 @@ if __name__ == "__main__":
         serve_double()
     else:
         met = [print_table(title, table) for title, table in run().items()]
-        raise SystemExit(not all(met))
+        raise SystemExit(verdict(met))

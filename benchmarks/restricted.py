@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, isolated, paired, print_table
+from benchmarks.measure import Row, isolated, paired, print_table, verdict
 from benchmarks.pgvector_backend import server
 from benchmarks.website import processes
 
@@ -136,4 +136,4 @@ class Nearest:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

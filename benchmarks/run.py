@@ -1,6 +1,9 @@
 """Runs the benchmarks, all or those that are named; fails if one misses a goal.
 
-python benchmarks/run.py [--quick] [NAME …]
+python -m benchmarks.run [--quick] [NAME …]
+
+What each prints is kept in ``results/``, which the documentation shows. Quick runs, and those
+that failed before their end, change nothing there.
 """
 
 from __future__ import annotations
@@ -10,17 +13,22 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from benchmarks.measure import GOAL_MISSED
 
 ROOT = Path(__file__).parent.parent
 
 #: Modules of this folder, each of which prints its tables.
 BENCHMARKS = (
     "numpy_backend",
+    "numpy_quantization",
     "pgvector_backend",
     "qdrant_backend",
     "weaviate_backend",
+    "usearch_backend",
     "end_to_end",
     "large_index",
     "restricted",
@@ -29,9 +37,11 @@ BENCHMARKS = (
     "start_up",
 )
 
+RESULTS = ROOT / "benchmarks" / "results"
+
 VERSIONS = (
-    "wagtail-vector-index", "Django", "wagtail", "numpy",
-    "faiss-cpu", "langchain-core", "django-ai-core",
+    "wagtail-vector-index", "Django", "wagtail", "numpy", "psycopg", "qdrant-client",
+    "weaviate-client", "usearch", "faiss-cpu", "langchain-core", "django-ai-core",
 )  # fmt: skip
 
 
@@ -54,19 +64,33 @@ def main() -> int:
 def goals_met(name: str, *, quick: bool) -> bool:
     """Run one benchmark in a process of its own; whether it met all its goals."""
     environment = os.environ | ({"BENCHMARK_QUICK": "1"} if quick else {})
-    command = [sys.executable, "-m", f"benchmarks.{name}"]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
+    command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
+    lines = []
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            lines.append(line)
+    tables = "".join(lines).strip()
+    if not quick and process.returncode in (0, GOAL_MISSED):
+        RESULTS.mkdir(exist_ok=True)
+        measured = f"Measured on {datetime.now().astimezone():%Y-%m-%d}: {setting()}"
+        (RESULTS / f"{name}.md").write_text(f"{tables}\n\n{measured}\n", encoding="utf-8")
+    return process.returncode == 0
 
 
 def setting() -> str:
-    """The versions and the number of cores, in a line."""
-    found = [f"Python {platform.python_version()}"]
+    """The machine and the versions, in a line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    versions = [f"Python {platform.python_version()}"]
     for name in VERSIONS:
         try:
-            found.append(f"{name} {version(name)}")
+            versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
-            found.append(f"{name} not installed")
-    return f"{', '.join(found)}; {os.cpu_count()} cores."
+            versions.append(f"{name} not installed")
+    return f"{machine}, {memory:.0f} GiB of memory; {', '.join(versions)}."
 
 
 if __name__ == "__main__":

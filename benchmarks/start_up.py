@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.measure import Paired, Row, isolated, print_table
+from benchmarks.measure import Paired, Row, isolated, print_table, verdict
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 TURNS = 5 if QUICK else 25
@@ -108,4 +108,4 @@ def _hide_plugins() -> None:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

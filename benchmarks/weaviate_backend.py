@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from benchmarks.measure import ROOT, Paired, Row, isolated, paired, print_table
+from benchmarks.measure import ROOT, Paired, Row, isolated, paired, print_table, verdict
 from benchmarks.numpy_backend import FIELDS, LIMIT, QUERIES, _metadata
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -32,10 +32,10 @@ SEARCH_OVERHEAD = 0.001
 
 def run() -> dict[str, list[Row]]:
     """All tables, by title."""
-    with server() as options:
+    with server() as (options, name):
         return {
-            "Weaviate backend: load": isolated(load_rows, options),
-            "Weaviate backend: search": isolated(search_rows, options),
+            f"Weaviate backend, on {name}: load": isolated(load_rows, options),
+            f"Weaviate backend, on {name}: search": isolated(search_rows, options),
         }
 
 
@@ -141,17 +141,20 @@ def fastest(seconds: Sequence[float]) -> float:
 
 
 @contextmanager
-def server() -> Iterator[dict[str, Any]]:
-    """The options of a backend for a server that is up."""
+def server() -> Iterator[tuple[dict[str, Any], str]]:
+    """The options of a backend for a server that is up, and what it is."""
     sys.path.insert(0, str(ROOT / "plugins" / "weaviate_backend" / "tests"))
     import weaviate_servers as servers
 
     if os.environ.get("WEAVIATE_URL"):
         with servers.real_server() as found:
-            yield found.options
+            backend = backend_of(found.options)
+            version = backend.health().details["weaviate"]
+            backend.close()
+            yield found.options, f"a server of {version}"
     else:
         with servers.double() as double:
-            yield double.options
+            yield double.options, "the tests' double"
 
 
 @contextmanager
@@ -211,4 +214,4 @@ def vectors(count: int, seed: int) -> Any:
 
 if __name__ == "__main__":
     met = [print_table(title, rows) for title, rows in run().items()]
-    raise SystemExit(not all(met))
+    raise SystemExit(verdict(met))

@@ -46,6 +46,7 @@ html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 
 REPOSITORY = "https://github.com/wagtail/wagtail-vector-index/blob/main"
+PICTURES = "https://raw.githubusercontent.com/wagtail/wagtail-vector-index/main/docs/pictures"
 LINK = re.compile(r"\]\((?!https?:|#)(?P<file>[^)#]+)(?P<anchor>#[^)]*)?\)")
 
 
@@ -59,7 +60,8 @@ def lead_to_repository(
         target = (folder / match["file"]).resolve().relative_to(ROOT)
         return f"]({REPOSITORY}/{target}{match['anchor'] or ''})"
 
-    content[0] = LINK.sub(link, content[0])
+    # Pictures have the whole URL there, for pages outside of the repository.
+    content[0] = LINK.sub(link, content[0]).replace(f"]({PICTURES}/", "](/pictures/")
 
 
 def setup(app: Sphinx) -> None:

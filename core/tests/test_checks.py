@@ -11,6 +11,7 @@ from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
 from wagtail_vector_index import checks
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
+from wagtail_vector_index.models import FilterField
 from wagtail_vector_index.models.record import Collection
 
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
@@ -238,6 +239,13 @@ class TestIndexes:
         (message,) = checks.check_indexes()
         assert "holds 'text', which is not an EmbeddingField" in message.msg
         assert message.id.endswith("E001")
+
+    def test_filter_fields(self, index, monkeypatch):
+        field = FilterField("size", source="stars", type="integer")
+        monkeypatch.setattr(Note, "vector_filter_fields", [field])
+        (message,) = checks.check_indexes()
+        assert "size: type must be one of str, int," in message.msg
+        assert message.msg.endswith("not 'integer'.")
 
     def test_aliases(self, index):
         index.set(vector_backend="archive", embedding_backend="defualt")

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from wagtail.models import Locale
 
-from tests.testapp.models import ArticlePage, Author, Comment, Note, Product
+from tests.testapp.models import ArticlePage, ArticleTag, Author, Comment, Note, Product
 from wagtail_vector_index.filter_values import (
     comparable,
     comparable_filter,
@@ -35,6 +35,7 @@ class TestInferType:
             (ArticlePage, "tags", "list[str]"),
             (ArticlePage, "intro", "str"),
             (ArticlePage, "page_ptr", "int"),
+            (ArticleTag, "content_object", "int"),
             (Product, "id", "str"),
             (Note, "author", "int"),
             (Note, "author__name", "str"),
@@ -74,6 +75,17 @@ class TestFilterValue:
         assert filter_value(note, "author", "int") is None
         assert filter_value(note, "author__name", "str") is None
         assert filter_value(note, "author__name", "list[str]") == []
+
+    def test_nothing_at_the_other_end(self, note):
+        assert filter_value(note, "pinnednote__reason", "str") is None
+        assert filter_value(note, "pinnednote__reason", "list[str]") == []
+
+    def test_methods_are_called(self, article):
+        assert filter_value(Product(label="lamp"), "get_description", "str") == (
+            "This product is a lamp."
+        )
+        titles = filter_value(article("Bread"), "get_ancestors__title", "list[str]")
+        assert titles == ["Root", "Home"]
 
     def test_several_values_are_no_single_one(self, note):
         with pytest.raises(ValueError, match="'comments__text' has several values, and str is the"):

@@ -516,6 +516,7 @@ class TestMisconfiguration:
         assert "Configured aliases: default, archive." in message
 
 
+@pytest.mark.once
 class TestTheExampleThatCirculates:
     """``{"default": {"BACKEND": "openai", "API_KEY": …, "HOST": …}}`` under vector backends."""
 

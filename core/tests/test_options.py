@@ -202,6 +202,7 @@ class TestParsing:
         with pytest.raises(InvalidOptions):
             parse_options(AcmeBackend.Options, raw | {"": 1}, WHERE)
 
+    @pytest.mark.once
     @given(st.sampled_from(["PORT", "HOSTS", "HEADERS", "MODE", "EXTRA", "FLAG"]), st.data())
     def test_any_value(self, key, data):
         value = data.draw(

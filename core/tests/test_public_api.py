@@ -26,6 +26,7 @@ PROMISED = {
     "wagtail_vector_index.chat.base": ["ChatBackend", "Message"],
     "wagtail_vector_index.clients": ["Clients"],
     "wagtail_vector_index.plugins": ["hookimpl", "BackendSpec", "django_apps"],
+    "wagtail_vector_index.filters": ["And", "Comparison", "FilterNode", "IsNull", "Not", "Or"],
     "wagtail_vector_index.models": [
         "VectorIndexedMixin",
         "EmbeddingField",

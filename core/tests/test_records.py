@@ -227,6 +227,7 @@ JSON = st.recursive(
 
 
 class TestMetadata:
+    @pytest.mark.once
     @given(st.dictionaries(st.text("abc é🔑", min_size=1), JSON, max_size=4))
     def test_comes_back_equal(self, metadata):
         made = RecordBatch.of(ids=[IDS[0]], vectors=[[1]], metadata=[metadata])

@@ -15,7 +15,7 @@ from tests.docs.code_blocks import ROOT, Block, blocks
 from tests.docs.readme_site import add_pages, configure, run
 
 GUIDES = sorted((ROOT / "docs").rglob("*.md"))
-#: The tutorial by `nox -s wheels`; the other is for a backend, and not for a site.
+#: The tutorial by `nox -s release`; the other is for a backend, and not for a site.
 FOLLOWED_ELSEWHERE = {ROOT / "docs" / name for name in ("tutorial.md", "testing-a-backend.md")}
 
 #: What is set there is tried by test_guides.py, with the code that reads it.

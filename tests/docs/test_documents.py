@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.run import BENCHMARKS
+
 from .code_blocks import README, ROOT, Block, blocks, documents
 
 CORE = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
@@ -56,11 +58,10 @@ def constant(name: str) -> dict[str, list[str]]:
     raise LookupError(name)
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the table below a heading of the README, without its head."""
-    section = (
-        README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    )
+def rows(heading: str, document: Path = README) -> list[list[str]]:
+    """The cells of the table below a heading of a README, without its head."""
+    text = document.read_text(encoding="utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -147,6 +148,25 @@ def test_version_table_is_what_nox_runs() -> None:
     assert table == constant("DJANGOS")
 
 
+def test_core_tells_the_same_versions() -> None:
+    heading = "Supported versions"
+    assert rows(heading, ROOT / "core" / "README.md") == rows(heading)
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("plugins/*/")), ids=lambda path: path.name)
+def test_plugins_tell_what_they_need(folder: Path) -> None:
+    told = dict(rows("Supported versions", folder / "README.md"))
+    ours = rows("Supported versions")
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for needed in project["dependencies"]:
+        name, lowest, below = re.fullmatch(r"([\w-]+)>=([\d.]+)(?:,<(\d+))?", needed).groups()
+        words = f"{lowest} or later" + (f", below {below}" if below else "")
+        assert told[f"`{name}`"] == words
+    assert told["Wagtail"].split(", ") == list(dict.fromkeys(row[0] for row in ours))
+    assert told["Django"] == ours[0][1] + ", " + ours[-1][1]
+    assert told["Python"] == ours[0][2]
+
+
 def test_backend_table_is_what_exists() -> None:
     table = {name.strip("`"): state for _, name, _, state in rows("Backends")}
     files = ROOT.glob("plugins/*/pyproject.toml")
@@ -154,3 +174,13 @@ def test_backend_table_is_what_exists() -> None:
     assert {name for name, state in table.items() if state == "available"} == exist
     extras = CORE["optional-dependencies"]
     assert set(table) == {extras[name][0].partition(">")[0] for name in extras if name != "testing"}
+
+
+def test_the_results_of_all_benchmarks_are_shown() -> None:
+    page = (ROOT / "docs" / "reference" / "benchmarks.md").read_text(encoding="utf-8")
+    results = {path.stem: path for path in (ROOT / "benchmarks" / "results").glob("*.md")}
+    assert set(results) == set(BENCHMARKS)
+    assert [name for name in BENCHMARKS if f"benchmarks/results/{name}.md\n" not in page] == []
+    for path in results.values():
+        last = path.read_text(encoding="utf-8").splitlines()[-1]
+        assert re.match(r"Measured on 20\d\d-\d\d-\d\d: .+ cores, .+ memory; Python 3", last), path

@@ -1,6 +1,6 @@
 """Every block of the documentation is tried: run, made, or parsed by what would read it.
 
-The tutorial is followed word for word by `nox -s wheels`.
+The tutorial is followed word for word by `nox -s release`.
 """
 
 from __future__ import annotations

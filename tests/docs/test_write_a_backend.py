@@ -55,7 +55,7 @@ def test_the_other_kind(tmp_path: Path) -> None:
 
 
 def test_its_steps_are_those_that_the_command_names(tmp_path: Path) -> None:
-    """They are run to their end by `nox -s wheels`."""
+    """They are run to their end by `nox -s release`."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
     [steps] = [block.splitlines() for block in blocks if MODULE in block]
     assert steps[:2] == ["python -m pip install wagtail-vector-index", MODULE]

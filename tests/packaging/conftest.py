@@ -1,12 +1,33 @@
-"""Built distributions, and a fresh environment to install them in."""
+"""The distributions that `nox -s release` built, and a fresh environment to install them in."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from shutil import copy
 
 import pytest
-from distributions import FOLDERS, Built, Environment, uv
+from distributions import EXAMPLES, FOLDERS, ROOT, VERSION, Built, Environment, uv
+
+DIST = ROOT / "dist"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tag", help="publish as this; an error unless it is what was built")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not any(DIST.glob("*.whl")):
+        raise pytest.UsageError("There is nothing to test in dist/: run `nox -s release`.")
+    tag = config.getoption("--tag")
+    if tag is None:
+        return
+    if tag != f"v{VERSION}":
+        raise pytest.UsageError(f"The tag is {tag}, but the version is {VERSION}.")
+    notes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    if not re.search(rf"^## {re.escape(VERSION)} - \d{{4}}-\d\d-\d\d$", notes, re.MULTILINE):
+        raise pytest.UsageError(f"CHANGELOG.md has no notes of {VERSION} with a date.")
 
 
 @pytest.fixture(scope="session")
@@ -14,12 +35,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Every distribution: a source distribution, and a wheel made from that."""
     wheels, sdists = {}, {}
     everything = tmp_path_factory.mktemp("everything")
-    for name, source in FOLDERS.items():
+    for name in FOLDERS:
+        file = name.replace("-", "_")
+        [wheel], [sdist] = DIST.glob(f"{file}-*.whl"), DIST.glob(f"{file}-*.tar.gz")
+        wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
+    for name, source in EXAMPLES.items():
         folder = tmp_path_factory.mktemp(name)
         uv("build", "--quiet", "--out-dir", folder, source)
         [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
-        wheels[name] = wheel.rename(everything / wheel.name)
-        sdists[name] = sdist.rename(everything / sdist.name)
+        wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
     return Built(folder=everything, wheels=wheels, sdists=sdists)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +39,27 @@ def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in leaking}
 
 
-def folders() -> dict[str, Path]:
+def folders(*patterns: str) -> dict[str, Path]:
     """Name of each distribution, and where its sources are."""
-    files = [ROOT / "core" / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
+    files = [
+        file for pattern in patterns for file in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))
+    ]
     return {tomllib.loads(file.read_text())["project"]["name"]: file.parent for file in files}
 
 
-FOLDERS = folders()
+def version() -> str:
+    """The version of core, which all others share."""
+    file = ROOT / "core" / "src" / "wagtail_vector_index" / "__init__.py"
+    [found] = re.findall(r'^__version__ = "(.*)"$', file.read_text(encoding="utf-8"), re.MULTILINE)
+    return str(found)
+
+
+FOLDERS = folders("core", "plugins/*")
+#: Backends as third parties publish them.
+EXAMPLES = folders("examples/*")
+VERSION = version()
+# Files that were built anew have the names of those that uv has kept.
+REFRESH = [f"--refresh-package={name}" for name in [*FOLDERS, *EXAMPLES]]
 PLUGINS = [name for name in FOLDERS if name != CORE]
 
 
@@ -75,11 +91,20 @@ class Environment:
             arguments += ["-e", FOLDERS[name]] if name in editable else [self.built.wheels[name]]
         self.pip("install", "--quiet", "--find-links", self.built.folder, *arguments)
 
+    def has_built(self, name: str) -> bool:
+        """Whether what is installed under this name is the wheel that was built."""
+        wheel = zipfile.ZipFile(self.built.wheels[name])
+        [record] = [n for n in wheel.namelist() if n.endswith(".dist-info/RECORD")]
+        [installed] = self.folder.glob(f"**/site-packages/{record}")
+        lines = {line for line in wheel.read(record).decode().splitlines() if ",sha256=" in line}
+        return lines <= set(installed.read_text(encoding="utf-8").splitlines())
+
     def uninstall(self, *names: str) -> None:
         self.pip("uninstall", "--quiet", *names)
 
     def pip(self, command: str, *arguments: str | Path) -> str:
-        return uv("pip", command, *arguments, VIRTUAL_ENV=str(self.folder))
+        refresh = REFRESH if command == "install" else []
+        return uv("pip", command, *refresh, *arguments, VIRTUAL_ENV=str(self.folder))
 
     def installed(self) -> set[str]:
         rows = json.loads(self.pip("list", "--format", "json"))
@@ -98,9 +123,9 @@ class Environment:
         assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
         return result.stdout
 
-    def try_out(self, *steps: str) -> dict[str, object]:
+    def try_out(self, *steps: str, **environment: str) -> dict[str, object]:
         """Set Django up there and run steps of `site_to_try.py`."""
-        return json.loads(self.run("-W", "error", SITE, *steps).splitlines()[-1])
+        return json.loads(self.run("-W", "error", SITE, *steps, **environment).splitlines()[-1])
 
     def manage(self, settings: dict[str, object], *commands: list[str]) -> list[str]:
         """What each management command prints on the site of recipes, all in one process."""

@@ -6,6 +6,7 @@ Runs the steps named on the command line and prints what each saw as one line of
 import importlib
 import importlib.util
 import json
+import os
 import sys
 from importlib.metadata import entry_points
 from uuid import UUID
@@ -14,15 +15,23 @@ import django
 from django.conf import settings
 
 CLIENTS = [
-    "numpy", "openai", "orjson", "pgvector", "psycopg", "qdrant_client", "weaviate", "wordllama",
+    "numpy", "openai", "orjson", "pgvector", "psycopg", "qdrant_client", "usearch", "weaviate",
+    "wordllama",
 ]  # fmt: skip
 
 
 def setup():
-    """Django with Wagtail and the app, in default settings; what it left imported."""
+    """Django with Wagtail and the app, in default settings; what it left imported.
+
+    The variable VECTOR_BACKEND names another vector backend than the default.
+    """
     from wagtail_vector_index.plugins import django_apps
 
+    chosen = {}
+    if name := os.environ.get("VECTOR_BACKEND"):
+        chosen["WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"] = {"default": {"BACKEND": name}}
     settings.configure(
+        **chosen,
         INSTALLED_APPS=[
             "wagtail_vector_index",
             *django_apps(),

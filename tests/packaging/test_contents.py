@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from distributions import CORE, FOLDERS, PLUGINS, ROOT, Built
+from distributions import CORE, EXAMPLES, FOLDERS, PLUGINS, ROOT, VERSION, Built
 
 # A "*" stands for one part of a path, "**" at the end for all that is below.
 CONTENTS = {
@@ -70,7 +70,12 @@ CONTENTS = {
         "wagtail_vector_index/embeddings/wordllama/py.typed",
         "wagtail_vector_index/embeddings/wordllama/*.py",
     ],
+    "usearch-wagtail-vectors": [
+        "usearch_wagtail_vectors/py.typed",
+        "usearch_wagtail_vectors/*.py",
+    ],
 }
+ALL = {**FOLDERS, **EXAMPLES}
 METADATA = ["METADATA", "RECORD", "WHEEL", "licenses/LICENSE"]
 NAMESPACES = ["backends", "chat", "embeddings"]
 
@@ -97,10 +102,10 @@ def sources(folder: Path) -> set[str]:
 
 
 def test_every_distribution_is_listed() -> None:
-    assert set(CONTENTS) == set(FOLDERS)
+    assert set(CONTENTS) == set(ALL)
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", ALL)
 def test_wheel_holds_what_is_listed(name: str, built: Built) -> None:
     names = list(content(built.wheels[name]))
     unlisted = [n for n in names if not any(matches(n, pattern) for pattern in CONTENTS[name])]
@@ -108,16 +113,16 @@ def test_wheel_holds_what_is_listed(name: str, built: Built) -> None:
     assert (unlisted, absent) == ([], [])
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", ALL)
 def test_wheel_holds_all_sources(name: str, built: Built) -> None:
     """The wheel is made from the source distribution, so that holds them as well."""
-    assert set(content(built.wheels[name])) == sources(FOLDERS[name])
+    assert set(content(built.wheels[name])) == sources(ALL[name])
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_wheel_metadata(name: str, built: Built) -> None:
     wheel = zipfile.ZipFile(built.wheels[name])
-    info = f"{name.replace('-', '_')}-1.0.0.dist-info"
+    info = f"{name.replace('-', '_')}-{VERSION}.dist-info"
     listed = [*METADATA, "entry_points.txt"] if name in PLUGINS else METADATA
     files = {n for n in wheel.namelist() if n.startswith(info)}
     assert files == {f"{info}/{file}" for file in listed}
@@ -146,10 +151,10 @@ def test_plugin_keeps_to_its_own_folders(name: str, built: Built) -> None:
     assert len(names) == 1
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", ALL)
 def test_sdist_holds_tests_and_texts(name: str, built: Built) -> None:
     with tarfile.open(built.sdists[name]) as archive:
         names = {member.split("/", 1)[1] for member in archive.getnames()}
     assert {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"} <= names
-    tests = {str(path.relative_to(FOLDERS[name])) for path in FOLDERS[name].glob("tests/test_*.py")}
+    tests = {str(path.relative_to(ALL[name])) for path in ALL[name].glob("tests/test_*.py")}
     assert tests <= names

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from distributions import CORE, Environment
+from distributions import CORE, VERSION, Environment
 from hand_made import make_wheel
 
 NUMPY = "wagtail-vector-index-numpy"
@@ -74,7 +74,7 @@ HOSTILE = {
         source=offering('{"numpy": BackendSpec(path="nowhere.Backend")}'),
         says=(
             "plugin '{name}' of {distribution} {version} and"
-            f" the plugin 'numpy' of {NUMPY} 1.0.0 both offer a vector backend named 'numpy'"
+            f" the plugin 'numpy' of {NUMPY} {VERSION} both offer a vector backend named 'numpy'"
         ),
         remedy=f"'{{distribution}}:numpy' or '{NUMPY}:numpy'",
     ),
@@ -144,7 +144,7 @@ def test_the_site_works_and_names_each_with_its_remedy(infested: Environment) ->
     assert answer.startswith('["Bread", ')
     assert "[exit" not in checked
     assert "System check identified 10 issues" in checked
-    assert "default: NumpyBackend()" in backends
+    assert "default: NumpyBackend(" in backends
     assert "[exit" not in backends
     for printed in (checked, backends):
         for name, hostile in HOSTILE.items():
@@ -165,7 +165,8 @@ def test_a_site_that_chose_one_is_told_why_it_does_not_work(infested: Environmen
     }
     [backends] = infested.manage(settings, ["vector_backends", "--check"])
     lines = dict(line.strip().split(": ", 1) for line in backends.splitlines() if ": " in line)
-    assert lines["good"].startswith("NumpyBackend(): works: ")
+    assert lines["good"].startswith("NumpyBackend(")
+    assert "): works: " in lines["good"]
     for name in HOSTILE:
         facts = facts_of(name)
         assert f"{facts['distribution']} {facts['version']}" in lines[name]

@@ -6,6 +6,7 @@ import pytest
 from distributions import CORE, FOLDERS, PLUGINS, Environment
 
 NUMPY = "wagtail-vector-index-numpy"
+EXAMPLE = "usearch-wagtail-vectors"
 OPENAI = "wagtail-vector-index-openai"
 PGVECTOR = "wagtail-vector-index-pgvector"
 QDRANT = "wagtail-vector-index-qdrant"
@@ -26,6 +27,7 @@ CLIENTS = {
     "pgvector",
     "psycopg",
     "qdrant-client",
+    "usearch",
     "weaviate-client",
     "wordllama",
 }
@@ -96,6 +98,19 @@ def test_uninstalling_a_plugin_leaves_the_others_whole(environment: Environment)
             assert environment.try_out("search")["search"] == FOUND
         environment.install(gone)
     assert environment.try_out("plugins")["plugins"] == short(PLUGINS)
+
+
+def test_example_of_a_third_party(environment: Environment) -> None:
+    """Its own package, beside core alone: found, not imported, and searched by its short name."""
+    environment.install(CORE, EXAMPLE)
+    seen = environment.try_out("plugins", "modules", "imported")
+    assert seen == {
+        "setup": [],
+        "plugins": ["usearch"],
+        "modules": ["usearch_wagtail_vectors"],
+        "imported": [],
+    }
+    assert environment.try_out("search", VECTOR_BACKEND="usearch")["search"] == FOUND
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,13 @@ Where it says pip, uv installs, which is quicker; with TUTORIAL_WITH_PIP=1, it i
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from html import unescape
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -24,12 +21,10 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 import pytest
-from distributions import ROOT, Built, clean_environment
-from uv import find_uv_bin
+from distributions import ROOT, Built
+from following import Reader, outside
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
-TITLE = re.compile(r"(?:# |<!-- )(?P<file>\S+?)(?P<append>, at the end)?(?: -->)?\n")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:8000(/[^>)\s]*)")
 
 ACCOUNT = {
@@ -38,86 +33,6 @@ ACCOUNT = {
     "DJANGO_SUPERUSER_PASSWORD": "a long password",
 }
 SECONDS = 60
-
-
-@dataclass
-class Reader:
-    """Somebody who does what the tutorial says, in one shell."""
-
-    folder: Path
-    environment: dict[str, str]
-    printed: str = ""
-    server: list[str] = field(default_factory=list)
-
-    def follow(self, language: str, code: str) -> None:
-        """Run a block's commands, write its file, or compare what was printed with it."""
-        if language == "sh":
-            for line in code.splitlines():
-                self.run(shlex.split(line))
-        elif language == "text":
-            assert self.printed == code
-        else:
-            self.write(code)
-
-    def run(self, words: list[str]) -> None:
-        match words:
-            case ["cd", name]:
-                self.folder /= name
-            case ["source", script]:
-                bin_folder = (self.folder / script).parent
-                self.environment["PATH"] = f"{bin_folder}:{self.environment['PATH']}"
-                self.environment["VIRTUAL_ENV"] = str(bin_folder.parent)
-            case ["python", "manage.py", "createsuperuser"]:
-                self.call([*words, "--noinput"])
-            case ["python", "manage.py", "runserver"]:
-                self.server = words
-            case ["python3", *rest]:
-                self.call([sys.executable, *rest])
-            case ["pip", *rest] if not os.environ.get("TUTORIAL_WITH_PIP"):
-                self.call([find_uv_bin(), "pip", *rest])
-            case _:
-                self.printed = self.call(words)
-
-    def call(self, words: list[str]) -> str:
-        # Through env, which looks programs up on the PATH that was activated.
-        result = subprocess.run(
-            ["env", *words],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, f"{shlex.join(words)}\n{result.stdout}\n{result.stderr}"
-        return result.stdout
-
-    def write(self, code: str) -> None:
-        title = TITLE.match(code)
-        assert title, f"Which file is this?\n{code}"
-        file = self.folder / title["file"]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        before = file.read_text(encoding="utf-8") if title["append"] else ""
-        file.write_text(before + code, encoding="utf-8")
-
-    @contextmanager
-    def served(self) -> Iterator[Visitor]:
-        """The site, started as the tutorial says, but on a port that is free."""
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port = found.getsockname()[1]
-        command = ["env", *self.server, "--noreload", f"127.0.0.1:{port}"]
-        with subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            try:
-                visitor = Visitor(f"http://127.0.0.1:{port}")
-                until(visitor.is_answered, "The site answers.")
-                yield visitor
-            finally:
-                process.terminate()
 
 
 class Visitor:
@@ -148,6 +63,27 @@ class Visitor:
             return unescape(response.read().decode())
 
 
+@contextmanager
+def served(reader: Reader) -> Iterator[Visitor]:
+    """The site, started as the tutorial says, but on a port that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    command = ["env", *reader.server, "--noreload", f"127.0.0.1:{port}"]
+    with subprocess.Popen(
+        command,
+        cwd=reader.folder,
+        env=reader.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            visitor = Visitor(f"http://127.0.0.1:{port}")
+            until(visitor.is_answered, "The site answers.")
+            yield visitor
+        finally:
+            process.terminate()
+
+
 def until(holds: object, what: str) -> None:
     """Wait until something holds that another process does."""
     assert callable(holds)
@@ -164,14 +100,12 @@ def titles(page: str) -> list[str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="The commands are those of a POSIX shell.")
 def test_tutorial_works_word_for_word(tmp_path: Path, built: Built) -> None:
     text = TUTORIAL.read_text(encoding="utf-8")
-    links = {name: str(built.folder) for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS")}
-    reader = Reader(tmp_path, {**clean_environment(), **links, **ACCOUNT})
-    for block in BLOCK.finditer(text):
-        reader.follow(block["language"], block["code"])
+    reader = Reader(tmp_path, {**outside(built), **ACCOUNT})
+    reader.follow_all(text)
 
     located, admin, drink, related = ADDRESS.findall(text)
     [(title, body)] = re.findall(r'^"(.*)" and a body such as "(.*)"$', text, re.MULTILINE)
-    with reader.served() as visitor:
+    with served(reader) as visitor:
         assert titles(visitor.get(located))[0] == "How to find us"
 
         visitor.post(

@@ -12,7 +12,7 @@ from django_tasks import task_backends
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Note
-from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable
+from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable, InvalidIndex
 from wagtail_vector_index.models import Collection, PendingChange
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,16 @@ def test_an_index_that_is_declared_wrongly_is_told(manage, at, articles, monkeyp
     monkeypatch.delitem(ArticlePage.vector_index.__dict__, "configuration", raising=False)
     assert "needs attention" in manage.get(at("index")).text
     assert "is not an EmbeddingField" in manage.get(at("detail")).text
+
+
+def test_an_index_that_cannot_even_be_made_is_told_instead_of_a_list(manage, at, monkeypatch):
+    def all_indexes():
+        raise InvalidIndex("shop.Index is in no installed app, so it needs a name.")
+
+    monkeypatch.setattr("wagtail_vector_index.admin.views.listing.all_indexes", all_indexes)
+    response = manage.get(at("index"))
+    assert told(response) == ["shop.Index is in no installed app, so it needs a name."]
+    assert rows_of(response) == []
 
 
 def test_a_site_without_indexes_is_told_how_to_make_one(manage, at, monkeypatch):

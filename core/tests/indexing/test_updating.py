@@ -422,6 +422,29 @@ def test_a_hook_that_returns_text_that_cannot_be_stored_is_told_so(bring_up_to_d
     assert "NUL" in updated.drained.errors.popitem()[1]
 
 
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda document: "bread", "must return PreparedDocument, not 'bread'"),
+        (
+            lambda document: replace(document, metadata={"weight": float("nan")}),
+            "The metadata of a document cannot be stored",
+        ),
+        (
+            lambda document: replace(document, metadata={**document.metadata, "stars": "many"}),
+            "The metadata field 'stars' of a document",
+        ),
+    ],
+)
+def test_a_hook_that_returns_what_is_no_document_is_told_so(
+    made, why, bring_up_to_date, monkeypatch
+):
+    hook(monkeypatch, lambda index, documents: [made(documents[0])])
+    Note.objects.create(text="bread")
+    (updated,) = bring_up_to_date("note")
+    assert why in updated.drained.errors.popitem()[1]
+
+
 def hook(monkeypatch, function):
     """Let a plugin's ``documents_prepared`` be this function."""
     implementation = SimpleNamespace(function=function, argnames=("index", "documents"))

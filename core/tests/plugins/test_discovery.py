@@ -350,6 +350,7 @@ class TestOneScanAProcess:
         site.monkeypatch.setattr(discovery, "entry_points", counted)
         return scans
 
+    @pytest.mark.once
     def test_nothing_is_scanned_at_import(self):
         code = (
             "import importlib.metadata as m\n"

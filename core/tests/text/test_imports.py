@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import wagtail_vector_index.text
 
 
@@ -19,6 +21,7 @@ def test_what_is_public():
     ]
 
 
+@pytest.mark.once
 def test_importing_needs_no_settings_and_no_wagtail():
     code = (
         "import sys, wagtail_vector_index.text as text\n"

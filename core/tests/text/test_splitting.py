@@ -81,6 +81,7 @@ class TestBoundaries:
 
 
 class TestLimit:
+    @pytest.mark.once
     @pytest.mark.parametrize("count_tokens", TOKENIZERS)
     @pytest.mark.parametrize(
         "text",

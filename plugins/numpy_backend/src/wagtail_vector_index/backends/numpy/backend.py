@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from threading import Lock
+from typing import Literal
 from uuid import UUID
 
 import numpy as np
@@ -22,18 +25,46 @@ from wagtail_vector_index.filters import FilterNode
 from .collection import Collection
 from .ids import Keys, keys_of
 from .metrics import Query
+from .quantized import QuantizedVectors
+from .vectors import Vectors
 
 
 class NumpyBackend(VectorBackend):
-    """Exact search in the memory of this process.
+    """Search in the memory of this process: exact, unless it is quantised.
 
     Each collection is a float32 matrix with its ids, metadata and filter columns. Nothing
     is kept on disk, and processes share nothing.
+
+    Example::
+
+        WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+            "default": {"BACKEND": "numpy", "QUANTIZATION": "binary"},
+        }
     """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(VectorBackend.Options):
+        """``QUANTIZATION``: how to find candidates in large collections under cosine.
+
+        ``OVERSAMPLING``: how many of them: so many times the limit, and the cube root of
+        records by limit.
+        """
+
+        quantization: Literal["none", "binary"] = "none"
+        oversampling: float = 25.0
+
+        def __post_init__(self) -> None:
+            if not (math.isfinite(self.oversampling) and self.oversampling >= 1):
+                raise ValueError(
+                    f"'OVERSAMPLING' must be a finite number of at least 1,"
+                    f" not {self.oversampling}."
+                )
 
     max_batch_records = 4_096
 
-    def __init__(self, alias: str, options: VectorBackend.Options) -> None:
+    options: Options
+
+    def __init__(self, alias: str, options: Options) -> None:
         super().__init__(alias, options)
         self._by_name: dict[str, Collection] = {}
         self._creating = Lock()
@@ -66,7 +97,7 @@ class NumpyBackend(VectorBackend):
             if spec.name in self._by_name:
                 self._collection(spec)
             else:
-                self._by_name[spec.name] = Collection(spec)
+                self._by_name[spec.name] = Collection(spec, self._new_vectors(spec))
 
     def _drop(self, spec: CollectionSpec) -> None:
         self._by_name.pop(spec.name, None)
@@ -110,6 +141,12 @@ class NumpyBackend(VectorBackend):
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+
+    def _new_vectors(self, spec: CollectionSpec) -> Vectors:
+        # Signs tell of directions: of lengths and distances they know nothing.
+        if self.options.quantization == "binary" and spec.metric == "cosine":
+            return QuantizedVectors(spec.dimensions, self.options.oversampling)
+        return Vectors(spec.dimensions, spec.metric)
 
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)

@@ -23,11 +23,11 @@ class Collection:
     run side by side; a change runs alone and is short.
     """
 
-    def __init__(self, spec: CollectionSpec) -> None:
+    def __init__(self, spec: CollectionSpec, vectors: Vectors) -> None:
         self.spec = spec
         self._lock = ReadWriteLock()
         self._ids = Ids()
-        self._vectors = Vectors(spec.dimensions, spec.metric)
+        self._vectors = vectors
         self._metadata = Metadata(spec.fields)
 
     def __len__(self) -> int:

@@ -63,6 +63,14 @@ class Matrix:
             taken[chosen] = block[local]
         return taken
 
+    def stretches(self, start: int, stop: int, most: int) -> Iterator[tuple[slice, Floats32]]:
+        """The rows from ``start`` to ``stop``, not copied, ``most`` at a time."""
+        while start < stop:
+            block, row = divmod(start, self.block_rows)
+            part = self._blocks[block][row : row + min(most, stop - start)]
+            yield slice(start, start + len(part)), part
+            start += len(part)
+
     def products(self, vector: Floats32, count: int) -> Floats32:
         """The inner products of a vector with the first ``count`` rows."""
         result = np.empty(count, np.float32)

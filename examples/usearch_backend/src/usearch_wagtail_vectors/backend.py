@@ -1,0 +1,207 @@
+"""The backend: what the contract asks for, said to collections in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import usearch
+from django.core.checks import CheckMessage, Error
+
+from wagtail_vector_index.arrays import first_invalid, matrix
+from wagtail_vector_index.backends.base import (
+    CollectionSpec,
+    Health,
+    Match,
+    RecordBatch,
+    VectorBackend,
+)
+from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
+from wagtail_vector_index.filters import FilterNode
+
+from .collection import Collection
+from .graph import Shape
+from .ranking import Query
+
+
+class UsearchBackend(VectorBackend):
+    """Approximate search in the memory of this process, by an HNSW graph of USearch.
+
+    Each process fills it from the site's database. The graph, which takes long to build, can
+    be kept in a file.
+
+    Example::
+
+        WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+            "default": {"BACKEND": "usearch", "SNAPSHOT_FOLDER": "/var/cache/site/vectors"},
+        }
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(VectorBackend.Options):
+        """The options of the backend.
+
+        Args:
+            snapshot_folder: where graphs are kept for the next process; nowhere if empty.
+            graph_from: collections of fewer records have no graph, and are searched exactly.
+            connectivity: neighbours of a vector in the graph, "M" in the paper on HNSW.
+            expansion_add: candidates for its neighbours, "efConstruction" there.
+            expansion_search: candidates of a search, at least, "ef" there.
+        """
+
+        snapshot_folder: str = ""
+        graph_from: int = 50_000
+        connectivity: int = 16
+        expansion_add: int = 128
+        expansion_search: int = 128
+
+        def __post_init__(self) -> None:
+            for name in ("graph_from", "expansion_add", "expansion_search"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"{name.upper()!r} must be at least 1.")
+            if self.connectivity < 2:
+                raise ValueError("'CONNECTIVITY' must be at least 2.")
+
+    max_batch_records = 4_096
+
+    def __init__(self, alias: str, options: Any) -> None:
+        super().__init__(alias, options)
+        self._by_name: dict[str, Collection] = {}
+        self._creating = Lock()
+
+    @property
+    def persistent(self) -> bool:
+        return False
+
+    def check(self) -> list[CheckMessage]:
+        """Whether the folder of the snapshots exists."""
+        folder = self.options.snapshot_folder
+        if not folder or Path(folder).is_dir():
+            return []
+        return [
+            Error(
+                f"{self!r}: there is no folder {folder}.",
+                hint="Make the folder, or correct SNAPSHOT_FOLDER.",
+                id="usearch.E001",
+            )
+        ]
+
+    def health(self) -> Health:
+        """How much there is, and how much memory it takes."""
+        collections = list(self._by_name.values())
+        records = sum(map(len, collections))
+        size = sum(collection.nbytes for collection in collections)
+        return Health(
+            ok=True,
+            message=(
+                f"{len(collections)} collections with {records} records"
+                f" take {size / 2**20:.1f} MiB of this process"
+            ),
+            details={
+                "collections": str(len(collections)),
+                "records": str(records),
+                "linked": str(sum(collection.linked for collection in collections)),
+                "bytes": str(size),
+                "usearch": usearch.__version__,
+            },
+        )
+
+    def _create(self, spec: CollectionSpec) -> None:
+        with self._creating:
+            if spec.name in self._by_name:
+                self._collection(spec)
+            else:
+                self._by_name[spec.name] = self._new_collection(spec)
+
+    def _drop(self, spec: CollectionSpec) -> None:
+        # The snapshot stays: a process begins with a drop before it loads the collection.
+        self._by_name.pop(spec.name, None)
+
+    def _collections(self) -> list[str]:
+        return list(self._by_name)
+
+    def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
+        ids = [id.bytes for id in batch.uuids]
+        self._collection(spec).upsert(ids, matrix(batch), list(batch.metadata))
+
+    def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
+        self._collection(spec).delete([id.bytes for id in ids])
+
+    def _search(
+        self,
+        spec: CollectionSpec,
+        vector: memoryview[Any],
+        limit: int,
+        filter: FilterNode | None,
+        min_score: float | None,
+    ) -> list[Match]:
+        query = Query.of(np.frombuffer(vector, np.float32))
+        # The base class drops what is below min_score.
+        ids, scores = self._collection(spec).search(query, limit, filter)
+        return [
+            Match(id=UUID(bytes=id), score=score) for id, score in zip(ids, scores, strict=True)
+        ]
+
+    def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
+        return self._collection(spec).count(filter)
+
+    def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
+        return _batch(self._collection(spec), [id.bytes for id in ids])
+
+    def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
+        collection = self._collection(spec)
+        # The ids of this moment: each record that stays is seen once.
+        ids = collection.ids()
+        parts = (ids[start : start + batch_size] for start in range(0, len(ids), batch_size))
+        return filter(len, (_batch(collection, part) for part in parts))
+
+    def _optimize(self, spec: CollectionSpec) -> None:
+        self._collection(spec).optimize()
+
+    def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
+        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+
+    def _new_collection(self, spec: CollectionSpec) -> Collection:
+        shape = Shape(
+            dimensions=spec.dimensions,
+            metric=spec.metric,
+            connectivity=self.options.connectivity,
+            expansion_add=self.options.expansion_add,
+            expansion_search=self.options.expansion_search,
+        )
+        path = None
+        if self.options.snapshot_folder:
+            alias = hashlib.blake2b(self.alias.encode(), digest_size=4).hexdigest()
+            path = Path(self.options.snapshot_folder, f"{spec.name}-{alias}.usearch")
+        return Collection(spec, shape, self.options.graph_from, path)
+
+    def _collection(self, spec: CollectionSpec) -> Collection:
+        collection = self._by_name.get(spec.name)
+        if collection is None:
+            raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
+        if collection.spec != spec:
+            raise CollectionMismatch(
+                f"{self!r} has {spec.name!r} as {_shape(collection.spec)}, not as {_shape(spec)}."
+            )
+        return collection
+
+
+def _shape(spec: CollectionSpec) -> str:
+    fields = ", ".join(f"{field} {type_}" for field, type_ in sorted(spec.fields.items()))
+    return f"{spec.dimensions} dimensions under {spec.metric} with the fields ({fields})"
+
+
+def _batch(collection: Collection, ids: Sequence[bytes]) -> RecordBatch:
+    found, vectors, texts = collection.get(ids)
+    return RecordBatch(
+        ids=found,
+        vectors=vectors.reshape(-1).data,
+        metadata=texts,
+        dimensions=collection.spec.dimensions,
+    )

@@ -1,0 +1,326 @@
+"""One collection in memory: ids, vectors and metadata in rows, and a graph over them.
+
+The rows are the truth. A row keeps its number for as long as its record is there; those of
+deleted records are given to new ones. The graph, if there is one, proposes rows to a search,
+beside those that are not linked yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from wagtail_vector_index.arrays import Floats32, scores, stored
+from wagtail_vector_index.backends.base import CollectionSpec
+from wagtail_vector_index.filters import FilterNode
+
+from .columns import Columns, Mask, Rows
+from .graph import Graph, Shape
+from .ranking import Floats64, Query, likely
+from .snapshot import Linked, read, write
+
+_log = logging.getLogger(__name__)
+
+Ids: TypeAlias = npt.NDArray[np.uint8]
+
+#: Where a filter keeps no more than this, the contract asks for exact scores.
+SCORED_EXACTLY = 50_000
+
+#: To find one more row by the graph costs as much as so many rows of an exact search.
+COST_OF_A_STEP = 30
+
+#: So many rows may wait until they are linked; each search looks at all of them.
+UNLINKED = 1_000
+
+#: Rows that are linked at a time: between, searches have their turn.
+_LINKED_AT_ONCE = 1_024
+
+#: A snapshot is written again once it lacks this share of the records.
+_LACKING = 0.01
+
+#: Up to this share of all rows, multiplying only the rows asked for is faster.
+_GATHERED_SHARE = 0.2
+_GATHERED_ROWS = 1_024
+_FIRST_ROWS = 64
+
+
+class Collection:
+    """The records of a collection.
+
+    Args:
+        spec: what it is.
+        shape: of the graph.
+        graph_from: how many records are worth a graph.
+        path: the file of the graph's snapshot, if there is to be one.
+    """
+
+    def __init__(
+        self, spec: CollectionSpec, shape: Shape, graph_from: int, path: Path | None
+    ) -> None:
+        self.spec = spec
+        self._shape = shape
+        self._graph_from = graph_from
+        self._path = path
+        self._row_of: dict[bytes, int] = {}
+        self._free: list[int] = []
+        self._texts: list[str] = []
+        self._columns = Columns(spec.fields, self._texts)
+        self._ids: Ids = np.empty((0, 16), np.uint8)
+        self._vectors: Floats32 = np.empty((0, spec.dimensions), np.float32)
+        self._norms: Floats64 = np.empty(0)
+        self._live: Mask = np.empty(0, np.bool_)
+        self._graph: Graph | None = None
+        self._unlinked: set[int] = set()
+        # Searches take turns, which are short: USearch does not keep readers and writers apart.
+        self.lock = threading.Lock()
+        _collections.add(self)
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    @property
+    def linked(self) -> int:
+        """How many records the graph holds."""
+        return 0 if self._graph is None else len(self._graph)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the vectors and the graph take."""
+        return self._vectors.nbytes + (0 if self._graph is None else self._graph.nbytes)
+
+    def upsert(self, ids: Sequence[bytes], vectors: Floats32, texts: Sequence[str]) -> None:
+        """Write records whose ids differ; those that are there are replaced."""
+        kept = stored(vectors, self.spec.metric)
+        with self.lock:
+            self._make_room(sum(id not in self._row_of for id in ids))
+            numbers = [self._place(id) for id in ids]
+            rows = np.array(numbers, np.intp)
+            self._ids[rows] = np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16)
+            self._vectors[rows] = kept
+            exact = kept.astype(np.float64)
+            self._norms[rows] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+            self._live[rows] = True
+            self._describe(numbers, texts)
+            if self._graph is not None:
+                self._graph.remove(rows)
+                self._unlinked.update(numbers)
+                self._begin_anew_if_worn()
+                if len(self._unlinked) > UNLINKED:
+                    # Twice as many as have come: each write is short, and none waits forever.
+                    self._link(2 * len(numbers))
+
+    def delete(self, ids: Sequence[bytes]) -> None:
+        """Delete the records of these ids, which differ; missing ones are fine."""
+        with self.lock:
+            numbers = [row for id in ids if (row := self._row_of.pop(id, None)) is not None]
+            rows = np.array(numbers, np.intp)
+            self._live[rows] = False
+            self._describe(numbers, ["{}"] * len(numbers))
+            self._free += numbers
+            if self._graph is not None:
+                self._graph.remove(rows)
+                self._unlinked.difference_update(numbers)
+                self._begin_anew_if_worn()
+
+    def search(
+        self, query: Query, limit: int, filter: FilterNode | None
+    ) -> tuple[list[bytes], list[float]]:
+        """The ids of the nearest records and their scores, best first, equal ones by id."""
+        with self.lock:
+            mask = None if filter is None else self._matching(filter)
+            found = self._approximately(query, limit, mask) or self._exactly(query, limit, mask)
+            rows, found_scores = found
+            high, low = self._ids[rows].view(">u8").reshape(-1, 2).T
+            best = np.lexsort((low, high, -found_scores))[:limit]
+            ids = [id.tobytes() for id in self._ids[rows[best]]]
+            return ids, found_scores[best].tolist()
+
+    def count(self, filter: FilterNode | None) -> int:
+        """How many records match."""
+        with self.lock:
+            return len(self) if filter is None else int(np.count_nonzero(self._matching(filter)))
+
+    def get(self, ids: Sequence[bytes]) -> tuple[bytes, Floats32, list[str]]:
+        """The records of those of these ids that exist."""
+        with self.lock:
+            rows = [row for id in ids if (row := self._row_of.get(id)) is not None]
+            return self._ids[rows].tobytes(), self._vectors[rows], [self._texts[r] for r in rows]
+
+    def ids(self) -> list[bytes]:
+        """A copy of all ids."""
+        with self.lock:
+            return list(self._row_of)
+
+    def optimize(self) -> None:
+        """Link all rows, if there are enough of them; by the snapshot, as far as it is true."""
+        with self.lock:
+            if self._graph is None and len(self) < self._graph_from:
+                return
+            if self._graph is None:
+                self._graph = self._restored()
+                rows = np.flatnonzero(self._live)
+                self._unlinked = set(rows[~self._graph.has(rows)].tolist())
+            lacking = len(self._unlinked)
+        while self._link_some():
+            pass
+        if self._path is not None and lacking > _LACKING * len(self):
+            with self.lock:
+                self._save(self._path)
+
+    # Rows
+
+    def _make_room(self, count: int) -> None:
+        needed = len(self._texts) + max(0, count - len(self._free))
+        if needed > len(self._live):
+            size = max(needed + needed // 8, _FIRST_ROWS)
+            # In place, where the system can: two copies of all vectors would be too much.
+            for array in (self._ids, self._vectors, self._norms, self._live):
+                array.resize((size, *array.shape[1:]), refcheck=False)
+
+    def _place(self, id: bytes) -> int:
+        row = self._row_of.get(id)
+        if row is None:
+            if self._free:
+                row = self._free.pop()
+            else:
+                row = len(self._texts)
+                self._texts.append("{}")
+            self._row_of[id] = row
+        return row
+
+    def _describe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
+        for row, text in zip(rows, texts, strict=True):
+            self._texts[row] = text
+        self._columns.write(rows, texts)
+        self._columns.drop_bloated(len(self))
+
+    def _matching(self, filter: FilterNode) -> Mask:
+        mask: Mask = self._columns.matching(filter) & self._live[: len(self._texts)]
+        return mask
+
+    # Searching
+
+    def _approximately(
+        self, query: Query, limit: int, mask: Mask | None
+    ) -> tuple[Rows, Floats64] | None:
+        """What the graph proposes, scored; None where an exact search is as good, or needed."""
+        kept = len(self) if mask is None else int(np.count_nonzero(mask))
+        if self._graph is None or limit >= kept or (mask is not None and kept <= SCORED_EXACTLY):
+            return None
+        vector = query.unit if self.spec.metric == "cosine" else query.vector
+        unlinked = np.fromiter(self._unlinked, np.intp)
+        wanted = max(self._shape.expansion_search, 2 * limit)
+        asked = wanted * len(self) // kept
+        while asked < len(self) and asked * COST_OF_A_STEP + len(unlinked) < len(self):
+            rows = np.concatenate([self._graph.nearest(vector, asked), unlinked])
+            if mask is not None:
+                rows = rows[mask[rows]]
+            if len(rows) > limit:
+                found = self._scores(query, rows)
+                following, last = np.partition(found, (-limit - 1, -limit))[-limit - 1 :][:2]
+                # The lowest ids of a crowd of equals are asked for, and the graph knows no ids.
+                return (rows, found) if following < last else None
+            asked *= 4
+        return None
+
+    def _exactly(self, query: Query, limit: int, mask: Mask | None) -> tuple[Rows, Floats64]:
+        rows = np.flatnonzero(self._live[: len(self._texts)] if mask is None else mask)
+        if limit < len(rows):
+            with np.errstate(over="ignore", invalid="ignore"):
+                products = self._products(query, rows)
+                rows = rows[likely(products, self._norms[rows], query, self.spec.metric, limit)]
+        return rows, self._scores(query, rows)
+
+    def _products(self, query: Query, rows: Rows) -> Floats32:
+        count = len(self._texts)
+        if len(rows) > _GATHERED_SHARE * count:
+            whole: Floats32 = self._vectors[:count] @ query.unit
+            return whole if len(rows) == count else whole[rows]
+        products = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _GATHERED_ROWS):
+            part = slice(start, start + _GATHERED_ROWS)
+            products[part] = self._vectors[rows[part]] @ query.unit
+        return products
+
+    def _scores(self, query: Query, rows: Rows) -> Floats64:
+        found = np.empty(len(rows))
+        for start in range(0, len(rows), _GATHERED_ROWS):
+            part = slice(start, start + _GATHERED_ROWS)
+            found[part] = scores(self._vectors[rows[part]], query.vector, self.spec.metric)
+        return found
+
+    # The graph
+
+    def _link_some(self) -> bool:
+        """Link some rows; whether there were any."""
+        with self.lock:
+            self._link(_LINKED_AT_ONCE)
+            return bool(self._unlinked)
+
+    def _link(self, count: int) -> None:
+        if self._graph is not None and self._unlinked:
+            numbers = list(islice(self._unlinked, count))
+            rows = np.array(numbers, np.intp)
+            self._graph.add(rows, self._vectors[rows])
+            self._unlinked.difference_update(numbers)
+
+    def _begin_anew_if_worn(self) -> None:
+        """Give up a graph of which most is dead; writes, or the next start, link its rows."""
+        if self._graph is not None and self._graph.dead > max(len(self), UNLINKED):
+            self._graph = Graph(self._shape)
+            self._unlinked = set(np.flatnonzero(self._live).tolist())
+
+    def _restored(self) -> Graph:
+        """The graph of the snapshot, as far as it is true, or an empty one."""
+        if self._path is None or (found := read(self._path, self._shape)) is None:
+            return Graph(self._shape)
+        graph, linked = found
+        rows = np.array([self._row_of.get(id, -1) for id in linked.each_id()], np.intp)
+        true = rows >= 0
+        true[true] = linked.checksums[true] == self._checksums(rows[true])
+        graph.restore(linked.keys[true], rows[true])
+        _log.info("%s: %d of %d vectors are as they were.", self._path, len(graph), len(rows))
+        return graph if graph.dead <= len(graph) else Graph(self._shape)
+
+    def _save(self, path: Path) -> None:
+        if self._graph is None:
+            return
+        rows = np.flatnonzero(self._live)
+        rows = rows[self._graph.has(rows)]
+        keys = self._graph.keys(rows)
+        write(path, self._graph, Linked(keys, self._ids[rows], self._checksums(rows)))
+
+    def _checksums(self, rows: Rows) -> npt.NDArray[np.uint64]:
+        """Of each vector: of what it says, wherever it stands."""
+        digests = (hashlib.blake2b(self._vectors[row], digest_size=8) for row in rows.tolist())
+        return np.frombuffer(b"".join(digest.digest() for digest in digests), np.uint64)
+
+
+_collections: weakref.WeakSet[Collection] = weakref.WeakSet()
+_held: list[Collection] = []
+
+
+def _hold_all() -> None:
+    _held.extend(_collections)
+    for collection in _held:
+        collection.lock.acquire()
+
+
+def _release_all() -> None:
+    while _held:
+        _held.pop().lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child made while a thread writes would have half of what it wrote, and its lock.
+    os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all)

@@ -1,0 +1,144 @@
+"""The graph of USearch: which rows are probably near.
+
+It only proposes. What is found is scored by the collection's own vectors, so that neither a
+key of USearch nor its quantised vectors, nor a graph that is out of date, can make an answer
+wrong; they can make it less complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from usearch.index import Index
+
+from wagtail_vector_index.arrays import Floats32
+from wagtail_vector_index.backends.base import Metric
+
+from .columns import Rows
+
+#: How USearch calls each metric, and what it keeps of each component. Unit vectors lose next
+#: to nothing as bytes; vectors of any length would.
+KINDS: dict[Metric, tuple[str, str]] = {
+    "cosine": ("cos", "i8"),
+    "dot": ("ip", "f32"),
+    "euclidean": ("l2sq", "f32"),
+}
+IntT = TypeVar("IntT", np.int32, np.int64)
+
+_NONE = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a graph is made for, and how; two of the same shape can take each other's place."""
+
+    dimensions: int
+    metric: Metric
+    connectivity: int
+    expansion_add: int
+    expansion_search: int
+
+
+class Graph:
+    """Vectors under keys, each of which stands for a row.
+
+    A vector that is written gets a key of its own: a row that is written again has a new one,
+    and its old one is dead. Dead keys stay in the graph, where searches pass through them.
+    USearch could take them out and give their places away, but then some that are near each
+    other are not linked any more, and a few cannot be found at all.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        kind, precision = KINDS[shape.metric]
+        self.shape = shape
+        self.index = Index(
+            ndim=shape.dimensions,
+            metric=kind,
+            dtype=precision,
+            connectivity=shape.connectivity,
+            expansion_add=shape.expansion_add,
+            expansion_search=shape.expansion_search,
+        )
+        self._rows = np.empty(0, np.int32)  # by key
+        self._keys = np.empty(0, np.int64)  # by row
+        self._next = 0
+        self._live = 0
+
+    def __len__(self) -> int:
+        return self._live
+
+    @property
+    def dead(self) -> int:
+        """How many of its keys stand for no row."""
+        return len(self.index) - self._live
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return int(self.index.memory_usage) + self._rows.nbytes + self._keys.nbytes
+
+    def has(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """For each row, whether it has a key."""
+        self._make_room(rows)
+        there: npt.NDArray[np.bool_] = self._keys[rows] != _NONE
+        return there
+
+    def keys(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """The key of each row, all of which have one."""
+        return self._keys[rows]
+
+    def add(self, rows: Rows, vectors: Floats32) -> None:
+        """Give rows that have no key one each, and link them."""
+        keys = np.arange(self._next, self._next + len(rows))
+        # Nor does a key come again that was given before an error.
+        self._next += len(rows)
+        self._rows = _grown(self._rows, self._next)
+        self.index.add(keys.astype(np.uint64), vectors)
+        self._assign(keys, rows)
+
+    def restore(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
+        """Let keys that are linked stand for rows; all others are dead."""
+        self._next = self._last_key() + 1
+        self._rows = _grown(self._rows, self._next)
+        self._assign(keys, rows)
+
+    def remove(self, rows: Rows) -> None:
+        """Take the keys of rows away, where they have one."""
+        keys = self._keys[rows[self.has(rows)]]
+        self._keys[rows] = _NONE
+        self._rows[keys] = _NONE
+        self._live -= len(keys)
+
+    def nearest(self, vector: Floats32, count: int) -> Rows:
+        """About ``count`` rows that are probably the nearest."""
+        if not self._live:
+            return np.empty(0, np.intp)
+        count = count * len(self.index) // self._live
+        found = self.index.search(vector, count, threads=1).keys.astype(np.int64)
+        rows = self._rows[found].astype(np.intp)
+        linked: Rows = rows[rows != _NONE]
+        return linked
+
+    def _assign(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
+        self._make_room(rows)
+        self._rows[keys] = rows
+        self._keys[rows] = keys
+        self._live += len(rows)
+
+    def _last_key(self) -> int:
+        keys = np.asarray(self.index.keys, np.int64)
+        return int(keys.max(initial=-1))
+
+    def _make_room(self, rows: Rows) -> None:
+        self._keys = _grown(self._keys, int(rows.max(initial=-1)) + 1)
+
+
+def _grown(array: npt.NDArray[IntT], size: int) -> npt.NDArray[IntT]:
+    if size <= len(array):
+        return array
+    larger = np.full(size + size // 8, _NONE, array.dtype)
+    larger[: len(array)] = array
+    return larger

@@ -1,0 +1,88 @@
+"""One bit for each component of a vector, and how many of them differ."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import Floats32, Rows, grown
+
+Distances: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+
+_WORD_BITS = 64
+# Rows that are compared at a time, so that they stay in the processor's cache.
+_COMPARED_ROWS = 65_536
+#: Up to this share of all rows, comparing only the rows asked for is faster.
+_GATHERED_SHARE = 0.5
+
+
+class Signs:
+    """For each component of each row, whether it is above that of a centre.
+
+    The bits of 64 components are a word. One array holds the first word of every row, one
+    the second, and so on: each is compared in one sweep, and none is so large that it takes
+    much memory to grow it by copying.
+
+    Args:
+        centre: of the vectors. Most models put all texts on one side of zero, from where
+            they look alike.
+    """
+
+    def __init__(self, centre: Floats32) -> None:
+        self._centre = centre
+        # Two bytes at least: NumPy selects among those much faster than among single ones.
+        self._counting = np.result_type(np.uint16, np.min_scalar_type(len(centre)))
+        words = -(-len(centre) // _WORD_BITS)
+        self._planes = [np.empty(0, np.uint64) for _ in range(words)]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(plane.nbytes for plane in self._planes)
+
+    def resize(self, count: int) -> None:
+        """Make room for ``count`` rows."""
+        for number, plane in enumerate(self._planes):
+            self._planes[number] = grown(plane, count)
+
+    def write(self, rows: Rows | slice, vectors: Floats32) -> None:
+        """Put the signs of one vector into each of these rows, for which there is room."""
+        for plane, words in zip(self._planes, self._words(vectors), strict=True):
+            plane[rows] = words
+
+    def move(self, sources: Rows, targets: Rows) -> None:
+        """Copy the source rows over the target rows."""
+        for plane in self._planes:
+            plane[targets] = plane[sources]
+
+    def distances(self, vector: Floats32, count: int, rows: Rows | None) -> Distances:
+        """How many signs of a vector are others than those of each row.
+
+        Args:
+            vector: to compare with.
+            count: compare with the first so many rows.
+            rows: of these, which are in order; by default all of them.
+        """
+        if rows is not None and len(rows) > _GATHERED_SHARE * count:
+            return self.distances(vector, count, None)[rows]
+        words = self._words(vector[None])[:, 0]
+        distances = np.zeros(count if rows is None else len(rows), self._counting)
+        different = np.empty(_COMPARED_ROWS, np.uint64)
+        bits = np.empty(_COMPARED_ROWS, np.uint8)
+        for start in range(0, len(distances), _COMPARED_ROWS):
+            part = distances[start : start + _COMPARED_ROWS]
+            stop = start + len(part)
+            compared = slice(start, stop) if rows is None else rows[start:stop]
+            others, counts = different[: len(part)], bits[: len(part)]
+            for plane, word in zip(self._planes, words, strict=True):
+                np.bitwise_xor(plane[compared], word, out=others)
+                part += np.bitwise_count(others, out=counts)
+        return distances
+
+    def _words(self, vectors: Floats32) -> npt.NDArray[np.uint64]:
+        """The first word of each vector, the second of each, and so on."""
+        room = np.zeros((len(vectors), len(self._planes) * _WORD_BITS // 8), np.uint8)
+        bits = np.packbits(vectors > self._centre, axis=1)
+        room[:, : bits.shape[1]] = bits
+        return room.view(np.uint64).T

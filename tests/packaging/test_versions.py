@@ -1,0 +1,40 @@
+"""One version for all distributions, and ranges between them that let each be updated alone."""
+
+from __future__ import annotations
+
+import zipfile
+from email.message import Message
+from email.parser import BytesParser
+
+import pytest
+from distributions import FOLDERS, VERSION, Built
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+
+def metadata(name: str, built: Built) -> Message:
+    wheel = zipfile.ZipFile(built.wheels[name])
+    [file] = [n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")]
+    return BytesParser().parsebytes(wheel.read(file))
+
+
+def requirements_of_ours(name: str, built: Built) -> list[Requirement]:
+    lines = metadata(name, built).get_all("Requires-Dist", [])
+    return [needed for needed in map(Requirement, lines) if needed.name in FOLDERS]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_version_is_that_of_core(name: str, built: Built) -> None:
+    assert metadata(name, built)["Version"] == VERSION
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_needs_any_release_up_to_the_next_major_one(name: str, built: Built) -> None:
+    """From a release that is out already, or comes out together with this one."""
+    needed = requirements_of_ours(name, built)
+    assert needed
+    for requirement in needed:
+        bounds = {part.operator: Version(part.version) for part in requirement.specifier}
+        assert set(bounds) == {">=", "<"}, f"{name}: {requirement}"
+        assert bounds[">="] <= Version(VERSION), f"{name}: {requirement}"
+        assert bounds["<"] == Version(str(Version(VERSION).major + 1)), f"{name}: {requirement}"
