@@ -21,7 +21,6 @@ PROMISED = {
         "Health",
     ],
     "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
-    "wagtail_vector_index.filters": ["And", "Comparison", "FilterNode", "IsNull", "Not", "Or"],
     "wagtail_vector_index.answering": ["Answer", "Passage", "Source"],
     "wagtail_vector_index.chat.base": ["ChatBackend", "Message"],
     "wagtail_vector_index.clients": ["Clients"],
