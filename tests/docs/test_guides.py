@@ -21,14 +21,14 @@ from .guides_site import guides
 from .test_readme_site import site  # noqa: F401  # a fixture
 
 SITE = Path(__file__).with_name("guides_site.py")
-#: Those that the backend of somebody else is in, which is not installed here.
-OTHERS = '"acme"'
+#: Backends that are not installed here: of somebody else, and the example.
+OTHERS = re.compile('"(acme|usearch)"')
 KINDS = ("# settings.py", "# blog/", "# python manage.py shell", "# redaction/plugin.py")
 
 configuring = [
     b
     for b in blocks("python")
-    if re.search(r"^WAGTAIL_VECTOR_INDEX_", b.code, re.MULTILINE) and OTHERS not in b.code
+    if re.search(r"^WAGTAIL_VECTOR_INDEX_", b.code, re.MULTILINE) and not OTHERS.search(b.code)
 ]
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from weaviate_servers import Double, Server, real_server_found
 
+from tests.servers import free_port
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.weaviate import WeaviateBackend
 from wagtail_vector_index.testing import VectorBackendConformance
@@ -33,6 +34,11 @@ class TestOnTheDouble(VectorBackendConformance):
         )
         yield
         self.server.fail()
+
+    def unreachable(self) -> WeaviateBackend:
+        nobody = {"host": f"http://127.0.0.1:{free_port()}", "grpc_port": free_port()}
+        options = self.server.options | nobody | {"timeout": 2.0, "retries": 0}
+        return WeaviateBackend("default", WeaviateBackend.Options(**options))
 
 
 if real_server_found():
