@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import connections, transaction
 
+from tests.servers import free_port
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.pgvector import backend as backend_module
 from wagtail_vector_index.backends.pgvector import searching
@@ -46,6 +47,14 @@ class TestPgvector(VectorBackendConformance):
         )
         yield
         self.execute(f"ALTER TABLE {table_name(spec)} DROP CONSTRAINT refused")
+
+    @pytest.fixture(autouse=True)
+    def _away(self, alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        away = {**connections.settings[alias], "HOST": "127.0.0.1", "PORT": str(free_port())}
+        monkeypatch.setitem(connections.settings, "away", away)
+
+    def unreachable(self) -> PgvectorBackend:
+        return PgvectorBackend("default", PgvectorBackend.Options(database="away"))
 
     def execute(self, statement: str) -> None:
         with connections[self.alias].cursor() as cursor:
