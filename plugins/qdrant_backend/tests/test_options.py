@@ -86,7 +86,7 @@ def test_the_plugin_offers_the_backend() -> None:
     (spec,) = plugin.vector_backends().values()
     assert plugin.API_VERSION == 1
     assert spec.path == f"wagtail_vector_index.backends.qdrant.{QdrantBackend.__name__}"
-    assert spec.requires == ("qdrant_client", "numpy", "tenacity")
+    assert spec.requires == ("qdrant_client", "numpy", "orjson", "tenacity")
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:

@@ -19,7 +19,7 @@ from tests.servers import containers_work, free_port, free_ports, wait_until_rea
 
 HERE = Path(__file__).parent
 
-IMAGE = "semitechnologies/weaviate:latest"
+IMAGE = "semitechnologies/weaviate:1.39.0"
 
 
 @dataclass

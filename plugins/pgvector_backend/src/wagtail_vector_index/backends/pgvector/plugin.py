@@ -12,7 +12,7 @@ def vector_backends() -> dict[str, BackendSpec]:
     return {
         "pgvector": BackendSpec(
             path="wagtail_vector_index.backends.pgvector.backend.PgvectorBackend",
-            requires=("psycopg", "numpy"),
+            requires=("psycopg", "numpy", "orjson"),
             django_apps=("wagtail_vector_index.backends.pgvector",),
             summary="The site's own PostgreSQL with the pgvector extension.",
             install="wagtail-vector-index-pgvector[binary]",

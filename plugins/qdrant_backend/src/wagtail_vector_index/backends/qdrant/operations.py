@@ -39,6 +39,7 @@ class Operations:
     def __init__(self, options: QdrantOptions, where: str) -> None:
         self._options = options
         self._where = where
+        self._as_json = not (options.grpc or options.in_memory)
 
     def create(self, spec: CollectionSpec) -> Steps[None]:
         """Make the collection, or what is missing of it; check one that exists."""
@@ -182,7 +183,7 @@ class Operations:
             collection=spec.name,
             arguments=lambda: {
                 "collection_name": self._name(spec),
-                "points": points_of(spec, part),
+                "points": points_of(spec, part, as_json=self._as_json),
                 "wait": True,
             },
             writes=True,

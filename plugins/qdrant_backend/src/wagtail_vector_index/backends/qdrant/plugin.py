@@ -13,7 +13,7 @@ def vector_backends() -> dict[str, BackendSpec]:
     return {
         "qdrant": BackendSpec(
             path="wagtail_vector_index.backends.qdrant.QdrantBackend",
-            requires=("qdrant_client", "numpy", "tenacity"),
+            requires=("qdrant_client", "numpy", "orjson", "tenacity"),
             summary="Qdrant, in the cloud or self-hosted; or in the process's memory.",
         )
     }

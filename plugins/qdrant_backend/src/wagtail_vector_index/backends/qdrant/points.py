@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import orjson
 from qdrant_client import models
 
-from wagtail_vector_index.arrays import matrix, stored
+from wagtail_vector_index.arrays import Floats32, matrix, stored
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 
 from .naming import METADATA, key_of, vector_name
@@ -40,13 +41,31 @@ def bytes_of_vector(dimensions: int) -> int:
     return _RECORD_BYTES + _COMPONENT_BYTES * dimensions
 
 
-def points_of(spec: CollectionSpec, batch: RecordBatch) -> models.Batch:
-    """The points of a batch, column by column."""
+def points_of(spec: CollectionSpec, batch: RecordBatch, *, as_json: bool) -> models.Batch:
+    """The points of a batch, column by column.
+
+    Args:
+        spec: the collection.
+        batch: the records.
+        as_json: whether they will be sent as JSON.
+    """
+    vectors = stored(matrix(batch), spec.metric)
     return models.Batch(
         ids=[str(id) for id in batch.uuids],
-        vectors={vector_name(spec): stored(matrix(batch), spec.metric).tolist()},
+        vectors={vector_name(spec): short(vectors) if as_json else vectors.tolist()},
         payloads=[payload(spec, text) for text in batch.metadata],
     )
+
+
+def short(vectors: Floats32) -> list[list[float]]:
+    """Vectors as the doubles with the fewest digits that are these float32.
+
+    As JSON they take half as many bytes as with all the digits of a double, which saves more
+    time on both sides than it takes to find them.
+    """
+    text = orjson.dumps(np.ascontiguousarray(vectors), option=orjson.OPT_SERIALIZE_NUMPY)
+    found: list[list[float]] = orjson.loads(text)
+    return found
 
 
 def payload(spec: CollectionSpec, text: str) -> dict[str, Any]:
