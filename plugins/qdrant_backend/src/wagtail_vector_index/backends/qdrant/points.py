@@ -50,9 +50,10 @@ def points_of(spec: CollectionSpec, batch: RecordBatch, *, as_json: bool) -> mod
         as_json: whether they will be sent as JSON.
     """
     vectors = stored(matrix(batch), spec.metric)
+    rows: Any = short(vectors) if as_json else vectors.tolist()
     return models.Batch(
         ids=[str(id) for id in batch.uuids],
-        vectors={vector_name(spec): short(vectors) if as_json else vectors.tolist()},
+        vectors={vector_name(spec): rows},
         payloads=[payload(spec, text) for text in batch.metadata],
     )
 
