@@ -108,11 +108,7 @@ NOT_ONCE = ("-m", "not once")
 OF_DJANGO = ("tests", "demo/tests", "core/tests", "--ignore=core/tests/testing")
 # These depend on clients, not on Django: they run where all is newest, and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
-OF_CLIENTS = (
-    "core/tests/testing",
-    *(f"plugins/{name}/tests" for name in PLUGINS),
-    *(f"{example}/tests" for example in EXAMPLES),
-)
+OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
 # What every plugin and every search relies on.
 COVERED_WHOLLY = (
     "core/src/wagtail_vector_index/filter_values.py",
@@ -153,8 +149,11 @@ def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: boo
     if measured:
         session.run("coverage", "erase")
     pytest(session, *marks, *OF_DJANGO, measured=measured)
-    for path in OF_CLIENTS if of_clients else ():
-        pytest(session, *marks, path, measured=measured)
+    if of_clients:
+        for path in OF_CLIENTS:
+            pytest(session, *marks, path, measured=measured)
+        for example in EXAMPLES:  # with a configuration of its own, that knows no marks of ours
+            pytest(session, f"{example}/tests", measured=measured)
 
 
 MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cell in CELLS]
