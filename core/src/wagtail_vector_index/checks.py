@@ -22,7 +22,6 @@ from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import describe
 from .plugins.problems import problems
 from .plugins.resolving import SETTINGS
-from .tasks import apply_pending_changes, runs_at_once
 
 SEARCH_BACKEND = "wagtail_vector_index.search"
 
@@ -231,6 +230,9 @@ def _metric_messages(index: VectorIndex) -> Messages:
 
 
 def _writer_messages() -> Messages:
+    # Tasks look at their settings when they are imported, which a start need not wait for.
+    from .tasks import apply_pending_changes, runs_at_once
+
     connection: Any = connections[record_database()]
     options = connection.settings_dict["OPTIONS"]
     if (
