@@ -18,7 +18,8 @@ class Fault:
         at: the number of calls that go well before.
         times: how many fail, of those that follow.
         on: the method of gRPC, or of HTTP with the path's first part, that is meant; or any.
-        seconds: of a ``delay``, at most.
+        seconds: of a ``delay``. A call that is still delayed when a test resets the faults is not
+            done any more: what it would change belongs to the next test.
         text: what the server says.
         ids: of a ``partial`` failure.
     """
@@ -39,15 +40,19 @@ class Faults:
         self.calls: list[str] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
-        self.released = threading.Event()
+        self._given_up = threading.Event()
 
     def reset(self, faults: list[dict[str, Any]]) -> None:
-        """Begin to count anew, with other faults; let go of delayed calls."""
-        self.released.set()
+        """Begin to count anew, with other faults; give up delayed calls."""
+        self._given_up.set()
         with self._lock:
-            self.released = threading.Event()
+            self._given_up = threading.Event()
             self.calls = []
             self._faults = [Fault(**fault) for fault in faults]
+
+    def delay(self, fault: Fault) -> bool:
+        """Wait as long as the fault says; whether the call is to be done then."""
+        return not self._given_up.wait(fault.seconds)
 
     def next(self, name: str) -> Fault | None:
         """What goes wrong with the call that has come now."""

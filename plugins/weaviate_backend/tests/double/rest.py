@@ -57,12 +57,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.faults.calls
 
     def _fails(self, fault: Fault, method: str, path: list[str], body: Any) -> bool:
-        if fault.kind == "delay":
-            self.faults.released.wait(fault.seconds)
+        if fault.kind == "delay" and self.faults.delay(fault):
             return False
         if fault.kind == "drop":
             self._answer(method, path[1:], body)
-        if fault.kind in ("drop", "refuse"):
+        if fault.kind in ("drop", "refuse", "delay"):
             # With a linger of 0 seconds, closing resets the connection.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True

@@ -24,6 +24,7 @@ from .store import Collection, Refused, Store, Stored
 CODES = {
     "refuse": grpc.StatusCode.UNAVAILABLE,
     "drop": grpc.StatusCode.UNAVAILABLE,
+    "delay": grpc.StatusCode.UNAVAILABLE,
     "401": grpc.StatusCode.UNAUTHENTICATED,
     "403": grpc.StatusCode.PERMISSION_DENIED,
     "429": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -53,8 +54,7 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
     def _call(self, name: str, work: Any, request: Any, context: Any) -> Any:
         fault = self.faults.next(name)
         self._check_key(context)
-        if fault is not None and fault.kind == "delay":
-            self.faults.released.wait(fault.seconds)
+        if fault is not None and fault.kind == "delay" and self.faults.delay(fault):
             fault = None
         if fault is not None and fault.kind not in ("drop", "partial"):
             self._abort(context, fault)
