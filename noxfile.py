@@ -15,7 +15,7 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "matrix"]
 # Interpreters are found, never downloaded. Nox lists every session that it
 # skips for want of one.
 nox.options.download_python = "never"
@@ -101,12 +101,13 @@ def find(version: str) -> bool:
 
 
 FOUND = [version for version in PYTHONS if find(version)]
-# Tests marked `once` depend on no version; they run where everything is newest.
-NEWEST = [cell for cell in CELLS if cell[0] in FOUND][-1:]
+# Where everything is newest, of the Pythons that are here.
+NEWEST = next((cell for cell in reversed(CELLS) if cell[0] in FOUND), CELLS[-1])
+# Tests with this mark depend on no version.
 NOT_ONCE = ("-m", "not once")
 # The longest tests first, so that none is begun when the other workers are done.
 OF_DJANGO = ("tests", "demo/tests", "core/tests", "--ignore=core/tests/testing")
-# These depend on clients, not on Django: they run where all is newest, and in `minimums`.
+# These depend on clients, not on Django: they run in `tests` and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
 OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
 # What every plugin and every search relies on.
@@ -156,22 +157,31 @@ def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: boo
             pytest(session, f"{example}/tests", measured=measured)
 
 
+def install_cell(session: nox.Session, wagtail: str, django: str, *installed: str) -> None:
+    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *installed, *group("test"))
+
+
+@nox.session(python=NEWEST[0])
+def tests(session: nox.Session) -> None:
+    """All tests, on the newest Python that is here, with the newest Wagtail and Django."""
+    install_cell(session, *NEWEST[1:], *editable(*EXAMPLES))
+    all_tests(session, of_clients=True, measured=True)
+
+
 MATRIX = [nox.param(*cell, id="{}, wagtail {}, django {}".format(*cell)) for cell in CELLS]
 
 
 @nox.session
 @nox.parametrize("python,wagtail,django", MATRIX)
-def tests(session: nox.Session, wagtail: str, django: str) -> None:
-    """All tests, on every Python that is here with every Wagtail and Django that go with it."""
-    newest = [(session.python, wagtail, django)] == NEWEST
-    installed = editable(*(EXAMPLES if newest else ()))
-    session.install(f"wagtail~={wagtail}.0", f"Django~={django}.0", *installed, *group("test"))
-    all_tests(session, *(() if newest else NOT_ONCE), of_clients=newest, measured=newest)
+def matrix(session: nox.Session, wagtail: str, django: str) -> None:
+    """What depends on versions, on every Python here with every Wagtail and Django for it."""
+    install_cell(session, wagtail, django, *editable())
+    all_tests(session, *NOT_ONCE, of_clients=False)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """What the last runs of `tests`, with all that is newest, and `langchain` covered."""
+    """What the last runs of `tests` and `langchain` covered."""
     session.install(*group("coverage"))
     session.run("coverage", "combine", "--keep", "--quiet")
     session.run("coverage", "report", *session.posargs)

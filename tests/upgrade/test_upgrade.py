@@ -121,6 +121,7 @@ def test_migrate_touches_nothing_of_the_site_and_the_check_names_what_is_left(da
     assert "No migrations to apply" in migrated
 
 
+@pytest.mark.parametrize("old_tables", ["release_0_10_pgvector"], indirect=True)
 def test_our_migrations_go_back_and_forth_beside_the_leftovers(database):
     before = contents(database)
     back = ["migrate", "wagtail_vector_index", "zero"]

@@ -192,7 +192,6 @@ def test_odd_input_is_a_query_like_any_other(bakery, caplog):
 
 @hypothesis_settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

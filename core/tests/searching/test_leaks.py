@@ -248,7 +248,6 @@ def test_no_sequence_of_changes_shows_too_much_or_too_little(root, settings):
 def _try_sequences(root: Page) -> None:
     @settings(
         max_examples=SEQUENCES,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
     )

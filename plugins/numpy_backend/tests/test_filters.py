@@ -101,7 +101,7 @@ def _matching(backend, filter):
     return [match.id.int for match in found]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     steps=st.lists(
         st.tuples(

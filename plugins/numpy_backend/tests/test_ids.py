@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.numpy.ids import Ids, keys_of
@@ -48,7 +48,6 @@ def test_table_is_cleaned_of_what_was_deleted():
     assert ids.nbytes < 4_000
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.sets(st.integers(0, 40), max_size=12)), min_size=1, max_size=30

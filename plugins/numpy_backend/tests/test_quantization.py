@@ -208,7 +208,7 @@ def test_more_signs_than_two_bytes_can_count():
 
 
 @example(steps=[("upsert", 0, 22), ("upsert", 1, 21), ("upsert", 9, 23)])  # replace, then append
-@settings(deadline=None, max_examples=int(os.environ.get("NUMPY_TEST_RUNS", "25")))
+@settings(max_examples=int(os.environ.get("NUMPY_TEST_RUNS", "25")))
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["upsert", "delete"]), st.integers(0, 99), st.integers(1, 60)),

@@ -70,7 +70,7 @@ def test_places_are_used_again(small_blocks, backend, fill):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.tuples(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -286,7 +286,6 @@ def test_counts_are_exact(backend: WordLlamaEmbeddings, tokenizer: Tokenizer, te
     assert backend.count_tokens(text) == tokens(tokenizer, text)
 
 
-@settings(deadline=None)
 @given(words=st.lists(st.text(max_size=60) | st.sampled_from([" ", "  ", "\n", "the", ". ", "▁"])))
 def test_counts_are_exact_for_any_words(
     backend: WordLlamaEmbeddings, tokenizer: Tokenizer, words: list[str]

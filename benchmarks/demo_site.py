@@ -1,0 +1,123 @@
+"""Indexing the demo's site from nothing, and once more.
+
+Run with ``python -m benchmarks.demo_site``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import ROOT, Paired, Row, isolated, print_table, seconds, verdict
+
+QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
+TURNS = 2 if QUICK else 9
+
+DEMO = ROOT / "demo"
+#: The demo's site, with real texts and their embeddings; `nox -s demo` makes it, as does `make`.
+DATABASE = DEMO / ".data" / "demo.sqlite3"
+
+
+def run() -> list[Row]:
+    """The table: a first run beside the time in the model, and beside a second run."""
+    make()
+    first, second = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder, "demo.sqlite3")
+        for _ in range(TURNS):
+            copy_without_index(database)
+            first.append(isolated(index, str(database)))
+            second.append(isolated(index, str(database)))
+    total = [one["seconds"] for one in first]
+    outside = Paired(ours=[one["seconds"] - one["embedding"] for one in first], other=total)
+    again = Paired(ours=[one["seconds"] for one in second], other=total)
+    calls, texts = sum(one["calls"] for one in second), first[0]["texts"]
+    return [
+        outside.row(
+            "outside the embedding model",
+            "the whole of the first run",
+            at_most=0.5,
+            note=f"{texts:,} passages; {texts / statistics.median(total):,.0f} a second",
+        ),
+        again.row("a second run, nothing changed", "the first run", at_most=0.1),
+        Row(
+            what="calls of the embedding model in it",
+            ours=str(calls),
+            other=f"the first run: {first[0]['calls']}",
+            ratio=calls / first[0]["calls"],
+            at_most=0,
+            note=f"a new process: {seconds([one['start'] for one in second])} before it begins",
+        ),
+    ]
+
+
+def make() -> None:
+    """Make the demo's site, or bring it up to date."""
+    subprocess.run([sys.executable, "run.py"], cwd=DEMO, check=True, stdout=subprocess.DEVNULL)
+
+
+def start(database: Path = DATABASE) -> None:
+    """Set Django up for the demo's site, in this database."""
+    sys.path.insert(0, str(DEMO))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "vectordemo.settings"
+    import django
+    from django.conf import settings
+
+    settings.DATABASES["default"]["NAME"] = database
+    django.setup()
+
+
+def copy_without_index(database: Path) -> None:
+    """Copy the demo's database, without what indexing wrote."""
+    database.unlink(missing_ok=True)
+    with closing(sqlite3.connect(DATABASE)) as connection:
+        connection.execute("VACUUM INTO ?", [str(database)])
+    with closing(sqlite3.connect(database)) as connection:
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'wvi_*'"
+        for (table,) in connection.execute(tables).fetchall():
+            connection.execute(f'DELETE FROM "{table}"')
+        connection.commit()
+        connection.execute("VACUUM")
+
+
+def index(database: str) -> dict[str, Any]:
+    """Bring the site's indexes up to date, as the command does it, with the model loaded."""
+    begun = time.perf_counter()
+    start(Path(database))
+    from django.core.management import call_command
+
+    from wagtail_vector_index.handlers import embedding_backends
+
+    backend = embedding_backends["default"]
+    embed = backend.embed
+    embed(["The model is loaded before it is timed."])
+    calls: list[tuple[int, float]] = []
+
+    def timed(texts: Any) -> Any:
+        started = time.perf_counter()
+        vectors = embed(texts)
+        calls.append((len(texts), time.perf_counter() - started))
+        return vectors
+
+    backend.embed = timed  # type: ignore[method-assign]
+    started = time.perf_counter()
+    call_command("update_vector_indexes", verbosity=0)
+    return {
+        "seconds": time.perf_counter() - started,
+        "start": started - begun,
+        "embedding": sum(taken for _, taken in calls),
+        "texts": sum(count for count, _ in calls),
+        "calls": len(calls),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(verdict([print_table("Indexing the demo's site", run())]))
