@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import ROOT, Row, isolated, number, print_table, verdict
+from benchmarks import demo_site
+from benchmarks.measure import Row, isolated, number, print_table, verdict
 from benchmarks.questions import OTHER_WORDS, SAME_WORDS
 from benchmarks.website import processes
 
@@ -25,13 +24,13 @@ FIRST = 5
 #: The longest that the words may add to a search, in milliseconds.
 MOST = 100.0
 
-DEMO = ROOT / "demo"
 HALVES = {"the words of the page": SAME_WORDS, "other words": OTHER_WORDS}
 
 
 def quality() -> list[Row]:
     """Hits in the first five, of hybrid search beside each of its parts."""
-    make_demo()
+    demo_site.make()
+    isolated(index_words)
     found = isolated(hits)
     print("\n### Questions answered by one of the first five pages\n")
     print("| | hybrid | vector | Wagtail, or | Wagtail, and | of |\n|---|---|---|---|---|---|")
@@ -52,19 +51,17 @@ def quality() -> list[Row]:
     ]
 
 
-def make_demo() -> None:
-    """Bring the demo's site up to date, its full-text index included."""
-    for command in (["run.py"], ["manage.py", "update_index", "--verbosity=0"]):
-        subprocess.run([sys.executable, *command], cwd=DEMO, check=True, stdout=subprocess.DEVNULL)
+def index_words() -> None:
+    """Fill the full-text index of the demo's site."""
+    demo_site.start()
+    from django.core.management import call_command
+
+    call_command("update_index", verbosity=0)
 
 
 def hits() -> dict[str, dict[str, list[str]]]:
     """The questions that are answered, by the way to search and by the half."""
-    sys.path.insert(0, str(DEMO))
-    os.environ["DJANGO_SETTINGS_MODULE"] = "vectordemo.settings"
-    import django
-
-    django.setup()
+    demo_site.start()
     from vectordemo.models import DocPage
     from vectordemo.vector_indexes import SiteIndex
 

@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.demo_site import DATABASE
 from benchmarks.measure import Row, isolated, paired, print_table, size, verdict
 from benchmarks.numpy_backend import _named
 from benchmarks.passages import passages
-from benchmarks.pgvector_backend import DEMO
 from benchmarks.questions import OTHER_WORDS, SAME_WORDS
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -147,9 +147,9 @@ def _memory(plain: Any, quantized: Any) -> Row:
 def _of_the_demo() -> Any:
     import numpy as np
 
-    if not DEMO.exists():
+    if not DATABASE.exists():
         return np.empty((0, 256), np.float32)
-    database = sqlite3.connect(f"file:{DEMO}?mode=ro", uri=True)
+    database = sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)
     found = database.execute("SELECT vector FROM wvi_embedding").fetchall()
     database.close()
     return np.array([np.frombuffer(vector, np.float32) for (vector,) in found])

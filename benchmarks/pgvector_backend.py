@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from benchmarks.measure import ROOT, Paired, Row, isolated, middle, paired, print_table, verdict
+from benchmarks.demo_site import DATABASE
+from benchmarks.measure import Paired, Row, isolated, middle, paired, print_table, verdict
 from benchmarks.numpy_backend import FIELDS, LIMIT, QUERIES, _metadata
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -29,9 +30,6 @@ LOADS = 2 if QUICK else 3
 ROUNDS = 3 if QUICK else 15
 DIMENSIONS = 384
 
-#: The site of the demo, with real texts and their embeddings; `nox -s demo` makes it.
-DEMO = ROOT / "demo" / ".data" / "demo.sqlite3"
-
 
 def run() -> dict[str, list[Row]]:
     """All tables, by title."""
@@ -41,10 +39,10 @@ def run() -> dict[str, list[Row]]:
             "PostgreSQL backend: search": isolated(search_rows, url),
             "PostgreSQL backend beside django-ai-core": isolated(peer_rows, url),
         }
-        if DEMO.exists():
+        if DATABASE.exists():
             tables["PostgreSQL backend: recall of HNSW on the demo"] = isolated(recall_rows, url)
         else:
-            print(f"No recall: there is no {DEMO}, which `nox -s demo` makes.")
+            print(f"No recall: there is no {DATABASE}, which `nox -s demo` makes.")
     return tables
 
 
@@ -213,7 +211,7 @@ def recall_rows(url: str) -> list[Row]:
     from wagtail_vector_index.backends.base import RecordBatch
     from wagtail_vector_index.collection import CollectionSpec
 
-    database = sqlite3.connect(f"file:{DEMO}?mode=ro", uri=True)
+    database = sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)
     found = database.execute("SELECT vector FROM wvi_embedding").fetchall()
     matrix = np.array([np.frombuffer(vector, np.float32) for (vector,) in found])
     random = np.random.default_rng(0)

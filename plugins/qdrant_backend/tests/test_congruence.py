@@ -52,7 +52,7 @@ def batch(backend: QdrantBackend) -> RecordBatch:
 
 
 def test_random_filters(backend: QdrantBackend, batch: RecordBatch) -> None:
-    assert_finds_what_numpy_finds(backend, SPEC, batch, examples=200, limits=(100, 1_500))
+    assert_finds_what_numpy_finds(backend, SPEC, batch, examples=80, limits=(100, 1_500))
 
 
 def test_random_filters_once_it_is_indexed(backend: QdrantBackend, batch: RecordBatch) -> None:

@@ -35,7 +35,7 @@ def test_random_filters(backend: WeaviateBackend) -> None:
     batch = records(5_000, 8)
     spec = filled(backend, batch, fields=FIELDS)
     limits = (1, 10, 100, 1_000, 6_000)
-    assert_finds_what_numpy_finds(backend, spec, batch, examples=200, limits=limits)
+    assert_finds_what_numpy_finds(backend, spec, batch, examples=80, limits=limits)
     found = {record.id: record.metadata for page in backend.scan(spec) for record in page}
     assert found == {record.id: record.metadata for record in batch}
     backend.drop(spec)
