@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +25,7 @@ _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 # vocabulary no token goes on after a word or across a line break, so that these pieces are
 # tokenized independently. Only what is longer than 64 characters is cut within.
 _PIECES = re.compile(r"[ ▁]{0,64}[^ ▁\n]{1,64}|[ ▁]{1,64}|\n")
-_CACHED_PIECES = 50_000  # about 8 MB
+_REMEMBERED_PIECES = 100_000  # about 14 MB
 
 # Token vectors that are gathered at a time: 4 MB.
 _BLOCK = 4096
@@ -53,7 +52,7 @@ class StaticModel:
         self._tokenizer = Tokenizer.from_file(str(_shipped(_TOKENIZER)))
         # As shipped, it also puts a space before every text, which pieces of text can't use.
         self._tokenizer.normalizer = normalizers.Replace(" ", "▁")
-        self._count_piece = lru_cache(_CACHED_PIECES)(self._tokens_of_piece)
+        self._counts = _Counts(lambda piece: len(self._encode(piece)))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One vector of length 1 for each text, as rows; that of the empty text is a space's."""
@@ -72,14 +71,27 @@ class StaticModel:
         Splitters ask for the same words over and over. Exact, but for runs of
         more than 64 letters or spaces, where it can be 1% high.
         """
-        return sum(map(self._count_piece, _PIECES.findall(f" {text}"))) if text else 0
-
-    def _tokens_of_piece(self, piece: str) -> int:
-        return len(self._encode(piece))
+        return sum(map(self._counts.__getitem__, _PIECES.findall(f" {text}"))) if text else 0
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+
+class _Counts(dict[str, int]):
+    """The number of tokens of each piece of text, counted when it is first asked for.
+
+    Several times as fast as `functools.lru_cache`, which notes what was used last.
+    """
+
+    def __init__(self, count: Callable[[str], int]) -> None:
+        self._count = count
+
+    def __missing__(self, piece: str) -> int:
+        if len(self) >= _REMEMBERED_PIECES:
+            self.clear()
+        count = self[piece] = self._count(piece)
+        return count
 
 
 def _shipped(name: str) -> Path:
