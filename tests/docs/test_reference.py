@@ -100,8 +100,8 @@ def test_sizes() -> None:
     scaling = read(ROOT / "docs" / "how-to" / "scaling.md")
     rows = re.findall(r"^\| ([\d,]+) \| (.*) MB \|$", scaling, re.MULTILINE)
     assert len(rows) == 3
-    for passages, sizes in rows:
-        bytes_each = [int(passages.replace(",", "")) * 4 * n for n in (256, 384, 1536)]
+    for chunks, sizes in rows:
+        bytes_each = [int(chunks.replace(",", "")) * 4 * n for n in (256, 384, 1536)]
         assert sizes.split(" MB | ") == [f"{round(size / 1e6):,}" for size in bytes_each]
 
 

@@ -25,11 +25,11 @@ PASSAGES_PER_OBJECT = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """A passage as the chat backend was given it.
+    """A chunk as the chat backend was given it.
 
     Args:
         number: what the answer cites it by, such as ``[1]``.
-        text: the passage; where it was cut to fit into the model's window, it ends in "[…]".
+        text: the chunk; where it was cut to fit into the model's window, it ends in "[…]".
         score: how near it is to the question, on the scale of the index's metric.
     """
 
