@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from benchmarks.measure import (
+    Paired,
     Row,
     isolated,
     paired,
@@ -39,6 +43,7 @@ def run() -> dict[str, list[Row]]:
         faiss += isolated(faiss_rows, 100_000, threads, threads=threads)
     return {
         "NumPy backend: search": searches,
+        "NumPy backend: search while others use all cores": isolated(busy_rows, 10_000),
         "NumPy backend: memory": isolated(memory_rows, 100_000),
         "NumPy backend: update": isolated(update_rows, 10_000, 100_000),
         "NumPy backend beside FAISS IndexFlatIP": faiss,
@@ -80,6 +85,33 @@ def search_rows(count: int, threads: int) -> list[Row]:
         ),
         paired(many_filters, search).row(f"three conditions keep 23%, {shape}", no_filter),
     ]
+
+
+def busy_rows(count: int) -> list[Row]:
+    """A search now and then, on a machine that has other work, as a server of web pages has."""
+    import numpy as np
+
+    matrix, queries = _vectors(count)
+    backend, spec = _filled(matrix)
+    ours, raw = [], []
+    endless = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(endless) for _ in range(os.cpu_count() or 1)]
+    try:
+        for query in [*queries, *queries, *queries]:
+            time.sleep(0.005)
+            started = time.perf_counter()
+            backend.search(spec, query, limit=LIMIT)
+            ours.append(time.perf_counter() - started)
+            time.sleep(0.005)
+            started = time.perf_counter()
+            np.argpartition(matrix @ query, count - LIMIT)[-LIMIT:]
+            raw.append(time.perf_counter() - started)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    what = f"search, {count:,} × {DIMENSIONS}"
+    return [Paired(ours=ours, other=raw).row(what, "`matrix @ query`, argpartition")]
 
 
 def memory_rows(count: int) -> list[Row]:

@@ -11,6 +11,10 @@ from .arrays import Floats32, Rows
 _FIRST_ROWS = 256
 _COPIED_ROWS = 8_192
 _GATHERED_ROWS = 256
+# So many numbers, of some 30,000 rows, are multiplied in a millisecond or two by one thread. With
+# more threads, BLAS takes a part of that, or, where other processes use the cores, ten milliseconds
+# and more: it waits until all its threads have had their turn.
+_ONE_THREAD = 12_000_000
 
 
 class Matrix:
@@ -74,9 +78,10 @@ class Matrix:
     def products(self, vector: Floats32, count: int) -> Floats32:
         """The inner products of a vector with the first ``count`` rows."""
         result = np.empty(count, np.float32)
+        multiply = np.vecdot if count * self._dimensions <= _ONE_THREAD else np.dot
         for index, start in enumerate(range(0, count, self.block_rows)):
             part = result[start : start + self.block_rows]
-            np.dot(self._blocks[index][: len(part)], vector, out=part)
+            multiply(self._blocks[index][: len(part)], vector, out=part)
         return result
 
     def products_of(self, rows: Rows, vector: Floats32) -> Floats32:
