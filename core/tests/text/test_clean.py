@@ -1,7 +1,7 @@
 """clean_text: what databases and services refuse is gone, and nothing else that is read."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.text import clean_text
@@ -28,14 +28,12 @@ def test_cleans(dirty, clean):
     assert clean_text(dirty) == clean
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_cleaning_twice_changes_nothing_more(text):
     once = clean_text(text)
     assert clean_text(once) == once
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_result_can_be_stored(text):
     clean = clean_text(text)
@@ -46,7 +44,6 @@ def test_result_can_be_stored(text):
     assert clean == clean.strip()
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_words_survive(text):
     kept = "".join(c for c in text if c != "\x00" and not "\ud800" <= c <= "\udfff")

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.text import html_to_text
@@ -157,19 +157,16 @@ def test_plain_text_with_nothing_to_read():
     assert html_to_text("") == html_to_text(" \n ") == html_to_text("<p> </p><br>") == ""
 
 
-@settings(deadline=None)
 @given(st.text() | MARKUP_SOUP)
 def test_never_raises(markup):
     assert isinstance(html_to_text(markup), str)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_characters="<&")))
 def test_text_without_markup_keeps_its_words_in_order(text):
     assert html_to_text(text).split() == text.split()
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1), min_size=1))
 def test_words_in_blocks_survive_in_order(words):
     for before, after in [("<p>", "</p>"), ("<li>", "</li>"), ("<div><br>", ""), ("<td>", "</td>")]:

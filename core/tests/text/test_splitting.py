@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.text import split_text
@@ -111,7 +111,6 @@ class TestLimit:
     def test_a_character_that_alone_exceeds_the_limit_passes(self):
         assert split_text("a😀b", count_tokens=bytes_in, chunk_tokens=2) == ["a", "😀", "b"]
 
-    @settings(deadline=None)
     @given(
         st.text(st.characters(codec="utf-8")) | st.text("ab .\n!?é😀", min_size=50),
         st.sampled_from(TOKENIZERS),
@@ -123,7 +122,6 @@ class TestLimit:
         assert all(count_tokens(chunk) <= chunk_tokens for chunk in chunks)
         assert all(chunk == chunk.strip() != "" for chunk in chunks)
 
-    @settings(deadline=None)
     @given(st.text("ab .\n!?é😀", min_size=50), st.sampled_from(TOKENIZERS), st.data())
     def test_everything_fits_with_overlap(self, text, count_tokens, data):
         chunk_tokens = data.draw(st.integers(5, 40))
@@ -134,7 +132,6 @@ class TestLimit:
         assert all(count_tokens(chunk) <= chunk_tokens for chunk in chunks)
         assert set(visible("".join(chunks))) == set(visible(text))
 
-    @settings(deadline=None)
     @given(st.text("ab .\n", min_size=30), st.randoms(use_true_random=False))
     def test_count_that_follows_no_rule(self, text, random):
         sizes = {}
