@@ -274,7 +274,7 @@ SITES = {
     ),
     "the plugin of a backend is switched off": MisconfiguredSite(
         settings={DISABLED: ["numpy"]},
-        says=("plugin 'numpy' of wagtail-vector-index-numpy", "take its name out of that list"),
+        says=("plugin 'numpy' of wagtail-vector-index-numpy", "take the name out of that list"),
     ),
     "two plugins of one name": MisconfiguredSite(
         settings=vector(BACKEND="acme"),

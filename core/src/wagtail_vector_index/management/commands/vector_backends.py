@@ -104,9 +104,9 @@ class Command(BaseCommand):
     def _health(self, backend: VectorBackend) -> tuple[bool, str]:
         try:
             health = backend.health()
+            details = "".join(f", {name} {value}" for name, value in health.details.items())
         except Exception as error:  # noqa: BLE001  # to say so is what this command is for
             return False, f"does not work: {describe(error)}"
-        details = "".join(f", {name} {value}" for name, value in health.details.items())
         state = "works" if health.ok else "does not work"
         return health.ok, f"{state}: {health.message}{details}"
 
