@@ -75,7 +75,7 @@ class BackendHandler(Generic[BackendT]):
         return iter(self.configured)
 
     def __contains__(self, alias: object) -> bool:
-        return alias in self.configured
+        return alias in tuple(self.configured)  # by equality: an alias may be of any type
 
     def where(self, alias: str) -> str:
         """How an error names an alias: ``SETTING['alias']``."""
