@@ -68,7 +68,7 @@ def check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:
             raise InvalidRecord(f"{spec.name}: the metadata of {batch.uuids[row]}: {problem}")
 
 
-def _metadata_problem(spec: CollectionSpec, text: str) -> str:
+def _metadata_problem(spec: CollectionSpec, text: Any) -> str:
     if not isinstance(text, str):
         return f"it is the text of a JSON object, not {type(text).__name__}."
     try:

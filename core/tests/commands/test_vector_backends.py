@@ -187,6 +187,11 @@ class TestHealth:
 
 
 class TestIndexes:
+    def test_none(self, acme, monkeypatch):
+        acme()
+        monkeypatch.setattr(command, "all_indexes", list)
+        assert run()[0].endswith("Vector indexes\n  none\n")
+
     def test_not_built(self, acme):
         acme()
         assert "  testapp.Note: not built, 0 changes pending\n" in run()[0]

@@ -86,7 +86,7 @@ def _check_refinable(index: VectorIndex, queryset: QuerySet[Any]) -> None:
     kinds = {
         "sliced": queryset.query.is_sliced,
         "combined": queryset.query.combinator,
-        "made of values": queryset._fields is not None,
+        "made of values": getattr(queryset, "_fields", None) is not None,
     }
     for kind, is_so in kinds.items():
         if is_so:

@@ -114,12 +114,15 @@ class Command(BaseCommand):
         self._heading("Vector indexes")
         fine = True
         try:
-            for index in all_indexes():
+            indexes = all_indexes()
+            for index in indexes:
                 fine &= self._index(status_of(index))
         except DatabaseError as error:
             text = f"  {describe(error)}. Run: manage.py migrate"
             self.stdout.write(self.style.ERROR(text))
             return False
+        if not indexes:
+            self.stdout.write("  none")
         return fine or not check
 
     def _index(self, status: IndexStatus) -> bool:
