@@ -255,6 +255,14 @@ SITES = {
         indexes=INDEX.replace("Book.objects.all()", "Book"),
         says=("shop.BookIndex: querysets must be a list of querysets",),
     ),
+    "a queryset that is sliced": MisconfiguredSite(
+        indexes=INDEX.replace("all()", "all()[:10]"),
+        says=("shop.BookIndex: a queryset of shop.Book is sliced, ", "Say by filter() what"),
+    ),
+    "chunks of no size": MisconfiguredSite(
+        indexes=f"{INDEX}\n    chunk_tokens = 0\n",
+        says=("shop.BookIndex: chunk_tokens must be an int of at least 1, not 0.",),
+    ),
     "an unknown metric": MisconfiguredSite(
         indexes=f'{INDEX}\n    metric = "manhattan"\n',
         says=("shop.BookIndex: the metric 'manhattan' is not known", "cosine, dot, euclidean"),
@@ -274,7 +282,7 @@ SITES = {
     ),
     "the plugin of a backend is switched off": MisconfiguredSite(
         settings={DISABLED: ["numpy"]},
-        says=("plugin 'numpy' of wagtail-vector-index-numpy", "take its name out of that list"),
+        says=("plugin 'numpy' of wagtail-vector-index-numpy", "take the name out of that list"),
     ),
     "two plugins of one name": MisconfiguredSite(
         settings=vector(BACKEND="acme"),

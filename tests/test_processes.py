@@ -126,6 +126,14 @@ def test_an_update_that_is_killed_goes_on(site):
     assert "equal 300 300" in site.script(COMPARE)
 
 
+def test_an_update_that_is_interrupted_says_how_to_go_on(site):
+    interrupted = site.start("-c", INTERRUPTED)
+    output, _ = interrupted.communicate(timeout=120)
+    assert interrupted.returncode == 130
+    assert "Traceback" not in output
+    assert output.endswith("Interrupted. What is done is kept: run it again to go on.\n")
+
+
 #: Kills itself in the middle: some embeddings are kept, some documents written, some not.
 KILLED = """
 import django, os, signal
@@ -143,4 +151,23 @@ def kill_later(texts):
 
 embedding_backends["default"].before = kill_later
 update(Note.vector_index)
+"""
+
+#: Presses Ctrl+C in the middle.
+INTERRUPTED = """
+import django, os, signal
+django.setup()
+from django.core.management import execute_from_command_line
+from wagtail_vector_index.handlers import embedding_backends
+from wagtail_vector_index.indexing import draining
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+draining.BATCH_SIZE = 100
+
+def interrupt_later(texts):
+    if len(embedding_backends["default"].texts) > 150:
+        os.kill(os.getpid(), signal.SIGINT)
+
+embedding_backends["default"].before = interrupt_later
+execute_from_command_line(["manage.py", "update_vector_indexes", "note"])
 """

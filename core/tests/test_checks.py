@@ -254,6 +254,44 @@ class TestIndexes:
         assert first.msg.endswith(f"uses {VECTOR}['archive'], which is not configured.")
         assert second.hint == "Configured: 'default'. Did you mean 'default'?"
 
+    def test_an_alias_of_another_type(self, index):
+        index.set(vector_backend=["default"])
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E003")
+
+    @pytest.mark.parametrize(
+        ("queryset", "kind"),
+        [
+            (Note.objects.all()[:5], "sliced"),
+            (Note.objects.all().union(Note.objects.all()), "combined"),
+            (Note.objects.values("pk"), "made of values"),
+            (Note.objects.values_list("pk", flat=True), "made of values"),
+        ],
+    )
+    def test_querysets_that_cannot_be_filtered(self, index, queryset, kind):
+        index.set(querysets=[queryset])
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E001")
+        assert f"a queryset of testapp.Note is {kind}, and cannot be filtered" in message.msg
+
+    @pytest.mark.parametrize(
+        ("declared", "told"),
+        [
+            ({"chunk_tokens": 0}, "chunk_tokens must be an int of at least 1, not 0."),
+            ({"chunk_tokens": "256"}, "chunk_tokens must be an int of at least 1, not '256'."),
+            ({"chunk_overlap": -1}, "chunk_overlap must be an int of at least 0, not -1."),
+            ({"chunk_overlap": True}, "chunk_overlap must be an int of at least 0, not True."),
+            (
+                {"chunk_tokens": 32, "chunk_overlap": 32},
+                "chunk_overlap must be below chunk_tokens, which is 32, not 32.",
+            ),
+        ],
+    )
+    def test_chunks(self, index, declared, told):
+        index.set(**declared)
+        (message,) = checks.check_indexes()
+        assert message.msg == f"testapp.Note: {told}"
+
     def test_metric(self, index):
         index.set(metric="manhattan")
         (message,) = checks.check_indexes()

@@ -473,12 +473,21 @@ class TestMisconfiguration:
         configure(default={key: "numpy"})
         assert f"'BACKEND' is missing. Did you mean it by {key!r}?" in str(error(InvalidOptions))
 
-    @pytest.mark.parametrize("value", [None, "", 5, dict])
-    def test_backend_is_no_text(self, configure, value):
+    @pytest.mark.parametrize(
+        ("value", "told"),
+        [
+            (None, "None"),
+            ("", "''"),
+            (5, "int"),
+            (["acme", "abc123"], "list"),
+            ({"NAME": "acme", "API_KEY": "abc123"}, "dict"),
+        ],
+    )
+    def test_backend_is_no_text(self, configure, value, told):
         configure(default={"BACKEND": value})
         message = str(error(InvalidOptions))
         assert message.startswith(f"{VECTOR}['default']['BACKEND'] must be a text, the short name")
-        assert message.endswith(f"not {value!r}.")
+        assert message.endswith(f"not {told}.")
 
     def test_the_alias_is_missing(self, acme, configure):
         acme()

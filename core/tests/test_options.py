@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,6 +142,7 @@ class TestParsing:
             ("HEADERS", {1: "a"}, "dict[str, str]", "{1: 'a'}"),
             ("HEADERS", ["a"], "dict[str, str]", "['a']"),
             ("COUNTS", {"a": True}, "dict[str, int]", "{'a': True}"),
+            ("HOST", gettext_lazy("x"), "str", "'x', which is translated lazily"),
         ],
     )
     def test_what_is_wrong_names_key_type_and_value(self, key, value, expected, shown):
@@ -424,6 +426,11 @@ class TestUrls:
         assert message.endswith(f"not 'https://me:{HIDDEN}@db'.")
         message = error(Secretive, NEEDED="", MAX_TOKENS=["https://me:s3cret@db"])
         assert "s3cret" not in message
+
+    @pytest.mark.parametrize("value", [b"https://me:s3cret@db", {"https://me:s3cret@db"}])
+    def test_in_errors_about_what_is_no_text(self, value):
+        message = error(Secretive, NEEDED="", MAX_TOKENS=value)
+        assert f"https://me:{HIDDEN}@db" in message
 
 
 class TestHeaders:

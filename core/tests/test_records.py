@@ -113,6 +113,11 @@ class TestMaking:
         ):
             RecordBatch(ids=ids, vectors=vectors, metadata=["{}"], dimensions=2)
 
+    def test_a_buffer_with_gaps(self):
+        with_gaps = memoryview(array("f", [1, 0, 2, 0]))[::2]
+        with pytest.raises(InvalidRecord, match="one contiguous buffer"):
+            RecordBatch(ids=IDS[0].bytes, vectors=with_gaps, metadata=["{}"], dimensions=2)
+
 
 class TestSlicing:
     @given(st.none() | st.integers(-6, 6), st.none() | st.integers(-6, 6))
@@ -199,6 +204,11 @@ class TestVectors:
         with pytest.raises(InvalidVector, match="A vector is a sequence of numbers"):
             float32(vector)
 
+    def test_what_no_buffer_can_hold(self):
+        numpy = pytest.importorskip("numpy")
+        with pytest.raises(InvalidVector, match="A vector is a sequence of numbers"):
+            float32(numpy.array(["2026-01-01"], dtype="datetime64[D]"))
+
     def test_of_numpy(self):
         numpy = pytest.importorskip("numpy")
         row = numpy.arange(6, dtype="float32").reshape(3, 2)
@@ -248,6 +258,7 @@ class TestMetadata:
         [
             (2**63, "integers must fit into 64 bits."),
             (-(2**63) - 1, "integers must fit into 64 bits."),
+            pytest.param(10**5000, "integers must fit into 64 bits.", id="endless"),
             (float("nan"), "floats must be finite."),
             (float("-inf"), "floats must be finite."),
             ("a\0", "texts must not hold a NUL character."),

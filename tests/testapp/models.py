@@ -107,7 +107,7 @@ class Product(VectorIndexedMixin, models.Model):
 class Country(VectorIndexedMixin, models.Model):
     """A primary key that is text."""
 
-    code = models.CharField(max_length=100, primary_key=True)
+    code = models.CharField(max_length=600, primary_key=True)
     name = models.CharField(max_length=100)
 
     embedding_fields = [EmbeddingField("name")]

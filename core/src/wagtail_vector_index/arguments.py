@@ -8,7 +8,7 @@ from typing import Any
 
 from .collection import CollectionSpec, Metric
 from .exceptions import InvalidQuery, InvalidRecord, InvalidVector
-from .filters import value_problem
+from .filters import shown, value_problem
 from .records import RecordBatch, Vector, float32, metadata_problem
 
 
@@ -30,18 +30,23 @@ def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
 
 def check_min_score(min_score: Any) -> None:
     """Raise `InvalidQuery` unless it is a number or None."""
-    if min_score is not None and (
-        isinstance(min_score, bool)
-        or not isinstance(min_score, (int, float))
-        or math.isnan(min_score)
-    ):
-        raise InvalidQuery(f"min_score must be a number or None, not {min_score!r}.")
+    if min_score is not None and not _is_number(min_score):
+        raise InvalidQuery(f"min_score must be a number or None, not {shown(min_score)}.")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def check_positive(name: str, value: Any) -> None:
     """Raise `InvalidQuery` unless it is an int of at least 1."""
     if type(value) is not int or value < 1:
-        raise InvalidQuery(f"{name} must be an int of at least 1, not {value!r}.")
+        raise InvalidQuery(f"{name} must be an int of at least 1, not {shown(value)}.")
 
 
 def is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
@@ -63,11 +68,15 @@ def check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:
             raise InvalidRecord(f"{spec.name}: the metadata of {batch.uuids[row]}: {problem}")
 
 
-def _metadata_problem(spec: CollectionSpec, text: str) -> str:
+def _metadata_problem(spec: CollectionSpec, text: Any) -> str:
+    if not isinstance(text, str):
+        return f"it is the text of a JSON object, not {type(text).__name__}."
     try:
         metadata = json.loads(text)
     except ValueError as error:
         return f"it is not JSON: {error}"
+    except RecursionError:
+        return "it is nested too deeply."
     if not isinstance(metadata, dict):
         return "it must be a JSON object."
     if problem := metadata_problem(metadata):

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from .exceptions import InvalidFilter
 from .filters import FieldType
 
 _TYPES: tuple[tuple[type[models.Field[Any, Any]], FieldType], ...] = (
@@ -92,19 +93,30 @@ def comparable(value: Any) -> Any:
     return value
 
 
-def comparable_filter(query: Q) -> Q:
-    """A filter whose values are all `comparable`."""
+def comparable_filter(query: Any) -> Any:
+    """A filter whose values are all `comparable`; what is no ``Q`` stays what it is.
+
+    Raises:
+        InvalidFilter: it is nested too deeply.
+    """
+    try:
+        return _comparable_node(query)
+    except RecursionError:
+        raise InvalidFilter("The filter is nested too deeply.") from None
+
+
+def _comparable_node(query: Any) -> Any:
+    if not isinstance(query, Q):
+        return query
     result = Q(_connector=query.connector, _negated=query.negated)
     result.children = [_comparable_child(child) for child in query.children]
     return result
 
 
 def _comparable_child(child: Any) -> Any:
-    if isinstance(child, Q):
-        return comparable_filter(child)
     if isinstance(child, tuple) and len(child) == 2:
         return child[0], comparable(child[1])
-    return child
+    return _comparable_node(child)
 
 
 def _follow(value: Any, names: list[str]) -> Any:

@@ -129,7 +129,7 @@ def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
     if isinstance(node, tuple) and len(node) == 2 and isinstance(node[0], str):
         return _parse_lookup(node[0], node[1], fields)
     raise InvalidFilter(
-        f"A filter is made of Q(field=value) and Q(field__lookup=value), not of {_shown(node)}."
+        f"A filter is made of Q(field=value) and Q(field__lookup=value), not of {shown(node)}."
     )
 
 
@@ -195,7 +195,7 @@ def _range(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
     bounds = _sequence(f"{name}__range", value)
     if len(bounds) != 2:
         raise InvalidFilter(
-            f"{name}__range takes two values, the lowest and the highest: {_shown(value)}."
+            f"{name}__range takes two values, the lowest and the highest: {shown(value)}."
         )
     low, high = (check_value(f"{name}__range", type_, bound) for bound in bounds)
     return And((Comparison(name, type_, "gte", low), Comparison(name, type_, "lte", high)))
@@ -203,7 +203,7 @@ def _range(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
 
 def _isnull(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
     if not isinstance(value, bool):
-        raise InvalidFilter(f"{name}__isnull must be True or False, not {_shown(value)}.")
+        raise InvalidFilter(f"{name}__isnull must be True or False, not {shown(value)}.")
     return IsNull(name, type_) if value else Not(IsNull(name, type_))
 
 
@@ -228,7 +228,7 @@ def check_value(where: str, type_: FieldType, value: Any) -> Any:
     """
     problem, checked = _scalar(type_.removeprefix("list[").removesuffix("]"), value)
     if problem:
-        raise InvalidFilter(f"{where}={_shown(value)}: {problem}")
+        raise InvalidFilter(f"{where}={shown(value)}: {problem}")
     return checked
 
 
@@ -299,7 +299,7 @@ def _datetime_text_problem(value: Any) -> str:
     try:
         parsed = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return f"a datetime is stored as ISO 8601 text with an offset, not {_shown(value)}."
+        return f"a datetime is stored as ISO 8601 text with an offset, not {shown(value)}."
     return _datetime(parsed)[0]
 
 
@@ -311,11 +311,11 @@ def _sequence(where: str, value: Any) -> list[Any]:
     # An F() can be sliced, but not iterated over: list() would never come to its end.
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
         return list(value)
-    raise InvalidFilter(f"{where} takes a list of values, not {_shown(value)}.")
+    raise InvalidFilter(f"{where} takes a list of values, not {shown(value)}.")
 
 
-def _shown(value: Any) -> str:
-    """A repr that is short, whatever the value."""
+def shown(value: Any) -> str:
+    """A repr for an error: short, whatever the value."""
     try:
         return _REPR.repr(value)
     except ValueError:  # Python refuses to write out integers of thousands of digits

@@ -75,7 +75,7 @@ class BackendHandler(Generic[BackendT]):
         return iter(self.configured)
 
     def __contains__(self, alias: object) -> bool:
-        return alias in self.configured
+        return alias in tuple(self.configured)  # by equality: an alias may be of any type
 
     def where(self, alias: str) -> str:
         """How an error names an alias: ``SETTING['alias']``."""
@@ -116,9 +116,11 @@ class BackendHandler(Generic[BackendT]):
             raise InvalidOptions(self._no_backend(alias, raw))
         name = raw["BACKEND"]
         if not isinstance(name, str) or not name:
+            # Not what it is: whoever writes more than a name here may write a key.
+            found = type(name).__name__ if name else repr(name)
             raise InvalidOptions(
                 f"{self.where(alias)}['BACKEND'] must be a text, the short name or the dotted"
-                f" path of {article(self.kind)} backend, not {name!r}."
+                f" path of {article(self.kind)} backend, not {found}."
             )
         return Resolver(
             registry=active_registry(),

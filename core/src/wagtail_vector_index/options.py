@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 
 from .exceptions import InvalidOptions, PluginBroken
 from .plugins.discovery import describe
@@ -232,7 +233,10 @@ def _shown(value: Any, *, hide: bool = False) -> str:
         return f"{{{', '.join(items)}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_shown, value))}]"
-    return repr(value)
+    if isinstance(value, Promise):
+        return f"{_shown(str(value))}, which is translated lazily"
+    text = repr(value)
+    return _redact_all(text, _url_passwords(text))
 
 
 def _redact(text: str, values: Iterable[tuple[dataclasses.Field[Any], Any]]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from .exceptions import InvalidRecord, InvalidVector
-from .filters import text_problem
+from .filters import shown, text_problem
 
 __all__ = ["Match", "Record", "RecordBatch", "Vector", "float32"]
 
@@ -55,7 +55,7 @@ class RecordBatch:
             fields, as it is where it comes out of core's record.
 
     Raises:
-        InvalidRecord: if the columns differ in length.
+        InvalidRecord: if the columns differ in length, or the vectors are not contiguous.
     """
 
     ids: bytes | memoryview
@@ -66,7 +66,10 @@ class RecordBatch:
 
     def __post_init__(self) -> None:
         count = len(self.metadata)
-        sizes = (len(self.ids), memoryview(self.vectors).nbytes)
+        vectors = memoryview(self.vectors)
+        if not vectors.c_contiguous:
+            raise InvalidRecord("The vectors of a batch are one contiguous buffer.")
+        sizes = (len(self.ids), vectors.nbytes)
         if sizes != (16 * count, 4 * self.dimensions * count):
             raise InvalidRecord(
                 f"A batch of {count} metadata texts and {self.dimensions} dimensions needs"
@@ -99,7 +102,7 @@ class RecordBatch:
 
             RecordBatch.of(ids=[uuid4()], vectors=[[0.1, 0.9]], metadata=[{"locale": "en"}])
         """
-        id_list = [_checked_id(id) for id in ids]
+        id_list = [checked_id(id) for id in ids]
         rows = [float32(vector) for vector in _rows(vectors)]
         texts = ["{}"] * len(id_list) if metadata is None else [_dump(item) for item in metadata]
         if not len(id_list) == len(rows) == len(texts):
@@ -181,7 +184,7 @@ def float32(vector: Vector) -> array[float] | memoryview[Any]:
     """
     try:
         buffer = memoryview(vector)
-    except TypeError:
+    except (TypeError, ValueError):  # no buffer, or one of something that no buffer can hold
         return _float32_array(vector)
     if buffer.format == "f" and buffer.c_contiguous:
         return buffer.cast("B").cast("f") if buffer.nbytes else array("f")
@@ -205,18 +208,23 @@ def _rows(vectors: Iterable[Vector]) -> Iterable[Vector]:
     return vectors
 
 
-def _checked_id(id: object) -> UUID:
+def checked_id(id: object) -> UUID:
+    """The id.
+
+    Raises:
+        InvalidRecord: it is no UUID.
+    """
     if not isinstance(id, UUID):
-        raise InvalidRecord(f"An id is a uuid.UUID, not {id!r}.")
+        raise InvalidRecord(f"An id is a uuid.UUID, not {shown(id)}.")
     return id
 
 
 def _dump(metadata: Mapping[str, Any]) -> str:
     if not isinstance(metadata, Mapping):
-        raise InvalidRecord(f"Metadata is a dict, not {metadata!r}.")
+        raise InvalidRecord(f"Metadata is a dict, not {shown(metadata)}.")
     value = dict(metadata)
     if problem := metadata_problem(value):
-        raise InvalidRecord(f"Metadata {value!r} cannot be stored: {problem}")
+        raise InvalidRecord(f"Metadata {shown(value)} cannot be stored: {problem}")
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -62,6 +62,16 @@ def test_shows_a_progress_bar_on_a_terminal():
     assert "20 texts embedded" in output
 
 
+def test_the_progress_bar_stays_on_its_line():
+    """Django ends whatever a command writes with a line break, and so each move of the bar."""
+    for number in range(20):
+        Note.objects.create(text=f"note{number}")
+    output = update("note", stream=Terminal())
+    assert output.count("\r") > 2
+    assert output.count("\n") == 1
+    assert output.splitlines()[-1].startswith("testapp.Note: 20 objects written")
+
+
 def test_says_nothing_of_its_progress_if_asked_to():
     Note.objects.create(text="bread")
     assert update("note", verbosity=0).splitlines() == [

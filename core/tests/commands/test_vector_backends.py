@@ -151,6 +151,14 @@ class TestHealth:
         assert code == 1
         assert ": does not work: disk full\n" in printed
 
+    @pytest.mark.parametrize("result", ["None", "True", "Health(ok=True, message='', details=5)"])
+    def test_an_answer_of_another_type_stops_nothing(self, acme, result):
+        acme(f"def health(self):\n        return {result}\n")
+        printed, code = run("--check")
+        assert code == 1
+        assert ": does not work: AttributeError: " in printed
+        assert "Vector indexes\n" in printed
+
     @pytest.mark.parametrize(
         "raised",
         [
@@ -179,6 +187,11 @@ class TestHealth:
 
 
 class TestIndexes:
+    def test_none(self, acme, monkeypatch):
+        acme()
+        monkeypatch.setattr(command, "all_indexes", list)
+        assert run()[0].endswith("Vector indexes\n  none\n")
+
     def test_not_built(self, acme):
         acme()
         assert "  testapp.Note: not built, 0 changes pending\n" in run()[0]

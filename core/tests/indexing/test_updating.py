@@ -183,6 +183,14 @@ def test_primary_keys_of_every_kind(bring_up_to_date):
     assert list(Country.vector_index.search("Netherlands")) == [country]
 
 
+def test_a_long_primary_key_holds_up_no_other(bring_up_to_date):
+    """Databases other than SQLite refuse a text that is longer than its column."""
+    countries = [Country(code="x" * 600, name="Netherlands"), Country(code="be", name="Belgium")]
+    Country.objects.bulk_create(countries)
+    bring_up_to_date("country")
+    assert set(Country.vector_index.search("Netherlands or Belgium")) == set(countries)
+
+
 def test_objects_of_another_database(bring_up_to_date):
     remote = Remote.objects.create(text="far away")
     bring_up_to_date("remote")

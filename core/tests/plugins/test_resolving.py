@@ -164,6 +164,12 @@ class TestPluginBroken:
         message = str(error(UnknownBackend, "acme-hnsw"))
         assert "plugin 'acme' of acme 1.0 is not usable: RuntimeError: the reason." in message
 
+    def test_every_sentence_ends_with_one_full_stop(self, acme):
+        acme(plugin="raise RuntimeError('The reason.')")
+        assert str(error(UnknownBackend, "acne")).endswith("RuntimeError: The reason.")
+        message = str(error(PluginBroken, "acme_backend.NoBackend"))
+        assert message.endswith("has no attribute 'NoBackend'. Check the path.")
+
 
 class TestAppNotInstalled:
     def test_says_what_to_add(self, acme):
@@ -217,7 +223,12 @@ class TestUnknownBackend:
         acme().install("aa-other", {"other": "other_plugin"}, other_plugin=PLUGIN)
         message = str(error(UnknownBackend, name, disabled=["other", "acme"]))
         assert "plugin 'acme' of acme 1.0 is switched off" in message
-        assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS; take its name out" in message
+        assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS; take the name out" in message
+
+    def test_plugins_of_one_name_that_are_switched_off(self, acme):
+        acme().install("other", {"acme": "other_plugin"}, other_plugin=PLUGIN)
+        message = str(error(UnknownBackend, "acme", disabled=["acme"]))
+        assert "the plugin 'acme' of acme 1.0 and the plugin 'acme' of other 1.0 are" in message
 
 
 class TestTheOtherKind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -150,6 +151,26 @@ def test_filters(notes):
 def test_a_wrong_filter_is_said_at_once():
     with pytest.raises(InvalidFilter, match="Did you mean 'stars'"):
         NOTES.search("bread", filter=Q(star=3))
+
+
+@pytest.mark.parametrize("filter", [{"stars": 3}, "stars", [Q(stars=3)]])
+def test_a_filter_that_is_no_q_is_said_at_once(filter):
+    with pytest.raises(InvalidFilter, match=r"A filter is made of Q\(field=value\)"):
+        NOTES.search("bread", filter=filter)
+
+
+def test_a_filter_nested_too_deeply_is_said_at_once():
+    filter = Q(stars=3)
+    for number in range(sys.getrecursionlimit()):
+        filter = ~(filter | Q(stars=number))
+    with pytest.raises(InvalidFilter, match="nested too deeply"):
+        NOTES.search("bread", filter=filter)
+
+
+@pytest.mark.parametrize("instance", [None, 1, "testapp.note:1", Note, [Note()]])
+def test_similar_to_something_else_is_said_at_once(instance):
+    with pytest.raises(InvalidQuery, match="is told of an object, not of"):
+        NOTES.find_similar(instance)
 
 
 def test_filters_take_what_the_model_holds(article, bring_up_to_date, root):

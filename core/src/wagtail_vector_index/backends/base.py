@@ -29,10 +29,10 @@ from ..arguments import (
     vector_problem,
 )
 from ..collection import METRICS, CollectionSpec, Metric
-from ..exceptions import InvalidRecord, InvalidSpec, InvalidVector, WriteFailed
+from ..exceptions import InvalidSpec, InvalidVector, WriteFailed
 from ..filters import FilterNode, parse_filter
 from ..options import Options as BaseOptions
-from ..records import Match, Record, RecordBatch, Vector
+from ..records import Match, Record, RecordBatch, Vector, checked_id
 
 __all__ = [
     "CollectionSpec",
@@ -428,10 +428,7 @@ class VectorBackend(ABC):
         yield batch[start:]
 
     def _id_parts(self, ids: Iterable[UUID]) -> list[list[UUID]]:
-        unique = list(dict.fromkeys(ids))
-        for id in unique:
-            if not isinstance(id, UUID):
-                raise InvalidRecord(f"An id is a uuid.UUID, not {id!r}.")
+        unique = list(dict.fromkeys(map(checked_id, ids)))
         step = self.max_batch_records
         return [unique[start : start + step] for start in range(0, len(unique), step)]
 

@@ -18,8 +18,9 @@ from ..answering.asking import answer_steps
 from ..answering.prompt import ANSWER_INSTRUCTIONS
 from ..collection import Metric
 from ..embeddings.base import EmbeddingBackend
-from ..exceptions import InvalidIndex
+from ..exceptions import InvalidIndex, InvalidQuery
 from ..fields import EmbeddingField, FilterField
+from ..filters import shown
 from ..handlers import chat_backends, embedding_backends
 from ..keys import key_of, object_key, primary_keys, root_model
 from ..searching.fusion import Mode, text_search
@@ -173,6 +174,8 @@ class VectorIndex:
             user: as in `search`.
             request: as in `search`.
         """
+        if not isinstance(instance, Model):
+            raise InvalidQuery(f"What is similar is told of an object, not of {shown(instance)}.")
         return SearchResults(
             SimilarSearch(
                 index=self,

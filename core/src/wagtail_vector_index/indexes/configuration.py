@@ -13,7 +13,7 @@ from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
 from ..exceptions import InvalidIndex, InvalidSpec
 from ..fields import EmbeddingField, FilterField
 from ..filter_values import infer_type
-from ..filters import FieldType
+from ..filters import FieldType, shown
 
 if TYPE_CHECKING:
     from .base import VectorIndex
@@ -52,12 +52,14 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
     """The configuration of an index.
 
     Raises:
-        InvalidIndex: naming the model and the field that does not fit.
+        InvalidIndex: naming what does not fit, such as a model and its field.
     """
     _check_querysets(index)
+    _check_chunking(index)
     resolved: dict[type[Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
     for queryset in index.get_querysets():
+        _check_refinable(index, queryset)
         for model in _family(index, queryset.model):
             resolved[model] = _model_configuration(index, model)
             for field, type_ in resolved[model].filter_fields:
@@ -76,6 +78,35 @@ def _check_querysets(index: VectorIndex) -> None:
     if not listed or not all(isinstance(q, (QuerySet, Manager)) for q in content):
         raise InvalidIndex(
             f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
+        )
+
+
+def _check_refinable(index: VectorIndex, queryset: QuerySet[Any]) -> None:
+    """Raise unless more filters can be put on a queryset, and its results are objects."""
+    kinds = {
+        "sliced": queryset.query.is_sliced,
+        "combined": queryset.query.combinator,
+        "made of values": getattr(queryset, "_fields", None) is not None,
+    }
+    for kind, is_so in kinds.items():
+        if is_so:
+            raise InvalidIndex(
+                f"{index.name}: a queryset of {queryset.model._meta.label} is {kind}, and cannot"
+                " be filtered for what is live. Say by filter() what belongs to the index."
+            )
+
+
+def _check_chunking(index: VectorIndex) -> None:
+    for name, lowest in (("chunk_tokens", 1), ("chunk_overlap", 0)):
+        value = getattr(index, name)
+        if type(value) is not int or value < lowest:
+            raise InvalidIndex(
+                f"{index.name}: {name} must be an int of at least {lowest}, not {shown(value)}."
+            )
+    if index.chunk_overlap >= index.chunk_tokens:
+        raise InvalidIndex(
+            f"{index.name}: chunk_overlap must be below chunk_tokens, which is"
+            f" {index.chunk_tokens}, not {index.chunk_overlap}."
         )
 
 

@@ -22,7 +22,7 @@ class Bar:
     """A progress bar for each stage."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream = _AsWritten(stream)
         self._bar: Any = None
         self._embedded = 0
 
@@ -53,6 +53,19 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class _AsWritten:
+    """A command's stream without the line break that it puts after whatever is written."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        self._stream.write(text, ending="")
 
 
 class Lines:

@@ -19,6 +19,10 @@ from ..collection import CollectionSpec
 
 NO_IDS = uuid.UUID(int=0)
 
+#: A model's name and a primary key, which may be a URL; in characters of four bytes, what an
+#: index of PostgreSQL or MySQL still holds.
+OBJECT_KEY_LENGTH = 640
+
 
 class RecordQuerySet(models.QuerySet[Any]):
     """A queryset over the record."""
@@ -163,7 +167,7 @@ class Document(models.Model):
         Collection, on_delete=models.CASCADE, related_name="documents", db_index=False
     )
     #: The source object: its model and key.
-    object_key = models.CharField(max_length=255)
+    object_key = models.CharField(max_length=OBJECT_KEY_LENGTH)
     position = models.PositiveIntegerField()
     #: The important fields, embedded ahead of the content.
     context = models.TextField(blank=True)
@@ -210,7 +214,7 @@ class PendingChange(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     index = models.CharField(max_length=255)
-    object_key = models.CharField(max_length=255)
+    object_key = models.CharField(max_length=OBJECT_KEY_LENGTH)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.OBJECT)
     created_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveIntegerField(default=0)

@@ -144,7 +144,8 @@ class Resolver:
             owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
             remedy = "" if self._offer else " Check the path."
             raise PluginBroken(
-                f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}.{remedy}"
+                _sentence(f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}")
+                + remedy
             ) from error
 
     # The plugin is not there: what is the remedy?
@@ -190,13 +191,14 @@ class Resolver:
         return error
 
     def _switched_off(self) -> str:
-        for source in self.registry.disabled:
-            if source.name == self._short_name:
-                return (
-                    f"the {source} is switched off by WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS;"
-                    " take its name out of that list."
-                )
-        return ""
+        disabled = self.registry.disabled
+        sources = [f"the {source}" for source in disabled if source.name == self._short_name]
+        if not sources:
+            return ""
+        return (
+            f"{listed(sources)} {'is' if len(sources) == 1 else 'are'} switched off by"
+            " WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS; take the name out of that list."
+        )
 
     def _other_kind(self) -> str:
         for kind in KINDS:
@@ -229,7 +231,7 @@ class Resolver:
         if more:
             parts.append(f"Others to install: {', '.join(pip_command(name) for name in more)}.")
         # What is looked for may be what one of these would have offered.
-        parts.extend(f"The {failure}." for failure in self.registry.failures)
+        parts.extend(_sentence(f"The {failure}") for failure in self.registry.failures)
         return " ".join(parts)
 
     def _conflict(self, offers: list[Offer]) -> Exception:
@@ -279,6 +281,11 @@ def _app_installed(app: str) -> bool:
         app in (config.name, f"{type(config).__module__}.{type(config).__name__}")
         for config in apps.get_app_configs()
     )
+
+
+def _sentence(text: str) -> str:
+    """The text with a full stop, unless it has one."""
+    return text if text.endswith(".") else f"{text}."
 
 
 def listed(items: list[str]) -> str:

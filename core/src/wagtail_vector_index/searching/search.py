@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import Manager, Q, QuerySet
 from django.http import HttpRequest
 
+from ..arguments import check_positive
 from ..exceptions import (
     CollectionNotFound,
     IndexNotBuilt,
@@ -22,7 +23,7 @@ from ..exceptions import (
     InvalidQuery,
 )
 from ..filter_values import comparable_filter
-from ..filters import parse_filter
+from ..filters import parse_filter, shown
 from ..handlers import vector_backends
 from ..indexing.catching_up import catch_up, forget
 from ..indexing.plan import Plan
@@ -83,8 +84,7 @@ class Search(ABC):
     text: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        if type(self.limit) is not int or self.limit < 1:
-            raise InvalidQuery(f"limit must be an int of at least 1, not {self.limit!r}.")
+        check_positive("limit", self.limit)
         _check_threshold(self.similarity_threshold, self.index.metric)
         if self.within is not None:
             self.within = _refinable(self.within)
@@ -373,5 +373,5 @@ def _check_threshold(threshold: Any, metric: str) -> None:
     ):
         raise InvalidQuery(
             f"similarity_threshold must lie between {lowest:g} and {highest:g} under"
-            f" {metric}, not {threshold!r}."
+            f" {metric}, not {shown(threshold)}."
         )

@@ -40,6 +40,7 @@ BAD_METADATA: list[dict[str, Any]] = [
 ]
 
 BAD_TEXTS = ["", "null", "[]", '"text"', "1", "{", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\u0000"}']
+DEEP_TEXT = f'{{"a": {"[" * 100_000}{"]" * 100_000}}}'
 
 
 class InvalidRecordTests(Harness):
@@ -55,11 +56,11 @@ class InvalidRecordTests(Harness):
     def test_upsert_of_metadata_that_is_no_json_object(self) -> None:
         spec = self.collection()
         good = RecordBatch.of(ids=sorted_ids(2), vectors=random_vectors(2, 4))
-        for text in BAD_TEXTS:
+        for text in [*BAD_TEXTS, DEEP_TEXT]:
             batch = RecordBatch(
                 ids=good.ids, vectors=good.vectors, metadata=["{}", text], dimensions=4
             )
-            with expect_error(InvalidRecord, f"upsert() refuses the metadata {text!r}."):
+            with expect_error(InvalidRecord, f"upsert() refuses the metadata {text[:40]!r}."):
                 self.backend.upsert(spec, batch)
         expect_equal(self.backend.count(spec), 0, "With a bad record, nothing is written.")
 

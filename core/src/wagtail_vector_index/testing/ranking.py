@@ -113,7 +113,7 @@ class RankingTests(Harness):
     @about("thresholds")
     def test_wrong_min_score(self) -> None:
         spec = self.collection()
-        scores: list[Any] = [float("nan"), "0.5", True, [0.5]]
+        scores: list[Any] = [float("nan"), "0.5", True, [0.5], 10**400]
         for min_score in scores:
             with expect_error(InvalidQuery, f"min_score={min_score!r} is an error."):
                 self.backend.search(spec, [1.0, 0.0, 0.0, 0.0], min_score=min_score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from ..progress import progress_to
 from ..tables import require_tables
 
 _KEYS_SHOWN = 5
+
+#: The exit code of what Ctrl+C has ended, as shells count it.
+_INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -36,6 +40,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Only say how many objects would be written."
         )
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from the command line, where Ctrl+C is no error."""
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            self.stderr.write("Interrupted. What is done is kept: run it again to go on.")
+            sys.exit(_INTERRUPTED)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Update the indexes, all of them even if one fails."""

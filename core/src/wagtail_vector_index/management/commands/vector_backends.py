@@ -104,9 +104,9 @@ class Command(BaseCommand):
     def _health(self, backend: VectorBackend) -> tuple[bool, str]:
         try:
             health = backend.health()
+            details = "".join(f", {name} {value}" for name, value in health.details.items())
         except Exception as error:  # noqa: BLE001  # to say so is what this command is for
             return False, f"does not work: {describe(error)}"
-        details = "".join(f", {name} {value}" for name, value in health.details.items())
         state = "works" if health.ok else "does not work"
         return health.ok, f"{state}: {health.message}{details}"
 
@@ -114,12 +114,15 @@ class Command(BaseCommand):
         self._heading("Vector indexes")
         fine = True
         try:
-            for index in all_indexes():
+            indexes = all_indexes()
+            for index in indexes:
                 fine &= self._index(status_of(index))
         except DatabaseError as error:
             text = f"  {describe(error)}. Run: manage.py migrate"
             self.stdout.write(self.style.ERROR(text))
             return False
+        if not indexes:
+            self.stdout.write("  none")
         return fine or not check
 
     def _index(self, status: IndexStatus) -> bool:
