@@ -58,6 +58,7 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
     resolved: dict[type[Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
     for queryset in index.get_querysets():
+        _check_queryset(index, queryset)
         for model in _family(index, queryset.model):
             resolved[model] = _model_configuration(index, model)
             for field, type_ in resolved[model].filter_fields:
@@ -76,6 +77,20 @@ def _check_querysets(index: VectorIndex) -> None:
     if not listed or not all(isinstance(q, (QuerySet, Manager)) for q in content):
         raise InvalidIndex(
             f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
+        )
+    if not content and content != ():  # () is what a base class has, that nobody searches
+        raise InvalidIndex(
+            f"{index.name}: querysets is empty, so that nothing would be found. List what is to be"
+            " indexed, such as [Page.objects.all()]."
+        )
+
+
+def _check_queryset(index: VectorIndex, queryset: Any) -> None:
+    """Raise unless the queryset gives objects, and can be filtered further."""
+    if queryset._fields is not None or queryset.query.is_sliced or queryset.query.combinator:
+        raise InvalidIndex(
+            f"{index.name}: the queryset of {queryset.model._meta.label} is sliced, is a union or"
+            " the like, or gives values instead of objects. Choose by filter() and exclude()."
         )
 
 
