@@ -211,6 +211,14 @@ SITES = {
             "HINT: Configured: 'default'.",
         ),
     ),
+    "an alias that is not configured, under a base class with the content": MisconfiguredSite(
+        indexes=INDEX.replace(
+            "querysets = [Book.objects.all()]",
+            "def get_querysets(self):\n        return [Book.objects.all()]\n\n"
+            "class ArchiveIndex(BookIndex):\n    vector_backend = 'archive'\n",
+        ),
+        says=(f"shop.ArchiveIndex uses {VECTOR}['archive'], which is not configured.",),
+    ),
     "an embedding field that doesn't exist": MisconfiguredSite(
         models=MODELS.replace(TITLE, '[EmbeddingField("titel")]'),
         says=("shop.Book has no field, attribute or method 'titel'. Did you mean 'title'?",),
