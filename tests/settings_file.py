@@ -7,6 +7,7 @@ import json
 import os
 
 from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS
 
 
 class WithoutMigrations(dict):
@@ -21,6 +22,7 @@ class WithoutMigrations(dict):
 
 if "TEST_DATABASE_SETTINGS" in os.environ:
     database = json.loads(os.environ["TEST_DATABASE_SETTINGS"])
+    INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.postgres"]
 else:
     database = {
         "ENGINE": "django.db.backends.sqlite3",

@@ -143,6 +143,19 @@ SITES = {
         settings=vector(Backend="numpy"),
         says=(f"{VECTOR}['default']: 'BACKEND' is missing. Did you mean it by 'Backend'?",),
     ),
+    "settings of release 0.10": MisconfiguredSite(
+        settings={
+            "WAGTAIL_VECTOR_INDEX": {"EMBEDDING_BACKENDS": {}},
+            "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS": {"default": {"STORAGE_PROVIDER": "x"}},
+        },
+        says=(
+            "WAGTAIL_VECTOR_INDEX is a setting of wagtail-vector-index 0.10 or older",
+            f"HINT: Remove it, and use {EMBEDDING} and ",
+            "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS is a setting of",
+            f"HINT: Remove it, and use {VECTOR}.",
+        ),
+        fails=False,
+    ),
     "the setting is no dict": MisconfiguredSite(
         settings={VECTOR: "numpy"},
         says=(f'{VECTOR} must be a dict such as {{"default": {{"BACKEND": "…"}}}}, not str.',),
@@ -172,6 +185,13 @@ SITES = {
         settings=vector(BACKEND="tests.testapp.embeddings.WordEmbeddings"),
         says=(f"It is an embedding backend: see {EMBEDDING}.",),
     ),
+    "a module instead of a class": MisconfiguredSite(
+        settings=vector(BACKEND="wagtail_vector_index.backends.numpy"),
+        says=(
+            "It is a module: name the class in it,",
+            "wagtail_vector_index.backends.numpy.NumpyBackend.",
+        ),
+    ),
     "a path into nowhere": MisconfiguredSite(
         settings=vector(BACKEND="acme_vectors.AcmeBackend"),
         says=("there is no module 'acme_vectors'", "or correct the path."),
@@ -190,6 +210,14 @@ SITES = {
             f"shop.BookIndex uses {VECTOR}['archive'], which is not configured.",
             "HINT: Configured: 'default'.",
         ),
+    ),
+    "an alias that is not configured, under a base class with the content": MisconfiguredSite(
+        indexes=INDEX.replace(
+            "querysets = [Book.objects.all()]",
+            "def get_querysets(self):\n        return [Book.objects.all()]\n\n"
+            "class ArchiveIndex(BookIndex):\n    vector_backend = 'archive'\n",
+        ),
+        says=(f"shop.ArchiveIndex uses {VECTOR}['archive'], which is not configured.",),
     ),
     "an embedding field that doesn't exist": MisconfiguredSite(
         models=MODELS.replace(TITLE, '[EmbeddingField("titel")]'),
@@ -255,14 +283,30 @@ SITES = {
         indexes=INDEX.replace("Book.objects.all()", "Book"),
         says=("shop.BookIndex: querysets must be a list of querysets",),
     ),
-    "a queryset that is sliced": MisconfiguredSite(
-        indexes=INDEX.replace("all()", "all()[:10]"),
-        says=("shop.BookIndex: a queryset of shop.Book is sliced, ", "Say by filter() what"),
-    ),
     "chunks of no size": MisconfiguredSite(
         indexes=f"{INDEX}\n    chunk_tokens = 0\n",
         says=("shop.BookIndex: chunk_tokens must be an int of at least 1, not 0.",),
     ),
+    "one queryset instead of a list": MisconfiguredSite(
+        indexes=INDEX.replace("[Book.objects.all()]", "Book.objects.all()"),
+        says=("shop.BookIndex: querysets must be a list of querysets",),
+    ),
+    "an empty list of querysets": MisconfiguredSite(
+        indexes=INDEX.replace("Book.objects.all()", ""),
+        says=("shop.BookIndex: querysets is empty", "List what is to be indexed, such as"),
+    ),
+    **{
+        f"{what} where a queryset belongs": MisconfiguredSite(
+            indexes=INDEX.replace("Book.objects.all()", queryset),
+            says=(f"a queryset of shop.Book is {kind}, ", "Say by filter() what"),
+        )
+        for what, queryset, kind in [
+            ("a slice", "Book.objects.all()[:5]", "sliced"),
+            ("a union", "Book.objects.union(Book.objects.all())", "combined"),
+            ("values", "Book.objects.values()", "made of values"),
+            ("a list of values", "Book.objects.values_list('title')", "made of values"),
+        ]
+    },
     "an unknown metric": MisconfiguredSite(
         indexes=f'{INDEX}\n    metric = "manhattan"\n',
         says=("shop.BookIndex: the metric 'manhattan' is not known", "cosine, dot, euclidean"),
@@ -379,21 +423,45 @@ def test_nothing_is_said_about_a_site_that_is_right(check):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "name", ["openai as a vector backend", "an embedding field that doesn't exist"]
+    "name",
+    [
+        "openai as a vector backend",
+        "an embedding field that doesn't exist",
+        "one queryset instead of a list",
+    ],
 )
 def test_on_the_command_line_it_is_no_traceback(name, tmp_path):
     site = SITES[name]
-    make_app(tmp_path, site)
-    (tmp_path / "site_settings.py").write_text(
+    told = failed_check(tmp_path, site)
+    for text in site.says:
+        assert text in told
+    for text in ("Traceback", *site.never_says):
+        assert text not in told
+
+
+@pytest.mark.once
+def test_the_app_itself_is_missing(tmp_path):
+    """What it is for is then already imported by the site's models."""
+    told = failed_check(tmp_path, MisconfiguredSite(says=()), without="wagtail_vector_index")
+    assert told.splitlines()[-1] == (
+        "wagtail_vector_index.exceptions.AppNotInstalled: wagtail_vector_index.models needs"
+        " wagtail_vector_index in INSTALLED_APPS. Add it, and run: manage.py migrate"
+    )
+
+
+def failed_check(folder, site, without=""):
+    """What the command ``check`` says, where it fails."""
+    make_app(folder, site)
+    (folder / "site_settings.py").write_text(
         "from tests.settings import *\n"
-        "INSTALLED_APPS = ['shop', *INSTALLED_APPS]\n"
+        f"INSTALLED_APPS = ['shop', *(app for app in INSTALLED_APPS if app != {without!r})]\n"
         f"globals().update({site.settings!r})\n"
     )
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "django", "check"],
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
+            "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
             "DJANGO_SETTINGS_MODULE": "site_settings",
         },
         capture_output=True,
@@ -402,7 +470,4 @@ def test_on_the_command_line_it_is_no_traceback(name, tmp_path):
         check=False,
     )
     assert result.returncode == 1
-    for text in site.says:
-        assert text in result.stderr
-    for text in ("Traceback", *site.never_says):
-        assert text not in result.stderr
+    return result.stderr

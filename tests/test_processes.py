@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.shared_databases import new_postgresql_database, postgres  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.once
 
@@ -56,15 +59,14 @@ print("equal", len(before[0]), len(before[1]))
 
 
 class Site:
-    """A site in a database file, used by processes of its own."""
+    """A site in a database, used by processes of its own."""
 
-    def __init__(self, database: Path) -> None:
-        self.database = database
+    def __init__(self, database: Mapping[str, str]) -> None:
         self.environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings_file",
-            "TEST_DATABASE": str(database),
             "PYTHONPATH": str(ROOT),
+            **database,
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -93,22 +95,32 @@ def finished(process: subprocess.Popen[str]) -> str:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A database with content that is not indexed yet."""
-    site = Site(tmp_path_factory.mktemp("filled") / "site.sqlite3")
-    site.script(FILL)
-    return site.database
+    path = tmp_path_factory.mktemp("filled") / "site.sqlite3"
+    Site({"TEST_DATABASE": str(path)}).script(FILL)
+    return path
 
 
 @pytest.fixture
 def site(filled, tmp_path):
     """A copy of that database."""
-    return Site(Path(shutil.copy(filled, tmp_path)))
+    return Site({"TEST_DATABASE": shutil.copy(filled, tmp_path)})
+
+
+@pytest.fixture
+def postgresql_site(new_postgresql_database):  # noqa: F811  # the fixture
+    """The same in PostgreSQL."""
+    site = Site(new_postgresql_database)
+    site.script(FILL)
+    return site
 
 
 UPDATE = ("-m", "django", "update_vector_indexes", "note")
 
 
-def test_two_updates_at_once(site):
-    """ "database is locked" on SQLite, and duplicates, were seen in the older project."""
+@pytest.mark.parametrize("database", ["site", "postgresql_site"])
+def test_two_updates_at_once(database, request):
+    """The older project's ended with "database is locked", IntegrityError or duplicates."""
+    site = request.getfixturevalue(database)
     both = [site.start(*UPDATE) for _ in range(2)]
     for process in both:
         finished(process)

@@ -6,11 +6,13 @@ import os
 import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from django.views.debug import ExceptionReporter
 
 from tests.fake_distributions import BACKEND, offering
 from tests.fake_distributions import make_site as make_fake_site
@@ -577,6 +579,68 @@ class TestTheExampleThatCirculates:
         message = str(error(InvalidOptions, embedding_backends))
         assert f"{EMBEDDING}['default']: 'MODEL' is missing." in message
         assert "abc123" not in message
+
+
+SHOWN = "abc123".upper()  # an error report quotes this file, too
+
+
+class TestErrorReports:
+    """Django's debug page shows the variables of every frame that an error passed."""
+
+    BROKEN = f"{BACKEND}\n    def __init__(self, *args):\n        "
+    STRICT = BACKEND.replace(
+        "    closed = False",
+        "        def __post_init__(self):\n            raise {}\n\n    closed = False",
+    )
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"default": {"API_KEY": SHOWN}},
+            {"default": {"BACKEND": 3, "API_KEY": SHOWN}},
+            {"default": {"BACKEND": "acne", "API_KEY": SHOWN}},
+            {"default": {"BACKEND": "acme", "API_KEY": SHOWN, "HSOT": ""}},
+            {"default": {"BACKEND": "acme", "API_KEY": SHOWN, "TIMEOUT": "slow"}},
+            {"default": {"BACKEND": "acme", "API_KEY": [SHOWN]}},
+            {"default": "acme", "other": {"BACKEND": "acme", "API_KEY": SHOWN}},
+            [{"BACKEND": "acme", "API_KEY": SHOWN}],
+            {"other": {"BACKEND": "acme", "API_KEY": SHOWN}},
+        ],
+    )
+    def test_of_wrong_settings(self, acme, settings, broken):
+        acme()
+        setattr(settings, VECTOR, broken)
+        self.check_report()
+
+    @pytest.mark.parametrize(
+        "backend",
+        [
+            STRICT.format("ValueError('HOST is empty')"),
+            STRICT.format("ValueError(f'not {self.api_key}')"),
+            STRICT.format("KeyError('a mistake')"),
+            STRICT.format("KeyError(self.api_key)"),
+            f"{BROKEN}raise OSError('no disk')",
+            f"{BROKEN}raise OSError(args[1].api_key)",
+        ],
+    )
+    def test_of_a_backend_that_cannot_be_made(self, acme, configure, backend):
+        acme(backend=f"{backend}\n")
+        configure(default={"BACKEND": "acme", "API_KEY": SHOWN})
+        self.check_report()
+
+    def test_an_authors_own_mistake_is_traced(self, acme, configure):
+        acme(backend=self.STRICT.format("KeyError('a mistake')"))
+        configure(default={"BACKEND": "acme"})
+        frames = traceback.extract_tb(error(PluginBroken).__cause__.__traceback__)
+        assert [frame.name for frame in frames] == ["__post_init__"]
+
+    def check_report(self):
+        try:
+            vector_backends["default"]
+        except ConfigurationError:
+            page = ExceptionReporter(None, *sys.exc_info()).get_traceback_html()
+        assert "ConfigurationError" in page
+        assert SHOWN not in page
 
 
 def test_all_is_closed_when_the_process_ends(acme, configure):

@@ -30,13 +30,22 @@ NaN, zero, wrong size, limit, threshold  test_upsert_of_a_bad_vector,
 an object added twice is stored twice    test_an_unchanged_index_embeds_and_writes_nothing
 one object in two indexes is an error    test_two_indexes_share_embeddings
 a deleted object makes searches raise    test_deleted_objects_go
+signal handlers are never connected      test_publishing
+pgvector has no approximate index        test_the_index_is_used
+pgvector's options and deletes raise     test_other_options_make_another_index,
+                                         test_delete_several
+pgvector is silent on SQLite             test_other_databases
 =======================================  ===========================================================
 """
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import tests
 from tests.testapp.models import Country, Note, Product
 from tests.testapp.vector_indexes import ProductIndex
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
@@ -45,6 +54,23 @@ from wagtail_vector_index.models import Document
 pytestmark = pytest.mark.django_db
 
 NOTES = Note.vector_index
+
+
+ROOT = Path(tests.__file__).parents[1]
+TESTS = (
+    "core/tests/**/*.py",
+    "core/src/wagtail_vector_index/testing/*.py",
+    "plugins/*/tests/*.py",
+    "tests/**/*.py",
+)
+
+
+@pytest.mark.once
+def test_the_tests_in_the_table_exist():
+    named = set(re.findall(r"\btest_\w+", __doc__))
+    sources = [path.read_text(encoding="utf-8") for glob in TESTS for path in ROOT.glob(glob)]
+    assert named <= {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    assert len(named) > 20
 
 
 def long_text(subject):

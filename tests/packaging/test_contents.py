@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -127,6 +128,16 @@ def test_wheel_metadata(name: str, built: Built) -> None:
     files = {n for n in wheel.namelist() if n.startswith(info)}
     assert files == {f"{info}/{file}" for file in listed}
     assert wheel.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_of_the_readme_lead_out_of_the_package_index(name: str, built: Built) -> None:
+    """It is shown there, where no other file of the repository is."""
+    wheel = zipfile.ZipFile(built.wheels[name])
+    [metadata] = [n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")]
+    targets = re.findall(r"\]\(\s*([^)\s]+)", wheel.read(metadata).decode())
+    assert targets
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
 
 
 def test_no_two_wheels_hold_the_same_file(built: Built) -> None:

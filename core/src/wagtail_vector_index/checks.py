@@ -34,6 +34,13 @@ LEGACY_TABLES = (
     "wagtail_vector_index_document",
 )
 
+#: Settings of those releases, and what does their work now.
+LEGACY_SETTINGS = {
+    "WAGTAIL_VECTOR_INDEX": " and ".join((SETTINGS["embedding"], SETTINGS["chat"])),
+    "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS": SETTINGS["vector"],
+    "WAGTAIL_VECTOR_INDEX_QUERY_PROMPT": "answer_instructions of the index",
+}
+
 #: How alike a setting's name is to one of ours that it is taken to be misspelt.
 _MISSPELT = 0.93
 
@@ -117,6 +124,14 @@ def _setting_messages() -> Messages:
                 f"{name} is not a setting of Wagtail Vector Index.",
                 hint=f"Did you mean {close[0]}?",
                 id="wagtail_vector_index.W006",
+            )
+
+    for name, successor in LEGACY_SETTINGS.items():
+        if hasattr(settings, name):
+            yield checks.Warning(
+                f"{name} is a setting of wagtail-vector-index 0.10 or older, no longer used.",
+                hint=f"Remove it, and use {successor}.",
+                id="wagtail_vector_index.W009",
             )
 
     if auto_update() not in (True, False, "inline"):

@@ -18,6 +18,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
@@ -88,21 +89,10 @@ class BackendHandler(Generic[BackendT]):
         Raises:
             ConfigurationError: if it is not a dict of dicts.
         """
-        configured = getattr(settings, self.setting, None)
-        if configured is None:
-            return self._default_settings()
-        if not isinstance(configured, Mapping):
-            raise ConfigurationError(
-                f'{self.setting} must be a dict such as {{"default": {{"BACKEND": "…"}}}},'
-                f" not {type(configured).__name__}."
-            )
-        for alias, raw in configured.items():
-            if not isinstance(raw, Mapping):
-                raise ConfigurationError(
-                    f'{self.where(alias)} must be a dict such as {{"BACKEND": "…"}},'
-                    f" not {type(raw).__name__}."
-                )
-        return configured
+        if problem := self._problem():
+            raise ConfigurationError(problem)
+        configured: Mapping[str, Mapping[str, Any]] | None = getattr(settings, self.setting, None)
+        return self._default_settings() if configured is None else configured
 
     def resolver(self, alias: str) -> Resolver:
         """What finds the class of this alias's backend.
@@ -111,10 +101,9 @@ class BackendHandler(Generic[BackendT]):
             UnknownAlias: the setting has no such alias.
             InvalidOptions: ``BACKEND`` is missing or not a text.
         """
-        raw = self._raw(alias)
-        if "BACKEND" not in raw:
-            raise InvalidOptions(self._no_backend(alias, raw))
-        name = raw["BACKEND"]
+        if "BACKEND" not in self._raw(alias):
+            raise InvalidOptions(self._no_backend(alias))
+        name = self._raw(alias)["BACKEND"]
         if not isinstance(name, str) or not name:
             # Not what it is: whoever writes more than a name here may write a key.
             found = type(name).__name__ if name else repr(name)
@@ -140,10 +129,30 @@ class BackendHandler(Generic[BackendT]):
             except Exception:  # the others are closed all the same
                 logger.exception("%s cannot be closed.", self.where(alias))
 
+    # Error reports, such as Django's debug page, show the variables of every frame that an
+    # error passed. So the methods that raise keep what may hold a secret in none.
+
+    def _problem(self) -> str:
+        """What keeps the setting from being a dict of dicts, or nothing."""
+        configured = getattr(settings, self.setting, None)
+        if configured is None:
+            return ""
+        if not isinstance(configured, Mapping):
+            return (
+                f'{self.setting} must be a dict such as {{"default": {{"BACKEND": "…"}}}},'
+                f" not {type(configured).__name__}."
+            )
+        for alias, raw in configured.items():
+            if not isinstance(raw, Mapping):
+                return (
+                    f'{self.where(alias)} must be a dict such as {{"BACKEND": "…"}},'
+                    f" not {type(raw).__name__}."
+                )
+        return ""
+
     def _create(self, alias: str) -> BackendT:
         backend_class = self._checked_class(alias)
-        raw = {key: value for key, value in self._raw(alias).items() if key != "BACKEND"}
-        options = parse_options(backend_class.Options, raw, self.where(alias))
+        options = parse_options(backend_class.Options, self._others(alias), self.where(alias))
         try:
             return backend_class(alias, options)
         except ConfigurationError:
@@ -152,9 +161,11 @@ class BackendHandler(Generic[BackendT]):
             failure = error
         # Out here, so that an error that shows a secret is not even the context of ours.
         message = options.redact(describe(failure))
+        cause = failure if message == describe(failure) else None
+        del failure
         raise PluginBroken(
             f"{self.where(alias)}: {backend_class.__qualname__} cannot be made: {message}"
-        ) from (failure if message == describe(failure) else None)
+        ) from cause
 
     def _checked_class(self, alias: str) -> type[BackendT]:
         resolver = self.resolver(alias)
@@ -176,6 +187,10 @@ class BackendHandler(Generic[BackendT]):
                 f"{self.setting} has no alias {alias!r}. {self.hint(alias)}"
             ) from None
 
+    def _others(self, alias: str) -> Mapping[str, Any]:
+        """The keys of an alias beside ``BACKEND``."""
+        return {key: value for key, value in self._raw(alias).items() if key != "BACKEND"}
+
     def hint(self, alias: str) -> str:
         """What to do about an alias that is not configured."""
         if self.configured:
@@ -190,7 +205,8 @@ class BackendHandler(Generic[BackendT]):
             )
         return f"None is configured. Add it: {example}"
 
-    def _no_backend(self, alias: str, raw: Mapping[Any, Any]) -> str:
+    def _no_backend(self, alias: str) -> str:
+        raw = self._raw(alias)
         near = difflib.get_close_matches("BACKEND", [str(key).upper() for key in raw], n=1)
         written = [key for key in raw if str(key).upper() in near]
         question = f" Did you mean it by {written[0]!r}?" if written else ""
@@ -202,6 +218,10 @@ class BackendHandler(Generic[BackendT]):
     def _wrong_class(self, alias: str, path: str, found: Any) -> str:
         base = f"{self.base.__module__}.{self.base.__qualname__}"
         problem = f"{self.where(alias)}['BACKEND']: {path} is not a subclass of {base}."
+        if isinstance(found, ModuleType):
+            names = getattr(found, "__all__", ())
+            classes = ", ".join(f"{path}.{name}" for name in names) or f"{path}.…"
+            return f"{problem} It is a module: name the class in it, {classes}."
         for other in HANDLERS:
             if isinstance(found, type) and issubclass(found, other.base):
                 return f"{problem} It is {article(other.kind)} backend: see {other.setting}."

@@ -118,6 +118,7 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
         InvalidOptions: naming the key and what is allowed, and never the value of a secret.
         PluginBroken: the dataclass itself is not usable.
     """
+    raw = _Unseen(raw)
     fields = {
         field.name.upper(): field for field in dataclasses.fields(options_class) if field.init
     }
@@ -131,8 +132,12 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
             f" Required: {', '.join(missing)}. Allowed: {', '.join(sorted(fields))}."
         )
     hints = _hints(options_class, where)
-    for key, value in raw.items():
-        _check_type(where, key, value, hints[fields[key].name], hide=is_secret(fields[key]))
+    problems = (
+        _type_problem(key, raw[key], hints[fields[key].name], hide=is_secret(fields[key]))
+        for key in raw
+    )
+    if problem := next(filter(None, problems), None):
+        raise InvalidOptions(f"{where}: {problem}")
     try:
         return options_class(**{fields[key].name: value for key, value in raw.items()})
     except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
@@ -142,7 +147,29 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
     told = str(failure) if foreseen else describe(failure)
     message = _redact(told, ((fields[key], value) for key, value in raw.items()))
     kind = InvalidOptions if foreseen else PluginBroken
-    raise kind(f"{where}: {message}") from (failure if message == told else None)
+    cause = _without_values(failure, foreseen=foreseen) if message == told else None
+    # An error report shows what a frame holds when it raises.
+    del failure, told
+    raise kind(f"{where}: {message}") from cause
+
+
+class _Unseen(dict[str, Any]):
+    """What stands in the settings, in a frame that raises: error reports show its repr."""
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
+def _without_values(error: Exception, *, foreseen: bool) -> Exception:
+    """The error without the frames whose variables are the values of options.
+
+    One that is foreseen says all in its message. Of another, its author needs to see what
+    follows this module's call and the dataclass's ``__init__``.
+    """
+    frames = error.__traceback__
+    for _ in range(2):
+        frames = frames.tb_next if frames else None
+    return error.with_traceback(None if foreseen else frames)
 
 
 def _hints(options_class: type[Options], where: str) -> dict[str, Any]:
@@ -168,11 +195,12 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _check_type(where: str, key: str, value: Any, hint: Any, *, hide: bool) -> None:
+def _type_problem(key: str, value: Any, hint: Any, *, hide: bool) -> str:
+    """What is wrong with a value's type, or nothing: a frame that raises would show the value."""
     if _fits(value, hint) and (_mentions_bool(hint) or _fits(_without_bools(value), hint)):
-        return
+        return ""
     shown = type(value).__name__ if hide else _shown(value)
-    raise InvalidOptions(f"{where}: {key!r} must be {_expected(hint)}, not {shown}.")
+    return f"{key!r} must be {_expected(hint)}, not {shown}."
 
 
 def _expected(hint: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.management import call_command
+from django.views.debug import ExceptionReporter
 
 from plugins.openai_embeddings.tests.conftest import KEY, MakeChat
 from plugins.openai_embeddings.tests.server import EVENTS, WORDS, Reply, Service, part
@@ -61,6 +62,9 @@ def error_of(chat: OpenAIChatBackend) -> tuple[ChatError, list[str]]:
         pieces.extend(chat.stream(MESSAGES))  # keeps those that came before the error
     with pytest.raises(ChatError) as araised:
         asyncio.run(read())
+    for caught in (raised, araised):
+        report = ExceptionReporter(None, caught.type, caught.value, caught.tb)
+        assert KEY not in report.get_traceback_html()
     assert type(araised.value) is type(raised.value)
     assert str(araised.value).partition("reached")[0] == str(raised.value).partition("reached")[0]
     assert apieces == pieces

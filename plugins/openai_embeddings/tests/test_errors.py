@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.views.debug import ExceptionReporter
 
 from plugins.openai_embeddings.tests.conftest import KEY, MakeBackend
 from plugins.openai_embeddings.tests.server import Reply, Service, vector_of
@@ -40,6 +41,9 @@ def error_of(backend: OpenAIEmbeddings, texts: tuple[str, ...] = ("a", "b")) -> 
     # What could not be reached is described by the operating system, or by the event loop.
     assert str(araised.value).partition("reached")[0] == str(raised.value).partition("reached")[0]
     assert KEY not in "".join(traceback.format_exception(raised.value))
+    for error in (raised, araised):
+        report = ExceptionReporter(None, error.type, error.value, error.tb)
+        assert KEY not in report.get_traceback_html()
     return raised.value
 
 

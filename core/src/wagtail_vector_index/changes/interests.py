@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 
 from ..exceptions import VectorIndexError
 from ..indexes import VectorIndex
+from ..indexes.configuration import ModelConfiguration
 from ..indexes.registry import all_indexes
 from ..indexing.reading_paths import ReadingPath, concrete_family, reading_paths
 from ..models.record import PendingChange
@@ -123,8 +124,9 @@ def depends_on_tree(index: VectorIndex) -> bool:
 
 
 def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
+    models = index.configuration.models  # what is wrong with the index is said here
     for queryset in index.get_querysets():
-        fields = _fields(index, queryset)
+        fields = _fields(models, queryset)
         for sender in dict.fromkeys(concrete_family(queryset.model)):
             yield sender, Interest(index=index, model=queryset.model, fields=fields)
     for path in dict.fromkeys(reading_paths(index)):
@@ -133,13 +135,15 @@ def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
             yield sender, Interest(index=index, model=path.model, fields=read, path=path)
 
 
-def _fields(index: VectorIndex, queryset: QuerySet[Any]) -> frozenset[str] | None:
+def _fields(
+    models: Mapping[type[Model], ModelConfiguration], queryset: QuerySet[Any]
+) -> frozenset[str] | None:
     """The fields of an index's objects that matter, or None if that is not known."""
     chosen_by = _columns(queryset)
     if chosen_by is None:
         return None
     found = set(_VISIBILITY | chosen_by)
-    for model, configuration in index.configuration.models.items():
+    for model, configuration in models.items():
         if not issubclass(model, queryset.model):
             continue
         names = [field.name for field in configuration.embedding_fields]

@@ -79,6 +79,11 @@ def _check_querysets(index: VectorIndex) -> None:
         raise InvalidIndex(
             f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
         )
+    if not content and content != ():  # () is what a base class has, that nobody searches
+        raise InvalidIndex(
+            f"{index.name}: querysets is empty, so that nothing would be found. List what is to be"
+            " indexed, such as [Page.objects.all()]."
+        )
 
 
 def _check_refinable(index: VectorIndex, queryset: QuerySet[Any]) -> None:

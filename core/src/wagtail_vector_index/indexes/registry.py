@@ -21,6 +21,9 @@ from .pages import PageVectorIndex
 
 MODULE = "vector_indexes"
 
+#: What gives the content of an index that does not override it.
+_DEFAULTS = (VectorIndex.get_querysets, PageVectorIndex.get_querysets)
+
 
 def autodiscover() -> None:
     """Import every app's ``vector_indexes.py``."""
@@ -97,7 +100,7 @@ def _is_index_of(value: Any, module: Any) -> bool:
         isinstance(value, type)
         and issubclass(value, VectorIndex)
         and value.__module__ == module.__name__
-        and (value.querysets != () or "get_querysets" in vars(value))
+        and (value.querysets != () or value.get_querysets not in _DEFAULTS)
     )
 
 

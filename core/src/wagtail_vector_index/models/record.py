@@ -10,12 +10,20 @@ import uuid
 from functools import cached_property
 from typing import Any
 
+from django.apps import apps
 from django.db import models, router
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..collection import CollectionSpec
+from ..exceptions import AppNotInstalled
+
+if apps.apps_ready and not apps.is_installed("wagtail_vector_index"):
+    raise AppNotInstalled(
+        "wagtail_vector_index.models needs wagtail_vector_index in INSTALLED_APPS. Add it, and run:"
+        " manage.py migrate"
+    )
 
 NO_IDS = uuid.UUID(int=0)
 

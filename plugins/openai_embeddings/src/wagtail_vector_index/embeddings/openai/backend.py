@@ -132,4 +132,6 @@ class OpenAIEmbeddings(EmbeddingBackend):
             return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
             problem = self._service.told(str(error))
+        # An error report shows what a frame holds when it raises, and an answer may hold the key.
+        del content
         raise InvalidEmbeddings(problem)

@@ -228,7 +228,7 @@ def database_problem(alias: str) -> str:
     if connection.vendor != "postgresql":
         return (
             f"The database {alias!r} is not PostgreSQL, but {connection.display_name}."
-            " Name one that is under 'DATABASE', or use the backend 'numpy', which needs none."
+            " Under 'DATABASE', name one that is; or use the backend 'numpy', which needs none."
         )
     return ""
 
