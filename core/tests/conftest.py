@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 from django.conf import settings
 from wagtail.models import Locale, Page, Site
@@ -11,10 +10,6 @@ from tests.testapp.models import ArticlePage
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.updating import update
-
-# A machine that is busy with other things is slow, and no test wrong.
-hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
-hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -14,7 +14,6 @@ from wagtail_vector_index.backends.qdrant.points import short
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@settings(deadline=None)
 @given(arrays(np.float32, (2, 3), elements=FLOATS))
 def test_short_vectors_are_the_same_vectors(vectors: np.ndarray) -> None:
     text = json.dumps(short(vectors))
