@@ -79,6 +79,9 @@ def embedding(**backend):
     return {EMBEDDING: {"default": backend}}
 
 
+#: One that nobody installed here.
+APP = "django.contrib.flatpages"
+
 SITES = {
     "a typo in the name of a backend": MisconfiguredSite(
         settings=vector(BACKEND="nunpy"),
@@ -136,8 +139,8 @@ SITES = {
     ),
     "a Django app that is missing": MisconfiguredSite(
         settings=vector(BACKEND="acme"),
-        plugins={"acme": offering("vector", acme='path="a.B", django_apps=("acme",)')},
-        says=("needs acme in INSTALLED_APPS. Add it",),
+        plugins={"acme": offering("vector", acme=f'path="a.B", django_apps=("{APP}",)')},
+        says=(f"needs {APP} in INSTALLED_APPS. Add it",),
     ),
     "BACKEND is missing": MisconfiguredSite(
         settings=vector(Backend="numpy"),

@@ -416,11 +416,21 @@ class TestDjangoApps:
             a='path="x.A", django_apps=("acme.b", "acme.a")',
             b='path="x.B", django_apps=("acme.a",)',
         )
-        second = offering("chat", c='path="x.C", django_apps=("acme.b", "other.c")')
-        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=first)
+        second = offering("chat", c='path="x.C", django_apps=("acme.b", "acme.apps.C")')
+        modules = {f"acme/{name}": "1 / 0" for name in ("a", "b", "apps")}  # none is imported
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=first, **modules)
         site.install("other", {"other": "other_plugin"}, other_plugin=second)
-        assert django_apps() == ["acme.b", "acme.a", "other.c"]
-        assert django_apps(disabled=["acme"]) == ["acme.b", "other.c"]
+        assert django_apps() == ["acme.b", "acme.a", "acme.apps.C"]
+        assert django_apps(disabled=["acme"]) == ["acme.b", "acme.apps.C"]
+
+    @pytest.mark.parametrize("app", ["acme", "acme_plugin.b", "acme.apps.Config", "no.where.C"])
+    def test_not_of_a_plugin_that_names_one_that_is_not_there(self, site, app):
+        source = offering("vector", a=f'path="x.A", django_apps=("{app}",)')
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=source)
+        assert django_apps() == []
+        (failure,) = registry().failures
+        assert "plugin 'acme' of acme 1.0 is not usable" in str(failure)
+        assert f"names the Django app {app!r}, which is not there." in str(failure)
 
     def test_not_of_a_broken_plugin(self, site):
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin="1 / 0")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -299,8 +300,23 @@ def _checked_backends(hooks: pluggy.PluginManager, kind: BackendKind) -> dict[st
                 raise TypeError(f"{hook}(): {name!r} is not a name (a str without '.' or ':').")
             if not isinstance(spec, BackendSpec):
                 raise TypeError(f"{hook}()[{name!r}] must be a BackendSpec, not {spec!r}.")
+            if missing := [app for app in spec.django_apps if not _exists(app)]:
+                # In INSTALLED_APPS, where `django_apps` puts it, this would end every command.
+                raise ImportError(
+                    f"{hook}()[{name!r}] names the Django app {missing[0]!r}, which is not there."
+                )
             backends[name] = spec
     return backends
+
+
+def _exists(app: str) -> bool:
+    """Whether there is a module of this name, or one with this class; neither is imported."""
+    module, _, name = app.rpartition(".")
+    wanted = module if module and name[:1].isupper() else app
+    try:
+        return find_spec(wanted) is not None
+    except ImportError:  # a package above it is missing
+        return False
 
 
 def _new_manager() -> pluggy.PluginManager:
