@@ -50,7 +50,7 @@ def test_says_how_far_it_is_in_plain_lines_where_there_is_no_terminal():
     for number in range(20):
         Note.objects.create(text=f"note{number}")
     lines = update("note").splitlines()
-    assert "testapp.Note: 20 of 20 objects" in lines
+    assert "testapp.Note, writing: 20 of 20 objects" in lines
     assert "\r" not in "".join(lines)
 
 
@@ -58,7 +58,7 @@ def test_shows_a_progress_bar_on_a_terminal():
     for number in range(20):
         Note.objects.create(text=f"note{number}")
     output = update("note", stream=Terminal())
-    assert "testapp.Note:" in output.split("\r")[1]
+    assert "testapp.Note, writing:" in output.split("\r")[1]
     assert "20 texts embedded" in output
 
 

@@ -51,9 +51,9 @@ class Heartbeat:
         self._progress = progress
         self._told = timezone.now()
 
-    def started(self, index: str, total: int) -> None:
+    def started(self, index: str, doing: str, total: int) -> None:
         """Pass it on."""
-        self._progress.started(index, total)
+        self._progress.started(index, doing, total)
 
     def indexed(self, count: int) -> None:
         """Pass it on, and be heard of."""

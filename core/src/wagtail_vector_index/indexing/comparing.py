@@ -26,7 +26,7 @@ def changed_keys(
     """
     keys = index.source_keys()
     recorded = {collection: _recorded(collection) for collection in collections}
-    progress.started(index.name, len(keys))
+    progress.started(index.name, "comparing", len(keys))
     changed = {key: None for known in recorded.values() for key in known.keys() - set(keys)}
     if any(not known for known in recorded.values()):
         # There is a collection to fill: no need to look which objects it lacks.

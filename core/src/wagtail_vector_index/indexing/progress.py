@@ -8,8 +8,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Is told what an update does; the command shows it."""
 
-    def started(self, index: str, total: int) -> None:
-        """So many objects are to be looked at or written."""
+    def started(self, index: str, doing: str, total: int) -> None:
+        """So many objects are to be done: ``doing`` is "comparing" or "writing"."""
 
     def indexed(self, count: int) -> None:
         """So many more objects are done."""
@@ -27,7 +27,7 @@ class Progress(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def started(self, index: str, total: int) -> None:
+    def started(self, index: str, doing: str, total: int) -> None:
         """Nothing."""
 
     def indexed(self, count: int) -> None:

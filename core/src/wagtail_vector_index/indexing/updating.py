@@ -86,8 +86,9 @@ def _update(
 ) -> Updated:
     expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
-    PendingChange.objects.filter(index=index.name).update(next_attempt=timezone.now())
-    progress.started(index.name, PendingChange.objects.filter(index=index.name).count())
+    changes = PendingChange.objects.filter(index=index.name)
+    changes.update(next_attempt=timezone.now())
+    progress.started(index.name, "writing", changes.count())
     drained = _drain(index, progress)
     built = building is not None and not _is_worse(building, drained)
     if building is not None and built:

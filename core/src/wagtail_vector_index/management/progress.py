@@ -26,12 +26,13 @@ class Bar:
         self._bar: Any = None
         self._embedded = 0
 
-    def started(self, index: str, total: int) -> None:
+    def started(self, index: str, doing: str, total: int) -> None:
         """Begin a new bar, unless there is nothing to show."""
         self.finished()
         if total:
+            title = f"{index}, {doing}"
             self._bar = tqdm(
-                total=total, desc=index, unit=" objects", file=self._stream, leave=False
+                total=total, desc=title, unit=" objects", file=self._stream, leave=False
             )
 
     def indexed(self, count: int) -> None:
@@ -73,12 +74,13 @@ class Lines:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._index = ""
+        self._title = ""
         self._total = self._done = self._shown = 0
 
-    def started(self, index: str, total: int) -> None:
+    def started(self, index: str, doing: str, total: int) -> None:
         """Begin to count anew."""
-        self._index, self._total, self._done, self._shown = index, total, 0, 0
+        self._title = f"{index}, {doing}"
+        self._total, self._done, self._shown = total, 0, 0
 
     def indexed(self, count: int) -> None:
         """Write a line if enough was done since the last one."""
@@ -86,7 +88,7 @@ class Lines:
         tenths = _LINES * self._done // self._total if self._total else _LINES
         if tenths > self._shown:
             self._shown = tenths
-            self._stream.write(f"{self._index}: {self._done} of {self._total} objects")
+            self._stream.write(f"{self._title}: {self._done} of {self._total} objects")
 
     def embedded(self, count: int) -> None:
         """Nothing: objects are counted."""
