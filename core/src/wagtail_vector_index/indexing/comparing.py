@@ -26,11 +26,11 @@ def changed_keys(
     """
     keys = index.source_keys()
     recorded = {collection: _recorded(collection) for collection in collections}
-    progress.started(index.name, "comparing", len(keys))
     changed = {key: None for known in recorded.values() for key in known.keys() - set(keys)}
     if any(not known for known in recorded.values()):
         # There is a collection to fill: no need to look which objects it lacks.
         return [*changed, *keys]
+    progress.started(index.name, "comparing", len(keys))
     for start in range(0, len(keys), BATCH_SIZE):
         some = keys[start : start + BATCH_SIZE]
         for key, instance in fetch_to_prepare(index, some).items():
