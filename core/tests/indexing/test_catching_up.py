@@ -79,6 +79,26 @@ def test_only_the_difference_is_applied(collection, backend, bring_up_to_date):
     assert backend.upserted == 2
 
 
+def test_what_is_half_applied_is_loaded_anew(collection, backend, bring_up_to_date, monkeypatch):
+    """A backend may be left with half of a batch, which no count need tell."""
+    catch_up(collection, backend)
+    Note.objects.create(text="new")
+    Note.objects.filter(text="note3").delete()
+    bring_up_to_date("note")
+    collection.refresh_from_db()
+
+    def fail(spec, batch):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(backend, "_upsert", fail)
+        catch_up(collection, backend)
+    backend.upserted = 0
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+    assert backend.upserted == 20
+
+
 def test_a_document_that_came_and_went_meanwhile_does_no_harm(
     collection, backend, bring_up_to_date
 ):

@@ -436,6 +436,24 @@ class TestDjangoApps:
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin="1 / 0")
         assert django_apps() == []
 
+    def test_not_of_a_client_that_is_missing(self, site):
+        client = offering(
+            "vector",
+            a='path="x.A", requires=("client",), django_apps=("client.django",)',
+            b='path="x.B"',
+        )
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=client)
+        assert django_apps() == []
+        assert registry().names("vector") == ["a", "b"]
+        assert not registry().failures
+
+    def test_no_client_is_imported_for_them(self, site):
+        source = offering("vector", a='path="x.A", django_apps=("client.django.apps.C",)')
+        modules = {"client/__init__": "1 / 0", "client/django/__init__": "1 / 0"}
+        modules["client/django/apps"] = "1 / 0"
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=source, **modules)
+        assert django_apps() == ["client.django.apps.C"]
+
     def test_a_lone_name_is_an_error_rather_than_a_list_of_letters(self, site):
         with pytest.raises(TypeError, match="a list of plugin names, not 'pgvector'"):
             django_apps(disabled="pgvector")

@@ -263,6 +263,15 @@ def test_the_centre_is_chosen_again():
     assert backend._by_name["c"]._vectors._signs is not signs
 
 
+def test_the_centre_is_chosen_again_for_fewer():
+    vectors, _ = texts_alike()
+    backend = _filled(vectors)
+    backend.delete(SPEC, [UUID(int=n) for n in range(1_000, len(vectors))])
+    signs = backend._by_name["c"]._vectors._signs
+    backend.upsert(SPEC, _batch(range(1_000), -vectors[:1_000]))
+    assert backend._by_name["c"]._vectors._signs is not signs
+
+
 def test_signs_take_a_thirty_second_of_the_vectors():
     vectors, _ = texts_alike()
     backend = _filled(vectors)

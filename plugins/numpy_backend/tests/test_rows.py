@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.numpy.matrix import Matrix
+from wagtail_vector_index.backends.numpy.metadata import Metadata
+from wagtail_vector_index.exceptions import CollectionNotFound
 
 
 def test_a_small_collection_takes_little_memory():
@@ -43,6 +45,35 @@ def test_first_block_grows_geometrically(monkeypatch):
     assert matrix.take(np.arange(19_999))[:, 0].tolist() == list(range(1, 20_000))
 
 
+@pytest.mark.parametrize("operation", ["upsert", "delete"])
+def test_a_collection_that_was_half_written_answers_nothing(backend, fill, monkeypatch, operation):
+    """Rather than the id of one record with the score of another."""
+    spec = fill(np.eye(20))
+
+    def fail(*args):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Metadata, "append", fail)
+        patch.setattr(Metadata, "truncate", fail)
+        if operation == "upsert":
+            fill(np.eye(20), ids=range(10, 30))
+        else:
+            backend.delete(spec, [UUID(int=3)])
+    for read in (lambda: backend.search(spec, np.ones(20)), lambda: backend.count(spec)):
+        with pytest.raises(CollectionNotFound):
+            read()
+    assert backend.collections() == []
+    assert backend.health().details["records"] == "0"
+    fill(np.eye(20))
+    assert [match.id.int for match in backend.search(spec, np.eye(20)[7], limit=1)] == [7]
+
+
+@pytest.mark.parametrize(("dimensions", "rows"), [(384, 131_072), (3_072, 16_384)])
+def test_more_dimensions_take_no_larger_blocks(dimensions, rows):
+    assert Matrix(dimensions).block_rows == rows
+
+
 def test_blocks_are_given_back(small_blocks, backend, fill):
     spec = fill(np.eye(100))
     matrix = backend._by_name["c"]._vectors._matrix
@@ -50,7 +81,7 @@ def test_blocks_are_given_back(small_blocks, backend, fill):
     backend.delete(spec, [UUID(int=n) for n in range(95)])
     assert len(matrix._blocks) == 2
     backend.delete(spec, [UUID(int=n) for n in range(100)])
-    assert backend.count(spec) == 0
+    assert backend.count(spec) == len(matrix._blocks) == 0
     assert backend.search(spec, np.ones(100)) == []
     assert backend.count(fill(np.eye(100))) == 100
 

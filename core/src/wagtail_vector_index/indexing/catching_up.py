@@ -139,6 +139,9 @@ def _apply_difference(
     except CollectionNotFound:
         _load(collection, backend, state)
         return
+    except BaseException:
+        state.revision = None  # what is half-applied may be half-written: load it anew
+        raise
     state.count -= len(held)
     state.checksum ^= xor_of(held)
     state.revision = revision

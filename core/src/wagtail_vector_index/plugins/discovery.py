@@ -6,11 +6,11 @@ import contextlib
 import functools
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -146,7 +146,9 @@ def registry(disabled: Iterable[str] = ()) -> Registry:
 def django_apps(disabled: Iterable[str] = ()) -> list[str]:
     """The Django apps of the installed plugins, for ``INSTALLED_APPS``.
 
-    Reads no settings, so that a settings module can call it. Each app is listed once.
+    Reads no settings, so that a settings module can call it. Each app is listed once. One
+    that is not there, as when a client brings it that is not installed, is left out: it would
+    end every command, while a check says what to install.
 
     Args:
         disabled: names of plugins to leave out; the same names belong in
@@ -162,6 +164,7 @@ def django_apps(disabled: Iterable[str] = ()) -> list[str]:
         for specs in plugin.backends.values()
         for spec in specs.values()
         for app in spec.django_apps
+        if _exists(app)
     }
     return list(apps)
 
@@ -300,23 +303,33 @@ def _checked_backends(hooks: pluggy.PluginManager, kind: BackendKind) -> dict[st
                 raise TypeError(f"{hook}(): {name!r} is not a name (a str without '.' or ':').")
             if not isinstance(spec, BackendSpec):
                 raise TypeError(f"{hook}()[{name!r}] must be a BackendSpec, not {spec!r}.")
-            if missing := [app for app in spec.django_apps if not _exists(app)]:
-                # In INSTALLED_APPS, where `django_apps` puts it, this would end every command.
+            absent = [app for app in spec.django_apps if not _exists(app)]
+            if absent and all(map(_exists, spec.requires)):  # else it may be the client's
                 raise ImportError(
-                    f"{hook}()[{name!r}] names the Django app {missing[0]!r}, which is not there."
+                    f"{hook}()[{name!r}] names the Django app {absent[0]!r}, which is not there."
                 )
             backends[name] = spec
     return backends
 
 
-def _exists(app: str) -> bool:
-    """Whether there is a module of this name, or one with this class; neither is imported."""
-    module, _, name = app.rpartition(".")
-    wanted = module if module and name[:1].isupper() else app
-    try:
-        return find_spec(wanted) is not None
-    except ImportError:  # a package above it is missing
-        return False
+def _exists(path: str) -> bool:
+    """Whether there is a module of this name, or one with this class; nothing is imported.
+
+    Unlike `importlib.util.find_spec`, which imports the packages above.
+    """
+    module, _, name = path.rpartition(".")
+    folders: Any = None
+    found = ""
+    for part in (module if module and name[:1].isupper() else path).split("."):
+        found = f"{found}.{part}" if found else part
+        if (loaded := sys.modules.get(found)) is not None:
+            folders = getattr(loaded, "__path__", ())
+            continue
+        specs = (f.find_spec(found, folders) for f in sys.meta_path if hasattr(f, "find_spec"))
+        if (spec := next(filter(None, specs), None)) is None:
+            return False
+        folders = spec.submodule_search_locations or ()
+    return True
 
 
 def _new_manager() -> pluggy.PluginManager:

@@ -75,7 +75,7 @@ class NumpyBackend(VectorBackend):
 
     def health(self) -> Health:
         """How much there is, and how much memory it takes."""
-        collections = list(self._by_name.values())
+        collections = [each for each in list(self._by_name.values()) if not each.is_torn]
         records = sum(map(len, collections))
         size = sum(collection.nbytes for collection in collections)
         return Health(
@@ -94,7 +94,7 @@ class NumpyBackend(VectorBackend):
 
     def _create(self, spec: CollectionSpec) -> None:
         with self._creating:
-            if spec.name in self._by_name:
+            if spec.name in self._collections():
                 self._collection(spec)
             else:
                 self._by_name[spec.name] = Collection(spec, self._new_vectors(spec))
@@ -103,7 +103,7 @@ class NumpyBackend(VectorBackend):
         self._by_name.pop(spec.name, None)
 
     def _collections(self) -> list[str]:
-        return list(self._by_name)
+        return [name for name, each in list(self._by_name.items()) if not each.is_torn]
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
         self._collection(spec).upsert(keys_of(batch.ids), matrix(batch), list(batch.metadata))
@@ -150,7 +150,7 @@ class NumpyBackend(VectorBackend):
 
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)
-        if collection is None:
+        if collection is None or collection.is_torn:
             raise CollectionNotFound(f"{self.alias!r} has no collection {spec.name!r}.")
         if collection.spec != spec:
             raise CollectionMismatch(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.exceptions import CollectionNotFound
 from wagtail_vector_index.filters import FilterNode
 
 from .arrays import Floats32, Floats64, Rows
@@ -29,6 +33,8 @@ class Collection:
         self._ids = Ids()
         self._vectors = vectors
         self._metadata = Metadata(spec.fields)
+        #: A change broke off, as where memory is short: rows no longer belong together.
+        self.is_torn = False
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -47,22 +53,23 @@ class Collection:
             values = self._metadata.encoded(texts)
             new, old = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
             self._ids.reserve(len(new))
-            self._vectors.resize(len(self._ids) + len(new))
-            if len(old):
-                self._vectors.replace(rows[old], _chosen(vectors, old))
-                self._metadata.replace(
-                    rows[old],
-                    [texts[index] for index in old.tolist()],
-                    {field: column[old] for field, column in values.items()},
-                )
-            if len(new):
-                self._vectors.append(_chosen(vectors, new))
-                self._metadata.append(
-                    [texts[index] for index in new.tolist()],
-                    {field: column[new] for field, column in values.items()},
-                )
-                self._ids.append(keys[new])
-            self._metadata.drop_bloated_columns()
+            with self._changing():
+                self._vectors.resize(len(self._ids) + len(new))
+                if len(old):
+                    self._vectors.replace(rows[old], _chosen(vectors, old))
+                    self._metadata.replace(
+                        rows[old],
+                        [texts[index] for index in old.tolist()],
+                        {field: column[old] for field, column in values.items()},
+                    )
+                if len(new):
+                    self._vectors.append(_chosen(vectors, new))
+                    self._metadata.append(
+                        [texts[index] for index in new.tolist()],
+                        {field: column[new] for field, column in values.items()},
+                    )
+                    self._ids.append(keys[new])
+                self._metadata.drop_bloated_columns()
 
     def delete(self, keys: Keys) -> None:
         """Delete the records of these ids, which differ; missing ones are fine."""
@@ -70,19 +77,20 @@ class Collection:
             rows = self._ids.find(keys)
             rows = rows[rows >= 0]
             count = len(self._ids) - len(rows)
-            self._ids.remove(rows)
-            tail = np.arange(count, len(self._ids))
-            sources, targets = np.setdiff1d(tail, rows), rows[rows < count]
-            for part in (self._ids, self._vectors, self._metadata):
-                part.move(sources, targets)
-                part.truncate(count)
-            self._metadata.drop_bloated_columns()
+            with self._changing():
+                self._ids.remove(rows)
+                tail = np.arange(count, len(self._ids))
+                sources, targets = np.setdiff1d(tail, rows), rows[rows < count]
+                for part in (self._ids, self._vectors, self._metadata):
+                    part.move(sources, targets)
+                    part.truncate(count)
+                self._metadata.drop_bloated_columns()
 
     def search(
         self, query: Query, limit: int, filter: FilterNode | None, min_score: float | None
     ) -> tuple[Keys, Floats64]:
         """The ids of the nearest records and their scores, best first, equal ones by id."""
-        with self._lock.reading():
+        with self._reading():
             rows = None if filter is None else np.flatnonzero(self._metadata.matching(filter))
             rows, scores = self._vectors.nearest(query, limit, rows)
             if min_score is not None:
@@ -93,22 +101,37 @@ class Collection:
 
     def count(self, filter: FilterNode | None) -> int:
         """How many records match."""
-        with self._lock.reading():
+        with self._reading():
             if filter is None:
                 return len(self._ids)
             return int(np.count_nonzero(self._metadata.matching(filter)))
 
     def get(self, keys: Keys) -> tuple[Keys, Floats32, list[str]]:
         """The records of those of these ids that exist."""
-        with self._lock.reading():
+        with self._reading():
             rows = self._ids.find(keys)
             rows = rows[rows >= 0]
             return self._ids.keys(rows), self._vectors.take(rows), self._metadata.texts(rows)
 
     def keys(self) -> Keys:
         """A copy of all ids."""
-        with self._lock.reading():
+        with self._reading():
             return self._ids.keys(slice(None)).copy()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.is_torn = True
+            raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock.reading():
+            if self.is_torn:
+                raise CollectionNotFound(f"The collection {self.spec.name!r} is only half-written.")
+            yield
 
 
 def _chosen(vectors: Floats32, positions: Rows) -> Floats32:

@@ -10,6 +10,8 @@ from .arrays import Floats32, Rows
 
 _FIRST_ROWS = 256
 _COPIED_ROWS = 8_192
+# In a block: 200 MB.
+_BLOCK_NUMBERS = 50_331_648
 _GATHERED_ROWS = 256
 # So many numbers, of some 30,000 rows, are multiplied in a millisecond or two by one thread. With
 # more threads, BLAS takes a part of that, or, where other processes use the cores, ten milliseconds
@@ -29,6 +31,8 @@ class Matrix:
 
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
+        # Not every system lends memory that may never be used.
+        self.block_rows = min(self.block_rows, max(_COPIED_ROWS, _BLOCK_NUMBERS // dimensions))
         self._blocks: list[Floats32] = []
 
     def bytes_of(self, count: int) -> int:
@@ -38,7 +42,7 @@ class Matrix:
     def resize(self, count: int) -> None:
         """Make room for ``count`` rows, and give back what is far above it."""
         needed = -(-count // self.block_rows)
-        del self._blocks[needed + 1 :]
+        del self._blocks[needed + 1 if needed else 0 :]
         if not needed:
             return
         if not self._blocks or len(self._blocks[0]) < min(count, self.block_rows):

@@ -35,7 +35,7 @@ class Metadata:
 
     @property
     def nbytes(self) -> int:
-        columns = sum(column.nbytes for column in self._columns.values())
+        columns = sum(column.nbytes for column in list(self._columns.values()))  # more may come
         return columns + sum(map(len, self._texts))
 
     def texts(self, rows: Rows) -> list[str]:

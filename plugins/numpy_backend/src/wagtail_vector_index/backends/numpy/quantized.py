@@ -76,6 +76,7 @@ class QuantizedVectors(Vectors):
 
     def truncate(self, count: int) -> None:
         super().truncate(count)
+        self._centred = min(self._centred, count)
         if count <= self.exact_rows // 2:  # not at once, lest they are soon made again
             self._signs = None
 
@@ -96,7 +97,7 @@ class QuantizedVectors(Vectors):
 
     def _wanted(self, limit: int, count: int) -> int:
         """How many candidates to take for so many matches."""
-        return min(count, math.ceil(self._oversampling * limit * math.cbrt(count / limit)))
+        return math.ceil(min(count, self._oversampling * limit * math.cbrt(count / limit)))
 
     def _renewed(self, written: int) -> bool:
         """Make all signs anew if it is time to, now that some rows more were written.
