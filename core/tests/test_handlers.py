@@ -619,7 +619,13 @@ class TestErrorReports:
             STRICT.format("ValueError(f'not {self.api_key}')"),
             STRICT.format("KeyError('a mistake')"),
             STRICT.format("KeyError(self.api_key)"),
+            STRICT.format("KeyError('a mistake')").replace("raise", "key = self.api_key; raise"),
             f"{BROKEN}raise OSError('no disk')",
+            f"{BROKEN}key = args[1].api_key; raise OSError('no disk')",
+            (
+                f"{BROKEN}key = args[1].api_key\n        try: 1 / 0\n"
+                "        except ZeroDivisionError as error: raise OSError('no disk') from error"
+            ),
             f"{BROKEN}raise OSError(args[1].api_key)",
         ],
     )

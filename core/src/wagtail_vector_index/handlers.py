@@ -29,7 +29,7 @@ from .backends.base import VectorBackend
 from .chat.base import ChatBackend
 from .embeddings.base import EmbeddingBackend
 from .exceptions import ConfigurationError, InvalidOptions, PluginBroken, UnknownAlias
-from .options import Options, parse_options
+from .options import Options, clear_values, parse_options
 from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
 from .plugins.discovery import BackendKind, describe
 from .plugins.resolving import DISTRIBUTION_PREFIX, SETTINGS, Resolver, article, pip_command
@@ -162,6 +162,7 @@ class BackendHandler(Generic[BackendT]):
         # Out here, so that an error that shows a secret is not even the context of ours.
         message = options.redact(describe(failure))
         cause = failure if message == describe(failure) else None
+        clear_values(failure)
         del failure
         raise PluginBroken(
             f"{self.where(alias)}: {backend_class.__qualname__} cannot be made: {message}"

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import itertools
 import re
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote
@@ -166,10 +167,20 @@ def _without_values(error: Exception, *, foreseen: bool) -> Exception:
     One that is foreseen says all in its message. Of another, its author needs to see what
     follows this module's call and the dataclass's ``__init__``.
     """
+    clear_values(error)
     frames = error.__traceback__
     for _ in range(2):
         frames = frames.tb_next if frames else None
     return error.with_traceback(None if foreseen else frames)
+
+
+def clear_values(error: BaseException | None) -> None:
+    """Forget the variables of the frames that an error, and those before it, passed."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        traceback.clear_frames(error.__traceback__)
+        seen.append(error)
+        error = error.__cause__ or error.__context__
 
 
 def _hints(options_class: type[Options], where: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -128,6 +129,22 @@ def test_a_small_collection_has_no_graph(load, vectors):
     rows = np.array(list(vectors.values()))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     assert recall(backend, SPEC, rows, rows[:50]) == 1.0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_threads_that_fork_at_once(load, vectors):
+    load(SPEC, vectors)
+
+    def fork() -> None:
+        for _ in range(50):
+            if not (child := os.fork()):
+                os._exit(0)
+            os.waitpid(child, 0)
+
+    with ThreadPoolExecutor(3) as threads:
+        for forked in [threads.submit(fork) for _ in range(3)]:
+            forked.result(30)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

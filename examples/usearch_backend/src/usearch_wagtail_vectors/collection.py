@@ -83,7 +83,8 @@ class Collection:
         self._unlinked: set[int] = set()
         # Searches take turns, which are short: USearch does not keep readers and writers apart.
         self.lock = threading.Lock()
-        _collections.add(self)
+        with _listing:
+            _collections.add(self)
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -308,9 +309,11 @@ class Collection:
 
 _collections: weakref.WeakSet[Collection] = weakref.WeakSet()
 _held: list[Collection] = []
+_listing = threading.Lock()
 
 
 def _hold_all() -> None:
+    _listing.acquire()  # until the fork is done: another thread may fork as well
     _held.extend(_collections)
     for collection in _held:
         collection.lock.acquire()
@@ -319,6 +322,7 @@ def _hold_all() -> None:
 def _release_all() -> None:
     while _held:
         _held.pop().lock.release()
+    _listing.release()
 
 
 if hasattr(os, "register_at_fork"):

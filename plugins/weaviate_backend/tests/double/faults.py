@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -31,6 +31,11 @@ class Fault:
     seconds: float = 30.0
     text: str = "told to fail"
     ids: tuple[str, ...] = ()
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+    def delay(self) -> bool:
+        """Wait as long as is said; whether the call is to be done then."""
+        return not self.given_up.wait(self.seconds)
 
 
 class Faults:
@@ -40,19 +45,14 @@ class Faults:
         self.calls: list[str] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
-        self._given_up = threading.Event()
 
     def reset(self, faults: list[dict[str, Any]]) -> None:
         """Begin to count anew, with other faults; give up delayed calls."""
-        self._given_up.set()
         with self._lock:
-            self._given_up = threading.Event()
+            for fault in self._faults:
+                fault.given_up.set()
             self.calls = []
-            self._faults = [Fault(**fault) for fault in faults]
-
-    def delay(self, fault: Fault) -> bool:
-        """Wait as long as the fault says; whether the call is to be done then."""
-        return not self._given_up.wait(fault.seconds)
+            self._faults = [Fault(**given) for given in faults]
 
     def next(self, name: str) -> Fault | None:
         """What goes wrong with the call that has come now."""

@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.faults.calls
 
     def _fails(self, fault: Fault, method: str, path: list[str], body: Any) -> bool:
-        if fault.kind == "delay" and self.faults.delay(fault):
+        if fault.kind == "delay" and fault.delay():
             return False
         if fault.kind == "drop":
             self._answer(method, path[1:], body)

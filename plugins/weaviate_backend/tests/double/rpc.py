@@ -54,7 +54,7 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
     def _call(self, name: str, work: Any, request: Any, context: Any) -> Any:
         fault = self.faults.next(name)
         self._check_key(context)
-        if fault is not None and fault.kind == "delay" and self.faults.delay(fault):
+        if fault is not None and fault.kind == "delay" and fault.delay():
             fault = None
         if fault is not None and fault.kind not in ("drop", "partial"):
             self._abort(context, fault)
