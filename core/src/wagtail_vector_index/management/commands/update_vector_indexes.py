@@ -46,6 +46,7 @@ class Command(BaseCommand):
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
+            self.stdout.flush()  # what was said before comes before, in a file of both
             self.stderr.write("Interrupted. What is done is kept: run it again to go on.")
             sys.exit(_INTERRUPTED)
 
