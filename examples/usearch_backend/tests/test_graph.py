@@ -133,11 +133,13 @@ def test_a_small_collection_has_no_graph(load, vectors):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_threads_that_fork_at_once(load, vectors):
-    load(SPEC, vectors)
+def test_threads_that_fork_at_once():
+    backend = UsearchBackend("default", UsearchBackend.Options())
+    for number in range(4):
+        backend.create(CollectionSpec(name=f"c{number}", dimensions=4))
 
     def fork() -> None:
-        for _ in range(50):
+        for _ in range(200):
             if not (child := os.fork()):
                 os._exit(0)
             os.waitpid(child, 0)
