@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -135,18 +135,28 @@ def test_a_small_collection_has_no_graph(load, vectors):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_threads_that_fork_at_once():
     backend = UsearchBackend("default", UsearchBackend.Options())
-    for number in range(4):
+    for number in range(32):
         backend.create(CollectionSpec(name=f"c{number}", dimensions=4))
 
     def fork() -> None:
-        for _ in range(200):
+        for _ in range(20):
             if not (child := os.fork()):
                 os._exit(0)
             os.waitpid(child, 0)
 
-    with ThreadPoolExecutor(3) as threads:
-        for forked in [threads.submit(fork) for _ in range(3)]:
-            forked.result(30)
+    # Daemons, so that threads which wait for each other fail this test and end with it.
+    threads = [threading.Thread(target=fork, daemon=True) for _ in range(3)]
+    usual = sys.getswitchinterval()
+    # They meet in the middle of a fork within the first few, which else takes hundreds.
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(usual)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
