@@ -242,6 +242,21 @@ def test_a_wheel_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
         make().embed(["text"])
 
 
+@pytest.mark.parametrize("file", ["_WEIGHTS", "_TOKENIZER"])
+def test_a_wheel_that_was_not_written_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str
+) -> None:
+    spec = find_spec("wordllama")
+    assert spec is not None
+    assert spec.origin is not None
+    whole = Path(spec.origin).parent / getattr(model_module, file)
+    broken = tmp_path / whole.name
+    broken.write_bytes(whole.read_bytes()[:10_000])
+    monkeypatch.setattr(model_module, file, str(broken))
+    with pytest.raises(ClientNotInstalled, match=rf"{whole.name} cannot be read: .*pip install"):
+        make().embed(["text"])
+
+
 def test_no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "find_spec", lambda name: None)
     with pytest.raises(ClientNotInstalled, match="pip install"):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from wagtail_vector_index.exceptions import ClientNotInstalled
 __all__ = ["NAME", "StaticModel"]
 
 NAME = "l2_supercat"
+T = TypeVar("T")
 
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
@@ -43,13 +45,13 @@ class StaticModel:
             the first 64 or 128 can stand alone.
 
     Raises:
-        ClientNotInstalled: if the installed ``wordllama`` ships no such files.
+        ClientNotInstalled: if the installed ``wordllama`` ships no such files, or broken ones.
     """
 
     def __init__(self, dimensions: int) -> None:
-        weights = load_file(_shipped(_WEIGHTS))["embedding.weight"]
+        weights = _shipped(_WEIGHTS, lambda path: load_file(path)["embedding.weight"])
         self._vectors = np.ascontiguousarray(weights[:, :dimensions], dtype=np.float32)
-        self._tokenizer = Tokenizer.from_file(str(_shipped(_TOKENIZER)))
+        self._tokenizer = _shipped(_TOKENIZER, Tokenizer.from_file)
         # As shipped, it also puts a space before every text, which pieces of text can't use.
         self._tokenizer.normalizer = normalizers.Replace(" ", "▁")
         self._counts = _Counts(lambda piece: len(self._encode(piece)))
@@ -94,12 +96,14 @@ class _Counts(dict[str, int]):
         return count
 
 
-def _shipped(name: str) -> Path:
+def _shipped(name: str, read: Callable[[str], T]) -> T:
     spec = find_spec("wordllama")
     path = Path(spec.origin).parent / name if spec and spec.origin else Path(name)
-    if not path.is_file():
+    try:
+        return read(str(path))
+    except Exception as error:
+        wrong = f"{path} cannot be read: {error}" if path.is_file() else f"there is no file {path}"
         raise ClientNotInstalled(
-            f"The model of the wordllama embedding backend is not there: no file {path}."
+            f"The model of the wordllama embedding backend cannot be loaded: {wrong}."
             f" Run: pip install --force-reinstall 'wordllama>=0.3.9'"
-        )
-    return path
+        ) from error
