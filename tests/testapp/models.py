@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.utils import timezone
 from modelcluster.contrib.taggit import ClusterTaggableManager
 from modelcluster.fields import ParentalKey
 from taggit.models import TaggedItemBase
@@ -119,6 +120,25 @@ class Remote(VectorIndexedMixin, models.Model):
     text = models.TextField()
 
     embedding_fields = [EmbeddingField("text")]
+
+
+class BegunManager(models.Manager):
+    def get_queryset(self):
+        return super().get_queryset().filter(begins__lte=timezone.now())
+
+
+class Offer(VectorIndexedMixin, models.Model):
+    """A model whose manager hides what is for later."""
+
+    text = models.TextField()
+    begins = models.DateTimeField()
+
+    embedding_fields = [EmbeddingField("text")]
+
+    objects = BegunManager()
+
+    def __str__(self):
+        return self.text
 
 
 class Notice(VectorIndexedMixin, DraftStateMixin, RevisionMixin, TranslatableMixin, models.Model):

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django_tasks import task_backends
 
-from tests.testapp.models import Note
+from tests.testapp.models import Note, Remote
 from wagtail_vector_index.changes import starting
 from wagtail_vector_index.changes.attempting import Attempt
 from wagtail_vector_index.changes.worker import Worker, worker
@@ -68,6 +68,21 @@ def test_inline(built, settings, found):
     Note.objects.create(text="cake")
     assert found(Note.vector_index, "cake", limit=1) == ["cake"]
     assert not PendingChange.objects.filter(index=NOTES).exists()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_after_the_commit_of_a_database_that_is_not_the_records(bring_up_to_date, found):
+    """Before it, the thread would read what was there until then."""
+    remote = Remote.objects.create(text="bread")
+    bring_up_to_date("remote")
+    with transaction.atomic(using="other"):
+        Remote.objects.create(text="tea")
+        remote.text = "cake"
+        remote.save()
+        assert worker().wait(20)
+    assert worker().wait(20)
+    assert set(found(Remote.vector_index, "cake tea")) == {str(r) for r in Remote.objects.all()}
+    assert {r.vector_excerpt for r in Remote.vector_index.search("cake tea")} == {"cake", "tea"}
 
 
 def test_in_a_thread_of_its_own(built, found, embedder):

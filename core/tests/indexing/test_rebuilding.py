@@ -21,6 +21,7 @@ from wagtail_vector_index.exceptions import (
     IndexNotBuilt,
     IndexOutdated,
     RebuildRunning,
+    UnknownAlias,
 )
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexing import building as building_module
@@ -164,6 +165,17 @@ def test_another_alias_is_served_by_the_old_one_until_the_flip(
     assert found(NOTES, "cheese", limit=1) == ["cheese"]
     assert vector_backends["archive"].upserted == 3
     assert embedder.texts == ["cheese", "cheese"]  # the two queries, no document
+
+
+def test_an_alias_that_was_taken_out_too_early_is_told_with_the_command(
+    notes, bring_up_to_date, settings, found, monkeypatch
+):
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"archive": {"BACKEND": "numpy"}}
+    monkeypatch.setattr(type(NOTES), "vector_backend", "archive")
+    with pytest.raises(UnknownAlias, match="Run: manage.py update_vector_indexes testapp.Note"):
+        found(NOTES, "cheese")
+    bring_up_to_date("note")
+    assert found(NOTES, "cheese", limit=1) == ["cheese"]
 
 
 def test_an_index_can_leave_a_backend_that_is_gone(

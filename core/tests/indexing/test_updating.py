@@ -16,6 +16,7 @@ from tests.testapp.models import (
     Country,
     EventPage,
     Note,
+    Offer,
     Product,
     Remote,
 )
@@ -52,6 +53,14 @@ def test_an_unchanged_index_embeds_and_writes_nothing(bring_up_to_date, embedder
     (updated,) = bring_up_to_date("note")
     assert (embedder.calls, updated.drained.objects) == (0, 0)
     assert Collection.objects.get().revision == revision
+
+
+def test_a_models_own_manager_is_asked_anew(bring_up_to_date, found):
+    """What it hides may depend on the moment."""
+    bring_up_to_date("offer")
+    Offer.objects.create(text="bread at half the price", begins=timezone.now())
+    bring_up_to_date("offer")
+    assert found(Offer.vector_index, "bread") == ["bread at half the price"]
 
 
 def test_an_edit_replaces_the_objects_documents_only(bring_up_to_date, found):

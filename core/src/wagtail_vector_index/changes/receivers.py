@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections import defaultdict
@@ -10,7 +11,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Model, signals
 
 from ..indexing.outbox import append
@@ -82,6 +83,7 @@ class Receivers:
         self,
         sender: type[Model],
         instance: Any,
+        using: str,
         created: bool = False,  # noqa: FBT001, FBT002  # Django's signature
         raw: bool = False,  # noqa: FBT001, FBT002
         update_fields: Any = None,
@@ -105,9 +107,9 @@ class Receivers:
                 continue  # nobody reads it yet
             found[interest.index.name, interest.scope] = [object_key(instance)]
         for (name, scope), keys in found.items():
-            self._note(name, keys, scope)
+            self._note(name, keys, using, scope)
 
-    def on_deletion(self, sender: type[Model], instance: Any, **kwargs: Any) -> None:
+    def on_deletion(self, sender: type[Model], instance: Any, using: str, **kwargs: Any) -> None:
         """An object was deleted, with all that is below it in the tree one by one."""
         if not auto_update():
             return
@@ -120,15 +122,18 @@ class Receivers:
             and _same_tree(interest.model, sender)
             and interest.includes(instance)
         }:
-            self._note(name, [object_key(instance)])
+            self._note(name, [object_key(instance)], using)
 
-    def before_deletion(self, sender: type[Model], instance: Any, **kwargs: Any) -> None:
+    def before_deletion(
+        self, sender: type[Model], instance: Any, using: str, **kwargs: Any
+    ) -> None:
         """An object is deleted that others read: who they are, is known only until then."""
         if not auto_update():
             return
         indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}
         for name, index in indexes.items():
-            self._note(name, list(dict.fromkeys(readers(index, object_key(instance)))))
+            keys = list(dict.fromkeys(readers(index, object_key(instance))))
+            self._note(name, keys, using)
 
     def on_relation(
         self,
@@ -136,6 +141,7 @@ class Receivers:
         instance: Any,
         action: str,
         reverse: bool,  # noqa: FBT001  # Django's signature
+        using: str,
         pk_set: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -146,11 +152,11 @@ class Receivers:
             name, model = interest.index.name, interest.model
             if not reverse and action in ("post_add", "post_remove", "post_clear"):
                 if isinstance(instance, model):
-                    self._note(name, [object_key(instance)])
+                    self._note(name, [object_key(instance)], using)
             elif reverse and action in ("post_add", "post_remove"):
-                self._note(name, [key_of(model, pk) for pk in pk_set])
+                self._note(name, [key_of(model, pk) for pk in pk_set], using)
             elif reverse and action == "pre_clear":
-                self._note(name, list(readers(interest.index, object_key(instance))))
+                self._note(name, list(readers(interest.index, object_key(instance))), using)
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """A page is about to be saved by a move, which happens in a transaction of its own."""
@@ -165,73 +171,74 @@ class Receivers:
         if auto_update():
             self._subtree_changed(instance)
 
-    def on_restriction(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+    def on_restriction(self, sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
         """A page became private or public, with all that is below it."""
         if auto_update() and not kwargs.get("raw"):
             key = key_of(page_model(), instance.page_id)
             for index in page_indexes(self._interests):
-                self._note(index.name, [key], PendingChange.Scope.SUBTREE)
+                self._note(index.name, [key], using, PendingChange.Scope.SUBTREE)
 
-    def on_collection_restriction(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+    def on_collection_restriction(
+        self, sender: Any, instance: Any, using: str, **kwargs: Any
+    ) -> None:
         """A collection became private or public, with all that are below it."""
         if auto_update() and not kwargs.get("raw"):
-            self._collection_changed(instance.collection_id)
+            self._collection_changed(instance.collection_id, using)
 
-    def on_collection(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+    def on_collection(self, sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
         """A collection was saved, perhaps since it was moved."""
         from wagtail.models import CollectionViewRestriction
 
         if not auto_update() or kwargs.get("raw") or kwargs.get("created"):
             return
         if CollectionViewRestriction.objects.exists():
-            self._collection_changed(instance.pk)
+            self._collection_changed(instance.pk, using)
 
     def after_update(self, objects: Iterable[Model]) -> None:
         """Objects were changed by an update, which sends no signal."""
         if not auto_update():
             return
-        keys: dict[str, dict[str, None]] = defaultdict(dict)
+        keys: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         for instance in objects:
             for interest in self._interests.get(type(instance), ()):
                 if interest.path is None and instance.pk is not None:
-                    keys[interest.index.name][object_key(instance)] = None
-        for name, some in keys.items():
-            self._note(name, list(some))
+                    where = interest.index.name, router.db_for_write(type(instance))
+                    keys[where][object_key(instance)] = None
+        for (name, using), some in keys.items():
+            self._note(name, list(some), using)
 
-    def _collection_changed(self, pk: Any) -> None:
+    def _collection_changed(self, pk: Any, using: str) -> None:
         from wagtail.models import Collection
 
         for index in collection_indexes(self._interests):
-            self._note(index.name, [key_of(Collection, pk)], PendingChange.Scope.SUBTREE)
+            self._note(index.name, [key_of(Collection, pk)], using, PendingChange.Scope.SUBTREE)
 
     def _subtree_changed(self, instance: Any) -> None:
         from wagtail.models import PageViewRestriction
 
+        using = router.db_for_write(type(instance))
         for index in page_indexes(self._interests):
             # What was moved into a private section, or out of it, may be found no more, or now.
             if depends_on_tree(index) or PageViewRestriction.objects.exists():
-                self._note(index.name, [object_key(instance)], PendingChange.Scope.SUBTREE)
+                key = object_key(instance)
+                self._note(index.name, [key], using, PendingChange.Scope.SUBTREE)
 
     def _note(
         self,
         index_name: str,
         keys: list[str],
+        using: str,
         scope: PendingChange.Scope = PendingChange.Scope.OBJECT,
     ) -> None:
+        """Note changes of objects in the database ``using``, which may not be the record's."""
         if not keys:
             return
-        try:
-            # In a savepoint: an error here must not spoil the editor's transaction.
-            with transaction.atomic(using=record_database()):
-                append(index_name, keys, scope)
-        except DatabaseError:
-            logger.exception(
-                "A change of %s is not noted for %s; `manage.py update_vector_indexes` finds it.",
-                ", ".join(keys[:3]),
-                index_name,
-            )
+        note = functools.partial(_append, index_name, keys, scope)
+        if using == record_database() or not connections[using].in_atomic_block:
+            note()
         else:
-            drain_after_commit(index_name)
+            # A drain that came before the commit would read the objects as they were.
+            transaction.on_commit(note, using=using, robust=auto_update() != "inline")
 
     def _by_through(self, through: type[Model]) -> Iterable[Interest]:
         for some in self._interests.values():
@@ -244,6 +251,21 @@ class Receivers:
             self._moving.pages = set()
         pages: set[Any] = self._moving.pages
         return pages
+
+
+def _append(index_name: str, keys: list[str], scope: PendingChange.Scope) -> None:
+    try:
+        # In a savepoint: an error here must not spoil the editor's transaction.
+        with transaction.atomic(using=record_database()):
+            append(index_name, keys, scope)
+    except DatabaseError:
+        logger.exception(
+            "A change of %s is not noted for %s; `manage.py update_vector_indexes` finds it.",
+            ", ".join(keys[:3]),
+            index_name,
+        )
+    else:
+        drain_after_commit(index_name)
 
 
 def _page_model_of(model: type[Model]) -> Any:

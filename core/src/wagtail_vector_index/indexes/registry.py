@@ -80,7 +80,8 @@ def model_index(model: type[Model]) -> VectorIndex:
     base = PageVectorIndex if is_page_model(model) else VectorIndex
     attributes = {
         "name": model._meta.label,
-        "querysets": [model._default_manager.all()],
+        # The manager itself, since what it gives may depend on the moment.
+        "querysets": [model._default_manager],
         "__module__": model.__module__,
     }
     index: VectorIndex = type(f"{model.__name__}Index", (base,), attributes)()

@@ -21,6 +21,7 @@ from ..exceptions import (
     IndexOutdated,
     InvalidFilter,
     InvalidQuery,
+    UnknownAlias,
 )
 from ..filter_values import comparable_filter
 from ..filters import parse_filter, shown
@@ -127,7 +128,7 @@ class Search(ABC):
 
     def _rank_in(self, collection: Collection, vector: Any, filter: Q | None) -> Steps[list[Hit]]:
         """Ask for more and more matches until enough of the objects may be seen."""
-        backend = vector_backends[collection.vector_backend]
+        backend = _serving_backend(self.index, collection)
         catch_up(collection, backend)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
@@ -288,6 +289,23 @@ def active_collection(index: VectorIndex) -> Collection:
         raise IndexNotBuilt(
             f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
         ) from None
+
+
+def _serving_backend(index: VectorIndex, collection: Collection) -> VectorBackend:
+    """The vector backend that a collection of the index is in.
+
+    Raises:
+        UnknownAlias: the settings no longer have it; the message says which command helps.
+    """
+    try:
+        return vector_backends[collection.vector_backend]
+    except UnknownAlias as error:
+        if collection.vector_backend == index.vector_backend:
+            raise
+        raise UnknownAlias(
+            f"{error} {index.name} is still there, until it is built in"
+            f" {index.vector_backend!r}. Run: manage.py update_vector_indexes {index.name}"
+        ) from error
 
 
 def check_current(index: VectorIndex, collection: Collection) -> None:
