@@ -95,6 +95,14 @@ class TestFilterValue:
         page = ArticlePage(published=MIDNIGHT)
         assert filter_value(page, "published", "datetime") == "2026-11-03T00:00:00+01:00"
 
+    def test_a_date_is_the_same_for_whoever_writes_or_asks(self):
+        page = ArticlePage(published=DAY)
+        with timezone.override("Asia/Tokyo"):  # as Wagtail's admin does for its users
+            stored = filter_value(page, "published", "datetime")
+            asked = comparable(DAY)
+        assert stored == "2026-11-03T00:00:00+01:00"
+        assert asked == MIDNIGHT
+
 
 class TestComparable:
     @pytest.mark.parametrize(

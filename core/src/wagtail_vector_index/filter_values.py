@@ -77,7 +77,7 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
 def comparable(value: Any) -> Any:
     """A value given to a filter, as the field it is compared with holds it.
 
-    Objects become their key, dates midnight, decimals floats.
+    Objects become their key, dates midnight in the site's time zone, decimals floats.
     """
     if isinstance(value, models.Model):
         return _identity(value)
@@ -154,7 +154,10 @@ def _stored(value: Any, type_: str) -> Any:
 def _aware(value: Any) -> dt.datetime:
     if not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
-    return timezone.make_aware(value) if timezone.is_naive(value) else value
+    if timezone.is_aware(value):
+        return value
+    # As Django does: the zone that is active is a visitor's, and another where one writes.
+    return timezone.make_aware(value, timezone.get_default_timezone())
 
 
 def _is_named(model: Any) -> bool:
