@@ -90,7 +90,7 @@ class Receivers:
         """An object was saved; fixtures are left to the command."""
         if raw or not auto_update():
             return
-        if sender is _page_model_of(sender) and instance.pk in self._moved():
+        if sender is _page_model_of(sender) and self._is_moved(instance):
             self._subtree_changed(instance)
             return
         found = {}
@@ -154,11 +154,11 @@ class Receivers:
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """A page is about to be saved by a move, which happens in a transaction of its own."""
-        self._moved().add(instance.pk)
+        self._paths_before()[instance.pk] = instance.path
 
     def after_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """A page was moved."""
-        self._moved().discard(instance.pk)
+        self._paths_before().pop(instance.pk, None)
 
     def on_slug(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """The address of a page changed, and so that of all pages below it."""
@@ -239,11 +239,17 @@ class Receivers:
                 if interest.path and interest.path.through is through:
                     yield interest
 
-    def _moved(self) -> set[Any]:
-        if not hasattr(self._moving, "pages"):
-            self._moving.pages = set()
-        pages: set[Any] = self._moving.pages
-        return pages
+    def _is_moved(self, instance: Any) -> bool:
+        """Whether a page is saved by a move: one may also have been refused, or have failed."""
+        path = self._paths_before().pop(instance.pk, None)
+        return path not in (None, instance.path)
+
+    def _paths_before(self) -> dict[Any, str]:
+        """Where the pages were that this thread is about to move."""
+        if not hasattr(self._moving, "paths"):
+            self._moving.paths = {}
+        paths: dict[Any, str] = self._moving.paths
+        return paths
 
 
 def _page_model_of(model: type[Model]) -> Any:
