@@ -8,12 +8,12 @@ import pytest
 from django.db import transaction
 from django_tasks import task_backends
 
-from tests.testapp.models import Note
+from tests.testapp.models import Note, Remote
 from wagtail_vector_index.changes import starting
 from wagtail_vector_index.changes.attempting import Attempt
 from wagtail_vector_index.changes.worker import Worker, worker
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
-from wagtail_vector_index.models import PendingChange
+from wagtail_vector_index.models import Document, PendingChange
 
 NOTES = "testapp.Note"
 
@@ -61,6 +61,21 @@ def test_a_savepoint_that_is_rolled_back_takes_no_other_with_it(transactional_db
             raise ZeroDivisionError
         Note.objects.create(text="cake")
     assert sorted(started) == [NOTES, "testapp.PinnedNote"]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_transaction_in_another_database_than_the_record(bring_up_to_date):
+    remote = Remote.objects.create(text="bread")
+    bring_up_to_date("remote")
+    with transaction.atomic(using="other"):
+        remote.text = "cake"
+        remote.save()
+        assert worker().wait(20)
+    assert worker().wait(20)
+    assert [result.vector_excerpt for result in Remote.vector_index.search("cake")] == ["cake"]
+    remote.delete()
+    assert worker().wait(20)
+    assert not Document.objects.filter(deleted_at=None).exists()
 
 
 def test_inline(built, settings, found):

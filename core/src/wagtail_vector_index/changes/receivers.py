@@ -105,7 +105,7 @@ class Receivers:
                 continue  # nobody reads it yet
             found[interest.index.name, interest.scope] = [object_key(instance)]
         for (name, scope), keys in found.items():
-            self._note(name, keys, scope)
+            self._note(name, keys, scope, using=kwargs.get("using"))
 
     def on_deletion(self, sender: type[Model], instance: Any, **kwargs: Any) -> None:
         """An object was deleted, with all that is below it in the tree one by one."""
@@ -120,7 +120,7 @@ class Receivers:
             and _same_tree(interest.model, sender)
             and interest.includes(instance)
         }:
-            self._note(name, [object_key(instance)])
+            self._note(name, [object_key(instance)], using=kwargs.get("using"))
 
     def before_deletion(self, sender: type[Model], instance: Any, **kwargs: Any) -> None:
         """An object is deleted that others read: who they are, is known only until then."""
@@ -128,7 +128,8 @@ class Receivers:
             return
         indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}
         for name, index in indexes.items():
-            self._note(name, list(dict.fromkeys(readers(index, object_key(instance)))))
+            keys = list(dict.fromkeys(readers(index, object_key(instance))))
+            self._note(name, keys, using=kwargs.get("using"))
 
     def on_relation(
         self,
@@ -144,13 +145,15 @@ class Receivers:
             return
         for interest in self._by_through(sender):
             name, model = interest.index.name, interest.model
+            keys: list[str] = []
             if not reverse and action in ("post_add", "post_remove", "post_clear"):
                 if isinstance(instance, model):
-                    self._note(name, [object_key(instance)])
+                    keys = [object_key(instance)]
             elif reverse and action in ("post_add", "post_remove"):
-                self._note(name, [key_of(model, pk) for pk in pk_set])
+                keys = [key_of(model, pk) for pk in pk_set]
             elif reverse and action == "pre_clear":
-                self._note(name, list(readers(interest.index, object_key(instance))))
+                keys = list(readers(interest.index, object_key(instance)))
+            self._note(name, keys, using=kwargs.get("using"))
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """A page is about to be saved by a move, which happens in a transaction of its own."""
@@ -217,9 +220,23 @@ class Receivers:
         index_name: str,
         keys: list[str],
         scope: PendingChange.Scope = PendingChange.Scope.OBJECT,
+        *,
+        using: str | None = None,
     ) -> None:
+        """Put a change into the outbox that was made in a database, by default the record's."""
         if not keys:
             return
+
+        def note() -> None:
+            self._append(index_name, keys, scope)
+
+        if using in (None, record_database()):
+            note()
+        else:
+            # Not within a transaction of that database: a drain would not wait for its end.
+            transaction.on_commit(note, using=using, robust=auto_update() != "inline")
+
+    def _append(self, index_name: str, keys: list[str], scope: PendingChange.Scope) -> None:
         try:
             # In a savepoint: an error here must not spoil the editor's transaction.
             with transaction.atomic(using=record_database()):
