@@ -85,6 +85,18 @@ def test_inline(built, settings, found):
     assert not PendingChange.objects.filter(index=NOTES).exists()
 
 
+def test_inline_in_a_test_that_never_commits(
+    db, settings, bring_up_to_date, found, django_capture_on_commit_callbacks
+):
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
+    Note.objects.create(text="bread")
+    bring_up_to_date(NOTES)
+    for text in ("cake", "tea"):
+        with django_capture_on_commit_callbacks(execute=True):
+            Note.objects.create(text=text)
+        assert found(Note.vector_index, text, limit=1) == [text]
+
+
 def test_in_a_thread_of_its_own(built, found, embedder):
     threads = []
     embedder.before = lambda texts: threads.append(threading.current_thread().name)
