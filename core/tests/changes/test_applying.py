@@ -47,6 +47,23 @@ def test_once_after_the_commit(transactional_db, started):
     assert sorted(started) == [NOTES, "testapp.PinnedNote"]
 
 
+def test_once_for_pages_which_are_saved_in_savepoints(transactional_db, started, article):
+    with transaction.atomic():
+        for title in ("Bread", "Cake", "Tea"):
+            article(title)
+    assert sorted(started) == ["testapp.ArticlePage", "testapp.SiteIndex"]
+
+
+def test_once_in_and_out_of_a_savepoint(transactional_db, started):
+    with transaction.atomic():
+        with transaction.atomic():
+            Note.objects.create(text="bread")
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            Note.objects.create(text="cake")
+            raise ZeroDivisionError
+    assert sorted(started) == [NOTES, "testapp.PinnedNote"]
+
+
 def test_not_after_a_rollback(transactional_db, started):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         Note.objects.create(text="bread")

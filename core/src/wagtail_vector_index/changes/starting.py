@@ -34,11 +34,8 @@ def drain_after_commit(index_name: str) -> None:
 
 def _is_coming(start: Callable[[], None], connection: Any) -> bool:
     """Whether the transaction that is running calls it at its end already."""
-    outer = set(connection.savepoint_ids)
-    # One that was asked for within a savepoint is dropped if that is rolled back.
-    return any(
-        hook is start and savepoints <= outer for savepoints, hook, *_ in connection.run_on_commit
-    )
+    # What was asked for within a savepoint goes with it, should that be rolled back.
+    return any(hook is start for _, hook, *_ in connection.run_on_commit)
 
 
 @functools.cache
