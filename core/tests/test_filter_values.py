@@ -7,6 +7,7 @@ import uuid
 import pytest
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from wagtail.models import Locale
 
 from tests.testapp.models import ArticlePage, ArticleTag, Author, Comment, Note, Product
@@ -116,6 +117,7 @@ class TestComparable:
             (Locale(language_code="nl"), "nl"),
             (Note(pk=5), 5),
             (Product(pk=uuid.UUID(int=1)), "00000000-0000-0000-0000-000000000001"),
+            (SimpleLazyObject(lambda: Note(pk=5)), 5),
             ([Note(pk=5), 6], [5, 6]),
             ((DAY,), [MIDNIGHT]),
         ],

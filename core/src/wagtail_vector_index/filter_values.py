@@ -167,6 +167,6 @@ def _is_named(model: Any) -> bool:
 
 
 def _identity(instance: Any) -> Any:
-    if _is_named(type(instance)):
+    if _is_named(instance.__class__):  # not its type: ``request.user`` has another one
         return getattr(instance, "language_code", None) or instance.name
     return instance.pk if isinstance(instance.pk, int) else str(instance.pk)
