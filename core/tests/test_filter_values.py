@@ -7,6 +7,7 @@ import uuid
 import pytest
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from wagtail.models import Locale
 
 from tests.testapp.models import ArticlePage, ArticleTag, Author, Comment, Note, Product
@@ -95,6 +96,14 @@ class TestFilterValue:
         page = ArticlePage(published=MIDNIGHT)
         assert filter_value(page, "published", "datetime") == "2026-11-03T00:00:00+01:00"
 
+    def test_a_date_is_the_same_for_whoever_writes_or_asks(self):
+        page = ArticlePage(published=DAY)
+        with timezone.override("Asia/Tokyo"):  # as Wagtail's admin does for its users
+            stored = filter_value(page, "published", "datetime")
+            asked = comparable(DAY)
+        assert stored == "2026-11-03T00:00:00+01:00"
+        assert asked == MIDNIGHT
+
 
 class TestComparable:
     @pytest.mark.parametrize(
@@ -108,6 +117,7 @@ class TestComparable:
             (Locale(language_code="nl"), "nl"),
             (Note(pk=5), 5),
             (Product(pk=uuid.UUID(int=1)), "00000000-0000-0000-0000-000000000001"),
+            (SimpleLazyObject(lambda: Note(pk=5)), 5),
             ([Note(pk=5), 6], [5, 6]),
             ((DAY,), [MIDNIGHT]),
         ],

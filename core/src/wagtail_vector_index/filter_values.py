@@ -77,7 +77,7 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
 def comparable(value: Any) -> Any:
     """A value given to a filter, as the field it is compared with holds it.
 
-    Objects become their key, dates midnight, decimals floats.
+    Objects become their key, dates midnight in the site's time zone, decimals floats.
     """
     if isinstance(value, models.Model):
         return _identity(value)
@@ -151,10 +151,12 @@ def _stored(value: Any, type_: str) -> Any:
     return {"str": str, "int": int, "float": float, "bool": bool}[type_](value)
 
 
-def _aware(value: Any) -> dt.datetime:
-    if not isinstance(value, dt.datetime):
-        value = dt.datetime.combine(value, dt.time())
-    return timezone.make_aware(value) if timezone.is_naive(value) else value
+def _aware(value: dt.date) -> dt.datetime:
+    moment = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
+    if timezone.is_aware(moment):
+        return moment
+    # As Django does: the zone that is active is a visitor's, and another where one writes.
+    return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
 def _is_named(model: Any) -> bool:
@@ -164,6 +166,6 @@ def _is_named(model: Any) -> bool:
 
 
 def _identity(instance: Any) -> Any:
-    if _is_named(type(instance)):
+    if _is_named(instance.__class__):  # not its type: ``request.user`` has another one
         return getattr(instance, "language_code", None) or instance.name
     return instance.pk if isinstance(instance.pk, int) else str(instance.pk)

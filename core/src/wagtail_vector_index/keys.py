@@ -34,7 +34,8 @@ def key_of(model: type[Model], pk: Any) -> str:
 
 def object_key(instance: Model) -> str:
     """The key of a saved object."""
-    return key_of(type(instance), instance.pk)
+    # Not its type: that of ``request.user`` stands for a model only.
+    return key_of(instance.__class__, instance.pk)
 
 
 def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:

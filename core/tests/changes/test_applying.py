@@ -13,7 +13,7 @@ from wagtail_vector_index.changes import starting
 from wagtail_vector_index.changes.attempting import Attempt
 from wagtail_vector_index.changes.worker import Worker, worker
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
-from wagtail_vector_index.models import PendingChange
+from wagtail_vector_index.models import Document, PendingChange
 
 NOTES = "testapp.Note"
 
@@ -44,6 +44,23 @@ def test_once_after_the_commit(transactional_db, started):
         for text in ("bread", "cake", "tea"):
             Note.objects.create(text=text)
         assert started == []
+    assert sorted(started) == [NOTES, "testapp.PinnedNote"]
+
+
+def test_once_for_pages_which_are_saved_in_savepoints(transactional_db, started, article):
+    with transaction.atomic():
+        for title in ("Bread", "Cake", "Tea"):
+            article(title)
+    assert sorted(started) == ["testapp.ArticlePage", "testapp.SiteIndex"]
+
+
+def test_once_in_and_out_of_a_savepoint(transactional_db, started):
+    with transaction.atomic():
+        with transaction.atomic():
+            Note.objects.create(text="bread")
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            Note.objects.create(text="cake")
+            raise ZeroDivisionError
     assert sorted(started) == [NOTES, "testapp.PinnedNote"]
 
 
@@ -83,6 +100,22 @@ def test_after_the_commit_of_a_database_that_is_not_the_records(bring_up_to_date
     assert worker().wait(20)
     assert set(found(Remote.vector_index, "cake tea")) == {str(r) for r in Remote.objects.all()}
     assert {r.vector_excerpt for r in Remote.vector_index.search("cake tea")} == {"cake", "tea"}
+    remote.delete()
+    assert worker().wait(20)
+    assert [r.vector_excerpt for r in Remote.vector_index.search("cake tea")] == ["tea"]
+    assert Document.objects.filter(deleted_at=None).count() == 1
+
+
+def test_inline_in_a_test_that_never_commits(
+    db, settings, bring_up_to_date, found, django_capture_on_commit_callbacks
+):
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = "inline"
+    Note.objects.create(text="bread")
+    bring_up_to_date(NOTES)
+    for text in ("cake", "tea"):
+        with django_capture_on_commit_callbacks(execute=True):
+            Note.objects.create(text=text)
+        assert found(Note.vector_index, text, limit=1) == [text]
 
 
 def test_in_a_thread_of_its_own(built, found, embedder):

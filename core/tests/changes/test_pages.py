@@ -6,11 +6,13 @@ import datetime as dt
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 from wagtail.actions.copy_page import CopyPageAction
 from wagtail.models import Locale, Page, PageViewRestriction
+from wagtail.signals import pre_page_move
 
 from tests.testapp.models import ArticlePage, EventPage
 from wagtail_vector_index.indexes.registry import get_index
@@ -116,6 +118,22 @@ def test_moving_where_something_is_private(article, noted):
         expand(get_index(name))
     rows = PendingChange.objects.values_list("object_key", flat=True)
     assert sorted(set(rows)) == sorted([key(top), key(below)])
+
+
+def test_saving_after_a_move_that_was_refused(article, noted):
+    top, other = article("Top"), article("Other")
+
+    def refuse(**kwargs):
+        raise PermissionDenied
+
+    pre_page_move.connect(refuse)
+    try:
+        with pytest.raises(PermissionDenied):
+            top.move(other, pos="last-child")
+    finally:
+        pre_page_move.disconnect(refuse)
+    # As pages are saved that expire.
+    assert noted(Page.objects.get(pk=top.pk).unpublish) == both(key(top))
 
 
 def test_saving_after_a_move(article, noted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_tasks import task_backends
 from django_tasks.backends.dummy import DummyBackend
@@ -322,15 +323,29 @@ def test_the_command_tries_at_once_and_forgets_nothing(built, embedder, bring_up
     assert again.next_attempt <= timezone.now()
 
 
-def test_secrets_are_not_kept_with_an_error(server, built):
+@pytest.mark.parametrize("kind", [BackendUnavailable, RuntimeError])
+def test_secrets_are_not_kept_with_an_error(server, built, caplog, kind):
     Collection.objects.update(vector_backend="default")
     server = vector_backends["default"]
     object.__setattr__(server.options, "api_key", "abc123")
 
     def fail(method):
-        raise BackendUnavailable("abc123 is no key")
+        raise kind("abc123 is no key")
 
     server.before = fail
     Note.objects.create(text="cake")
     apply_pending_changes.call(NOTES)
-    assert Collection.objects.get().last_error == "BackendUnavailable: ******** is no key"
+    assert Collection.objects.get().last_error == f"{kind.__name__}: ******** is no key"
+    assert f"{kind.__name__}: ******** is no key" in caplog.text
+    assert "abc123" not in caplog.text
+
+
+def test_secrets_are_not_in_the_commands_errors(server, built):
+    object.__setattr__(vector_backends["default"].options, "api_key", "abc123")
+
+    def fail(method):
+        raise BackendUnavailable("abc123 is no key")
+
+    vector_backends["default"].before = fail
+    with pytest.raises(CommandError, match=r"testapp.Note: \*{8} is no key"):
+        call_command("update_vector_indexes", NOTES, rebuild=True, verbosity=0)

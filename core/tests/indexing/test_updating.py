@@ -376,6 +376,25 @@ def test_a_service_that_refuses_everything_is_asked_no_more(bring_up_to_date, em
     assert live().count() == 30
 
 
+def test_what_fails_is_tried_once_however_long_the_others_take(bring_up_to_date, embedder):
+    for text in ("one", "two", "three", "bread"):
+        Note.objects.create(text=text)
+    asked = []
+
+    def refuse(texts):
+        asked.append(texts)
+        # The delays of those before are over by now.
+        PendingChange.objects.filter(attempts__gt=0).update(next_attempt=timezone.now())
+        if texts not in (["bread"], ["test"]) and len(asked) < 20:
+            raise EmbeddingRefused("the text is refused")
+
+    embedder.before = refuse
+    (updated,) = bring_up_to_date("note")
+    assert asked.count(["one"]) == asked.count(["three"]) == 1
+    assert len(updated.drained.errors) == 3
+    assert [document.content for document in live()] == ["bread"]
+
+
 def test_a_text_that_is_refused_holds_up_no_other(bring_up_to_date, embedder):
     Note.objects.create(text="offensive")
     Note.objects.create(text="bread")

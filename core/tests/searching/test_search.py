@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from wagtail.models import Locale, Page, PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Author, EventPage, Note, NoteProxy, Notice, PinnedNote
@@ -342,6 +343,14 @@ def test_the_nearest_by_example(article, bring_up_to_date, embedder):
 
 def test_an_object_that_is_not_indexed_has_no_similar_ones(notes):
     assert list(NOTES.find_similar(Note.objects.create(text="new"))) == []
+
+
+def test_similar_to_what_is_loaded_lazily(notes):
+    """Such as ``request.user``."""
+    note = Note.objects.first()
+    similar = NOTES.find_similar(SimpleLazyObject(lambda: note))
+    assert list(similar) == list(NOTES.find_similar(note))
+    assert similar
 
 
 def test_similar_ones_can_be_filtered(notes):

@@ -28,6 +28,11 @@ def test_cleans(dirty, clean):
     assert clean_text(dirty) == clean
 
 
+def test_long_white_space_is_read_once():
+    space = " \t" * 500_000
+    assert clean_text(f"a{space}b{space}\n{space}c{space}") == f"a{space}b\n{space}c"
+
+
 @given(ANY_TEXT)
 def test_cleaning_twice_changes_nothing_more(text):
     once = clean_text(text)

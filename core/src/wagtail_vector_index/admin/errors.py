@@ -7,8 +7,9 @@ import logging
 from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError, VectorIndexError
-from ..handlers import embedding_backends, vector_backends
+from ..handlers import embedding_backends, traceback_to_log, vector_backends
 from ..indexes import VectorIndex
+from ..plugins.discovery import describe
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +18,12 @@ def told(error: Exception, index: VectorIndex) -> str:
     """The message of an error; of one that nobody expected, only where to read it."""
     if isinstance(error, VectorIndexError):
         return redacted(str(error), index)
-    logger.error("%s: an unexpected error in the admin.", index.name, exc_info=error)
+    logger.error(
+        "%s: an unexpected error in the admin: %s",
+        index.name,
+        redacted(describe(error), index),
+        exc_info=traceback_to_log(error),
+    )
     return _("Something unexpected went wrong. The site’s log tells what.")
 
 

@@ -9,6 +9,7 @@ from django.db import Error
 from django.utils import timezone
 
 from ..exceptions import RebuildRunning, VectorIndexError
+from ..handlers import redacted, traceback_to_log
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
 from ..indexing.draining import Drained
@@ -82,8 +83,8 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
         "Changes of %s are not written yet, and tried again in %.0f s: %s",
         index_name,
         seconds,
-        describe(error),
-        exc_info=not isinstance(error, VectorIndexError),
+        redacted(describe(error)),
+        exc_info=None if isinstance(error, VectorIndexError) else traceback_to_log(error),
     )
     return Attempt(retry_in=seconds, failures=failures)
 

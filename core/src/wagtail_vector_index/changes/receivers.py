@@ -83,7 +83,7 @@ class Receivers:
         self,
         sender: type[Model],
         instance: Any,
-        using: str,
+        using: str | None = None,
         created: bool = False,  # noqa: FBT001, FBT002  # Django's signature
         raw: bool = False,  # noqa: FBT001, FBT002
         update_fields: Any = None,
@@ -92,7 +92,7 @@ class Receivers:
         """An object was saved; fixtures are left to the command."""
         if raw or not auto_update():
             return
-        if sender is _page_model_of(sender) and instance.pk in self._moved():
+        if sender is _page_model_of(sender) and self._is_moved(instance):
             self._subtree_changed(instance)
             return
         found = {}
@@ -109,7 +109,9 @@ class Receivers:
         for (name, scope), keys in found.items():
             self._note(name, keys, using, scope)
 
-    def on_deletion(self, sender: type[Model], instance: Any, using: str, **kwargs: Any) -> None:
+    def on_deletion(
+        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
+    ) -> None:
         """An object was deleted, with all that is below it in the tree one by one."""
         if not auto_update():
             return
@@ -125,7 +127,7 @@ class Receivers:
             self._note(name, [object_key(instance)], using)
 
     def before_deletion(
-        self, sender: type[Model], instance: Any, using: str, **kwargs: Any
+        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
         """An object is deleted that others read: who they are, is known only until then."""
         if not auto_update():
@@ -141,7 +143,7 @@ class Receivers:
         instance: Any,
         action: str,
         reverse: bool,  # noqa: FBT001  # Django's signature
-        using: str,
+        using: str | None = None,
         pk_set: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -150,28 +152,32 @@ class Receivers:
             return
         for interest in self._by_through(sender):
             name, model = interest.index.name, interest.model
+            keys: list[str] = []
             if not reverse and action in ("post_add", "post_remove", "post_clear"):
                 if isinstance(instance, model):
-                    self._note(name, [object_key(instance)], using)
+                    keys = [object_key(instance)]
             elif reverse and action in ("post_add", "post_remove"):
-                self._note(name, [key_of(model, pk) for pk in pk_set], using)
+                keys = [key_of(model, pk) for pk in pk_set]
             elif reverse and action == "pre_clear":
-                self._note(name, list(readers(interest.index, object_key(instance))), using)
+                keys = list(readers(interest.index, object_key(instance)))
+            self._note(name, keys, using)
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """A page is about to be saved by a move, which happens in a transaction of its own."""
-        self._moved().add(instance.pk)
+        self._paths_before()[instance.pk] = instance.path
 
     def after_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """A page was moved."""
-        self._moved().discard(instance.pk)
+        self._paths_before().pop(instance.pk, None)
 
     def on_slug(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """The address of a page changed, and so that of all pages below it."""
         if auto_update():
             self._subtree_changed(instance)
 
-    def on_restriction(self, sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
+    def on_restriction(
+        self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
+    ) -> None:
         """A page became private or public, with all that is below it."""
         if auto_update() and not kwargs.get("raw"):
             key = key_of(page_model(), instance.page_id)
@@ -179,13 +185,15 @@ class Receivers:
                 self._note(index.name, [key], using, PendingChange.Scope.SUBTREE)
 
     def on_collection_restriction(
-        self, sender: Any, instance: Any, using: str, **kwargs: Any
+        self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
         """A collection became private or public, with all that are below it."""
         if auto_update() and not kwargs.get("raw"):
             self._collection_changed(instance.collection_id, using)
 
-    def on_collection(self, sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
+    def on_collection(
+        self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
+    ) -> None:
         """A collection was saved, perhaps since it was moved."""
         from wagtail.models import CollectionViewRestriction
 
@@ -207,7 +215,7 @@ class Receivers:
         for (name, using), some in keys.items():
             self._note(name, list(some), using)
 
-    def _collection_changed(self, pk: Any, using: str) -> None:
+    def _collection_changed(self, pk: Any, using: str | None) -> None:
         from wagtail.models import Collection
 
         for index in collection_indexes(self._interests):
@@ -227,14 +235,14 @@ class Receivers:
         self,
         index_name: str,
         keys: list[str],
-        using: str,
+        using: str | None,
         scope: PendingChange.Scope = PendingChange.Scope.OBJECT,
     ) -> None:
-        """Note changes of objects in the database ``using``, which may not be the record's."""
+        """Put changes into the outbox that were made in a database, by default the record's."""
         if not keys:
             return
         note = functools.partial(_append, index_name, keys, scope)
-        if using == record_database() or not connections[using].in_atomic_block:
+        if using in (None, record_database()) or not connections[using].in_atomic_block:
             note()
         else:
             # A drain that came before the commit would read the objects as they were.
@@ -246,11 +254,17 @@ class Receivers:
                 if interest.path and interest.path.through is through:
                     yield interest
 
-    def _moved(self) -> set[Any]:
-        if not hasattr(self._moving, "pages"):
-            self._moving.pages = set()
-        pages: set[Any] = self._moving.pages
-        return pages
+    def _is_moved(self, instance: Any) -> bool:
+        """Whether a page is saved by a move: one may also have been refused, or have failed."""
+        path = self._paths_before().pop(instance.pk, None)
+        return path not in (None, instance.path)
+
+    def _paths_before(self) -> dict[Any, str]:
+        """Where the pages were that this thread is about to move."""
+        if not hasattr(self._moving, "paths"):
+            self._moving.paths = {}
+        paths: dict[Any, str] = self._moving.paths
+        return paths
 
 
 def _append(index_name: str, keys: list[str], scope: PendingChange.Scope) -> None:

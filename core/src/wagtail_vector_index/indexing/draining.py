@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from ..exceptions import (
@@ -73,6 +73,7 @@ class _Drain:
         self.plan = Plan.of(index)
         self.progress = progress
         self.result = Drained()
+        self._started = timezone.now()
         self._setbacks = 0
 
     def run(self) -> Drained:
@@ -83,14 +84,18 @@ class _Drain:
         return self.result
 
     def _due(self) -> list[tuple[int, str]]:
-        """The changes that are due, with those of the same objects that wait after a failure."""
+        """The changes that are due, with those of the same objects that wait after a failure.
+
+        What has failed is due once in a drain: where many objects fail, the delays of the
+        first are over before the last was tried.
+        """
         rows = PendingChange.objects.filter(
             index=self.index.name, scope=PendingChange.Scope.OBJECT
         ).order_by("pk")
-        now = timezone.now()
-        due = list(rows.filter(next_attempt__lte=now).values_list("pk", "object_key")[:BATCH_SIZE])
+        is_due = Q(attempts=0) | Q(next_attempt__lte=self._started)
+        due = list(rows.filter(is_due).values_list("pk", "object_key")[:BATCH_SIZE])
         keys = {key for _, key in due}
-        waiting = rows.filter(next_attempt__gt=now, object_key__in=keys)
+        waiting = rows.exclude(is_due).filter(object_key__in=keys)
         return [*due, *waiting.values_list("pk", "object_key")]
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:

@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from ..exceptions import BackendError, ConfigurationError, EmbeddingError, RebuildRunning
-from ..handlers import vector_backends
+from ..handlers import redacted, vector_backends
 from ..models.record import Collection, Document, Embedding, PendingChange, record_database
 from .building import Heartbeat, claim, release
 from .comparing import changed_keys
@@ -243,7 +243,7 @@ def clean_up() -> None:
             _drop(collection)
         except BackendError as error:
             # No reason to fail: it is tried again with the next update.
-            logger.warning("%s is not dropped yet: %s", collection, error)
+            logger.warning("%s is not dropped yet: %s", collection, redacted(str(error)))
     Document.objects.filter(
         deleted_at__lt=now - TOMBSTONE_LIFE,
         revision__lte=F("collection__applied_revision"),

@@ -17,7 +17,9 @@ from django.db.models import Model
 from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
+from ..handlers import redacted
 from ..indexes.registry import get_index, index_holding
+from ..plugins.discovery import describe
 from ..searching.results import SearchResults
 
 register = template.Library()
@@ -90,5 +92,5 @@ def _found(search: Callable[[], SearchResults | tuple[()]]) -> list[Any]:
             raise
         logger.exception("A template tag finds nothing.")
     except VectorIndexError as error:
-        logger.warning("A template tag finds nothing: %s: %s", type(error).__name__, error)
+        logger.warning("A template tag finds nothing: %s", redacted(describe(error)))
     return []

@@ -17,7 +17,9 @@ from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 
 from ...exceptions import VectorIndexError
+from ...handlers import redacted, traceback_to_log
 from ...indexes.registry import index_holding
+from ...plugins.discovery import describe
 from ...visibility import page_model
 from .base import ICON
 
@@ -91,11 +93,10 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
             results = list(index.find_similar(self.page, limit=_LIMIT, request=self.request))
         except Exception as error:  # of a backend: the editor goes on without it
             logger.warning(
-                "The pages similar to page %s are not shown: %s: %s",
+                "The pages similar to page %s are not shown: %s",
                 self.page.pk,
-                type(error).__name__,
-                error,
-                exc_info=not isinstance(error, VectorIndexError),
+                redacted(describe(error)),
+                exc_info=None if isinstance(error, VectorIndexError) else traceback_to_log(error),
             )
             return {"problem": _("Similar pages cannot be shown at the moment.")}
         finder = AdminURLFinder(self.request.user)

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import VectorIndexError
+from ...handlers import redacted
 from ...indexes.registry import get_index
 from ..tables import require_tables
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
             index = get_index(options["index"])
             results = list(index.search(options["query"], limit=options["limit"]))
         except VectorIndexError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(redacted(str(error))) from error
         if not results:
             self.stdout.write("Nothing found.")
         for result in results:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import VectorIndexError
+from ...handlers import redacted
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.updating import pending_keys, update
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             try:
                 failures += self._handle_index(index, options)
             except VectorIndexError as error:
-                failures.append(f"{index.name}: {error}")
+                failures.append(redacted(f"{index.name}: {error}"))
         if failures:
             raise CommandError("\n".join(failures))
 
