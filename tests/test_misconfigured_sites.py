@@ -272,7 +272,10 @@ SITES = {
     ),
     "a filter field with an impossible name": MisconfiguredSite(
         models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["author__name"]'),
-        says=("'author__name' is not a name of a filter field",),
+        says=(
+            "'author__name' is not a name of a filter field",
+            "A path is its source: FilterField('author_name', source='author__name').",
+        ),
     ),
     "two indexes of one name": MisconfiguredSite(
         indexes=f'{INDEX}\n    name = "Books"\n\nclass Other(BookIndex):\n    name = "books"\n',

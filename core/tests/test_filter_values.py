@@ -125,6 +125,12 @@ class TestComparable:
     def test_objects_dates_and_numbers(self, value, expected):
         assert comparable(value) == expected
 
+    def test_naive_datetimes_are_those_of_a_site_without_time_zones(self, settings):
+        naive = MIDNIGHT.replace(tzinfo=None)
+        assert comparable(naive) == naive
+        settings.USE_TZ = False
+        assert comparable([naive, MIDNIGHT]) == [MIDNIGHT, MIDNIGHT]
+
     def test_an_iterator_can_be_read_more_than_once(self):
         query = comparable_filter(Q(year__in=(year for year in (2025, 2026))))
         for _ in range(2):

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q
@@ -77,7 +78,9 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
 def comparable(value: Any) -> Any:
     """A value given to a filter, as the field it is compared with holds it.
 
-    Objects become their key, dates midnight in the site's time zone, decimals floats.
+    Objects become their key, dates midnight in the site's time zone, decimals floats. Naive
+    datetimes are in that zone where ``USE_TZ`` is off; where it is on, they stay as they are,
+    which no filter takes.
     """
     if isinstance(value, models.Model):
         return _identity(value)
@@ -85,7 +88,7 @@ def comparable(value: Any) -> Any:
         return float(value)
     if isinstance(value, uuid.UUID):
         return str(value)
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+    if isinstance(value, dt.date) and not (settings.USE_TZ and isinstance(value, dt.datetime)):
         return _aware(value)
     if isinstance(value, (list, tuple, set, frozenset, Iterator, models.QuerySet)):
         # An iterator among them, since a filter may be read more than once.

@@ -54,6 +54,15 @@ def test_says_how_far_it_is_in_plain_lines_where_there_is_no_terminal():
     assert "\r" not in "".join(lines)
 
 
+def test_what_was_saved_several_times_counts_once(settings):
+    note = Note.objects.create(text="bread")
+    update("note")
+    settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
+    for _ in range(3):
+        note.save()
+    assert "testapp.Note, writing: 1 of 1 objects" in update("note").splitlines()
+
+
 def test_shows_a_progress_bar_on_a_terminal():
     for number in range(20):
         Note.objects.create(text=f"note{number}")

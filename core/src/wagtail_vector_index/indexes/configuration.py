@@ -170,7 +170,9 @@ def _filter_fields(index: VectorIndex, model: type[Model]) -> list[tuple[FilterF
         try:
             field.check()
         except InvalidSpec as error:
-            raise InvalidIndex(f"{index.name}: {model._meta.label}: {error}") from error
+            raise InvalidIndex(
+                f"{index.name}: {model._meta.label}: {error}{_hint_of_path(field)}"
+            ) from error
         if field.name in CORE_FIELDS:
             raise InvalidIndex(
                 f"{index.name}: {model._meta.label}: {field.name!r} is a filter field of every"
@@ -186,6 +188,14 @@ def _filter_fields(index: VectorIndex, model: type[Model]) -> list[tuple[FilterF
             )
         found.append((field, type_))
     return found
+
+
+def _hint_of_path(field: FilterField) -> str:
+    """What to do about a path that was given for a name."""
+    if "__" not in str(field.name) or field.name != field.source:
+        return ""
+    name = field.name.replace("__", "_").strip("_").lower()
+    return f" A path is its source: FilterField({name!r}, source={field.source!r})."
 
 
 def _check_path(index: VectorIndex, model: type[Model], path: str) -> None:

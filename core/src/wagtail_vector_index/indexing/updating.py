@@ -88,7 +88,9 @@ def _update(
     queue(index.name, changed_keys(index, _targets(plan), progress))
     changes = PendingChange.objects.filter(index=index.name)
     changes.update(next_attempt=timezone.now())
-    progress.started(index.name, "writing", changes.count())
+    # What was saved several times since is one object.
+    waiting = changes.values("object_key").distinct().count()
+    progress.started(index.name, "writing", waiting)
     drained = _drain(index, progress)
     built = building is not None and not _is_worse(building, drained)
     if building is not None and built:

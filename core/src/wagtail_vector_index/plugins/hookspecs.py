@@ -62,7 +62,8 @@ def documents_prepared(
 
     Return the documents to go on with, or None to leave them as they are. Each plugin gets
     what the one before it returned. An error here stops the update of that object: text
-    that could not be redacted is never embedded.
+    that could not be redacted is never embedded. Objects that are indexed already come here
+    when they change, or with ``update_vector_indexes --rebuild``.
 
     Example::
 
