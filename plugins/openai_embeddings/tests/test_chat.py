@@ -237,6 +237,19 @@ def test_time_out(make_chat: MakeChat, service: Service, where: str) -> None:
     assert pieces == ([] if where == "before" else WORDS[:2])
 
 
+def test_a_time_out_within_the_answer_claims_no_attempts(
+    make_chat: MakeChat, service: Service
+) -> None:
+    release = threading.Event()
+    service.always = Reply(stall=release, events=EVENTS[:3])
+    try:
+        error, _ = error_of(make_chat(TIMEOUT=0.3, MAX_RETRIES=2))
+    finally:
+        release.set()
+    assert len(service.requests) == 2  # one by `stream`, one by `astream`
+    assert "did not answer within 0.3 seconds, tried up to 3 times. Is it up?" in str(error)
+
+
 def test_connection_refused(make_chat: MakeChat) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

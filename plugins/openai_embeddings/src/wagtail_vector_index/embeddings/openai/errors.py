@@ -108,7 +108,8 @@ def sentence(where: str, what: str, redact: Callable[[str], str]) -> str:
 
 
 def _timed_out(options: ServiceOptions, advice: Advice) -> str:
-    attempts = f", {options.max_retries + 1} times" if options.max_retries else ""
+    # An answer that has begun is not asked for again, and the client does not say whether it had.
+    attempts = f", tried up to {options.max_retries + 1} times" if options.max_retries else ""
     what = f"did not answer within {options.timeout:g} seconds{attempts}."
     return f"{what} Is it up? Otherwise {advice.slow}."
 
