@@ -1,5 +1,6 @@
 """split_text: chunks end where a reader would pause, and fit."""
 
+import random
 import re
 from itertools import pairwise
 
@@ -91,6 +92,14 @@ class TestLimit:
     def test_pathological_text(self, count_tokens, text):
         chunks = split_text(text, count_tokens=count_tokens, chunk_tokens=100)
         assert max(map(count_tokens, chunks)) <= 100
+        assert visible("".join(chunks)) == visible(text)
+
+    @pytest.mark.timeout(60)
+    def test_a_line_of_millions_of_characters(self):
+        line = random.Random(1).randbytes(2_000_000).hex()
+        text = f"Before.\n\n{line} {line[:999]}\nAfter."
+        chunks = split_text(text, count_tokens=lambda part: -(-len(part) // 4), chunk_tokens=256)
+        assert max(map(len, chunks)) <= 4 * 256
         assert visible("".join(chunks)) == visible(text)
 
     def test_control_characters_that_count_as_space(self):

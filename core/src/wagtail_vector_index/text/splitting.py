@@ -6,7 +6,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from semantic_text_splitter import TextSplitter
 
@@ -21,6 +21,9 @@ _PIECE = re.compile(
 _CHARACTERS_PER_TOKEN = 4
 # How many pieces are counted a second time, together.
 _SAMPLE = 32
+# Longer lines are cut first. The splitter reads a line again and again, so that one of a million
+# characters, such as an encoded file, takes many thousand times as long as one of a thousand.
+_LONGEST_LINE = 10_000
 # How many characters before its last find an estimate looks: chunks overlap.
 _LOOK_BACK = 30_000
 
@@ -48,6 +51,11 @@ def split_text(
         return []
     if len(text) <= _CHARACTERS_PER_TOKEN * chunk_tokens and count_tokens(text) <= chunk_tokens:
         return [text]
+    sections = list(_sections(text))
+    if len(sections) > 1:
+        sizes = {"chunk_tokens": chunk_tokens, "overlap": overlap}
+        chunks = (split_text(part, count_tokens=count_tokens, **sizes) for part in sections)
+        return list(chain.from_iterable(chunks))
     estimate = _Estimate(text, count_tokens)
     if estimate.total <= chunk_tokens and count_tokens(text) <= chunk_tokens:
         return [text]
@@ -66,6 +74,20 @@ def _check_sizes(chunk_tokens: int, overlap: int) -> None:
         raise ValueError(
             f"overlap is {overlap}: it must be at least 0 and below chunk_tokens ({chunk_tokens})."
         )
+
+
+def _sections(text: str) -> Iterator[str]:
+    """The text, cut within lines that are too long, at a space where there is one."""
+    start = begin = 0
+    for line in text.split("\n"):
+        end = begin + len(line)
+        while end - begin > _LONGEST_LINE:
+            space = text.rfind(" ", begin + 1, begin + _LONGEST_LINE)
+            begin = begin + _LONGEST_LINE if space < 0 else space
+            yield text[start:begin]
+            start = begin
+        begin = end + 1
+    yield text[start:]
 
 
 def _fitting(
