@@ -411,3 +411,45 @@ class TestTwoAtOnce:
 
 def in_batches_of_one(collection, revision):
     return reading.written_after(collection, revision, 1)
+
+
+@pytest.mark.parametrize("is_persistent", [False, True])
+def test_a_search_that_began_before_a_rebuild_ended(
+    request, embedder, bring_up_to_date, is_persistent
+):
+    """It neither shows a text that is gone, nor puts the old collection in the new one's place."""
+    if is_persistent:
+        request.getfixturevalue("server")
+    for text in ("bread", "cake"):
+        Note.objects.create(text=text)
+    bring_up_to_date("note")
+    assert len(NOTES.search("bread")) == 2
+
+    def meanwhile(texts):
+        embedder.before = lambda texts: None
+        bring_up_to_date("note", rebuild=True)
+        Note.objects.filter(text="cake").update(text="tea")
+        bring_up_to_date("note")
+        assert len(NOTES.search("bread")) == 2
+
+    embedder.before = meanwhile
+    results = NOTES.search("cake")
+    assert sorted(result.vector_excerpt for result in results) == ["bread", "tea"]
+    active = Collection.objects.get(state=State.ACTIVE)
+    assert results.search.searched[0] == active
+    assert active.name in vector_backends["default"].collections()
+
+
+def test_a_search_that_began_before_a_rebuild_with_another_model_ended(
+    notes, embedder, bring_up_to_date
+):
+    """As by a process with newer settings: vectors of two models are not mixed."""
+
+    def meanwhile(texts):
+        embedder.before = lambda texts: None
+        bring_up_to_date("note", rebuild=True)
+        Collection.objects.filter(state=State.ACTIVE).update(fingerprint="another model")
+
+    embedder.before = meanwhile
+    with pytest.raises(IndexOutdated):
+        list(NOTES.search("bread"))

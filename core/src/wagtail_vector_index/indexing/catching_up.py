@@ -69,6 +69,9 @@ def catch_up(collection: Collection, backend: VectorBackend) -> None:
     Args:
         collection: the active collection, as just read from the database.
         backend: the one that serves it; one that is persistent is left alone.
+
+    Raises:
+        CollectionNotFound: another collection has replaced it.
     """
     if backend.persistent:
         return
@@ -93,9 +96,9 @@ def forget(collection: Collection, backend: VectorBackend) -> None:
 
 
 def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
-    if state.revision is not None and state.revision >= collection.revision:
+    if state.revision is None or state.revision >= collection.revision:
         # Mostly, another thread has read the record later than this one: no reason to load.
-        collection.refresh_from_db(using=record_database())
+        _read_again(collection, backend)
     for _ in range(_ATTEMPTS):
         if state.agrees_with(collection):
             return
@@ -103,9 +106,19 @@ def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -
             _apply_difference(collection, backend, state, state.revision)
         else:
             _load(collection, backend, state)
-        collection.refresh_from_db(using=record_database())
+        _read_again(collection, backend)
     # Others write faster than this process reads. What it holds is consistent, and as
     # new as the moment at which the search began.
+
+
+def _read_again(collection: Collection, backend: VectorBackend) -> None:
+    """Read a collection's row; one that was replaced goes, lest it drive out the new one."""
+    collection.refresh_from_db(using=record_database())
+    if collection.state == Collection.State.RETIRED:
+        with _applied_lock:
+            _applied[backend].pop(collection.name, None)
+        backend.drop(collection.spec)
+        raise CollectionNotFound(f"{collection} was replaced a moment ago.")
 
 
 def _load(collection: Collection, backend: VectorBackend, state: _Applied) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Manager, Q, QuerySet
+from django.db.models import Exists, Manager, Q, QuerySet
 from django.http import HttpRequest
 
 from ..arguments import check_positive
@@ -117,10 +117,15 @@ class Search(ABC):
         try:
             return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound:
-            # A rebuild may have dropped the collection a moment ago.
+            # A rebuild may have replaced or dropped the collection a moment ago.
             forget(collection, vector_backends[collection.vector_backend])
+        collection = active_collection(self.index)
+        check_current(self.index, collection)
+        self._check_fields(collection)
+        if self.searched is not None:
+            self.searched = collection, vector
         try:
-            return (yield from self._rank_in(active_collection(self.index), vector, filter))
+            return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound as error:
             raise CollectionNotFound(
                 f"{error} To fill it again, run: manage.py update_vector_indexes {self.index.name}"
@@ -341,17 +346,21 @@ def _document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, st
 
     Looked up by primary key alone: given more conditions, SQLite would rather read every
     document of the collection.
+
+    Raises:
+        CollectionNotFound: another collection has replaced this one, and gets its changes.
     """
+    replaced = Exists(Collection.objects.filter(pk=collection.pk, state=Collection.State.RETIRED))
     found: dict[UUID, str] = {}
     for start in range(0, len(ids), _LOOKUP_SIZE):
         rows = Document.objects.filter(pk__in=ids[start : start + _LOOKUP_SIZE])
-        found |= {
-            pk: key
-            for pk, key, owner, deleted_at in rows.values_list(
-                "pk", "object_key", "collection_id", "deleted_at"
-            )
-            if owner == collection.pk and deleted_at is None
-        }
+        for pk, key, owner, deleted_at, is_replaced in rows.values_list(
+            "pk", "object_key", "collection_id", "deleted_at", replaced
+        ):
+            if is_replaced:
+                raise CollectionNotFound(f"{collection} was replaced a moment ago.")
+            if owner == collection.pk and deleted_at is None:
+                found[pk] = key
     return found
 
 
