@@ -23,7 +23,7 @@ _CHARACTERS_PER_TOKEN = 4
 _SAMPLE = 32
 # Longer lines, such as an encoded file, are cut first: the splitter takes ten times as long for
 # each character of a line that is ten times as long. Nobody writes a paragraph of that length.
-_LONGEST_LINE = 100_000
+_LONGEST_LINE = 30_000
 # How many characters before its last find an estimate looks: chunks overlap.
 _LOOK_BACK = 30_000
 
