@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Exists, Manager, Q, QuerySet
+from django.db.models import Manager, Q, QuerySet
 from django.http import HttpRequest
 
 from ..arguments import check_positive
@@ -350,16 +350,17 @@ def _document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, st
     Raises:
         CollectionNotFound: another collection has replaced this one, and gets its changes.
     """
-    replaced = Exists(Collection.objects.filter(pk=collection.pk, state=Collection.State.RETIRED))
     found: dict[UUID, str] = {}
     for start in range(0, len(ids), _LOOKUP_SIZE):
         rows = Document.objects.filter(pk__in=ids[start : start + _LOOKUP_SIZE])
-        for pk, key, owner, deleted_at, is_replaced in rows.values_list(
-            "pk", "object_key", "collection_id", "deleted_at", replaced
+        for pk, key, owner, state, deleted_at in rows.values_list(
+            "pk", "object_key", "collection_id", "collection__state", "deleted_at"
         ):
-            if is_replaced:
+            if owner != collection.pk:
+                continue
+            if state == Collection.State.RETIRED:
                 raise CollectionNotFound(f"{collection} was replaced a moment ago.")
-            if owner == collection.pk and deleted_at is None:
+            if deleted_at is None:
                 found[pk] = key
     return found
 
