@@ -209,7 +209,7 @@ def recall_rows(url: str) -> list[Row]:
     from django.db.models import Q
 
     from wagtail_vector_index.backends.base import RecordBatch
-    from wagtail_vector_index.collection import CollectionSpec
+    from wagtail_vector_index.contract import CollectionSpec
 
     database = sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)
     found = database.execute("SELECT vector FROM wvi_embedding").fetchall()
@@ -341,7 +341,7 @@ def backend_of(**options: Any) -> Any:
 
 
 def spec_of(name: str) -> Any:
-    from wagtail_vector_index.collection import CollectionSpec
+    from wagtail_vector_index.contract import CollectionSpec
 
     return CollectionSpec(name=name, dimensions=DIMENSIONS, fields=FIELDS)
 

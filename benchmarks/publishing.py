@@ -93,7 +93,7 @@ def _publish(service: str, url: str) -> dict[str, dict[str, list[float]]]:
     from django.test import override_settings
 
     from benchmarks.website.models import PassagePage
-    from wagtail_vector_index.changes.worker import worker
+    from wagtail_vector_index.background.worker import worker
     from wagtail_vector_index.handlers import embedding_backends
     from wagtail_vector_index.models import Collection, PendingChange
 

@@ -220,7 +220,7 @@ def client_of(url: str) -> Any:
 
 
 def spec_of(name: str) -> Any:
-    from wagtail_vector_index.collection import CollectionSpec
+    from wagtail_vector_index.contract import CollectionSpec
 
     return CollectionSpec(name=name, dimensions=DIMENSIONS, fields=FIELDS)
 

@@ -189,7 +189,7 @@ def backend_of(options: dict[str, Any]) -> Any:
 
 
 def spec_of(name: str) -> Any:
-    from wagtail_vector_index.collection import CollectionSpec
+    from wagtail_vector_index.contract import CollectionSpec
 
     return CollectionSpec(name=name, dimensions=DIMENSIONS, fields=FIELDS)
 

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
 from wagtail_vector_index.backends.numpy import NumpyBackend
-from wagtail_vector_index.filters import MAX_INT
+from wagtail_vector_index.contract.filters import MAX_INT
 from wagtail_vector_index.testing.examples import seeded, sorted_ids
 from wagtail_vector_index.testing.expect import TOLERANCE
 from wagtail_vector_index.testing.filtering import FIELDS

@@ -1,10 +1,10 @@
-"""Distributions made up for a test, found by the real ``importlib.metadata``."""
+"""Distributions made up for a test, found by the real ``importlib_metadata``."""
 
 import sys
 import textwrap
 
-from wagtail_vector_index.handlers import HANDLERS
 from wagtail_vector_index.plugins import discovery
+from wagtail_vector_index.plugins.handlers import HANDLERS
 
 #: What a plugin module begins with.
 PLUGIN = """

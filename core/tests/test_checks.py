@@ -12,7 +12,7 @@ from tests.testapp.models import Note
 from wagtail_vector_index import checks
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.models import FilterField
-from wagtail_vector_index.models.record import Collection
+from wagtail_vector_index.models.tables import Collection
 
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
 DISABLED = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from asgiref.sync import async_to_sync
 
-from wagtail_vector_index.clients import Clients
+from wagtail_vector_index.contract.clients import Clients
 
 
 class Client:

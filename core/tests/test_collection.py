@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagtail_vector_index.collection import METRICS, CollectionSpec, check_name
+from wagtail_vector_index.contract.filters import FIELD_TYPES
+from wagtail_vector_index.contract.spec import METRICS, CollectionSpec, check_name
 from wagtail_vector_index.exceptions import InvalidSpec
-from wagtail_vector_index.filters import FIELD_TYPES
 
 FIELDS = {"locale": "str", "year": "int"}
 

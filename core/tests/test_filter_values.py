@@ -11,13 +11,13 @@ from django.utils.functional import SimpleLazyObject
 from wagtail.models import Locale
 
 from tests.testapp.models import ArticlePage, ArticleTag, Author, Comment, Note, Product
-from wagtail_vector_index.filter_values import (
+from wagtail_vector_index.content.filter_values import (
     comparable,
     comparable_filter,
     filter_value,
     infer_type,
 )
-from wagtail_vector_index.filters import Comparison, parse_filter
+from wagtail_vector_index.contract.filters import Comparison, parse_filter
 
 DAY = datetime.date(2026, 11, 3)
 MIDNIGHT = timezone.make_aware(datetime.datetime(2026, 11, 3))  # noqa: DTZ001

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.testapp.models import Note
-from wagtail_vector_index.exceptions import InvalidFilter
-from wagtail_vector_index.filters import (
+from wagtail_vector_index.contract.filters import (
     FIELD_TYPES,
     MAX_INT,
     And,
@@ -25,6 +24,7 @@ from wagtail_vector_index.filters import (
     text_problem,
     value_problem,
 )
+from wagtail_vector_index.exceptions import InvalidFilter
 
 FIELDS = {
     "name": "str",

@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.base import VectorBackend
-from wagtail_vector_index.exceptions import InvalidOptions, PluginBroken
-from wagtail_vector_index.options import (
+from wagtail_vector_index.contract.options import (
     HIDDEN,
     Options,
     check_headers,
@@ -26,6 +25,7 @@ from wagtail_vector_index.options import (
     parse_options,
     secret,
 )
+from wagtail_vector_index.exceptions import InvalidOptions, PluginBroken
 
 WHERE = "SETTING['default']"
 

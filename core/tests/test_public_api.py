@@ -10,7 +10,7 @@ import wagtail_vector_index
 
 PROMISED = {
     "wagtail_vector_index.admin.panels": ["SimilarPagesPanel"],
-    "wagtail_vector_index.arrays": ["first_invalid", "matrix", "scores", "stored"],
+    "wagtail_vector_index.contract.arrays": ["first_invalid", "matrix", "scores", "stored"],
     "wagtail_vector_index.handlers": ["vector_backends", "embedding_backends", "chat_backends"],
     "wagtail_vector_index.backends.base": [
         "VectorBackend",
@@ -23,9 +23,16 @@ PROMISED = {
     "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
     "wagtail_vector_index.answering": ["Answer", "Passage", "Source"],
     "wagtail_vector_index.chat.base": ["ChatBackend", "Message"],
-    "wagtail_vector_index.clients": ["Clients"],
+    "wagtail_vector_index.contract.clients": ["Clients"],
     "wagtail_vector_index.plugins": ["hookimpl", "BackendSpec", "django_apps"],
-    "wagtail_vector_index.filters": ["And", "Comparison", "FilterNode", "IsNull", "Not", "Or"],
+    "wagtail_vector_index.contract.filters": [
+        "And",
+        "Comparison",
+        "FilterNode",
+        "IsNull",
+        "Not",
+        "Or",
+    ],
     "wagtail_vector_index.models": [
         "VectorIndexedMixin",
         "EmbeddingField",
@@ -37,7 +44,7 @@ PROMISED = {
     ],
     "wagtail_vector_index.indexes": ["VectorIndex", "PageVectorIndex"],
     "wagtail_vector_index.exceptions": ["VectorIndexError"],
-    "wagtail_vector_index.options": ["Options", "check_headers", "secret"],
+    "wagtail_vector_index.contract.options": ["Options", "check_headers", "secret"],
     "wagtail_vector_index.testing": [],
 }
 

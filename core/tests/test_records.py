@@ -13,8 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wagtail_vector_index.contract.records import (
+    Match,
+    Record,
+    RecordBatch,
+    float32,
+    metadata_problem,
+)
 from wagtail_vector_index.exceptions import InvalidRecord, InvalidVector
-from wagtail_vector_index.records import Match, Record, RecordBatch, float32, metadata_problem
 
 IDS = [UUID(int=number) for number in range(1, 5)]
 VECTORS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0], [0.5, 0.25, 0.125]]

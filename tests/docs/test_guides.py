@@ -14,7 +14,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.test import override_settings
 
-from wagtail_vector_index.handlers import HANDLERS
+from wagtail_vector_index.plugins.handlers import HANDLERS
 
 from .code_blocks import Block, blocks, said_by
 from .guides_site import guides

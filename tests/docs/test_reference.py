@@ -17,7 +17,7 @@ from wagtail_vector_index.checks import LEGACY_SETTINGS
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.plugins import hookspecs
 from wagtail_vector_index.plugins.discovery import registry
-from wagtail_vector_index.search import SearchBackendOptions
+from wagtail_vector_index.wagtail_search import SearchBackendOptions
 
 from .code_blocks import ROOT, documents
 

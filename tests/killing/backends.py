@@ -12,8 +12,8 @@ from uuid import UUID
 from tests.serving import append_line
 from tests.testapp.embeddings import WordEmbeddings
 from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.contract.records import Record
 from wagtail_vector_index.exceptions import CollectionNotFound
-from wagtail_vector_index.records import Record
 from wagtail_vector_index.testing.oracle import OracleBackend, StoredCollection
 
 

@@ -12,7 +12,7 @@ from tests.killing.indexing import INDEXES, log_what_is_held
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
-from wagtail_vector_index.models.record import xor
+from wagtail_vector_index.models.tables import xor
 
 
 def judge(log):

@@ -18,7 +18,7 @@ INSTALLED_APPS = [
 MODELSEARCH_BACKENDS = {
     "default": {"BACKEND": "modelsearch.backends.database"},
     "semantic": {
-        "BACKEND": "wagtail_vector_index.search",
+        "BACKEND": "wagtail_vector_index.wagtail_search",
         "INDEX": "wagtail_search.SuiteIndex",
         # To the words of these embeddings, a text without one of them is not near at all.
         "SIMILARITY_THRESHOLD": 0.05,

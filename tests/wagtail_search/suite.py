@@ -45,7 +45,7 @@ LEFT_OUT = {
 
 @override_settings(WAGTAIL_VECTOR_INDEX_AUTO_UPDATE=True)
 class TestSemanticSearchBackend(BackendTests, TestCase):
-    backend_path = "wagtail_vector_index.search"
+    backend_path = "wagtail_vector_index.wagtail_search"
 
 
 for reason, names in LEFT_OUT.items():

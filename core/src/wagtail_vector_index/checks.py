@@ -11,19 +11,24 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connections
 
-from .changes.receivers import AUTO_UPDATE_SETTING, auto_update
+from .conf import (
+    AUTO_UPDATE_SETTING,
+    BACKEND_SETTINGS,
+    DISABLED_PLUGINS_SETTING,
+    SETTINGS,
+    auto_update,
+)
 from .exceptions import ConfigurationError
-from .handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
 from .indexes.base import VectorIndex
 from .indexes.registry import all_indexes
 from .indexing.plan import Plan
-from .models.record import Collection, record_database
-from .plugins.calling import DISABLED_PLUGINS_SETTING, active_registry
-from .plugins.discovery import describe
+from .models.tables import Collection, index_database
+from .plugins.calling import active_registry
+from .plugins.handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
 from .plugins.problems import problems
-from .plugins.resolving import SETTINGS
+from .wording import describe
 
-SEARCH_BACKEND = "wagtail_vector_index.search"
+SEARCH_BACKEND = "wagtail_vector_index.wagtail_search"
 
 Messages = Iterator[checks.CheckMessage]
 
@@ -36,8 +41,8 @@ LEGACY_TABLES = (
 
 #: Settings of those releases, and what does their work now.
 LEGACY_SETTINGS = {
-    "WAGTAIL_VECTOR_INDEX": " and ".join((SETTINGS["embedding"], SETTINGS["chat"])),
-    "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS": SETTINGS["vector"],
+    "WAGTAIL_VECTOR_INDEX": " and ".join((BACKEND_SETTINGS["embedding"], BACKEND_SETTINGS["chat"])),
+    "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS": BACKEND_SETTINGS["vector"],
     "WAGTAIL_VECTOR_INDEX_QUERY_PROMPT": "answer_instructions of the index",
 }
 
@@ -100,7 +105,7 @@ def check_database(
     **kwargs: Any,
 ) -> list[checks.CheckMessage]:
     """What the database tells: leftovers of older releases, indexes to rebuild."""
-    if record_database() not in (databases or ()):
+    if index_database() not in (databases or ()):
         return []
     try:
         return list(_guarded(_database_messages))
@@ -117,7 +122,7 @@ def _guarded(produce: Callable[..., Messages], *arguments: Any) -> Messages:
 
 
 def _setting_messages() -> Messages:
-    known = [*SETTINGS.values(), DISABLED_PLUGINS_SETTING, AUTO_UPDATE_SETTING]
+    known = list(SETTINGS)
     for name in set(dir(settings)).difference(known):
         if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
             yield checks.Warning(
@@ -248,7 +253,7 @@ def _writer_messages() -> Messages:
     # Tasks look at their settings when they are imported, which a start need not wait for.
     from .tasks import apply_pending_changes, runs_at_once
 
-    connection: Any = connections[record_database()]
+    connection: Any = connections[index_database()]
     options = connection.settings_dict["OPTIONS"]
     if (
         auto_update() is True
@@ -280,13 +285,13 @@ def _search_messages(raw: Any) -> Messages:
     yield from ()
     name = raw.get("BACKEND", "") if isinstance(raw, dict) else ""
     if str(name).startswith(SEARCH_BACKEND):
-        from .search import SearchBackend
+        from .wagtail_search import SearchBackend
 
         SearchBackend({key: value for key, value in raw.items() if key != "BACKEND"}).check()
 
 
 def _database_messages() -> Messages:
-    connection = connections[record_database()]
+    connection = connections[index_database()]
     tables = connection.introspection.table_names()
     leftovers = [table for table in LEGACY_TABLES if table in tables]
     if leftovers:

@@ -29,7 +29,7 @@ def apply_pending_changes(index_name: str, failures: int = 0) -> None:
         index_name: the index.
         failures: how many tasks before this one came to nothing.
     """
-    from .changes.attempting import attempt
+    from .background.attempting import attempt
 
     made = attempt(index_name, failures)
     if made.retry_in is not None:
@@ -47,8 +47,8 @@ def rebuild_index(index_name: str, failures: int = 0) -> None:
         index_name: the index.
         failures: how many tasks before this one came to nothing.
     """
-    from .changes.attempting import attempt
-    from .changes.worker import worker
+    from .background.attempting import attempt
+    from .background.worker import worker
 
     made = attempt(index_name, failures, rebuild=True)
     if made.retry_in is None:
@@ -62,7 +62,7 @@ def rebuild_index(index_name: str, failures: int = 0) -> None:
 
 
 def _try_again(index_name: str, failures: int, seconds: float) -> None:
-    from .changes.worker import worker
+    from .background.worker import worker
 
     if not apply_pending_changes.get_backend().supports_defer:
         worker().wake(index_name, seconds)

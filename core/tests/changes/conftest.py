@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wagtail_vector_index.changes.worker import worker
+from wagtail_vector_index.background.worker import worker
 from wagtail_vector_index.models import PendingChange
 
 

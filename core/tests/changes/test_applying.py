@@ -9,9 +9,9 @@ from django.db import transaction
 from django_tasks import task_backends
 
 from tests.testapp.models import Note, Remote
+from wagtail_vector_index.background.attempting import Attempt
+from wagtail_vector_index.background.worker import Worker, worker
 from wagtail_vector_index.changes import starting
-from wagtail_vector_index.changes.attempting import Attempt
-from wagtail_vector_index.changes.worker import Worker, worker
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
 from wagtail_vector_index.models import Document, PendingChange
 
@@ -163,7 +163,7 @@ def test_a_service_that_is_down_is_nothing_to_the_editor(built, embedder, caplog
 
 
 def test_the_worker_tries_again(monkeypatch, caplog):
-    from wagtail_vector_index.changes import worker as module
+    from wagtail_vector_index.background import worker as module
 
     tried = []
 

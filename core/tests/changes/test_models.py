@@ -12,9 +12,9 @@ from tests.testapp.models import (
     PinnedNote,
     Product,
 )
+from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.expanding import expand
-from wagtail_vector_index.keys import object_key
 from wagtail_vector_index.models import PendingChange
 
 pytestmark = pytest.mark.django_db

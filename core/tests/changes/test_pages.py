@@ -15,9 +15,9 @@ from wagtail.models import Locale, Page, PageViewRestriction
 from wagtail.signals import pre_page_move
 
 from tests.testapp.models import ArticlePage, EventPage
+from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.expanding import expand
-from wagtail_vector_index.keys import object_key
 from wagtail_vector_index.models import PendingChange
 
 ARTICLES, SITE = "testapp.ArticlePage", "testapp.SiteIndex"

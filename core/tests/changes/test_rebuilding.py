@@ -12,12 +12,12 @@ from django.utils import timezone
 from django_tasks import task_backends
 
 from tests.testapp.models import Note
-from wagtail_vector_index.changes import attempting
+from wagtail_vector_index.background import attempting
+from wagtail_vector_index.background.worker import worker
 from wagtail_vector_index.changes.starting import start_rebuild
-from wagtail_vector_index.changes.worker import worker
 from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable
 from wagtail_vector_index.handlers import vector_backends
-from wagtail_vector_index.indexing import retrying
+from wagtail_vector_index.indexing import backoff
 from wagtail_vector_index.indexing.plan import Plan
 from wagtail_vector_index.models import Collection
 from wagtail_vector_index.tasks import rebuild_index
@@ -49,7 +49,7 @@ def test_in_a_thread_of_its_own(built, embedder):
 
 
 def test_it_is_tried_again_while_a_service_is_down(built, embedder, monkeypatch):
-    monkeypatch.setattr(retrying, "_FIRST_DELAY", dt.timedelta(milliseconds=1))
+    monkeypatch.setattr(backoff, "_FIRST_DELAY", dt.timedelta(milliseconds=1))
     monkeypatch.setattr(attempting, "_SHORTEST", 0.001)
     tries = []
     up = threading.Event()

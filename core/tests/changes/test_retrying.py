@@ -11,17 +11,17 @@ from django_tasks import task_backends
 from django_tasks.backends.dummy import DummyBackend
 
 from tests.testapp.models import Note
-from wagtail_vector_index.changes.worker import worker
+from wagtail_vector_index.background.worker import worker
+from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.exceptions import (
     BackendUnavailable,
     EmbeddingRefused,
     EmbeddingUnavailable,
 )
 from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexing.backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after
 from wagtail_vector_index.indexing.outbox import append, queue
-from wagtail_vector_index.indexing.retrying import OBJECT_DELAY, SERVICE_DELAY, delay_after
 from wagtail_vector_index.indexing.status import status_of
-from wagtail_vector_index.keys import object_key
 from wagtail_vector_index.models import Collection, PendingChange
 from wagtail_vector_index.tasks import apply_pending_changes
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from plugins.openai_embeddings.tests.server import Reply, running_service
 from tests.servers import free_port
 from tests.testapp.models import ArticlePage, Note
-from wagtail_vector_index.changes.worker import worker
+from wagtail_vector_index.background.worker import worker
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, PendingChange
 

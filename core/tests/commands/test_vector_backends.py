@@ -14,7 +14,7 @@ from tests.testapp.models import Note
 from wagtail_vector_index.exceptions import BackendUnavailable
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.management.commands import vector_backends as command
-from wagtail_vector_index.models.record import Collection, PendingChange
+from wagtail_vector_index.models.tables import Collection, PendingChange
 
 SERVER = "tests.testapp.backends.ServerBackend"
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"

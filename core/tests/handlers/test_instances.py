@@ -13,7 +13,6 @@ from django.test import override_settings
 
 from tests.fake_distributions import BACKEND, offering
 from tests.setting_errors import CHAT, EMBEDDING, VECTOR, error
-from wagtail_vector_index import handlers
 from wagtail_vector_index.exceptions import (
     BackendNameConflict,
     PluginBroken,
@@ -22,6 +21,7 @@ from wagtail_vector_index.exceptions import (
     UnknownBackend,
 )
 from wagtail_vector_index.handlers import chat_backends, embedding_backends, vector_backends
+from wagtail_vector_index.plugins import handlers
 
 
 class TestDefaultSettings:
@@ -322,7 +322,7 @@ def test_where_there_is_no_fork(monkeypatch):
     import importlib.util
 
     monkeypatch.delattr(os, "register_at_fork", raising=False)
-    for name in ("wagtail_vector_index.handlers", "wagtail_vector_index.plugins.discovery"):
+    for name in ("wagtail_vector_index.plugins.handlers", "wagtail_vector_index.plugins.discovery"):
         spec = importlib.util.find_spec(name)
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, name, module)

@@ -24,8 +24,8 @@ from wagtail_vector_index.exceptions import (
     UnknownAlias,
 )
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
+from wagtail_vector_index.indexing import batches, draining, pushing, updating
 from wagtail_vector_index.indexing import building as building_module
-from wagtail_vector_index.indexing import draining, pushing, reading, updating
 from wagtail_vector_index.indexing.building import Heartbeat, claim
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
@@ -410,7 +410,7 @@ class TestTwoAtOnce:
 
 
 def in_batches_of_one(collection, revision):
-    return reading.written_after(collection, revision, 1)
+    return batches.written_after(collection, revision, 1)
 
 
 @pytest.mark.parametrize("is_persistent", [False, True])

@@ -21,12 +21,12 @@ from tests.testapp.models import (
     Remote,
 )
 from tests.testapp.vector_indexes import ProductIndex, SiteIndex
+from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.progress import Silent
 from wagtail_vector_index.indexing.updating import pending_keys
-from wagtail_vector_index.keys import object_key
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])

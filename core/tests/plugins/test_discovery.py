@@ -241,7 +241,7 @@ class TestBrokenPlugins:
 
 def real_entry_points(site):
     """Those of the test's own folder, which may have no name to hide them by."""
-    from importlib.metadata import entry_points
+    from importlib_metadata import entry_points
 
     def own(group):
         prefix = str(site.folder)
@@ -252,13 +252,13 @@ def real_entry_points(site):
 
 
 class TestUnreadableEntryPoints:
-    """One such file makes ``importlib.metadata`` fail for every distribution."""
+    """One such file makes ``importlib_metadata`` fail for every distribution."""
 
     BAD = "[wagtail_vector_index]\nacme = acme_plugin\nthis is no entry point\n"
 
     @pytest.fixture
     def site(self, site, monkeypatch):
-        from importlib import metadata
+        import importlib_metadata as metadata
 
         def own():
             prefix = str(site.folder)
@@ -353,7 +353,7 @@ class TestOneScanAProcess:
     @pytest.mark.once
     def test_nothing_is_scanned_at_import(self):
         code = (
-            "import importlib.metadata as m\n"
+            "import importlib_metadata as m\n"
             "def scan(**kw): raise SystemExit('scanned at import')\n"
             "m.entry_points = m.distributions = scan\n"
             "import wagtail_vector_index.plugins, wagtail_vector_index.handlers\n"
@@ -477,7 +477,7 @@ def test_nothing_heavy_is_imported_by_discovery_nor_by_setting_up_django():
         "from django.conf import settings\n"
         f"def heavy(): return [name for name in {HEAVY} if name in sys.modules]\n"
         "from wagtail_vector_index.plugins.calling import active_registry\n"
-        "from wagtail_vector_index import handlers\n"
+        "from wagtail_vector_index.plugins import handlers\n"
         "found = active_registry()\n"
         "assert found.plugins, 'no plugins installed'\n"
         "assert not found.failures, found.failures\n"

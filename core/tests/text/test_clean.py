@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagtail_vector_index.text import clean_text
+from wagtail_vector_index.content.text import clean_text
 
 ANY_TEXT = st.text(st.characters()) | st.text(alphabet=" \t\r\n\x00\ud800\udfff\x85\u2028ab")
 

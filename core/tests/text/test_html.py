@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagtail_vector_index.text import html_to_text
+from wagtail_vector_index.content.text import html_to_text
 
 # Characters that make up markup, so that Hypothesis hits on broken forms of it.
 MARKUP_SOUP = st.lists(

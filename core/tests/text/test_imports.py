@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-import wagtail_vector_index.text
+import wagtail_vector_index.content.text
 
 
 def test_what_is_public():
-    assert wagtail_vector_index.text.__all__ == [
+    assert wagtail_vector_index.content.text.__all__ == [
         "clean_text",
         "field_to_text",
         "html_to_text",
@@ -24,7 +24,7 @@ def test_what_is_public():
 @pytest.mark.once
 def test_importing_needs_no_settings_and_no_wagtail():
     code = (
-        "import sys, wagtail_vector_index.text as text\n"
+        "import sys, wagtail_vector_index.content.text as text\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'wagtail']\n"
         "assert text.html_to_text('<p>One</p>') == 'One'"
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagtail_vector_index.text import split_text
+from wagtail_vector_index.content.text import split_text
 
 PARAGRAPHS = [
     "The kettle boiled. Nobody noticed it at first.",

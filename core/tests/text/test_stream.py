@@ -16,8 +16,8 @@ from wagtail.images.blocks import ImageBlock, ImageChooserBlock
 from wagtail.images.models import Image
 from wagtail.rich_text import RichText
 
-from wagtail_vector_index.text import stream_to_text
-from wagtail_vector_index.text.stream import READERS
+from wagtail_vector_index.content.text import stream_to_text
+from wagtail_vector_index.content.text.stream import READERS
 
 TABLE = {
     "table_caption": "Prices",

@@ -17,7 +17,7 @@ from wagtail.images.models import Image
 from wagtail.models import Collection
 from wagtail.rich_text import RichText
 
-from wagtail_vector_index.text import field_to_text, raw_value, value_to_text
+from wagtail_vector_index.content.text import field_to_text, raw_value, value_to_text
 
 
 class Section(models.Model):

@@ -17,7 +17,7 @@ from wagtail.models import Page, PageViewRestriction
 from tests.testapp.models import ArticlePage
 from wagtail_vector_index.exceptions import EmbeddingError, InvalidOptions, InvalidQuery
 from wagtail_vector_index.models import Document
-from wagtail_vector_index.searching import search as searching
+from wagtail_vector_index.search import search as searching
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def semantic(settings):
     """Configures the backend "semantic"; options are given in small letters."""
 
     def configure(**options):
-        ours = {"BACKEND": "wagtail_vector_index.search", "INDEX": "ArticlePage"}
+        ours = {"BACKEND": "wagtail_vector_index.wagtail_search", "INDEX": "ArticlePage"}
         ours |= {name.upper(): value for name, value in options.items()}
         settings.WAGTAILSEARCH_BACKENDS = {"default": DATABASE, "semantic": ours}
         return get_search_backend("semantic")
@@ -269,7 +269,9 @@ def test_wrong_options_are_told(semantic, options, message):
 
 
 def test_an_index_must_be_named(settings):
-    settings.WAGTAILSEARCH_BACKENDS = {"semantic": {"BACKEND": "wagtail_vector_index.search"}}
+    settings.WAGTAILSEARCH_BACKENDS = {
+        "semantic": {"BACKEND": "wagtail_vector_index.wagtail_search"}
+    }
     with pytest.raises(InvalidOptions, match="'INDEX' is missing"):
         ArticlePage.objects.search("bread", backend="semantic")
 

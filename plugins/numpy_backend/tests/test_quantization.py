@@ -20,8 +20,8 @@ from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.numpy.metrics import Query
 from wagtail_vector_index.backends.numpy.quantized import QuantizedVectors
 from wagtail_vector_index.backends.numpy.signs import Signs
+from wagtail_vector_index.contract import parse_options
 from wagtail_vector_index.exceptions import InvalidOptions
-from wagtail_vector_index.options import parse_options
 
 ROWS, DIMENSIONS = 6_000, 128
 SPEC = CollectionSpec(name="c", dimensions=DIMENSIONS, fields={"n": "int"})

@@ -22,6 +22,7 @@ from plugins.openai_embeddings.tests.server import EVENTS, WORDS, Reply, Service
 from tests.testapp.models import Note
 from wagtail_vector_index.chat.base import Message
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
+from wagtail_vector_index.contract import parse_options
 from wagtail_vector_index.embeddings.openai import plugin
 from wagtail_vector_index.exceptions import (
     ChatError,
@@ -31,7 +32,6 @@ from wagtail_vector_index.exceptions import (
     InvalidOptions,
 )
 from wagtail_vector_index.indexing.updating import update
-from wagtail_vector_index.options import parse_options
 
 NOW = {"Retry-After-Ms": "1", "Retry-After": "0.001"}
 MESSAGES = [

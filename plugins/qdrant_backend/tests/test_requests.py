@@ -17,8 +17,8 @@ from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.qdrant import QdrantBackend, searching
 from wagtail_vector_index.backends.qdrant.filtering import condition
 from wagtail_vector_index.backends.qdrant.naming import vector_name
+from wagtail_vector_index.contract import parse_filter
 from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, InvalidFilter
-from wagtail_vector_index.filters import parse_filter
 from wagtail_vector_index.testing.examples import random_vectors, sorted_ids
 
 FIELDS: Any = {

@@ -11,7 +11,7 @@ import pytest
 from tests.congruence import FIELDS, assert_finds_what_numpy_finds, records
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.weaviate import WeaviateBackend
-from wagtail_vector_index.collection import Metric
+from wagtail_vector_index.contract import Metric
 
 pytestmark = pytest.mark.once
 

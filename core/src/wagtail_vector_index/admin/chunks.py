@@ -9,10 +9,10 @@ from django.db.models import Q
 from django.http import HttpRequest
 from wagtail.admin.admin_url_finder import AdminURLFinder
 
-from ..handlers import vector_backends
+from ..content.object_keys import object_key
 from ..indexes import VectorIndex
-from ..keys import object_key
-from ..models.record import Document
+from ..models.tables import Document
+from ..plugins.handlers import vector_backends
 
 _OBJECTS = 10
 _CHUNKS = 30

@@ -7,9 +7,9 @@ import logging
 from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError, VectorIndexError
-from ..handlers import embedding_backends, traceback_to_log, vector_backends
 from ..indexes import VectorIndex
-from ..plugins.discovery import describe
+from ..plugins.handlers import embedding_backends, traceback_to_log, vector_backends
+from ..wording import describe
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from wagtail.admin.panels import Panel
 from wagtail.admin.staticfiles import versioned_static
 
-from ..visibility import is_page_model
+from ..content.visibility import is_page_model
 
 __all__ = ["SimilarPagesPanel"]
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 from django.db.models import QuerySet
 from wagtail.permission_policies import ModelPermissionPolicy
 
-from ..models.record import Collection
+from ..models.tables import Collection
 
 #: Stands for the permission ``wagtail_vector_index.manage_collection``.
 MANAGE = "manage"

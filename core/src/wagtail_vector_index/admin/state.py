@@ -15,7 +15,7 @@ from ..embeddings.base import EmbeddingBackend
 from ..exceptions import ConfigurationError
 from ..indexes import VectorIndex
 from ..indexing.plan import Plan, live_collections
-from ..models.record import Collection, Document, PendingChange
+from ..models.tables import Collection, Document, PendingChange
 from .errors import redacted, told
 
 FAILED = ~Q(last_error="")

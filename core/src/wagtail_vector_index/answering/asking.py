@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..contract.sansio import Steps
 from ..exceptions import InvalidQuery
-from ..searching.running import Steps
 from .answer import Answer
 from .prompt import Prompt
 from .sources import candidates, sources
@@ -13,7 +13,7 @@ from .sources import candidates, sources
 if TYPE_CHECKING:
     from ..chat.base import ChatBackend
     from ..indexes import VectorIndex
-    from ..searching.results import SearchResults
+    from ..search.results import SearchResults
 
 
 def answer_steps(index: VectorIndex, results: SearchResults, backend: ChatBackend) -> Steps[Answer]:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from ..content.object_keys import object_key
+from ..contract.sansio import Steps
 from ..exceptions import CollectionNotFound
-from ..handlers import vector_backends
-from ..keys import object_key
-from ..models.record import Document
-from ..searching.running import Steps
-from ..searching.search import search_call
+from ..models.tables import Document
+from ..plugins.handlers import vector_backends
+from ..search.search import search_call
 
 if TYPE_CHECKING:
-    from ..searching.results import SearchResults
-    from ..searching.search import Hit
+    from ..search.results import SearchResults
+    from ..search.search import Hit
 
 #: For each object that is found, so many passages are looked for among all of them.
 PASSAGES_PER_OBJECT = 3

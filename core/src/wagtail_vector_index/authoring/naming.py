@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from .. import __version__
-from ..plugins.discovery import BackendKind, registry
-from ..plugins.resolving import KNOWN_BACKENDS, article, pip_command
+from ..conf import BackendKind
+from ..plugins.discovery import registry
+from ..plugins.resolving import KNOWN_BACKENDS, pip_command
+from ..wording import article
 
 __all__ = ["KINDS", "NewBackend"]
 

@@ -20,7 +20,11 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 from django.db.models import Q
 
-from ..arguments import (
+from ..contract.filters import FilterNode, parse_filter
+from ..contract.options import Options as BaseOptions
+from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
+from ..contract.spec import METRICS, CollectionSpec, Metric
+from ..contract.validation import (
     check_metadata,
     check_min_score,
     check_positive,
@@ -28,11 +32,7 @@ from ..arguments import (
     is_invalid,
     vector_problem,
 )
-from ..collection import METRICS, CollectionSpec, Metric
 from ..exceptions import InvalidSpec, InvalidVector, WriteFailed
-from ..filters import FilterNode, parse_filter
-from ..options import Options as BaseOptions
-from ..records import Match, Record, RecordBatch, Vector, checked_id
 
 __all__ = [
     "CollectionSpec",

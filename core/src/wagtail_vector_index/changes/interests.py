@@ -11,13 +11,13 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, QuerySet
 
+from ..content.configuration import ModelConfiguration
+from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..exceptions import VectorIndexError
 from ..indexes import VectorIndex
-from ..indexes.configuration import ModelConfiguration
 from ..indexes.registry import all_indexes
-from ..indexing.reading_paths import ReadingPath, concrete_family, reading_paths
-from ..models.record import PendingChange
-from ..visibility import is_collection_member, is_page_model, page_model
+from ..indexing.dependencies import ReadingPath, concrete_family, reading_paths
+from ..models.tables import PendingChange
 
 logger = logging.getLogger(__name__)
 

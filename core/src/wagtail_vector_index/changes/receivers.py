@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Model, signals
 
+from ..conf import auto_update
+from ..content.object_keys import key_of, object_key
+from ..content.visibility import is_page_model, page_model
+from ..indexing.dependencies import readers
 from ..indexing.outbox import append
-from ..indexing.reading_paths import readers
-from ..keys import key_of, object_key
-from ..models.record import PendingChange, record_database
-from ..visibility import is_page_model, page_model
+from ..models.tables import PendingChange, index_database
 from .interests import (
     Interest,
     collection_indexes,
@@ -29,16 +29,9 @@ from .interests import (
 )
 from .starting import drain_after_commit
 
-__all__ = ["AUTO_UPDATE_SETTING", "Receivers", "auto_update"]
-
-AUTO_UPDATE_SETTING = "WAGTAIL_VECTOR_INDEX_AUTO_UPDATE"
+__all__ = ["Receivers"]
 
 logger = logging.getLogger(__name__)
-
-
-def auto_update() -> Any:
-    """The setting that says who writes changes: True, False or "inline"."""
-    return getattr(settings, AUTO_UPDATE_SETTING, True)
 
 
 class Receivers:
@@ -242,7 +235,7 @@ class Receivers:
         if not keys:
             return
         note = functools.partial(_append, index_name, keys, scope)
-        if using in (None, record_database()) or not connections[using].in_atomic_block:
+        if using in (None, index_database()) or not connections[using].in_atomic_block:
             note()
         else:
             # A drain that came before the commit would read the objects as they were.
@@ -270,7 +263,7 @@ class Receivers:
 def _append(index_name: str, keys: list[str], scope: PendingChange.Scope) -> None:
     try:
         # In a savepoint: an error here must not spoil the editor's transaction.
-        with transaction.atomic(using=record_database()):
+        with transaction.atomic(using=index_database()):
             append(index_name, keys, scope)
     except DatabaseError:
         logger.exception(

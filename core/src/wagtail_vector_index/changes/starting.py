@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from ..models.record import record_database
+from ..models.tables import index_database
 
 
 def drain_after_commit(index_name: str) -> None:
@@ -21,9 +21,9 @@ def drain_after_commit(index_name: str) -> None:
     waits for a commit block by block, and nothing of it goes: what an earlier block asked for
     would seem to be still to come.
     """
-    from .receivers import auto_update
+    from ..conf import auto_update
 
-    using = record_database()
+    using = index_database()
     start = _starter(index_name)
     is_inline = auto_update() == "inline"
     if not is_inline and _is_coming(start, connections[using]):
@@ -47,11 +47,11 @@ def _starter(index_name: str) -> Callable[[], None]:
 
 
 def _start(index_name: str) -> None:
+    from ..background.worker import worker
+    from ..conf import auto_update
     from ..indexes.registry import get_index
     from ..indexing.updating import apply_changes
     from ..tasks import apply_pending_changes, runs_at_once
-    from .receivers import auto_update
-    from .worker import worker
 
     if auto_update() == "inline":
         apply_changes(get_index(index_name))
@@ -67,11 +67,11 @@ def start_rebuild(index_name: str) -> None:
     Raises:
         Exception: the task queue cannot be reached.
     """
+    from ..background.worker import worker
+    from ..conf import auto_update
     from ..indexes.registry import get_index
     from ..indexing.updating import update
     from ..tasks import rebuild_index, runs_at_once
-    from .receivers import auto_update
-    from .worker import worker
 
     if auto_update() == "inline":
         update(get_index(index_name), rebuild=True)

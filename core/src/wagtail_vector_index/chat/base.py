@@ -11,8 +11,8 @@ from typing import Any, Literal
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
-from ..options import Options as BaseOptions
-from ..tokens import estimate_tokens
+from ..contract.options import Options as BaseOptions
+from ..contract.token_estimate import estimate_tokens
 
 __all__ = ["ChatBackend", "Message"]
 

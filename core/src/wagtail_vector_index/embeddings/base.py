@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
+from ..contract.options import Options as BaseOptions
+from ..contract.records import Vector, float32
 from ..exceptions import InvalidEmbeddings, InvalidVector
-from ..options import Options as BaseOptions
-from ..records import Vector, float32
 
 __all__ = ["EmbeddingBackend", "Vectors"]
 

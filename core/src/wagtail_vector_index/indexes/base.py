@@ -16,19 +16,19 @@ from django.utils.translation import gettext_lazy as _
 from ..answering.answer import Answer
 from ..answering.asking import answer_steps
 from ..answering.prompt import ANSWER_INSTRUCTIONS
-from ..collection import Metric
+from ..content.configuration import IndexConfiguration, configuration_of
+from ..content.fields import EmbeddingField, FilterField
+from ..content.object_keys import key_of, object_key, primary_keys, root_model
+from ..content.visibility import Visibility, live_filter, visible_to, visible_to_all
+from ..contract.sansio import Steps, arun, run
+from ..contract.spec import Metric
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import InvalidIndex, InvalidQuery
-from ..fields import EmbeddingField, FilterField
-from ..filters import shown
-from ..handlers import chat_backends, embedding_backends
-from ..keys import key_of, object_key, primary_keys, root_model
-from ..searching.fusion import Mode, text_search
-from ..searching.results import SearchResults
-from ..searching.running import Steps, arun, run
-from ..searching.search import SimilarSearch
-from ..visibility import Visibility, live_filter, visible_to, visible_to_all
-from .configuration import IndexConfiguration, configuration_of
+from ..plugins.handlers import chat_backends, embedding_backends
+from ..search.fusion import Mode, text_search
+from ..search.results import SearchResults
+from ..search.search import SimilarSearch
+from ..wording import shown
 
 __all__ = ["VectorIndex"]
 

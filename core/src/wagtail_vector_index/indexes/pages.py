@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from ..visibility import is_page_model
+from ..content.visibility import is_page_model
 from .base import VectorIndex
 
 __all__ = ["PageVectorIndex"]

@@ -12,10 +12,10 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.module_loading import autodiscover_modules
 
+from ..content.object_keys import object_key
+from ..content.visibility import is_page_model
 from ..exceptions import InvalidIndex
-from ..keys import object_key
-from ..models.record import Collection, Document
-from ..visibility import is_page_model
+from ..models.tables import Collection, Document
 from .base import VectorIndex
 from .pages import PageVectorIndex
 

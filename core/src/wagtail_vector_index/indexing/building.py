@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..exceptions import RebuildRunning
-from ..models.record import Collection
+from ..models.tables import Collection
 from .progress import Progress
 
 #: How long a builder is believed to live that was not heard of.

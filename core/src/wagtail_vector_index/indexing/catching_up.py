@@ -15,10 +15,10 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..contract.records import RecordBatch
 from ..exceptions import CollectionNotFound
-from ..models.record import Collection, record_database, xor
-from ..records import RecordBatch
-from .reading import deleted_after, written_after, xor_of
+from ..models.tables import Collection, index_database, xor
+from .batches import deleted_after, written_after, xor_of
 
 if TYPE_CHECKING:
     from ..backends.base import CollectionSpec, VectorBackend
@@ -113,7 +113,7 @@ def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -
 
 def _read_again(collection: Collection, backend: VectorBackend) -> None:
     """Read a collection's row; one that was replaced goes, lest it drive out the new one."""
-    collection.refresh_from_db(using=record_database())
+    collection.refresh_from_db(using=index_database())
     if collection.state == Collection.State.RETIRED:
         with _applied_lock:
             _applied[backend].pop(collection.name, None)

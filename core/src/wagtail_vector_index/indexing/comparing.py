@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..models.record import Collection
+from ..models.tables import Collection
+from .batches import live_documents
 from .fetching import fetch_to_prepare
 from .preparing import prepare, source_hash
 from .progress import Progress
-from .reading import live_documents
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex

@@ -17,15 +17,15 @@ from ..exceptions import (
     EmbeddingUnavailable,
     RebuildRunning,
 )
-from ..models.record import Collection, PendingChange
+from ..models.tables import Collection, PendingChange
 from ..plugins.calling import notify
+from .backoff import OBJECT_DELAY, delay_after, error_text
 from .embedding import embedding_ids
 from .expanding import expand
 from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress, Silent
-from .retrying import OBJECT_DELAY, delay_after, error_text
 from .writing import Superseded, Written, write
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from ..models.record import Embedding
-from .inserting import insert_rows
+from ..models.tables import Embedding
+from .bulk_insert import insert_rows
 
 if TYPE_CHECKING:
     from ..embeddings.base import EmbeddingBackend
-    from .preparing import PreparedDocument
+    from ..plugins.documents import PreparedDocument
 
 _LOOKUP_SIZE = 500
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from ..keys import key_of, primary_keys
-from ..models.record import PendingChange, record_database
-from ..visibility import is_collection_member, is_page_model, page_model
+from ..content.object_keys import key_of, primary_keys
+from ..content.visibility import is_collection_member, is_page_model, page_model
+from ..models.tables import PendingChange, index_database
+from .dependencies import readers
 from .outbox import append
-from .reading_paths import readers
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
@@ -22,7 +22,7 @@ def expand(index: VectorIndex) -> None:
     rows = PendingChange.objects.filter(index=index.name).exclude(scope=PendingChange.Scope.OBJECT)
     for pk, scope, key in rows.order_by("pk").values_list("pk", "scope", "object_key"):
         keys = list(dict.fromkeys(_EXPANSIONS[scope](index, key)))
-        with transaction.atomic(using=record_database()):
+        with transaction.atomic(using=index_database()):
             # Of two processes that expand the same row, one is enough.
             if PendingChange.objects.filter(pk=pk).delete_rows():
                 append(index.name, keys)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from ..models.record import PendingChange, record_database
-from .inserting import insert_rows
+from ..models.tables import PendingChange, index_database
+from .bulk_insert import insert_rows
 
 _SLICE = 500
 
@@ -54,7 +54,7 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
             replaced.append(pk)
             earliest, most, last_error = known[key]
             known[key] = min(earliest, created_at), max(most, attempts), error or last_error
-    with transaction.atomic(using=record_database()):
+    with transaction.atomic(using=index_database()):
         insert_rows(
             PendingChange,
             ("object_key", "created_at", "attempts", "last_error"),

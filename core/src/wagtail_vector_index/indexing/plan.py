@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import QuerySet
 from django.utils.text import slugify
 
-from ..collection import Metric
-from ..filters import FieldType
-from ..models.record import Collection
+from ..contract.filters import FieldType
+from ..contract.spec import Metric
+from ..models.tables import Collection
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex

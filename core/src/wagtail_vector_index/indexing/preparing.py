@@ -6,51 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..filter_values import filter_value
-from ..filters import text_problem, value_problem
-from ..keys import object_key
+from ..content.filter_values import filter_value
+from ..content.object_keys import object_key
+from ..content.text import clean_text, field_to_text, raw_value, split_text
+from ..contract.filters import text_problem, value_problem
+from ..contract.records import metadata_problem
 from ..plugins.calling import prepare_documents
-from ..records import metadata_problem
-from ..text import clean_text, field_to_text, raw_value, split_text
+from ..plugins.documents import PreparedDocument
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
 
 #: Important fields may take this part of a chunk; what is longer is cut.
 _CONTEXT_SHARE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedDocument:
-    """A document that is not yet written: what the hook ``documents_prepared`` gets.
-
-    Args:
-        text: the chunk, as it is shown in results.
-        context: the important fields, embedded ahead of the chunk.
-        metadata: the values that searches filter by.
-    """
-
-    text: str
-    context: str
-    metadata: Mapping[str, Any]
-
-    @property
-    def embedded_text(self) -> str:
-        """What the embedding model reads."""
-        return f"{self.context}\n\n{self.text}" if self.context else self.text
-
-    @cached_property
-    def content_hash(self) -> str:
-        """SHA-256 of what the embedding model reads, in hexadecimal."""
-        return hashlib.sha256(self.embedded_text.encode()).hexdigest()
-
-    @cached_property
-    def metadata_text(self) -> str:
-        """The metadata as it goes to a vector backend."""
-        return json.dumps(self.metadata, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..exceptions import CollectionNotFound
-from ..models.record import Collection
-from .reading import batch_of, deleted_after, live_documents, written_after
+from ..models.tables import Collection
+from .batches import batch_of, deleted_after, live_documents, written_after
 
 if TYPE_CHECKING:
     from ..backends.base import VectorBackend

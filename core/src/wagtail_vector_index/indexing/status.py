@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..models.record import Collection, PendingChange
+from ..models.tables import Collection, PendingChange
 from .plan import live_collections
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from ..exceptions import BackendError, ConfigurationError, EmbeddingError, RebuildRunning
-from ..handlers import redacted, vector_backends
-from ..models.record import Collection, Document, Embedding, PendingChange, record_database
+from ..models.tables import Collection, Document, Embedding, PendingChange, index_database
+from ..plugins.handlers import redacted, vector_backends
+from .backoff import error_text, is_waiting, note_failure, note_success
 from .building import Heartbeat, claim, release
 from .comparing import changed_keys
 from .draining import Drained, drain
@@ -22,7 +23,6 @@ from .outbox import queue
 from .plan import Plan, live_collections
 from .progress import Progress, Silent
 from .pushing import push, sweep
-from .retrying import error_text, is_waiting, note_failure, note_success
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
@@ -185,7 +185,7 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
         return None
     collection = plan.new_collection()
     try:
-        with transaction.atomic(using=record_database()):
+        with transaction.atomic(using=index_database()):
             collection.save()
     except IntegrityError:  # another process has begun to build one
         return live_collections(plan.index).get(state=Collection.State.BUILDING)  # type: ignore[no-any-return]
@@ -196,7 +196,7 @@ def _is_worse(building: Collection, drained: Drained) -> bool:
     """Whether nothing came of a rebuild but errors: what there is goes on serving."""
     if not drained.errors:
         return False
-    building.refresh_from_db(using=record_database())
+    building.refresh_from_db(using=index_database())
     active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
     return not building.document_count and active.exists()
 
@@ -213,11 +213,11 @@ def _flip(building: Collection, progress: Progress) -> None:
 
 def _try_flip(building: Collection) -> bool:
     live = list(live_collections(building.index).values_list("pk", flat=True))
-    with transaction.atomic(using=record_database()):
+    with transaction.atomic(using=index_database()):
         for pk in live:
             # One by one: in the order in which writers lock them, lest they deadlock.
             Collection.objects.filter(pk=pk).update(revision=F("revision"))
-        building.refresh_from_db(using=record_database())
+        building.refresh_from_db(using=index_database())
         if building.state != Collection.State.BUILDING:
             return True  # another process was faster
         if building.applied_revision < building.revision:
@@ -252,7 +252,7 @@ def clean_up() -> None:
     ).delete_rows()
     unused = Embedding.objects.filter(documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE)
     try:
-        with transaction.atomic(using=record_database()):
+        with transaction.atomic(using=index_database()):
             unused.delete_rows()
     except IntegrityError:
         logger.info("An old embedding was taken up again; the others go with the next update.")

@@ -12,11 +12,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ..models.record import Collection, Document, PendingChange, record_database, xor
-from .inserting import insert_rows
+from ..models.tables import Collection, Document, PendingChange, index_database, xor
+from .bulk_insert import insert_rows
 
 if TYPE_CHECKING:
-    from .preparing import PreparedDocument, PreparedObject
+    from ..plugins.documents import PreparedDocument
+    from .preparing import PreparedObject
 
 _SLICE = 500
 
@@ -69,7 +70,7 @@ def write(
         Superseded: nothing was written.
     """
     written = Written()
-    with transaction.atomic(using=record_database()):
+    with transaction.atomic(using=index_database()):
         for collection in collections:
             _write_to(collection, objects, embeddings, written)
         if changes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.core.management.base import CommandError
 from django.db import connections
 
-from ..models.record import Collection, record_database
+from ..models.tables import Collection, index_database
 
 
 def require_tables() -> None:
     """Say what to run where the record has no tables yet."""
-    alias = record_database()
+    alias = index_database()
     if Collection._meta.db_table not in connections[alias].introspection.table_names():
         option = "" if alias == "default" else f" --database {alias}"
         raise CommandError(

@@ -1,8 +1,8 @@
 """The record's models, and what a site's own models use."""
 
-from ..fields import EmbeddingField, FilterField
+from ..content.fields import EmbeddingField, FilterField
 from .mixin import VectorIndexedMixin
-from .record import Collection, Document, Embedding, PendingChange
+from .tables import Collection, Document, Embedding, PendingChange
 
 __all__ = [
     "Collection",

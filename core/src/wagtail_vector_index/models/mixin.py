@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 
-from ..fields import EmbeddingField, FilterField
+from ..content.fields import EmbeddingField, FilterField
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex

@@ -7,23 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from django.conf import settings
 
+from ..conf import DISABLED_PLUGINS_SETTING, disabled_plugins
 from ..exceptions import ConfigurationError
 from .discovery import Registry, registry
 
 if TYPE_CHECKING:
     from ..indexes import VectorIndex
-    from ..indexing.preparing import PreparedDocument
-
-DISABLED_PLUGINS_SETTING = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
+    from .documents import PreparedDocument
 
 logger = logging.getLogger(__name__)
 
 
 def active_registry() -> Registry:
     """The plugins of this site: those installed, less those its settings switch off."""
-    disabled = getattr(settings, DISABLED_PLUGINS_SETTING, ())
+    disabled = disabled_plugins()
     try:
         return registry(disabled)
     except TypeError as error:

@@ -10,17 +10,16 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pluggy
+from importlib_metadata import Distribution, EntryPoint, distributions, entry_points
 
+from ..conf import KINDS, BackendKind
+from ..wording import describe
 from . import hookspecs
 from .specs import API_VERSION, ENTRY_POINT_GROUP, BackendSpec
-
-BackendKind = Literal["vector", "embedding", "chat"]
-KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
 
 _lock = threading.RLock()
 
@@ -117,12 +116,6 @@ class Registry:
             for name in self.names(kind):
                 if len(offers := self.offers(kind, name)) > 1:
                     yield kind, name, offers
-
-
-def describe(error: BaseException) -> str:
-    """An exception as one line, its type first."""
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def normalise(distribution: str) -> str:

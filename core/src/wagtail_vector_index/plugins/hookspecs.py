@@ -15,7 +15,7 @@ from .specs import BackendSpec, hookspec
 if TYPE_CHECKING:
     from ..backends.base import Match
     from ..indexes import VectorIndex
-    from ..indexing.preparing import PreparedDocument
+    from .documents import PreparedDocument
 
 
 @hookspec

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .calling import DISABLED_PLUGINS_SETTING
-from .discovery import BackendKind, LaterApiVersion, Offer, Plugin, Registry
-from .resolving import article, choices, install_command, listed, missing_modules
+from ..conf import DISABLED_PLUGINS_SETTING, BackendKind
+from ..wording import article, listed
+from .discovery import LaterApiVersion, Offer, Plugin, Registry
+from .resolving import choices, install_command, missing_modules
 
 
 @dataclass(frozen=True, kw_only=True)

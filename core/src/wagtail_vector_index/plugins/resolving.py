@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.utils.functional import cached_property
 
+from ..conf import BACKEND_SETTINGS, KINDS, BackendKind
 from ..exceptions import (
     AppNotInstalled,
     BackendNameConflict,
@@ -21,15 +21,8 @@ from ..exceptions import (
     PluginNotInstalled,
     UnknownBackend,
 )
-from .discovery import (
-    KINDS,
-    BackendKind,
-    Offer,
-    PluginFailure,
-    Registry,
-    describe,
-    normalise,
-)
+from ..wording import article, describe, did_you_mean, listed, sentence
+from .discovery import Offer, PluginFailure, Registry, normalise
 from .specs import BackendSpec
 
 #: Backends of this project's own distributions, all of them extras of core.
@@ -46,12 +39,6 @@ _PACKAGES: Mapping[BackendKind, str] = {
     "vector": "wagtail_vector_index.backends",
     "embedding": "wagtail_vector_index.embeddings",
     "chat": "wagtail_vector_index.chat",
-}
-
-SETTINGS: Mapping[BackendKind, str] = {
-    "vector": "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS",
-    "embedding": "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS",
-    "chat": "WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS",
 }
 
 
@@ -144,7 +131,7 @@ class Resolver:
             owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
             remedy = "" if self._offer else " Check the path."
             raise PluginBroken(
-                _sentence(f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}")
+                sentence(f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}")
                 + remedy
             ) from error
 
@@ -211,15 +198,14 @@ class Resolver:
                 )
                 return (
                     f"{self.name!r} is {article(kind)} backend, not {article(self.kind)} one"
-                    f" ({origin}). Configure it in {SETTINGS[kind]}, and choose"
+                    f" ({origin}). Configure it in {BACKEND_SETTINGS[kind]}, and choose"
                     f" {article(self.kind)} backend here."
                 )
         return ""
 
     def _close_match(self) -> str:
         names = {*self.registry.names(self.kind), *KNOWN_BACKENDS[self.kind]}
-        close = difflib.get_close_matches(self.name, names, n=1)
-        return f" Did you mean {close[0]!r}?" if close else ""
+        return did_you_mean(self.name, names)
 
     def _inventory(self) -> str:
         installed = self.registry.names(self.kind)
@@ -231,7 +217,7 @@ class Resolver:
         if more:
             parts.append(f"Others to install: {', '.join(pip_command(name) for name in more)}.")
         # What is looked for may be what one of these would have offered.
-        parts.extend(_sentence(f"The {failure}") for failure in self.registry.failures)
+        parts.extend(sentence(f"The {failure}") for failure in self.registry.failures)
         return " ".join(parts)
 
     def _conflict(self, offers: list[Offer]) -> Exception:
@@ -281,18 +267,3 @@ def _app_installed(app: str) -> bool:
         app in (config.name, f"{type(config).__module__}.{type(config).__name__}")
         for config in apps.get_app_configs()
     )
-
-
-def _sentence(text: str) -> str:
-    """The text with a full stop, unless it has one."""
-    return text if text.endswith(".") else f"{text}."
-
-
-def listed(items: list[str]) -> str:
-    """Items as a sentence names them."""
-    return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def article(kind: BackendKind) -> str:
-    """A kind of backend with its article."""
-    return f"an {kind}" if kind == "embedding" else f"a {kind}"

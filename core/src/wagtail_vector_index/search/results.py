@@ -1,35 +1,93 @@
-"""The results of a search by meaning, as Wagtail's search gives them."""
+"""The results of a search: lazy, sliceable, and usable in Django's Paginator."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
-from modelsearch.backends.base import BaseSearchResults
+from asgiref.sync import sync_to_async
 
-__all__ = ["SemanticSearchResults"]
+from ..contract.sansio import arun, run
+from ..models.tables import Document
+
+if TYPE_CHECKING:
+    from .search import Hit, Search
+
+_SHOWN = 5
 
 
-class SemanticSearchResults(BaseSearchResults):
-    """Objects of the queryset that was searched, nearest first, or in the queryset's order.
+class SearchResults(Sequence[Any]):
+    """Source objects, best first, each with ``vector_score`` and ``vector_excerpt``.
 
-    There are at most as many as the backend's ``LIMIT``, in whichever order. Only those of a
-    slice are loaded.
+    The search runs when the results are first looked at, once, however they are sliced;
+    objects are loaded slice by slice. An object that is deleted between the two steps is
+    left out.
     """
 
-    def _do_search(self) -> list[Any]:
-        keys = self._slice()
-        objects = self.query_compiler.load(self.backend, keys) if keys else {}
-        # One that was deleted a moment ago is left out.
-        return [self._annotated(key, objects[key]) for key in keys if key in objects]
+    def __init__(self, search: Search, windows: tuple[slice, ...] = ()) -> None:
+        self.search = search
+        self._windows = windows
+        self._objects: list[Any] | None = None
 
-    def _do_count(self) -> int:
-        return len(self._slice())
+    def count(self, value: Any = None) -> int:
+        """How many objects were found: at most the search's ``limit``.
 
-    def _slice(self) -> list[str]:
-        keys: list[str] = self.query_compiler.keys(self.backend)
-        return keys[self.start : self.stop]
+        As in a list, the number of times that an object occurs, if one is given.
+        """
+        return len(self) if value is None else super().count(value)
 
-    def _annotated(self, key: str, instance: Any) -> Any:
-        if self._score_field:
-            setattr(instance, self._score_field, self.query_compiler.score(key))
-        return instance
+    def __len__(self) -> int:
+        return len(self._hits())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._load())
+
+    @overload
+    def __getitem__(self, key: int) -> Any: ...
+    @overload
+    def __getitem__(self, key: slice) -> SearchResults: ...
+    def __getitem__(self, key: int | slice) -> Any:
+        """One object, or lazy results for a slice of them."""
+        if isinstance(key, slice):
+            return SearchResults(self.search, (*self._windows, key))
+        return self._load()[key]
+
+    def __repr__(self) -> str:
+        if self.search.hits is None:
+            return f"<SearchResults of {self.search.index.name}, not yet run>"
+        hits = self._hits()
+        more = ", …" if len(hits) > _SHOWN else ""
+        return f"<SearchResults [{', '.join(hit.key for hit in hits[:_SHOWN])}{more}]>"
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        await self.aload()
+        for instance in self._load():
+            yield instance
+
+    async def aload(self) -> SearchResults:
+        """Run the search and load the objects without blocking the event loop."""
+        await arun(self.search.steps())
+        await sync_to_async(self._load)()
+        return self
+
+    def _hits(self) -> list[Hit]:
+        hits = run(self.search.steps())
+        for window in self._windows:
+            hits = hits[window]
+        return hits
+
+    def _load(self) -> list[Any]:
+        if self._objects is None:
+            self._objects = list(self._loaded(self._hits()))
+        return self._objects
+
+    def _loaded(self, hits: list[Hit]) -> Iterator[Any]:
+        objects = self.search.index.fetch([hit.key for hit in hits])
+        documents = Document.objects.filter(pk__in=[hit.document for hit in hits])
+        excerpts = dict(documents.values_list("pk", "content"))
+        for hit in hits:
+            instance = objects.get(hit.key)
+            if instance is not None:
+                instance.vector_score = hit.score
+                instance.vector_excerpt = excerpts.get(hit.document, "")
+                yield instance

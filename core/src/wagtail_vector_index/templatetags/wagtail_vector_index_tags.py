@@ -17,10 +17,10 @@ from django.db.models import Model
 from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
-from ..handlers import redacted
 from ..indexes.registry import get_index, index_holding
-from ..plugins.discovery import describe
-from ..searching.results import SearchResults
+from ..plugins.handlers import redacted
+from ..search.results import SearchResults
+from ..wording import describe
 
 register = template.Library()
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..plugins.discovery import describe
+from ..wording import describe
 from .rules import contract_url
 
 __all__ = [

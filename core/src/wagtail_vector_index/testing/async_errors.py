@@ -10,7 +10,8 @@ import pytest
 from django.db.models import Q
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec
+from ..contract.records import RecordBatch
+from ..contract.spec import CollectionSpec
 from ..exceptions import (
     CollectionMismatch,
     CollectionNotFound,
@@ -21,7 +22,6 @@ from ..exceptions import (
     VectorIndexError,
     WriteFailed,
 )
-from ..records import RecordBatch
 from .capabilities import UNREACHABLE
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids

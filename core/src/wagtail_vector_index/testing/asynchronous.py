@@ -11,8 +11,8 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db.models import Q
 
-from ..collection import METRICS, CollectionSpec, Metric
-from ..records import Match, RecordBatch
+from ..contract.records import Match, RecordBatch
+from ..contract.spec import METRICS, CollectionSpec, Metric
 from .capabilities import THREAD_SENSITIVE
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids

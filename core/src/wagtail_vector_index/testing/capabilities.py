@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..collection import METRICS, Metric
+from ..contract.spec import METRICS, Metric
 
 __all__ = [
     "CAPABILITIES",

@@ -20,8 +20,9 @@ from django.utils.functional import cached_property
 
 from ..backends.base import VectorBackend
 from ..exceptions import ConfigurationError
-from ..handlers import BackendHandler
-from ..plugins.discovery import describe, registry
+from ..plugins.discovery import registry
+from ..plugins.handlers import BackendHandler
+from ..wording import describe
 from .arguments import (
     FAILED,
     NOT_RUN,

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from django.db.models import Q
 
-from ..collection import METRICS, CollectionSpec, Metric
-from ..records import RecordBatch
+from ..contract.records import RecordBatch
+from ..contract.spec import METRICS, CollectionSpec, Metric
 from .examples import seeded, sorted_ids
 from .expect import expect_ranking
 from .harness import Harness

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from ..collection import CollectionSpec
-from ..records import Match, RecordBatch
+from ..contract.records import Match, RecordBatch
+from ..contract.spec import CollectionSpec
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal
 from .harness import Harness

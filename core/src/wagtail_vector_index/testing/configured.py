@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec, Metric
+from ..contract.spec import CollectionSpec, Metric
 from .conformance import VectorBackendConformance
 from .running import Run
 

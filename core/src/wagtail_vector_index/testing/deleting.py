@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from ..records import RecordBatch
+from ..contract.records import RecordBatch
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect_equal, expect_metadata
 from .harness import Harness

@@ -9,8 +9,8 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec
-from ..records import RecordBatch
+from ..contract.records import RecordBatch
+from ..contract.spec import CollectionSpec
 from .harness import Harness
 
 __all__ = ["AsyncHarness", "scanned"]

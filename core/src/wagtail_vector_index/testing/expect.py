@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from ..records import Match
+from ..contract.records import Match
 
 __all__ = [
     "TOLERANCE",

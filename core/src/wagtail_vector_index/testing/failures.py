@@ -10,9 +10,9 @@ import pytest
 from django.db.models import Q
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec
+from ..contract.records import RecordBatch
+from ..contract.spec import CollectionSpec
 from ..exceptions import BackendUnavailable, CollectionNotFound, WriteFailed
-from ..records import RecordBatch
 from .capabilities import REFUSING, UNREACHABLE
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error

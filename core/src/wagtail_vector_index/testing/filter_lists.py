@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from ..filters import MAX_INT, FieldType
+from ..contract.filters import MAX_INT, FieldType
 from .filtering import FilterHarness
 from .rules import about
 

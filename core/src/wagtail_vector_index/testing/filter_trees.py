@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from ..filters import parse_filter
+from ..contract.filters import parse_filter
 from .filtering import FIELDS, FilterHarness
 from .judging import matches
 from .rules import about

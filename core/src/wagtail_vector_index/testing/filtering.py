@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from django.db.models import Q
 
-from ..collection import CollectionSpec
-from ..filters import FieldType
+from ..contract.filters import FieldType
+from ..contract.spec import CollectionSpec
 from .expect import expect
 from .harness import Harness
 

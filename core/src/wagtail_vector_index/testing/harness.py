@@ -14,9 +14,9 @@ from django.db import connections
 from django.db.models import Q
 
 from ..backends.base import VectorBackend
-from ..collection import METRICS, CollectionSpec, Metric
-from ..filters import FieldType
-from ..records import Record, RecordBatch
+from ..contract.filters import FieldType
+from ..contract.records import Record, RecordBatch
+from ..contract.spec import METRICS, CollectionSpec, Metric
 from . import reporting
 from .capabilities import METRIC, Capability
 from .examples import id_of, random_vectors

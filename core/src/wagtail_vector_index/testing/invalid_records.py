@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..contract.records import RecordBatch
 from ..exceptions import InvalidRecord
-from ..records import RecordBatch
 from .examples import random_vectors, sorted_ids
 from .expect import expect_equal, expect_error
 from .filtering import FIELDS

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ..collection import METRICS, CollectionSpec, Metric
+from ..contract.records import RecordBatch
+from ..contract.spec import METRICS, CollectionSpec, Metric
 from ..exceptions import InvalidVector
-from ..records import RecordBatch
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect_equal, expect_error, expect_metadata
 from .harness import Harness

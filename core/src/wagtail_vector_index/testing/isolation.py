@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db.models import Q
 
-from ..collection import CollectionSpec
+from ..contract.filters import FieldType
+from ..contract.spec import CollectionSpec
 from ..exceptions import CollectionNotFound
-from ..filters import FieldType
 from .examples import id_of
 from .expect import expect_equal, expect_error
 from .harness import Harness, new_name

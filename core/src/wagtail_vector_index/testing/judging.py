@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ..collection import Metric
-from ..filters import And, Comparison, FilterNode, IsNull, Not, Or
+from ..contract.filters import And, Comparison, FilterNode, IsNull, Not, Or
+from ..contract.spec import Metric
 
 __all__ = ["compare", "matches", "score"]
 

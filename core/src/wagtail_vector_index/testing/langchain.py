@@ -31,9 +31,9 @@ except ImportError as error:
     ) from error
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec
+from ..contract.records import Match, Record, RecordBatch
+from ..contract.spec import CollectionSpec
 from ..exceptions import InvalidQuery
-from ..records import Match, Record, RecordBatch
 from .harness import new_name
 
 __all__ = ["BackendVectorStore", "temporary_store"]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from ..collection import METRICS, CollectionSpec, Metric
+from ..contract.filters import FIELD_TYPES, FieldType
+from ..contract.spec import METRICS, CollectionSpec, Metric
 from ..exceptions import CollectionMismatch, InvalidSpec
-from ..filters import FIELD_TYPES, FieldType
 from .capabilities import ONE_METRIC_LESS, SEVERAL_METRICS
 from .expect import expect, expect_equal, expect_error
 from .harness import Harness

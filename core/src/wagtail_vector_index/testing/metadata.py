@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..filters import FieldType
+from ..contract.filters import FieldType
 from .examples import id_of
 from .expect import expect_equal, expect_metadata
 from .filter_texts import TEXTS

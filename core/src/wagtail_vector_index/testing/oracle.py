@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec, Metric
+from ..contract.filters import FilterNode
+from ..contract.records import Match, Record, RecordBatch
+from ..contract.spec import CollectionSpec, Metric
 from ..exceptions import CollectionMismatch, CollectionNotFound
-from ..filters import FilterNode
-from ..records import Match, Record, RecordBatch
 from .judging import matches, score
 
 __all__ = ["OracleBackend", "StoredCollection"]

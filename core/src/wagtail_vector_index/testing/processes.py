@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-from ..collection import CollectionSpec
+from ..contract.spec import CollectionSpec
 from .capabilities import FORKS, PERSISTENT
 from .examples import id_of
 from .expect import expect, expect_equal

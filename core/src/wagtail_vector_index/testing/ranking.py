@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db.models import Q
 
-from ..collection import METRICS, Metric
+from ..contract.records import RecordBatch
+from ..contract.spec import METRICS, Metric
 from ..exceptions import InvalidQuery
-from ..records import RecordBatch
 from .examples import random_vectors, seeded, sorted_ids
 from .expect import expect_equal, expect_error, expect_ranking
 from .harness import Harness

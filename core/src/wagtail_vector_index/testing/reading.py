@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from django.db.models import Q
 
-from ..collection import METRICS, Metric
+from ..contract.records import Record, RecordBatch
+from ..contract.spec import METRICS, Metric
 from ..exceptions import InvalidQuery
-from ..records import Record, RecordBatch
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error, expect_metadata, expect_vector
 from .harness import Harness

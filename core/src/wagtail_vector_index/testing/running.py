@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec
-from ..plugins.discovery import describe
+from ..contract.spec import CollectionSpec
+from ..wording import describe
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ..collection import METRICS, Metric
-from ..records import RecordBatch, Vector
+from ..contract.records import RecordBatch, Vector
+from ..contract.spec import METRICS, Metric
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_ranking, expect_score
 from .harness import Harness

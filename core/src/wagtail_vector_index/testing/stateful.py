@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from ..backends.base import VectorBackend
-from ..collection import CollectionSpec
+from ..contract.records import Match, Record, RecordBatch
+from ..contract.spec import CollectionSpec
 from ..exceptions import CollectionNotFound
-from ..records import Match, Record, RecordBatch
 from .examples import random_vectors, seeded, sorted_ids
 from .expect import expect, expect_equal, expect_metadata, expect_ranking, expect_vector
 from .oracle import OracleBackend

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q
 from hypothesis import strategies as st
 
-from ..filters import MAX_INT, FieldType
+from ..contract.filters import MAX_INT, FieldType
 
 __all__ = ["filters", "metadata", "random_metadata", "vectors"]
 

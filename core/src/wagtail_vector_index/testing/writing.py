@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from django.db.models import Q
 
-from ..collection import CollectionSpec
-from ..records import RecordBatch
+from ..contract.records import RecordBatch
+from ..contract.spec import CollectionSpec
 from .examples import id_of, random_vectors, seeded, sorted_ids
 from .expect import expect_equal, expect_metadata, expect_score, expect_vector
 from .harness import Harness

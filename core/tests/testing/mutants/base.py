@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 from hypothesis import Phase, settings
 
+from wagtail_vector_index.contract.records import RecordBatch
 from wagtail_vector_index.exceptions import BackendUnavailable, WriteFailed
-from wagtail_vector_index.records import RecordBatch
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
 
 

@@ -5,12 +5,12 @@ from typing import ClassVar
 from uuid import uuid4
 
 from wagtail_vector_index.backends.base import Health
+from wagtail_vector_index.contract.records import RecordBatch
 from wagtail_vector_index.exceptions import (
     BackendUnavailable,
     CollectionMismatch,
     CollectionNotFound,
 )
-from wagtail_vector_index.records import RecordBatch
 from wagtail_vector_index.testing.oracle import StoredCollection
 
 from .base import Refusing

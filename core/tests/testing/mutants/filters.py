@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from wagtail_vector_index.contract.filters import And, Comparison, IsNull, Not, Or
 from wagtail_vector_index.exceptions import InvalidFilter
-from wagtail_vector_index.filters import And, Comparison, IsNull, Not, Or
 from wagtail_vector_index.testing.judging import compare
 
 from .base import Refusing

@@ -2,8 +2,8 @@
 
 from array import array
 
+from wagtail_vector_index.contract.records import Match
 from wagtail_vector_index.exceptions import InvalidQuery, InvalidVector
-from wagtail_vector_index.records import Match
 
 from .base import Refusing
 

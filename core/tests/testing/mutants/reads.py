@@ -5,7 +5,7 @@ import unicodedata
 from array import array
 from struct import pack, unpack
 
-from wagtail_vector_index.records import RecordBatch
+from wagtail_vector_index.contract.records import RecordBatch
 
 from .base import Refusing, of
 

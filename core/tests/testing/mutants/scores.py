@@ -4,7 +4,7 @@ import math
 from array import array
 from fractions import Fraction
 
-from wagtail_vector_index.records import Match
+from wagtail_vector_index.contract.records import Match
 from wagtail_vector_index.testing.judging import score
 
 from .base import Refusing

@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 
+from wagtail_vector_index.contract.records import Record
 from wagtail_vector_index.exceptions import BackendUnavailable
-from wagtail_vector_index.records import Record
 
 from .base import Refusing, of
 

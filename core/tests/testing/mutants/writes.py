@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
+from wagtail_vector_index.contract.records import Record, RecordBatch
 from wagtail_vector_index.exceptions import InvalidVector, WriteFailed
-from wagtail_vector_index.records import Record, RecordBatch
 
 from .base import Refusing, of, pick
 

@@ -14,7 +14,6 @@ import numpy as np
 import usearch
 from django.core.checks import CheckMessage, Error
 
-from wagtail_vector_index.arrays import first_invalid, matrix
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -22,8 +21,9 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
+from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract.arrays import first_invalid, matrix
 from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
-from wagtail_vector_index.filters import FilterNode
 
 from .collection import Collection
 from .graph import Shape

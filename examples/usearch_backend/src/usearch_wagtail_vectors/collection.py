@@ -20,9 +20,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wagtail_vector_index.arrays import Floats32, scores, stored
 from wagtail_vector_index.backends.base import CollectionSpec
-from wagtail_vector_index.filters import FilterNode
+from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract.arrays import Floats32, scores, stored
 
 from .columns import Columns, Mask, Rows
 from .graph import Graph, Shape

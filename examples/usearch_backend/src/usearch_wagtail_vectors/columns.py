@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wagtail_vector_index.filters import And, Comparison, FieldType, FilterNode, IsNull, Not, Or
+from wagtail_vector_index.contract import And, Comparison, FieldType, FilterNode, IsNull, Not, Or
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Rows: TypeAlias = npt.NDArray[np.intp]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from usearch.index import Index
 
-from wagtail_vector_index.arrays import Floats32
 from wagtail_vector_index.backends.base import Metric
+from wagtail_vector_index.contract.arrays import Floats32
 
 from .columns import Rows
 

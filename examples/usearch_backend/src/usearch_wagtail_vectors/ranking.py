@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wagtail_vector_index.arrays import Floats32
 from wagtail_vector_index.backends.base import Metric
+from wagtail_vector_index.contract.arrays import Floats32
 
 from .columns import Rows
 

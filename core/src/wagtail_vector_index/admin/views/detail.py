@@ -16,7 +16,7 @@ from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColum
 from wagtail.admin.views.generic.base import BaseListingView
 from wagtail.admin.widgets.button import HeaderButton
 
-from ...models.record import PendingChange
+from ...models.tables import PendingChange
 from ..errors import redacted
 from ..state import FAILED, index_url
 from .base import OneIndexMixin

@@ -16,11 +16,11 @@ from django.views.generic import View
 from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 
+from ...content.visibility import page_model
 from ...exceptions import VectorIndexError
-from ...handlers import redacted, traceback_to_log
 from ...indexes.registry import index_holding
-from ...plugins.discovery import describe
-from ...visibility import page_model
+from ...plugins.handlers import redacted, traceback_to_log
+from ...wording import describe
 from .base import ICON
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import VectorIndexError
-from ...handlers import redacted
 from ...indexes.registry import get_index
+from ...plugins.handlers import redacted
 from ..tables import require_tables
 
 _EXCERPT = 200

@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import VectorIndexError
-from ...handlers import redacted
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.updating import pending_keys, update
+from ...plugins.handlers import redacted
 from ..progress import progress_to
 from ..tables import require_tables
 

@@ -13,13 +13,14 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from ...backends.base import VectorBackend
+from ...conf import KINDS
 from ...exceptions import VectorIndexError
-from ...handlers import HANDLERS, BackendHandler, vector_backends
 from ...indexes.registry import all_indexes
 from ...indexing.status import CollectionStatus, FailedChange, IndexStatus, status_of
 from ...plugins.calling import active_registry
-from ...plugins.discovery import KINDS, describe
+from ...plugins.handlers import HANDLERS, BackendHandler, vector_backends
 from ...plugins.problems import problems
+from ...wording import describe
 
 
 class Command(BaseCommand):

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import numpy as np
 
-from wagtail_vector_index.arrays import first_invalid, matrix
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -19,8 +18,9 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
+from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract.arrays import first_invalid, matrix
 from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
-from wagtail_vector_index.filters import FilterNode
 
 from .collection import Collection
 from .ids import Keys, keys_of

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.contract import CollectionSpec, FilterNode
 from wagtail_vector_index.exceptions import CollectionNotFound
-from wagtail_vector_index.filters import FilterNode
 
 from .arrays import Floats32, Floats64, Rows
 from .ids import Ids, Keys

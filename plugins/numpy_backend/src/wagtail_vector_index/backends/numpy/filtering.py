@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from wagtail_vector_index.filters import And, FilterNode, IsNull, Not, Or
+from wagtail_vector_index.contract import And, FilterNode, IsNull, Not, Or
 
 from .arrays import Mask
 from .columns import Column

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from wagtail_vector_index.filters import FieldType, FilterNode
+from wagtail_vector_index.contract import FieldType, FilterNode
 
 from .arrays import Mask, Rows
 from .columns import Column, new_column

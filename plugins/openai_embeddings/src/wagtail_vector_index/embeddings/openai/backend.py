@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core import checks
 
+from wagtail_vector_index.contract import estimate_tokens
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 from wagtail_vector_index.exceptions import InvalidEmbeddings
-from wagtail_vector_index.tokens import estimate_tokens
 
 from .answers import BadAnswer, read_vectors
 from .errors import EMBEDDING_ADVICE

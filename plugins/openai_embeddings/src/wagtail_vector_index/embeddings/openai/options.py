@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from wagtail_vector_index.contract import Options, secret
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
-from wagtail_vector_index.options import Options, secret
 
 OPENAI_HOST = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"

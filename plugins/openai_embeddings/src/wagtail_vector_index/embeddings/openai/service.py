@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core import checks
 
-from wagtail_vector_index.clients import Clients
+from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.exceptions import VectorIndexError
 
 from .errors import Advice, explain, sentence

@@ -9,7 +9,6 @@ from uuid import UUID
 import numpy as np
 from django.core.checks import CheckMessage, Error
 
-from wagtail_vector_index.arrays import first_invalid, matrix, scores, stored
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -17,8 +16,9 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
+from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored
 from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
-from wagtail_vector_index.filters import FilterNode
 
 from . import indexing, searching, tables
 from .copying import columns, in_order, keys_of, rows_of

@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db import DatabaseError, connections, transaction
 
-from wagtail_vector_index.collection import CollectionSpec, Metric
+from wagtail_vector_index.contract import CollectionSpec, Metric
 
 from .configured import options_for
 from .models import VectorTable

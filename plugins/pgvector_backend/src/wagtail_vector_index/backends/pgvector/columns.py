@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any
 
-from wagtail_vector_index.filters import FieldType
+from wagtail_vector_index.contract import FieldType
 
 #: Indexes take no entries above 2,704 bytes, and these characters have at most four.
 LONGEST_TEXT = 500

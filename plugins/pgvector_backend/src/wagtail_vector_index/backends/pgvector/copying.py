@@ -8,9 +8,8 @@ from itertools import chain
 from struct import Struct
 from typing import Any
 
-from wagtail_vector_index.arrays import matrix, stored
-from wagtail_vector_index.collection import CollectionSpec
-from wagtail_vector_index.records import RecordBatch
+from wagtail_vector_index.contract import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract.arrays import matrix, stored
 
 from .columns import COLUMN_TYPES, ColumnType, column_of
 from .vectors import encoded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wagtail_vector_index.filters import And, Comparison, FilterNode, IsNull, Not
+from wagtail_vector_index.contract import And, Comparison, FilterNode, IsNull, Not
 
 from .columns import COLUMN_TYPES, column_of
 

@@ -8,7 +8,7 @@ import time
 
 from psycopg import errors, sql
 
-from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.contract import CollectionSpec
 from wagtail_vector_index.exceptions import BackendError
 
 from .database import Cursor, Database

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from wagtail_vector_index.options import Options
+from wagtail_vector_index.contract import Options
 
 Index = Literal["hnsw", "ivfflat", "none"]
 Precision = Literal["vector", "halfvec", "bit"]

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from wagtail_vector_index.arrays import Floats32
-from wagtail_vector_index.collection import CollectionSpec, Metric
-from wagtail_vector_index.filters import FilterNode
+from wagtail_vector_index.contract import CollectionSpec, FilterNode, Metric
+from wagtail_vector_index.contract.arrays import Floats32
 
 from .extension import Extension
 from .filtering import where

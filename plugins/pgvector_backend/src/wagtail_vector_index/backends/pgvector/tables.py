@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.contract import CollectionSpec
 from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 
 from .columns import COLUMN_TYPES, column_of

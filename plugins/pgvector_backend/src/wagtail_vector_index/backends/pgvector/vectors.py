@@ -8,7 +8,7 @@ from struct import Struct
 import numpy as np
 import orjson
 
-from wagtail_vector_index.arrays import Floats32
+from wagtail_vector_index.contract.arrays import Floats32
 
 #: The binary format of a vector: the number of components, nothing, the components.
 HEADER = Struct(">hh")

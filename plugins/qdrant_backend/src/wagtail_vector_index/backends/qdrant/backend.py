@@ -19,8 +19,8 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
+from wagtail_vector_index.contract import FilterNode
 from wagtail_vector_index.exceptions import InvalidQuery
-from wagtail_vector_index.filters import FilterNode
 
 from .options import QdrantOptions
 
@@ -205,7 +205,7 @@ class QdrantBackend(VectorBackend):
         return await self._arun(self._operations.get(spec, ids))
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        from wagtail_vector_index.arrays import first_invalid, matrix
+        from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, Retrying
 
-from wagtail_vector_index.clients import Clients
+from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.exceptions import BackendError, BackendUnavailable
 
 from .calling import Call, Outcome, Steps, adrive, drive

@@ -6,8 +6,8 @@ from typing import Any
 
 from qdrant_client import models
 
+from wagtail_vector_index.contract import And, Comparison, FilterNode, IsNull, Not, Or
 from wagtail_vector_index.exceptions import InvalidFilter
-from wagtail_vector_index.filters import And, Comparison, FilterNode, IsNull, Not, Or
 
 from .naming import key_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import blake2s
 
-from wagtail_vector_index.collection import CollectionSpec, check_name
+from wagtail_vector_index.contract import CollectionSpec, check_name
 from wagtail_vector_index.exceptions import InvalidSpec
 
 #: The key of a payload that holds all metadata, as JSON text: so it comes back as it was.

@@ -10,6 +10,7 @@ from uuid import UUID
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract import FilterNode
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -17,7 +18,6 @@ from wagtail_vector_index.exceptions import (
     CollectionMismatch,
     CollectionNotFound,
 )
-from wagtail_vector_index.filters import FilterNode
 
 from . import searching
 from .calling import Call, Steps

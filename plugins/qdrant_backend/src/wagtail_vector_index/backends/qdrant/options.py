@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from wagtail_vector_index.options import Options, check_headers, secret
+from wagtail_vector_index.contract import Options, check_headers, secret
 
 IN_MEMORY = ":memory:"
 

@@ -12,8 +12,8 @@ import numpy as np
 import orjson
 from qdrant_client import models
 
-from wagtail_vector_index.arrays import Floats32, matrix, stored
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract.arrays import Floats32, matrix, stored
 
 from .naming import METADATA, key_of, vector_name
 

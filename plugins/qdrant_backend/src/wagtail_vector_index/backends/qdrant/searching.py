@@ -8,9 +8,9 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
-from wagtail_vector_index.arrays import stored
 from wagtail_vector_index.backends.base import CollectionSpec, Match
-from wagtail_vector_index.filters import FilterNode
+from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract.arrays import stored
 
 from .calling import Call, Steps
 from .filtering import condition

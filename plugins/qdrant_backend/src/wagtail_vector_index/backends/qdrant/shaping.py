@@ -6,9 +6,8 @@ from typing import Any
 
 from qdrant_client import models
 
-from wagtail_vector_index.collection import CollectionSpec, Metric
+from wagtail_vector_index.contract import CollectionSpec, FieldType, Metric
 from wagtail_vector_index.exceptions import CollectionMismatch
-from wagtail_vector_index.filters import FieldType
 
 from .naming import vector_name
 from .options import QdrantOptions

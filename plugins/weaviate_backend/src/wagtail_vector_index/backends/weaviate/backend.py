@@ -17,7 +17,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.filters import FilterNode
+from wagtail_vector_index.contract import FilterNode
 
 from .errors import Errors
 from .options import WeaviateOptions
@@ -119,7 +119,7 @@ class WeaviateBackend(VectorBackend):
         await self._clients.aclose()
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        from wagtail_vector_index.arrays import first_invalid, matrix
+        from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
         return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
 

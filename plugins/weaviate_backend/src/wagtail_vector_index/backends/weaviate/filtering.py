@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from wagtail_vector_index.contract import Comparison, FilterNode, IsNull, Not, Or
 from wagtail_vector_index.exceptions import InvalidFilter
-from wagtail_vector_index.filters import Comparison, FilterNode, IsNull, Not, Or
 
 from .properties import PART, micros_of, property_of, seconds_and_micros, text_key
 from .protocol import base_pb2

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from wagtail_vector_index.collection import CollectionSpec
-from wagtail_vector_index.records import RecordBatch
+from wagtail_vector_index.contract import CollectionSpec, RecordBatch
 
 from .filtering import Condition, fill
 from .properties import METADATA

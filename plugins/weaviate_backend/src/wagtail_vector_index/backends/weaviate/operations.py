@@ -7,10 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from wagtail_vector_index.collection import CollectionSpec
+from wagtail_vector_index.contract import CollectionSpec, FilterNode, Match, RecordBatch
 from wagtail_vector_index.exceptions import BackendError, BackendRefused, WriteFailed
-from wagtail_vector_index.filters import FilterNode
-from wagtail_vector_index.records import Match, RecordBatch
 
 from .calls import Operation, Pause, Rest, Rpc, Together
 from .errors import Errors, TooLarge

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wagtail_vector_index.options import Options, check_headers, secret
+from wagtail_vector_index.contract import Options, check_headers, secret
 
 from .endpoints import Endpoints
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wagtail_vector_index.filters import FieldType
+from wagtail_vector_index.contract import FieldType
 
 from .protocol import base_pb2, batch_pb2
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wagtail_vector_index.collection import CollectionSpec, Metric
+from wagtail_vector_index.contract import CollectionSpec, Metric
 
 from .options import WeaviateOptions
 from .properties import definitions

@@ -8,10 +8,8 @@ from uuid import UUID
 
 import numpy as np
 
-from wagtail_vector_index.arrays import scores, stored
-from wagtail_vector_index.collection import CollectionSpec
-from wagtail_vector_index.filters import FilterNode
-from wagtail_vector_index.records import Match
+from wagtail_vector_index.contract import CollectionSpec, FilterNode, Match
+from wagtail_vector_index.contract.arrays import scores, stored
 
 from .calls import Operation, Rpc
 from .filtering import Condition, all_of, condition_of, in_part

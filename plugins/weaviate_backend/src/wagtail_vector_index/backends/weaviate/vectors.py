@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wagtail_vector_index.arrays import matrix, stored
-from wagtail_vector_index.collection import Metric
-from wagtail_vector_index.records import RecordBatch
+from wagtail_vector_index.contract import Metric, RecordBatch
+from wagtail_vector_index.contract.arrays import matrix, stored
 
 
 def stored_batch(batch: RecordBatch, metric: Metric) -> RecordBatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wagtail_vector_index.filters import FieldType
+from wagtail_vector_index.contract import FieldType
 
 from .base import Column
 from .coded import CodedColumn, ListColumn

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from wagtail_vector_index.filters import Lookup
+from wagtail_vector_index.contract import Lookup
 
 from ..arrays import Mask, Rows, grown
 

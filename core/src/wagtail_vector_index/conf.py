@@ -1,0 +1,40 @@
+"""The names of the settings, and those that are read where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+#: The kinds of backends that plugins offer.
+BackendKind = Literal["vector", "embedding", "chat"]
+KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
+
+#: The setting that configures the backends of each kind.
+BACKEND_SETTINGS: Mapping[BackendKind, str] = {
+    "vector": "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS",
+    "embedding": "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS",
+    "chat": "WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS",
+}
+
+DISABLED_PLUGINS_SETTING = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
+AUTO_UPDATE_SETTING = "WAGTAIL_VECTOR_INDEX_AUTO_UPDATE"
+
+#: All settings of this package.
+SETTINGS = (*BACKEND_SETTINGS.values(), DISABLED_PLUGINS_SETTING, AUTO_UPDATE_SETTING)
+
+
+def auto_update() -> Any:
+    """Return the setting that says who writes changes: True, False or "inline"."""
+    return _setting(AUTO_UPDATE_SETTING, default=True)
+
+
+def disabled_plugins() -> Any:
+    """Return the setting that lists the names of plugins to leave out."""
+    return _setting(DISABLED_PLUGINS_SETTING, default=())
+
+
+def _setting(name: str, *, default: Any) -> Any:
+    # Imported here, since settings modules find plugins with the names above.
+    from django.conf import settings
+
+    return getattr(settings, name, default)

@@ -1,0 +1,1 @@
+"""What a site declares, and reading it: fields, filter values, keys, visibility, text."""

@@ -1,0 +1,222 @@
+"""What an index's models declare, resolved and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
+
+from ..contract.filters import FieldType
+from ..exceptions import InvalidIndex, InvalidSpec
+from ..wording import did_you_mean, shown
+from .fields import EmbeddingField, FilterField
+from .filter_values import infer_type
+
+if TYPE_CHECKING:
+    from ..indexes.base import VectorIndex
+
+#: What core itself stores with every document: the source object's key and its model.
+CORE_FIELDS: Mapping[str, FieldType] = {"object": "str", "model": "str"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfiguration:
+    """What one model contributes: its texts and its filterable values."""
+
+    embedding_fields: tuple[EmbeddingField, ...]
+    filter_fields: tuple[tuple[FilterField, FieldType], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexConfiguration:
+    """What all models of an index contribute.
+
+    Args:
+        models: by the models of the index's querysets.
+        fields: the fields that searches can filter by, core's own among them.
+    """
+
+    models: Mapping[type[Model], ModelConfiguration]
+    fields: Mapping[str, FieldType]
+
+    def of(self, index: VectorIndex, model: type[Model]) -> ModelConfiguration:
+        """The configuration of an object's model, which may be a child of a declared one."""
+        found = self.models.get(model)
+        return found if found is not None else _model_configuration(index, model)
+
+
+def configuration_of(index: VectorIndex) -> IndexConfiguration:
+    """The configuration of an index.
+
+    Raises:
+        InvalidIndex: naming what does not fit, such as a model and its field.
+    """
+    _check_querysets(index)
+    _check_chunking(index)
+    resolved: dict[type[Model], ModelConfiguration] = {}
+    fields = dict(CORE_FIELDS)
+    for queryset in index.get_querysets():
+        _check_refinable(index, queryset)
+        for model in _family(index, queryset.model):
+            resolved[model] = _model_configuration(index, model)
+            for field, type_ in resolved[model].filter_fields:
+                if fields.setdefault(field.name, type_) != type_:
+                    raise InvalidIndex(
+                        f"{index.name}: the filter field {field.name!r} is of type {type_} on"
+                        f" {model._meta.label} and {fields[field.name]} elsewhere. Give one of"
+                        f" them another name: FilterField('…', source={field.source!r})."
+                    )
+    return IndexConfiguration(models=resolved, fields=fields)
+
+
+def _check_querysets(index: VectorIndex) -> None:
+    content: Any = index.querysets
+    listed = isinstance(content, (list, tuple))
+    if not listed or not all(isinstance(q, (QuerySet, Manager)) for q in content):
+        raise InvalidIndex(
+            f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
+        )
+    if not content and content != ():  # () is what a base class has, that nobody searches
+        raise InvalidIndex(
+            f"{index.name}: querysets is empty, so that nothing would be found. List what is to be"
+            " indexed, such as [Page.objects.all()]."
+        )
+
+
+def _check_refinable(index: VectorIndex, queryset: QuerySet[Any]) -> None:
+    """Raise unless more filters can be put on a queryset, and its results are objects."""
+    kinds = {
+        "sliced": queryset.query.is_sliced,
+        "combined": queryset.query.combinator,
+        "made of values": getattr(queryset, "_fields", None) is not None,
+    }
+    for kind, is_so in kinds.items():
+        if is_so:
+            raise InvalidIndex(
+                f"{index.name}: a queryset of {queryset.model._meta.label} is {kind}, and cannot"
+                " be filtered for what is live. Say by filter() what belongs to the index."
+            )
+
+
+def _check_chunking(index: VectorIndex) -> None:
+    for name, lowest in (("chunk_tokens", 1), ("chunk_overlap", 0)):
+        value = getattr(index, name)
+        if type(value) is not int or value < lowest:
+            raise InvalidIndex(
+                f"{index.name}: {name} must be an int of at least {lowest}, not {shown(value)}."
+            )
+    if index.chunk_overlap >= index.chunk_tokens:
+        raise InvalidIndex(
+            f"{index.name}: chunk_overlap must be below chunk_tokens, which is"
+            f" {index.chunk_tokens}, not {index.chunk_overlap}."
+        )
+
+
+def _family(index: VectorIndex, model: type[Model]) -> list[type[Model]]:
+    """The model and, where it declares nothing to embed, the children that do."""
+    if _declared(index, model, "embedding_fields"):
+        return [model]
+    children = [
+        child for child in _concrete_children(model) if _declared(index, child, "embedding_fields")
+    ]
+    return children or [model]
+
+
+def _concrete_children(model: type[Model]) -> list[type[Model]]:
+    found = []
+    for child in model.__subclasses__():
+        if not child._meta.abstract and not child._meta.proxy:
+            found.append(child)
+        found.extend(_concrete_children(child))
+    return found
+
+
+def _declared(index: VectorIndex, model: type[Model], name: str) -> Sequence[Any]:
+    on_index = "filter_fields" if name == "vector_filter_fields" else name
+    declared = getattr(model, name, ()) or getattr(index, on_index)
+    if not isinstance(declared, (list, tuple)):
+        owner = f"{name} of {model._meta.label}" if getattr(model, name, ()) else on_index
+        raise InvalidIndex(f"{index.name}: {owner} must be a list, not {declared!r}.")
+    return declared
+
+
+def _model_configuration(index: VectorIndex, model: type[Model]) -> ModelConfiguration:
+    embedding_fields = tuple(_declared(index, model, "embedding_fields"))
+    if not embedding_fields:
+        raise InvalidIndex(
+            f"{index.name}: {model._meta.label} does not say what to embed. Add"
+            f' embedding_fields = [EmbeddingField("…")] to the model or to the index.'
+        )
+    for field in embedding_fields:
+        if not isinstance(field, EmbeddingField):
+            raise InvalidIndex(
+                f"{index.name}: embedding_fields of {model._meta.label} holds {field!r},"
+                " which is not an EmbeddingField: write EmbeddingField('…')."
+            )
+        _check_path(index, model, field.name)
+    return ModelConfiguration(
+        embedding_fields=embedding_fields,
+        filter_fields=tuple(_filter_fields(index, model)),
+    )
+
+
+def _filter_fields(index: VectorIndex, model: type[Model]) -> list[tuple[FilterField, FieldType]]:
+    found = []
+    for declared in _declared(index, model, "vector_filter_fields"):
+        field = FilterField.of(declared)
+        try:
+            field.check()
+        except InvalidSpec as error:
+            raise InvalidIndex(
+                f"{index.name}: {model._meta.label}: {error}{_hint_of_path(field)}"
+            ) from error
+        if field.name in CORE_FIELDS:
+            raise InvalidIndex(
+                f"{index.name}: {model._meta.label}: {field.name!r} is a filter field of every"
+                f" index. Choose another name: FilterField('…', source={field.source!r})."
+            )
+        _check_path(index, model, field.source)
+        type_ = field.type or infer_type(model, field.source)
+        if type_ is None:
+            raise InvalidIndex(
+                f"{index.name}: the type of the filter field {field.name!r} of"
+                f" {model._meta.label} is not known."
+                f" Say it: FilterField({field.name!r}, type='str')."
+            )
+        found.append((field, type_))
+    return found
+
+
+def _hint_of_path(field: FilterField) -> str:
+    """What to do about a path that was given for a name."""
+    if "__" not in str(field.name) or field.name != field.source:
+        return ""
+    name = field.name.replace("__", "_").strip("_").lower()
+    return f" A path is its source: FilterField({name!r}, source={field.source!r})."
+
+
+def _check_path(index: VectorIndex, model: type[Model], path: str) -> None:
+    """Raise unless a path leads to something, as far as the models tell it."""
+    name, _, rest = path.partition("__")
+    field = _field(model, name)
+    if field is None and not hasattr(model, name):
+        hint = did_you_mean(name, [field.name for field in model._meta.get_fields()])
+        raise InvalidIndex(
+            f"{index.name}: {model._meta.label} has no field, attribute or method {name!r}.{hint}"
+        )
+    target = getattr(field, "related_model", None)
+    if rest and isinstance(target, type):
+        _check_path(index, target, rest)
+
+
+def _field(model: type[Model], name: str) -> Any:
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    if isinstance(field, ForeignObjectRel) and field.get_accessor_name() != name:
+        return None  # by this name it is queried; "book_set" is the attribute
+    return field

@@ -1,0 +1,71 @@
+"""Which parts of a source object become text, and which can be filtered by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..contract.filters import FIELD_TYPES, FieldType
+from ..contract.spec import check_name
+from ..exceptions import InvalidSpec
+
+__all__ = ["EmbeddingField", "FilterField"]
+
+
+@dataclass(frozen=True)
+class EmbeddingField:
+    """A part of a source object whose text is embedded.
+
+    Args:
+        name: a field, an attribute, a method without arguments, or a path such as
+            ``"author__name"``. Rich text and StreamField values become prose.
+        important: put this text ahead of every chunk, as one does with a title.
+
+    Example::
+
+        embedding_fields = [EmbeddingField("title", important=True), EmbeddingField("body")]
+    """
+
+    name: str
+    important: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class FilterField:
+    """A part of a source object that searches can be filtered by.
+
+    Args:
+        name: the name to filter by.
+        source: where the value is: a field, an attribute, a method without arguments, or
+            a path such as ``"author__name"``. By default ``name``.
+        type: the type of the value; by default that of the model's field.
+
+    Example::
+
+        vector_filter_fields = ["locale", FilterField("author", source="author__name", type="str")]
+    """
+
+    name: str
+    source: str = field(default="", kw_only=True)
+    type: FieldType | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            object.__setattr__(self, "source", self.name)
+
+    def check(self) -> None:
+        """Look at the name and the type: not before a system check can report them.
+
+        Raises:
+            InvalidSpec: one of them cannot be.
+        """
+        check_name(self.name, "name of a filter field")
+        if self.type is not None and self.type not in FIELD_TYPES:
+            raise InvalidSpec(
+                f"{self.name}: type must be one of {', '.join(FIELD_TYPES)}, not {self.type!r}."
+            )
+
+    @classmethod
+    def of(cls, value: Any) -> FilterField:
+        """A field as declared: by its name, or in full."""
+        return value if isinstance(value, FilterField) else cls(value)

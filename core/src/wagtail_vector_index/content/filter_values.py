@@ -1,0 +1,174 @@
+"""The values that searches are filtered by: their types, and how they are stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from ..contract.filters import FieldType
+from ..exceptions import InvalidFilter
+
+_TYPES: tuple[tuple[type[models.Field[Any, Any]], FieldType], ...] = (
+    (models.BooleanField, "bool"),
+    (models.IntegerField, "int"),
+    (models.AutoField, "int"),
+    (models.FloatField, "float"),
+    (models.DecimalField, "float"),
+    (models.DateField, "datetime"),
+    (models.CharField, "str"),
+    (models.TextField, "str"),
+    (models.UUIDField, "str"),
+    (models.GenericIPAddressField, "str"),
+)
+
+
+def infer_type(model: type[models.Model], path: str) -> FieldType | None:
+    """The type of the values at a path, as far as the models' fields tell it."""
+    name, _, rest = path.partition("__")
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    if not field.is_relation:
+        return None if rest else _scalar_type(field)
+    target = field.related_model
+    inner = infer_type(target, rest) if rest else _related_type(target)
+    if inner is None or not (field.many_to_many or field.one_to_many):
+        return inner
+    return "list[int]" if inner == "int" else "list[str]"
+
+
+def _related_type(model: Any) -> FieldType | None:
+    if _is_named(model):
+        return "str"
+    pk = model._meta.pk
+    while pk.is_relation:
+        pk = pk.related_model._meta.pk
+    return "int" if _scalar_type(pk) == "int" else "str"
+
+
+def _scalar_type(field: Any) -> FieldType | None:
+    return next((type_ for kind, type_ in _TYPES if isinstance(field, kind)), None)
+
+
+def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
+    """The value at a path of an object, as JSON holds it."""
+    value = _follow(instance, path.split("__"))
+    if type_.startswith("list["):
+        if value is None:
+            return []
+        items = value if isinstance(value, (list, tuple, set)) else [value]
+        return [_stored(item, type_[5:-1]) for item in items if item is not None]
+    if isinstance(value, (list, tuple, set)):
+        raise ValueError(  # noqa: TRY004  # as for any value that does not fit
+            f"{path!r} has several values, and {type_} is the type of a single one."
+        )
+    return None if value is None else _stored(value, type_)
+
+
+def comparable(value: Any) -> Any:
+    """A value given to a filter, as the field it is compared with holds it.
+
+    Objects become their key, dates midnight in the site's time zone, decimals floats. Naive
+    datetimes are in that zone where ``USE_TZ`` is off; where it is on, they stay as they are,
+    which no filter takes.
+    """
+    if isinstance(value, models.Model):
+        return _identity(value)
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, dt.date) and not (settings.USE_TZ and isinstance(value, dt.datetime)):
+        return _aware(value)
+    if isinstance(value, (list, tuple, set, frozenset, Iterator, models.QuerySet)):
+        # An iterator among them, since a filter may be read more than once.
+        return [comparable(item) for item in value]
+    return value
+
+
+def comparable_filter(query: Any) -> Any:
+    """A filter whose values are all `comparable`; what is no ``Q`` stays what it is.
+
+    Raises:
+        InvalidFilter: it is nested too deeply.
+    """
+    try:
+        return _comparable_node(query)
+    except RecursionError:
+        raise InvalidFilter("The filter is nested too deeply.") from None
+
+
+def _comparable_node(query: Any) -> Any:
+    if not isinstance(query, Q):
+        return query
+    result = Q(_connector=query.connector, _negated=query.negated)
+    result.children = [_comparable_child(child) for child in query.children]
+    return result
+
+
+def _comparable_child(child: Any) -> Any:
+    if isinstance(child, tuple) and len(child) == 2:
+        return child[0], comparable(child[1])
+    return _comparable_node(child)
+
+
+def _follow(value: Any, names: list[str]) -> Any:
+    """The value at the end of a path: one value, a list of them, or None."""
+    if isinstance(value, models.Manager):
+        value = list(value.all())
+    if callable(value) and not isinstance(value, type):
+        value = value()
+    if isinstance(value, models.QuerySet):
+        value = list(value)
+    if not names or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return _flat(_follow(item, names) for item in value)
+    try:
+        return _follow(getattr(value, names[0]), names[1:])
+    except ObjectDoesNotExist:
+        return None
+
+
+def _flat(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        found.extend(value) if isinstance(value, list) else found.append(value)
+    return found
+
+
+def _stored(value: Any, type_: str) -> Any:
+    value = comparable(value)
+    if type_ == "datetime":
+        return _aware(value).isoformat()
+    return {"str": str, "int": int, "float": float, "bool": bool}[type_](value)
+
+
+def _aware(value: dt.date) -> dt.datetime:
+    moment = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
+    if timezone.is_aware(moment):
+        return moment
+    # As Django does: the zone that is active is a visitor's, and another where one writes.
+    return timezone.make_aware(moment, timezone.get_default_timezone())
+
+
+def _is_named(model: Any) -> bool:
+    """Whether objects of a model, as locales and tags, are told by their name."""
+    bases = {f"{base.__module__}.{base.__name__}" for base in model.__mro__}
+    return model._meta.label == "wagtailcore.Locale" or "taggit.models.TagBase" in bases
+
+
+def _identity(instance: Any) -> Any:
+    if _is_named(instance.__class__):  # not its type: ``request.user`` has another one
+        return getattr(instance, "language_code", None) or instance.name
+    return instance.pk if isinstance(instance.pk, int) else str(instance.pk)

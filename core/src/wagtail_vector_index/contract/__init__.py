@@ -1,0 +1,55 @@
+"""All that backends are made of, and nothing that knows Wagtail or a model.
+
+Authors of backends import from here what these modules define together. Three modules need
+a library that the backend's own distribution must require, or are needed by few, and are
+imported by their names:
+
+- `wagtail_vector_index.contract.arrays`: vectors as NumPy arrays (requires NumPy).
+- `wagtail_vector_index.contract.sansio`: operations that run with synchronous and with
+  asynchronous clients.
+- `wagtail_vector_index.contract.services`: the kit for backends of services (requires
+  tenacity).
+"""
+
+from .clients import Clients
+from .filters import (
+    And,
+    Comparison,
+    FieldType,
+    FilterNode,
+    IsNull,
+    Lookup,
+    Not,
+    Or,
+    parse_filter,
+)
+from .options import Options, check_headers, secret
+from .records import Match, Record, RecordBatch, Vector, float32
+from .spec import METRICS, CollectionSpec, Metric, check_name
+from .token_estimate import estimate_tokens
+
+__all__ = [
+    "METRICS",
+    "And",
+    "Clients",
+    "CollectionSpec",
+    "Comparison",
+    "FieldType",
+    "FilterNode",
+    "IsNull",
+    "Lookup",
+    "Match",
+    "Metric",
+    "Not",
+    "Options",
+    "Or",
+    "Record",
+    "RecordBatch",
+    "Vector",
+    "check_headers",
+    "check_name",
+    "estimate_tokens",
+    "float32",
+    "parse_filter",
+    "secret",
+]

@@ -1,0 +1,115 @@
+"""Vectors as NumPy arrays, for backends whose distribution requires NumPy.
+
+Core itself does not, and imports this nowhere.
+
+Example::
+
+    def _upsert(self, spec, batch):
+        self.client.add(batch.uuids, stored(matrix(batch), spec.metric))
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .records import RecordBatch
+from .spec import Metric
+
+__all__ = ["Floats32", "first_invalid", "matrix", "scores", "stored"]
+
+Floats32: TypeAlias = npt.NDArray[np.float32]
+
+#: Rows that are converted at a time: doubles take twice the memory.
+_ROWS_OF_A_BLOCK = 4_096
+
+#: Lengths between these can be divided by in float32, without a loss of digits.
+_SHORT, _LONG = 1e-30, 1e30
+
+
+def matrix(batch: RecordBatch) -> Floats32:
+    """The vectors of a batch, n × dimensions, not copied."""
+    return np.frombuffer(batch.vectors, np.float32).reshape(-1, batch.dimensions)
+
+
+def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
+    """The first row with NaN or infinity or, if asked for, only zeros.
+
+    One sum reads the memory once: NaN and infinity survive it, and zeros give zero. (A
+    product with ones would start threads, for batches too small to be worth it.) What
+    looks bad, perhaps from an overflow or from cancelling, is looked at again.
+
+    Args:
+        vectors: n × dimensions.
+        zero_is_invalid: as it is under cosine, where zeros have no direction.
+    """
+    with np.errstate(all="ignore"):
+        sums = vectors.sum(axis=1)
+    doubtful = ~np.isfinite(sums)
+    if zero_is_invalid:
+        doubtful |= sums == 0
+    rows = np.flatnonzero(doubtful)
+    invalid = ~np.isfinite(vectors[rows]).all(axis=1)
+    if zero_is_invalid:
+        invalid |= ~vectors[rows].any(axis=1)
+    bad = rows[invalid]
+    return int(bad[0]) if len(bad) else None
+
+
+def stored(vectors: Floats32, metric: Metric) -> Floats32:
+    """Vectors as a store should get them: under cosine, all of them have the length 1.
+
+    Stores that compute in float32 overflow with long vectors, and take short ones for zero.
+
+    Args:
+        vectors: n × dimensions, none of them invalid.
+        metric: of the collection.
+    """
+    if metric != "cosine":
+        return vectors
+    if len(vectors) == 1:
+        # A query: this takes a third of the time.
+        length = math.hypot(*vectors[0].tolist())
+        if _SHORT < length < _LONG:
+            return vectors / np.float32(length)
+    if len(vectors) <= _ROWS_OF_A_BLOCK:
+        return _unit(vectors).astype(np.float32)
+    result = np.empty_like(vectors)
+    for start in range(0, len(vectors), _ROWS_OF_A_BLOCK):
+        block = slice(start, start + _ROWS_OF_A_BLOCK)
+        result[block] = _unit(vectors[block])
+    return result
+
+
+def _unit(vectors: Floats32) -> npt.NDArray[np.float64]:
+    rows = vectors.astype(np.float64)
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return rows
+
+
+def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
+    """The scores of rows, each computed by itself, in double precision.
+
+    Stores add up float32: where large products cancel out, that is off by more than the
+    contract allows.
+
+    Args:
+        vectors: n × dimensions.
+        query: one vector.
+        metric: of the collection.
+    """
+    rows, asked = vectors.astype(np.float64), query.astype(np.float64)
+    # einsum adds up each row in the same order, wherever it stands; BLAS may not.
+    if metric == "euclidean":
+        rows -= asked
+        found = -np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    else:
+        found = np.einsum("ij,j->i", rows, asked)
+        if metric == "cosine":
+            found /= np.sqrt(np.einsum("ij,ij->i", rows, rows) * np.dot(asked, asked))
+            found = found.clip(-1.0, 1.0)
+    result: list[float] = found.tolist()
+    return result

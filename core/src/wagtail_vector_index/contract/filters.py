@@ -1,0 +1,315 @@
+"""Filters: Django's ``Q`` over a collection's declared fields, parsed into a small tree.
+
+A backend gets the tree, not the ``Q``: five kinds of node, each checked against the field's
+type, so that it only has to say each of them in its own language.
+
+What a filter means (two-valued logic): missing, ``None`` and ``[]`` are one thing, *no
+value*. No value matches no comparison, and therefore matches every negated one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias, get_args
+
+from django.db.models import Q
+
+from ..exceptions import InvalidFilter
+from ..wording import did_you_mean, shown
+
+__all__ = [
+    "And",
+    "Comparison",
+    "FieldType",
+    "FilterNode",
+    "IsNull",
+    "Lookup",
+    "Not",
+    "Or",
+    "parse_filter",
+]
+
+FieldType = Literal["str", "int", "float", "bool", "datetime", "list[str]", "list[int]"]
+Lookup = Literal["exact", "in", "gt", "gte", "lt", "lte", "contains"]
+
+FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
+
+#: Integers that survive a journey through floating point, as in JSON services.
+MAX_INT = 2**53 - 1
+
+_ORDERED: frozenset[FieldType] = frozenset({"int", "float", "datetime"})
+_LISTS: frozenset[FieldType] = frozenset({"list[str]", "list[int]"})
+
+
+@dataclass(frozen=True)
+class And:
+    """All children match. Without children: every record."""
+
+    children: tuple[FilterNode, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """At least one child matches. Without children: no record."""
+
+    children: tuple[FilterNode, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """The child does not match."""
+
+    child: FilterNode
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A field's value compared with ``value``.
+
+    ``value`` has the field's type: ``str``, ``int``, ``float``, ``bool`` or a
+    ``datetime`` in UTC; for the lookup ``in`` a tuple of these; for ``contains``, which applies
+    to lists only, one element.
+    """
+
+    field: str
+    type: FieldType
+    lookup: Lookup
+    value: Any
+
+
+@dataclass(frozen=True)
+class IsNull:
+    """The field has no value: it is missing, ``None`` or ``[]``. Negate it with ``Not``."""
+
+    field: str
+    type: FieldType
+
+
+#: What a backend is given as a filter.
+FilterNode: TypeAlias = And | Or | Not | Comparison | IsNull
+
+
+def parse_filter(query: Q | None, fields: Mapping[str, FieldType]) -> FilterNode | None:
+    """Parse and check a filter.
+
+    Args:
+        query: a ``Q`` over the names in ``fields``, or None.
+        fields: the filterable fields of the collection, with their types.
+
+    Returns:
+        The tree, or None where everything matches.
+
+    Raises:
+        InvalidFilter: an undeclared field, an unknown lookup, or a value of another
+            type. The message lists what there is.
+
+    Example::
+
+        >>> parse_filter(Q(year__gte=2020), {"year": "int"})
+        Comparison(field='year', type='int', lookup='gte', value=2020)
+    """
+    if query is None or (isinstance(query, Q) and not query.children):
+        return None
+    try:
+        return _parse(query, fields)
+    except RecursionError:
+        raise InvalidFilter("The filter is nested too deeply.") from None
+
+
+def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
+    if isinstance(node, Q):
+        return _parse_q(node, fields)
+    if isinstance(node, tuple) and len(node) == 2 and isinstance(node[0], str):
+        return _parse_lookup(node[0], node[1], fields)
+    raise InvalidFilter(
+        f"A filter is made of Q(field=value) and Q(field__lookup=value), not of {shown(node)}."
+    )
+
+
+def _parse_q(query: Q, fields: Mapping[str, FieldType]) -> FilterNode:
+    # As in Django, an empty Q says nothing, negated or not.
+    given = [child for child in query.children if not isinstance(child, Q) or child.children]
+    children = tuple(_parse(child, fields) for child in given)
+    parsed: FilterNode
+    if len(children) == 1:
+        parsed = children[0]
+    elif query.connector == Q.AND or not children:
+        parsed = And(children)
+    elif query.connector == Q.OR:
+        parsed = Or(children)
+    else:
+        raise InvalidFilter(
+            f"Filters are combined with & and | and negated with ~, not {query.connector}."
+        )
+    return Not(parsed) if query.negated else parsed
+
+
+def _parse_lookup(key: str, value: Any, fields: Mapping[str, FieldType]) -> FilterNode:
+    name, _, lookup = key.partition("__")
+    lookup = lookup or "exact"
+    if name not in fields:
+        raise InvalidFilter(_unknown_field(name, fields))
+    type_ = fields[name]
+    allowed = lookups_of(type_)
+    if lookup not in allowed:
+        raise InvalidFilter(
+            f"{key!r}: {name!r} is of type {type_}, which has no lookup {lookup!r}."
+            f" Lookups of {type_}: {', '.join(allowed)}."
+        )
+    return _LOOKUPS[lookup](name, type_, lookup, value)
+
+
+def lookups_of(type_: FieldType) -> tuple[str, ...]:
+    """The lookups that a field of this type knows."""
+    if type_ in _LISTS:
+        return ("contains", "isnull")
+    if type_ in _ORDERED:
+        return ("exact", "in", "gt", "gte", "lt", "lte", "range", "isnull")
+    return ("exact", "in", "isnull")
+
+
+def _exact(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
+    if value is None:
+        return IsNull(name, type_)
+    return _compare(name, type_, lookup, value)
+
+
+def _compare(name: str, type_: FieldType, lookup: Any, value: Any) -> FilterNode:
+    return Comparison(name, type_, lookup, check_value(f"{name}__{lookup}", type_, value))
+
+
+def _in(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
+    values = _sequence(f"{name}__in", value)
+    checked = [check_value(f"{name}__in", type_, item) for item in values]
+    return Comparison(name, type_, "in", tuple(dict.fromkeys(checked)))
+
+
+def _range(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
+    bounds = _sequence(f"{name}__range", value)
+    if len(bounds) != 2:
+        raise InvalidFilter(
+            f"{name}__range takes two values, the lowest and the highest: {shown(value)}."
+        )
+    low, high = (check_value(f"{name}__range", type_, bound) for bound in bounds)
+    return And((Comparison(name, type_, "gte", low), Comparison(name, type_, "lte", high)))
+
+
+def _isnull(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
+    if not isinstance(value, bool):
+        raise InvalidFilter(f"{name}__isnull must be True or False, not {shown(value)}.")
+    return IsNull(name, type_) if value else Not(IsNull(name, type_))
+
+
+_LOOKUPS: dict[str, Callable[[str, FieldType, str, Any], FilterNode]] = {
+    "exact": _exact,
+    "in": _in,
+    "gt": _compare,
+    "gte": _compare,
+    "lt": _compare,
+    "lte": _compare,
+    "range": _range,
+    "contains": _compare,
+    "isnull": _isnull,
+}
+
+
+def check_value(where: str, type_: FieldType, value: Any) -> Any:
+    """``value`` as a filter holds it, if it fits the (element's) type.
+
+    Raises:
+        InvalidFilter: it does not.
+    """
+    problem, checked = _scalar(type_.removeprefix("list[").removesuffix("]"), value)
+    if problem:
+        raise InvalidFilter(f"{where}={shown(value)}: {problem}")
+    return checked
+
+
+def value_problem(type_: FieldType, value: Any) -> str:
+    """What is wrong with a metadata value of a declared field; empty if nothing is."""
+    if value is None:
+        return ""
+    if type_ in _LISTS:
+        if not isinstance(value, list):
+            return f"a {type_} is a list, not {type(value).__name__}."
+        element = type_.removeprefix("list[").removesuffix("]")
+        problems = (_scalar(element, item)[0] for item in value)
+        return next((problem for problem in problems if problem), "")
+    if type_ == "datetime":
+        return _datetime_text_problem(value)
+    return _scalar(type_, value)[0]
+
+
+def _scalar(type_: str, value: Any) -> tuple[str, Any]:
+    """What is wrong with a value ("" if nothing), and the value as compared."""
+    if type_ == "str":
+        return _text(value)
+    if type_ == "bool":
+        return ("" if isinstance(value, bool) else _wrong_type("a bool", value)), value
+    if type_ == "datetime":
+        return _datetime(value)
+    if isinstance(value, bool) or not isinstance(value, int if type_ == "int" else (int, float)):
+        return _wrong_type("an int" if type_ == "int" else "a float", value), value
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        return "integers must lie within ±(2^53-1).", value
+    if isinstance(value, float) and not math.isfinite(value):
+        return "floats must be finite.", value
+    return "", int(value) if type_ == "int" else float(value)
+
+
+def _text(value: Any) -> tuple[str, Any]:
+    if not isinstance(value, str):
+        return _wrong_type("a str", value), value
+    # A member of an enumeration of texts becomes its value, which ``str()`` need not say.
+    return text_problem(value), str.__str__(value)
+
+
+def text_problem(value: str) -> str:
+    """What keeps a text from being stored everywhere; empty if nothing does."""
+    if "\x00" in value:
+        return "texts must not hold a NUL character."
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "texts must not hold lone surrogates."
+    return ""
+
+
+def _datetime(value: Any) -> tuple[str, Any]:
+    if not isinstance(value, datetime):
+        return _wrong_type("a datetime", value), value
+    if value.utcoffset() is None:
+        return "datetimes must be aware; django.utils.timezone.make_aware makes them so.", value
+    try:
+        # In the hour that a clock is set back, Python finds datetimes of two zones unequal.
+        return "", value.astimezone(UTC)
+    except OverflowError:
+        return "datetimes must lie within the years 1 to 9999 of UTC.", value
+
+
+def _datetime_text_problem(value: Any) -> str:
+    try:
+        parsed = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return f"a datetime is stored as ISO 8601 text with an offset, not {shown(value)}."
+    return _datetime(parsed)[0]
+
+
+def _wrong_type(expected: str, value: Any) -> str:
+    return f"expected {expected}, not {type(value).__name__}."
+
+
+def _sequence(where: str, value: Any) -> list[Any]:
+    # An F() can be sliced, but not iterated over: list() would never come to its end.
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
+        return list(value)
+    raise InvalidFilter(f"{where} takes a list of values, not {shown(value)}.")
+
+
+def _unknown_field(name: str, fields: Mapping[str, FieldType]) -> str:
+    declared = ", ".join(f"{field} ({type_})" for field, type_ in sorted(fields.items())) or "none"
+    return f"{name!r} is not a filterable field.{did_you_mean(name, fields)} Declared: {declared}."

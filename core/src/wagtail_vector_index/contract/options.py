@@ -1,0 +1,314 @@
+"""What stands in the settings beside ``BACKEND``, checked against a backend's dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import quote, unquote
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
+
+from ..exceptions import InvalidOptions, PluginBroken
+from ..wording import describe, did_you_mean
+
+__all__ = ["Options", "check_headers", "parse_options", "secret"]
+
+HIDDEN = "********"
+
+_SECRET_NAME = re.compile(
+    r"((^|[_-])(API)?KEYS?|(^|[_-])PASS|PASSWO?R?D|PASSPHRASE|TOKEN|SECRETS?|CREDENTIALS?"
+    r"|AUTHORIZATION)$",
+    re.IGNORECASE,
+)
+#: The password in a URL. What is not escaped as it should be, such as a "/", is part of it.
+_URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?", re.ASCII)
+
+OptionsT = TypeVar("OptionsT", bound="Options")
+
+
+def secret(default: Any = dataclasses.MISSING) -> Any:
+    """A field of an options class whose value is never shown.
+
+    Fields named like ``api_key``, ``password`` or ``token`` are secrets without it.
+
+    Example::
+
+        @dataclass(frozen=True, kw_only=True)
+        class Options(BaseOptions):
+            certificate: str = secret("")
+    """
+    return dataclasses.field(default=default, metadata={"secret": True})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """The base of every backend's options: a frozen dataclass that keeps its secrets.
+
+    A field ``api_key`` is the setting ``API_KEY``. Ranges are checked in
+    ``__post_init__``, which raises ``ValueError``.
+
+    Example::
+
+        class AcmeBackend(VectorBackend):
+            @dataclass(frozen=True, kw_only=True)
+            class Options(VectorBackend.Options):
+                host: str
+                api_key: str = ""
+                timeout: float = 10.0
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The dataclass decorator writes a __repr__ unless the class itself has one.
+        cls.__repr__ = Options.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={_shown(getattr(self, field.name), hide=is_secret(field))}"
+            for field in dataclasses.fields(self)
+        )
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def redact(self, text: str) -> str:
+        """``text`` with every secret of these options made unreadable."""
+        values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return _redact(text, values)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check an option ``HEADERS``, for ``__post_init__``.
+
+    Raises:
+        ValueError: naming a header that cannot be sent over both HTTP and gRPC, without its
+            value.
+    """
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"'HEADERS': {name!r} is not the name of a header.")
+        if name.lower().endswith("-bin"):
+            raise ValueError(f"'HEADERS': {name!r} ends with '-bin', which gRPC takes for bytes.")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(
+                f"'HEADERS': the value of {name!r} has other than ASCII text, or a space at an end."
+            )
+
+
+def is_secret(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field's value must never be shown."""
+    return bool(field.metadata.get("secret")) or _is_secret_name(field.name)
+
+
+def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: str) -> OptionsT:
+    """Make a backend's options out of what stands in the settings.
+
+    Args:
+        options_class: the backend's ``Options``.
+        raw: the keys beside ``BACKEND``, in capitals.
+        where: names the alias, for the errors: ``SETTING["alias"]``.
+
+    Raises:
+        InvalidOptions: naming the key and what is allowed, and never the value of a secret.
+        PluginBroken: the dataclass itself is not usable.
+    """
+    raw = _Unseen(raw)
+    fields = {
+        field.name.upper(): field for field in dataclasses.fields(options_class) if field.init
+    }
+    for key in raw:
+        if key not in fields:
+            raise InvalidOptions(_unknown_key(where, key, list(fields)))
+    missing = [key for key, field in fields.items() if key not in raw and _is_required(field)]
+    if missing:
+        raise InvalidOptions(
+            f"{where}: {missing[0]!r} is missing."
+            f" Required: {', '.join(missing)}. Allowed: {', '.join(sorted(fields))}."
+        )
+    hints = _hints(options_class, where)
+    problems = (
+        _type_problem(key, raw[key], hints[fields[key].name], hide=is_secret(fields[key]))
+        for key in raw
+    )
+    if problem := next(filter(None, problems), None):
+        raise InvalidOptions(f"{where}: {problem}")
+    try:
+        return options_class(**{fields[key].name: value for key, value in raw.items()})
+    except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
+        failure = error
+    # Out here, so that an error that shows a secret is not even the context of ours.
+    foreseen = isinstance(failure, (ValueError, ImproperlyConfigured))
+    told = str(failure) if foreseen else describe(failure)
+    message = _redact(told, ((fields[key], value) for key, value in raw.items()))
+    kind = InvalidOptions if foreseen else PluginBroken
+    cause = _without_values(failure, foreseen=foreseen) if message == told else None
+    # An error report shows what a frame holds when it raises.
+    del failure, told
+    raise kind(f"{where}: {message}") from cause
+
+
+class _Unseen(dict[str, Any]):
+    """What stands in the settings, in a frame that raises: error reports show its repr."""
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
+def _without_values(error: Exception, *, foreseen: bool) -> Exception:
+    """The error without the frames whose variables are the values of options.
+
+    One that is foreseen says all in its message. Of another, its author needs to see what
+    follows this module's call and the dataclass's ``__init__``.
+    """
+    clear_values(error)
+    frames = error.__traceback__
+    for _ in range(2):
+        frames = frames.tb_next if frames else None
+    return error.with_traceback(None if foreseen else frames)
+
+
+def clear_values(error: BaseException | None) -> None:
+    """Forget the variables of the frames that an error, and those before it, passed."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        traceback.clear_frames(error.__traceback__)
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+
+
+def _hints(options_class: type[Options], where: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(options_class)
+    except Exception as error:
+        # Types of the options must be importable names: not of an enclosing class or
+        # function, and not imported under TYPE_CHECKING only.
+        raise PluginBroken(
+            f"{where}: the annotations of {options_class.__module__}."
+            f"{options_class.__qualname__} cannot be read: {describe(error)}"
+        ) from error
+
+
+def _unknown_key(where: str, key: Any, known: list[str]) -> str:
+    hint = did_you_mean(str(key).upper(), known)
+    allowed = ", ".join(sorted(["BACKEND", *known]))
+    return f"{where}: unknown key {key!r}.{hint} Allowed: {allowed}."
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _type_problem(key: str, value: Any, hint: Any, *, hide: bool) -> str:
+    """What is wrong with a value's type, or nothing: a frame that raises would show the value."""
+    if _fits(value, hint) and (_mentions_bool(hint) or _fits(_without_bools(value), hint)):
+        return ""
+    shown = type(value).__name__ if hide else _shown(value)
+    return f"{key!r} must be {_expected(hint)}, not {shown}."
+
+
+def _expected(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
+    return f"of type {hint.__name__ if type(hint) is type else str(hint).replace('typing.', '')}"
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+    try:
+        check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError:  # not chained to ours: its message may show the value
+        return False
+    return True
+
+
+# To Python a bool is an int, but ``"TIMEOUT": True`` is a mistake.
+
+
+def _mentions_bool(hint: Any) -> bool:
+    return hint is bool or isinstance(hint, bool) or any(map(_mentions_bool, get_args(hint)))
+
+
+def _without_bools(value: Any) -> Any:
+    """The value with something that fits no type but ``Any`` in place of bools."""
+    if isinstance(value, bool):
+        return _NotANumber()
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(map(_without_bools, value))
+    if type(value) is dict:
+        return {key: _without_bools(item) for key, item in value.items()}
+    return value
+
+
+class _NotANumber:
+    pass
+
+
+# Secrets
+
+
+def _is_secret_name(name: object) -> bool:
+    return isinstance(name, str) and bool(_SECRET_NAME.search(name))
+
+
+def _shown(value: Any, *, hide: bool = False) -> str:
+    """The repr of an option, without what must not be seen."""
+    if hide:
+        return HIDDEN
+    if isinstance(value, str):
+        return repr(_redact_all(value, _url_passwords(value)))
+    if isinstance(value, Mapping):
+        items = (
+            f"{key!r}: {_shown(item, hide=_is_secret_name(key))}" for key, item in value.items()
+        )
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, Promise):
+        return f"{_shown(str(value))}, which is translated lazily"
+    text = repr(value)
+    return _redact_all(text, _url_passwords(text))
+
+
+def _redact(text: str, values: Iterable[tuple[dataclasses.Field[Any], Any]]) -> str:
+    secrets = (_secrets(value, hide=is_secret(field)) for field, value in values)
+    return _redact_all(text, itertools.chain.from_iterable(secrets))
+
+
+def _redact_all(text: str, secrets: Iterable[str]) -> str:
+    forms = set(itertools.chain.from_iterable(map(_forms, secrets)))
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    return text
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A secret as it is, as it stands in URLs, and in the repr of a text."""
+    for plain in filter(None, (text, unquote(text))):
+        yield from (plain, quote(plain), quote(plain, safe=""), repr(plain)[1:-1])
+
+
+def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
+    """The secrets in the value of an option; all of it, if it is to be hidden."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secrets(item, hide=hide or _is_secret_name(key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _secrets(item, hide=hide)
+    elif isinstance(value, str):
+        yield from _url_passwords(value)
+        if hide:
+            yield value
+    elif hide and value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _url_passwords(value: str) -> list[str]:
+    return _URL_PASSWORD.findall(value)

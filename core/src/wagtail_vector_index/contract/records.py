@@ -1,0 +1,255 @@
+"""What travels to a vector backend and back: batches of records, and matches."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from ..exceptions import InvalidRecord, InvalidVector
+from ..wording import shown
+from .filters import text_problem
+
+__all__ = ["Match", "Record", "RecordBatch", "Vector", "float32"]
+
+#: A sequence of numbers, or anything with a buffer of floats, such as a NumPy array.
+Vector: TypeAlias = Any
+
+_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
+    """The id of a document that a search found, with its score: higher is nearer."""
+
+    id: UUID
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One record of a batch: an id, a vector and its metadata."""
+
+    id: UUID
+    vector: tuple[float, ...]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecordBatch:
+    """Ids, vectors and metadata of n records, column by column.
+
+    Columns cost a fraction of n objects, and NumPy can wrap the two buffers without a
+    copy. ``len(batch)`` is n, ``batch[10:20]`` shares the buffers, and iterating yields
+    `Record` objects one at a time.
+
+    Args:
+        ids: 16·n bytes, each UUID's ``bytes`` after the other.
+        vectors: n × dimensions contiguous float32, in the machine's byte order.
+        metadata: n JSON texts, each an object.
+        dimensions: the number of components of each vector.
+        checked: whether the metadata was already checked against the collection's
+            fields, as it is where it comes out of core's record.
+
+    Raises:
+        InvalidRecord: if the columns differ in length, or the vectors are not contiguous.
+    """
+
+    ids: bytes | memoryview
+    vectors: bytes | memoryview
+    metadata: Sequence[str]
+    dimensions: int
+    checked: bool = False
+
+    def __post_init__(self) -> None:
+        count = len(self.metadata)
+        vectors = memoryview(self.vectors)
+        if not vectors.c_contiguous:
+            raise InvalidRecord("The vectors of a batch are one contiguous buffer.")
+        sizes = (len(self.ids), vectors.nbytes)
+        if sizes != (16 * count, 4 * self.dimensions * count):
+            raise InvalidRecord(
+                f"A batch of {count} metadata texts and {self.dimensions} dimensions needs"
+                f" {16 * count} bytes of ids and {4 * self.dimensions * count} bytes of vectors,"
+                f" not {sizes[0]} and {sizes[1]}."
+            )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        ids: Iterable[UUID],
+        vectors: Iterable[Vector],
+        metadata: Iterable[Mapping[str, Any]] | None = None,
+    ) -> RecordBatch:
+        """Make a batch from lists.
+
+        Args:
+            ids: one UUID for each record.
+            vectors: one vector for each record, all of one size; or an n × d buffer.
+            metadata: one dict of JSON values for each record; none means empty dicts.
+                A datetime is ISO 8601 text with an offset.
+
+        Raises:
+            InvalidRecord: columns that differ in length, ids that are not UUIDs, or
+                metadata that JSON, or some backend, cannot hold.
+            InvalidVector: vectors that are not numbers or differ in size.
+
+        Example::
+
+            RecordBatch.of(ids=[uuid4()], vectors=[[0.1, 0.9]], metadata=[{"locale": "en"}])
+        """
+        id_list = [checked_id(id) for id in ids]
+        rows = [float32(vector) for vector in _rows(vectors)]
+        texts = ["{}"] * len(id_list) if metadata is None else [_dump(item) for item in metadata]
+        if not len(id_list) == len(rows) == len(texts):
+            raise InvalidRecord(
+                f"A batch needs as many ids as vectors and metadata, not {len(id_list)} ids,"
+                f" {len(rows)} vectors and {len(texts)} metadata."
+            )
+        dimensions = len(rows[0]) if rows else 0
+        for id, row in zip(id_list, rows, strict=True):
+            if len(row) != dimensions:
+                raise InvalidVector(
+                    f"The vector of {id} has {len(row)} dimensions, others {dimensions}."
+                )
+        return cls(
+            ids=b"".join(id.bytes for id in id_list),
+            vectors=b"".join(rows),
+            metadata=texts,
+            dimensions=dimensions,
+        )
+
+    def __len__(self) -> int:
+        return len(self.metadata)
+
+    def __getitem__(self, key: slice) -> RecordBatch:
+        if not isinstance(key, slice):
+            raise TypeError("A RecordBatch is sliced; iterate over it to get single records.")
+        start, stop, step = key.indices(len(self))
+        if step != 1:
+            raise ValueError("A RecordBatch is sliced without a step.")
+        size = 4 * self.dimensions
+        return RecordBatch(
+            ids=memoryview(self.ids)[16 * start : 16 * stop],
+            vectors=memoryview(self.vectors).cast("B")[size * start : size * stop],
+            metadata=self.metadata[start:stop],
+            dimensions=self.dimensions,
+            checked=self.checked,
+        )
+
+    def __iter__(self) -> Iterator[Record]:
+        for index, id in enumerate(self.uuids):
+            yield Record(
+                id=id,
+                vector=tuple(self.vector(index)),
+                metadata=json.loads(self.metadata[index]),
+            )
+
+    @cached_property
+    def uuids(self) -> list[UUID]:
+        """The ids as UUID objects."""
+        data = bytes(self.ids)
+        return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
+
+    def vector(self, index: int) -> memoryview[Any]:
+        """The vector of one record, as float32 of length ``dimensions``, not copied."""
+        floats = memoryview(self.vectors).cast("B").cast("f")
+        return floats[index * self.dimensions : (index + 1) * self.dimensions]
+
+    def without_duplicates(self) -> RecordBatch:
+        """The batch with the last record of each id only; itself if no id comes twice."""
+        data = bytes(self.ids)
+        last = {data[16 * row : 16 * row + 16]: row for row in range(len(self))}
+        if len(last) == len(self):
+            return self
+        rows = sorted(last.values())
+        return RecordBatch(
+            ids=b"".join(data[16 * row : 16 * row + 16] for row in rows),
+            vectors=b"".join(self.vector(row) for row in rows),
+            metadata=[self.metadata[row] for row in rows],
+            dimensions=self.dimensions,
+            checked=self.checked,
+        )
+
+
+def float32(vector: Vector) -> array[float] | memoryview[Any]:
+    """A vector as a flat, contiguous buffer of float32, copied only if it must be.
+
+    Raises:
+        InvalidVector: if it is not made of numbers.
+    """
+    try:
+        buffer = memoryview(vector)
+    except (TypeError, ValueError):  # no buffer, or one of something that no buffer can hold
+        return _float32_array(vector)
+    if buffer.format == "f" and buffer.c_contiguous:
+        return buffer.cast("B").cast("f") if buffer.nbytes else array("f")
+    if buffer.format not in ("f", "d"):
+        return _float32_array(vector)
+    return _float32_array(buffer.tolist())
+
+
+def _float32_array(values: Any) -> array[float]:
+    if isinstance(values, (str, bytes, bytearray)):
+        raise InvalidVector(f"A vector is a sequence of numbers, not {type(values).__name__}.")
+    try:
+        return array("f", values)
+    except (TypeError, OverflowError) as error:
+        raise InvalidVector(f"A vector is a sequence of numbers: {error}.") from error
+
+
+def _rows(vectors: Iterable[Vector]) -> Iterable[Vector]:
+    if isinstance(vectors, memoryview) and vectors.ndim > 1:
+        return vectors.tolist()  # Python cannot take the rows of such a view
+    return vectors
+
+
+def checked_id(id: object) -> UUID:
+    """The id.
+
+    Raises:
+        InvalidRecord: it is no UUID.
+    """
+    if not isinstance(id, UUID):
+        raise InvalidRecord(f"An id is a uuid.UUID, not {shown(id)}.")
+    return id
+
+
+def _dump(metadata: Mapping[str, Any]) -> str:
+    if not isinstance(metadata, Mapping):
+        raise InvalidRecord(f"Metadata is a dict, not {shown(metadata)}.")
+    value = dict(metadata)
+    if problem := metadata_problem(value):
+        raise InvalidRecord(f"Metadata {shown(value)} cannot be stored: {problem}")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def metadata_problem(value: Any) -> str:
+    """What keeps a value from coming back equal from every backend; empty if nothing."""
+    try:
+        return _problem(value)
+    except RecursionError:
+        return "it is nested too deeply."
+
+
+def _problem(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return text_problem(value)
+    if isinstance(value, int):
+        return "" if _MIN_INT64 <= value <= _MAX_INT64 else "integers must fit into 64 bits."
+    if isinstance(value, float):
+        return "" if abs(value) < float("inf") else "floats must be finite."
+    if isinstance(value, list):
+        return next(filter(None, map(_problem, value)), "")
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            return "keys must be texts."
+        return next(filter(None, map(_problem, [*value, *value.values()])), "")
+    return f"{type(value).__name__} is not a JSON value."

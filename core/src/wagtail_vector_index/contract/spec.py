@@ -1,0 +1,86 @@
+"""What a collection is: its name, the size of its vectors, its metric and its fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from ..exceptions import InvalidSpec
+from .filters import FIELD_TYPES, FieldType
+
+__all__ = ["METRICS", "CollectionSpec", "Metric", "check_name"]
+
+Metric = Literal["cosine", "dot", "euclidean"]
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise InvalidSpec unless ``name`` can be a collection's or a field's name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
+        raise InvalidSpec(
+            f"{name!r} is not a {what}: use 1 to 48 lower-case letters, digits and single"
+            " underscores, beginning with a letter."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectionSpec:
+    """One named set of vectors; travels with every operation on it.
+
+    Args:
+        name: matches ``[a-z][a-z0-9_]{0,47}`` without ``__``.
+        dimensions: the number of components of every vector.
+        metric: ``"cosine"``, ``"dot"`` or ``"euclidean"``.
+        fields: the metadata fields that filters can use, with their types.
+
+    Raises:
+        InvalidSpec: naming what is wrong.
+
+    Example::
+
+        CollectionSpec(name="blog", dimensions=384, fields={"locale": "str"})
+    """
+
+    name: str
+    dimensions: int
+    metric: Metric = "cosine"
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "collection name")
+        if type(self.dimensions) is not int or self.dimensions < 1:
+            raise InvalidSpec(
+                f"{self.name}: dimensions must be an int of at least 1, not {self.dimensions!r}."
+            )
+        if self.metric not in METRICS:
+            raise InvalidSpec(
+                f"{self.name}: metric must be one of {', '.join(METRICS)}, not {self.metric!r}."
+            )
+        if not isinstance(self.fields, Mapping):
+            raise InvalidSpec(f"{self.name}: fields must map names to types, not {self.fields!r}.")
+        for name, type_ in self.fields.items():
+            check_name(name, "field name")
+            if type_ not in FIELD_TYPES:
+                raise InvalidSpec(
+                    f"{self.name}: field {name!r} must have one of the types"
+                    f" {', '.join(FIELD_TYPES)}, not {type_!r}."
+                )
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.dimensions, self.metric, frozenset(self.fields.items())))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (self.name, self.dimensions, self.metric, dict(self.fields))
+
+
+def _restore(
+    name: str, dimensions: int, metric: Metric, fields: dict[str, FieldType]
+) -> CollectionSpec:
+    return CollectionSpec(name=name, dimensions=dimensions, metric=metric, fields=fields)

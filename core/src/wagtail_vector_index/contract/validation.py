@@ -1,0 +1,88 @@
+"""What a vector backend is called with, looked at before anything is asked or written."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ..exceptions import InvalidQuery, InvalidRecord, InvalidVector
+from ..wording import shown
+from .filters import value_problem
+from .records import RecordBatch, Vector, float32, metadata_problem
+from .spec import CollectionSpec, Metric
+
+
+def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
+    """The vector of a search as float32.
+
+    Raises:
+        InvalidVector: it does not fit the collection, or has no direction where one is needed.
+    """
+    query = memoryview(float32(vector))
+    if len(query) != spec.dimensions:
+        raise InvalidVector(
+            f"{spec.name} is searched with {spec.dimensions} dimensions, not {len(query)}."
+        )
+    if is_invalid(query, spec.metric):
+        raise InvalidVector(f"{spec.name}: the query's vector {vector_problem(query)}.")
+    return query
+
+
+def check_min_score(min_score: Any) -> None:
+    """Raise `InvalidQuery` unless it is a number or None."""
+    if min_score is not None and not _is_number(min_score):
+        raise InvalidQuery(f"min_score must be a number or None, not {shown(min_score)}.")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise `InvalidQuery` unless it is an int of at least 1."""
+    if type(value) is not int or value < 1:
+        raise InvalidQuery(f"{name} must be an int of at least 1, not {shown(value)}.")
+
+
+def is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
+    """Whether a vector holds NaN or infinity or, under cosine, only zeros."""
+    # NaN and infinity survive a sum of doubles, and float32 cannot overflow one.
+    components = vector.tolist()
+    return not math.isfinite(sum(components)) or (metric == "cosine" and not any(components))
+
+
+def vector_problem(vector: memoryview[Any]) -> str:
+    """What is wrong with an invalid vector, in words."""
+    return "is zero, which has no direction" if not any(vector) else "holds NaN or infinity"
+
+
+def check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:
+    """Raise `InvalidRecord` unless each is a JSON object that fits the collection's fields."""
+    for row, text in enumerate(batch.metadata):
+        if problem := _metadata_problem(spec, text):
+            raise InvalidRecord(f"{spec.name}: the metadata of {batch.uuids[row]}: {problem}")
+
+
+def _metadata_problem(spec: CollectionSpec, text: Any) -> str:
+    if not isinstance(text, str):
+        return f"it is the text of a JSON object, not {type(text).__name__}."
+    try:
+        metadata = json.loads(text)
+    except ValueError as error:
+        return f"it is not JSON: {error}"
+    except RecursionError:
+        return "it is nested too deeply."
+    if not isinstance(metadata, dict):
+        return "it must be a JSON object."
+    if problem := metadata_problem(metadata):
+        return problem
+    for name, type_ in spec.fields.items():
+        if problem := value_problem(type_, metadata.get(name)):
+            return f"field {name!r}: {problem}"
+    return ""

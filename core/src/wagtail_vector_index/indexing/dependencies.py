@@ -1,0 +1,113 @@
+"""Through which relations the objects of an index read other objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import ForeignObjectRel, Model
+
+from ..content.object_keys import key_of, primary_keys, root_model
+
+if TYPE_CHECKING:
+    from ..indexes import VectorIndex
+
+
+@dataclass(frozen=True)
+class ReadingPath:
+    """A relation that leads from objects of an index to objects that they read."""
+
+    #: The model of the index.
+    model: type[Model]
+    #: The model whose objects are read.
+    related: type[Model]
+    #: The relation as one queries it: ``author__publisher``.
+    lookup: str
+    #: What is read of them; None if that is not known.
+    attribute: str | None
+    #: Whether the related object points to the one that reads it, as a comment to its page.
+    reverse: bool
+    #: The table between the two, if there is one, and the path is one relation long.
+    through: type[Model] | None
+
+
+def reading_paths(index: VectorIndex) -> Iterator[ReadingPath]:
+    """The relations through which an index's texts and filter values are read.
+
+    What methods and properties read is not known.
+    """
+    for model, configuration in index.configuration.models.items():
+        for embedded in configuration.embedding_fields:
+            yield from _along(model, embedded.name)
+        for filtered, _ in configuration.filter_fields:
+            for path in _along(model, filtered.source):
+                # Of a foreign key, one filters by the primary key, which never changes.
+                if path.attribute or path.through or path.reverse:
+                    yield path
+
+
+def readers(index: VectorIndex, key: str) -> Iterator[str]:
+    """The keys of the objects of an index that read the object of a key."""
+    for path in reading_paths(index):
+        for pk in primary_keys(path.related, [key]):
+            everything = path.model._base_manager  # noqa: SLF001  # hides nothing
+            found = everything.filter(**{f"{path.lookup}__pk": pk})
+            for reader in found.order_by().values_list("pk", flat=True):
+                yield key_of(path.model, reader)
+
+
+def concrete_family(model: type[Model]) -> Iterator[type[Model]]:
+    """The concrete models whose objects can be objects of this one: parents and children."""
+    top = root_model(model)
+    yield model
+    if model is not top:
+        yield top
+        for parent in model._meta.all_parents:
+            if parent is not top and not parent._meta.proxy:
+                yield parent
+    yield from _children(model)
+
+
+def _children(model: type[Model]) -> Iterator[type[Model]]:
+    for child in model.__subclasses__():
+        if not child._meta.abstract:
+            yield child
+        yield from _children(child)
+
+
+def _along(model: type[Model], path: str) -> Iterator[ReadingPath]:
+    current: Any = model
+    lookup: list[str] = []
+    names = path.split("__")
+    for position, name in enumerate(names):
+        field = _relation(current, name)
+        if field is None:
+            return
+        lookup.append(field.name)
+        current = field.related_model
+        reverse = isinstance(field, ForeignObjectRel)
+        remote = field if reverse else field.remote_field
+        yield ReadingPath(
+            model=model,
+            related=current,
+            lookup="__".join(lookup),
+            attribute=names[position + 1] if position + 1 < len(names) else None,
+            reverse=reverse,
+            through=getattr(remote, "through", None) if position == 0 else None,
+        )
+
+
+def _relation(model: type[Model], name: str) -> Any:
+    """The relation of this name to one certain model."""
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        by_accessor = {
+            field.get_accessor_name(): field
+            for field in model._meta.get_fields()
+            if isinstance(field, ForeignObjectRel)
+        }
+        field = by_accessor.get(name)
+    return field if isinstance(getattr(field, "related_model", None), type) else None

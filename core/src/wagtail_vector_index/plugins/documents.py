@@ -1,0 +1,42 @@
+"""The documents that plugins see before they are embedded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+__all__ = ["PreparedDocument"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedDocument:
+    """A document that is not yet written; the hook ``documents_prepared`` gets it.
+
+    Args:
+        text: the chunk, as results show it.
+        context: the important fields, embedded ahead of the chunk.
+        metadata: the values that searches filter by.
+    """
+
+    text: str
+    context: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def embedded_text(self) -> str:
+        """Return the text that the embedding model reads."""
+        return f"{self.context}\n\n{self.text}" if self.context else self.text
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Return the SHA-256 of `embedded_text`, in hexadecimal."""
+        return hashlib.sha256(self.embedded_text.encode()).hexdigest()
+
+    @cached_property
+    def metadata_text(self) -> str:
+        """Return the metadata as the JSON text that goes to a vector backend."""
+        return json.dumps(self.metadata, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,315 @@
+"""The backends that the settings name: one instance per alias and process.
+
+::
+
+    from wagtail_vector_index.handlers import vector_backends
+
+    vector_backends["default"].search(spec, vector)
+
+The settings are read as Django reads ``CACHES`` or ``DATABASES``, but an instance is
+shared by all threads: a matrix is big, and clients of vector databases are thread-safe.
+"""
+
+from __future__ import annotations
+
+import atexit
+import difflib
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.utils.functional import cached_property
+
+from ..backends.base import VectorBackend
+from ..chat.base import ChatBackend
+from ..conf import BACKEND_SETTINGS, DISABLED_PLUGINS_SETTING, BackendKind
+from ..contract.options import Options, clear_values, parse_options
+from ..embeddings.base import EmbeddingBackend
+from ..exceptions import ConfigurationError, InvalidOptions, PluginBroken, UnknownAlias
+from ..wording import article, describe, did_you_mean
+from .calling import active_registry
+from .resolving import DISTRIBUTION_PREFIX, Resolver, pip_command
+
+__all__ = ["BackendHandler", "chat_backends", "embedding_backends", "vector_backends"]
+
+BackendT = TypeVar("BackendT", VectorBackend, EmbeddingBackend, ChatBackend)
+
+DEFAULT_ALIAS = "default"
+
+logger = logging.getLogger(__name__)
+
+
+class BackendHandler(Generic[BackendT]):
+    """Makes the backends of one setting on first use, and keeps them.
+
+    Args:
+        kind: ``"vector"``, ``"embedding"`` or ``"chat"``.
+        base: the class that every backend of this kind derives from.
+        fallback: the backend to use if the setting is missing and a plugin offers it.
+    """
+
+    base: type[BackendT]
+    _lock: threading.RLock
+    _instances: dict[str, BackendT]
+
+    def __init__(self, kind: BackendKind, base: type[BackendT], fallback: str = "") -> None:
+        self.kind = kind
+        self.setting = BACKEND_SETTINGS[kind]
+        self.base = base
+        self._fallback = fallback
+        self.reset()
+
+    def __getitem__(self, alias: str) -> BackendT:
+        backend = self._instances.get(alias)
+        if backend is None:
+            with self._lock:
+                backend = self._instances.get(alias)
+                if backend is None:
+                    backend = self._instances[alias] = self._create(alias)
+        return backend
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.configured)
+
+    def __contains__(self, alias: object) -> bool:
+        return alias in tuple(self.configured)  # by equality: an alias may be of any type
+
+    def where(self, alias: str) -> str:
+        """How an error names an alias: ``SETTING['alias']``."""
+        return f"{self.setting}[{alias!r}]"
+
+    @cached_property
+    def configured(self) -> Mapping[str, Mapping[str, Any]]:
+        """The setting, or what stands for it if it is missing.
+
+        Raises:
+            ConfigurationError: if it is not a dict of dicts.
+        """
+        if problem := self._problem():
+            raise ConfigurationError(problem)
+        configured: Mapping[str, Mapping[str, Any]] | None = getattr(settings, self.setting, None)
+        return self._default_settings() if configured is None else configured
+
+    def resolver(self, alias: str) -> Resolver:
+        """What finds the class of this alias's backend.
+
+        Raises:
+            UnknownAlias: the setting has no such alias.
+            InvalidOptions: ``BACKEND`` is missing or not a text.
+        """
+        if "BACKEND" not in self._raw(alias):
+            raise InvalidOptions(self._no_backend(alias))
+        name = self._raw(alias)["BACKEND"]
+        if not isinstance(name, str) or not name:
+            # Not what it is: whoever writes more than a name here may write a key.
+            found = type(name).__name__ if name else repr(name)
+            raise InvalidOptions(
+                f"{self.where(alias)}['BACKEND'] must be a text, the short name or the dotted"
+                f" path of {article(self.kind)} backend, not {found}."
+            )
+        return Resolver(
+            registry=active_registry(),
+            kind=self.kind,
+            name=name,
+            where=f"{self.where(alias)}['BACKEND']",
+            configured=tuple(self.configured),
+        )
+
+    def close_all(self) -> None:
+        """Close every backend that was made; each is made again on its next use."""
+        with self._lock:
+            instances, self._instances = self._instances, {}
+        for alias, backend in instances.items():
+            try:
+                backend.close()
+            except Exception:  # the others are closed all the same
+                logger.exception("%s cannot be closed.", self.where(alias))
+
+    def redacted(self, text: str) -> str:
+        """A text without the secrets of the backends that were made."""
+        for backend in list(self._instances.values()):
+            text = backend.options.redact(text)
+        return text
+
+    # Error reports, such as Django's debug page, show the variables of every frame that an
+    # error passed. So the methods that raise keep what may hold a secret in none.
+
+    def _problem(self) -> str:
+        """What keeps the setting from being a dict of dicts, or nothing."""
+        configured = getattr(settings, self.setting, None)
+        if configured is None:
+            return ""
+        if not isinstance(configured, Mapping):
+            return (
+                f'{self.setting} must be a dict such as {{"default": {{"BACKEND": "…"}}}},'
+                f" not {type(configured).__name__}."
+            )
+        for alias, raw in configured.items():
+            if not isinstance(raw, Mapping):
+                return (
+                    f'{self.where(alias)} must be a dict such as {{"BACKEND": "…"}},'
+                    f" not {type(raw).__name__}."
+                )
+        return ""
+
+    def _create(self, alias: str) -> BackendT:
+        backend_class = self._checked_class(alias)
+        options = parse_options(backend_class.Options, self._others(alias), self.where(alias))
+        try:
+            return backend_class(alias, options)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
+            failure = error
+        # Out here, so that an error that shows a secret is not even the context of ours.
+        message = options.redact(describe(failure))
+        cause = failure if message == describe(failure) else None
+        clear_values(failure)
+        del failure
+        raise PluginBroken(
+            f"{self.where(alias)}: {backend_class.__qualname__} cannot be made: {message}"
+        ) from cause
+
+    def _checked_class(self, alias: str) -> type[BackendT]:
+        resolver = self.resolver(alias)
+        found = resolver.backend_class()
+        if not isinstance(found, type) or not issubclass(found, self.base):
+            raise PluginBroken(self._wrong_class(alias, resolver.path, found))
+        if not isinstance(found.Options, type) or not issubclass(found.Options, Options):
+            raise PluginBroken(
+                f"{self.where(alias)}: {resolver.path}.Options must be a frozen dataclass that"
+                f" derives from {self.base.__qualname__}.Options."
+            )
+        return found
+
+    def _raw(self, alias: str) -> Mapping[str, Any]:
+        try:
+            return self.configured[alias]
+        except KeyError:
+            raise UnknownAlias(
+                f"{self.setting} has no alias {alias!r}. {self.hint(alias)}"
+            ) from None
+
+    def _others(self, alias: str) -> Mapping[str, Any]:
+        """The keys of an alias beside ``BACKEND``."""
+        return {key: value for key, value in self._raw(alias).items() if key != "BACKEND"}
+
+    def hint(self, alias: str) -> str:
+        """What to do about an alias that is not configured."""
+        if self.configured:
+            configured = ", ".join(map(repr, self.configured))
+            return f"Configured: {configured}.{did_you_mean(alias, self.configured)}"
+        example = f'{self.setting} = {{{alias!r}: {{"BACKEND": "…"}}}}'
+        if self._fallback and getattr(settings, self.setting, None) is None:
+            return (
+                f"Configure it: {example}, or run: {pip_command(self._fallback)}, which is used"
+                " where nothing is configured."
+            )
+        return f"None is configured. Add it: {example}"
+
+    def _no_backend(self, alias: str) -> str:
+        raw = self._raw(alias)
+        near = difflib.get_close_matches("BACKEND", [str(key).upper() for key in raw], n=1)
+        written = [key for key in raw if str(key).upper() in near]
+        question = f" Did you mean it by {written[0]!r}?" if written else ""
+        return (
+            f"{self.where(alias)}: 'BACKEND' is missing.{question} It is the short name or the"
+            f" dotted path of {article(self.kind)} backend."
+        )
+
+    def _wrong_class(self, alias: str, path: str, found: Any) -> str:
+        base = f"{self.base.__module__}.{self.base.__qualname__}"
+        problem = f"{self.where(alias)}['BACKEND']: {path} is not a subclass of {base}."
+        if isinstance(found, ModuleType):
+            names = getattr(found, "__all__", ())
+            classes = ", ".join(f"{path}.{name}" for name in names) or f"{path}.…"
+            return f"{problem} It is a module: name the class in it, {classes}."
+        for other in HANDLERS:
+            if isinstance(found, type) and issubclass(found, other.base):
+                return f"{problem} It is {article(other.kind)} backend: see {other.setting}."
+        return problem
+
+    def _default_settings(self) -> Mapping[str, Mapping[str, Any]]:
+        if not self._fallback:
+            return {}
+        installed = active_registry()
+        broken = {failure.source.name for failure in installed.failures}
+        offers = installed.offers(self.kind, self._fallback)
+        own = f"{DISTRIBUTION_PREFIX}{self._fallback}:{self._fallback}"
+        if len(offers) > 1 and installed.offers(self.kind, own):
+            # Nobody chose the short name, so another plugin can't spoil it by taking it too.
+            return {DEFAULT_ALIAS: {"BACKEND": own}}
+        if self.kind == "vector" or self._fallback in broken or offers:
+            return {DEFAULT_ALIAS: {"BACKEND": self._fallback}}
+        return {}
+
+    def reset(self) -> None:
+        """Read the settings again, and begin without any instance."""
+        self._lock = threading.RLock()
+        self._instances = {}
+        self.__dict__.pop("configured", None)
+
+    def abandon(self) -> None:
+        """In a child process: forget the parent's instances without closing them.
+
+        They stay referenced, since a finaliser could close what the parent still uses.
+        """
+        _inherited.append(self._instances)
+        self.reset()
+
+
+_inherited: list[Mapping[str, Any]] = []
+
+#: The vector backends of the settings, by alias.
+vector_backends = BackendHandler("vector", VectorBackend, fallback="numpy")
+#: The embedding backends of the settings, by alias.
+embedding_backends = BackendHandler("embedding", EmbeddingBackend, fallback="wordllama")
+#: The chat backends of the settings, by alias.
+chat_backends = BackendHandler("chat", ChatBackend)
+
+HANDLERS: tuple[BackendHandler[Any], ...] = (vector_backends, embedding_backends, chat_backends)
+
+
+def redacted(text: str) -> str:
+    """A text, such as an error's, without the secrets of this process's backends.
+
+    A backend that was not made has told nobody its secrets.
+    """
+    for handler in HANDLERS:
+        text = handler.redacted(text)
+    return text
+
+
+def traceback_to_log(error: BaseException) -> BaseException | None:
+    """For ``exc_info``: the error, or None if its traceback shows a secret of a backend's."""
+    shown = "".join(traceback.format_exception(error))
+    return error if redacted(shown) == shown else None
+
+
+def _after_fork() -> None:
+    for handler in HANDLERS:
+        handler.abandon()
+
+
+def _close_all() -> None:
+    for handler in HANDLERS:
+        handler.close_all()
+
+
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    for handler in HANDLERS:
+        if setting in (handler.setting, DISABLED_PLUGINS_SETTING):
+            handler.close_all()
+            handler.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_close_all)
+setting_changed.connect(_on_setting_changed, dispatch_uid="wagtail_vector_index.handlers")

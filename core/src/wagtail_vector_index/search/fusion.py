@@ -1,0 +1,166 @@
+"""Hybrid search: what is near in meaning and what shares words, fused into one ranking."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import zip_longest
+from typing import Any, Literal, get_args
+
+from django.db.models import Q
+
+from ..content.visibility import Visibility
+from ..contract.records import Match
+from ..contract.sansio import Steps
+from ..exceptions import InvalidQuery
+from ..models.tables import Collection
+from .lexical import word_rankings
+from .search import Hit, Search, TextSearch, active_collection, both
+
+__all__ = ["HybridSearch", "Mode", "reciprocal_rank_fusion", "text_search"]
+
+Mode = Literal["vector", "hybrid"]
+
+logger = logging.getLogger(__name__)
+
+#: How much the first ranks stand out: the constant of the paper, which found it to matter little.
+RRF_K = 60
+
+#: How many of the nearest objects are fused, if no more are asked for.
+DEPTH = 30
+
+
+def text_search(mode: str, **arguments: Any) -> TextSearch:
+    """The search for a text in one of the modes.
+
+    Raises:
+        InvalidQuery: there is no such mode, or an argument is wrong.
+    """
+    if mode not in get_args(Mode):
+        allowed = " or ".join(map(repr, get_args(Mode)))
+        raise InvalidQuery(f"mode must be {allowed}, not {mode!r}.")
+    return (HybridSearch if mode == "hybrid" else TextSearch)(**arguments)
+
+
+def reciprocal_rank_fusion(rankings: Iterable[Sequence[str]], k: int = RRF_K) -> list[str]:
+    """One ranking out of several: each key by the sum of 1 / (k + its rank) in each of them.
+
+    Only ranks count, so that scores of different kinds need not be comparable. Keys that
+    tie keep the order in which they first occur.
+
+    Source: Cormack, Clarke & Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and
+    individual Rank Learning Methods", SIGIR 2009, https://doi.org/10.1145/1571941.1572114
+    """
+    scores: defaultdict[str, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, key in enumerate(ranking, start=1):
+            scores[key] += 1 / (k + rank)
+    return sorted(scores, key=lambda key: -scores[key])
+
+
+@dataclass(kw_only=True)
+class HybridSearch(TextSearch):
+    """A search for what is near to a text in meaning, or shares words with it.
+
+    What the words find goes through the vector backend as well, by its keys. So it is held
+    to the same filter, threshold and visibility, and has a score and an excerpt of its own.
+    """
+
+    def _rank(self) -> Steps[list[Hit]]:
+        collection = active_collection(self.index)
+        self._check_fields(collection)
+        vector = yield from self._vector(collection)
+        if vector is None:
+            return []
+        nearest = _Nearest(
+            **self._arguments(),
+            vector=vector,
+            limit=max(self.limit, DEPTH),
+            visitor=self.visibility,
+        )
+        nearest.text = self.text  # type: ignore[misc]
+        near: list[Hit] = yield from nearest.steps()
+        known = {hit.key: hit for hit in near}
+        among = self._inside() if nearest.visible_keys is None else nearest.visible_keys
+        rankings = yield from self._verified(self._word_rankings(among), known, vector)
+        fused = reciprocal_rank_fusion([[hit.key for hit in near], *rankings])
+        return [known[key] for key in fused if key in known][: self.limit]
+
+    def _word_rankings(self, among: list[str] | None) -> list[list[str]]:
+        """The rankings by words of what may be seen; none if they cannot be had.
+
+        What may not be seen must not count in the ranks either: they would tell of it.
+        """
+        try:
+            rankings = word_rankings(
+                self.index, self.text, None if among is None else frozenset(among)
+            )
+        except Exception as error:  # the backend is the site's, and may raise anything
+            logger.warning(
+                "%s is searched by meaning alone, since the search for words failed: %s: %s",
+                self.index.name,
+                type(error).__name__,
+                error,
+                exc_info=True,
+            )
+            return []
+        keys = list(dict.fromkeys(key for ranking in rankings for key in ranking))
+        visible = self.index.visible_among(keys, self.visibility, self.within)
+        return [[key for key in ranking if key in visible] for ranking in rankings]
+
+    def _verified(
+        self, rankings: list[list[str]], known: dict[str, Hit], vector: Any
+    ) -> Steps[list[list[str]]]:
+        """The rankings without what is not to be found; adds to the known hits.
+
+        Only their beginnings are looked at, until there are ``limit`` objects: one that is
+        found by its words alone at a later rank has as many before it in the end. What comes
+        later and is not known counts in the ranks, and is not in the result.
+        """
+        candidates = [key for row in zip_longest(*rankings) for key in row if key is not None]
+        position, size, found, rejected = 0, self.limit, 0, set()
+        while found < self.limit and position < len(candidates):
+            some = candidates[position : position + size]
+            if unknown := [key for key in some if key not in known]:
+                named = _Named(
+                    **self._arguments(), vector=vector, limit=len(unknown), visitor=self.visibility
+                )
+                named.filter = both(named.filter, Q(object__in=unknown))
+                hits: list[Hit] = yield from named.steps()
+                known.update((hit.key, hit) for hit in hits)
+            rejected |= set(some) - known.keys()
+            found += len(set(some) & known.keys())
+            position, size = position + size, size * 4
+        return [[key for key in ranking if key not in rejected] for ranking in rankings]
+
+    def _arguments(self) -> dict[str, Any]:
+        """What every search is given, but for its limit."""
+        names = (field.name for field in fields(Search) if field.init and field.name != "limit")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(kw_only=True)
+class _Nearest(Search):
+    """A search with a vector that is there already."""
+
+    vector: Any
+    visitor: Visibility
+
+    @property
+    def visibility(self) -> Visibility:
+        """That of the search which this is a part of."""
+        return self.visitor
+
+    def _vector(self, collection: Collection) -> Steps[Any]:
+        yield from ()
+        return self.vector
+
+
+@dataclass(kw_only=True)
+class _Named(_Nearest):
+    """The part of a hybrid search that looks at what the words have found."""
+
+    def _notify(self, matches: Sequence[Match], seconds: float) -> None:
+        """One search is told of once."""

@@ -1,0 +1,130 @@
+"""From what Wagtail's search is asked to a text, and to the objects found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelsearch.backends.base import BaseSearchQueryCompiler, SearchFieldError
+from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, PlainText
+
+from ..content.object_keys import key_of, primary_keys
+from ..content.visibility import visible_to
+from ..contract.sansio import run
+from ..search.search import Hit, TextSearch
+
+__all__ = ["SemanticQueryCompiler"]
+
+#: Stands for a query that everything matches.
+EVERYTHING = object()
+
+
+class SemanticQueryCompiler(BaseSearchQueryCompiler):
+    """One query on one queryset. All slices of its results share it, and so one search."""
+
+    HANDLES_ORDER_BY_EXPRESSIONS = True
+
+    def __init__(self, *arguments: Any, **kwargs: Any) -> None:
+        super().__init__(*arguments, **kwargs)
+        self._keys: list[str] | None = None
+        self._hits: dict[str, Hit] = {}
+
+    def check(self) -> None:
+        """Refuse what a search by meaning cannot do; filters are the queryset's own affair.
+
+        Raises:
+            SearchFieldError: single fields were chosen.
+            NotImplementedError: the query is one that texts have no meaning for.
+        """
+        if self.fields:
+            raise SearchFieldError(
+                "A search by meaning is of the whole object. Leave out 'fields', or choose another"
+                " search backend.",
+                field_name=self.fields[0],
+            )
+        text_of(self.query)
+
+    def keys(self, backend: Any) -> list[str]:
+        """The keys of the objects found, in order; the search runs once."""
+        if self._keys is None:
+            self._keys = self._find(backend)
+        return self._keys
+
+    def score(self, key: str) -> float | None:
+        """The score of an object found, if the query has a text to be near to."""
+        hit = self._hits.get(key)
+        return None if hit is None else hit.score
+
+    def load(self, backend: Any, keys: list[str]) -> dict[str, Any]:
+        """The objects of keys, as the queryset gives them."""
+        queryset = self._search(backend).within
+        found = queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by()
+        return {key_of(queryset.model, instance.pk): instance for instance in found}
+
+    def _search(self, backend: Any) -> Any:
+        text = text_of(self.query)
+        return backend.text_search(text if isinstance(text, str) else "", self.queryset)
+
+    def _find(self, backend: Any) -> list[str]:
+        text = text_of(self.query)
+        search: TextSearch = self._search(backend)
+        if text is None:
+            return []
+        if text is EVERYTHING:
+            return self._visible(search)
+        self._hits = {hit.key: hit for hit in run(search.steps())}
+        if self.order_by_relevance:
+            return list(self._hits)
+        model = self.queryset.model
+        return self._ordered(search.within.filter(pk__in=primary_keys(model, self._hits)))  # type: ignore[union-attr]
+
+    def _visible(self, search: TextSearch) -> list[str]:
+        keys = self._ordered(self.queryset)
+        visible = search.index.visible_among(keys, visible_to(search.user, search.request))
+        return [key for key in keys if key in visible]
+
+    def _ordered(self, queryset: Any) -> list[str]:
+        """The keys of a queryset's objects, each once, in an order that is the same each time."""
+        if not queryset.ordered and not queryset.query.is_sliced:
+            queryset = queryset.order_by("-pk")
+        pks = queryset.values_list("pk", flat=True)
+        return list(dict.fromkeys(key_of(queryset.model, pk) for pk in pks))
+
+
+def text_of(query: Any) -> Any:
+    """The text of a query, `EVERYTHING`, or None if nothing matches it.
+
+    How its parts are connected means nothing to a search by meaning: their texts are joined.
+
+    Raises:
+        NotImplementedError: a text is negated, or the query is of an unknown kind.
+    """
+    if isinstance(query, PlainText | Phrase | Fuzzy):
+        return query.query_string
+    if isinstance(query, MatchAll):
+        return EVERYTHING
+    if isinstance(query, Boost):
+        return text_of(query.subquery)
+    if isinstance(query, Not):
+        return _negated(text_of(query.subquery))
+    if isinstance(query, And | Or):
+        return _connected(query)
+    raise NotImplementedError(
+        f"A search by meaning cannot use {type(query).__name__}. Give it a text, or PlainText()."
+    )
+
+
+def _negated(text: Any) -> Any:
+    if isinstance(text, str):
+        raise NotImplementedError(
+            "A search by meaning cannot leave out what is near to a text. Leave out Not()."
+        )
+    return EVERYTHING if text is None else None
+
+
+def _connected(query: Any) -> Any:
+    # What decides alone, and what decides nothing.
+    decisive, neutral = (None, EVERYTHING) if isinstance(query, And) else (EVERYTHING, None)
+    texts = [text_of(subquery) for subquery in query.subqueries]
+    if any(text is decisive for text in texts):
+        return decisive
+    return " ".join(text for text in texts if text is not neutral) or neutral

@@ -1,0 +1,35 @@
+"""The results of a search by meaning, as Wagtail's search gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelsearch.backends.base import BaseSearchResults
+
+__all__ = ["SemanticSearchResults"]
+
+
+class SemanticSearchResults(BaseSearchResults):
+    """Objects of the queryset that was searched, nearest first, or in the queryset's order.
+
+    There are at most as many as the backend's ``LIMIT``, in whichever order. Only those of a
+    slice are loaded.
+    """
+
+    def _do_search(self) -> list[Any]:
+        keys = self._slice()
+        objects = self.query_compiler.load(self.backend, keys) if keys else {}
+        # One that was deleted a moment ago is left out.
+        return [self._annotated(key, objects[key]) for key in keys if key in objects]
+
+    def _do_count(self) -> int:
+        return len(self._slice())
+
+    def _slice(self) -> list[str]:
+        keys: list[str] = self.query_compiler.keys(self.backend)
+        return keys[self.start : self.stop]
+
+    def _annotated(self, key: str, instance: Any) -> Any:
+        if self._score_field:
+            setattr(instance, self._score_field, self.query_compiler.score(key))
+        return instance

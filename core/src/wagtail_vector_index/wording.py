@@ -1,0 +1,62 @@
+"""The phrases that errors and messages share."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = ["article", "describe", "did_you_mean", "listed", "sentence", "shown"]
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one line that begins with its type.
+
+    Example::
+
+        >>> describe(ValueError("no such file"))
+        'ValueError: no such file'
+    """
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def shown(value: Any) -> str:
+    """Return the repr of a value, shortened so that it fits into an error."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        return f"<{type(value).__name__}>"
+
+
+def did_you_mean(name: Any, known: Iterable[Any]) -> str:
+    """Return " Did you mean 'name'?" for the known name closest to a wrong one.
+
+    The result begins with a space, and is empty where no known name is close.
+
+    Example::
+
+        >>> did_you_mean("qdrnt", ["numpy", "qdrant"])
+        " Did you mean 'qdrant'?"
+    """
+    close = difflib.get_close_matches(str(name), map(str, known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return items as a sentence lists them: "a, b and c"."""
+    return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def article(noun: str) -> str:
+    """Return a noun with its indefinite article."""
+    return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
+
+
+def sentence(text: str) -> str:
+    """Return a text that ends with a full stop or a question mark."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -1,0 +1,215 @@
+"""What is found by its words as well as by its meaning."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db.models import Q
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from wagtail.models import Page, PageViewRestriction
+
+from tests.testapp.models import ArticlePage, Note
+from tests.testapp.vector_indexes import SiteIndex
+from wagtail_vector_index.exceptions import InvalidQuery
+from wagtail_vector_index.search import search as searching
+from wagtail_vector_index.search.fusion import reciprocal_rank_fusion
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("full_text")]
+
+ARTICLES = ArticlePage.vector_index
+CODE = "ERR-4711"
+QUESTION = f"how to bake bread after {CODE}"
+
+EXAMPLES = int(os.environ.get("HYBRID_TEST_EXAMPLES", "30"))
+
+
+@pytest.fixture
+def bakery(article, bring_up_to_date):
+    """Twelve pages that are near to the question, and one that only names the code.
+
+    Wagtail's search looks at titles, the embeddings have the introduction as well.
+    """
+    near = "<p>how to bake bread after</p>"
+    pages = [article(f"Loaf {number}", near) for number in range(12)]
+    pages.append(article(f"Oven {CODE} as seen by many people who wrote long reports"))
+    bring_up_to_date("ArticlePage")
+    return pages
+
+
+def codes(results):
+    return [page.title for page in results if CODE in page.title]
+
+
+def test_an_exact_word_is_found_that_meaning_alone_does_not_find(bakery, found):
+    assert not codes(ARTICLES.search(QUESTION, limit=5))
+    assert codes(ARTICLES.search(QUESTION, limit=5, mode="hybrid"))
+    assert found(ARTICLES, QUESTION, mode="vector") == found(ARTICLES, QUESTION)
+
+
+def test_scores_and_excerpts_are_those_of_the_best_chunk(bakery):
+    by_meaning = {page.pk: page for page in ARTICLES.search(QUESTION, limit=20)}
+    results = list(ARTICLES.search(QUESTION, limit=20, mode="hybrid"))
+    assert {page.pk for page in results} == by_meaning.keys()
+    for page in results:
+        assert page.vector_score == pytest.approx(by_meaning[page.pk].vector_score, abs=1e-6)
+        assert page.vector_excerpt == by_meaning[page.pk].vector_excerpt
+
+
+def test_asearch(bakery):
+    results = async_to_sync(ARTICLES.asearch)(QUESTION, limit=5, mode="hybrid")
+    assert [page.pk for page in results] == [
+        page.pk for page in ARTICLES.search(QUESTION, limit=5, mode="hybrid")
+    ]
+
+
+@pytest.mark.parametrize("mode", ["lexical", "", None, "VECTOR"])
+def test_a_wrong_mode_is_told_with_those_that_there_are(mode):
+    with pytest.raises(InvalidQuery, match="mode must be 'vector' or 'hybrid'"):
+        ARTICLES.search("bread", mode=mode)
+
+
+def test_the_query_is_embedded_once_and_told_of_once(bakery, embedder, monkeypatch):
+    told = []
+    monkeypatch.setattr(searching, "notify", lambda hook, **told_of: told.append(told_of))
+    embedder.calls = 0
+    results = ARTICLES.search(QUESTION, limit=5, mode="hybrid")
+    assert len(results[:2]) == 2
+    assert len(results[2:]) == 3
+    assert embedder.calls == 1
+    assert [call["query"] for call in told] == [QUESTION]
+
+
+def test_nothing_is_found_by_its_words_that_may_not_be_seen(bakery, root, article, embedder):
+    """Neither what is private, or not live, nor what is not in the index or not yet embedded."""
+    hidden, private = article(f"{CODE} hidden"), article(f"{CODE} private")
+    PageViewRestriction.objects.create(page=private, restriction_type=PageViewRestriction.LOGIN)
+    ArticlePage.objects.filter(pk=hidden.pk).update(live=False)
+    article(f"{CODE} new")
+    root.add_child(instance=Page(title=f"{CODE} elsewhere", slug="elsewhere"))
+    assert len(codes(ARTICLES.search(QUESTION, limit=20, mode="hybrid"))) == 1
+    PageViewRestriction.objects.create(page=bakery[-1], restriction_type="login")
+    assert not codes(ARTICLES.search(QUESTION, limit=20, mode="hybrid"))
+
+
+def test_words_find_what_is_private_for_those_who_may_see_it(bakery, django_user_model):
+    PageViewRestriction.objects.create(page=bakery[-1], restriction_type="login")
+    member = django_user_model.objects.create_user("member")
+    assert codes(ARTICLES.search(QUESTION, limit=3, mode="hybrid", user=member))
+    assert not codes(ARTICLES.search(QUESTION, limit=3, mode="hybrid"))
+
+
+def test_what_became_private_makes_room_for_others(bakery, article, bring_up_to_date):
+    for number in range(8):
+        private = article(f"{CODE} private{number}")
+        PageViewRestriction.objects.create(page=private, restriction_type="login")
+    assert codes(ARTICLES.search(QUESTION, limit=3, mode="hybrid")) == [bakery[-1].title]
+
+
+def test_filter_and_threshold_hold_for_what_words_find(article, bring_up_to_date):
+    article("bread", topic="food")
+    article(f"{CODE} bread", topic="machines")
+    bring_up_to_date("ArticlePage")
+    query = f"bread {CODE}"
+    only = ARTICLES.search(query, mode="hybrid", filter=Q(topic="food"))
+    assert [page.title for page in only] == ["bread"]
+    near = ARTICLES.search("bread", mode="hybrid", similarity_threshold=0.9)
+    assert [page.title for page in near] == ["bread"]
+
+
+@pytest.mark.parametrize("few", [1, 1_000])
+def test_within(bakery, article, bring_up_to_date, few, monkeypatch):
+    """Small and large sets are handled differently, and find the same."""
+    monkeypatch.setattr(searching, "MAX_FILTER_KEYS", few)
+    section = article("Section")
+    inside = article(f"{CODE} inside and far from anything asked about", parent=section)
+    article("something else", parent=section)
+    bring_up_to_date("ArticlePage")
+    within = ArticlePage.objects.descendant_of(section)
+    results = list(ARTICLES.search(QUESTION, mode="hybrid", within=within))
+    assert results[0].pk == inside.pk
+    assert len(results) == 2
+    assert not list(ARTICLES.search(QUESTION, mode="hybrid", within=within.none()))
+
+
+def test_there_are_as_many_as_asked_for_whenever_they_exist(bakery):
+    assert len(ARTICLES.search(QUESTION, limit=13, mode="hybrid")) == 13
+    assert len(ARTICLES.search(QUESTION, limit=99, mode="hybrid")) == 13
+    assert len(ARTICLES.search("words of nothing", limit=7, mode="hybrid")) == 7
+
+
+def test_an_index_over_several_models(bakery, found, bring_up_to_date):
+    bring_up_to_date("SiteIndex")
+    assert any(CODE in title for title in found(SiteIndex(), QUESTION, limit=5, mode="hybrid"))
+
+
+def test_models_that_wagtail_does_not_index_are_found_by_meaning(bring_up_to_date, found):
+    Note.objects.create(text="rye bread")
+    bring_up_to_date("note")
+    assert found(Note.vector_index, "bread", mode="hybrid") == ["rye bread"]
+
+
+def test_other_backends_of_wagtail_rank_too(bakery, settings):
+    settings.WAGTAILSEARCH_BACKENDS = {
+        "default": {"BACKEND": "modelsearch.backends.database.fallback"}
+    }
+    assert codes(ARTICLES.search(CODE, limit=1, mode="hybrid"))
+    assert codes(ARTICLES.search(CODE, limit=1, mode="hybrid", within=ArticlePage.objects.all()))
+
+
+BROKEN = {"default": {"BACKEND": "no.such.backend"}}
+ONLY_OURS = {"default": {"BACKEND": "wagtail_vector_index.wagtail_search", "INDEX": "ArticlePage"}}
+
+
+@pytest.mark.parametrize("backends", [BROKEN, ONLY_OURS], ids=["broken", "only ours"])
+def test_without_a_search_for_words_meaning_is_left_and_a_warning(
+    bakery, settings, caplog, found, backends
+):
+    settings.WAGTAILSEARCH_BACKENDS = backends
+    with caplog.at_level(logging.WARNING, "wagtail_vector_index"):
+        results = found(ARTICLES, QUESTION, limit=5, mode="hybrid")
+    assert results == found(ARTICLES, QUESTION, limit=5)
+    assert "testapp.ArticlePage is searched by meaning alone" in caplog.text
+
+
+ODD = [
+    '"', "'", '"unbalanced', "a\x00b", "   ", "\n\t", "AND OR NOT NEAR(a b)", "title: x*", "^bread",
+    "-", "--", "a--b", "(", "{title} : x", "%s", "%", "\\", "bread' OR 1=1 --", "\ud800", "_",
+    "é 中文 😀", "a_b.c", "x" * 100_000, "word " * 10_000, " ".join(map(str, range(10_000))),
+]  # fmt: skip
+
+
+def test_odd_input_is_a_query_like_any_other(bakery, caplog):
+    for query in ODD:
+        results = list(ARTICLES.search(query, mode="hybrid", limit=3))
+        assert len(results) == (3 if query.strip("\n\t \ud800") else 0), query[:20]
+    assert not caplog.records
+
+
+@hypothesis_settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    query=st.one_of(
+        st.text(),
+        st.lists(st.sampled_from([*'"():*^-+{}', "AND", "OR", "NOT", "NEAR", "bread", CODE])).map(
+            " ".join
+        ),
+    )
+)
+def test_no_text_raises_or_fails(bakery, caplog, query):
+    list(ARTICLES.search(query, mode="hybrid", limit=3))
+    assert not caplog.records
+
+
+def test_reciprocal_rank_fusion():
+    """As in the paper: the sum of 1 / (60 + rank)."""
+    assert reciprocal_rank_fusion([["a", "b", "c"], ["b", "c", "d"]]) == ["b", "c", "a", "d"]
+    assert reciprocal_rank_fusion([["a", "b"], ["b", "a"]]) == ["a", "b"]
+    assert reciprocal_rank_fusion([["a"], []]) == ["a"]
+    assert reciprocal_rank_fusion([]) == []
