@@ -60,7 +60,7 @@ def load(database: str) -> dict[str, Any]:
 
     from wagtail_vector_index.handlers import vector_backends
     from wagtail_vector_index.indexing.catching_up import catch_up
-    from wagtail_vector_index.search.search import active_collection
+    from wagtail_vector_index.search.collections import active_collection
 
     index = processes.vector_index("objects")
     started = time.perf_counter()
@@ -132,7 +132,7 @@ def update(database: str, count: int, start: int) -> dict[str, list[float]]:
     from wagtail_vector_index.indexing.catching_up import catch_up
     from wagtail_vector_index.indexing.draining import drain
     from wagtail_vector_index.indexing.outbox import queue
-    from wagtail_vector_index.search.search import active_collection
+    from wagtail_vector_index.search.collections import active_collection
 
     index = processes.vector_index("objects")
     pks = list(Passage.objects.order_by("pk").values_list("pk", flat=True))

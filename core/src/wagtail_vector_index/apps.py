@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+    from .indexes.base import VectorIndex
 
 
 class VectorIndexConfig(AppConfig):
@@ -13,6 +20,15 @@ class VectorIndexConfig(AppConfig):
     label = "wagtail_vector_index"
     verbose_name = _("Wagtail Vector Index")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def model_index(self, model: type[Model]) -> VectorIndex:
+        """Return the index over all objects of one model.
+
+        The models know no index; their attribute ``vector_index`` asks this.
+        """
+        from .indexes.registry import model_index
+
+        return model_index(model)
 
     def ready(self) -> None:
         """Called by Django once all models are loaded."""

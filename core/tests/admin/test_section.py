@@ -309,7 +309,7 @@ def test_a_query_while_a_service_is_down_is_told(manage, at, server, articles, e
     server._search = fail(ZeroDivisionError("of somebody else, with s3cr3t"))
     text = manage.get(at("search"), {"q": "flour"}).text
     assert "s3cr3t" not in text
-    assert "The site’s log tells what." in text
+    assert "The site’s log says what." in text
     assert "unexpected error" in caplog.text
 
 

@@ -34,7 +34,7 @@ def test_pieces_come_as_they_are_written(chat):
     assert pieces == ["Mix ", "flour ", "and ", "water ", "[1]. "]
     assert text == answer.text == "".join(pieces)
     same = NOTES.query("bread", limit=2)
-    assert [s.passages for s in answer.sources] == [s.passages for s in same.sources]
+    assert [s.chunks for s in answer.sources] == [s.chunks for s in same.sources]
     assert [s.object for s in answer.sources] == [s.object for s in same.sources]
 
 

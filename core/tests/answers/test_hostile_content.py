@@ -40,7 +40,7 @@ def test_hostile_content_stays_within_its_fence(bring_up_to_date, prompt, fenced
     answer = NOTES.query("bread")
     text = prompt(answer)
     passages = fenced(text)
-    shown = {p.number: p.text for source in answer.sources for p in source.passages}
+    shown = {p.number: p.text for source in answer.sources for p in source.chunks}
     assert f"bread:\n{hostile}" in shown.values()
     assert passages == {number: without_role_markers(shown[number]) for number in shown}
     # Beside the fences there is nothing.

@@ -62,11 +62,11 @@ def test_an_answer_has_text_and_sources(article, bring_up_to_date, chat, prompt,
     bring_up_to_date("ArticlePage")
     answer = ARTICLES.query("flour water", limit=1)
     [source] = answer.sources
-    [passage] = source.passages
+    [chunk] = source.chunks
     assert source.object == page
     assert isinstance(source.object, ArticlePage)
-    assert (passage.number, passage.text) == (1, "Mix flour and water.")
-    assert source.score == passage.score == pytest.approx(source.object.vector_score)
+    assert (chunk.number, chunk.text) == (1, "Mix flour and water.")
+    assert source.score == chunk.score == pytest.approx(source.object.vector_score)
     assert answer.text == "Mix flour and water [1]. "
     text = prompt(answer)
     assert fenced(text) == {1: "Bread\n\nMix flour and water."}
@@ -83,10 +83,10 @@ def test_several_passages_of_one_object_are_in_the_order_of_its_text(
     bring_up_to_date("note")
     answer = NOTES.query("yeast flour", mode=mode)
     assert [source.object for source in answer.sources] == [short, long]
-    passages = [passage for source in answer.sources for passage in source.passages]
-    assert [passage.text.split()[0] for passage in passages] == ["yeast", "salt", "flour", "yeast"]
-    assert [passage.number for passage in passages] == [1, 2, 3, 4]
-    assert fenced(prompt(answer)) == {passage.number: passage.text for passage in passages}
+    chunks = [chunk for source in answer.sources for chunk in source.chunks]
+    assert [chunk.text.split()[0] for chunk in chunks] == ["yeast", "salt", "flour", "yeast"]
+    assert [chunk.number for chunk in chunks] == [1, 2, 3, 4]
+    assert fenced(prompt(answer)) == {chunk.number: chunk.text for chunk in chunks}
 
 
 def test_the_best_passages_overall_are_used(bring_up_to_date, prompt, fenced):
@@ -97,7 +97,7 @@ def test_the_best_passages_overall_are_used(bring_up_to_date, prompt, fenced):
     Note.objects.create(text="\n\n".join(map(filler, ("far", "away", "from", "it"))))
     bring_up_to_date("note")
     near, far = NOTES.query("bread").sources
-    assert (len(near.passages), len(far.passages)) == (6, 1)
+    assert (len(near.chunks), len(far.chunks)) == (6, 1)
 
 
 def test_sources_are_known_before_the_chat_backend_is_asked(notes, chat):
@@ -164,7 +164,7 @@ def test_what_searches_take(notes, chat):
     assert [source.object.stars for source in within.sources] == [3]
     near = NOTES.query("bread number3", similarity_threshold=0.9)
     assert [source.object.stars for source in near.sources] == [3]
-    assert all(p.score >= 0.9 for source in near.sources for p in source.passages)
+    assert all(p.score >= 0.9 for source in near.sources for p in source.chunks)
 
 
 @pytest.mark.parametrize("question", ["", "  \n", "\x00", "\ud800"])
@@ -274,7 +274,7 @@ def test_passages_that_do_not_fit_are_left_out(bring_up_to_date, configure, prom
     Note.objects.create(text="a short one")
     bring_up_to_date("note")
     answer = NOTES.query("bread")
-    texts = [passage.text for source in answer.sources for passage in source.passages]
+    texts = [chunk.text for source in answer.sources for chunk in source.chunks]
     assert [text.count("bread") for text in texts] == [30, 20, 0]
     assert texts[-1] == "a short one"
     assert fenced(prompt(answer, chat)) == dict(enumerate(texts, 1))
@@ -287,12 +287,12 @@ def test_the_best_passage_is_cut_to_fit(configure, prompt, fenced, bring_up_to_d
     Note.objects.create(text=filler("bread"))
     bring_up_to_date("note")
     answer = NOTES.query("bread")
-    [[passage]] = [source.passages for source in answer.sources]
-    assert passage.text.endswith(" […]")
-    kept = passage.text.removesuffix(" […]")
+    [[chunk]] = [source.chunks for source in answer.sources]
+    assert chunk.text.endswith(" […]")
+    kept = chunk.text.removesuffix(" […]")
     assert filler("bread").startswith(f"{kept} ")
     assert 20 < len(kept.split()) < 90
-    assert fenced(prompt(answer, chat)) == {1: passage.text}
+    assert fenced(prompt(answer, chat)) == {1: chunk.text}
     tokens = sum(chat.count_tokens(message.content) for message in chat.asked[0])
     assert 820 - 100 - 110 < tokens <= 820 - 100
 
@@ -352,5 +352,5 @@ def test_a_collection_that_is_dropped_in_between(notes, server, monkeypatch, cha
 
     monkeypatch.setattr(type(server), "_search", dropped)
     answer = NOTES.query("bread number3", limit=2)
-    assert [len(source.passages) for source in answer.sources] == [1, 1]
+    assert [len(source.chunks) for source in answer.sources] == [1, 1]
     assert answer.sources[0].object.stars == 3

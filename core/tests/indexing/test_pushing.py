@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.base import RecordBatch
 from wagtail_vector_index.exceptions import BackendUnavailable
-from wagtail_vector_index.indexing import updating
+from wagtail_vector_index.indexing import cleaning
 from wagtail_vector_index.models import Collection, Document, Embedding
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +102,6 @@ def test_what_nobody_needs_goes_in_time(notes, server, bring_up_to_date):
     long_ago = timezone.now() - datetime.timedelta(days=2)
     Document.objects.filter(deleted_at__isnull=False).update(deleted_at=long_ago)
     Embedding.objects.update(created_at=long_ago)
-    updating.clean_up()
+    cleaning.clean_up()
     assert Document.objects.filter(deleted_at__isnull=False).count() == 0
     assert Embedding.objects.count() == 2

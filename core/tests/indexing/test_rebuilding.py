@@ -24,14 +24,14 @@ from wagtail_vector_index.exceptions import (
     UnknownAlias,
 )
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
-from wagtail_vector_index.indexing import batches, draining, pushing, updating
+from wagtail_vector_index.indexing import batches, cleaning, draining, pushing, updating
 from wagtail_vector_index.indexing import building as building_module
 from wagtail_vector_index.indexing.building import Heartbeat, claim
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.plan import Plan
-from wagtail_vector_index.indexing.progress import Silent
+from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.models import Collection, Document, FilterField, PendingChange
 
 pytestmark = pytest.mark.django_db
@@ -228,7 +228,7 @@ def test_a_process_with_other_settings_takes_nothing_from_the_outbox(
     notes, bring_up_to_date, settings, monkeypatch, found, finished
 ):
     """One that began before the settings changed, and works on while the index is rebuilt."""
-    late = _Drain(NOTES, Silent())
+    late = _Drain(NOTES, Progress())
     model_changed(settings, MODEL="better")
     with monkeypatch.context() as patched:
         if not finished:
@@ -254,7 +254,7 @@ def test_a_collection_that_comes_while_another_process_writes_lacks_nothing(note
     def slowly(*arguments):
         monkeypatch.setattr(draining, "write", write)
         updating._ensure_collection(plan, rebuild=True)
-        queue(NOTES.name, changed_keys(NOTES, updating._targets(plan), Silent()))
+        queue(NOTES.name, changed_keys(NOTES, updating._targets(plan), Progress()))
         return write(*arguments)
 
     monkeypatch.setattr(draining, "write", slowly)
@@ -299,7 +299,7 @@ def test_retired_collections_are_dropped_after_their_grace(server, bring_up_to_d
     bring_up_to_date("note", rebuild=True)
     assert len(server.collections()) == 2
     Collection.objects.filter(state=State.RETIRED).update(
-        retired_at=timezone.now() - updating.RETIREMENT - datetime.timedelta(seconds=1)
+        retired_at=timezone.now() - cleaning.RETIREMENT - datetime.timedelta(seconds=1)
     )
     bring_up_to_date("note")
     active = Collection.objects.get()
@@ -382,7 +382,7 @@ class TestTwoAtOnce:
         long_ago = timezone.now() - datetime.timedelta(hours=1)
         building = updating._ensure_collection(Plan.of(NOTES), rebuild=True)
         claim(building)
-        heartbeat = Heartbeat(building, Silent())
+        heartbeat = Heartbeat(building, Progress())
         an_hour_passes([])
         heartbeat.embedded(1)
         assert Collection.objects.get(pk=building.pk).builder_seen > long_ago

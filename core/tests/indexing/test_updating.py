@@ -25,7 +25,7 @@ from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.outbox import queue
-from wagtail_vector_index.indexing.progress import Silent
+from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.updating import pending_keys
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
@@ -419,7 +419,7 @@ def test_what_changes_while_another_process_works_on_it_is_written(bring_up_to_d
     def meanwhile(texts):
         embedder.before = lambda texts: None
         Note.objects.update(text="wine")
-        queue(NOTES.name, changed_keys(NOTES, collections, Silent()))
+        queue(NOTES.name, changed_keys(NOTES, collections, Progress()))
 
     embedder.before = meanwhile
     bring_up_to_date("note")

@@ -229,7 +229,7 @@ def test_within_something_else_is_said_at_once(within):
 
 
 def test_within_a_large_queryset_still_reaches_the_limit(bring_up_to_date, monkeypatch):
-    monkeypatch.setattr("wagtail_vector_index.search.search.MAX_FILTER_KEYS", 5)
+    monkeypatch.setattr("wagtail_vector_index.search.base.MAX_FILTER_KEYS", 5)
     for number in range(100):
         Note.objects.create(text="bread" if number < 90 else "far away", stars=number)
     bring_up_to_date("note")

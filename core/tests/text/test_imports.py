@@ -11,6 +11,7 @@ import wagtail_vector_index.content.text
 
 def test_what_is_public():
     assert wagtail_vector_index.content.text.__all__ == [
+        "TextSplitter",
         "clean_text",
         "field_to_text",
         "html_to_text",

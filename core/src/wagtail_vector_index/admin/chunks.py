@@ -1,18 +1,18 @@
-"""The chunks that match a query, rather than the objects they are chunks of."""
+"""The chunks that match a query, instead of the objects that they belong to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest
 from wagtail.admin.admin_url_finder import AdminURLFinder
 
 from ..content.object_keys import object_key
+from ..contract.sansio import run
 from ..indexes import VectorIndex
 from ..models.tables import Document
-from ..plugins.handlers import vector_backends
+from ..search.chunks import chunk_scores
 
 _OBJECTS = 10
 _CHUNKS = 30
@@ -42,13 +42,8 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
     """
     found = index.search(query, limit=_OBJECTS, request=request)
     objects = {object_key(instance): instance for instance in found}
-    if not objects or found.search.searched is None:
-        return []
-    collection, vector = found.search.searched
-    backend = vector_backends[collection.vector_backend]
-    only = Q(object__in=list(objects))
-    matches = backend.search(collection.spec, vector, limit=_CHUNKS, filter=only)
-    documents = Document.objects.filter(deleted_at=None).in_bulk([match.id for match in matches])
+    scores = run(chunk_scores(found.search, list(objects), _CHUNKS))
+    documents = Document.objects.filter(deleted_at=None).in_bulk(list(scores))
     finder = AdminURLFinder(request.user)
     return [
         Chunk(
@@ -56,8 +51,8 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
             edit_url=finder.get_edit_url(objects[document.object_key]),
             number=document.position + 1,
             content=document.content,
-            score=match.score,
+            score=score,
         )
-        for match in matches
-        if (document := documents.get(match.id)) is not None
+        for id, score in scores.items()
+        if (document := documents.get(id)) is not None
     ]

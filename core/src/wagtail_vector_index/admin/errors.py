@@ -1,40 +1,43 @@
-"""What is shown of an error: what to do about it, and never a secret."""
+"""The messages of errors in the admin: what to do, and never a secret."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from django.utils.translation import gettext as _
 
+from ..content.declaration import IndexDeclaration
 from ..exceptions import ConfigurationError, VectorIndexError
-from ..indexes import VectorIndex
-from ..plugins.handlers import embedding_backends, traceback_to_log, vector_backends
+from ..plugins.handlers import embedding_backends, vector_backends
+from ..plugins.redaction import redacted, traceback_to_log
 from ..wording import describe
 
 logger = logging.getLogger(__name__)
 
 
-def told(error: Exception, index: VectorIndex) -> str:
-    """The message of an error; of one that nobody expected, only where to read it."""
+def told(error: Exception, index: IndexDeclaration) -> str:
+    """Return the message of an error; of an unexpected one, only where to read it."""
     if isinstance(error, VectorIndexError):
-        return redacted(str(error), index)
+        return readable(str(error), index)
     logger.error(
         "%s: an unexpected error in the admin: %s",
         index.name,
-        redacted(describe(error), index),
+        readable(describe(error), index),
         exc_info=traceback_to_log(error),
     )
-    return _("Something unexpected went wrong. The site’s log tells what.")
+    return _("Something unexpected went wrong. The site’s log says what.")
 
 
-def redacted(text: str, index: VectorIndex) -> str:
-    """A text without the secrets of the backends that an index uses."""
+def readable(text: str, index: IndexDeclaration) -> str:
+    """Return a text without the secrets of an index's backends.
+
+    They are made for it: an error may have been stored by a process that knew other secrets.
+    """
     for handler, alias in (
         (vector_backends, index.vector_backend),
         (embedding_backends, index.embedding_backend),
     ):
-        try:
-            text = handler[alias].options.redact(text)
-        except ConfigurationError:
-            continue  # a backend that cannot be made has told nobody its secrets
-    return text
+        with suppress(ConfigurationError):  # one that cannot be made has shown its secrets nowhere
+            handler[alias]
+    return redacted(text)

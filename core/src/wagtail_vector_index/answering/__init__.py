@@ -1,6 +1,6 @@
 """From a question to an answer with its sources."""
 
 from .answer import Answer
-from .sources import Passage, Source
+from .sources import Chunk, Source
 
-__all__ = ["Answer", "Passage", "Source"]
+__all__ = ["Answer", "Chunk", "Source"]

@@ -32,7 +32,7 @@ class Answer:
         for piece in answer:
             print(piece, end="", flush=True)
         for source in answer.sources:
-            print(source.object, [passage.number for passage in source.passages])
+            print(source.object, [chunk.number for chunk in source.chunks])
     """
 
     def __init__(

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..chat.base import ChatBackend
 from ..contract.sansio import Steps
 from ..exceptions import InvalidQuery
+from ..search.results import SearchResults
 from .answer import Answer
 from .prompt import Prompt
 from .sources import candidates, sources
 
-if TYPE_CHECKING:
-    from ..chat.base import ChatBackend
-    from ..indexes import VectorIndex
-    from ..search.results import SearchResults
 
-
-def answer_steps(index: VectorIndex, results: SearchResults, backend: ChatBackend) -> Steps[Answer]:
-    """Search, choose the passages, and give what will ask the chat backend.
+def answer_steps(
+    results: SearchResults, backend: ChatBackend, *, instructions: str, nothing_found: str
+) -> Steps[Answer]:
+    """Search, choose the chunks, and return the answer that will ask the chat backend.
 
     Args:
-        index: whose instructions to give.
         results: those of the question.
-        backend: what will be asked.
+        backend: the chat backend to ask.
+        instructions: what the model is told first.
+        nothing_found: the answer if the search finds nothing.
 
     Raises:
         InvalidQuery: the question is blank, or too long.
@@ -31,8 +29,8 @@ def answer_steps(index: VectorIndex, results: SearchResults, backend: ChatBacken
     question = results.search.text
     if not question:
         raise InvalidQuery("The question is blank.")
-    prompt = Prompt(backend, index.get_answer_instructions(), question)
-    passages = prompt.fit((yield from candidates(results)))
-    if not passages:
-        return Answer(sources=(), backend=backend, text=str(index.nothing_found))
-    return Answer(sources=sources(passages), backend=backend, messages=prompt.messages(passages))
+    prompt = Prompt(backend, instructions, question)
+    chosen = prompt.fit((yield from candidates(results)))
+    if not chosen:
+        return Answer(sources=(), backend=backend, text=nothing_found)
+    return Answer(sources=sources(chosen), backend=backend, messages=prompt.messages(chosen))

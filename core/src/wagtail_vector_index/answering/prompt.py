@@ -1,6 +1,6 @@
-"""What a chat backend is asked: the instructions, the passages that fit, the question.
+"""The prompt for a chat backend: the instructions, the chunks that fit, the question.
 
-Passages and questions are written by others. Each stands between two lines that hold a
+Chunks and questions are written by others. Each stands between two lines that hold a
 random word, so that no text can pretend to end where it does not.
 """
 

@@ -1,35 +1,28 @@
-"""What an answer rests on: passages of the objects that were found."""
+"""The sources of an answer: chunks of the objects that were found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from django.db.models import Q
+from typing import Any
 
 from ..content.object_keys import object_key
 from ..contract.sansio import Steps
-from ..exceptions import CollectionNotFound
 from ..models.tables import Document
-from ..plugins.handlers import vector_backends
-from ..search.search import search_call
+from ..search.chunks import chunk_scores
+from ..search.results import SearchResults
 
-if TYPE_CHECKING:
-    from ..search.results import SearchResults
-    from ..search.search import Hit
-
-#: For each object that is found, so many passages are looked for among all of them.
-PASSAGES_PER_OBJECT = 3
+#: For each object that is found, so many chunks are looked for among all of them.
+CHUNKS_PER_OBJECT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passage:
+class Chunk:
     """A chunk as the chat backend was given it.
 
     Args:
-        number: what the answer cites it by, such as ``[1]``.
-        text: the chunk; where it was cut to fit into the model's window, it ends in "[…]".
+        number: the number that the answer cites it by, such as ``[1]``.
+        text: its text; where it was cut to fit into the model's window, it ends in "[…]".
         score: how near it is to the question, on the scale of the index's metric.
     """
 
@@ -43,22 +36,22 @@ class Source:
     """An object that an answer rests on.
 
     Args:
-        object: the page, or what else was found.
-        passages: those that were used, in the order of the text.
+        object: the page or other object that was found.
+        chunks: the chunks that were used, in the order of the text.
     """
 
     object: Any
-    passages: Sequence[Passage]
+    chunks: Sequence[Chunk]
 
     @property
     def score(self) -> float:
-        """That of its best passage."""
-        return max(passage.score for passage in self.passages)
+        """The score of its best chunk."""
+        return max(chunk.score for chunk in self.chunks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A passage that may be given to the chat backend."""
+    """A chunk that may be given to the chat backend."""
 
     key: str
     object: Any
@@ -70,17 +63,18 @@ class Candidate:
 
 
 def candidates(results: SearchResults) -> Steps[list[Candidate]]:
-    """The passages nearest to the question, of the objects that were found; best first.
+    """Return the chunks nearest to the question, of the objects that were found; best first.
 
-    That of each object which made it be found is among them.
+    The chunk that made an object be found is among them.
     """
     hits = yield from results.search.steps()
     # Loaded as the results load them: an object that is gone by now is left out.
     objects = {object_key(instance): instance for instance in results}
     hits = [hit for hit in hits if hit.key in objects]
-    ranks = {hit.key: rank for rank, hit in enumerate(hits)}
+    keys = [hit.key for hit in hits]
+    ranks = {key: rank for rank, key in enumerate(keys)}
     scores = {hit.document: hit.score for hit in hits}
-    scores |= yield from _further(results, hits)
+    scores |= yield from chunk_scores(results.search, keys, CHUNKS_PER_OBJECT * len(keys))
     found = [
         Candidate(
             key=document.object_key,
@@ -97,40 +91,19 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
-def _further(results: SearchResults, hits: Sequence[Hit]) -> Steps[dict[Any, float]]:
-    """The scores of the documents that are nearest among those of some objects."""
-    search = results.search
-    if not hits or search.searched is None:
-        return {}
-    collection, vector = search.searched
-    try:
-        matches = yield search_call(
-            vector_backends[collection.vector_backend],
-            collection.spec,
-            vector,
-            limit=PASSAGES_PER_OBJECT * len(hits),
-            filter=Q(object__in=[hit.key for hit in hits]),
-            min_score=search.similarity_threshold,
-        )
-    except CollectionNotFound:
-        # A rebuild dropped it a moment ago; the best passage of each object is known.
-        return {}
-    return {match.id: match.score for match in matches}
-
-
 def in_order(used: Sequence[Candidate]) -> list[Candidate]:
-    """Passages in the order in which they are numbered.
+    """Return candidates in the order in which they are numbered.
 
-    Objects come as they were found, and the passages of one in the order of its text.
+    Objects come as they were found, and the chunks of one in the order of its text.
     """
     return sorted(used, key=lambda candidate: (candidate.rank, candidate.position))
 
 
 def sources(ordered: Sequence[Candidate]) -> list[Source]:
-    """The sources that passages make; these are numbered as they come."""
-    passages: dict[str, list[Passage]] = {}
+    """Return the sources that candidates make, their chunks numbered as they come."""
+    chunks: dict[str, list[Chunk]] = {}
     for number, candidate in enumerate(ordered, 1):
-        passage = Passage(number=number, text=candidate.content, score=candidate.score)
-        passages.setdefault(candidate.key, []).append(passage)
+        chunk = Chunk(number=number, text=candidate.content, score=candidate.score)
+        chunks.setdefault(candidate.key, []).append(chunk)
     objects = {candidate.key: candidate.object for candidate in ordered}
-    return [Source(object=objects[key], passages=tuple(passages[key])) for key in passages]
+    return [Source(object=objects[key], chunks=tuple(chunks[key])) for key in chunks]

@@ -18,11 +18,11 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
-from django.db.models import Q
 
-from ..contract.filters import FilterNode, parse_filter
+from ..contract.filters import Filter, FilterNode, parse_filter
 from ..contract.options import Options as BaseOptions
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
+from ..contract.slices import slices
 from ..contract.spec import METRICS, CollectionSpec, Metric
 from ..contract.validation import (
     check_metadata,
@@ -225,7 +225,7 @@ class VectorBackend(ABC):
         vector: Vector,
         *,
         limit: int = 10,
-        filter: Q | None = None,
+        filter: Filter | None = None,
         min_score: float | None = None,
     ) -> list[Match]:
         """The nearest records, best first; equal scores by id.
@@ -234,7 +234,8 @@ class VectorBackend(ABC):
             spec: the collection.
             vector: as many numbers as the collection has dimensions.
             limit: at most so many matches; all records if there are fewer.
-            filter: a ``Q`` over the collection's fields.
+            filter: a ``Q`` over the collection's fields, or the tree that ``parse_filter`` made
+                of one.
             min_score: leave out matches below it.
 
         Raises:
@@ -244,7 +245,7 @@ class VectorBackend(ABC):
         asked = self._search_arguments(spec, vector, limit, filter, min_score)
         return _ranked(self._search(spec, *asked), limit, min_score)
 
-    def count(self, spec: CollectionSpec, filter: Q | None = None) -> int:
+    def count(self, spec: CollectionSpec, filter: Filter | None = None) -> int:
         """The number of records, or of those that match the filter."""
         return self._count(spec, parse_filter(filter, spec.fields))
 
@@ -337,14 +338,14 @@ class VectorBackend(ABC):
         vector: Vector,
         *,
         limit: int = 10,
-        filter: Q | None = None,
+        filter: Filter | None = None,
         min_score: float | None = None,
     ) -> list[Match]:
         """Like `search`."""
         asked = self._search_arguments(spec, vector, limit, filter, min_score)
         return _ranked(await self._asearch(spec, *asked), limit, min_score)
 
-    async def acount(self, spec: CollectionSpec, filter: Q | None = None) -> int:
+    async def acount(self, spec: CollectionSpec, filter: Filter | None = None) -> int:
         """Like `count`."""
         return await self._acount(spec, parse_filter(filter, spec.fields))
 
@@ -429,15 +430,14 @@ class VectorBackend(ABC):
 
     def _id_parts(self, ids: Iterable[UUID]) -> list[list[UUID]]:
         unique = list(dict.fromkeys(map(checked_id, ids)))
-        step = self.max_batch_records
-        return [unique[start : start + step] for start in range(0, len(unique), step)]
+        return list(slices(unique, self.max_batch_records))
 
     def _search_arguments(
         self,
         spec: CollectionSpec,
         vector: Vector,
         limit: int,
-        filter: Q | None,
+        filter: Filter | None,
         min_score: float | None,
     ) -> tuple[memoryview[Any], int, FilterNode | None, float | None]:
         query = checked_query(spec, vector)

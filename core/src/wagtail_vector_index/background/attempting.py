@@ -11,12 +11,13 @@ from django.utils import timezone
 from ..exceptions import RebuildRunning, VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
-from ..indexing.backoff import SERVICE_DELAY, delay_after, is_waiting, seconds_of_pause
+from ..indexing.backoff import SERVICE_DELAY, delay_after
 from ..indexing.draining import Drained
+from ..indexing.failures import is_waiting, seconds_of_pause
 from ..indexing.plan import live_collections
 from ..indexing.updating import apply_changes, update
 from ..models.tables import PendingChange
-from ..plugins.handlers import redacted, traceback_to_log
+from ..plugins.redaction import redacted, traceback_to_log
 from ..wording import describe
 
 logger = logging.getLogger(__name__)

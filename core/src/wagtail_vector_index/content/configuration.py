@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
@@ -14,12 +14,25 @@ from ..exceptions import InvalidIndex, InvalidSpec
 from ..wording import did_you_mean, shown
 from .fields import EmbeddingField, FilterField
 from .filter_values import infer_type
-
-if TYPE_CHECKING:
-    from ..indexes.base import VectorIndex
+from .text.splitting import TextSplitter
 
 #: What core itself stores with every document: the source object's key and its model.
 CORE_FIELDS: Mapping[str, FieldType] = {"object": "str", "model": "str"}
+
+
+class Declaration(Protocol):
+    """The attributes of an index that its configuration is made of."""
+
+    name: str
+    querysets: Any
+    embedding_fields: Any
+    filter_fields: Any
+    chunk_tokens: int
+    chunk_overlap: int
+    text_splitter: Any
+
+    def get_querysets(self) -> list[QuerySet[Any]]:
+        """Return the content of the index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +55,13 @@ class IndexConfiguration:
     models: Mapping[type[Model], ModelConfiguration]
     fields: Mapping[str, FieldType]
 
-    def of(self, index: VectorIndex, model: type[Model]) -> ModelConfiguration:
+    def of(self, index: Declaration, model: type[Model]) -> ModelConfiguration:
         """The configuration of an object's model, which may be a child of a declared one."""
         found = self.models.get(model)
         return found if found is not None else _model_configuration(index, model)
 
 
-def configuration_of(index: VectorIndex) -> IndexConfiguration:
+def configuration_of(index: Declaration) -> IndexConfiguration:
     """The configuration of an index.
 
     Raises:
@@ -56,6 +69,7 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
     """
     _check_querysets(index)
     _check_chunking(index)
+    _check_splitter(index)
     resolved: dict[type[Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
     for queryset in index.get_querysets():
@@ -72,7 +86,7 @@ def configuration_of(index: VectorIndex) -> IndexConfiguration:
     return IndexConfiguration(models=resolved, fields=fields)
 
 
-def _check_querysets(index: VectorIndex) -> None:
+def _check_querysets(index: Declaration) -> None:
     content: Any = index.querysets
     listed = isinstance(content, (list, tuple))
     if not listed or not all(isinstance(q, (QuerySet, Manager)) for q in content):
@@ -86,7 +100,7 @@ def _check_querysets(index: VectorIndex) -> None:
         )
 
 
-def _check_refinable(index: VectorIndex, queryset: QuerySet[Any]) -> None:
+def _check_refinable(index: Declaration, queryset: QuerySet[Any]) -> None:
     """Raise unless more filters can be put on a queryset, and its results are objects."""
     kinds = {
         "sliced": queryset.query.is_sliced,
@@ -101,7 +115,7 @@ def _check_refinable(index: VectorIndex, queryset: QuerySet[Any]) -> None:
             )
 
 
-def _check_chunking(index: VectorIndex) -> None:
+def _check_chunking(index: Declaration) -> None:
     for name, lowest in (("chunk_tokens", 1), ("chunk_overlap", 0)):
         value = getattr(index, name)
         if type(value) is not int or value < lowest:
@@ -115,7 +129,16 @@ def _check_chunking(index: VectorIndex) -> None:
         )
 
 
-def _family(index: VectorIndex, model: type[Model]) -> list[type[Model]]:
+def _check_splitter(index: Declaration) -> None:
+    splitter = index.text_splitter
+    if not isinstance(splitter, type) or not issubclass(splitter, TextSplitter):
+        raise InvalidIndex(
+            f"{index.name}: text_splitter must be a subclass of"
+            f" wagtail_vector_index.indexes.TextSplitter, not {shown(splitter)}."
+        )
+
+
+def _family(index: Declaration, model: type[Model]) -> list[type[Model]]:
     """The model and, where it declares nothing to embed, the children that do."""
     if _declared(index, model, "embedding_fields"):
         return [model]
@@ -134,7 +157,7 @@ def _concrete_children(model: type[Model]) -> list[type[Model]]:
     return found
 
 
-def _declared(index: VectorIndex, model: type[Model], name: str) -> Sequence[Any]:
+def _declared(index: Declaration, model: type[Model], name: str) -> Sequence[Any]:
     on_index = "filter_fields" if name == "vector_filter_fields" else name
     declared = getattr(model, name, ()) or getattr(index, on_index)
     if not isinstance(declared, (list, tuple)):
@@ -143,7 +166,7 @@ def _declared(index: VectorIndex, model: type[Model], name: str) -> Sequence[Any
     return declared
 
 
-def _model_configuration(index: VectorIndex, model: type[Model]) -> ModelConfiguration:
+def _model_configuration(index: Declaration, model: type[Model]) -> ModelConfiguration:
     embedding_fields = tuple(_declared(index, model, "embedding_fields"))
     if not embedding_fields:
         raise InvalidIndex(
@@ -163,7 +186,7 @@ def _model_configuration(index: VectorIndex, model: type[Model]) -> ModelConfigu
     )
 
 
-def _filter_fields(index: VectorIndex, model: type[Model]) -> list[tuple[FilterField, FieldType]]:
+def _filter_fields(index: Declaration, model: type[Model]) -> list[tuple[FilterField, FieldType]]:
     found = []
     for declared in _declared(index, model, "vector_filter_fields"):
         field = FilterField.of(declared)
@@ -198,7 +221,7 @@ def _hint_of_path(field: FilterField) -> str:
     return f" A path is its source: FilterField({name!r}, source={field.source!r})."
 
 
-def _check_path(index: VectorIndex, model: type[Model], path: str) -> None:
+def _check_path(index: Declaration, model: type[Model], path: str) -> None:
     """Raise unless a path leads to something, as far as the models tell it."""
     name, _, rest = path.partition("__")
     field = _field(model, name)

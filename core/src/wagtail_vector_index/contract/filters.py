@@ -24,6 +24,7 @@ __all__ = [
     "And",
     "Comparison",
     "FieldType",
+    "Filter",
     "FilterNode",
     "IsNull",
     "Lookup",
@@ -91,12 +92,16 @@ class IsNull:
 #: What a backend is given as a filter.
 FilterNode: TypeAlias = And | Or | Not | Comparison | IsNull
 
+#: What callers give as a filter: a ``Q``, or a tree that was parsed already.
+Filter: TypeAlias = Q | FilterNode
 
-def parse_filter(query: Q | None, fields: Mapping[str, FieldType]) -> FilterNode | None:
+
+def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> FilterNode | None:
     """Parse and check a filter.
 
     Args:
-        query: a ``Q`` over the names in ``fields``, or None.
+        query: a ``Q`` over the names in ``fields``; a tree that was parsed already, of which
+            only the fields are checked; or None.
         fields: the filterable fields of the collection, with their types.
 
     Returns:
@@ -114,9 +119,28 @@ def parse_filter(query: Q | None, fields: Mapping[str, FieldType]) -> FilterNode
     if query is None or (isinstance(query, Q) and not query.children):
         return None
     try:
+        if isinstance(query, FilterNode):
+            _check_declared(query, fields)
+            return query
         return _parse(query, fields)
     except RecursionError:
         raise InvalidFilter("The filter is nested too deeply.") from None
+
+
+def _check_declared(node: FilterNode, fields: Mapping[str, FieldType]) -> None:
+    """Raise InvalidFilter unless a parsed tree names declared fields by their types."""
+    if isinstance(node, And | Or):
+        for child in node.children:
+            _check_declared(child, fields)
+    elif isinstance(node, Not):
+        _check_declared(node.child, fields)
+    elif node.field not in fields:
+        raise InvalidFilter(_unknown_field(node.field, fields))
+    elif fields[node.field] != node.type:
+        raise InvalidFilter(
+            f"{node.field!r} is of type {fields[node.field]}, and the filter was parsed for"
+            f" {node.type}."
+        )
 
 
 def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:

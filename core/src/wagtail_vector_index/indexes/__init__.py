@@ -1,6 +1,23 @@
-"""What a site declares: which content is found by meaning, and how."""
+"""The indexes that a site declares, and what searching them returns."""
 
+from ..answering import Answer, Chunk, Source
+from ..content.text.splitting import TextSplitter
+from ..indexing.status import IndexStatus, status_of
+from ..search.results import SearchResults
 from .base import VectorIndex
 from .pages import PageVectorIndex
+from .registry import all_indexes, get_index
 
-__all__ = ["PageVectorIndex", "VectorIndex"]
+__all__ = [
+    "Answer",
+    "Chunk",
+    "IndexStatus",
+    "PageVectorIndex",
+    "SearchResults",
+    "Source",
+    "TextSplitter",
+    "VectorIndex",
+    "all_indexes",
+    "get_index",
+    "status_of",
+]

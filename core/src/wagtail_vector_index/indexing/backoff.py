@@ -1,64 +1,20 @@
-"""Keeps what went wrong in the record, and how long to wait before it is tried again."""
+"""How long to wait before what failed is tried again."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
-from django.db.models import F, QuerySet
-from django.utils import timezone
-
-from ..content.text import clean_text
-from ..models.tables import Collection
-from ..wording import describe
+__all__ = ["OBJECT_DELAY", "SERVICE_DELAY", "delay_after"]
 
 _FIRST_DELAY = dt.timedelta(seconds=10)
-_LONGEST_ERROR = 2_000
 
-#: How long at most one object waits whose text cannot be indexed.
+#: The longest wait for an object whose text cannot be indexed.
 OBJECT_DELAY = dt.timedelta(hours=1)
 
-#: How long at most an index waits for a service that does not work.
+#: The longest wait of an index for a service that does not work.
 SERVICE_DELAY = dt.timedelta(minutes=10)
 
 
 def delay_after(failures: int, longest: dt.timedelta) -> dt.timedelta:
-    """How long to wait after so many failures in a row: each time twice as long."""
+    """Return the wait after so many failures in a row: each time twice as long."""
     return min(_FIRST_DELAY * 2.0 ** min(failures - 1, 20), longest)
-
-
-def error_text(error: BaseException, options: Any) -> str:
-    """An error as it is kept and shown, without the secrets of a backend's options."""
-    return clean_text(options.redact(describe(error)))[:_LONGEST_ERROR]
-
-
-def note_failure(collections: QuerySet[Any], message: str) -> None:
-    """Keep with each of these collections that a service failed, and have it wait."""
-    for pk, attempts in collections.values_list("pk", "attempts"):
-        Collection.objects.filter(pk=pk).update(
-            attempts=F("attempts") + 1,
-            last_error=message,
-            next_attempt=timezone.now() + delay_after(attempts + 1, SERVICE_DELAY),
-        )
-
-
-def note_success(collection: Collection) -> None:
-    """Forget the failures of a collection."""
-    if collection.attempts:
-        own_row = Collection.objects.filter(pk=collection.pk)
-        own_row.update(attempts=0, last_error="", next_attempt=None)
-
-
-def seconds_of_pause(collections: QuerySet[Any]) -> float:
-    """How long all these collections wait for a service that failed; 0 if one does not."""
-    moments = collections.values_list("next_attempt", flat=True)
-    return min((_seconds_until(moment) for moment in moments), default=0.0)
-
-
-def is_waiting(collection: Collection) -> bool:
-    """Whether a collection waits for a service that failed."""
-    return _seconds_until(collection.next_attempt) > 0
-
-
-def _seconds_until(moment: dt.datetime | None) -> float:
-    return 0.0 if moment is None else max(0.0, (moment - timezone.now()).total_seconds())

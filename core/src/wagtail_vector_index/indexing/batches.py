@@ -18,6 +18,7 @@ from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast
 
 from ..contract.records import RecordBatch
+from ..contract.slices import slices
 from ..models.tables import Collection, Document
 
 BATCH_SIZE = 2_000
@@ -52,8 +53,8 @@ def deleted_after(collection: Collection, revision: int) -> list[UUID]:
 
 def batch_of(collection: Collection, ids: list[UUID]) -> Iterator[RecordBatch]:
     """The live documents among these ids."""
-    for start in range(0, len(ids), BATCH_SIZE):
-        chosen = live_documents(collection).filter(pk__in=ids[start : start + BATCH_SIZE])
+    for some in slices(ids, BATCH_SIZE):
+        chosen = live_documents(collection).filter(pk__in=some)
         yield from _batches(chosen, collection.dimensions, BATCH_SIZE)
 
 

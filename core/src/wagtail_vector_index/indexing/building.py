@@ -43,7 +43,7 @@ def claim(collection: Collection) -> None:
     collection.builder, collection.builder_seen = _myself(), now
 
 
-class Heartbeat:
+class Heartbeat(Progress):
     """A progress that also tells now and then that this process still builds a collection."""
 
     def __init__(self, collection: Collection, progress: Progress) -> None:

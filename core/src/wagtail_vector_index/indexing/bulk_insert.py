@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connections, models, transaction
 from django.db.models.constants import OnConflict
 
+from ..contract.slices import slices
 from ..models.tables import index_database
 
 BATCH_SIZE = 1_000
@@ -54,8 +55,8 @@ def insert_rows(
         OnConflict.IGNORE if ignore_conflicts else None,
     )
     with transaction.atomic(using=connection.alias, savepoint=False), connection.cursor() as cursor:
-        for start in range(0, len(values), BATCH_SIZE):
-            cursor.executemany(statement, values[start : start + BATCH_SIZE])
+        for some in slices(values, BATCH_SIZE):
+            cursor.executemany(statement, some)
 
 
 def _statement(

@@ -13,15 +13,12 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from ..backends.base import CollectionSpec, VectorBackend
 from ..contract.records import RecordBatch
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, index_database, xor
 from .batches import deleted_after, written_after, xor_of
-
-if TYPE_CHECKING:
-    from ..backends.base import CollectionSpec, VectorBackend
 
 _ATTEMPTS = 5
 

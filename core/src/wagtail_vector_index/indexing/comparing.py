@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..content.declaration import IndexDeclaration
+from ..contract.slices import slices
 from ..models.tables import Collection
 from .batches import live_documents
 from .fetching import fetch_to_prepare
 from .preparing import prepare, source_hash
 from .progress import Progress
 
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
-
 BATCH_SIZE = 500
 
 
 def changed_keys(
-    index: VectorIndex, collections: Sequence[Collection], progress: Progress
+    index: IndexDeclaration, collections: Sequence[Collection], progress: Progress
 ) -> list[str]:
     """The keys of objects whose documents, in any of the collections, are not up to date.
 
@@ -31,8 +30,7 @@ def changed_keys(
         # There is a collection to fill: no need to look which objects it lacks.
         return [*changed, *keys]
     progress.started(index.name, "comparing", len(keys))
-    for start in range(0, len(keys), BATCH_SIZE):
-        some = keys[start : start + BATCH_SIZE]
+    for some in slices(keys, BATCH_SIZE):
         for key, instance in fetch_to_prepare(index, some).items():
             if _differs(index, key, instance, recorded):
                 changed[key] = None
@@ -46,7 +44,7 @@ def _recorded(collection: Collection) -> dict[str, str]:
 
 
 def _differs(
-    index: VectorIndex,
+    index: IndexDeclaration,
     key: str,
     instance: Any,
     recorded: Mapping[Collection, Mapping[str, str]],

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import ForeignObjectRel, Model
 
+from ..content.declaration import IndexDeclaration
 from ..content.object_keys import key_of, primary_keys, root_model
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class ReadingPath:
     through: type[Model] | None
 
 
-def reading_paths(index: VectorIndex) -> Iterator[ReadingPath]:
+def reading_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
     """The relations through which an index's texts and filter values are read.
 
     What methods and properties read is not known.
@@ -48,7 +46,7 @@ def reading_paths(index: VectorIndex) -> Iterator[ReadingPath]:
                     yield path
 
 
-def readers(index: VectorIndex, key: str) -> Iterator[str]:
+def readers(index: IndexDeclaration, key: str) -> Iterator[str]:
     """The keys of the objects of an index that read the object of a key."""
     for path in reading_paths(index):
         for pk in primary_keys(path.related, [key]):

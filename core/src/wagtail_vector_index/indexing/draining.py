@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.db.models import F, Q
 from django.utils import timezone
 
+from ..content.declaration import IndexDeclaration
+from ..contract.slices import slices
 from ..exceptions import (
     EmbeddingError,
     EmbeddingRefused,
@@ -19,17 +20,15 @@ from ..exceptions import (
 )
 from ..models.tables import Collection, PendingChange
 from ..plugins.calling import notify
-from .backoff import OBJECT_DELAY, delay_after, error_text
+from .backoff import OBJECT_DELAY, delay_after
 from .embedding import embedding_ids
 from .expanding import expand
+from .failures import error_text
 from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
-from .progress import Progress, Silent
+from .progress import Progress
 from .writing import Superseded, Written, write
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Drained:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def drain(index: VectorIndex, progress: Progress | None = None) -> Drained:
+def drain(index: IndexDeclaration, progress: Progress | None = None) -> Drained:
     """Write all changes of an index that are due.
 
     An object that cannot be prepared or embedded is left in the outbox with its error,
@@ -64,11 +63,11 @@ def drain(index: VectorIndex, progress: Progress | None = None) -> Drained:
             everything; what is not done stays due.
         RebuildRunning: another process builds the index with other settings; the same.
     """
-    return _Drain(index, progress or Silent()).run()
+    return _Drain(index, progress or Progress()).run()
 
 
 class _Drain:
-    def __init__(self, index: VectorIndex, progress: Progress) -> None:
+    def __init__(self, index: IndexDeclaration, progress: Progress) -> None:
         self.index = index
         self.plan = Plan.of(index)
         self.progress = progress
@@ -173,8 +172,7 @@ class _Drain:
         """The first of these objects, as many as have `MAX_DOCUMENTS` together, or one."""
         objects: dict[str, PreparedObject] = {}
         documents = 0
-        for start in range(0, len(keys), _FETCH_SIZE):
-            some = keys[start : start + _FETCH_SIZE]
+        for some in slices(keys, _FETCH_SIZE):
             visible = self.index.sources_among(some)
             instances = fetch_to_prepare(self.index, [key for key in some if key in visible])
             for key in some:
@@ -212,7 +210,7 @@ class _Drain:
 
     def _keep_error(self, changes: Sequence[int], error: Exception) -> tuple[str, int]:
         """Keep an error with changes that stay due; the error, and the number of attempts."""
-        message = error_text(error, self.index.embedder.options)
+        message = error_text(error)
         rows = PendingChange.objects.filter(pk__in=changes)
         rows.update(attempts=F("attempts") + 1, last_error=message)
         return message, max(rows.values_list("attempts", flat=True), default=1)

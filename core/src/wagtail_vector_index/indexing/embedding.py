@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from django.utils import timezone
 
+from ..contract.slices import slices
+from ..embeddings.base import EmbeddingBackend
 from ..models.tables import Embedding
+from ..plugins.documents import PreparedDocument
 from .bulk_insert import insert_rows
-
-if TYPE_CHECKING:
-    from ..embeddings.base import EmbeddingBackend
-    from ..plugins.documents import PreparedDocument
 
 _LOOKUP_SIZE = 500
 
@@ -45,8 +43,7 @@ def _embed(
     hashes = iter(texts)
     size = 4 * embedder.dimensions
     for vectors in embedder.embed_documents(texts.values()):
-        data = vectors.tobytes()
-        rows = [data[start : start + size] for start in range(0, len(data), size)]
+        rows = list(slices(vectors.tobytes(), size))
         insert_rows(
             Embedding,
             ("content_hash", "vector"),
@@ -57,12 +54,9 @@ def _embed(
         progress(len(rows))
 
 
-def _known(fingerprint: str, hashes: Sequence[str]) -> dict[str, int]:
+def _known(fingerprint: str, hashes: list[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for start in range(0, len(hashes), _LOOKUP_SIZE):
-        found.update(
-            Embedding.objects.filter(
-                fingerprint=fingerprint, content_hash__in=hashes[start : start + _LOOKUP_SIZE]
-            ).values_list("content_hash", "pk")
-        )
+    for some in slices(hashes, _LOOKUP_SIZE):
+        rows = Embedding.objects.filter(fingerprint=fingerprint, content_hash__in=some)
+        found.update(rows.values_list("content_hash", "pk"))
     return found

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import transaction
 
+from ..content.declaration import IndexDeclaration
 from ..content.object_keys import key_of, primary_keys
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..models.tables import PendingChange, index_database
 from .dependencies import readers
 from .outbox import append
 
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
-
-def expand(index: VectorIndex) -> None:
+def expand(index: IndexDeclaration) -> None:
     """Put objects into the outbox in place of the rows that stand for them."""
     rows = PendingChange.objects.filter(index=index.name).exclude(scope=PendingChange.Scope.OBJECT)
     for pk, scope, key in rows.order_by("pk").values_list("pk", "scope", "object_key"):
@@ -28,12 +26,12 @@ def expand(index: VectorIndex) -> None:
                 append(index.name, keys)
 
 
-def _subtree(index: VectorIndex, key: str) -> Iterator[str]:
+def _subtree(index: IndexDeclaration, key: str) -> Iterator[str]:
     yield from _pages_below(index, key)
     yield from _members_below(index, key)
 
 
-def _members_below(index: VectorIndex, key: str) -> Iterator[str]:
+def _members_below(index: IndexDeclaration, key: str) -> Iterator[str]:
     """What is in the collection of a key, and in those below it."""
     models = [queryset.model for queryset in index.get_querysets()]
     for model in filter(is_collection_member, models):
@@ -45,7 +43,7 @@ def _members_below(index: VectorIndex, key: str) -> Iterator[str]:
                 yield key_of(model, pk)
 
 
-def _pages_below(index: VectorIndex, key: str) -> Iterator[str]:
+def _pages_below(index: IndexDeclaration, key: str) -> Iterator[str]:
     """The page of a key and all below it, and the same for each of its aliases.
 
     Whoever sees a page decides who sees its aliases, and what is below these.
@@ -65,7 +63,7 @@ def _pages_below(index: VectorIndex, key: str) -> Iterator[str]:
         level = [pk for pk in aliases if pk not in seen]
 
 
-_EXPANSIONS: Mapping[str, Callable[[VectorIndex, str], Iterator[str]]] = {
+_EXPANSIONS: Mapping[str, Callable[[IndexDeclaration, str], Iterator[str]]] = {
     PendingChange.Scope.SUBTREE: _subtree,
     PendingChange.Scope.READERS: readers,
 }

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, prefetch_related_objects
 from modelcluster.models import ClusterableModel
 
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
+from ..content.declaration import IndexDeclaration
 
 
-def fetch_to_prepare(index: VectorIndex, keys: Sequence[str]) -> dict[str, Any]:
+def fetch_to_prepare(index: IndexDeclaration, keys: Sequence[str]) -> dict[str, Any]:
     """The objects of these keys, with their related objects."""
     instances = index.fetch(keys)
     by_model: dict[type[Model], list[Any]] = defaultdict(list)
@@ -25,7 +24,7 @@ def fetch_to_prepare(index: VectorIndex, keys: Sequence[str]) -> dict[str, Any]:
     return instances
 
 
-def _relations(index: VectorIndex, model: type[Model]) -> list[str]:
+def _relations(index: IndexDeclaration, model: type[Model]) -> list[str]:
     """The relations that texts and filter values of a model are read through."""
     configuration = index.configuration.of(index, model)
     paths = [field.name for field in configuration.embedding_fields]

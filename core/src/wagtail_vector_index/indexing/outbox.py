@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
+from ..contract.slices import slices
 from ..models.tables import PendingChange, index_database
 from .bulk_insert import insert_rows
 
@@ -65,6 +66,5 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
                 "next_attempt": now,
             },
         )
-        for start in range(0, len(replaced), _SLICE):
-            some = replaced[start : start + _SLICE]
+        for some in slices(replaced, _SLICE):
             PendingChange.objects.filter(pk__in=some).delete_rows()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.text import slugify
 
+from ..content.declaration import IndexDeclaration
 from ..contract.filters import FieldType
 from ..contract.spec import Metric
 from ..models.tables import Collection
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class Plan:
     fields: Mapping[str, FieldType]
 
     @classmethod
-    def of(cls, index: VectorIndex) -> Plan:
+    def of(cls, index: IndexDeclaration) -> Plan:
         """The plan of an index.
 
         Raises:
@@ -43,7 +41,7 @@ class Plan:
             index=index.name,
             vector_backend=index.vector_backend,
             fingerprint=embedder.fingerprint,
-            chunking=f"{index.get_chunk_tokens()}/{index.chunk_overlap}",
+            chunking=_chunking(index),
             dimensions=embedder.dimensions,
             metric=index.metric,
             fields=index.configuration.fields,
@@ -93,6 +91,13 @@ class Plan:
         return [
             f"{what} {was!r} is now {now!r}" for what, (was, now) in pairs.items() if was != now
         ]
+
+
+def _chunking(index: IndexDeclaration) -> str:
+    """Return how an index splits texts, so that two ways can be told apart."""
+    sizes = f"{index.get_chunk_tokens()}/{index.chunk_overlap}"
+    name = index.text_splitter.name
+    return f"{sizes}/{name}" if name else sizes
 
 
 def live_collections(index_name: str) -> QuerySet[Any]:

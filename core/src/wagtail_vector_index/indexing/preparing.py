@@ -6,18 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..content.declaration import IndexDeclaration
 from ..content.filter_values import filter_value
 from ..content.object_keys import object_key
-from ..content.text import clean_text, field_to_text, raw_value, split_text
+from ..content.text import clean_text, field_to_text, raw_value
 from ..contract.filters import text_problem, value_problem
 from ..contract.records import metadata_problem
 from ..plugins.calling import prepare_documents
 from ..plugins.documents import PreparedDocument
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
 #: Important fields may take this part of a chunk; what is longer is cut.
 _CONTEXT_SHARE = 4
@@ -31,7 +29,7 @@ class PreparedObject:
     source_hash: str = ""
 
 
-def prepare(index: VectorIndex, instance: Any) -> PreparedObject:
+def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
     """The documents that a source object should have; none if it has no text.
 
     Raises:
@@ -51,7 +49,7 @@ def prepare(index: VectorIndex, instance: Any) -> PreparedObject:
     return PreparedObject(documents=_after_hooks(index, documents), source_hash=hash_now)
 
 
-def source_hash(index: VectorIndex, instance: Any) -> str:
+def source_hash(index: IndexDeclaration, instance: Any) -> str:
     """A hash of all that `prepare` depends on, much cheaper than preparing.
 
     Fields of the object's own table are taken as they are stored; for what is computed,
@@ -60,7 +58,7 @@ def source_hash(index: VectorIndex, instance: Any) -> str:
     return _source_hash(index, instance, _metadata(index, instance))
 
 
-def _source_hash(index: VectorIndex, instance: Any, metadata: Mapping[str, Any]) -> str:
+def _source_hash(index: IndexDeclaration, instance: Any, metadata: Mapping[str, Any]) -> str:
     parts: list[Any] = [metadata]
     for field in index.configuration.of(index, type(instance)).embedding_fields:
         raw = raw_value(instance, field.name)
@@ -74,7 +72,7 @@ def _text(instance: Any, names: Sequence[str]) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-def _split(index: VectorIndex, context: str, body: str) -> tuple[str, list[str]]:
+def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[str]]:
     """The context of each chunk, and the chunks; both together fit into one."""
     embedder = index.embedder
     size = index.get_chunk_tokens()
@@ -87,16 +85,16 @@ def _split(index: VectorIndex, context: str, body: str) -> tuple[str, list[str]]
     return context, _chunks(index, body, max(1, room))
 
 
-def _chunks(index: VectorIndex, text: str, size: int, overlap: int | None = None) -> list[str]:
-    return split_text(
-        text,
+def _chunks(index: IndexDeclaration, text: str, size: int, overlap: int | None = None) -> list[str]:
+    splitter = index.text_splitter(
         count_tokens=index.embedder.count_tokens,
         chunk_tokens=size,
         overlap=min(index.chunk_overlap if overlap is None else overlap, size - 1),
     )
+    return splitter.split(text)
 
 
-def _metadata(index: VectorIndex, instance: Any) -> dict[str, Any]:
+def _metadata(index: IndexDeclaration, instance: Any) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "object": object_key(instance),
         "model": type(instance)._meta.label_lower,
@@ -116,7 +114,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def _after_hooks(
-    index: VectorIndex, documents: Sequence[PreparedDocument]
+    index: IndexDeclaration, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument]:
     """What the plugins' hooks make of the documents, if it can be stored."""
     result = prepare_documents(index, documents) if documents else documents
@@ -126,7 +124,7 @@ def _after_hooks(
     return result
 
 
-def _check(index: VectorIndex, document: Any) -> None:
+def _check(index: IndexDeclaration, document: Any) -> None:
     if not isinstance(document, PreparedDocument):
         raise TypeError(f"documents_prepared must return PreparedDocument, not {document!r}.")
     if problem := text_problem(document.text) or text_problem(document.context):

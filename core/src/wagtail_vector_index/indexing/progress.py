@@ -1,43 +1,22 @@
-"""What a long update tells while it runs."""
+"""The progress of a long update."""
 
 from __future__ import annotations
 
-from typing import Protocol
 
-
-class Progress(Protocol):
-    """Is told what an update does; the command shows it."""
+class Progress:
+    """Hears how far an update has come, and shows nothing; a subclass shows what it likes."""
 
     def started(self, index: str, doing: str, total: int) -> None:
-        """So many objects are to be done: ``doing`` is "comparing" or "writing"."""
+        """Hear that ``total`` objects are ahead: ``doing`` is "comparing" or "writing"."""
 
     def indexed(self, count: int) -> None:
-        """So many more objects are done."""
+        """Hear that ``count`` more objects are done."""
 
     def embedded(self, count: int) -> None:
-        """So many more texts were embedded."""
+        """Hear that ``count`` more texts were embedded."""
 
     def pushed(self, count: int) -> None:
-        """So many more documents were sent to a vector backend."""
+        """Hear that ``count`` more documents were sent to a vector backend."""
 
     def finished(self) -> None:
-        """The objects are done."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def started(self, index: str, doing: str, total: int) -> None:
-        """Nothing."""
-
-    def indexed(self, count: int) -> None:
-        """Nothing."""
-
-    def embedded(self, count: int) -> None:
-        """Nothing."""
-
-    def pushed(self, count: int) -> None:
-        """Nothing."""
-
-    def finished(self) -> None:
-        """Nothing."""
+        """Hear that all objects are done."""

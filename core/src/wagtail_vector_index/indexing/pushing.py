@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from ..backends.base import VectorBackend
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
-
-if TYPE_CHECKING:
-    from ..backends.base import VectorBackend
 
 logger = logging.getLogger(__name__)
 

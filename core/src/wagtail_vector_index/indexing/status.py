@@ -1,113 +1,151 @@
-"""What an operator wants to know about an index: how much waits, and what went wrong."""
+"""How an index is doing: what it holds, how fresh that is, what waits and what failed."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Any
 
-from ..models.tables import Collection, PendingChange
-from .plan import live_collections
+from django.db.models import Count, Min, Q
 
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
+from ..content.declaration import IndexDeclaration
+from ..models.tables import Collection, Document, PendingChange
+from .plan import Plan, live_collections
+
+__all__ = ["FAILED", "IndexStatus", "status_of"]
+
+#: The pending changes that were tried at least once.
+FAILED = ~Q(last_error="")
 
 _FAILURES_SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class FailedChange:
-    """A change that could not be written yet."""
-
-    object_key: str
-    attempts: int
-    last_error: str
-    #: When it is tried again by itself; what is past is due now.
-    next_attempt: dt.datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class CollectionStatus:
-    """A collection that changes are written to."""
-
-    name: str
-    vector_backend: str
-    state: str
-    documents: int
-    #: Whether the vector backend still has to be told of changes.
-    is_behind: bool
-    #: How often in a row its vector backend, or the embedding service, failed.
-    attempts: int
-    last_error: str
-    next_attempt: dt.datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class IndexStatus:
-    """How an index stands, as of one moment."""
+    """The status of an index. Each value is read from the index tables when first asked for.
 
-    name: str
-    collections: Sequence[CollectionStatus]
-    #: How many changes wait, and since when the oldest does.
-    pending: int
-    oldest: dt.datetime | None
-    #: How many of them have failed, and the last of those.
-    failed: int
-    failures: Sequence[FailedChange]
-
-    @property
-    def active(self) -> CollectionStatus | None:
-        """The collection that serves searches; None if the index was never built."""
-        return next((c for c in self.collections if c.state == Collection.State.ACTIVE), None)
-
-    @property
-    def failed_collections(self) -> Sequence[CollectionStatus]:
-        """The collections that wait for a service that failed."""
-        return [c for c in self.collections if c.attempts]
-
-    @property
-    def is_ok(self) -> bool:
-        """Whether nothing has failed; what only waits is no failure."""
-        return not (self.failed or self.failed_collections)
-
-
-def status_of(index: VectorIndex) -> IndexStatus:
-    """How an index stands: four queries, and no network.
+    Nothing here uses the network.
 
     Example::
 
         if not status_of(BlogPage.vector_index).is_ok:
             ...
     """
-    pending = PendingChange.objects.filter(index=index.name)
-    failed = pending.exclude(last_error="")
-    return IndexStatus(
-        name=index.name,
-        collections=[_status_of_collection(c) for c in live_collections(index.name)],
-        pending=pending.count(),
-        oldest=pending.order_by("created_at").values_list("created_at", flat=True).first(),
-        failed=failed.count(),
-        failures=[
-            FailedChange(
-                object_key=row.object_key,
-                attempts=row.attempts,
-                last_error=row.last_error,
-                next_attempt=row.next_attempt,
-            )
-            for row in failed.order_by("-pk")[:_FAILURES_SHOWN]
-        ],
-    )
+
+    def __init__(self, index: IndexDeclaration) -> None:
+        self.index = index
+
+    @property
+    def name(self) -> str:
+        """The index's name."""
+        return self.index.name
+
+    @cached_property
+    def collections(self) -> Sequence[Collection]:
+        """The collections that changes are written to."""
+        return list(live_collections(self.name))
+
+    @property
+    def active(self) -> Collection | None:
+        """The collection that serves searches; None if the index was never built."""
+        return self._collection(Collection.State.ACTIVE)
+
+    @property
+    def building(self) -> Collection | None:
+        """The collection that is being built to take its place."""
+        return self._collection(Collection.State.BUILDING)
+
+    @property
+    def vector_backend(self) -> str:
+        """The alias of the vector backend that serves the index or, if none does yet, will."""
+        return self.active.vector_backend if self.active else self.index.vector_backend
+
+    @property
+    def next_vector_backend(self) -> str:
+        """The alias that the settings name, where another one still serves."""
+        wanted = self.index.vector_backend
+        return "" if wanted == self.vector_backend else wanted
+
+    @cached_property
+    def objects(self) -> int:
+        """How many objects can be found."""
+        live = Document.objects.filter(collection=self.active, deleted_at=None)
+        return live.aggregate(count=Count("object_key", distinct=True))["count"] or 0
+
+    @property
+    def documents(self) -> int:
+        """How many documents can be found."""
+        return self.active.document_count if self.active else 0
+
+    @property
+    def changed_at(self) -> dt.datetime | None:
+        """When the documents last changed."""
+        return (self.active.changed_at or self.active.created_at) if self.active else None
+
+    @property
+    def unapplied(self) -> int:
+        """How many revisions have not been sent to the vector backend yet."""
+        return self.active.revision - self.active.applied_revision if self.active else 0
+
+    @property
+    def pending(self) -> int:
+        """How many changes wait in the outbox."""
+        return int(self._changes["pending"])
+
+    @property
+    def oldest(self) -> dt.datetime | None:
+        """When the oldest of the pending changes was made."""
+        since: dt.datetime | None = self._changes["oldest"]
+        return since
+
+    @property
+    def failed(self) -> int:
+        """How many of the pending changes failed at their last attempt."""
+        return int(self._changes["failed"])
+
+    @cached_property
+    def failures(self) -> Sequence[PendingChange]:
+        """The last few of the changes that failed."""
+        return list(self._pending.filter(FAILED).order_by("-pk")[:_FAILURES_SHOWN])
+
+    @property
+    def failed_collections(self) -> Sequence[Collection]:
+        """The collections that wait for a service that failed."""
+        return [collection for collection in self.collections if collection.attempts]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing has failed; changes that only wait are no failure."""
+        return not (self.failed or self.failed_collections)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a search finds everything that was changed until now."""
+        return bool(self.active) and not (self.pending or self.unapplied)
+
+    def differences(self) -> list[str]:
+        """Return how the active collection differs from the settings and the code.
+
+        Raises:
+            ConfigurationError: the settings or the fields of the index are wrong.
+            EmbeddingError: the model must be asked for its dimensions, and cannot be.
+        """
+        return Plan.of(self.index).differences(self.active) if self.active else []
+
+    def _collection(self, state: Collection.State) -> Collection | None:
+        return next((each for each in self.collections if each.state == state), None)
+
+    @property
+    def _pending(self) -> Any:
+        return PendingChange.objects.filter(index=self.name)
+
+    @cached_property
+    def _changes(self) -> dict[str, Any]:
+        return self._pending.aggregate(  # type: ignore[no-any-return]
+            pending=Count("pk"), failed=Count("pk", filter=FAILED), oldest=Min("created_at")
+        )
 
 
-def _status_of_collection(collection: Collection) -> CollectionStatus:
-    return CollectionStatus(
-        name=collection.name,
-        vector_backend=collection.vector_backend,
-        state=collection.state,
-        documents=collection.document_count,
-        is_behind=collection.applied_revision < collection.revision,
-        attempts=collection.attempts,
-        last_error=collection.last_error,
-        next_attempt=collection.next_attempt,
-    )
+def status_of(index: IndexDeclaration) -> IndexStatus:
+    """Return the status of an index as it is now."""
+    return IndexStatus(index)

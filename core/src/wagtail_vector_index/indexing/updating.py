@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import BackendError, ConfigurationError, EmbeddingError, RebuildRunning
-from ..models.tables import Collection, Document, Embedding, PendingChange, index_database
-from ..plugins.handlers import redacted, vector_backends
-from .backoff import error_text, is_waiting, note_failure, note_success
+from ..content.declaration import IndexDeclaration
+from ..exceptions import BackendError, EmbeddingError, RebuildRunning
+from ..models.tables import Collection, PendingChange, index_database
+from ..plugins.handlers import vector_backends
 from .building import Heartbeat, claim, release
+from .cleaning import clean_up
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
+from .failures import error_text, is_waiting, note_failure, note_success
 from .outbox import queue
 from .plan import Plan, live_collections
-from .progress import Progress, Silent
+from .progress import Progress
 from .pushing import push, sweep
 
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
-
 logger = logging.getLogger(__name__)
-
-#: How long a replaced collection is kept for searches that are still under way.
-RETIREMENT = dt.timedelta(minutes=5)
-
-#: How long readers may lag behind before they load a collection anew.
-TOMBSTONE_LIFE = dt.timedelta(hours=1)
-
-#: How long an embedding is kept that no document uses.
-EMBEDDING_LIFE = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +38,7 @@ class Updated:
 
 
 def update(
-    index: VectorIndex, *, rebuild: bool = False, progress: Progress | None = None
+    index: IndexDeclaration, *, rebuild: bool = False, progress: Progress | None = None
 ) -> Updated:
     """Bring an index up to date with its source objects and its settings.
 
@@ -64,7 +52,7 @@ def update(
             other settings does, or did.
         ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
     """
-    progress = progress or Silent()
+    progress = progress or Progress()
     plan = Plan.of(index)
     building = _ensure_collection(plan, rebuild=rebuild)
     if building is None:
@@ -82,7 +70,7 @@ def update(
 
 
 def _update(
-    index: VectorIndex, plan: Plan, building: Collection | None, progress: Progress
+    index: IndexDeclaration, plan: Plan, building: Collection | None, progress: Progress
 ) -> Updated:
     expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
@@ -109,7 +97,7 @@ def _update(
     return Updated(drained=drained, built=built)
 
 
-def apply_changes(index: VectorIndex) -> Drained | None:
+def apply_changes(index: IndexDeclaration) -> Drained | None:
     """Write what is due in an index's outbox, and tell the vector backends.
 
     An index that was never built stays so, and the result is None: that is what the
@@ -120,28 +108,30 @@ def apply_changes(index: VectorIndex) -> Drained | None:
     """
     if not live_collections(index.name).exists():
         return None
-    silent = Silent()
+    silent = Progress()
     drained = _drain(index, silent)
     # A backend that does not work holds up no other, as while the index moves to it.
     _push_all([c for c in _targets(Plan.of(index)) if not is_waiting(c)], silent)
     return drained
 
 
-def pending_keys(index: VectorIndex, *, rebuild: bool = False) -> list[str]:
+def pending_keys(index: IndexDeclaration, *, rebuild: bool = False) -> list[str]:
     """The keys of the objects that `update` would write now; changes nothing."""
     plan = Plan.of(index)
     fitting = [c for c in live_collections(index.name) if plan.fits(c)]
     outbox = PendingChange.objects.filter(index=index.name, scope=PendingChange.Scope.OBJECT)
     waiting = outbox.values_list("object_key", flat=True)
-    keys = index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Silent())
+    keys = (
+        index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Progress())
+    )
     return list(dict.fromkeys([*waiting, *keys]))
 
 
-def _drain(index: VectorIndex, progress: Progress) -> Drained:
+def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
     try:
         return drain(index, progress)
     except EmbeddingError as error:
-        note_failure(live_collections(index.name), error_text(error, index.embedder.options))
+        note_failure(live_collections(index.name), error_text(error))
         raise
 
 
@@ -163,7 +153,7 @@ def _push(collection: Collection, progress: Progress) -> None:
         push(collection, backend, progress.pushed)
     except Exception as error:  # a backend may raise anything
         own_row = Collection.objects.filter(pk=collection.pk)
-        note_failure(own_row, error_text(error, backend.options))
+        note_failure(own_row, error_text(error))
         raise
     note_success(collection)
 
@@ -232,42 +222,3 @@ def _retire(collections: list[Collection]) -> None:
     Collection.objects.filter(pk__in=[c.pk for c in collections]).update(
         state=Collection.State.RETIRED, retired_at=timezone.now()
     )
-
-
-def clean_up() -> None:
-    """Drop what nobody needs any more: collections, tombstones and embeddings."""
-    now = timezone.now()
-    retired = Collection.objects.filter(
-        state=Collection.State.RETIRED, retired_at__lt=now - RETIREMENT
-    )
-    for collection in retired:
-        try:
-            _drop(collection)
-        except BackendError as error:
-            # No reason to fail: it is tried again with the next update.
-            logger.warning("%s is not dropped yet: %s", collection, redacted(str(error)))
-    Document.objects.filter(
-        deleted_at__lt=now - TOMBSTONE_LIFE,
-        revision__lte=F("collection__applied_revision"),
-    ).delete_rows()
-    unused = Embedding.objects.filter(documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE)
-    try:
-        with transaction.atomic(using=index_database()):
-            unused.delete_rows()
-    except IntegrityError:
-        logger.info("An old embedding was taken up again; the others go with the next update.")
-
-
-def _drop(collection: Collection) -> None:
-    try:
-        vector_backends[collection.vector_backend].drop(collection.spec)
-    except ConfigurationError as error:
-        logger.warning(
-            "%s cannot be dropped from the vector backend %r, which the settings no longer"
-            " reach: %s",
-            collection,
-            collection.vector_backend,
-            error,
-        )
-    Document.objects.filter(collection=collection).delete_rows()
-    collection.delete()

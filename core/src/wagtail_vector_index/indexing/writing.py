@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from ..contract.slices import slices
 from ..models.tables import Collection, Document, PendingChange, index_database, xor
+from ..plugins.documents import PreparedDocument
 from .bulk_insert import insert_rows
+from .preparing import PreparedObject
 
-if TYPE_CHECKING:
-    from ..plugins.documents import PreparedDocument
-    from .preparing import PreparedObject
-
+#: Parts of lists that fit into one statement on every database.
 _SLICE = 500
 
 _COLUMNS = (
@@ -159,14 +159,14 @@ def _compared(
         if kept[-1].position != position:
             Document.objects.filter(pk=kept[-1].pk).update(position=position)
     if any(document.source_hash != wanted.source_hash for document in kept):
-        for pks in _slices([document.pk for document in kept]):
+        for pks in slices([document.pk for document in kept], _SLICE):
             Document.objects.filter(pk__in=pks).update(source_hash=wanted.source_hash)
     return added, [document.pk for rest in unused.values() for document in rest]
 
 
-def _bury(ids: Sequence[UUID], revision: int) -> None:
+def _bury(ids: list[UUID], revision: int) -> None:
     """Make tombstones of documents."""
-    for some in _slices(ids):
+    for some in slices(ids, _SLICE):
         Document.objects.filter(pk__in=some).update(
             content="",
             context="",
@@ -176,8 +176,3 @@ def _bury(ids: Sequence[UUID], revision: int) -> None:
             revision=revision,
             deleted_at=timezone.now(),
         )
-
-
-def _slices(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
-    """Parts of a list that fit into one statement on every database."""
-    return (ids[start : start + _SLICE] for start in range(0, len(ids), _SLICE))

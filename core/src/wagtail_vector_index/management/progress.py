@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..indexing.progress import Progress, Silent
+from ..indexing.progress import Progress
 
 _LINES = 10
 
@@ -14,11 +14,11 @@ _LINES = 10
 def progress_to(stream: Any, *, quiet: bool = False) -> Progress:
     """The progress for a command that writes to this stream."""
     if quiet:
-        return Silent()
+        return Progress()
     return Bar(stream) if stream.isatty() else Lines(stream)
 
 
-class Bar:
+class Bar(Progress):
     """A progress bar for each stage."""
 
     def __init__(self, stream: Any) -> None:
@@ -46,9 +46,6 @@ class Bar:
         if self._bar is not None:
             self._bar.set_postfix_str(f"{self._embedded} texts embedded")
 
-    def pushed(self, count: int) -> None:
-        """Nothing: objects are counted."""
-
     def finished(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
@@ -69,7 +66,7 @@ class _AsWritten:
         self._stream.write(text, ending="")
 
 
-class Lines:
+class Lines(Progress):
     """A line for about every tenth of the objects."""
 
     def __init__(self, stream: Any) -> None:
@@ -89,12 +86,3 @@ class Lines:
         if tenths > self._shown:
             self._shown = tenths
             self._stream.write(f"{self._title}: {self._done} of {self._total} objects")
-
-    def embedded(self, count: int) -> None:
-        """Nothing: objects are counted."""
-
-    def pushed(self, count: int) -> None:
-        """Nothing: objects are counted."""
-
-    def finished(self) -> None:
-        """Nothing: the last line is written."""

@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="documents",
-                        to="wagtail_vector_index.contract.spec",
+                        to="wagtail_vector_index.collection",
                     ),
                 ),
                 (

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from django.apps import apps
 from django.db import models
 
 from ..content.fields import EmbeddingField, FilterField
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
 
 class ModelIndexDescriptor:
     """Gives each model the index of that model alone."""
 
-    def __get__(self, instance: Any, owner: type[models.Model]) -> VectorIndex:
-        from ..indexes.registry import model_index
-
-        return model_index(owner)
+    def __get__(self, instance: Any, owner: type[models.Model]) -> Any:
+        config: Any = apps.get_app_config("wagtail_vector_index")
+        return config.model_index(owner)
 
 
 class VectorIndexedMixin(models.Model):

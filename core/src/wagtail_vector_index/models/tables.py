@@ -128,6 +128,11 @@ class Collection(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether its vector backend lacks changes."""
+        return self.applied_revision < self.revision
+
     @cached_property
     def spec(self) -> CollectionSpec:
         """What the vector backend is told with every operation."""

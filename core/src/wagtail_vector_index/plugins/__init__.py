@@ -15,6 +15,14 @@ whose value is a module like this::
 from __future__ import annotations
 
 from .discovery import django_apps
+from .documents import Index, PreparedDocument
 from .specs import API_VERSION, BackendSpec, hookimpl
 
-__all__ = ["API_VERSION", "BackendSpec", "django_apps", "hookimpl"]
+__all__ = [
+    "API_VERSION",
+    "BackendSpec",
+    "Index",
+    "PreparedDocument",
+    "django_apps",
+    "hookimpl",
+]

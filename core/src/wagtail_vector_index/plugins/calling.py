@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
 from ..conf import DISABLED_PLUGINS_SETTING, disabled_plugins
 from ..exceptions import ConfigurationError
 from .discovery import Registry, registry
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
-    from .documents import PreparedDocument
+from .documents import Index, PreparedDocument
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +28,7 @@ def active_registry() -> Registry:
 
 
 def prepare_documents(
-    index: VectorIndex, documents: Sequence[PreparedDocument]
+    index: Index, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument]:
     """Let each plugin in turn redact or enrich the documents of one object."""
     for implementation in _implementations("documents_prepared"):

@@ -1,4 +1,4 @@
-"""The documents that plugins see before they are embedded."""
+"""What hooks are given: the index, and the documents before they are embedded."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["PreparedDocument"]
+__all__ = ["Index", "PreparedDocument"]
+
+
+class Index(Protocol):
+    """The vector index that a hook is called for."""
+
+    #: Its name in commands and in the index tables.
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ import difflib
 import logging
 import os
 import threading
-import traceback
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -131,11 +130,9 @@ class BackendHandler(Generic[BackendT]):
             except Exception:  # the others are closed all the same
                 logger.exception("%s cannot be closed.", self.where(alias))
 
-    def redacted(self, text: str) -> str:
-        """A text without the secrets of the backends that were made."""
-        for backend in list(self._instances.values()):
-            text = backend.options.redact(text)
-        return text
+    def made(self) -> list[BackendT]:
+        """Return the backends that this process has made until now."""
+        return list(self._instances.values())
 
     # Error reports, such as Django's debug page, show the variables of every frame that an
     # error passed. So the methods that raise keep what may hold a secret in none.
@@ -274,22 +271,6 @@ embedding_backends = BackendHandler("embedding", EmbeddingBackend, fallback="wor
 chat_backends = BackendHandler("chat", ChatBackend)
 
 HANDLERS: tuple[BackendHandler[Any], ...] = (vector_backends, embedding_backends, chat_backends)
-
-
-def redacted(text: str) -> str:
-    """A text, such as an error's, without the secrets of this process's backends.
-
-    A backend that was not made has told nobody its secrets.
-    """
-    for handler in HANDLERS:
-        text = handler.redacted(text)
-    return text
-
-
-def traceback_to_log(error: BaseException) -> BaseException | None:
-    """For ``exc_info``: the error, or None if its traceback shows a secret of a backend's."""
-    shown = "".join(traceback.format_exception(error))
-    return error if redacted(shown) == shown else None
 
 
 def _after_fork() -> None:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from .documents import Index, PreparedDocument
 from .specs import BackendSpec, hookspec
 
-if TYPE_CHECKING:
-    from ..backends.base import Match
-    from ..indexes import VectorIndex
-    from .documents import PreparedDocument
+if TYPE_CHECKING:  # discovery works without Django, which filters need
+    from ..contract.records import Match
 
 
 @hookspec
@@ -56,7 +55,7 @@ def chat_backends() -> Mapping[str, BackendSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def documents_prepared(
-    index: VectorIndex, documents: Sequence[PreparedDocument]
+    index: Index, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument] | None:
     """Redact or enrich the documents of one source object before they are embedded.
 
@@ -74,7 +73,7 @@ def documents_prepared(
 
 
 @hookspec
-def index_updated(index: VectorIndex, upserted: Sequence[UUID], deleted: Sequence[UUID]) -> None:
+def index_updated(index: Index, upserted: Sequence[UUID], deleted: Sequence[UUID]) -> None:
     """Take note that documents were written to an index and others deleted from it.
 
     Called after the transaction. An error is logged and goes no further.
@@ -88,9 +87,7 @@ def index_updated(index: VectorIndex, upserted: Sequence[UUID], deleted: Sequenc
 
 
 @hookspec
-def search_performed(
-    index: VectorIndex, query: str, matches: Sequence[Match], seconds: float
-) -> None:
+def search_performed(index: Index, query: str, matches: Sequence[Match], seconds: float) -> None:
     """Take note of a search: its text, what the backend found, and how long it took.
 
     ``matches`` are chunks, before they are checked against what the visitor may see.

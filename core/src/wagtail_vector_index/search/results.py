@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from asgiref.sync import sync_to_async
 
 from ..contract.sansio import arun, run
 from ..models.tables import Document
-
-if TYPE_CHECKING:
-    from .search import Hit, Search
+from .base import Search
+from .ranking import Hit
 
 _SHOWN = 5
 

@@ -18,7 +18,7 @@ from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
 from ..indexes.registry import get_index, index_holding
-from ..plugins.handlers import redacted
+from ..plugins.redaction import redacted
 from ..search.results import SearchResults
 from ..wording import describe
 

@@ -15,8 +15,8 @@ from ..contract.options import Options, parse_options
 from ..exceptions import InvalidIndex, InvalidOptions, InvalidQuery
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
-from ..search.fusion import Mode, text_search
-from ..search.search import TextSearch
+from ..search.hybrid import Mode, text_search
+from ..search.text import TextSearch
 from .compiling import SemanticQueryCompiler
 from .results import SemanticSearchResults
 from .unrestricted import unrestricted
@@ -58,6 +58,9 @@ class SemanticSearchBackend(BaseSearchBackend):
 
     Making one looks at no option, since Wagtail makes one with every save of every object.
     """
+
+    #: Does it find words? Hybrid search asks a backend that does.
+    finds_words = False
 
     query_compiler_class = SemanticQueryCompiler
     results_class = SemanticSearchResults

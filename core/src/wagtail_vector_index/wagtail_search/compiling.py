@@ -10,7 +10,8 @@ from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, Plai
 from ..content.object_keys import key_of, primary_keys
 from ..content.visibility import visible_to
 from ..contract.sansio import run
-from ..search.search import Hit, TextSearch
+from ..search.ranking import Hit
+from ..search.text import TextSearch
 
 __all__ = ["SemanticQueryCompiler"]
 

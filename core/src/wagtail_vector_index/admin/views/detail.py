@@ -16,9 +16,10 @@ from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColum
 from wagtail.admin.views.generic.base import BaseListingView
 from wagtail.admin.widgets.button import HeaderButton
 
+from ...indexing.status import FAILED
 from ...models.tables import PendingChange
-from ..errors import redacted
-from ..state import FAILED, index_url
+from ..errors import readable
+from ..state import index_url
 from .base import OneIndexMixin
 
 
@@ -99,7 +100,7 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
             rows.append(
                 ChangeRow(
                     change=change,
-                    last_error=redacted(change.last_error, self.index),
+                    last_error=readable(change.last_error, self.index),
                     next_attempt=_shown(change.next_attempt),
                     # Its title is only for those who may edit it.
                     title=str(changed) if url else change.object_key,

@@ -19,7 +19,7 @@ from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 from ...content.visibility import page_model
 from ...exceptions import VectorIndexError
 from ...indexes.registry import index_holding
-from ...plugins.handlers import redacted, traceback_to_log
+from ...plugins.redaction import redacted, traceback_to_log
 from ...wording import describe
 from .base import ICON
 

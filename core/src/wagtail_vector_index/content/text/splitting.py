@@ -7,10 +7,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate, chain
+from typing import ClassVar
 
-from semantic_text_splitter import TextSplitter
+from semantic_text_splitter import TextSplitter as PauseSplitter
 
-__all__ = ["split_text"]
+__all__ = ["TextSplitter", "split_text"]
 
 # Pieces whose tokens are counted once: a sentence or a line, or some twenty words of a long one.
 # Chunks mostly end where such a piece ends, which makes their estimated sizes exact.
@@ -26,6 +27,46 @@ _SAMPLE = 32
 _LONGEST_LINE = 30_000
 # How many characters before its last find an estimate looks: chunks overlap.
 _LOOK_BACK = 30_000
+
+
+class TextSplitter:
+    """Splits text into chunks that an embedding model can take.
+
+    An index names the class that splits its texts in ``text_splitter``. This one splits at
+    paragraphs and sentences; a subclass overrides `split`, and gives itself a `name`.
+
+    Args:
+        count_tokens: returns how many of the embedding model's tokens a text has.
+        chunk_tokens: the longest chunk, in tokens.
+        overlap: how many tokens a chunk repeats of the chunk before it.
+
+    Example::
+
+        class LineSplitter(TextSplitter):
+            name = "lines"
+
+            def split(self, text):
+                return [line for line in text.splitlines() if line.strip()]
+    """
+
+    #: Is stored with what was split. An index is built again when the name changes.
+    name: ClassVar[str] = ""
+
+    def __init__(
+        self, *, count_tokens: Callable[[str], int], chunk_tokens: int, overlap: int = 0
+    ) -> None:
+        self.count_tokens = count_tokens
+        self.chunk_tokens = chunk_tokens
+        self.overlap = overlap
+
+    def split(self, text: str) -> list[str]:
+        """Return the chunks of a clean text, in order."""
+        return split_text(
+            text,
+            count_tokens=self.count_tokens,
+            chunk_tokens=self.chunk_tokens,
+            overlap=self.overlap,
+        )
 
 
 def split_text(
@@ -59,7 +100,7 @@ def split_text(
     estimate = _Estimate(text, count_tokens)
     if estimate.total <= chunk_tokens and count_tokens(text) <= chunk_tokens:
         return [text]
-    splitter = TextSplitter.from_callback(estimate, chunk_tokens, overlap=overlap)
+    splitter = PauseSplitter.from_callback(estimate, chunk_tokens, overlap=overlap)
     return [
         part
         for chunk in splitter.chunks(text)
@@ -100,7 +141,7 @@ def _fitting(
     if len(chunk) == 1 or count_tokens(chunk) <= chunk_tokens:
         yield chunk
         return
-    splitter = TextSplitter.from_callback(count_tokens, chunk_tokens, overlap=overlap)
+    splitter = PauseSplitter.from_callback(count_tokens, chunk_tokens, overlap=overlap)
     for part in splitter.chunks(chunk):
         yield from _halved(part, count_tokens, chunk_tokens)
 

@@ -12,7 +12,7 @@ from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.updating import pending_keys, update
-from ...plugins.handlers import redacted
+from ...plugins.redaction import redacted
 from ..progress import progress_to
 from ..tables import require_tables
 

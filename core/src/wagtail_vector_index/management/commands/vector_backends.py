@@ -16,10 +16,12 @@ from ...backends.base import VectorBackend
 from ...conf import KINDS
 from ...exceptions import VectorIndexError
 from ...indexes.registry import all_indexes
-from ...indexing.status import CollectionStatus, FailedChange, IndexStatus, status_of
+from ...indexing.status import IndexStatus, status_of
+from ...models.tables import Collection, PendingChange
 from ...plugins.calling import active_registry
 from ...plugins.handlers import HANDLERS, BackendHandler, vector_backends
 from ...plugins.problems import problems
+from ...plugins.redaction import redacted
 from ...wording import describe
 
 
@@ -100,7 +102,7 @@ class Command(BaseCommand):
         if not check or handler is not vector_backends:
             return True, text
         ok, health = self._health(backend)
-        return ok, f"{text}: {backend.options.redact(health)}"
+        return ok, f"{text}: {redacted(health)}"
 
     def _health(self, backend: VectorBackend) -> tuple[bool, str]:
         try:
@@ -128,7 +130,7 @@ class Command(BaseCommand):
 
     def _index(self, status: IndexStatus) -> bool:
         """Show an index with what failed, and what to do about it."""
-        documents = "not built" if status.active is None else f"{status.active.documents} documents"
+        documents = "not built" if status.active is None else f"{status.documents} documents"
         text = f"  {status.name}: {documents}, {status.pending} changes pending"
         if status.oldest:
             text += f", the oldest since {_moment(status.oldest)}"
@@ -152,11 +154,11 @@ class Command(BaseCommand):
         self.stdout.write(self.style.MIGRATE_HEADING(text))
 
 
-def _failed_change(change: FailedChange) -> str:
+def _failed_change(change: PendingChange) -> str:
     return f"{change.object_key}: {_attempts(change.attempts)}: {change.last_error}"
 
 
-def _failed_collection(collection: CollectionStatus) -> str:
+def _failed_collection(collection: Collection) -> str:
     behind = ", which is behind" if collection.is_behind else ""
     wait = ""
     if collection.next_attempt and collection.next_attempt > timezone.now():

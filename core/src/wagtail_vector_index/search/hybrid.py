@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 from typing import Any, Literal, get_args
-
-from django.db.models import Q
 
 from ..content.visibility import Visibility
 from ..contract.records import Match
 from ..contract.sansio import Steps
 from ..exceptions import InvalidQuery
 from ..models.tables import Collection
-from .lexical import word_rankings
-from .search import Hit, Search, TextSearch, active_collection, both
+from .base import Search, both, of_objects
+from .collections import active_collection
+from .ranking import Hit, reciprocal_rank_fusion
+from .text import TextSearch
+from .words import word_rankings
 
-__all__ = ["HybridSearch", "Mode", "reciprocal_rank_fusion", "text_search"]
+__all__ = ["HybridSearch", "Mode", "text_search"]
 
 Mode = Literal["vector", "hybrid"]
 
 logger = logging.getLogger(__name__)
-
-#: How much the first ranks stand out: the constant of the paper, which found it to matter little.
-RRF_K = 60
 
 #: How many of the nearest objects are fused, if no more are asked for.
 DEPTH = 30
@@ -42,22 +39,6 @@ def text_search(mode: str, **arguments: Any) -> TextSearch:
         allowed = " or ".join(map(repr, get_args(Mode)))
         raise InvalidQuery(f"mode must be {allowed}, not {mode!r}.")
     return (HybridSearch if mode == "hybrid" else TextSearch)(**arguments)
-
-
-def reciprocal_rank_fusion(rankings: Iterable[Sequence[str]], k: int = RRF_K) -> list[str]:
-    """One ranking out of several: each key by the sum of 1 / (k + its rank) in each of them.
-
-    Only ranks count, so that scores of different kinds need not be comparable. Keys that
-    tie keep the order in which they first occur.
-
-    Source: Cormack, Clarke & Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and
-    individual Rank Learning Methods", SIGIR 2009, https://doi.org/10.1145/1571941.1572114
-    """
-    scores: defaultdict[str, float] = defaultdict(float)
-    for ranking in rankings:
-        for rank, key in enumerate(ranking, start=1):
-            scores[key] += 1 / (k + rank)
-    return sorted(scores, key=lambda key: -scores[key])
 
 
 @dataclass(kw_only=True)
@@ -127,7 +108,7 @@ class HybridSearch(TextSearch):
                 named = _Named(
                     **self._arguments(), vector=vector, limit=len(unknown), visitor=self.visibility
                 )
-                named.filter = both(named.filter, Q(object__in=unknown))
+                named.filter = both(named.filter, of_objects(unknown))
                 hits: list[Hit] = yield from named.steps()
                 known.update((hit.key, hit) for hit in hits)
             rejected |= set(some) - known.keys()

@@ -10,15 +10,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import connections, router, transaction
 
+from ..content.declaration import IndexDeclaration
 from ..content.object_keys import key_of, primary_keys
 from ..exceptions import ConfigurationError
-
-if TYPE_CHECKING:
-    from ..indexes import VectorIndex
 
 __all__ = ["MAX_CANDIDATES", "site_backend", "word_rankings"]
 
@@ -36,7 +34,7 @@ _COLUMN_WEIGHTS = "0.0, 1.0, 2.0"
 
 
 def word_rankings(
-    index: VectorIndex, text: str, among: frozenset[str] | None = None
+    index: IndexDeclaration, text: str, among: frozenset[str] | None = None
 ) -> list[list[str]]:
     """The keys of objects that share words with a text, best first: one list or more.
 
@@ -71,13 +69,11 @@ def site_backend() -> Any:
     from modelsearch.backends import get_search_backend
     from modelsearch.conf import get_app_config
 
-    from ..wagtail_search import SemanticSearchBackend
-
     for alias in sorted(
         get_app_config().get_search_backend_config(), key=lambda alias: alias != "default"
     ):
         backend = get_search_backend(alias)
-        if not isinstance(backend, SemanticSearchBackend):
+        if getattr(backend, "finds_words", True):
             return backend
     raise ConfigurationError(
         "There is no search backend that finds words. Add one to WAGTAILSEARCH_BACKENDS:"
@@ -85,7 +81,7 @@ def site_backend() -> Any:
     )
 
 
-def _models(index: VectorIndex) -> list[Any]:
+def _models(index: IndexDeclaration) -> list[Any]:
     from modelsearch.index import class_is_indexed
 
     models = dict.fromkeys(queryset.model for queryset in index.get_querysets())

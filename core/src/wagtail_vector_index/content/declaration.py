@@ -1,0 +1,212 @@
+"""What a vector index declares: its content, its fields, and its backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.db.models import QuerySet
+
+from ..contract.slices import slices
+from ..contract.spec import Metric
+from ..embeddings.base import EmbeddingBackend
+from ..exceptions import InvalidIndex
+from ..plugins.handlers import embedding_backends
+from .configuration import IndexConfiguration, configuration_of
+from .fields import EmbeddingField, FilterField
+from .object_keys import key_of, object_key, primary_keys, root_model
+from .text.splitting import TextSplitter
+from .visibility import Visibility, live_filter, visible_to, visible_to_all
+
+__all__ = ["IndexDeclaration"]
+
+#: Chunks of about this many tokens say one thing, and are found by it.
+DEFAULT_CHUNK_TOKENS = 256
+
+#: How often in a row a page may be deleted between two queries.
+_FETCH_ATTEMPTS = 10
+
+_FETCH_SIZE = 500
+
+#: How many objects are checked at once. Databases allow more parameters, if not many more.
+_CHECK_SIZE = 5_000
+
+
+class IndexDeclaration:
+    """The content of a vector index, and how it is indexed.
+
+    Indexing, searching and answering know this class. Sites subclass `VectorIndex`, which adds
+    searching. Instances hold no state.
+    """
+
+    #: The name in commands and in the index tables; by default "app_label.ClassName".
+    name: str = ""
+    #: The content. Only what is live of it is indexed and found.
+    querysets: ClassVar[Sequence[QuerySet[Any]]] = ()
+    #: For models that do not declare ``embedding_fields`` themselves.
+    embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
+    #: For models that do not declare ``vector_filter_fields`` themselves.
+    filter_fields: ClassVar[Sequence[str | FilterField]] = ()
+    #: An alias of ``WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS``.
+    vector_backend: ClassVar[str] = "default"
+    #: An alias of ``WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS``.
+    embedding_backend: ClassVar[str] = "default"
+    #: Whether objects with a view restriction are embedded too. Their text then goes to the
+    #: embedding backend, which may be an external service. Only visitors who may see such an
+    #: object find it.
+    include_private: ClassVar[bool] = False
+    #: The measure of nearness: "cosine", "dot" or "euclidean".
+    metric: ClassVar[Metric] = "cosine"
+    #: The longest chunk, in the embedding model's tokens; shorter if the model reads less.
+    chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
+    #: How many tokens a chunk repeats of the chunk before it.
+    chunk_overlap: ClassVar[int] = 0
+    #: The class that splits text into chunks.
+    text_splitter: ClassVar[type[TextSplitter]] = TextSplitter
+
+    def __init__(self) -> None:
+        if not self.name:
+            self.name = f"{_app_label(type(self))}.{type(self).__name__}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    # What is indexed
+
+    def get_querysets(self) -> list[QuerySet[Any]]:
+        """The content, as fresh querysets; override it for what depends on the moment."""
+        return [queryset.all() for queryset in self.querysets]
+
+    def live(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What of a queryset is live and not past its expiry."""
+        return queryset.filter(live_filter(queryset.model))
+
+    def source_keys(self) -> list[str]:
+        """The keys of all objects to index, each once."""
+        sources = self._sources()
+        keys = (
+            key_of(queryset.model, pk)
+            for queryset in self.get_querysets()
+            for pk in sources.primary_keys(self.live(queryset).order_by())
+        )
+        return list(dict.fromkeys(keys))
+
+    def sources_among(self, keys: Sequence[str]) -> set[str]:
+        """Which of these keys name objects to index."""
+        return self.visible_among(keys, self._sources())
+
+    def visible_among(
+        self, keys: Sequence[str], visibility: Visibility, within: QuerySet[Any] | None = None
+    ) -> set[str]:
+        """Which of these keys name objects of the index that may be seen at this moment.
+
+        Args:
+            keys: of any number of objects.
+            visibility: what the visitor may see, of `visible_to`.
+            within: only objects of this queryset.
+        """
+        visible: set[str] = set()
+        for some in slices(keys, _CHECK_SIZE):
+            inside = some if within is None else _keys_inside(some, within)
+            for queryset in self.get_querysets():
+                if pks := primary_keys(queryset.model, inside):
+                    live = self.live(queryset.filter(pk__in=pks)).order_by()
+                    found = visibility.primary_keys(live)
+                    visible.update(key_of(queryset.model, pk) for pk in found)
+        return visible
+
+    def few_visible(
+        self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
+    ) -> list[str] | None:
+        """The keys of all objects of the index that may be seen, if they are few.
+
+        Args:
+            visibility: what the visitor may see, of `visible_to`.
+            at_most: where there are more than so many, the result is None.
+            within: only objects of this queryset, if it is of the same database.
+        """
+        visible: dict[str, None] = {}
+        for queryset in self.get_querysets():
+            inside = self.live(queryset if within is None else _inside(queryset, within))
+            pks = visibility.few_primary_keys(inside.order_by(), at_most)
+            if pks is None:
+                return None
+            visible.update((key_of(queryset.model, pk), None) for pk in pks)
+        return list(visible) if len(visible) <= at_most else None
+
+    def _sources(self) -> Visibility:
+        return visible_to_all() if self.include_private else visible_to()
+
+    def fetch(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The objects of these keys, as the index's querysets give them, visible or not."""
+        found: dict[str, Any] = {}
+        for some in slices(keys, _FETCH_SIZE):
+            for instance in self._fetch_some(some):
+                found.setdefault(object_key(instance), instance)
+        return found
+
+    def _fetch_some(self, keys: Sequence[str]) -> Iterator[Any]:
+        for queryset in self.get_querysets():
+            if pks := primary_keys(queryset.model, keys):
+                yield from _fetched(queryset.filter(pk__in=pks))
+
+    # How it is indexed
+
+    @cached_property
+    def configuration(self) -> IndexConfiguration:
+        """The fields of its models and the types to filter by.
+
+        Raises:
+            InvalidIndex: naming the model and the field that does not fit.
+        """
+        return configuration_of(self)
+
+    @property
+    def embedder(self) -> EmbeddingBackend:
+        """The embedding backend that the settings name."""
+        return embedding_backends[self.embedding_backend]
+
+    def get_chunk_tokens(self) -> int:
+        """The longest chunk, in tokens: what is declared, or what the model can read."""
+        longest = self.embedder.max_tokens
+        return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
+
+
+def _app_label(index_class: type[IndexDeclaration]) -> str:
+    config = apps.get_containing_app_config(index_class.__module__)
+    if config is None:
+        raise InvalidIndex(
+            f"{index_class.__module__}.{index_class.__name__} is in no installed app, so it needs"
+            " a name: set the attribute 'name'."
+        )
+    return config.label
+
+
+def _keys_inside(keys: Sequence[str], within: QuerySet[Any]) -> list[str]:
+    """Return those keys that name objects of a queryset."""
+    chosen = within.filter(pk__in=primary_keys(within.model, keys)).order_by()
+    return [key_of(within.model, pk) for pk in chosen.values_list("pk", flat=True)]
+
+
+def _inside(queryset: QuerySet[Any], within: QuerySet[Any]) -> QuerySet[Any]:
+    """What is in both querysets; the first, where that is not for one database to say."""
+    if root_model(within.model) is not root_model(queryset.model):
+        return queryset.none()
+    if within.db != queryset.db:
+        return queryset
+    return queryset.filter(pk__in=within.order_by().values("pk"))
+
+
+def _fetched(queryset: QuerySet[Any]) -> list[Any]:
+    """All objects of a queryset, even if some are deleted meanwhile.
+
+    Wagtail looks up pages once more as what they are, and raises KeyError for one that is
+    gone by then.
+    """
+    for _attempt in range(_FETCH_ATTEMPTS - 1):
+        with suppress(KeyError):
+            return list(queryset.all())
+    return list(queryset.all())

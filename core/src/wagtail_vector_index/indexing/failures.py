@@ -1,0 +1,56 @@
+"""Keeps failures of services and objects in the index tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from ..content.text import clean_text
+from ..models.tables import Collection
+from ..plugins.redaction import redacted
+from ..wording import describe
+from .backoff import SERVICE_DELAY, delay_after
+
+__all__ = ["error_text", "is_waiting", "note_failure", "note_success", "seconds_of_pause"]
+
+_LONGEST_ERROR = 2_000
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error as it is stored and shown, without the secrets of backends."""
+    return clean_text(redacted(describe(error)))[:_LONGEST_ERROR]
+
+
+def note_failure(collections: QuerySet[Any], message: str) -> None:
+    """Keep with each of these collections that a service failed, and have it wait."""
+    for pk, attempts in collections.values_list("pk", "attempts"):
+        Collection.objects.filter(pk=pk).update(
+            attempts=F("attempts") + 1,
+            last_error=message,
+            next_attempt=timezone.now() + delay_after(attempts + 1, SERVICE_DELAY),
+        )
+
+
+def note_success(collection: Collection) -> None:
+    """Forget the failures of a collection."""
+    if collection.attempts:
+        own_row = Collection.objects.filter(pk=collection.pk)
+        own_row.update(attempts=0, last_error="", next_attempt=None)
+
+
+def seconds_of_pause(collections: QuerySet[Any]) -> float:
+    """How long all these collections wait for a service that failed; 0 if one does not."""
+    moments = collections.values_list("next_attempt", flat=True)
+    return min((_seconds_until(moment) for moment in moments), default=0.0)
+
+
+def is_waiting(collection: Collection) -> bool:
+    """Whether a collection waits for a service that failed."""
+    return _seconds_until(collection.next_attempt) > 0
+
+
+def _seconds_until(moment: dt.datetime | None) -> float:
+    return 0.0 if moment is None else max(0.0, (moment - timezone.now()).total_seconds())

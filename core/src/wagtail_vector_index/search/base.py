@@ -1,0 +1,260 @@
+"""A search: its arguments, and the steps from a query to a ranking of objects."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Manager, Q, QuerySet
+from django.http import HttpRequest
+
+from ..backends.base import VectorBackend
+from ..content.declaration import IndexDeclaration
+from ..content.filter_values import comparable_filter
+from ..content.object_keys import key_of
+from ..content.visibility import Visibility, visible_to
+from ..contract.filters import And, Comparison, FilterNode, parse_filter
+from ..contract.sansio import Call, Steps
+from ..contract.spec import CollectionSpec
+from ..contract.validation import check_positive
+from ..exceptions import CollectionNotFound, IndexOutdated, InvalidFilter, InvalidQuery
+from ..indexing.catching_up import catch_up, forget
+from ..models.tables import Collection
+from ..plugins.calling import notify
+from ..plugins.handlers import vector_backends
+from ..wording import shown
+from .collections import active_collection, check_current, document_keys, serving_backend
+from .ranking import Hit, best_of_each, nearest_first
+
+__all__ = ["NOTHING", "Search", "both", "of_objects", "search_call"]
+
+#: How many keys of objects a vector backend is given as a filter.
+MAX_FILTER_KEYS = 1_000
+
+#: A search looks at so many objects for each that the visitor may see, before it asks which
+#: objects of the index the visitor may see at all.
+_RARE = 20
+
+#: The least and the most by which a search asks for more matches, if the visitor may see too
+#: few. Each step costs some queries, whatever its size: three of the largest see 10,000 matches.
+_GROWTHS = 4, 20
+
+#: Stands for a filter that no record can match.
+NOTHING = object()
+
+
+@dataclass(kw_only=True)
+class Search(ABC):
+    """The arguments of a search, checked, and its steps.
+
+    The filter is parsed once, here; backends get the parsed tree.
+    """
+
+    index: IndexDeclaration
+    limit: int = 10
+    filter: Q | FilterNode | None = None
+    within: QuerySet[Any] | None = None
+    similarity_threshold: float | None = None
+    user: Any = None
+    request: HttpRequest | None = None
+    hits: list[Hit] | None = field(default=None, init=False)
+    #: The collection that a text was searched in, and the vector that it was searched with.
+    searched: tuple[Collection, Any] | None = field(default=None, init=False)
+    #: The keys of all objects the visitor may see, if the search asked for them and they are few.
+    visible_keys: list[str] | None = field(default=None, init=False)
+
+    #: The text searched for, for the hook ``search_performed``.
+    text: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        check_positive("limit", self.limit)
+        _check_threshold(self.similarity_threshold, self.index.metric)
+        if self.within is not None:
+            self.within = _refinable(self.within)
+        if self.filter is not None:
+            comparable = comparable_filter(self.filter)
+            self.filter = parse_filter(comparable, self.index.configuration.fields)
+
+    @abstractmethod
+    def _vector(self, collection: Collection) -> Steps[Any]:
+        """Return the vector to search with, or None if there is nothing to search for."""
+
+    def steps(self) -> Steps[list[Hit]]:
+        """Rank the objects, once.
+
+        Raises:
+            IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
+        """
+        if self.hits is None:
+            self.hits = yield from self._rank()
+        return self.hits
+
+    def _rank(self) -> Steps[list[Hit]]:
+        collection = active_collection(self.index)
+        self._check_fields(collection)
+        vector = yield from self._vector(collection)
+        filter = self._filter()
+        if vector is None or filter is NOTHING:
+            return []
+        try:
+            return (yield from self._rank_in(collection, vector, filter))
+        except CollectionNotFound:
+            # A rebuild may have replaced or dropped the collection a moment ago.
+            forget(collection, vector_backends[collection.vector_backend])
+        collection = active_collection(self.index)
+        check_current(self.index, collection)
+        self._check_fields(collection)
+        if self.searched is not None:
+            self.searched = collection, vector
+        try:
+            return (yield from self._rank_in(collection, vector, filter))
+        except CollectionNotFound as error:
+            raise CollectionNotFound(
+                f"{error} To fill it again, run: manage.py update_vector_indexes {self.index.name}"
+            ) from error
+
+    def _rank_in(
+        self, collection: Collection, vector: Any, filter: FilterNode | None
+    ) -> Steps[list[Hit]]:
+        """Ask for more and more matches until the visitor may see enough of the objects."""
+        backend = serving_backend(self.index, collection)
+        catch_up(collection, backend)
+        hits: dict[str, Hit] = {}
+        seen: set[UUID] = set()
+        looked_at = 0
+        wanted = self.limit + min(self.limit, 10)
+        self.visible_keys = None
+        has_asked = False
+        while True:
+            started = time.perf_counter()
+            matches = yield search_call(
+                backend,
+                collection.spec,
+                vector,
+                limit=wanted,
+                filter=filter,
+                min_score=self.similarity_threshold,
+            )
+            if not seen:
+                self._notify(matches, time.perf_counter() - started)
+            # By id: where the backend is approximate, more matches may come in another order.
+            fresh = [match for match in matches if match.id not in seen]
+            keys = document_keys(collection, [match.id for match in fresh])
+            best = best_of_each(fresh, keys, hits)
+            visible = self.index.visible_among(list(best), self.visibility, self.within)
+            hits.update((key, hit) for key, hit in best.items() if key in visible)
+            looked_at += len(best)
+            if len(hits) >= self.limit or len(matches) < wanted:
+                return nearest_first(hits.values())[: self.limit]
+            seen.update(match.id for match in fresh)
+            if not has_asked and looked_at > _RARE * len(hits):
+                has_asked = True
+                self.visible_keys = self._few_visible()
+                if self.visible_keys is not None:
+                    filter = both(filter, of_objects(self.visible_keys))
+                    continue
+            wanted *= self._growth(len(hits))
+
+    def _growth(self, found: int) -> int:
+        """Return twice the growth that would do if visible objects were spread evenly."""
+        least, most = _GROWTHS
+        return most if not found else min(most, max(least, math.ceil(2 * self.limit / found)))
+
+    def _few_visible(self) -> list[str] | None:
+        """Return the keys of all objects that can be found, if there are few of them."""
+        return self.index.few_visible(self.visibility, MAX_FILTER_KEYS, self.within)
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        """What the visitor may see, from when the search first asks for it."""
+        return visible_to(self.user, self.request)
+
+    def _check_fields(self, collection: Collection) -> None:
+        """Raise IndexOutdated for a field that is declared, and not yet built."""
+        try:
+            parse_filter(self.filter, collection.spec.fields)
+        except InvalidFilter as error:
+            raise IndexOutdated(
+                f"{self.index.name} was built before a filter field was declared: {error}"
+                f" Run: manage.py update_vector_indexes {self.index.name}"
+            ) from error
+
+    def _filter(self) -> Any:
+        """Return the caller's filter, joined with the objects of ``within`` if they are few."""
+        inside = self._inside()
+        if inside is None:
+            return self.filter
+        return both(self.filter, of_objects(inside)) if inside else NOTHING
+
+    def _inside(self) -> list[str] | None:
+        """Return the keys of the objects of ``within``, if there are few of them."""
+        if self.within is None:
+            return None
+        keys = self.within.order_by().values_list("pk", flat=True)[: MAX_FILTER_KEYS + 1]
+        inside = [key_of(self.within.model, pk) for pk in keys]
+        return inside if len(inside) <= MAX_FILTER_KEYS else None
+
+    def _notify(self, matches: Sequence[Any], seconds: float) -> None:
+        notify(
+            "search_performed",
+            index=self.index,
+            query=self.text,
+            matches=matches,
+            seconds=seconds,
+        )
+
+
+def both(one: Any, other: FilterNode) -> FilterNode:
+    """Return two parsed filters as one; the first may be None."""
+    return other if one is None else And((one, other))
+
+
+def of_objects(keys: Iterable[str]) -> FilterNode:
+    """Return the filter that documents of these objects match."""
+    return Comparison("object", "str", "in", tuple(keys))
+
+
+def search_call(
+    backend: VectorBackend, spec: CollectionSpec, vector: Any, **arguments: Any
+) -> Call:
+    """Return a search in a vector backend, in both its forms."""
+    return Call(
+        sync=lambda: backend.search(spec, vector, **arguments),
+        asynchronous=lambda: backend.asearch(spec, vector, **arguments),
+    )
+
+
+def _refinable(within: Any) -> QuerySet[Any]:
+    """Return the argument ``within`` as a queryset that takes more filters."""
+    if isinstance(within, Manager):
+        within = within.all()
+    if not isinstance(within, QuerySet):
+        raise InvalidQuery(f"within must be a queryset, not {type(within).__name__}.")
+    if not (within.query.is_sliced or within.query.combinator):
+        return within
+    everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides nothing
+    chosen: QuerySet[Any] = everything.filter(pk__in=within.values("pk"))
+    return chosen
+
+
+def _check_threshold(threshold: Any, metric: str) -> None:
+    if threshold is None:
+        return
+    lowest, highest = {"cosine": (-1.0, 1.0), "dot": (-math.inf, math.inf)}.get(
+        metric, (-math.inf, 0.0)
+    )
+    if (
+        isinstance(threshold, bool)
+        or not isinstance(threshold, (int, float))
+        or not lowest <= threshold <= highest
+    ):
+        raise InvalidQuery(
+            f"similarity_threshold must lie between {lowest:g} and {highest:g} under"
+            f" {metric}, not {shown(threshold)}."
+        )

@@ -1,0 +1,39 @@
+"""The chunks of objects that were found, each with its own score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from ..contract.sansio import Steps
+from ..exceptions import CollectionNotFound
+from ..plugins.handlers import vector_backends
+from .base import Search, of_objects, search_call
+
+__all__ = ["chunk_scores"]
+
+
+def chunk_scores(search: Search, keys: Sequence[str], limit: int) -> Steps[dict[UUID, float]]:
+    """Return the scores of the best chunks of some objects, by the ids of their documents.
+
+    Args:
+        search: a search for a text, which has run; its threshold applies.
+        keys: the keys of the objects.
+        limit: at most so many chunks, of all objects together.
+    """
+    if not keys or search.searched is None:
+        return {}
+    collection, vector = search.searched
+    try:
+        matches = yield search_call(
+            vector_backends[collection.vector_backend],
+            collection.spec,
+            vector,
+            limit=limit,
+            filter=of_objects(keys),
+            min_score=search.similarity_threshold,
+        )
+    except CollectionNotFound:
+        # A rebuild dropped the collection a moment ago.
+        return {}
+    return {match.id: match.score for match in matches}

@@ -1,0 +1,85 @@
+"""The collection that a search goes to, and the documents in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from ..backends.base import VectorBackend
+from ..content.declaration import IndexDeclaration
+from ..contract.slices import slices
+from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, UnknownAlias
+from ..indexing.plan import Plan
+from ..models.tables import Collection, Document
+from ..plugins.handlers import vector_backends
+
+__all__ = ["active_collection", "check_current", "document_keys", "serving_backend"]
+
+_LOOKUP_SIZE = 5_000
+
+
+def active_collection(index: IndexDeclaration) -> Collection:
+    """Return the collection that serves an index.
+
+    Raises:
+        IndexNotBuilt: there is none yet.
+    """
+    try:
+        return Collection.objects.get(  # type: ignore[no-any-return]
+            index=index.name, state=Collection.State.ACTIVE
+        )
+    except Collection.DoesNotExist:
+        raise IndexNotBuilt(
+            f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
+        ) from None
+
+
+def serving_backend(index: IndexDeclaration, collection: Collection) -> VectorBackend:
+    """Return the vector backend that holds a collection of the index.
+
+    Raises:
+        UnknownAlias: the settings no longer have it; the message says which command helps.
+    """
+    try:
+        return vector_backends[collection.vector_backend]
+    except UnknownAlias as error:
+        if collection.vector_backend == index.vector_backend:
+            raise
+        raise UnknownAlias(
+            f"{error} {index.name} is still there, until it is built in"
+            f" {index.vector_backend!r}. Run: manage.py update_vector_indexes {index.name}"
+        ) from error
+
+
+def check_current(index: IndexDeclaration, collection: Collection) -> None:
+    """Raise IndexOutdated if vectors of two models, or of two kinds, would be mixed."""
+    differences = Plan.of(index).differences(collection)
+    if differences:
+        raise IndexOutdated(
+            f"{index.name} was built with other settings: {'; '.join(differences)}."
+            f" Run: manage.py update_vector_indexes {index.name}"
+        )
+
+
+def document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the object key of each of these documents that is still live.
+
+    Documents are looked up by primary key alone: given more conditions, SQLite would rather
+    read every document of the collection.
+
+    Raises:
+        CollectionNotFound: another collection has replaced this one, and gets its changes.
+    """
+    found: dict[UUID, str] = {}
+    for some in slices(ids, _LOOKUP_SIZE):
+        rows = Document.objects.filter(pk__in=some)
+        for pk, key, owner, state, deleted_at in rows.values_list(
+            "pk", "object_key", "collection_id", "collection__state", "deleted_at"
+        ):
+            if owner != collection.pk:
+                continue
+            if state == Collection.State.RETIRED:
+                raise CollectionNotFound(f"{collection} was replaced a moment ago.")
+            if deleted_at is None:
+                found[pk] = key
+    return found

@@ -1,0 +1,49 @@
+"""A search for a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..content.text import clean_text
+from ..contract.sansio import Call, Steps
+from ..exceptions import InvalidQuery
+from ..models.tables import Collection
+from .base import Search
+from .collections import check_current
+
+__all__ = ["TextSearch"]
+
+
+@dataclass(kw_only=True)
+class TextSearch(Search):
+    """A search for what is near in meaning to a text.
+
+    Args:
+        query: the text; a blank one finds nothing.
+
+    Raises:
+        InvalidQuery: the query is no text.
+    """
+
+    query: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.query, str):
+            raise InvalidQuery(f"A query is a text, not {type(self.query).__name__}.")
+        self.text = clean_text(self.query)  # type: ignore[misc]
+
+    def _vector(self, collection: Collection) -> Steps[Any]:
+        check_current(self.index, collection)
+        if not self.text:
+            return None
+        embedder = self.index.embedder
+        vector = yield Call(
+            sync=lambda: embedder.embed_query(self.text),
+            asynchronous=lambda: embedder.aembed_query(self.text),
+        )
+        if not any(vector):  # it has no direction, as for words that a model doesn't know
+            return None
+        self.searched = collection, vector
+        return vector

@@ -1,0 +1,71 @@
+"""Plugins import what is public and nothing else; what is public is documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.public import FOR_AUTHORS, PUBLIC
+
+ROOT = Path(__file__).parent.parent
+
+API_PAGE = ROOT / "docs" / "reference" / "api.md"
+
+SOURCES = [
+    *sorted(ROOT.glob("plugins/*/src")),
+    *sorted(ROOT.glob("examples/*/src")),
+    *sorted(ROOT.glob("*/src/wagtail_vector_index/scaffold/templates/*/src")),
+]
+
+
+def modules_of(source):
+    """Each Python file of a distribution, with its dotted name, or what a template will be."""
+    for path in sorted([*source.rglob("*.py"), *source.rglob("*.py-tpl")]):
+        yield path, ".".join(path.relative_to(source).with_suffix("").parts)
+
+
+def imported(path):
+    """Yield the module and the name of each absolute import from this package."""
+    text = re.sub(r"\{\{.*?\}\}", "placeholder", path.read_text(encoding="utf-8"))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((node.module or "", alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+
+
+def is_public(module, name):
+    if module not in FOR_AUTHORS:
+        return False
+    # Without its optional library a module of the contract cannot be imported.
+    return name is None or name in importlib.import_module(module).__all__
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_plugins_import_only_what_is_public(source):
+    modules = list(modules_of(source))
+    own = {name.removesuffix(".__init__") for _, name in modules}
+    refused = [
+        f"{path.relative_to(ROOT)}: {module}.{name}"
+        for path, _ in modules
+        for module, name in imported(path)
+        if module.partition(".")[0] == "wagtail_vector_index"
+        and module not in own
+        and not is_public(module, name)
+    ]
+    assert modules
+    assert refused == []
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_what_is_public_is_documented(module):
+    """On the API page, or on a page that it names for the module."""
+    page = API_PAGE.read_text(encoding="utf-8")
+    public = importlib.import_module(module).__all__
+    missing = [name for name in public if not re.search(rf"\b{name}\b", page)]
+    assert re.search(rf"\b{re.escape(module)}\b", page)
+    assert missing == [] or f"automodule:: {module}\n   :members:\n" in page
