@@ -20,7 +20,7 @@ from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.numpy.metrics import Query
 from wagtail_vector_index.backends.numpy.quantized import QuantizedVectors
 from wagtail_vector_index.backends.numpy.signs import Signs
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.exceptions import InvalidOptions
 
 ROWS, DIMENSIONS = 6_000, 128

@@ -8,7 +8,7 @@ import pytest
 
 from plugins.openai_embeddings.tests.server import Service, running_service
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
 
 KEY = "sk-test-0123456789abcdef"

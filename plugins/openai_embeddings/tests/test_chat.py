@@ -22,7 +22,7 @@ from plugins.openai_embeddings.tests.server import EVENTS, WORDS, Reply, Service
 from tests.testapp.models import Note
 from wagtail_vector_index.chat.base import Message
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.openai import plugin
 from wagtail_vector_index.exceptions import (
     ChatError,

@@ -10,7 +10,7 @@ import pytest
 
 from plugins.openai_embeddings.tests.conftest import KEY, MakeBackend
 from plugins.openai_embeddings.tests.server import Service
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings, plugin
 from wagtail_vector_index.exceptions import EmbeddingRefused, InvalidOptions
 

@@ -23,7 +23,7 @@ from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.checks import check_tables
 from wagtail_vector_index.backends.pgvector.database import Database
 from wagtail_vector_index.backends.pgvector.tables import table_name
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.exceptions import (
     BackendRefused,
     BackendUnavailable,

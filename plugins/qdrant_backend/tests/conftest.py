@@ -8,7 +8,7 @@ import pytest
 from plugins.qdrant_backend.tests import servers
 from plugins.qdrant_backend.tests.double import Double, Running, running_double
 from wagtail_vector_index.backends.qdrant import QdrantBackend
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 
 KEY = "key-0123456789abcdef"
 

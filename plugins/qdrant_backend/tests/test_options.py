@@ -10,7 +10,7 @@ import pytest
 
 from plugins.qdrant_backend.tests.conftest import KEY
 from wagtail_vector_index.backends.qdrant import QdrantBackend, plugin
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.exceptions import InvalidOptions
 
 HOST = "https://qdrant.example.com:6333"

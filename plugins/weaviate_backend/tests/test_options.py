@@ -11,7 +11,7 @@ from weaviate_servers import Double
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.weaviate import WeaviateBackend
 from wagtail_vector_index.backends.weaviate.endpoints import Endpoints
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.exceptions import InvalidOptions, WriteFailed
 from wagtail_vector_index.testing.examples import random_vectors, sorted_ids
 

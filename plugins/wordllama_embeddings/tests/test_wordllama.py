@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from wagtail_vector_index.contract import parse_options
+from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.wordllama import WordLlamaEmbeddings, plugin
 from wagtail_vector_index.embeddings.wordllama import model as model_module
 from wagtail_vector_index.exceptions import ClientNotInstalled, EmbeddingRefused, InvalidOptions

@@ -22,7 +22,7 @@ from django.core.checks import CheckMessage
 from ..contract.filters import Filter, FilterNode, parse_filter
 from ..contract.options import Options as BaseOptions
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
-from ..contract.slices import slices
+from ..contract.slices import bounded, slices
 from ..contract.spec import METRICS, CollectionSpec, Metric
 from ..contract.validation import (
     check_metadata,
@@ -400,7 +400,9 @@ class VectorBackend(ABC):
             raise InvalidVector(f"{spec.name}: the vector of {batch.uuids[row]} {problem}.")
         if not batch.checked:
             check_metadata(spec, batch)
-        return self._bounded(batch.without_duplicates())
+        return bounded(
+            batch.without_duplicates(), records=self.max_batch_records, size=self.max_batch_bytes
+        )
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         """The first row with NaN or infinity or, under cosine, only zeros.
@@ -410,27 +412,9 @@ class VectorBackend(ABC):
         rows = range(len(batch))
         return next((row for row in rows if is_invalid(batch.vector(row), spec.metric)), None)
 
-    def _bounded(self, batch: RecordBatch) -> Iterator[RecordBatch]:
-        """Slices of a batch within the limits of records and bytes."""
-        largest = len(batch) * (16 + 4 * batch.dimensions) + 4 * sum(map(len, batch.metadata))
-        if len(batch) <= self.max_batch_records and largest <= self.max_batch_bytes:
-            yield batch
-            return
-        start, size = 0, 0
-        for row, text in enumerate(batch.metadata):
-            # A character takes at most four bytes, and mostly one.
-            row_size = 16 + 4 * batch.dimensions + (len(text) if text.isascii() else 4 * len(text))
-            if row > start and (
-                row - start == self.max_batch_records or size + row_size > self.max_batch_bytes
-            ):
-                yield batch[start:row]
-                start, size = row, 0
-            size += row_size
-        yield batch[start:]
-
     def _id_parts(self, ids: Iterable[UUID]) -> list[list[UUID]]:
         unique = list(dict.fromkeys(map(checked_id, ids)))
-        return list(slices(unique, self.max_batch_records))
+        return [*slices(unique, self.max_batch_records)]
 
     def _search_arguments(
         self,

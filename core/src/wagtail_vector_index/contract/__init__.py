@@ -26,6 +26,7 @@ from .filters import (
 )
 from .options import Options, check_headers, secret
 from .records import Match, Record, RecordBatch, Vector, float32
+from .slices import bounded, slices
 from .spec import METRICS, CollectionSpec, Metric, check_name
 from .token_estimate import estimate_tokens
 
@@ -48,10 +49,12 @@ __all__ = [
     "Record",
     "RecordBatch",
     "Vector",
+    "bounded",
     "check_headers",
     "check_name",
     "estimate_tokens",
     "float32",
     "parse_filter",
     "secret",
+    "slices",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
-from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract import FilterNode, slices
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -24,7 +24,7 @@ from .calling import Call, Steps
 from .errors import AlreadyThere, WriteRefused, WriteUnavailable
 from .naming import METADATA, collection_name, key_of, own_name, vector_name
 from .options import QdrantOptions
-from .points import batch_of, bounded, bytes_of_vector, points_of
+from .points import batch_of, bytes_of_vector, points_of, requests_of
 from .shaping import SCHEMAS, check_shape, shape
 
 
@@ -72,7 +72,7 @@ class Operations:
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
         """Write records, in requests of bounded size."""
         size, length = self._options.batch_size, self._options.batch_bytes
-        parts = list(bounded(batch, size, length))
+        parts = list(requests_of(batch, size, length))
         outcomes = yield [self._upsert_call(spec, part) for part in parts]
         failed = [
             (part, outcome)
@@ -199,8 +199,7 @@ class Operations:
 
     def _id_parts(self, ids: Sequence[UUID], size: int | None = None) -> list[list[str]]:
         step = size or self._options.batch_size
-        texts = [str(id) for id in ids]
-        return [texts[start : start + step] for start in range(0, len(texts), step)]
+        return [*slices([str(id) for id in ids], step)]
 
     def _check_done(self, result: Any) -> None:
         if result.status != models.UpdateStatus.COMPLETED:

@@ -13,6 +13,7 @@ import orjson
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract import bounded
 from wagtail_vector_index.contract.arrays import Floats32, matrix, stored
 
 from .naming import METADATA, key_of, vector_name
@@ -23,17 +24,16 @@ _COMPONENT_BYTES = 22
 _RECORD_BYTES = 200
 
 
-def bounded(batch: RecordBatch, records: int, size: int) -> Iterator[RecordBatch]:
+def requests_of(batch: RecordBatch, records: int, size: int) -> Iterator[RecordBatch]:
     """Slices of a batch within the limits of records and of bytes on the wire."""
-    start, total = 0, 0
-    for row, text in enumerate(batch.metadata):
+    return bounded(
+        batch,
+        records=records,
+        size=size,
+        fixed=bytes_of_vector(batch.dimensions),
         # Fields travel twice, and in JSON a character may take six bytes.
-        own = bytes_of_vector(batch.dimensions) + 2 * len(json.dumps(text))
-        if row > start and (row - start == records or total + own > size):
-            yield batch[start:row]
-            start, total = row, 0
-        total += own
-    yield batch[start:]
+        text_size=lambda text: 2 * len(json.dumps(text)),
+    )
 
 
 def bytes_of_vector(dimensions: int) -> int:

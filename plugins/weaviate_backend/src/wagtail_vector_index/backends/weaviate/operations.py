@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from wagtail_vector_index.contract import CollectionSpec, FilterNode, Match, RecordBatch
+from wagtail_vector_index.contract import (
+    CollectionSpec,
+    FilterNode,
+    Match,
+    RecordBatch,
+    bounded,
+    slices,
+)
 from wagtail_vector_index.exceptions import BackendError, BackendRefused, WriteFailed
 
 from .calls import Operation, Pause, Rest, Rpc, Together
@@ -246,23 +253,17 @@ class Operations:
 
     def _parts(self, batch: RecordBatch) -> Iterator[RecordBatch]:
         """Slices within the limits of one request."""
-        start, size = 0, 0
-        for row, text in enumerate(batch.metadata):
+        return bounded(
+            batch,
+            records=self._options.batch_size,
+            size=self._options.batch_bytes,
             # Beside the vector: the id as text, names, and lengths.
-            row_size = 4 * batch.dimensions + 4 * len(text) + 200
-            if row > start and (
-                row - start == self._options.batch_size
-                or size + row_size > self._options.batch_bytes
-            ):
-                yield batch[start:row]
-                start, size = row, 0
-            size += row_size
-        yield batch[start:]
+            fixed=4 * batch.dimensions + 200,
+            text_size=lambda text: 4 * len(text),
+        )
 
     def _id_parts(self, ids: Sequence[UUID]) -> Iterator[list[UUID]]:
-        step = min(1_000, self._options.max_results)
-        for start in range(0, len(ids), step):
-            yield list(ids[start : start + step])
+        return slices(list(ids), min(1_000, self._options.max_results))
 
 
 def shards_of(node: dict[str, Any]) -> list[dict[str, Any]]:
