@@ -20,10 +20,11 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from ..contract.filters import Filter, FilterNode, parse_filter
+from ..contract.metrics import METRICS, Metric
 from ..contract.options import Options as BaseOptions
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
 from ..contract.slices import bounded, slices
-from ..contract.spec import METRICS, CollectionSpec, Metric
+from ..contract.spec import CollectionSpec
 from ..contract.validation import (
     check_metadata,
     check_min_score,
@@ -405,7 +406,7 @@ class VectorBackend(ABC):
         )
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        """The first row with NaN or infinity or, under cosine, only zeros.
+        """Return the first row with NaN or infinity or, where zero is invalid, only zeros.
 
         A backend that has NumPy at hand can do this forty times faster.
         """

@@ -24,13 +24,15 @@ from .filters import (
     Or,
     parse_filter,
 )
+from .metrics import FACTS, METRICS, Metric, MetricFacts
 from .options import Options, check_headers, secret
 from .records import Match, Record, RecordBatch, Vector, float32
 from .slices import bounded, slices
-from .spec import METRICS, CollectionSpec, Metric, check_name
+from .spec import CollectionSpec, check_name
 from .token_estimate import estimate_tokens
 
 __all__ = [
+    "FACTS",
     "METRICS",
     "And",
     "Clients",
@@ -43,6 +45,7 @@ __all__ = [
     "Lookup",
     "Match",
     "Metric",
+    "MetricFacts",
     "Not",
     "Options",
     "Or",

@@ -16,8 +16,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .metrics import FACTS, Metric
 from .records import RecordBatch
-from .spec import Metric
 
 __all__ = ["Floats32", "first_invalid", "matrix", "scores", "stored"]
 
@@ -35,8 +35,8 @@ def matrix(batch: RecordBatch) -> Floats32:
     return np.frombuffer(batch.vectors, np.float32).reshape(-1, batch.dimensions)
 
 
-def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
-    """The first row with NaN or infinity or, if asked for, only zeros.
+def first_invalid(vectors: Floats32, metric: Metric) -> int | None:
+    """Return the first row with NaN or infinity or, where zero is invalid, only zeros.
 
     One sum reads the memory once: NaN and infinity survive it, and zeros give zero. (A
     product with ones would start threads, for batches too small to be worth it.) What
@@ -44,8 +44,9 @@ def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
 
     Args:
         vectors: n × dimensions.
-        zero_is_invalid: as it is under cosine, where zeros have no direction.
+        metric: of the collection.
     """
+    zero_is_invalid = not FACTS[metric].zero_is_valid
     with np.errstate(all="ignore"):
         sums = vectors.sum(axis=1)
     doubtful = ~np.isfinite(sums)
@@ -60,7 +61,7 @@ def first_invalid(vectors: Floats32, *, zero_is_invalid: bool) -> int | None:
 
 
 def stored(vectors: Floats32, metric: Metric) -> Floats32:
-    """Vectors as a store should get them: under cosine, all of them have the length 1.
+    """Return vectors as a store should get them: with the length 1 where only directions count.
 
     Stores that compute in float32 overflow with long vectors, and take short ones for zero.
 
@@ -68,7 +69,7 @@ def stored(vectors: Floats32, metric: Metric) -> Floats32:
         vectors: n × dimensions, none of them invalid.
         metric: of the collection.
     """
-    if metric != "cosine":
+    if not FACTS[metric].ignores_length:
         return vectors
     if len(vectors) == 1:
         # A query: this takes a third of the time.

@@ -6,16 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, get_args
 
 from ..exceptions import InvalidSpec
 from .filters import FIELD_TYPES, FieldType
+from .metrics import METRICS, Metric
 
 __all__ = ["METRICS", "CollectionSpec", "Metric", "check_name"]
-
-Metric = Literal["cosine", "dot", "euclidean"]
-
-METRICS: tuple[Metric, ...] = get_args(Metric)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
 

@@ -9,8 +9,9 @@ from typing import Any
 from ..exceptions import InvalidQuery, InvalidRecord, InvalidVector
 from ..wording import shown
 from .filters import value_problem
+from .metrics import FACTS, Metric
 from .records import RecordBatch, Vector, float32, metadata_problem
-from .spec import CollectionSpec, Metric
+from .spec import CollectionSpec
 
 
 def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
@@ -51,10 +52,12 @@ def check_positive(name: str, value: Any) -> None:
 
 
 def is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
-    """Whether a vector holds NaN or infinity or, under cosine, only zeros."""
+    """Return whether a vector holds NaN or infinity or, where zero is invalid, only zeros."""
     # NaN and infinity survive a sum of doubles, and float32 cannot overflow one.
     components = vector.tolist()
-    return not math.isfinite(sum(components)) or (metric == "cosine" and not any(components))
+    if not math.isfinite(sum(components)):
+        return True
+    return not any(components) and not FACTS[metric].zero_is_valid
 
 
 def vector_problem(vector: memoryview[Any]) -> str:

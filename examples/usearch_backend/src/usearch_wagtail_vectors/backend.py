@@ -165,7 +165,7 @@ class UsearchBackend(VectorBackend):
         self._collection(spec).optimize()
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), spec.metric)
 
     def _new_collection(self, spec: CollectionSpec) -> Collection:
         shape = Shape(

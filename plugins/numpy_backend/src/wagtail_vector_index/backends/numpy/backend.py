@@ -140,7 +140,7 @@ class NumpyBackend(VectorBackend):
         return filter(len, (_batch(collection, part) for part in parts))
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), spec.metric)
 
     def _new_vectors(self, spec: CollectionSpec) -> Vectors:
         # Signs tell of directions: of lengths and distances they know nothing.

@@ -16,7 +16,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract import FACTS, FilterNode
 from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored
 from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 
@@ -226,17 +226,16 @@ class PgvectorBackend(VectorBackend):
         indexing.vacuum(self._database, spec)
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), spec.metric)
 
     def _found(
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any
     ) -> list[tuple[float, UUID]]:
         """Distances, the lower the nearer, with their ids: sorted, they are in our order."""
         rows = self._read(spec, statement)
-        if statement.has_distances and spec.metric == "cosine":
-            return [(min(1.0, max(-1.0, distance)), id) for id, distance in rows]
         if statement.has_distances:
-            return [(distance, id) for id, distance in rows]
+            clipped = FACTS[spec.metric].clipped
+            return [(-clipped(-distance), id) for id, distance in rows]
         found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
         return [(-score, row[0]) for row, score in zip(rows, found, strict=True)]
 

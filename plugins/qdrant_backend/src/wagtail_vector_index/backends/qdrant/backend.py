@@ -207,7 +207,7 @@ class QdrantBackend(VectorBackend):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
-        return first_invalid(matrix(batch), zero_is_invalid=spec.metric == "cosine")
+        return first_invalid(matrix(batch), spec.metric)
 
     @cached_property
     def _operations(self) -> Operations:

@@ -9,7 +9,7 @@ import numpy as np
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match
-from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract import FACTS, FilterNode
 from wagtail_vector_index.contract.arrays import stored
 
 from .calling import Call, Steps
@@ -118,9 +118,6 @@ def _consistency(options: QdrantOptions) -> Any:
 
 
 def _match(spec: CollectionSpec, point: Any) -> Match:
-    score = point.score
-    if spec.metric == "euclidean":
-        score = -score
-    elif spec.metric == "cosine":
-        score = min(1.0, max(-1.0, score))
-    return Match(id=UUID(point.id), score=score)
+    facts = FACTS[spec.metric]
+    score = -point.score if facts.is_distance else point.score
+    return Match(id=UUID(point.id), score=facts.clipped(score))

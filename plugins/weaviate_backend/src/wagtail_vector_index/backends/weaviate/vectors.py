@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from wagtail_vector_index.contract import Metric, RecordBatch
+from wagtail_vector_index.contract import FACTS, Metric, RecordBatch
 from wagtail_vector_index.contract.arrays import matrix, stored
 
 
 def stored_batch(batch: RecordBatch, metric: Metric) -> RecordBatch:
     """A batch with its vectors as they are stored."""
-    if metric != "cosine":
+    if not FACTS[metric].ignores_length:
         return batch
     vectors = stored(matrix(batch), metric)
     return RecordBatch(
@@ -32,6 +32,6 @@ def same_record(one: RecordBatch, row: int, other: RecordBatch, place: int) -> b
 
 def score_of(distance: float, metric: Metric) -> float:
     """The score for a distance that Weaviate tells."""
-    if metric == "cosine":
-        return max(-1.0, min(1.0, 1.0 - distance))
-    return -distance if metric == "dot" else -float(max(0.0, distance) ** 0.5)
+    if metric == "euclidean":
+        return -float(max(0.0, distance) ** 0.5)
+    return FACTS[metric].clipped(1.0 - distance if metric == "cosine" else -distance)
