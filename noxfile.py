@@ -35,11 +35,11 @@ ROOT = Path(__file__).parent
 CORE = nox.project.load_toml(ROOT / "core" / "pyproject.toml")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
+DISTRIBUTIONS = ["core", "kit", *(f"plugins/{name}" for name in PLUGINS)]
 # All have the same version. Where it is written, and under which name:
 VERSIONS = {
     ROOT / "core" / "src" / "wagtail_vector_index" / "__init__.py": "__version__",
-    **{ROOT / "plugins" / name / "pyproject.toml": "version" for name in PLUGINS},
+    **{ROOT / folder / "pyproject.toml": "version" for folder in DISTRIBUTIONS[1:]},
 }
 # Of third parties, as it were: built, typed and tested as ours are, and installed by no extra.
 EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
@@ -108,10 +108,10 @@ NEWEST = next((cell for cell in reversed(CELLS) if cell[0] in FOUND), CELLS[-1])
 # Tests with this mark depend on no version.
 NOT_ONCE = ("-m", "not once")
 # The longest tests first, so that none is begun when the other workers are done.
-OF_DJANGO = ("tests", "demo/tests", "core/tests", "--ignore=core/tests/testing")
+OF_DJANGO = ("tests", "demo/tests", "core/tests", "kit/tests/scaffold")
 # These depend on clients, not on Django: they run in `tests` and in `minimums`.
 # Each in a process of its own: gRPC can be forked in one way for each of its users only.
-OF_CLIENTS = ("core/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
+OF_CLIENTS = ("kit/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
 # What every plugin and every search relies on.
 COVERED_WHOLLY = (
     "core/src/wagtail_vector_index/filter_values.py",
@@ -209,7 +209,7 @@ def coverage(session: nox.Session) -> None:
 def postgresql(session: nox.Session) -> None:
     """Core's tests once more, with PostgreSQL as the site's database."""
     session.install(*editable(), *group("test"))
-    paths = session.posargs or ("core/tests", "--ignore=core/tests/testing")
+    paths = session.posargs or ("core/tests",)
     session.run("python", "-m", "tests.on_postgresql", "-n", "auto", *NOT_ONCE, *paths)
 
 

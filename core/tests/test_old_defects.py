@@ -59,7 +59,8 @@ NOTES = Note.vector_index
 ROOT = Path(tests.__file__).parents[1]
 TESTS = (
     "core/tests/**/*.py",
-    "core/src/wagtail_vector_index/testing/*.py",
+    "kit/src/wagtail_vector_index/testing/*.py",
+    "kit/tests/**/*.py",
     "plugins/*/tests/*.py",
     "tests/**/*.py",
 )

@@ -16,7 +16,7 @@ from .test_documents import rows
 HEADING = "Write a backend"
 SECTION = README.read_text(encoding="utf-8").partition(f"\n## {HEADING}\n")[2].partition("\n## ")[0]
 MODULE = "python -m wagtail_vector_index startvectorbackend acme"
-DJANGO = "django-admin startvectorbackend acme --settings=wagtail_vector_index.authoring.settings"
+DJANGO = "django-admin startvectorbackend acme --settings=wagtail_vector_index.scaffold.settings"
 
 
 def start(command: str, folder: Path, *arguments: str) -> Path:
@@ -58,7 +58,7 @@ def test_its_steps_are_those_that_the_command_names(tmp_path: Path) -> None:
     """They are run to their end by `nox -s release`."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
     [steps] = [block.splitlines() for block in blocks if MODULE in block]
-    assert steps[:2] == ["python -m pip install wagtail-vector-index", MODULE]
+    assert steps[:2] == ['python -m pip install "wagtail-vector-index[testing]"', MODULE]
     readme = (start(MODULE, tmp_path) / "README.md").read_text(encoding="utf-8")
     for step in steps[3:]:
         assert step.removeprefix("python -m ") in readme

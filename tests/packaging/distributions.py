@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SITE = Path(__file__).with_name("site_to_try.py")
 RECIPE_SITE = Path(__file__).with_name("recipe_site")
 CORE = "wagtail-vector-index"
+KIT = "wagtail-vector-index-testing"
 
 
 def uv(*arguments: str | Path, **environment: str) -> str:
@@ -54,13 +55,13 @@ def version() -> str:
     return str(found)
 
 
-FOLDERS = folders("core", "plugins/*")
+FOLDERS = folders("core", "kit", "plugins/*")
 #: Backends as third parties publish them.
 EXAMPLES = folders("examples/*")
 VERSION = version()
 # Files that were built anew have the names of those that uv has kept.
 REFRESH = [f"--refresh-package={name}" for name in [*FOLDERS, *EXAMPLES]]
-PLUGINS = [name for name in FOLDERS if name != CORE]
+PLUGINS = [name for name in FOLDERS if name not in (CORE, KIT)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Runs ``startvectorbackend`` where there is no project, and so no ``manage.py``.
+"""Run ``startvectorbackend`` without a project, and so without ``manage.py``.
 
 ::
 
@@ -18,6 +18,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] != [COMMAND]:
         sys.exit(
             f"Usage: {PROGRAM} {COMMAND} NAME [--kind vector|embedding]\n"
-            "Every other command needs a project: run it by manage.py."
+            "Every other command needs a project: run it with manage.py."
         )
     Command().run_from_argv([PROGRAM, *sys.argv[1:]])

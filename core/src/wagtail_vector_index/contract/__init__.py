@@ -13,6 +13,8 @@ imported by their names:
 
 from .clients import Clients
 from .filters import (
+    FIELD_TYPES,
+    MAX_INT,
     And,
     Comparison,
     FieldType,
@@ -33,6 +35,8 @@ from .token_estimate import estimate_tokens
 
 __all__ = [
     "FACTS",
+    "FIELD_TYPES",
+    "MAX_INT",
     "METRICS",
     "And",
     "Clients",

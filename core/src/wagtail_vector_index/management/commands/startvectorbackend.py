@@ -1,48 +1,80 @@
-"""Starts the distribution of a new backend."""
+"""Start the distribution of a new backend.
+
+The scaffold is part of the authors' kit, the distribution `wagtail-vector-index-testing`.
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...authoring.naming import KINDS, NewBackend
-from ...authoring.writing import write_distribution
+SCAFFOLD = "wagtail_vector_index.scaffold"
 
 
 class Command(BaseCommand):
-    """Writes a distribution with a backend that works and its tests; see `authoring`."""
+    """Write a distribution that holds a working backend and its tests."""
 
     help = "Start a distribution with a new backend, which works, to put your own in its place."
     requires_system_checks = ()
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the command. If the kit is missing, say so before the arguments are parsed."""
+        try:
+            scaffold()
+        except CommandError as error:
+            self.stderr.write(f"{type(error).__name__}: {error}")
+            sys.exit(error.returncode)
+        super().run_from_argv(argv)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("name", help="The short name by which sites select it, such as: acme")
         parser.add_argument(
             "--kind",
-            choices=list(KINDS),
+            choices=("vector", "embedding"),
             default="vector",
             help="What it does: keep vectors and find the nearest (the default), or make them.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write it into a new folder of the current one, and say what to do next."""
+        """Write the distribution into a new folder here, and print the next steps."""
+        kit = scaffold()
         try:
-            backend = NewBackend(name=options["name"], kind=options["kind"])
-            folder = write_distribution(backend, Path.cwd())
+            backend = kit.NewBackend(name=options["name"], kind=options["kind"])
+            folder = kit.write_distribution(backend, Path.cwd())
         except (ValueError, FileExistsError) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(
                 f"The distribution cannot be written, and nothing of it is left: {error}."
-                " Mend that, or go to another folder."
+                " Correct that, or go to another folder."
             ) from error
         self.stdout.write(
             f"{self.style.SUCCESS(f'{folder} is ready.')} To test it:\n"
             f"  cd {folder.name}\n"
             '  python -m pip install --editable ".[test]"\n'
             "  python -m pytest\n"
-            "README.md there tells how to go on."
+            "README.md there has the next steps."
         )
+
+
+def scaffold() -> ModuleType:
+    """Return the kit's package that names and writes a distribution.
+
+    Raises:
+        CommandError: the kit is not installed.
+    """
+    try:
+        return import_module(SCAFFOLD)
+    except ModuleNotFoundError as error:
+        if error.name != SCAFFOLD:  # the kit is installed, and broken
+            raise
+        raise CommandError(
+            "startvectorbackend is part of the authors' kit, which is not installed."
+            ' Run: pip install "wagtail-vector-index[testing]"'
+        ) from None

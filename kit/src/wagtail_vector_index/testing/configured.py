@@ -1,0 +1,32 @@
+"""The tests that ``python -m wagtail_vector_index.testing`` runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.contract import CollectionSpec, Metric
+
+from .conformance import VectorBackendConformance
+from .running import Run
+
+__all__ = ["TestBackend"]
+
+
+class TestBackend(VectorBackendConformance):
+    """The suite, on the backend of the command line."""
+
+    @pytest.fixture(autouse=True)
+    def _run(self, pytestconfig: pytest.Config) -> None:
+        self.run = pytestconfig.stash[Run.key]
+
+    def make_backend(self) -> VectorBackend:
+        return self.run.make_backend()
+
+    def spec(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
+        """A collection that the end of the run drops if the test did not."""
+        spec = super().spec(metric, **shape)
+        self.run.specs[spec.name] = spec
+        return spec

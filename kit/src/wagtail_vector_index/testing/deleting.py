@@ -1,0 +1,89 @@
+"""Deletes take away what they name: no more, no less, and not later."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from wagtail_vector_index.contract import RecordBatch
+
+from .examples import id_of, random_vectors, sorted_ids
+from .expect import expect_equal, expect_metadata
+from .harness import Harness
+from .rules import about
+
+__all__ = ["DeletingTests"]
+
+
+class DeletingTests(Harness):
+    @about("deletes-take-what-they-name")
+    def test_delete_one(self) -> None:
+        spec = self.collection(fields={"locale": "str"})
+        self.describe(spec, {name: {"locale": "en"} for name in "abc"})
+        self.backend.delete(spec, [id_of("b")])
+        left = sorted([id_of("a"), id_of("c")])
+        expect_equal(self.names(spec), left, "A deleted record is not found.")
+        expect_equal(self.names(spec, Q(locale="en")), left, "Nor is it found under a filter.")
+        expect_equal(self.backend.count(spec), 2, "A deleted record is not counted.")
+        expect_equal(self.backend.count(spec, Q(locale="en")), 2, "Nor is it counted by a filter.")
+        expect_equal(sorted(self.stored(spec)), left, "A deleted record is not scanned.")
+        got = self.backend.get(spec, [id_of("b")])
+        expect_equal(len(got), 0, "A deleted record cannot be got.")
+
+    @about("deletes-take-what-they-name")
+    def test_delete_several(self) -> None:
+        spec = self.collection()
+        ids = sorted_ids(6)
+        for container in (list, tuple, set, iter):
+            self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(6, 4)))
+            self.backend.delete(spec, container([ids[0], ids[3], ids[5]]))
+            expect_equal(self.names(spec), [ids[1], ids[2], ids[4]], "Exactly these are deleted.")
+
+    @about("deletes-take-what-they-name")
+    def test_delete_what_is_missing(self) -> None:
+        spec = self.collection()
+        self.backend.delete(spec, [id_of("never")])
+        self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
+        self.backend.delete(spec, [id_of("never"), id_of("a"), id_of("never"), id_of("a")])
+        expect_equal(self.names(spec), [id_of("b")], "Missing ids do not disturb a delete().")
+        self.backend.delete(spec, [id_of("a")])
+
+    @about("empty-batches-do-nothing")
+    def test_delete_nothing(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": [1, 2, 3, 4]})
+        self.backend.delete(spec, [])
+        expect_equal(self.backend.count(spec), 1, "delete() of no ids deletes nothing.")
+
+    @about("batches-of-any-size")
+    def test_delete_beyond_the_limit_of_records(self) -> None:
+        spec = self.collection()
+        self.cap_batches(records=4)
+        ids = sorted_ids(12)
+        self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(12, 4)))
+        self.backend.delete(spec, ids[:11])
+        expect_equal(self.names(spec), ids[11:], "delete() deletes in all its parts.")
+
+    @about("deleted-records-can-come-back")
+    def test_delete_and_write_again(self) -> None:
+        spec = self.collection(fields={"locale": "str"})
+        self.describe(spec, {"a": {"locale": "en", "note": "old"}})
+        self.backend.delete(spec, [id_of("a")])
+        self.describe(spec, {"a": {"locale": "de"}})
+        rule = "A record that was deleted can be written again, and then stays."
+        expect_equal(self.names(spec), [id_of("a")], rule)
+        self.describe(spec, {"b": {}})
+        self.backend.delete(spec, [id_of("c")])
+        self.backend.optimize(spec)
+        expect_equal(self.names(spec), sorted([id_of("a"), id_of("b")]), rule)
+        expect_equal(self.names(spec, Q(locale="en")), [], "The deleted metadata is gone.")
+        [record] = self.backend.get(spec, [id_of("a")])
+        expect_metadata(record.metadata, {"locale": "de"})
+
+    @about("deletes-take-what-they-name")
+    def test_delete_everything(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
+        self.backend.delete(spec, [id_of("a"), id_of("b")])
+        expect_equal(self.names(spec), [], "Nothing is found after everything was deleted.")
+        self.put(spec, {"c": [1, 2, 3, 4]})
+        expect_equal(self.names(spec), [id_of("c")], "A collection can be filled again.")

@@ -1,0 +1,187 @@
+"""What must hold for every embedding backend."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from operator import mul
+from threading import Barrier
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+
+from wagtail_vector_index.embeddings.base import EmbeddingBackend
+
+from .expect import expect, expect_equal
+
+__all__ = ["EmbeddingBackendConformance"]
+
+TEXTS = [
+    "How do I bake bread?",
+    "The shop opens at eight from Monday to Friday.",
+    "Straße, naïve, Ελλάδα, Конституция, العربية, हिन्दी, 国民主権",
+    "👩‍👩‍👧 🎉",
+    "?!",
+    "x",
+    "first line\n\n\tsecond line",
+    "https://example.com/a/path?of=a&page=2#top",
+]
+THREADS = 4
+
+#: How alike two vectors of one text must be, as the cosine of the angle between them.
+ALIKE = 0.999
+
+
+class EmbeddingBackendConformance:
+    """What must hold for every embedding backend.
+
+    Subclass it in a test file and say how the backend is made. The texts are few and
+    short, so that a service that costs money can be tested too.
+
+    Example::
+
+        class TestAcme(EmbeddingBackendConformance):
+            def make_backend(self):
+                return AcmeEmbeddings("default", AcmeEmbeddings.Options(model="small"))
+    """
+
+    def make_backend(self) -> EmbeddingBackend:
+        """A new instance of the backend under test. Override this."""
+        raise NotImplementedError(f"{type(self).__name__} must define make_backend().")
+
+    @cached_property
+    def backend(self) -> EmbeddingBackend:
+        """The backend under test, one for each test."""
+        return self.make_backend()
+
+    def teardown_method(self) -> None:
+        if "backend" in self.__dict__:
+            self.backend.close()
+
+    def embedded(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of documents, as rows."""
+        return self.rows(self.backend.embed_documents(texts))
+
+    def rows(self, batches: Iterable[memoryview[Any]]) -> list[list[float]]:
+        """What came in batches, as rows."""
+        numbers = [float(number) for batch in batches for number in batch]
+        size = self.backend.dimensions
+        return [numbers[start : start + size] for start in range(0, len(numbers), size)]
+
+    def test_one_vector_for_each_text(self) -> None:
+        rows = self.embedded(TEXTS)
+        expect_equal(len(rows), len(TEXTS), "Each text has a vector.")
+        for text, row in zip(TEXTS, rows, strict=True):
+            expect(any(row), f"The vector of {text!r} is zero, which has no direction.")
+
+    def test_texts_have_vectors_of_their_own(self) -> None:
+        rows = self.embedded(TEXTS[:3])
+        for row, other in ((0, 1), (0, 2), (1, 2)):
+            alike = cosine(rows[row], rows[other])
+            expect(alike < ALIKE, f"{TEXTS[row]!r} and {TEXTS[other]!r} have the same vector.")
+
+    def test_batches_change_nothing(self) -> None:
+        singles = [row for text in TEXTS for row in self.embedded([text])]
+        rule = "A text has the same vector alone and among others, in the order of the texts."
+        expect_same(self.embedded(TEXTS), singles, rule)
+        self.backend.max_batch_texts = 3
+        expect_same(self.embedded(TEXTS), singles, rule)
+        expect_same(self.embedded(TEXTS[::-1]), singles[::-1], rule)
+
+    def test_a_text_twice(self) -> None:
+        one, other, third = self.embedded([TEXTS[0], TEXTS[1], TEXTS[0]])
+        expect_same([one], [third], "A text that comes twice has its vector twice.")
+        expect(cosine(one, other) < ALIKE, "What is between them has a vector of its own.")
+
+    def test_queries_are_as_long_as_documents(self) -> None:
+        for text in TEXTS[:3]:
+            query = self.backend.embed_query(text)
+            rule = "The vector of a query has as many dimensions as that of a document."
+            expect_equal(len(query), len(self.embedded([text])[0]), rule)
+            expect(any(query), f"The vector of the query {text!r} is zero.")
+
+    def test_instances_agree(self) -> None:
+        before = self.embedded(TEXTS[:2])
+        other = self.make_backend()
+        try:
+            rule = "Two backends of the same options have the same fingerprint."
+            expect_equal(other.fingerprint, self.backend.fingerprint, rule)
+            rule = "What has the same fingerprint gives the same vectors."
+            expect_same(self.rows(other.embed_documents(TEXTS[:2])), before, rule)
+        finally:
+            other.close()
+
+    def test_close_and_use_again(self) -> None:
+        before = self.embedded(TEXTS[:2])
+        self.backend.close()
+        self.backend.close()
+        expect_same(self.embedded(TEXTS[:2]), before, "A backend can be used after close().")
+
+    def test_check(self) -> None:
+        backend = self.make_backend()
+        expect(isinstance(backend.check(), list), "check() gives a list of messages.")
+        backend.close()
+
+    def test_tokens(self) -> None:
+        longest = self.backend.max_tokens
+        rule = "max_tokens is None, or how many tokens a text may have."
+        expect(longest is None or (type(longest) is int and longest > 0), rule)
+        for text in TEXTS:
+            count = self.backend.count_tokens(text)
+            expect(type(count) is int and count > 0, f"{text!r} has {count!r} tokens.")
+        twice, once = (self.backend.count_tokens(TEXTS[0] * times) for times in (20, 10))
+        expect(twice > once, "A text that is longer by far has more tokens.")
+
+    def test_the_longest_text(self) -> None:
+        text = "bread "
+        longest = min(self.backend.max_tokens or 500, 500)
+        while self.backend.count_tokens(text * 2) <= longest:
+            text *= 2
+        expect_equal(len(self.embedded([text])), 1, "A text of max_tokens tokens is embedded.")
+
+    def test_asynchronously(self) -> None:
+        async def embed() -> tuple[memoryview[Any], list[memoryview[Any]]]:
+            query = await self.backend.aembed_query(TEXTS[0])
+            return query, [batch async for batch in self.backend.aembed_documents(TEXTS)]
+
+        query, batches = asyncio.run(embed())
+        expected = [self.backend.embed_query(TEXTS[0]).tolist()]
+        expect_same([query.tolist()], expected, "aembed_query() gives what embed_query() gives.")
+        rule = "aembed_documents() gives what embed_documents() gives."
+        expect_same(self.rows(batches), self.embedded(TEXTS), rule)
+
+    def test_first_use_in_several_threads(self) -> None:
+        barrier = Barrier(THREADS, timeout=30)
+        backend = self.backend
+
+        def embed(row: int) -> list[float]:
+            barrier.wait()
+            try:
+                return [float(number) for number in backend.embed_query(TEXTS[row])]
+            finally:
+                if settings.configured:
+                    connections.close_all()
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(pool.map(embed, range(THREADS)))
+        expected = [backend.embed_query(text).tolist() for text in TEXTS[:THREADS]]
+        expect_same(found, expected, "A backend may first be used by several threads.")
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    """How alike two vectors are: 1 for the same direction."""
+    return math.fsum(map(mul, one, other)) / (math.hypot(*one) * math.hypot(*other))
+
+
+def expect_same(
+    found: Sequence[Sequence[float]], expected: Sequence[Sequence[float]], rule: str
+) -> None:
+    """Fail unless these are the same vectors, but for what a model's arithmetic leaves open."""
+    expect_equal(len(found), len(expected), rule)
+    for row, (one, other) in enumerate(zip(found, expected, strict=True)):
+        alike = cosine(one, other)
+        expect(alike >= ALIKE, f"{rule}\n  The cosine of those of text {row} is {alike}.")

@@ -1,0 +1,48 @@
+"""Runs coroutines in event loops that end, and with them their threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, TypeVar
+
+from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.contract import CollectionSpec, RecordBatch
+
+from .harness import Harness
+
+__all__ = ["AsyncHarness", "scanned"]
+
+T = TypeVar("T")
+
+THREADS = 4
+
+
+async def scanned(
+    backend: VectorBackend, spec: CollectionSpec, batch_size: int = 1_000
+) -> list[RecordBatch]:
+    return [batch async for batch in backend.ascan(spec, batch_size=batch_size)]
+
+
+class AsyncHarness(Harness):
+    def in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in a new event loop, as a view under WSGI does."""
+
+        async def main() -> T:
+            pool = ThreadPoolExecutor(THREADS)
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(pool)
+            barrier = Barrier(THREADS, timeout=30)
+
+            def finish() -> None:
+                barrier.wait()
+                self.thread_finished()
+
+            try:
+                return await coroutine
+            finally:
+                await asyncio.gather(*(loop.run_in_executor(pool, finish) for _ in range(THREADS)))
+
+        return asyncio.run(main())

@@ -1,0 +1,147 @@
+"""Checks whose failures name the rule that was broken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from wagtail_vector_index.contract import Match
+
+__all__ = [
+    "TOLERANCE",
+    "expect",
+    "expect_equal",
+    "expect_error",
+    "expect_metadata",
+    "expect_ranking",
+    "expect_score",
+    "expect_vector",
+    "same_json",
+]
+
+#: How far a score may be off; beyond a score of one, as a share of it.
+TOLERANCE = 1e-5
+
+
+def expect(condition: object, rule: str) -> None:
+    """Fail with the rule unless the condition holds."""
+    __tracebackhide__ = True
+    if not condition:
+        raise AssertionError(rule)
+
+
+def expect_equal(actual: object, expected: object, rule: str) -> None:
+    """Fail with the rule and both values unless they are equal."""
+    __tracebackhide__ = True
+    expect(actual == expected, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
+
+
+@contextmanager
+def expect_error(error: type[Exception] | tuple[type[Exception], ...], rule: str) -> Iterator[None]:
+    """Fail with the rule unless the block raises ``error``, or one of several."""
+    __tracebackhide__ = True
+    errors = error if isinstance(error, tuple) else (error,)
+    expected = " or ".join(each.__name__ for each in errors)
+    try:
+        yield
+    except errors:
+        return
+    except Exception as other:
+        raise AssertionError(f"{rule}\n  expected {expected}, got {other!r}") from other
+    raise AssertionError(f"{rule}\n  expected {expected}, but nothing was raised")
+
+
+def expect_score(actual: float, expected: float, rule: str) -> None:
+    """Fail unless a score is right to five digits, and a number that JSON knows."""
+    __tracebackhide__ = True
+    expect(isinstance(actual, (int, float)), f"A score is a float, not a {type(actual)}.")
+    close = abs(actual - expected) <= tolerance_of(expected)
+    expect(close, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
+
+
+def tolerance_of(score: float) -> float:
+    """How far a backend may be off a score."""
+    return TOLERANCE * max(1.0, abs(score))
+
+
+def expect_ranking(
+    matches: Sequence[Match],
+    scores: Mapping[UUID, float],
+    *,
+    limit: int,
+    min_score: float | None = None,
+) -> None:
+    """Fail unless a search's answer is right.
+
+    Args:
+        matches: the answer.
+        scores: the true score of every record that matches the filter.
+        limit: as asked.
+        min_score: as asked.
+    """
+    __tracebackhide__ = True
+    found = [match.id for match in matches]
+    expect_equal(len(set(found)), len(found), "A search gives each record once.")
+    strangers = [id for id in found if id not in scores]
+    expect(not strangers, f"A search gives only records that match the filter, not {strangers}.")
+    for match in matches:
+        expect_score(match.score, scores[match.id], f"The score of {match.id} is wrong.")
+    in_order = sorted(matches, key=lambda match: (-match.score, match.id))
+    expect_equal(list(matches), in_order, "Matches are sorted by score, equal scores by id.")
+
+    threshold = -math.inf if min_score is None else min_score
+    sure = [id for id, score in scores.items() if score >= threshold + tolerance_of(score)]
+    possible = [id for id, score in scores.items() if score >= threshold - tolerance_of(score)]
+    expect(
+        min(limit, len(sure)) <= len(found) <= min(limit, len(possible)),
+        f"With limit={limit} and min_score={min_score}, between {min(limit, len(sure))} and"
+        f" {min(limit, len(possible))} of {len(scores)} records must be found, not {len(found)}.",
+    )
+    worst = min((scores[id] for id in found), default=math.inf)
+    for id in set(sure).difference(found):
+        expect(
+            scores[id] <= worst + 2 * tolerance_of(worst),
+            f"{id}, with a score of {scores[id]}, is nearer than the worst match ({worst})"
+            " and was left out.",
+        )
+
+
+def expect_vector(actual: Sequence[float], expected: Sequence[float], *, direction: bool) -> None:
+    """Fail unless two vectors are the same float32; with ``direction``, up to their length."""
+    __tracebackhide__ = True
+    expect_equal(len(actual), len(expected), "A vector comes back with all its dimensions.")
+    factors = (math.hypot(*actual), math.hypot(*expected)) if direction else (1.0, 1.0)
+    if 0.0 in factors:
+        expect_equal(list(actual), list(expected), "A zero vector comes back as zero.")
+        return
+    far = [
+        abs(one / factors[0] - other / factors[1]) > 1e-6 * (1.0 if direction else abs(other))
+        for one, other in zip(actual, expected, strict=True)
+    ]
+    rule = f"A vector comes back as float32{', up to a positive factor' if direction else ''}."
+    if any(far):
+        expect_equal(list(actual), list(expected), rule)
+
+
+def expect_metadata(actual: object, expected: object) -> None:
+    """Fail unless metadata comes back equal, and no bool has become a number."""
+    __tracebackhide__ = True
+    expect(
+        same_json(actual, expected),
+        "Metadata comes back equal to what went in."
+        f"\n  expected: {expected!r}\n  got:      {actual!r}",
+    )
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal, where True is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return bool(one == other)

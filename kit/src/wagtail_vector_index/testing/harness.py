@@ -1,0 +1,169 @@
+"""What the conformance tests share: a backend, collections that are dropped, records."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.db.models import Q
+
+from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.contract import (
+    METRICS,
+    CollectionSpec,
+    FieldType,
+    Metric,
+    Record,
+    RecordBatch,
+)
+
+from . import reporting
+from .capabilities import METRIC, Capability
+from .examples import id_of, random_vectors
+from .expect import expect_equal
+
+__all__ = ["Harness", "new_name"]
+
+T = TypeVar("T")
+
+
+def new_name() -> str:
+    """A name that nobody has used, by which a collection can be told to be one of these tests."""
+    return f"conformance{uuid4().hex[:16]}"
+
+
+class Harness:
+    """Makes the backend on first use, and clean collections; drops them after each test."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Have the end of this run say what was skipped, and which rules were broken."""
+        reporting.register(metafunc.config)
+
+    def make_backend(self) -> VectorBackend:
+        """A new instance of the backend under test. Override this."""
+        raise NotImplementedError(f"{type(self).__name__} must define make_backend().")
+
+    def refusing(
+        self, backend: VectorBackend, spec: CollectionSpec, ids: Collection[UUID]
+    ) -> AbstractContextManager[None] | None:
+        """A context in which the store itself refuses to write these ids.
+
+        Override it where a store can refuse part of a batch; None skips the test.
+        """
+        return None
+
+    def unreachable(self) -> VectorBackend | None:
+        """A backend whose service cannot be reached, such as at a port where nobody listens.
+
+        Override it where there is a service or a file; None skips the tests.
+        """
+        return None
+
+    def thread_finished(self) -> None:
+        """Called in each thread that the suite started, at its end."""
+        if settings.configured:
+            connections.close_all()
+
+    @cached_property
+    def backend(self) -> VectorBackend:
+        """The backend under test, one for each test."""
+        return self.make_backend()
+
+    @cached_property
+    def made(self) -> list[CollectionSpec]:
+        """What is dropped after the test."""
+        return []
+
+    @cached_property
+    def known(self) -> dict[UUID, str]:
+        """The names of the records that were described."""
+        return {}
+
+    def teardown_method(self) -> None:
+        if "backend" not in self.__dict__:
+            return
+        # What one drop raises leaves no other collection behind.
+        with ExitStack() as ending:
+            ending.callback(self.backend.close)
+            for spec in self.made:
+                ending.callback(self.backend.drop, spec)
+
+    def need(self, capability: Capability, declared: T | None) -> T:
+        """What is declared; without it, the test is skipped."""
+        __tracebackhide__ = True
+        if not declared:
+            pytest.skip(capability.closed)
+        return declared
+
+    def spec(
+        self,
+        metric: Metric | None = None,
+        *,
+        dimensions: int = 4,
+        fields: Mapping[str, FieldType] | None = None,
+        name: str = "",
+    ) -> CollectionSpec:
+        """A collection that does not exist yet, under a name that nobody has used."""
+        __tracebackhide__ = True
+        if metric is not None:
+            self.need(METRIC[metric], metric in self.backend.metrics)
+        known = [each for each in METRICS if each in self.backend.metrics]
+        spec = CollectionSpec(
+            name=name or new_name(),
+            dimensions=dimensions,
+            metric=metric or known[0],
+            fields=fields or {},
+        )
+        self.made.append(spec)
+        return spec
+
+    def collection(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
+        """A new, empty collection."""
+        __tracebackhide__ = True
+        spec = self.spec(metric, **shape)
+        self.backend.create(spec)
+        return spec
+
+    def replace(self, name: str, value: object) -> Any:
+        """Replace an attribute of the backend for this test; gives the one that was there."""
+        original = getattr(self.backend, name)
+        setattr(self.backend, name, value)
+        return original
+
+    def cap_batches(self, *, records: int) -> None:
+        """Let one call of ``_upsert``, ``_delete`` and ``_get`` carry fewer records."""
+        self.replace("max_batch_records", records)
+
+    def put(self, spec: CollectionSpec, rows: Mapping[str, Sequence[float]]) -> None:
+        """Write a vector for each name, under the id that `id_of` gives it."""
+        ids = [id_of(name) for name in rows]
+        self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=rows.values()))
+
+    def describe(self, spec: CollectionSpec, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write metadata for each name, with some vector."""
+        self.known.update({id_of(name): name for name in rows})
+        batch = RecordBatch.of(
+            ids=[id_of(name) for name in rows],
+            vectors=random_vectors(len(rows), spec.dimensions),
+            metadata=rows.values(),
+        )
+        self.backend.upsert(spec, batch)
+
+    def stored(self, spec: CollectionSpec) -> dict[UUID, Record]:
+        """Everything in a collection, by id."""
+        records = [record for batch in self.backend.scan(spec) for record in batch]
+        found = {record.id: record for record in records}
+        expect_equal(len(found), len(records), "A scan gives each record once.")
+        return found
+
+    def names(self, spec: CollectionSpec, filter: Q | None = None) -> list[UUID]:
+        """The ids that a search finds which asks for everything under a filter."""
+        query = [1.0] * spec.dimensions
+        found = self.backend.search(spec, query, limit=10_000, filter=filter)
+        return sorted(match.id for match in found)

@@ -1,0 +1,115 @@
+"""Records outlive an instance of the backend, and a fork harms neither process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+
+from wagtail_vector_index.contract import CollectionSpec
+
+from .capabilities import FORKS, PERSISTENT
+from .examples import id_of
+from .expect import expect, expect_equal
+from .harness import Harness
+from .rules import about
+
+__all__ = ["ProcessTests"]
+
+QUERY = [1.0, 2.0, 3.0, 4.0]
+
+#: What a child process reports that came to its end.
+_DONE = "done"
+
+
+class ProcessTests(Harness):
+    #: How many seconds may a child process take?
+    fork_timeout = 30.0
+
+    @about("persistence-is-declared")
+    def test_records_outlive_the_instance(self) -> None:
+        self.need(PERSISTENT, self.backend.persistent)
+        spec = self.collection(fields={"n": "int"})
+        self.describe(spec, {"a": {"n": 1}})
+        self.backend.close()
+        other = self.make_backend()
+        try:
+            other.create(spec)
+            expect(spec.name in other.collections(), "Another instance sees the collection.")
+            expect_equal(other.count(spec), 1, "Another instance sees the records.")
+            other.delete(spec, [id_of("a")])
+        finally:
+            other.close()
+        expect_equal(self.backend.count(spec), 0, "What another instance deletes is gone here.")
+
+    @about("persistence-is-declared")
+    def test_instances_in_one_process_are_apart_unless_persistent(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": QUERY})
+        other = self.make_backend()
+        try:
+            listed = spec.name in other.collections()
+        finally:
+            other.close()
+        rule = "persistent says whether collections belong to the instance or to a store."
+        expect_equal(listed, self.backend.persistent, rule)
+
+    @about("forks-harm-nobody")
+    def test_fork(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": QUERY})
+        self.in_child(lambda: self.work_in_child(spec))
+        found = [match.id for match in self.backend.search(spec, QUERY, limit=1)]
+        expect_equal(found, [id_of("a")], "After a fork, the parent's backend still works.")
+        self.put(spec, {"b": QUERY})
+        expected = 3 if self.backend.persistent else 2
+        rule = "A child's writes are seen if the backend is persistent, and only then."
+        expect_equal(self.backend.count(spec), expected, rule)
+
+    def work_in_child(self, spec: CollectionSpec) -> None:
+        if self.backend.persistent:
+            # As the settings' handler does: what was made before a fork is not used after it.
+            self.__dict__["backend"] = self.make_backend()
+        expect_equal(self.backend.count(spec), 1, "The child sees the records.")
+        self.put(spec, {"of the child": [4.0, 3.0, 2.0, 1.0]})
+        expect_equal(len(self.names(spec)), 2, "The child can write and search.")
+        self.backend.close()
+
+    def in_child(self, task: Callable[[], None]) -> None:
+        """Run a task in a forked process; fail with its traceback, or if it hangs."""
+        self.need(FORKS, hasattr(os, "fork"))
+        reading, writing = os.pipe()
+        with warnings.catch_warnings():
+            # That forking with threads is delicate is what this test is about.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            report = "unknown"
+            try:
+                task()
+                report = _DONE
+            except BaseException:  # noqa: BLE001  # whatever it is, the parent tells of it
+                report = traceback.format_exc()
+            finally:
+                os.write(writing, report.encode()[-60_000:])
+                os._exit(0)
+        os.close(writing)
+        finished = self.wait_for(child)
+        with os.fdopen(reading, "rb") as pipe:
+            report = pipe.read().decode(errors="replace")
+        expect(finished, f"The child process was still busy after {self.fork_timeout} s.")
+        expect(report, "The child process died.")
+        expect(report == _DONE, f"The backend failed in a child process:\n{report}")
+
+    def wait_for(self, child: int) -> bool:
+        deadline = time.monotonic() + self.fork_timeout
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                return False
+            time.sleep(0.002)
+        return True

@@ -1,0 +1,276 @@
+"""``startvectorbackend``: a whole distribution or nothing, and names that can be used."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command, load_command_class
+
+from tests.fake_distributions import make_site, offering
+from wagtail_vector_index.scaffold.naming import KINDS
+from wagtail_vector_index.testing.rules import contract_url
+
+ROOT = Path(__file__).parents[3]
+
+FILES = {
+    ".github/workflows/tests.yml",
+    ".gitignore",
+    "README.md",
+    "pyproject.toml",
+    "src/{package}/__init__.py",
+    "src/{package}/backend.py",
+    "src/{package}/plugin.py",
+    "src/{package}/py.typed",
+    "tests/conftest.py",
+    "tests/test_conformance.py",
+    "tests/test_plugin.py",
+}
+FILES_OF = {
+    "vector": {"src/{package}/filtering.py", "src/{package}/scoring.py"},
+    "embedding": set(),
+}
+PACKAGES = {"vector": "acme_search_wagtail_vectors", "embedding": "acme_search_wagtail_embeddings"}
+WITHOUT_PROJECT = [
+    [sys.executable, "-m", "wagtail_vector_index", "startvectorbackend", "acme"],
+    [
+        *[sys.executable, "-m", "django", "startvectorbackend", "acme"],
+        "--settings=wagtail_vector_index.scaffold.settings",
+    ],
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, which is empty."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """No plugin is installed, unless a test says so."""
+    for site in make_site(tmp_path, monkeypatch):
+        site.hide()
+        yield site
+
+
+def start(name, *arguments):
+    out = StringIO()
+    call_command("startvectorbackend", name, *arguments, stdout=out, no_color=True)
+    return out.getvalue()
+
+
+def refusal(name, *arguments):
+    with pytest.raises(CommandError) as caught:
+        start(name, *arguments)
+    return str(caught.value)
+
+
+def run(command, folder):
+    """Run a program in a folder, without the settings of these tests."""
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
+def files_in(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestDistribution:
+    @pytest.fixture
+    def started(self, site, folder, kind):
+        start("acme_search", "--kind", kind)
+        [started] = folder.iterdir()
+        return started
+
+    def test_its_files(self, started, kind):
+        assert started.name == PACKAGES[kind].replace("_", "-")
+        expected = FILES | FILES_OF[kind]
+        assert files_in(started) == {name.format(package=PACKAGES[kind]) for name in expected}
+
+    def test_nothing_of_the_templates_is_left(self, started, kind):
+        for path in started.rglob("*"):
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            assert "{%" not in text
+            assert "{{" not in text.replace("${{ matrix.python }}", "")
+
+    def test_its_readme_leads_to_the_documentation(self, started, kind):
+        text = (started / "README.md").read_text(encoding="utf-8")
+        linked = re.findall(
+            rf"{re.escape(contract_url().removesuffix('contract.md'))}([^)]+)", text
+        )
+        assert "how-to/write-a-backend.md" in linked
+        assert [name for name in linked if not (ROOT / "docs" / name).is_file()] == []
+
+    def test_its_python_is_python(self, started, kind):
+        for path in started.rglob("*.py"):
+            ast.parse(path.read_text(encoding="utf-8"))
+
+    def test_its_entry_point_names_its_plugin(self, started, kind):
+        project = tomllib.loads((started / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert project["name"] == started.name
+        assert project["entry-points"] == {
+            "wagtail_vector_index": {"acme_search": f"{PACKAGES[kind]}.plugin"}
+        }
+        assert "wagtail-vector-index>=1.0,<2" in project["dependencies"]
+
+    def test_others_may_read_it(self, started, kind):
+        made = started.parent / "made"
+        made.mkdir()
+        assert started.stat().st_mode == made.stat().st_mode
+
+
+class TestCommand:
+    def test_says_what_to_do_next(self, site, folder):
+        printed = start("acme")
+        assert printed.startswith(f"{folder / 'acme-wagtail-vectors'} is ready.")
+        assert "  cd acme-wagtail-vectors\n" in printed
+
+    def test_both_kinds_may_have_one_name(self, site, folder):
+        start("acme", "--kind", "vector")
+        start("acme", "--kind", "embedding")
+        assert {path.name for path in folder.iterdir()} == {
+            "acme-wagtail-vectors",
+            "acme-wagtail-embeddings",
+        }
+
+    def test_its_kinds_are_those_of_the_scaffold(self):
+        parser = load_command_class("wagtail_vector_index", "startvectorbackend").create_parser(
+            "manage.py", "startvectorbackend"
+        )
+        [choices] = [action.choices for action in parser._actions if action.dest == "kind"]
+        assert list(choices) == list(KINDS)
+
+    def test_another_kind(self, folder):
+        assert "invalid choice: 'chat'" in refusal("acme", "--kind", "chat")
+
+    @pytest.mark.parametrize("command", WITHOUT_PROJECT, ids=["module", "django"])
+    def test_without_a_project(self, folder, command):
+        done = run(command, folder)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (folder / "acme-wagtail-vectors" / "pyproject.toml").exists()
+
+    @pytest.mark.parametrize("arguments", [[], ["migrate"]])
+    def test_without_a_project_there_is_no_other_command(self, folder, arguments):
+        done = run([sys.executable, "-m", "wagtail_vector_index", *arguments], folder)
+        assert done.returncode == 1
+        assert "Usage: python -m wagtail_vector_index startvectorbackend NAME" in done.stderr
+        assert "run it with manage.py" in done.stderr
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("acme-search", "acme_search"),
+            ("Acme", "acme"),
+            ("acme search", "acme_search"),
+            ("acme.search", "acme_search"),
+            ("acme__search", "acme_search"),
+            ("_acme_", "acme"),
+        ],
+    )
+    def test_that_are_almost_right(self, folder, name, meant):
+        message = refusal(name)
+        assert f"{name!r} cannot be the name of a backend" in message
+        assert message.endswith(f"Did you mean {meant!r}?")
+
+    @pytest.mark.parametrize(
+        "name", ["", "2fast", "größe", "日本", "../acme", "a/b", "-", "a" * 41]
+    )
+    def test_that_cannot_be(self, folder, name):
+        message = refusal("--", name)
+        assert "lower-case ASCII letters, digits and single underscores" in message
+        assert "Did you mean" not in message
+
+    @pytest.mark.parametrize("name", ["class", "import", "async"])
+    def test_keywords(self, folder, name):
+        assert "a keyword of Python" in refusal(name)
+
+    def test_whose_class_would_hide_its_base(self, site, folder):
+        assert "class would be VectorBackend, which is the name of the base class" in refusal(
+            "vector"
+        )
+        start("vector", "--kind", "embedding")
+
+    def test_that_an_installed_plugin_has(self, site, folder):
+        site.install(
+            "acme-vectors",
+            {"other": "acme_plugin"},
+            version="2.1",
+            acme_plugin=offering("vector", acme='path="a.B"'),
+        )
+        message = refusal("acme")
+        assert "the plugin 'other' of acme-vectors 2.1 offers a vector backend" in message
+        start("acme", "--kind", "embedding")
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "article"), [("qdrant", "vector", "a"), ("openai", "embedding", "an")]
+    )
+    def test_that_one_of_our_own_plugins_has(self, site, folder, name, kind, article):
+        message = refusal(name, "--kind", kind)
+        assert f'(pip install "wagtail-vector-index[{name}]")' in message
+        assert f"offers {article} {kind} backend of that name" in message
+
+    def test_of_a_package_that_is_there(self, site, folder):
+        site.install("other", {}, **{"acme_wagtail_vectors/__init__": ""})
+        assert "there is a package 'acme_wagtail_vectors' already" in refusal("acme")
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_written(self, folder, request):
+        yield
+        written = [path.name for path in folder.iterdir() if "embeddings" not in path.name]
+        assert written == []
+
+
+class TestNothingIsOverwrittenOrHalfWritten:
+    @pytest.mark.parametrize("kind", ["folder", "empty folder", "file", "broken link"])
+    def test_what_exists_is_left_alone(self, site, folder, kind):
+        target = folder / "acme-wagtail-vectors"
+        if kind == "file":
+            target.write_text("mine")
+        elif kind == "broken link":
+            target.symlink_to("nowhere")
+        else:
+            target.mkdir()
+        if kind == "folder":
+            (target / "pyproject.toml").write_text("mine")
+        before = files_in(folder)
+        message = refusal("acme")
+        assert f"{target} exists already, and nothing was written." in message
+        assert files_in(folder) == before
+        assert [path.name for path in folder.iterdir()] == [target.name]
+
+    def test_a_full_disk(self, site, folder, monkeypatch):
+        written = []
+
+        def write(path, text, **options):
+            if len(written) == 5:
+                raise OSError(28, "No space left on device")
+            written.append(path)
+            return real(path, text, **options)
+
+        real = Path.write_text
+        monkeypatch.setattr(Path, "write_text", write)
+        message = refusal("acme")
+        assert "nothing of it is left: [Errno 28] No space left on device." in message
+        assert len(written) == 5
+        assert list(folder.iterdir()) == []
+        monkeypatch.undo()
+        monkeypatch.chdir(folder)
+        start("acme")
+
+    def test_the_current_folder_is_gone(self, site, folder):
+        folder.rmdir()
+        assert "No such file" in refusal("acme")
