@@ -114,9 +114,8 @@ OF_DJANGO = ("tests", "demo/tests", "core/tests", "kit/tests/scaffold")
 OF_CLIENTS = ("kit/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
 # What every plugin and every search relies on.
 COVERED_WHOLLY = (
-    "core/src/wagtail_vector_index/filter_values.py",
-    "core/src/wagtail_vector_index/filters.py",
-    "core/src/wagtail_vector_index/handlers.py",
+    "core/src/wagtail_vector_index/content/filter_values.py",
+    "core/src/wagtail_vector_index/contract/filters.py",
     "core/src/wagtail_vector_index/plugins/*",
 )
 

@@ -20,6 +20,7 @@ from ..content.filter_values import comparable_filter
 from ..content.object_keys import key_of
 from ..content.visibility import Visibility, visible_to
 from ..contract.filters import And, Comparison, FilterNode, parse_filter
+from ..contract.metrics import FACTS, Metric, MetricFacts
 from ..contract.sansio import Call, Steps
 from ..contract.spec import CollectionSpec
 from ..contract.validation import check_positive
@@ -243,12 +244,11 @@ def _refinable(within: Any) -> QuerySet[Any]:
     return chosen
 
 
-def _check_threshold(threshold: Any, metric: str) -> None:
+def _check_threshold(threshold: Any, metric: Metric) -> None:
     if threshold is None:
         return
-    lowest, highest = {"cosine": (-1.0, 1.0), "dot": (-math.inf, math.inf)}.get(
-        metric, (-math.inf, 0.0)
-    )
+    facts = FACTS.get(metric, MetricFacts())  # whoever makes a collection refuses an unknown one
+    lowest, highest = facts.lowest, facts.highest
     if (
         isinstance(threshold, bool)
         or not isinstance(threshold, (int, float))
