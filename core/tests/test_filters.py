@@ -434,3 +434,38 @@ class TestAnything:
             parse(Q(**{f"{name}__{lookup}": data.draw(ANYTHING)}))
         except InvalidFilter as caught:
             assert name in str(caught)  # noqa: PT017
+
+
+class TestParsedAlready:
+    """A search parses its filter once, and vector backends take the tree."""
+
+    FILTERS = (
+        Q(name="bread"),
+        Q(year__gte=2020) & ~Q(tags__contains="x"),
+        Q(name__in=["a", "b"]) | Q(at__isnull=True),
+        Q(year__range=(1, 2)),
+    )
+
+    @pytest.mark.parametrize("query", FILTERS)
+    def test_a_tree_stays_what_it_is(self, query):
+        tree = parse_filter(query, FIELDS)
+        assert parse_filter(tree, FIELDS) is tree
+
+    @pytest.mark.parametrize("query", FILTERS)
+    def test_its_fields_must_be_declared(self, query):
+        tree = parse_filter(query, FIELDS)
+        with pytest.raises(InvalidFilter, match=r"is not a filterable field\. Declared: other"):
+            parse_filter(tree, {"other": "str"})
+
+    @pytest.mark.parametrize("query", FILTERS)
+    def test_they_must_be_of_the_type_that_it_was_parsed_for(self, query):
+        tree = parse_filter(query, FIELDS)
+        with pytest.raises(InvalidFilter, match=r"is of type list\[int\], and the filter"):
+            parse_filter(tree, dict.fromkeys(FIELDS, "list[int]"))
+
+    def test_trees_that_are_too_deep_are_refused(self):
+        tree = parse_filter(Q(name="bread"), FIELDS)
+        for _ in range(100_000):
+            tree = Not(tree)
+        with pytest.raises(InvalidFilter, match="nested too deeply"):
+            parse_filter(tree, FIELDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
@@ -24,12 +24,12 @@ class Declaration(Protocol):
     """The attributes of an index that its configuration is made of."""
 
     name: str
-    querysets: Any
-    embedding_fields: Any
-    filter_fields: Any
-    chunk_tokens: int
-    chunk_overlap: int
-    text_splitter: Any
+    querysets: ClassVar[Any]
+    embedding_fields: ClassVar[Any]
+    filter_fields: ClassVar[Any]
+    chunk_tokens: ClassVar[int]
+    chunk_overlap: ClassVar[int]
+    text_splitter: ClassVar[Any]
 
     def get_querysets(self) -> list[QuerySet[Any]]:
         """Return the content of the index."""

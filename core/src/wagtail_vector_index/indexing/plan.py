@@ -36,6 +36,7 @@ class Plan:
             ConfigurationError: if its settings or its fields are wrong.
             EmbeddingError: if the dimensions must be asked for, and cannot be.
         """
+        fields = index.configuration.fields
         embedder = index.embedder
         return cls(
             index=index.name,
@@ -44,7 +45,7 @@ class Plan:
             chunking=_chunking(index),
             dimensions=embedder.dimensions,
             metric=index.metric,
-            fields=index.configuration.fields,
+            fields=fields,
         )
 
     def new_collection(self) -> Collection:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pluggy
-from importlib_metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib_metadata import EntryPoint, distributions, entry_points
 
 from ..conf import KINDS, BackendKind
 from ..wording import describe
@@ -221,7 +221,7 @@ def _scan_one_by_one() -> Iterator[tuple[PluginSource, EntryPoint | PluginFailur
                 yield broken, PluginFailure(source=broken, cause=error)
 
 
-def _source(name: str, dist: Distribution | None) -> PluginSource:
+def _source(name: str, dist: Any) -> PluginSource:
     said = {}
     for key in ("Name", "Version"):
         with contextlib.suppress(Exception):  # what is left of one that was half removed

@@ -1,0 +1,77 @@
+"""An index names the class that splits its texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.testapp.models import Note
+from wagtail_vector_index.exceptions import IndexOutdated, InvalidIndex
+from wagtail_vector_index.indexes import TextSplitter, VectorIndex
+from wagtail_vector_index.indexing.updating import update
+from wagtail_vector_index.models import Document, EmbeddingField
+
+pytestmark = pytest.mark.django_db
+
+
+class LineSplitter(TextSplitter):
+    name = "lines"
+
+    def split(self, text):
+        return [line for line in text.splitlines() if line.strip()]
+
+
+class Lines(VectorIndex):
+    name = "testapp.Lines"
+    querysets = [Note.objects.all()]
+    embedding_fields = [EmbeddingField("text")]
+    text_splitter = LineSplitter
+
+
+class Paragraphs(Lines):
+    text_splitter = TextSplitter
+
+
+def test_texts_are_split_by_the_class_that_the_index_names():
+    Note.objects.create(text="flour\nwater\n\nsalt")
+    update(Lines())
+    chunks = Document.objects.filter(collection__index="testapp.Lines").order_by("position")
+    assert list(chunks.values_list("content", flat=True)) == ["flour", "water", "salt"]
+    assert [note.vector_excerpt for note in Lines().search("salt")] == ["salt"]
+
+
+def test_a_splitter_gets_the_models_tokens_and_the_room_that_a_chunk_has():
+    seen = []
+
+    class Noting(TextSplitter):
+        name = "noting"
+
+        def split(self, text):
+            seen.append((self.count_tokens("one two"), self.chunk_tokens, self.overlap))
+            return super().split(text)
+
+    class Noted(Lines):
+        text_splitter = Noting
+        chunk_tokens = 7
+        chunk_overlap = 2
+
+    Note.objects.create(text="flour")
+    update(Noted())
+    assert seen == [(Noted().embedder.count_tokens("one two"), 7, 2)]
+
+
+def test_an_index_that_was_split_in_another_way_is_built_again():
+    Note.objects.create(text="flour\nwater")
+    update(Paragraphs())
+    with pytest.raises(IndexOutdated, match="chunking '100/0' is now '100/0/lines'"):
+        list(Lines().search("flour"))
+    assert update(Lines()).built
+    assert [note.vector_excerpt for note in Lines().search("flour")] == ["flour"]
+
+
+@pytest.mark.parametrize("wrong", ["lines", str, LineSplitter(count_tokens=len, chunk_tokens=1)])
+def test_something_else_than_a_splitter_is_refused(wrong):
+    class Wrong(Lines):
+        text_splitter = wrong
+
+    with pytest.raises(InvalidIndex, match=r"text_splitter must be a subclass of .*TextSplitter"):
+        update(Wrong())
