@@ -153,7 +153,9 @@ def test_core_tells_the_same_versions() -> None:
     assert rows(heading, ROOT / "core" / "README.md") == rows(heading)
 
 
-@pytest.mark.parametrize("folder", sorted(ROOT.glob("plugins/*/")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", [ROOT / "kit", *sorted(ROOT.glob("plugins/*/"))], ids=lambda path: path.name
+)
 def test_plugins_tell_what_they_need(folder: Path) -> None:
     told = dict(rows("Supported versions", folder / "README.md"))
     ours = rows("Supported versions")

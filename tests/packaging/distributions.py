@@ -92,6 +92,11 @@ class Environment:
             arguments += ["-e", FOLDERS[name]] if name in editable else [self.built.wheels[name]]
         self.pip("install", "--quiet", "--find-links", self.built.folder, *arguments)
 
+    def install_extra(self, extra: str) -> None:
+        """Install core with one of its extras."""
+        wheel = f"{CORE}[{extra}] @ {self.built.wheels[CORE].as_uri()}"
+        self.pip("install", "--quiet", "--find-links", self.built.folder, wheel)
+
     def has_built(self, name: str) -> bool:
         """Whether what is installed under this name is the wheel that was built."""
         wheel = zipfile.ZipFile(self.built.wheels[name])
@@ -112,8 +117,21 @@ class Environment:
         return {row["name"].lower() for row in rows}
 
     def run(self, *arguments: str | Path, folder: Path | None = None, **environment: str) -> str:
-        """What the environment's Python prints; it must succeed."""
-        result = subprocess.run(
+        """Run the environment's Python, which must succeed, and return what it prints."""
+        result = self._python(*arguments, folder=folder, **environment)
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def fail(self, *arguments: str | Path) -> str:
+        """Run the environment's Python, which must end with 1, and return its errors."""
+        result = self._python(*arguments)
+        assert result.returncode == 1, f"{result.stdout}\n{result.stderr}"
+        return result.stderr
+
+    def _python(
+        self, *arguments: str | Path, folder: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [self.python, *arguments],
             cwd=folder or self.folder,
             env=clean_environment() | environment,
@@ -121,8 +139,6 @@ class Environment:
             text=True,
             check=False,
         )
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
-        return result.stdout
 
     def try_out(self, *steps: str, **environment: str) -> dict[str, object]:
         """Set Django up there and run steps of `site_to_try.py`."""

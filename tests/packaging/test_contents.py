@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from distributions import CORE, EXAMPLES, FOLDERS, PLUGINS, ROOT, VERSION, Built
+from distributions import CORE, EXAMPLES, FOLDERS, KIT, PLUGINS, ROOT, VERSION, Built
 
 # A "*" stands for one part of a path, "**" at the end for all that is below.
 CONTENTS = {
@@ -20,14 +20,16 @@ CONTENTS = {
         "wagtail_vector_index/*.py",
         "wagtail_vector_index/admin/*.py",
         "wagtail_vector_index/admin/views/*.py",
-        "wagtail_vector_index/authoring/*.py",
-        "wagtail_vector_index/authoring/templates/**",
-        "wagtail_vector_index/backends/base.py",
         "wagtail_vector_index/answering/*.py",
+        "wagtail_vector_index/backends/base.py",
+        "wagtail_vector_index/background/*.py",
+        "wagtail_vector_index/changes/*.py",
         "wagtail_vector_index/chat/base.py",
+        "wagtail_vector_index/content/*.py",
+        "wagtail_vector_index/content/text/*.py",
+        "wagtail_vector_index/contract/*.py",
         "wagtail_vector_index/embeddings/base.py",
         "wagtail_vector_index/indexes/*.py",
-        "wagtail_vector_index/changes/*.py",
         "wagtail_vector_index/indexing/*.py",
         "wagtail_vector_index/management/*.py",
         "wagtail_vector_index/management/commands/*.py",
@@ -35,13 +37,18 @@ CONTENTS = {
         "wagtail_vector_index/models/*.py",
         "wagtail_vector_index/plugins/*.py",
         "wagtail_vector_index/search/*.py",
-        "wagtail_vector_index/searching/*.py",
         "wagtail_vector_index/static/wagtail_vector_index/*.css",
         "wagtail_vector_index/static/wagtail_vector_index/*.js",
         "wagtail_vector_index/templates/wagtail_vector_index/admin/*.html",
         "wagtail_vector_index/templatetags/*.py",
+        "wagtail_vector_index/wagtail_search/*.py",
+    ],
+    KIT: [
+        "wagtail_vector_index/scaffold/py.typed",
+        "wagtail_vector_index/scaffold/*.py",
+        "wagtail_vector_index/scaffold/templates/**",
+        "wagtail_vector_index/testing/py.typed",
         "wagtail_vector_index/testing/*.py",
-        "wagtail_vector_index/text/*.py",
     ],
     "wagtail-vector-index-numpy": [
         "wagtail_vector_index/backends/numpy/py.typed",

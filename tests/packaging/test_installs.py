@@ -66,11 +66,7 @@ def test_core_and_numpy(environment: Environment) -> None:
 
 
 def test_extra_brings_its_plugin(environment: Environment) -> None:
-    wheel = environment.built.wheels[CORE]
-    links = environment.built.folder
-    environment.pip(
-        "install", "--quiet", "--find-links", links, f"{CORE}[numpy] @ {wheel.as_uri()}"
-    )
+    environment.install_extra("numpy")
     assert NUMPY in environment.installed()
     assert environment.try_out("search")["search"] == FOUND
 

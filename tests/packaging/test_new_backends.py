@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from distributions import CORE, Environment, uv
+from distributions import Environment, uv
 
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
 EMBEDDING = "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS"
@@ -26,7 +26,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_author_edits_nothing(kind: str, environment: Environment) -> None:
-    environment.install(CORE)
+    environment.install_extra("testing")
     started = ["wagtail_vector_index", "startvectorbackend", "acme", "--kind", kind]
     environment.run("-m", *started)
     [source] = environment.folder.glob("acme-*")

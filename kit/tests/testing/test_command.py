@@ -167,7 +167,7 @@ def test_help_says_what_is_touched(capsys):
         main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert caught.value.code == 0
-    assert 'makes collections under new names that begin with "conformance" and drops them' in said
+    assert 'creates collections under new names that begin with "conformance", and drops' in said
     assert "Nothing else on the server is read, changed or deleted" in said
     assert contract_url() in said
 
@@ -195,7 +195,7 @@ def test_words_for_pytest_stand_behind_two_dashes():
         ("{", r"^--options is not JSON: .* in line 1, column 2\.$"),
         (f'{{"API_KEY": {KEY}}}', "^--options is not JSON"),
         ("[]", "^--options must be a JSON object"),
-        ('{"BACKEND": "numpy"}', "the backend is the first word"),
+        ('{"BACKEND": "numpy"}', "the backend is the first argument"),
         ("@no-such-file", "no-such-file cannot be read: FileNotFoundError"),
     ],
 )

@@ -82,5 +82,5 @@ def test_on_a_project(server: dict[str, Any]) -> None:
 def test_without_a_database() -> None:
     status, said = command()
     assert status == 2
-    assert "the backend 'pgvector' keeps its vectors in a database of Django's." in said
+    assert "the backend 'pgvector' keeps its vectors in Django's own database." in said
     assert "--database-url" in said

@@ -1,4 +1,4 @@
-"""What a backend must do, as tests that its author runs.
+"""Tests of everything that a backend must do, for its author to run.
 
 A backend's test file is a dozen lines::
 
@@ -8,13 +8,13 @@ A backend's test file is a dozen lines::
         def make_backend(self):
             return AcmeBackend("default", AcmeBackend.Options(host="localhost"))
 
-That of an embedding backend subclasses `EmbeddingBackendConformance` likewise.
+The test class of an embedding backend derives from `EmbeddingBackendConformance`.
 
-Without a test file, the same tests run as a command::
+The same tests also run as a command, without a test file::
 
     python -m wagtail_vector_index.testing acme --options '{"HOST": "localhost"}'
 
-`wagtail_vector_index.testing.langchain` shows a backend as a vector store of LangChain.
+`wagtail_vector_index.testing.langchain` adapts a backend to LangChain's vector stores.
 """
 
 import sys
@@ -27,7 +27,7 @@ except ImportError as error:
         f"wagtail_vector_index.testing needs pytest and Hypothesis ({error})."
         ' Install them with: pip install "wagtail-vector-index[testing]"'
     )
-    if sys.argv[0] == "-m":  # as a command it is imported like this, before it can begin
+    if sys.argv[0] == "-m":  # `python -m` imports the package before it runs the command
         print(message, file=sys.stderr)  # noqa: T201  # this is a command
         sys.exit(2)
     raise ImportError(message) from error

@@ -1,4 +1,4 @@
-"""``python -m wagtail_vector_index.testing`` runs the suite on a configured backend."""
+"""Run the suite on a configured backend: ``python -m wagtail_vector_index.testing``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the words of ``python -m wagtail_vector_index.testing`` ask for."""
+"""The command-line arguments of ``python -m wagtail_vector_index.testing``."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ __all__ = [
 ]
 
 PROGRAM = "python -m wagtail_vector_index.testing"
-#: What the process ends with.
+#: The exit statuses of the process.
 PASSED, FAILED, WRONG_USE, NOT_RUN = range(4)
 
 DESCRIPTION = """\
-Run the conformance suite for vector backends on one that is configured here, a live
-server included, without a test file and without a Django project.
+Run the conformance suite on a vector backend that you configure here. You need neither a
+test file nor a Django project. The backend may use a live server.
 
-Every test makes collections under new names that begin with "conformance" and drops
-them; what a test leaves behind is dropped at the end. Nothing else on the server is
-read, changed or deleted; only the names of the collections there are listed.
+Every test creates collections under new names that begin with "conformance", and drops
+them. Collections that a test leaves behind are dropped at the end. Nothing else on the
+server is read, changed or deleted; only the names of its collections are listed.
 """
 
 EPILOGUE = f"""\
-What follows -- goes to pytest, such as: -- -k filter -x
+Arguments after -- go to pytest, such as: -- -k filter -x
 
-Ends with 0 if every test passed or was skipped, 1 if a rule is broken, 2 if what was
-asked for makes no sense, 3 if the tests could not be run to their end.
+The exit status is 0 if every test passed or was skipped, 1 if a rule is broken, 2 if the
+arguments are wrong, and 3 if the tests could not run to their end.
 
 The rules: {contract_url()}
 
@@ -55,17 +55,17 @@ Examples:
 
 
 class WrongUse(Exception):
-    """What was asked for makes no sense."""
+    """The arguments are wrong."""
 
 
 def say(message: str, status: int) -> int:
-    """Tell of an error; gives the status back."""
+    """Print an error, and return the status."""
     print(f"{PROGRAM}: {message}", file=sys.stderr)  # noqa: T201  # this is a command
     return status
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that repeats nothing of what it does not understand: it may be a secret."""
+    """A parser whose errors repeat no argument: it may be a secret."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -73,18 +73,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words for this command, and those behind ``--``."""
+    """Return the arguments of this command, and the arguments after ``--``."""
     words = list(argv)
     end = words.index("--") if "--" in words else len(words)
     return words[:end], words[end + 1 :]
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """The arguments."""
+    """Parse the arguments of this command."""
     parser = Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} BACKEND [--options JSON] [--database-url URL | --settings MODULE]"
-        " [-- words for pytest]",
+        " [-- PYTEST_ARGUMENTS]",
         description=DESCRIPTION,
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -99,36 +99,36 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--options",
         default="{}",
         metavar="JSON",
-        help='its options as in the settings, such as \'{"HOST": "…"}\'; or @FILE, a file that'
-        " holds them, so that secrets are neither in the shell's history nor in the list of"
+        help='its options as in the settings, such as \'{"HOST": "…"}\'; or @FILE, to read them'
+        " from a file, so that secrets are neither in the shell's history nor in the list of"
         " processes",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--database-url",
         metavar="URL",
-        help="for a backend that uses Django's own database: a PostgreSQL server, on which a"
-        " database is made for this run and dropped at its end",
+        help="for a backend that uses Django's own database: a PostgreSQL server. The run makes"
+        " a database there, and drops it at the end",
     )
     where.add_argument(
         "--settings",
         metavar="MODULE",
-        help="for the same: a settings module; collections are made in its own database",
+        help="for the same backend: a settings module, whose database the collections are in",
     )
     found, others = parser.parse_known_args(words)
     if others:
         parser.error(
-            f"{len(others)} of the words are not understood. The JSON of --options must be one"
-            " word: put it into single quotes, or into a file."
+            f"unknown arguments: {len(others)}. The JSON of --options must be one argument:"
+            " put it into single quotes, or into a file."
         )
     return found
 
 
 def read_options(given: str) -> dict[str, Any]:
-    """The options, out of JSON or a file of it.
+    """Read the options from JSON, or from a file of JSON.
 
     Raises:
-        WrongUse: naming the place, and never what stands there.
+        WrongUse: the options cannot be read. The error names the place, and repeats no value.
     """
     text, name = given, "--options"
     if given.startswith("@"):
@@ -146,5 +146,5 @@ def read_options(given: str) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise WrongUse(f'{name} must be a JSON object such as {{"HOST": "…"}}.')
     if "BACKEND" in options:
-        raise WrongUse(f"{name}: the backend is the first word of the command, not an option.")
+        raise WrongUse(f"{name}: the backend is the first argument of the command, not an option.")
     return options

@@ -1,4 +1,4 @@
-"""Asynchronous methods refuse what their synchronous twins refuse."""
+"""Asynchronous methods refuse the same arguments as their synchronous twins."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUERY = [1.0, 0.5, -0.5, 2.0]
 THREADS = 4
 
 
-#: Each is wrong on a collection that exists, of four dimensions, without fields.
+#: Each call is wrong on a collection of four dimensions, without fields, that exists.
 WRONG: list[
     tuple[
         type[VectorIndexError], Callable[[VectorBackend, CollectionSpec], Coroutine[Any, Any, Any]]
@@ -83,9 +83,9 @@ class AsyncErrorTests(AsyncHarness):
     def test_async_errors(self) -> None:
         spec = self.collection()
         for error, wrong in WRONG:
-            with expect_error(error, "Asynchronous methods check what they are given."):
+            with expect_error(error, "Asynchronous methods check their arguments."):
                 self.in_loop(wrong(self.backend, spec))
-        expect_equal(self.backend.count(spec), 0, "Nothing of a wrong batch is written.")
+        expect_equal(self.backend.count(spec), 0, "No record of a wrong batch is written.")
         with expect_error(CollectionMismatch, "acreate() refuses a collection of another shape."):
             self.in_loop(self.backend.acreate(self.spec(name=spec.name, dimensions=5)))
 
@@ -129,4 +129,6 @@ class AsyncErrorTests(AsyncHarness):
             failed = set(error.ids)
         silent = set(batch.uuids).difference(self.names(spec), failed)
         expect(failed, "A batch that failed in part raises WriteFailed with the ids.")
-        expect(not silent, f"WriteFailed does not name these, which were not written: {silent}")
+        expect(
+            not silent, f"WriteFailed does not name these records, which were not written: {silent}"
+        )

@@ -53,7 +53,7 @@ class AsyncTests(AsyncHarness):
         for asked in variants:
             found = self.in_loop(self.backend.asearch(spec, QUERY, **asked))
             expected = self.backend.search(spec, QUERY, **asked)
-            same_matches(found, expected, f"asearch({asked}) finds what search() finds.")
+            same_matches(found, expected, f"asearch({asked}) finds the same as search().")
 
     @about("asynchronous-twins")
     def test_acount_aget_and_ascan(self) -> None:
@@ -61,16 +61,23 @@ class AsyncTests(AsyncHarness):
         ids = sorted_ids(30)[:3]
         for keep in (None, Q(row=1), ~Q(row__gte=5), Q(row__in=[])):
             counted = self.in_loop(self.backend.acount(spec, keep))
-            expect_equal(counted, self.backend.count(spec, keep), f"acount({keep}) is count().")
+            expect_equal(
+                counted,
+                self.backend.count(spec, keep),
+                f"acount({keep}) returns the same as count().",
+            )
         got = self.in_loop(self.backend.aget(spec, [*ids, id_of("never"), ids[0]]))
-        same_content([got], [self.backend.get(spec, ids)], "aget() is get().")
+        same_content([got], [self.backend.get(spec, ids)], "aget() returns the same as get().")
         expect_equal(
-            len(self.in_loop(self.backend.aget(spec, []))), 0, "aget() of nothing is empty."
+            len(self.in_loop(self.backend.aget(spec, []))), 0, "aget() of no ids is empty."
         )
         for size in (1, 7, 1_000):
             batches = self.in_loop(scanned(self.backend, spec, size))
-            expect(max(map(len, batches)) <= size, f"ascan(batch_size={size}) gives such batches.")
-            same_content(batches, self.backend.scan(spec), "ascan() is scan().")
+            expect(
+                max(map(len, batches)) <= size,
+                f"ascan(batch_size={size}) returns batches of at most that size.",
+            )
+            same_content(batches, self.backend.scan(spec), "ascan() returns the same as scan().")
 
     @about("asynchronous-twins")
     def test_aupsert_and_adelete(self) -> None:
@@ -84,10 +91,14 @@ class AsyncTests(AsyncHarness):
         )
         self.in_loop(self.backend.aupsert(spec, batch))
         self.in_loop(self.backend.aupsert(spec, batch[0:0]))
-        expect_equal(self.names(spec), ids, "aupsert() writes all its parts.")
-        expect_equal(self.names(spec, Q(row=10)), [ids[0]], "The last of an id in a batch wins.")
+        expect_equal(self.names(spec), ids, "aupsert() writes every part of a batch.")
+        expect_equal(
+            self.names(spec, Q(row=10)),
+            [ids[0]],
+            "If an id comes twice in a batch, the last record wins.",
+        )
         self.in_loop(self.backend.adelete(spec, iter([*ids[:7], id_of("never")])))
-        expect_equal(self.names(spec), ids[7:], "adelete() deletes in all its parts.")
+        expect_equal(self.names(spec), ids[7:], "adelete() deletes every part of a batch.")
         self.in_loop(self.backend.adelete(spec, []))
         expect_equal(self.backend.count(spec), 3, "adelete() of no ids deletes nothing.")
 
@@ -97,11 +108,12 @@ class AsyncTests(AsyncHarness):
         self.in_loop(self.backend.acreate(spec))
         self.in_loop(self.backend.acreate(spec))
         expect(
-            spec.name in self.in_loop(self.backend.acollections()), "acreate() makes a collection."
+            spec.name in self.in_loop(self.backend.acollections()),
+            "acreate() creates a collection.",
         )
         self.put(spec, {"a": QUERY})
         self.in_loop(self.backend.aoptimize(spec))
-        expect(self.in_loop(self.backend.ahealth()).ok, "ahealth() is ok where everything works.")
+        expect(self.in_loop(self.backend.ahealth()).ok, "ahealth() is ok if the backend works.")
         expect_equal(self.backend.count(spec), 1, "acreate() and aoptimize() keep the records.")
         self.in_loop(self.backend.adrop(spec))
         self.in_loop(self.backend.adrop(spec))
@@ -137,7 +149,9 @@ class AsyncTests(AsyncHarness):
 
         right = self.in_loop(connections_thread())
         expected = {method: {right} for method in used}
-        rule = "With thread_sensitive, asynchronous calls run where Django's connections are."
+        rule = (
+            "With thread_sensitive, asynchronous calls run in the thread of Django's connections."
+        )
         expect_equal(used, expected, rule)
 
     @about("event-loops-are-not-blocked")
@@ -151,11 +165,11 @@ class AsyncTests(AsyncHarness):
 
         wrong = self.in_loop(loops_thread())
         blocking = sorted(method for method, threads in used.items() if wrong in threads)
-        rule = "What waits for the store does not run in the thread of the event loop."
+        rule = "Calls that wait for the store do not run in the thread of the event loop."
         expect_equal(blocking, [], rule)
 
     async def everything(self, spec: CollectionSpec) -> None:
-        """One call of each asynchronous method for records."""
+        """Call each asynchronous method for records once."""
         batch = RecordBatch.of(ids=[id_of("a")], vectors=[QUERY])
         await self.backend.aupsert(spec, batch)
         await self.backend.asearch(spec, QUERY)
@@ -164,7 +178,7 @@ class AsyncTests(AsyncHarness):
         await self.backend.adelete(spec, batch.uuids)
 
     def threads_of(self, *methods: str) -> dict[str, set[int]]:
-        """The threads in which these methods will have run."""
+        """Return sets that will hold the threads in which these methods run."""
         used: dict[str, set[int]] = {}
         for method in methods:
             used[method] = set()

@@ -1,4 +1,4 @@
-"""What a backend declares, and which tests that opens or closes."""
+"""The capabilities that a backend declares, which decide which tests run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Capability:
-    """Something that not every backend can do, with the tests that need it.
+    """A capability that not every backend has, and that some tests need.
 
     Args:
-        name: for the documentation.
-        declared: where it is declared.
-        closed: the reason for skipping, where it is not.
+        name: the name in the documentation.
+        declared: the attribute or method that declares it.
+        closed: the reason for skipping tests if it is not declared.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Runs the suite on a configured backend, without a test file and without a project."""
+"""Run the suite on a configured backend, without a test file and without a project."""
 
 from __future__ import annotations
 
@@ -42,17 +42,20 @@ __all__ = ["main"]
 
 ALIAS = "default"
 
+#: The test file of a run.
+TESTS = "from wagtail_vector_index.testing.configured import TestBackend as TestBackend\n"
+
 
 class NotRun(Exception):
-    """The tests could not be run, or not to their end."""
+    """The tests could not run, or could not run to their end."""
 
 
 class CommandLine(BackendHandler[VectorBackend]):
-    """The backend that the command line names, as if it stood in the settings.
+    """The backend that the command line names, read as the settings would be.
 
     Args:
         name: the short name or the dotted path of the backend.
-        options: its options.
+        options: the options of the backend.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
@@ -65,19 +68,19 @@ class CommandLine(BackendHandler[VectorBackend]):
         return {ALIAS: {**self.options, "BACKEND": self.name}}
 
     def where(self, alias: str) -> str:
-        """How an error names the place."""
+        """Return the place that errors name."""
         return "The command line"
 
     def make(self) -> VectorBackend:
-        """A new instance."""
+        """Make a new instance."""
         return self._create(ALIAS)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command; what it ends with says how it went.
+    """Run the command, and return its exit status.
 
     Args:
-        argv: the words behind the name of the module.
+        argv: the arguments after the name of the module.
     """
     words, for_pytest = split(argv)
     arguments = parse(words)
@@ -95,16 +98,16 @@ def main(argv: Sequence[str]) -> int:
 
 @contextmanager
 def ready(arguments: argparse.Namespace) -> Iterator[CommandLine]:
-    """Django set up for a backend that can be used.
+    """Set Django up, and yield the handler of a backend that works.
 
     Raises:
-        WrongUse: something is configured wrongly.
+        WrongUse: the backend or its options are wrong.
         NotRun: a service or database cannot be used.
     """
     handler = CommandLine(arguments.backend, read_options(arguments.options))
     configure(arguments)
     try:
-        # The class first: without it, no database need be made.
+        # The class comes first: if it cannot be imported, no database is made.
         backend = handler.make()
         with database(arguments):
             check(backend)
@@ -114,10 +117,10 @@ def ready(arguments: argparse.Namespace) -> Iterator[CommandLine]:
 
 
 def configure(arguments: argparse.Namespace) -> None:
-    """Set Django up, with the project's settings or with some of our own.
+    """Set Django up, with the project's settings or with settings of this command.
 
     Raises:
-        WrongUse: the settings cannot be used, or are needed.
+        WrongUse: the settings cannot be used, or are missing.
     """
     if arguments.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = arguments.settings
@@ -130,7 +133,7 @@ def configure(arguments: argparse.Namespace) -> None:
     apps = django_apps(arguments.backend)
     if apps and not arguments.database_url:
         raise WrongUse(
-            f"the backend {arguments.backend!r} keeps its vectors in a database of Django's."
+            f"the backend {arguments.backend!r} keeps its vectors in Django's own database."
             " Name a PostgreSQL server with --database-url, or a project with --settings."
         )
     settings.configure(
@@ -143,7 +146,7 @@ def configure(arguments: argparse.Namespace) -> None:
 
 
 def chosen_database(url: str | None) -> dict[str, Any]:
-    """The database as one of Django's ``DATABASES``."""
+    """Return the database as an entry of Django's ``DATABASES``."""
     if not url:
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     try:
@@ -153,7 +156,7 @@ def chosen_database(url: str | None) -> dict[str, Any]:
 
 
 def django_apps(name: str) -> list[str]:
-    """The Django apps that the plugin of this backend asks for."""
+    """Return the Django apps that the plugin of this backend needs."""
     found = registry()
     offer = found.offer_at("vector", name)
     offers = [offer] if offer else found.offers("vector", name)
@@ -162,7 +165,7 @@ def django_apps(name: str) -> list[str]:
 
 @contextmanager
 def database(arguments: argparse.Namespace) -> Iterator[None]:
-    """The tables that the backend's Django apps need, where a server was named for them."""
+    """Make the tables of the backend's Django apps, if the command line names a server."""
     if not arguments.database_url:
         yield
         return
@@ -174,7 +177,7 @@ def database(arguments: argparse.Namespace) -> Iterator[None]:
 
 
 def check(backend: VectorBackend) -> None:
-    """Ask the backend whether it is configured well and works."""
+    """Raise unless the backend is configured correctly and works."""
     redact = redactor(backend)
     try:
         for message in backend.check():
@@ -183,19 +186,19 @@ def check(backend: VectorBackend) -> None:
         backend.health()
     except WrongUse:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told without secrets
+    except Exception as error:  # noqa: BLE001  # any error, printed without secrets
         raise NotRun(redact(describe(error))) from None
     finally:
         backend.close()
 
 
 def redactor(backend: VectorBackend) -> Callable[[str], str]:
-    """What hides the secrets of the options and of the database."""
+    """Return a function that hides the secrets of the options and of the database."""
     return lambda text: str(backend.options.redact(without_passwords(text)))
 
 
 def without_passwords(text: str) -> str:
-    """A text without the passwords of the databases."""
+    """Return a text without the passwords of the databases."""
     for each in settings.DATABASES.values():
         if password := each.get("PASSWORD"):
             text = text.replace(password, "********")
@@ -206,27 +209,28 @@ def without_passwords(text: str) -> str:
 
 
 def run(handler: CommandLine, for_pytest: list[str]) -> int:
-    """Run pytest, with nothing of the environment's own configuration."""
+    """Run pytest, without the configuration and the plugins of this environment."""
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    here = Path(__file__).parent
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
         inifile = Path(folder, "pytest.ini")
-        # So that pytest imports the tests by their full name if the kit is installed as editable.
-        inifile.write_text("[pytest]\nconsider_namespace_packages = true\n", encoding="utf-8")
+        inifile.write_text("[pytest]\n", encoding="utf-8")
+        # pytest would import an editable kit by its path, and so a second time.
+        tests = Path(folder, "test_backend.py")
+        tests.write_text(TESTS, encoding="utf-8")
         status = pytest.main(
             [
                 f"--config-file={inifile}",
-                f"--rootdir={here}",
-                f"--confcutdir={here}",
+                f"--rootdir={folder}",
+                f"--confcutdir={folder}",
                 "--tb=short",
                 "--no-header",
                 "--disable-warnings",
                 "-p",
                 "no:cacheprovider",
-                str(here / "configured.py"),
+                str(tests),
                 *for_pytest,
             ],
             plugins=[Run(handler.make, redactor(handler.make()))],

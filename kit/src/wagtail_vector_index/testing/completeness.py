@@ -44,7 +44,7 @@ class CompletenessTests(Harness):
         self.complete(spec, {}, Q(row__gt=1_000))
 
     def fill(self, spec: CollectionSpec, count: int) -> dict[UUID, list[float]]:
-        """Records in order of their distance from QUERY; the last 20 are in the archive."""
+        """Write records in order of their distance from QUERY, the last 20 in the archive."""
         random = seeded(2)
         vectors = []
         for row in range(count):

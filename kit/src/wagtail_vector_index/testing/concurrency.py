@@ -1,4 +1,4 @@
-"""One backend is used by many threads at once."""
+"""Many threads use one backend at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FEWEST_READS, FEWEST_WRITES, MOST_TURNS = 10, 3, 1000
 
 class ConcurrencyTests(Harness):
     def together(self, tasks: Sequence[Callable[[], object]]) -> None:
-        """Run each task in a thread of its own, all at once; raise what any of them raised."""
+        """Run all tasks at once, each in its own thread, and raise the error of any of them."""
         barrier = Barrier(len(tasks), timeout=30)
 
         def run(task: Callable[[], object]) -> None:
@@ -48,7 +48,7 @@ class ConcurrencyTests(Harness):
         finished: list[bool] = []
         written: list[int] = []
 
-        # Each side goes on until the other has had its share, or has had enough time for it.
+        # Each side continues until the other has done enough, or MOST_TURNS are over.
         def write() -> None:
             for turn in range(MOST_TURNS):
                 number = turn % len(versions)
@@ -93,8 +93,13 @@ class ConcurrencyTests(Harness):
             row = ids.index(match.id)
             known = [score(spec.metric, query, vectors[row]) for vectors in versions]
             nearest = min(abs(match.score - one) for one in known)
-            expect(nearest < 1e-4, f"{match} has the score of a vector that it never had.")
-        expect_equal(len({match.id for match in found}), len(found), "Each id once.")
+            expect(
+                nearest < 1e-4,
+                f"The score of {match} is that of a vector that this record never had.",
+            )
+        expect_equal(
+            len({match.id for match in found}), len(found), "A search returns each id once."
+        )
 
     def version(self, ids: list[UUID], vectors: list[list[float]], number: int) -> RecordBatch:
         metadata = [{"version": number}] * len(ids)
@@ -112,7 +117,9 @@ class ConcurrencyTests(Harness):
 
         self.together([writer(ids) for ids in crowds])
         expected = sorted(id for ids in crowds for id in ids)
-        expect_equal(self.names(spec), expected, "What several threads write at once is all there.")
+        expect_equal(
+            self.names(spec), expected, "All records that several threads write at once are stored."
+        )
 
     @about("threads-share-a-backend")
     def test_writers_of_the_same_records(self) -> None:
@@ -126,11 +133,11 @@ class ConcurrencyTests(Harness):
 
         self.together([writer(number) for number in range(4)])
         stored = self.stored(spec)
-        expect_equal(sorted(stored), ids, "Records written by several threads are there once.")
+        expect_equal(sorted(stored), ids, "A record that several threads write is stored once.")
         for match in self.backend.search(spec, QUERY, limit=20):
             version = stored[match.id].metadata["version"]
             expected = score(spec.metric, QUERY, versions[version][ids.index(match.id)])
-            rule = "A record has vector and metadata of one and the same upsert."
+            rule = "The vector and the metadata of a record come from the same upsert."
             expect(abs(match.score - expected) < 1e-4, rule)
 
     @about("threads-share-a-backend")
@@ -142,7 +149,7 @@ class ConcurrencyTests(Harness):
 
         def look() -> None:
             found = [match.id for match in self.backend.search(spec, QUERY)]
-            expect_equal(found, [id_of("a")], "A backend may first be used by several threads.")
+            expect_equal(found, [id_of("a")], "Several threads may be the first to use a backend.")
 
         self.together([look] * 6)
 
@@ -152,7 +159,12 @@ class ConcurrencyTests(Harness):
         for spec in specs:
             self.together([lambda spec=spec: self.backend.create(spec)] * 4)  # type: ignore[misc]
             self.put(spec, {"a": QUERY})
-            expect_equal(self.backend.count(spec), 1, "Several create() at once make one.")
+            expect_equal(
+                self.backend.count(spec), 1, "Several create() calls at once make one collection."
+            )
         for spec in specs:
             self.together([lambda spec=spec: self.backend.drop(spec)] * 4)  # type: ignore[misc]
-            expect(spec.name not in self.backend.collections(), "Several drop() at once drop it.")
+            expect(
+                spec.name not in self.backend.collections(),
+                "Several drop() calls at once drop the collection.",
+            )

@@ -16,7 +16,7 @@ __all__ = ["TestBackend"]
 
 
 class TestBackend(VectorBackendConformance):
-    """The suite, on the backend of the command line."""
+    """The suite, for the backend of the command line."""
 
     @pytest.fixture(autouse=True)
     def _run(self, pytestconfig: pytest.Config) -> None:
@@ -26,7 +26,7 @@ class TestBackend(VectorBackendConformance):
         return self.run.make_backend()
 
     def spec(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
-        """A collection that the end of the run drops if the test did not."""
+        """Return the spec of a collection. The end of the run drops it if the test did not."""
         spec = super().spec(metric, **shape)
         self.run.specs[spec.name] = spec
         return spec

@@ -54,20 +54,20 @@ class VectorBackendConformance(
     ProcessTests,
     CongruenceTests,
 ):
-    """What must hold for every vector backend.
+    """The rules that every vector backend must keep.
 
-    Subclass it in a test file and say how the backend is made. Tests of a metric that the
-    backend does not declare are skipped. Every test makes collections of its own, under
-    new names, and drops them; the server need not be empty.
+    Derive a test class from it that defines `make_backend`. Tests of a metric that the
+    backend does not declare are skipped. Every test creates its own collections, under new
+    names, and drops them, so the server need not be empty.
 
-    To override where needed:
+    Override where needed:
 
-    - `make_backend`: a new instance; several of a persistent backend share one store.
-    - `refusing`: how the store can be made to refuse part of a batch.
-    - `unreachable`: a backend whose service cannot be reached.
-    - `thread_finished`: what a thread gives back at its end.
-    - ``stateful_settings``: Hypothesis' settings for `test_behaves_like_the_oracle`.
-    - ``fork_timeout``: how many seconds a forked process may take.
+    - `make_backend` makes a new instance. All instances of a persistent backend share one store.
+    - `refusing` makes the store refuse part of a batch.
+    - `unreachable` makes a backend whose service cannot be reached.
+    - `thread_finished` releases the resources of a thread at its end.
+    - ``stateful_settings`` are Hypothesis' settings for `test_behaves_like_the_oracle`.
+    - ``fork_timeout`` is the number of seconds that a forked process may take.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""Whatever is done, in whatever order: a backend answers as the oracle does."""
+"""A backend gives the same answers as the oracle, after any operations in any order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CongruenceTests"]
 
 
 class CongruenceTests(Harness):
-    #: How long and how often is the backend driven? The same way at each run.
+    #: How many runs, of how many steps. Each time, the steps are the same.
     stateful_settings: ClassVar[settings] = settings(
         max_examples=20,
         stateful_step_count=25,

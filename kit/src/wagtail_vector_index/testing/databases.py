@@ -1,4 +1,4 @@
-"""A PostgreSQL database for one run, named by a URL."""
+"""A PostgreSQL database for one run, on the server of a URL."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["InvalidDatabaseURL", "database_at", "temporary_database"]
 
 
 class InvalidDatabaseURL(ValueError):
-    """The URL is not that of a PostgreSQL database."""
+    """The URL does not name a PostgreSQL database."""
 
 
 def database_at(url: str) -> dict[str, Any]:
-    """What Django's ``DATABASES`` needs for a URL, whether of TCP or of a socket's folder.
+    """Return the entry of Django's ``DATABASES`` for a URL of a host or of a socket's folder.
 
     Raises:
-        InvalidDatabaseURL: naming what is wrong, without the password.
+        InvalidDatabaseURL: the URL is wrong. The error does not repeat the password.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidDatabaseURL("this is not a URL with a number as its port.") from None
+        raise InvalidDatabaseURL("the port of the URL is not a number.") from None
     if parts.scheme not in ("postgres", "postgresql"):
         raise InvalidDatabaseURL(
             "the URL must begin with postgres:// or postgresql://, as in"
@@ -48,18 +48,18 @@ def database_at(url: str) -> dict[str, Any]:
 
 @contextmanager
 def temporary_database(alias: str) -> Iterator[None]:
-    """A new, migrated database behind an alias of Django's, which is dropped at the end."""
+    """Make and migrate a database for an alias of Django's, and drop it at the end."""
     connection = connections[alias]
     name = connection.settings_dict["NAME"]
-    # Fails early, and with the server's own words, if there is no connection.
+    # Without a connection, this fails early, and with the error of the server.
     connection.ensure_connection()
     connection.settings_dict["TEST"]["NAME"] = new_name()
-    # The name is new, so there is nothing that could be clobbered: it only asks no questions.
+    # The name is new, so nothing can be overwritten. autoclobber only avoids a question.
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
         yield
     finally:
-        # A test that failed may have left threads behind, and a session in use forbids the drop.
+        # A test that failed may have left a thread with a session, which would prevent the drop.
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

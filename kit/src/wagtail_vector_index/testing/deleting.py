@@ -1,4 +1,4 @@
-"""Deletes take away what they name: no more, no less, and not later."""
+"""delete() deletes exactly the named records, at once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ class DeletingTests(Harness):
         self.backend.delete(spec, [id_of("b")])
         left = sorted([id_of("a"), id_of("c")])
         expect_equal(self.names(spec), left, "A deleted record is not found.")
-        expect_equal(self.names(spec, Q(locale="en")), left, "Nor is it found under a filter.")
+        expect_equal(
+            self.names(spec, Q(locale="en")), left, "A deleted record is not found with a filter."
+        )
         expect_equal(self.backend.count(spec), 2, "A deleted record is not counted.")
-        expect_equal(self.backend.count(spec, Q(locale="en")), 2, "Nor is it counted by a filter.")
-        expect_equal(sorted(self.stored(spec)), left, "A deleted record is not scanned.")
+        expect_equal(
+            self.backend.count(spec, Q(locale="en")),
+            2,
+            "A deleted record is not counted with a filter.",
+        )
+        expect_equal(sorted(self.stored(spec)), left, "A scan does not return a deleted record.")
         got = self.backend.get(spec, [id_of("b")])
-        expect_equal(len(got), 0, "A deleted record cannot be got.")
+        expect_equal(len(got), 0, "get() does not return a deleted record.")
 
     @about("deletes-take-what-they-name")
     def test_delete_several(self) -> None:
@@ -36,7 +42,9 @@ class DeletingTests(Harness):
         for container in (list, tuple, set, iter):
             self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(6, 4)))
             self.backend.delete(spec, container([ids[0], ids[3], ids[5]]))
-            expect_equal(self.names(spec), [ids[1], ids[2], ids[4]], "Exactly these are deleted.")
+            expect_equal(
+                self.names(spec), [ids[1], ids[2], ids[4]], "Exactly the named records are deleted."
+            )
 
     @about("deletes-take-what-they-name")
     def test_delete_what_is_missing(self) -> None:
@@ -44,7 +52,7 @@ class DeletingTests(Harness):
         self.backend.delete(spec, [id_of("never")])
         self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
         self.backend.delete(spec, [id_of("never"), id_of("a"), id_of("never"), id_of("a")])
-        expect_equal(self.names(spec), [id_of("b")], "Missing ids do not disturb a delete().")
+        expect_equal(self.names(spec), [id_of("b")], "delete() ignores ids that do not exist.")
         self.backend.delete(spec, [id_of("a")])
 
     @about("empty-batches-do-nothing")
@@ -61,7 +69,7 @@ class DeletingTests(Harness):
         ids = sorted_ids(12)
         self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(12, 4)))
         self.backend.delete(spec, ids[:11])
-        expect_equal(self.names(spec), ids[11:], "delete() deletes in all its parts.")
+        expect_equal(self.names(spec), ids[11:], "delete() deletes every part of a batch of ids.")
 
     @about("deleted-records-can-come-back")
     def test_delete_and_write_again(self) -> None:
@@ -69,7 +77,7 @@ class DeletingTests(Harness):
         self.describe(spec, {"a": {"locale": "en", "note": "old"}})
         self.backend.delete(spec, [id_of("a")])
         self.describe(spec, {"a": {"locale": "de"}})
-        rule = "A record that was deleted can be written again, and then stays."
+        rule = "A record that was deleted and written again stays."
         expect_equal(self.names(spec), [id_of("a")], rule)
         self.describe(spec, {"b": {}})
         self.backend.delete(spec, [id_of("c")])
@@ -84,6 +92,8 @@ class DeletingTests(Harness):
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
         self.backend.delete(spec, [id_of("a"), id_of("b")])
-        expect_equal(self.names(spec), [], "Nothing is found after everything was deleted.")
+        expect_equal(
+            self.names(spec), [], "After all records were deleted, a search finds nothing."
+        )
         self.put(spec, {"c": [1, 2, 3, 4]})
         expect_equal(self.names(spec), [id_of("c")], "A collection can be filled again.")

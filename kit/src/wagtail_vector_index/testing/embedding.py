@@ -1,4 +1,4 @@
-"""What must hold for every embedding backend."""
+"""The conformance suite for embedding backends."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ TEXTS = [
 ]
 THREADS = 4
 
-#: How alike two vectors of one text must be, as the cosine of the angle between them.
+#: The lowest cosine similarity of two vectors of the same text.
 ALIKE = 0.999
 
 
 class EmbeddingBackendConformance:
-    """What must hold for every embedding backend.
+    """The rules that every embedding backend must keep.
 
-    Subclass it in a test file and say how the backend is made. The texts are few and
-    short, so that a service that costs money can be tested too.
+    Derive a test class from it that defines `make_backend`. The texts are few and short, so
+    that a test of a service that costs money stays cheap.
 
     Example::
 
@@ -50,7 +50,7 @@ class EmbeddingBackendConformance:
     """
 
     def make_backend(self) -> EmbeddingBackend:
-        """A new instance of the backend under test. Override this."""
+        """Make a new instance of the backend under test. Override this."""
         raise NotImplementedError(f"{type(self).__name__} must define make_backend().")
 
     @cached_property
@@ -63,11 +63,11 @@ class EmbeddingBackendConformance:
             self.backend.close()
 
     def embedded(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of documents, as rows."""
+        """Return the vectors of documents as rows."""
         return self.rows(self.backend.embed_documents(texts))
 
     def rows(self, batches: Iterable[memoryview[Any]]) -> list[list[float]]:
-        """What came in batches, as rows."""
+        """Return the vectors of batches as rows."""
         numbers = [float(number) for batch in batches for number in batch]
         size = self.backend.dimensions
         return [numbers[start : start + size] for start in range(0, len(numbers), size)]
@@ -95,7 +95,7 @@ class EmbeddingBackendConformance:
     def test_a_text_twice(self) -> None:
         one, other, third = self.embedded([TEXTS[0], TEXTS[1], TEXTS[0]])
         expect_same([one], [third], "A text that comes twice has its vector twice.")
-        expect(cosine(one, other) < ALIKE, "What is between them has a vector of its own.")
+        expect(cosine(one, other) < ALIKE, "A different text between them has a different vector.")
 
     def test_queries_are_as_long_as_documents(self) -> None:
         for text in TEXTS[:3]:
@@ -108,9 +108,9 @@ class EmbeddingBackendConformance:
         before = self.embedded(TEXTS[:2])
         other = self.make_backend()
         try:
-            rule = "Two backends of the same options have the same fingerprint."
+            rule = "Two instances with the same options have the same fingerprint."
             expect_equal(other.fingerprint, self.backend.fingerprint, rule)
-            rule = "What has the same fingerprint gives the same vectors."
+            rule = "Two instances with the same fingerprint return the same vectors."
             expect_same(self.rows(other.embed_documents(TEXTS[:2])), before, rule)
         finally:
             other.close()
@@ -123,18 +123,18 @@ class EmbeddingBackendConformance:
 
     def test_check(self) -> None:
         backend = self.make_backend()
-        expect(isinstance(backend.check(), list), "check() gives a list of messages.")
+        expect(isinstance(backend.check(), list), "check() returns a list of messages.")
         backend.close()
 
     def test_tokens(self) -> None:
         longest = self.backend.max_tokens
-        rule = "max_tokens is None, or how many tokens a text may have."
+        rule = "max_tokens is None, or the number of tokens that a text may have."
         expect(longest is None or (type(longest) is int and longest > 0), rule)
         for text in TEXTS:
             count = self.backend.count_tokens(text)
             expect(type(count) is int and count > 0, f"{text!r} has {count!r} tokens.")
         twice, once = (self.backend.count_tokens(TEXTS[0] * times) for times in (20, 10))
-        expect(twice > once, "A text that is longer by far has more tokens.")
+        expect(twice > once, "A text of twice the length has more tokens.")
 
     def test_the_longest_text(self) -> None:
         text = "bread "
@@ -150,8 +150,8 @@ class EmbeddingBackendConformance:
 
         query, batches = asyncio.run(embed())
         expected = [self.backend.embed_query(TEXTS[0]).tolist()]
-        expect_same([query.tolist()], expected, "aembed_query() gives what embed_query() gives.")
-        rule = "aembed_documents() gives what embed_documents() gives."
+        expect_same([query.tolist()], expected, "aembed_query() returns the same as embed_query().")
+        rule = "aembed_documents() returns the same as embed_documents()."
         expect_same(self.rows(batches), self.embedded(TEXTS), rule)
 
     def test_first_use_in_several_threads(self) -> None:
@@ -169,19 +169,22 @@ class EmbeddingBackendConformance:
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(pool.map(embed, range(THREADS)))
         expected = [backend.embed_query(text).tolist() for text in TEXTS[:THREADS]]
-        expect_same(found, expected, "A backend may first be used by several threads.")
+        expect_same(found, expected, "Several threads may be the first to use a backend.")
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    """How alike two vectors are: 1 for the same direction."""
+    """Return the cosine similarity of two vectors: 1 for the same direction."""
     return math.fsum(map(mul, one, other)) / (math.hypot(*one) * math.hypot(*other))
 
 
 def expect_same(
     found: Sequence[Sequence[float]], expected: Sequence[Sequence[float]], rule: str
 ) -> None:
-    """Fail unless these are the same vectors, but for what a model's arithmetic leaves open."""
+    """Fail unless these vectors are the same, up to the rounding of a model's arithmetic."""
     expect_equal(len(found), len(expected), rule)
     for row, (one, other) in enumerate(zip(found, expected, strict=True)):
         alike = cosine(one, other)
-        expect(alike >= ALIKE, f"{rule}\n  The cosine of those of text {row} is {alike}.")
+        expect(
+            alike >= ALIKE,
+            f"{rule}\n  The cosine similarity of the two vectors of text {row} is {alike}.",
+        )

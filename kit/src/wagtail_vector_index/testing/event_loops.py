@@ -1,4 +1,4 @@
-"""Runs coroutines in event loops that end, and with them their threads."""
+"""Run coroutines in event loops that end, and that end their threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks whose failures name the rule that was broken."""
+"""Checks that name the broken rule when they fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "same_json",
 ]
 
-#: How far a score may be off; beyond a score of one, as a share of it.
+#: The error that a score may have: absolute up to a score of 1, relative above it.
 TOLERANCE = 1e-5
 
 
@@ -55,7 +55,7 @@ def expect_error(error: type[Exception] | tuple[type[Exception], ...], rule: str
 
 
 def expect_score(actual: float, expected: float, rule: str) -> None:
-    """Fail unless a score is right to five digits, and a number that JSON knows."""
+    """Fail unless a score is a number and right to five digits."""
     __tracebackhide__ = True
     expect(isinstance(actual, (int, float)), f"A score is a float, not a {type(actual)}.")
     close = abs(actual - expected) <= tolerance_of(expected)
@@ -63,7 +63,7 @@ def expect_score(actual: float, expected: float, rule: str) -> None:
 
 
 def tolerance_of(score: float) -> float:
-    """How far a backend may be off a score."""
+    """Return the error that a backend's score may have."""
     return TOLERANCE * max(1.0, abs(score))
 
 
@@ -74,19 +74,19 @@ def expect_ranking(
     limit: int,
     min_score: float | None = None,
 ) -> None:
-    """Fail unless a search's answer is right.
+    """Fail unless a search found the right matches, in the right order.
 
     Args:
-        matches: the answer.
+        matches: the matches that were found.
         scores: the true score of every record that matches the filter.
-        limit: as asked.
-        min_score: as asked.
+        limit: the limit of the search.
+        min_score: the threshold of the search.
     """
     __tracebackhide__ = True
     found = [match.id for match in matches]
-    expect_equal(len(set(found)), len(found), "A search gives each record once.")
+    expect_equal(len(set(found)), len(found), "A search returns each record once.")
     strangers = [id for id in found if id not in scores]
-    expect(not strangers, f"A search gives only records that match the filter, not {strangers}.")
+    expect(not strangers, f"A search returns only records that match the filter, not {strangers}.")
     for match in matches:
         expect_score(match.score, scores[match.id], f"The score of {match.id} is wrong.")
     in_order = sorted(matches, key=lambda match: (-match.score, match.id))
@@ -110,7 +110,7 @@ def expect_ranking(
 
 
 def expect_vector(actual: Sequence[float], expected: Sequence[float], *, direction: bool) -> None:
-    """Fail unless two vectors are the same float32; with ``direction``, up to their length."""
+    """Fail unless two vectors are equal as float32; ``direction`` ignores their lengths."""
     __tracebackhide__ = True
     expect_equal(len(actual), len(expected), "A vector comes back with all its dimensions.")
     factors = (math.hypot(*actual), math.hypot(*expected)) if direction else (1.0, 1.0)
@@ -127,7 +127,7 @@ def expect_vector(actual: Sequence[float], expected: Sequence[float], *, directi
 
 
 def expect_metadata(actual: object, expected: object) -> None:
-    """Fail unless metadata comes back equal, and no bool has become a number."""
+    """Fail unless metadata came back equal, with no bool turned into a number."""
     __tracebackhide__ = True
     expect(
         same_json(actual, expected),
@@ -137,7 +137,7 @@ def expect_metadata(actual: object, expected: object) -> None:
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal, where True is not 1."""
+    """Return True if two JSON values are equal. True and 1 are not."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):

@@ -1,4 +1,4 @@
-"""A missing collection is an error, and so is a batch that was written in part."""
+"""A missing collection and a batch that was written in part are errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPERATIONS: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
     "scan": lambda backend, spec: list(backend.scan(spec)),
 }
 
-#: Those that need no collection need the service all the same.
+#: Every operation needs the service, also those that need no collection.
 NEEDS_SERVICE: dict[str, Callable[[VectorBackend, CollectionSpec], Any]] = {
     "create": lambda backend, spec: backend.create(spec),
     "drop": lambda backend, spec: backend.drop(spec),
@@ -69,15 +69,15 @@ class FailureTests(Harness):
             for operation, ask in NEEDS_SERVICE.items():
                 with expect_unavailable(operation):
                     ask(backend, spec)
-            expect(not is_ok(backend), "health() is not ok where the service is away.")
-            expect(isinstance(backend.check(), list), "check() asks no service.")
+            expect(not is_ok(backend), "health() is not ok if the service cannot be reached.")
+            expect(isinstance(backend.check(), list), "check() does not need the service.")
         finally:
             backend.close()
 
     def not_found(self, operation: str, spec: CollectionSpec) -> None:
         with expect_error(CollectionNotFound, f"{operation} needs a collection that exists."):
             OPERATIONS[operation](self.backend, spec)
-        expect(spec.name not in self.backend.collections(), f"{operation} made a collection.")
+        expect(spec.name not in self.backend.collections(), f"{operation} created a collection.")
 
     @about("nothing-is-silently-unwritten")
     def test_part_of_a_batch_fails(self) -> None:
@@ -116,20 +116,24 @@ class FailureTests(Harness):
         expect(failed, "A batch that failed in part raises WriteFailed with the ids.")
         unwritten = set(batch.uuids).difference(self.names(spec))
         silent = unwritten - failed
-        expect(not silent, f"WriteFailed does not name these, which were not written: {silent}")
-        expect(failed <= set(batch.uuids), "WriteFailed names ids of the batch only.")
+        expect(
+            not silent, f"WriteFailed does not name these records, which were not written: {silent}"
+        )
+        expect(failed <= set(batch.uuids), "WriteFailed names only ids of the batch.")
 
 
 def expect_unavailable(operation: str) -> AbstractContextManager[None]:
-    """Fail unless the block says that the service cannot be reached."""
+    """Fail unless the block raises the error of a service that cannot be reached."""
     errors: tuple[type[Exception], ...] = (BackendUnavailable,)
     if operation in ("upsert", "aupsert"):
         errors = (*errors, WriteFailed)
-    return expect_error(errors, f"{operation} says that the service cannot be reached.")
+    return expect_error(
+        errors, f"{operation} raises BackendUnavailable if the service cannot be reached."
+    )
 
 
 def is_ok(backend: VectorBackend) -> bool:
-    """Whether a backend says that it works; to raise is to say that it does not."""
+    """Return True if a backend reports that it works. An error means that it does not."""
     try:
         return backend.health().ok
     except BackendUnavailable:

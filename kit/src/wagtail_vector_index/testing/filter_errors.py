@@ -1,4 +1,4 @@
-"""Filters that are wrong are refused, with a word on what there is."""
+"""Wrong filters are refused, with an error that lists the fields."""
 
 from __future__ import annotations
 
@@ -86,4 +86,7 @@ class FilterErrorTests(FilterHarness):
             self.backend.count(spec, Q(local="en"))
         except InvalidFilter as error:
             message = str(error)
-        expect("locale" in message and "year" in message, f"The fields are not listed: {message!r}")
+        expect(
+            "locale" in message and "year" in message,
+            f"The error does not list the fields: {message!r}",
+        )

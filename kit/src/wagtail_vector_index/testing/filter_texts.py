@@ -1,4 +1,4 @@
-"""Filters compare texts character by character, whatever is in them."""
+"""Filters compare texts character by character, whatever the characters are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .rules import about
 
 __all__ = ["TextFilterTests"]
 
-#: Texts that some language, index or protocol takes for something else.
+#: Texts that some language, index or protocol may change or misread.
 TEXTS = {
     "empty": "",
     "blank": " ",
@@ -131,5 +131,5 @@ class TextFilterTests(FilterHarness):
         self.keeps(spec, [(Q(**{name: f"{name} a"}), "a") for name in names])
         self.keeps(spec, [(~Q(**{name: f"{name} a"}), "b") for name in names])
         stored = self.stored(spec)[id_of("a")].metadata
-        rule = "Metadata keys keep their names, reserved or not."
+        rule = "Metadata keys keep their names, also reserved words."
         expect_equal(stored, {name: f"{name} a" for name in names}, rule)

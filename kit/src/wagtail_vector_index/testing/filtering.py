@@ -1,4 +1,4 @@
-"""How the filter tests ask: records with names, and which of them a filter keeps."""
+"""Harness of the filter tests: named records, and checks of which of them a filter keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .harness import Harness
 
 __all__ = ["FIELDS", "Cases", "FilterHarness"]
 
-#: Filters, each with the names of the records that it keeps, apart by blanks.
+#: Filters, each with the names of the records that it keeps, separated by spaces.
 Cases: TypeAlias = Sequence[tuple[Q, str]]
 
 #: A field of each type.
@@ -33,19 +33,19 @@ class FilterHarness(Harness):
     def described(
         self, fields: Mapping[str, FieldType], rows: Mapping[str, Mapping[str, Any]]
     ) -> CollectionSpec:
-        """A collection of records with this metadata."""
+        """Return a collection of records with this metadata."""
         spec = self.collection(fields=fields)
         self.describe(spec, rows)
         return spec
 
     def of_values(self, type_: FieldType, values: Mapping[str, Any]) -> CollectionSpec:
-        """A collection with one field ``f``, and three more records without a value in it."""
+        """Return a collection with one field ``f``, and three more records without its value."""
         rows = {name: {"f": value} for name, value in values.items()}
         empty: dict[str, dict[str, Any]] = {"missing": {}, "null": {"f": None}, "other": {"g": 1}}
         return self.described({"f": type_}, rows | empty)
 
     def keeps(self, spec: CollectionSpec, cases: Cases) -> None:
-        """Fail, naming every wrong answer, unless each filter keeps what it should."""
+        """Fail unless each filter keeps the right records. The error lists every wrong filter."""
         wrong = []
         for query, expected in cases:
             found = {self.known[id] for id in self.names(spec, query)}
@@ -54,4 +54,4 @@ class FilterHarness(Harness):
                 wrong.append(f"{query} finds {sorted(found)}, not {sorted(expected.split())}")
             elif counted != len(found):
                 wrong.append(f"{query} finds {len(found)} records, and count() says {counted}")
-        expect(not wrong, "Filters that keep the wrong records:\n  " + "\n  ".join(wrong))
+        expect(not wrong, "These filters keep the wrong records:\n  " + "\n  ".join(wrong))

@@ -1,4 +1,4 @@
-"""What the conformance tests share: a backend, collections that are dropped, records."""
+"""The base of the conformance tests: a backend, its collections, and their records."""
 
 from __future__ import annotations
 
@@ -34,39 +34,39 @@ T = TypeVar("T")
 
 
 def new_name() -> str:
-    """A name that nobody has used, by which a collection can be told to be one of these tests."""
+    """Return a new name for a collection, which shows that it belongs to these tests."""
     return f"conformance{uuid4().hex[:16]}"
 
 
 class Harness:
-    """Makes the backend on first use, and clean collections; drops them after each test."""
+    """Make the backend on first use, and drop its collections after each test."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Have the end of this run say what was skipped, and which rules were broken."""
+        """Report skipped tests and broken rules at the end of this run."""
         reporting.register(metafunc.config)
 
     def make_backend(self) -> VectorBackend:
-        """A new instance of the backend under test. Override this."""
+        """Make a new instance of the backend under test. Override this."""
         raise NotImplementedError(f"{type(self).__name__} must define make_backend().")
 
     def refusing(
         self, backend: VectorBackend, spec: CollectionSpec, ids: Collection[UUID]
     ) -> AbstractContextManager[None] | None:
-        """A context in which the store itself refuses to write these ids.
+        """Return a context in which the store itself refuses to write these ids.
 
-        Override it where a store can refuse part of a batch; None skips the test.
+        Override it if a store can refuse part of a batch. None skips the test.
         """
         return None
 
     def unreachable(self) -> VectorBackend | None:
-        """A backend whose service cannot be reached, such as at a port where nobody listens.
+        """Make a backend whose service cannot be reached, such as at a port that is closed.
 
-        Override it where there is a service or a file; None skips the tests.
+        Override it if there is a service or a file. None skips the tests.
         """
         return None
 
     def thread_finished(self) -> None:
-        """Called in each thread that the suite started, at its end."""
+        """Release the resources of a thread. The suite calls it at the end of each thread."""
         if settings.configured:
             connections.close_all()
 
@@ -77,25 +77,25 @@ class Harness:
 
     @cached_property
     def made(self) -> list[CollectionSpec]:
-        """What is dropped after the test."""
+        """The collections to drop after the test."""
         return []
 
     @cached_property
     def known(self) -> dict[UUID, str]:
-        """The names of the records that were described."""
+        """The names of the records that `describe` wrote, by id."""
         return {}
 
     def teardown_method(self) -> None:
         if "backend" not in self.__dict__:
             return
-        # What one drop raises leaves no other collection behind.
+        # If one drop fails, the others are done all the same.
         with ExitStack() as ending:
             ending.callback(self.backend.close)
             for spec in self.made:
                 ending.callback(self.backend.drop, spec)
 
     def need(self, capability: Capability, declared: T | None) -> T:
-        """What is declared; without it, the test is skipped."""
+        """Return what the backend declares, or skip the test if it declares nothing."""
         __tracebackhide__ = True
         if not declared:
             pytest.skip(capability.closed)
@@ -109,7 +109,7 @@ class Harness:
         fields: Mapping[str, FieldType] | None = None,
         name: str = "",
     ) -> CollectionSpec:
-        """A collection that does not exist yet, under a name that nobody has used."""
+        """Return the spec of a collection that does not exist yet, under a new name."""
         __tracebackhide__ = True
         if metric is not None:
             self.need(METRIC[metric], metric in self.backend.metrics)
@@ -124,29 +124,29 @@ class Harness:
         return spec
 
     def collection(self, metric: Metric | None = None, **shape: Any) -> CollectionSpec:
-        """A new, empty collection."""
+        """Create a collection, and return its spec."""
         __tracebackhide__ = True
         spec = self.spec(metric, **shape)
         self.backend.create(spec)
         return spec
 
     def replace(self, name: str, value: object) -> Any:
-        """Replace an attribute of the backend for this test; gives the one that was there."""
+        """Replace an attribute of the backend for this test, and return the old value."""
         original = getattr(self.backend, name)
         setattr(self.backend, name, value)
         return original
 
     def cap_batches(self, *, records: int) -> None:
-        """Let one call of ``_upsert``, ``_delete`` and ``_get`` carry fewer records."""
+        """Limit the number of records in one call of ``_upsert``, ``_delete`` or ``_get``."""
         self.replace("max_batch_records", records)
 
     def put(self, spec: CollectionSpec, rows: Mapping[str, Sequence[float]]) -> None:
-        """Write a vector for each name, under the id that `id_of` gives it."""
+        """Write a vector for each name, under the id of the name (`id_of`)."""
         ids = [id_of(name) for name in rows]
         self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=rows.values()))
 
     def describe(self, spec: CollectionSpec, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write metadata for each name, with some vector."""
+        """Write metadata for each name, with a random vector."""
         self.known.update({id_of(name): name for name in rows})
         batch = RecordBatch.of(
             ids=[id_of(name) for name in rows],
@@ -156,14 +156,14 @@ class Harness:
         self.backend.upsert(spec, batch)
 
     def stored(self, spec: CollectionSpec) -> dict[UUID, Record]:
-        """Everything in a collection, by id."""
+        """Return all records of a collection, by id."""
         records = [record for batch in self.backend.scan(spec) for record in batch]
         found = {record.id: record for record in records}
-        expect_equal(len(found), len(records), "A scan gives each record once.")
+        expect_equal(len(found), len(records), "A scan returns each record once.")
         return found
 
     def names(self, spec: CollectionSpec, filter: Q | None = None) -> list[UUID]:
-        """The ids that a search finds which asks for everything under a filter."""
+        """Return the ids of all records that a search with this filter finds."""
         query = [1.0] * spec.dimensions
         found = self.backend.search(spec, query, limit=10_000, filter=filter)
         return sorted(match.id for match in found)

@@ -1,4 +1,4 @@
-"""Wrong ids and metadata are refused before anything is written or asked."""
+"""Wrong ids and metadata are refused before the backend uses its store."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class InvalidRecordTests(Harness):
         for metadata in BAD_METADATA:
             with expect_error(InvalidRecord, f"upsert() refuses {metadata} in {FIELDS}."):
                 self.describe(spec, {"a": {}, "b": metadata})
-        expect_equal(self.backend.count(spec), 0, "With a bad record, nothing is written.")
+        expect_equal(
+            self.backend.count(spec), 0, "No record of a batch with a bad record is written."
+        )
 
     @about("wrong-records-are-refused")
     def test_upsert_of_metadata_that_is_no_json_object(self) -> None:
@@ -63,7 +65,9 @@ class InvalidRecordTests(Harness):
             )
             with expect_error(InvalidRecord, f"upsert() refuses the metadata {text[:40]!r}."):
                 self.backend.upsert(spec, batch)
-        expect_equal(self.backend.count(spec), 0, "With a bad record, nothing is written.")
+        expect_equal(
+            self.backend.count(spec), 0, "No record of a batch with a bad record is written."
+        )
 
     @about("wrong-records-are-refused")
     def test_ids_are_uuids(self) -> None:

@@ -1,4 +1,4 @@
-"""Wrong vectors are refused before anything is written or asked."""
+"""Wrong vectors are refused before the backend uses its store."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class InvalidVectorTests(Harness):
         [before] = self.backend.get(spec, [id_of("kept")])
         self.cap_batches(records=2)
         ids = [id_of("kept"), *sorted_ids(5)]
-        # A wrong size for one is a wrong size for all: a batch is one buffer.
+        # A batch is one buffer, so all its vectors have the same size, also a wrong one.
         others = random_vectors(5, len(vector), seed=9)
         with expect_error(InvalidVector, f"upsert() under {spec.metric} refuses {vector}."):
             self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=[*others, vector]))
-        rule = "Of a batch with a bad vector, nothing at all is written."
+        rule = "No record of a batch with a bad vector is written."
         expect_equal(self.names(spec), [id_of("kept")], rule)
         [after] = self.backend.get(spec, [id_of("kept")])
         expect_equal(after, before, rule)

@@ -15,7 +15,7 @@ from .rules import about
 
 __all__ = ["IsolationTests"]
 
-#: How pairs of names end that something may take for one another.
+#: Endings of names that a backend may confuse.
 PAIRS = {
     "prefix": ("", "_1"),
     "longer number": ("_1", "_10"),
@@ -51,7 +51,7 @@ class IsolationTests(Harness):
         self.describe(spec, {name: {name: "yes"} for name in names})
         for name in names:
             found = self.names(spec, Q(**{name: "yes"}))
-            expect_equal(found, [id_of(name)], f"Field {name} is not to be mistaken for another.")
+            expect_equal(found, [id_of(name)], f"The field {name} is not confused with another.")
 
     @about("collections-are-apart")
     def test_isolation_of_a_field_of_another_type(self) -> None:
@@ -73,16 +73,18 @@ class IsolationTests(Harness):
                 self.backend.count(missing)
             self.backend.drop(missing)
         expect_equal(len(self.made), 5, "Every collection was tried.")
-        expect_equal(self.backend.count(self.made[0]), 1, "drop() drops none with a name alike.")
+        expect_equal(
+            self.backend.count(self.made[0]), 1, "drop() keeps collections with a similar name."
+        )
 
     def apart(self, one: CollectionSpec, other: CollectionSpec) -> None:
         """Fail if an operation on one of two collections shows in the other."""
         self.describe(one, {"a": {"side": "one"}, "b": {"side": "one"}})
-        expect_equal(self.backend.count(other), 0, "A write shows in another collection.")
+        expect_equal(self.backend.count(other), 0, "A write changes no other collection.")
         self.describe(other, {"a": {"side": "other"}, "c": {"side": "other"}})
         ids = {"one": sorted([id_of("a"), id_of("b")]), "other": sorted([id_of("a"), id_of("c")])}
         for spec, side in ((one, "one"), (other, "other")):
-            rule = f"{spec.name} shows records of another collection, or has lost its own."
+            rule = f"{spec.name} has records of another collection, or has lost its own."
             expect_equal(self.names(spec), ids[side], rule)
             expect_equal(sorted(self.stored(spec)), ids[side], rule)
             expect_equal(self.names(spec, Q(side=side)), ids[side], rule)
@@ -91,9 +93,9 @@ class IsolationTests(Harness):
             [record] = self.backend.get(spec, [id_of("a")])
             expect_equal(record.metadata, {"side": side}, rule)
         self.backend.delete(one, [id_of("a"), id_of("c")])
-        expect_equal(self.names(one), [id_of("b")], "A delete reaches its collection.")
-        expect_equal(self.names(other), ids["other"], "A delete reaches another collection.")
+        expect_equal(self.names(one), [id_of("b")], "A delete changes its own collection.")
+        expect_equal(self.names(other), ids["other"], "A delete changes no other collection.")
         self.backend.drop(one)
-        expect_equal(self.names(other), ids["other"], "A drop reaches another collection.")
+        expect_equal(self.names(other), ids["other"], "A drop changes no other collection.")
         with expect_error(CollectionNotFound, "A dropped collection is gone."):
             self.backend.count(one)

@@ -1,4 +1,4 @@
-"""What is right, in plain Python: how near two vectors are, and whether a filter matches."""
+"""Scores and filters in plain Python: the right answers that tests compare with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["compare", "matches", "score"]
 
 
 def score(metric: Metric, query: Sequence[float], vector: Sequence[float]) -> float:
-    """How near two vectors are, in double precision; higher is nearer."""
+    """Return the score of a vector, in double precision. Higher is nearer."""
     if metric == "euclidean":
         return -math.dist(query, vector)
     product = math.fsum(one * other for one, other in zip(query, vector, strict=True))
@@ -23,7 +23,7 @@ def score(metric: Metric, query: Sequence[float], vector: Sequence[float]) -> fl
 
 
 def matches(node: FilterNode | None, metadata: dict[str, Any]) -> bool:
-    """Whether a record with this metadata matches a filter."""
+    """Return True if a record with this metadata matches a filter."""
     match node:
         case None:
             return True
@@ -45,7 +45,7 @@ def matches(node: FilterNode | None, metadata: dict[str, Any]) -> bool:
 
 
 def compare(stored: Any, lookup: str, value: Any) -> bool:
-    """Whether a value that is there compares with another as a lookup says."""
+    """Return True if a stored value, which is not missing, matches a lookup's value."""
     match lookup:
         case "exact":
             return bool(stored == value)

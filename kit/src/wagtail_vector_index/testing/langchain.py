@@ -1,7 +1,7 @@
-"""Any vector backend as a vector store of LangChain, to be judged by LangChain's own tests.
+"""An adapter from a vector backend to LangChain's vector stores, for LangChain's own tests.
 
-It needs ``langchain-core``, which nothing else here does. In a backend's tests, with the
-package ``langchain-tests``::
+Only this module needs ``langchain-core``. In the tests of a backend, with the package
+``langchain-tests``::
 
     class TestAcme(VectorStoreIntegrationTests):
         @pytest.fixture
@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"wagtail_vector_index.testing.langchain needs langchain-core ({error})."
-        " LangChain's tests bring it along: pip install langchain-tests"
+        " Run: pip install langchain-tests"
     ) from error
 
 from wagtail_vector_index.backends.base import VectorBackend
@@ -38,7 +38,7 @@ from .harness import new_name
 
 __all__ = ["BackendVectorStore", "temporary_store"]
 
-#: Ids are texts there and UUIDs here: each text has one UUID, and is kept beside its document.
+#: LangChain's ids are texts. Each text has one UUID here, and is stored with its document.
 NAMESPACE = UUID("6f8d3d0e-6d0b-5a52-9d0c-6b1f3c0a8f57")
 ID, CONTENT = "langchain:id", "langchain:content"
 
@@ -46,14 +46,14 @@ ID, CONTENT = "langchain:id", "langchain:content"
 class BackendVectorStore(VectorStore):
     """One collection of a vector backend as LangChain's ``VectorStore``.
 
-    It adds, deletes, gets and searches documents, each also asynchronously. Relevance
-    scores between 0 and 1 and marginal relevance are not offered: they are LangChain's own
-    arithmetic, and tell nothing of a backend.
+    It adds, deletes, gets and searches documents, with synchronous and asynchronous methods.
+    It has no relevance scores between 0 and 1 and no marginal relevance: LangChain computes
+    them itself, so that they test no backend.
 
     Args:
         backend: the vector backend.
-        spec: a collection that exists; ``fields`` are what searches can filter by.
-        embedding: turns texts into vectors of the collection's dimensions.
+        spec: the spec of a collection that exists. Searches can filter by its ``fields``.
+        embedding: makes vectors of the collection's dimensions from texts.
     """
 
     def __init__(self, backend: VectorBackend, spec: CollectionSpec, embedding: Embeddings) -> None:
@@ -63,7 +63,7 @@ class BackendVectorStore(VectorStore):
 
     @property
     def embeddings(self) -> Embeddings:
-        """What turns texts into vectors."""
+        """LangChain's object that makes vectors from texts."""
         return self.embedding
 
     @classmethod
@@ -78,7 +78,7 @@ class BackendVectorStore(VectorStore):
         spec: CollectionSpec | None = None,
         **kwargs: Any,
     ) -> BackendVectorStore:
-        """A store that holds these texts.
+        """Create a collection with these texts, and return its store.
 
         Raises:
             TypeError: ``backend`` or ``spec`` is missing.
@@ -100,7 +100,7 @@ class BackendVectorStore(VectorStore):
         ids: Sequence[str | None] | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """Write texts; the ids under which they are found, new ones where none is given."""
+        """Write texts, and return their ids. Texts without an id get a new one."""
         listed = list(texts)
         names = _names(ids, len(listed))
         vectors = self.embedding.embed_documents(listed)
@@ -115,7 +115,7 @@ class BackendVectorStore(VectorStore):
         ids: Sequence[str | None] | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """Like `add_texts`."""
+        """Do what `add_texts` does."""
         listed = list(texts)
         names = _names(ids, len(listed))
         vectors = await self.embedding.aembed_documents(listed)
@@ -123,7 +123,7 @@ class BackendVectorStore(VectorStore):
         return names
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
-        """Delete documents; without ids, all of them."""
+        """Delete documents, or all of them if ``ids`` is None."""
         if ids is None:
             self.backend.drop(self.spec)
             self.backend.create(self.spec)
@@ -132,7 +132,7 @@ class BackendVectorStore(VectorStore):
         return True
 
     async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
-        """Like `delete`."""
+        """Do what `delete` does."""
         if ids is None:
             await self.backend.adrop(self.spec)
             await self.backend.acreate(self.spec)
@@ -143,33 +143,33 @@ class BackendVectorStore(VectorStore):
     # Reading
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Those of these documents that exist."""
+        """Return the documents of these ids that exist."""
         return [_document(record) for record in self.backend.get(self.spec, map(_uuid, ids))]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Like `get_by_ids`."""
+        """Do what `get_by_ids` does."""
         found = await self.backend.aget(self.spec, map(_uuid, ids))
         return [_document(record) for record in found]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """The nearest documents, best first; ``filter`` is a ``Q`` over the fields."""
+        """Return the nearest documents, best first. ``filter`` is a ``Q`` over the fields."""
         return _without_scores(self.similarity_search_with_score(query, k, **kwargs))
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Like `similarity_search`."""
+        """Do what `similarity_search` does."""
         return _without_scores(await self.asimilarity_search_with_score(query, k, **kwargs))
 
     def similarity_search_with_score(
         self, query: str, k: int = 4, *, filter: Q | None = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """The nearest documents, each with the score that the backend gives: higher is nearer."""
+        """Return the nearest documents with the backend's scores. Higher is nearer."""
         vector = self.embedding.embed_query(query)
         return self._scored(self.backend.search(self.spec, vector, limit=k, filter=filter))
 
     async def asimilarity_search_with_score(
         self, query: str, k: int = 4, *, filter: Q | None = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Like `similarity_search_with_score`."""
+        """Do what `similarity_search_with_score` does."""
         vector = await self.embedding.aembed_query(query)
         matches = await self.backend.asearch(self.spec, vector, limit=k, filter=filter)
         found = await self.backend.aget(self.spec, [match.id for match in matches])
@@ -178,7 +178,7 @@ class BackendVectorStore(VectorStore):
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, *, filter: Q | None = None, **kwargs: Any
     ) -> list[Document]:
-        """The documents nearest to a vector."""
+        """Return the documents nearest to a vector."""
         matches = self.backend.search(self.spec, embedding, limit=k, filter=filter)
         return _without_scores(self._scored(matches))
 
@@ -190,12 +190,12 @@ class BackendVectorStore(VectorStore):
 def temporary_store(
     backend: VectorBackend, embedding: Embeddings, **shape: Any
 ) -> Iterator[BackendVectorStore]:
-    """An empty store under a new name, which is dropped at the end, as the backend is closed.
+    """Make an empty store under a new name. At the end, drop it and close the backend.
 
     Args:
         backend: the vector backend.
-        embedding: turns texts into vectors.
-        shape: of the collection: ``metric`` and ``fields``.
+        embedding: makes vectors from texts.
+        shape: ``metric`` and ``fields`` of the collection.
     """
     dimensions = len(embedding.embed_query("How long is a vector?"))
     spec = CollectionSpec(name=new_name(), dimensions=dimensions, **shape)

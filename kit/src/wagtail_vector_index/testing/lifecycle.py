@@ -1,4 +1,4 @@
-"""Collections are made, listed and dropped, and each of it can be repeated."""
+"""Collections are created, listed and dropped, and each operation can be repeated."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class LifecycleTests(Harness):
     def test_new_collection_is_empty(self, metric: Metric) -> None:
         spec = self.collection(metric)
         expect_equal(self.backend.count(spec), 0, "A new collection has no records.")
-        expect_equal(self.backend.search(spec, [1.0] * 4), [], "Nothing is found where nothing is.")
-        expect_equal(self.stored(spec), {}, "A scan of a new collection gives nothing.")
+        expect_equal(
+            self.backend.search(spec, [1.0] * 4), [], "A search of a new collection finds nothing."
+        )
+        expect_equal(self.stored(spec), {}, "A scan of a new collection returns nothing.")
 
     @about("metrics-are-declared")
     def test_unknown_metric_is_refused(self) -> None:
@@ -48,7 +50,7 @@ class LifecycleTests(Harness):
         spec = self.collection(metric, dimensions=4)
         self.put(spec, {"a": [1, 2, 3, 4]})
         self.refuses(self.spec(metric, name=spec.name, dimensions=5))
-        expect_equal(self.backend.count(spec), 1, "A refused create() leaves the records alone.")
+        expect_equal(self.backend.count(spec), 1, "A refused create() changes no record.")
 
     @about("another-shape-is-refused")
     def test_create_with_another_metric(self) -> None:
@@ -91,7 +93,7 @@ class LifecycleTests(Harness):
         self.backend.drop(spec)
         other = self.collection(name=spec.name, dimensions=2, fields={"year": "str"})
         self.put(other, {"a": [1, 2]})
-        expect_equal(self.backend.count(other), 1, "A name is free again after drop().")
+        expect_equal(self.backend.count(other), 1, "After drop(), the name can be used again.")
 
     @about("collections-are-listed")
     def test_collections_are_listed(self) -> None:
@@ -101,11 +103,14 @@ class LifecycleTests(Harness):
             self.collection(name=f"{never.name}_a"),
         )
         listed = self.backend.collections()
-        expect_equal(listed, sorted(set(listed)), "collections() is sorted, each name once.")
-        expect(
-            {one.name, other.name} <= set(listed), f"{one.name} and {other.name} not in {listed}."
+        expect_equal(
+            listed, sorted(set(listed)), "collections() is sorted, and has each name once."
         )
-        expect(never.name not in listed, f"{never.name} was never created, and is listed.")
+        expect(
+            {one.name, other.name} <= set(listed),
+            f"{one.name} and {other.name} are not in {listed}.",
+        )
+        expect(never.name not in listed, f"{never.name} is listed, but was never created.")
         self.backend.drop(one)
         expect(one.name not in self.backend.collections(), "A dropped collection is not listed.")
 
@@ -115,7 +120,7 @@ class LifecycleTests(Harness):
         self.backend.optimize(spec)
         self.put(spec, {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]})
         before = self.backend.search(spec, [1.0, 1.0, 1.0, 2.0])
-        expect_equal(len(before), 2, "Nobody has to call optimize() before a search.")
+        expect_equal(len(before), 2, "A search needs no optimize() before it.")
         self.backend.optimize(spec)
         self.backend.optimize(spec)
         self.put(spec, {"c": [-9, -9, -9, -9]})
@@ -125,8 +130,8 @@ class LifecycleTests(Harness):
 
     @about("health-and-checks")
     def test_health_and_check(self) -> None:
-        expect(self.backend.health().ok, "health() is ok where everything works.")
-        expect(isinstance(self.backend.check(), list), "check() gives a list of messages.")
+        expect(self.backend.health().ok, "health() is ok if the backend works.")
+        expect(isinstance(self.backend.check(), list), "check() returns a list of messages.")
 
     @about("closing-loses-nothing")
     def test_close_and_use_again(self) -> None:

@@ -1,4 +1,4 @@
-"""Metadata comes back equal to what went in, whatever JSON it is."""
+"""Metadata, whatever JSON it is, comes back equal to what was written."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class MetadataTests(Harness):
         self.describe(spec, rows)
         stored = self.stored(spec)
         got = {record.id: record for record in self.backend.get(spec, map(id_of, rows))}
-        expect_equal(set(got), set(stored), "get() and scan() tell of the same records.")
+        expect_equal(set(got), set(stored), "get() and scan() return the same records.")
         for name, metadata in rows.items():
             expect_metadata(stored[id_of(name)].metadata, metadata)
             expect_metadata(got[id_of(name)].metadata, metadata)

@@ -1,4 +1,4 @@
-"""A vector backend of plain Python: slow, obviously right, and made to be compared with."""
+"""A vector backend in plain Python: slow, but simple enough to be right. Tests compare with it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StoredCollection:
 
 
 class OracleBackend(VectorBackend):
-    """Keeps records in dicts and looks at each of them for every question."""
+    """A backend that keeps records in dicts, and reads all of them for every search."""
 
     def __init__(self, alias: str = "oracle", options: Any = None) -> None:
         super().__init__(alias, options)
@@ -108,7 +108,7 @@ class OracleBackend(VectorBackend):
         for start in range(0, len(records), batch_size):
             yield self._batch(records[start : start + batch_size])
 
-    # Each a step that a broken backend gets wrong
+    # The steps that tests of the suite replace with wrong ones
 
     def _score(self, metric: Metric, query: Sequence[float], vector: Sequence[float]) -> float:
         return score(metric, query, vector)

@@ -21,12 +21,12 @@ __all__ = ["ProcessTests"]
 
 QUERY = [1.0, 2.0, 3.0, 4.0]
 
-#: What a child process reports that came to its end.
+#: The report of a child process that ran to its end.
 _DONE = "done"
 
 
 class ProcessTests(Harness):
-    #: How many seconds may a child process take?
+    #: The number of seconds that a child process may take.
     fork_timeout = 30.0
 
     @about("persistence-is-declared")
@@ -43,7 +43,11 @@ class ProcessTests(Harness):
             other.delete(spec, [id_of("a")])
         finally:
             other.close()
-        expect_equal(self.backend.count(spec), 0, "What another instance deletes is gone here.")
+        expect_equal(
+            self.backend.count(spec),
+            0,
+            "A record that another instance deletes is gone in this one.",
+        )
 
     @about("persistence-is-declared")
     def test_instances_in_one_process_are_apart_unless_persistent(self) -> None:
@@ -54,7 +58,7 @@ class ProcessTests(Harness):
             listed = spec.name in other.collections()
         finally:
             other.close()
-        rule = "persistent says whether collections belong to the instance or to a store."
+        rule = "Instances share their collections if persistent is True, and only then."
         expect_equal(listed, self.backend.persistent, rule)
 
     @about("forks-harm-nobody")
@@ -66,12 +70,12 @@ class ProcessTests(Harness):
         expect_equal(found, [id_of("a")], "After a fork, the parent's backend still works.")
         self.put(spec, {"b": QUERY})
         expected = 3 if self.backend.persistent else 2
-        rule = "A child's writes are seen if the backend is persistent, and only then."
+        rule = "The parent sees a child's writes if the backend is persistent, and only then."
         expect_equal(self.backend.count(spec), expected, rule)
 
     def work_in_child(self, spec: CollectionSpec) -> None:
         if self.backend.persistent:
-            # As the settings' handler does: what was made before a fork is not used after it.
+            # The settings' handler does the same: no instance is used in a child process.
             self.__dict__["backend"] = self.make_backend()
         expect_equal(self.backend.count(spec), 1, "The child sees the records.")
         self.put(spec, {"of the child": [4.0, 3.0, 2.0, 1.0]})
@@ -83,7 +87,7 @@ class ProcessTests(Harness):
         self.need(FORKS, hasattr(os, "fork"))
         reading, writing = os.pipe()
         with warnings.catch_warnings():
-            # That forking with threads is delicate is what this test is about.
+            # Python warns of forks in a process with threads, which this test makes on purpose.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
@@ -91,7 +95,7 @@ class ProcessTests(Harness):
             try:
                 task()
                 report = _DONE
-            except BaseException:  # noqa: BLE001  # whatever it is, the parent tells of it
+            except BaseException:  # noqa: BLE001  # any error, which the parent reports
                 report = traceback.format_exc()
             finally:
                 os.write(writing, report.encode()[-60_000:])

@@ -19,7 +19,7 @@ from .rules import about
 __all__ = ["RankingTests"]
 
 LINE = [[2.0, 0.0], [6.0, 0.0], [0.0, 2.0], [0.0, 1.0], [-1.0, 0.0], [-2.0, 0.0]]
-# min_score, and how many of LINE are found from (2, 0)
+# min_score, and the number of vectors in LINE that a search from (2, 0) finds
 THRESHOLDS: dict[Metric, list[tuple[float, int]]] = {
     "cosine": [(2.0, 0), (1.0, 2), (0.5, 2), (0.0, 4), (-0.5, 4), (-1.0, 6), (-7.0, 6)],
     "dot": [(12.5, 0), (12.0, 1), (4.0, 2), (0.0, 4), (-2.0, 5), (-4.0, 6)],
@@ -33,7 +33,7 @@ class RankingTests(Harness):
     def test_equal_scores_are_ordered_by_id(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2, fields={"kind": "str"})
         ids = sorted_ids(60)
-        # Two crowds of equal vectors; their scores are exact in any arithmetic.
+        # Two groups of equal vectors, whose scores are exact in any arithmetic.
         rows = [(id, [1.0, 0.0] if row % 2 else [0.0, 1.0]) for row, id in enumerate(ids)]
         seeded(1).shuffle(rows)
         batch = RecordBatch.of(
@@ -46,11 +46,11 @@ class RankingTests(Harness):
         expected = ids[1::2] + ids[0::2]
         for limit in (1, 2, 7, 30, 31, 45, 60, 100):
             found = [match.id for match in self.backend.search(spec, [1.0, 0.0], limit=limit)]
-            rule = f"Equal scores are ordered by id, also where limit={limit} cuts through them."
+            rule = f"Equal scores are ordered by id, also if limit={limit} cuts between them."
             expect_equal(found, expected[:limit], rule)
         even = [id for id in expected if id.int % 2 == 0]
         matches = self.backend.search(spec, [1.0, 0.0], limit=5, filter=Q(kind="even"))
-        rule = "Equal scores are ordered by id under a filter too."
+        rule = "Equal scores are ordered by id, also with a filter."
         expect_equal([match.id for match in matches], even[:5], rule)
 
     @about("limits")
@@ -89,7 +89,7 @@ class RankingTests(Harness):
         for min_score, expected in THRESHOLDS[metric]:
             found = self.backend.search(spec, [2.0, 0.0], min_score=min_score)
             scores = [match.score for match in found]
-            rule = f"min_score={min_score} leaves that score and above, on the scale of scores."
+            rule = f"min_score={min_score} keeps the matches with that score or a higher one."
             expect_equal(len(found), expected, f"{rule} Scores: {scores}.")
 
     @about("thresholds")

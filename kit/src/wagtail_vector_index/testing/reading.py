@@ -1,4 +1,4 @@
-"""count, get and scan tell what is stored, exactly."""
+"""count(), get() and scan() return exactly what is stored."""
 
 from __future__ import annotations
 
@@ -26,8 +26,16 @@ class ReadingTests(Harness):
         self.describe(spec, {"a": {"year": 1}, "b": {"year": 2}, "c": {}})
         expect_equal(self.backend.count(spec), 3, "count() counts every record.")
         expect_equal(type(self.backend.count(spec)), int, "A count is an int.")
-        expect_equal(self.backend.count(spec, Q(year=2)), 1, "count() counts under a filter.")
-        expect_equal(self.backend.count(spec, ~Q(year=2)), 2, "count() counts under a negation.")
+        expect_equal(
+            self.backend.count(spec, Q(year=2)),
+            1,
+            "count() counts the records that match a filter.",
+        )
+        expect_equal(
+            self.backend.count(spec, ~Q(year=2)),
+            2,
+            "count() counts the records that match a negated filter.",
+        )
         expect_equal(self.backend.count(spec, Q()), 3, "An empty Q() matches everything.")
 
     @about("records-are-got-by-id")
@@ -37,8 +45,10 @@ class ReadingTests(Harness):
         wanted = [id_of(name) for name in ("c", "never", "a", "c", "also never")]
         records = {record.id: record for record in self.backend.get(spec, iter(wanted))}
         got = self.backend.get(spec, wanted)
-        expect_equal(len(got), 2, "get() gives each record that exists once.")
-        expect_equal(set(records), {id_of("a"), id_of("c")}, "get() gives what was asked for.")
+        expect_equal(len(got), 2, "get() returns each record that exists, once.")
+        expect_equal(
+            set(records), {id_of("a"), id_of("c")}, "get() returns the records of the given ids."
+        )
         expect_metadata(records[id_of("c")].metadata, {"n": 3})
 
     @about("empty-batches-do-nothing")
@@ -47,7 +57,7 @@ class ReadingTests(Harness):
         self.put(spec, {"a": [1, 2, 3, 4]})
         for ids in ([], [id_of("never")]):
             batch = self.backend.get(spec, ids)
-            expect_equal(len(batch), 0, "get() of nothing that exists is an empty batch.")
+            expect_equal(len(batch), 0, "get() of ids that do not exist returns an empty batch.")
             expect_equal(list(batch), [], "An empty batch can be iterated.")
 
     @about("batches-of-any-size")
@@ -57,7 +67,7 @@ class ReadingTests(Harness):
         ids = sorted_ids(10)
         self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(10, 4)))
         got = self.backend.get(spec, [*ids, *sorted_ids(10, seed=1)])
-        expect_equal(sorted(got.uuids), ids, "get() reads in all its parts.")
+        expect_equal(sorted(got.uuids), ids, "get() reads every part of a batch of ids.")
 
     @about("scans-give-each-record-once")
     def test_scan(self) -> None:
@@ -67,9 +77,9 @@ class ReadingTests(Harness):
         for size in (1, 3, 5, 9, 10, 11, 1_000):
             batches = list(self.backend.scan(spec, batch_size=size))
             sizes = [len(batch) for batch in batches]
-            expect(max(sizes) <= size, f"scan(batch_size={size}) gave batches of {sizes}.")
+            expect(max(sizes) <= size, f"scan(batch_size={size}) returned batches of {sizes}.")
             scanned = sorted(id for batch in batches for id in batch.uuids)
-            expect_equal(scanned, ids, f"scan(batch_size={size}) gives all records, each once.")
+            expect_equal(scanned, ids, f"scan(batch_size={size}) returns all records, each once.")
 
     @about("scans-give-each-record-once")
     def test_scan_with_a_wrong_batch_size(self) -> None:

@@ -1,8 +1,8 @@
-"""A plugin of pytest: what a run of the suite has skipped, and which rules were broken.
+"""A plugin of pytest that reports skipped tests and broken rules at the end of a run.
 
-The suite's classes register it when pytest collects them, so a run without them has
-nothing of it. Under pytest-xdist they are collected in other processes than the one that
-reports: there, ``-p wagtail_vector_index.testing.reporting`` brings the summary back.
+The suite's classes register it when pytest collects them, so it has no effect on other
+runs. Under pytest-xdist, other processes collect the classes than the one that reports.
+Add ``-p wagtail_vector_index.testing.reporting`` there to get the report.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-#: What a report carries: the class that was tested, and the rule. JUnit files show it too.
+#: The properties of a report: the test class, and the rule. JUnit files show them too.
 SUITE, RULE = "conformance", "rule"
 
 
 def register(config: pytest.Config) -> None:
-    """Take part in a run of pytest, once."""
+    """Register this plugin, once."""
     if not config.pluginmanager.has_plugin(__name__):
         config.pluginmanager.register(sys.modules[__name__], __name__)
 
@@ -48,7 +48,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Tell of each class: how many tests passed, which were skipped and why, what is broken."""
+    """Print for each class the number of tests, the skipped ones, and the broken rules."""
     ours = [
         report
         for outcome in ("passed", "skipped", "failed", "error")
@@ -64,8 +64,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 
 
 def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
-    """The lines about one class."""
-    # A test that passed and could not be ended, or failed in both, has two reports.
+    """Yield the lines about one class."""
+    # A test has two reports if its teardown failed.
     ids = {report.nodeid for report in reports}
     broken = list({report.nodeid: report for report in reports if report.failed}.values())
     skipped = [report for report in reports if report.skipped]
@@ -75,7 +75,7 @@ def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
         yield f"  skipped, since {reason}:"
         yield from names(of_reason) if len(of_reason) < len(reports) else ["    all tests"]
     for anchor, of_rule in grouped(broken, lambda report: of(report, RULE)):
-        # A class may have tests of its own, which are about no rule.
+        # A class may have its own tests, which belong to no rule.
         yield f"  broken: {contract_url(anchor)}" if anchor else "  failed:"
         yield from names(of_rule)
 
@@ -83,24 +83,24 @@ def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
 def grouped(
     reports: Iterable[pytest.TestReport], key: Any
 ) -> Iterator[tuple[str, list[pytest.TestReport]]]:
-    """Reports of the same key together."""
+    """Yield groups of reports with the same key."""
     for value, group in groupby(sorted(reports, key=key), key):
         yield value, list(group)
 
 
 def of(report: Any, name: str) -> str:
-    """What a report carries under this name; "" if nothing."""
+    """Return a property of a report, or "" if it has no such property."""
     properties = getattr(report, "user_properties", [])
     return next((value for key, value in properties if key == name), "")
 
 
 def reason_of(report: pytest.TestReport) -> str:
-    """Why a test was skipped, in the words of whoever skipped it."""
+    """Return the reason with which a test was skipped."""
     words = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return words.removeprefix("Skipped: ")
 
 
 def names(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """The tests of these reports, in lines."""
+    """Return the names of these tests, wrapped into lines."""
     tests = sorted(report.nodeid.rpartition("::")[2] for report in reports)
     return textwrap.wrap(", ".join(tests), 96, initial_indent="    ", subsequent_indent="    ")

@@ -1,4 +1,4 @@
-"""The rules that the tests hold a backend to, each with its paragraph in the documentation."""
+"""The rules of the suite. Each has a paragraph in the documentation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["RULES", "about", "contract_url", "rule_of"]
 
 TestT = TypeVar("TestT", bound=Callable[..., None])
 
-#: What must hold, by the anchor of its paragraph, of which it is the first sentence.
+#: The rules, by the anchor of their paragraph. Each is the first sentence of its paragraph.
 RULES: Mapping[str, str] = {
     # Collections
     "new-collections-are-empty": "A new collection exists and holds nothing.",
-    "metrics-are-declared": "A backend makes collections of the metrics that it declares only.",
+    "metrics-are-declared": "A backend creates collections only for the metrics that it declares.",
     "creating-is-idempotent": "Creating a collection that exists changes nothing.",
     "another-shape-is-refused": (
         "A collection that exists with other dimensions, metric or fields is a mismatch,"
@@ -33,9 +33,11 @@ RULES: Mapping[str, str] = {
     "upserts-replace-whole-records": (
         "A record that is written again is replaced: its vector and all of its metadata."
     ),
-    "the-last-of-an-id-wins": "Where an id comes twice in a batch, its last record counts.",
-    "empty-batches-do-nothing": "To write, delete or get nothing is fine, and does nothing.",
-    "batches-of-any-size": "A batch is written, deleted or read in all its parts.",
+    "the-last-of-an-id-wins": "If an id comes twice in a batch, its last record wins.",
+    "empty-batches-do-nothing": (
+        "Writing, deleting or getting nothing is allowed, and does nothing."
+    ),
+    "batches-of-any-size": "Every part of a batch is written, deleted or read.",
     "buffers-are-the-callers-own": (
         "A backend writes exactly the rows of a batch, and keeps none of its buffers."
     ),
@@ -43,8 +45,10 @@ RULES: Mapping[str, str] = {
     "deleted-records-can-come-back": "A record that was deleted can be written again.",
     # Reading
     "counts-are-exact": "A count is the number of records that match.",
-    "records-are-got-by-id": "Those records come that exist, each once.",
-    "scans-give-each-record-once": "A scan gives all records, each once, in batches of a size.",
+    "records-are-got-by-id": "Getting ids returns the records that exist, each once.",
+    "scans-give-each-record-once": (
+        "A scan returns all records, each once, in batches of the given size."
+    ),
     "vectors-come-back": "Vectors come back as they were written, as float32.",
     "metadata-comes-back-equal": "Metadata comes back equal to what went in.",
     # Scores and rankings
@@ -52,16 +56,18 @@ RULES: Mapping[str, str] = {
         "Higher is nearer: under cosine the similarity, under dot the inner product, under"
         " euclidean minus the distance."
     ),
-    "cosine-looks-at-directions": "A cosine lies between -1 and 1 and knows no length.",
+    "cosine-looks-at-directions": "A cosine lies between -1 and 1, and does not depend on lengths.",
     "zero-vectors": "A zero vector is a vector, but has no direction.",
     "queries-of-any-kind": "A query is any sequence or buffer of numbers.",
-    "equal-scores-are-ordered-by-id": "Matches come by score, those of equal score by id.",
-    "limits": "As many matches come as are asked for, or all if there are fewer.",
-    "thresholds": "A threshold leaves matches of that score and above.",
+    "equal-scores-are-ordered-by-id": (
+        "Matches are sorted by score, and by id if their scores are equal."
+    ),
+    "limits": "A search returns as many matches as its limit, or all if there are fewer.",
+    "thresholds": "A threshold keeps the matches with that score or a higher one.",
     # Filters
     "filters-on-numbers": "Numbers and booleans compare exactly.",
     "filters-on-datetimes": "Datetimes compare as instants, to the microsecond.",
-    "filters-on-texts": "Texts compare character by character, whatever is in them.",
+    "filters-on-texts": "Texts compare character by character, whatever the characters are.",
     "filters-on-lists": "A list contains an element that is equal to the one asked for.",
     "no-value": (
         "A field that is missing, None or an empty list has no value: it matches no comparison,"
@@ -69,17 +75,15 @@ RULES: Mapping[str, str] = {
     ),
     "combined-filters": "AND, OR and NOT combine filters, as deep as they nest.",
     "names-of-fields": "A field may have any name, and is never mistaken for another.",
-    "wrong-filters-are-refused": (
-        "A filter that makes no sense is an error, which says what there is."
-    ),
+    "wrong-filters-are-refused": ("A wrong filter is an error, which lists what is possible."),
     "filters-are-complete": (
         "A filter never makes a search return fewer matches than there are, up to the limit."
     ),
     # Errors
     "wrong-vectors-are-refused": "A vector that cannot be stored or searched by is an error.",
     "wrong-records-are-refused": "An id or metadata that cannot be stored is an error.",
-    "errors-change-nothing": "After an error, all is as before, and the backend works.",
-    "a-missing-collection-is-an-error": "What needs a collection fails where there is none.",
+    "errors-change-nothing": "After an error, nothing has changed, and the backend still works.",
+    "a-missing-collection-is-an-error": "An operation on a collection that does not exist fails.",
     "a-service-that-is-away-is-an-error": (
         "A service that cannot be reached is an error, within the configured time-out."
     ),
@@ -96,12 +100,12 @@ RULES: Mapping[str, str] = {
         " the instance if not."
     ),
     "forks-harm-nobody": "After a fork, parent and child can both use the backend.",
-    "any-order-of-operations": "Whatever is done, in whatever order, the answers stay right.",
+    "any-order-of-operations": "The answers stay right after any operations in any order.",
 }
 
 
 def about(anchor: str) -> Callable[[TestT], TestT]:
-    """Say which rule a test is about; its failures then tell of the rule.
+    """Name the rule that a test checks. A failure of the test then shows the rule.
 
     Raises:
         KeyError: there is no such rule.
@@ -130,7 +134,7 @@ def about(anchor: str) -> Callable[[TestT], TestT]:
 
 
 def rule_of(suite: type, test: str) -> str:
-    """The anchor of the rule that a test is about, also if a subclass replaces it; or ""."""
+    """Return the anchor of a test's rule, also if a subclass overrides the test, or ""."""
     for part in suite.__mro__:
         if anchor := getattr(vars(part).get(test), "rule", ""):
             return str(anchor)
@@ -139,10 +143,9 @@ def rule_of(suite: type, test: str) -> str:
 
 @functools.cache
 def contract_url(anchor: str = "") -> str:
-    """Where the documentation tells of the contract, or of one of its rules.
+    """Return the address of the contract, or of one of its rules, in the documentation.
 
-    The address is the one of this distribution's metadata, ``Documentation`` in
-    ``pyproject.toml``.
+    It begins with the URL ``Documentation`` in the metadata of `wagtail-vector-index`.
     """
     urls = metadata.metadata("wagtail-vector-index").get_all("Project-URL") or []
     named = dict(url.split(", ", 1) for url in urls)

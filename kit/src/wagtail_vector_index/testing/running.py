@@ -1,4 +1,4 @@
-"""One run of the suite on a configured backend: what it made is dropped, secrets are not shown."""
+"""One run of the suite on a configured backend. It drops its collections and hides secrets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Run"]
 
 
 class Run:
-    """A plugin of pytest, for this run alone.
+    """A plugin of pytest, for this run only.
 
     Args:
-        make_backend: makes the backend under test.
-        redact: makes secrets in a text unreadable.
+        make_backend: a function that makes the backend under test.
+        redact: a function that hides the secrets in a text.
     """
 
-    #: Where pytest's configuration holds the run.
+    #: The key of the run in pytest's stash.
     key: ClassVar[pytest.StashKey[Run]] = pytest.StashKey()
 
     def __init__(
@@ -37,17 +37,17 @@ class Run:
         self.left: list[str] = []
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        # Processes of pytest-xdist would not know of this run, nor it of their collections.
+        # The processes of pytest-xdist could not share this run and its list of collections.
         if getattr(config.option, "dist", "no") != "no":
             raise pytest.UsageError(
-                "This command runs its tests in one process: leave out the words for"
-                " pytest-xdist. Several processes can run a test file of your own."
+                "This command runs its tests in one process: leave out the arguments for"
+                " pytest-xdist. To use several processes, write a test file."
             )
         config.stash[self.key] = self
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Keep secrets out of what is said of a failure."""
+        """Hide secrets in the report of a failure."""
         report = yield
         report.sections = [(title, self.redact(text)) for title, text in report.sections]
         if report.failed and (said := str(report.longrepr)) != self.redact(said):
@@ -55,19 +55,19 @@ class Run:
         return report
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Drop what tests left behind, and nothing that they did not make."""
+        """Drop the collections that tests left behind, and no others."""
         try:
             self.drop()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the names are told
+        except Exception as error:  # noqa: BLE001  # any error, which the summary shows
             self.left.append(self.redact(describe(error)))
         if self.left:
             session.exitstatus = max(session.exitstatus, pytest.ExitCode.TESTS_FAILED)
 
     def drop(self) -> None:
-        """Drop the collections of this run that are still there.
+        """Drop the collections of this run that still exist.
 
         Raises:
-            Exception: whatever the backend raises.
+            Exception: any error of the backend.
         """
         backend = self.make_backend()
         try:
@@ -79,7 +79,7 @@ class Run:
             backend.close()
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what became of the collections."""
+        """Report whether all collections were dropped."""
         if self.left:
             terminalreporter.line(f"Not dropped: {', '.join(self.left)}", red=True)
         else:

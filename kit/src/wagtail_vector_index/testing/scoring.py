@@ -1,4 +1,4 @@
-"""One meaning of score: higher is nearer, with the same number on every backend."""
+"""A score means the same on every backend: higher is nearer, and the numbers are equal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .rules import about
 
 __all__ = ["ScoringTests"]
 
-# query, vector, score: worked out by hand
+# query, vector, score: calculated by hand
 EXACT: dict[Metric, list[tuple[list[float], list[float], float]]] = {
     "cosine": [
         ([1, 0], [1, 0], 1.0),
@@ -62,7 +62,7 @@ class ScoringTests(Harness):
         for query, vector, expected in EXACT[metric]:
             self.put(spec, {"a": vector})
             found = self.backend.search(spec, query)
-            rule = "No score is too low to be found, unless min_score says so."
+            rule = "Without min_score, records with low scores are found too."
             expect_equal([match.id for match in found], [id_of("a")], rule)
             expect_score(found[0].score, expected, f"The {metric} score of {query} and {vector}:")
 
@@ -70,7 +70,7 @@ class ScoringTests(Harness):
     @pytest.mark.parametrize("metric", METRICS)
     def test_nearest_first(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=2)
-        # As seen from (2, 1), all metrics agree on this order.
+        # From (2, 1), all metrics give this order.
         rows = {
             "near": [2.0, 1.5],
             "middle": [1.5, -0.5],
@@ -113,8 +113,8 @@ class ScoringTests(Harness):
         for vector in vectors[:10]:
             found = [match.score for match in self.backend.search(spec, vector, limit=100)]
             expect_equal(len(found), 100, "Negative similarities are found too.")
-            expect(max(found) <= 1 + 1e-6, f"No cosine is above 1, but {max(found)} came.")
-            expect(min(found) >= -1 - 1e-6, f"No cosine is below -1, but {min(found)} came.")
+            expect(max(found) <= 1 + 1e-6, f"No cosine is above 1, but one is {max(found)}.")
+            expect(min(found) >= -1 - 1e-6, f"No cosine is below -1, but one is {min(found)}.")
 
     @about("cosine-looks-at-directions")
     @pytest.mark.parametrize("length", [1e-9, 1e-4, 1e4, 1e9])
@@ -123,8 +123,10 @@ class ScoringTests(Harness):
         self.put(spec, {"a": [0.6 * length, 0.8 * length, 0.0], "b": [0.0, 0.0, 1.0]})
         for scale in (1.0, length):
             found = self.backend.search(spec, [scale, 0.0, 0.0])
-            expect_equal(found[0].id, id_of("a"), "Cosine looks at directions only.")
-            expect_score(found[0].score, 0.6, f"Cosine of vectors {length} long:")
+            expect_equal(
+                found[0].id, id_of("a"), "Under cosine, the length of a vector does not matter."
+            )
+            expect_score(found[0].score, 0.6, f"The cosine of vectors of length {length}:")
 
     @about("zero-vectors")
     @pytest.mark.parametrize("metric", ["dot", "euclidean"])
@@ -143,4 +145,4 @@ class ScoringTests(Harness):
         query = [1.0, 0.5, 0.25, 2.0]
         for kind, convert in AS_QUERY.items():
             found = self.backend.search(spec, convert(query))
-            expect_equal(found, self.backend.search(spec, query), f"A {kind} is a vector as well.")
+            expect_equal(found, self.backend.search(spec, query), f"A {kind} can be a query.")

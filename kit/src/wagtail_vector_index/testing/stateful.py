@@ -1,4 +1,4 @@
-"""A Hypothesis state machine that drives a backend beside the oracle."""
+"""A Hypothesis state machine that does the same to a backend and to the oracle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ chosen_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=5)
 
 
 class BackendMachine(RuleBasedStateMachine):
-    """Asks a backend and the oracle the same, and compares what they say.
+    """Give a backend and the oracle the same calls, and compare the results.
 
     Args:
         backend: the backend under test.
@@ -53,10 +53,10 @@ class BackendMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.specs), label="collection")
 
     def both(self, ask: Callable[[VectorBackend], T]) -> tuple[T, T] | None:
-        """What the backend and the oracle say; None if both miss the collection."""
+        """Return both results, or None if the collection exists for neither."""
         expected, actual = _outcome(ask, self.oracle), _outcome(ask, self.backend)
         if expected is None or actual is None:
-            rule = "CollectionNotFound is raised if, and only if, there is no such collection."
+            rule = "CollectionNotFound is raised if the collection does not exist, and only then."
             expect_equal(actual is None, expected is None, rule)
             return None
         return actual[0], expected[0]
@@ -69,7 +69,7 @@ class BackendMachine(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 10_000))
     def fill(self, seed: int) -> None:
-        # Otherwise most searches would be among a record or two.
+        # Without this, most searches would see only one or two records.
         random = seeded(seed)
         for spec in self.specs:
             data = [random_metadata(spec.fields, random) for _ in IDS]
@@ -110,9 +110,12 @@ class BackendMachine(RuleBasedStateMachine):
         size: int = 100,
     ) -> None:
         if answers := self.both(ask):
-            expect(all(len(batch) <= size for batch in answers[0]), f"Batches of at most {size}.")
+            expect(
+                all(len(batch) <= size for batch in answers[0]),
+                f"A batch has at most {size} records.",
+            )
             actual, expected = (_sorted(batches) for batches in answers)
-            rule = "Exactly the records that were written are there."
+            rule = "Exactly the records that were written are stored."
             expect_equal([one.id for one in actual], [one.id for one in expected], rule)
             for one, other in zip(actual, expected, strict=True):
                 expect_vector(one.vector, other.vector, direction=spec.metric == "cosine")
@@ -133,7 +136,7 @@ class BackendMachine(RuleBasedStateMachine):
         for keep in keeps:
             self.same_matches(spec, [1.0] * spec.dimensions, limit=100, filter=keep)
             if answers := self.both(lambda backend, keep=keep: backend.count(spec, keep)):  # type: ignore[misc]
-                expect_equal(*answers, f"count({keep}) counts what matches.")
+                expect_equal(*answers, f"count({keep}) returns the number of matching records.")
 
     def same_matches(
         self,

@@ -20,7 +20,7 @@ __all__ = ["filters", "metadata", "random_metadata", "vectors"]
 TIMES = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=n) for n in (0, 1, 999_999)]
 ZONES = [timezone(timedelta(hours=hours)) for hours in (0, 2, -5)]
 
-#: What fields hold and filters compare with: few values, so that they often meet.
+#: The values of fields and filters. They are few, so that filters often match.
 VALUES: dict[str, list[Any]] = {
     "str": ["", "a", "A", "a ", "%", "\u00e9", "e\u0301"],
     "int": [-2, 0, 1, 2**24 + 1, MAX_INT - 1, MAX_INT],
@@ -31,19 +31,19 @@ VALUES: dict[str, list[Any]] = {
 
 
 def vectors(dimensions: int) -> st.SearchStrategy[list[float]]:
-    """Vectors of small multiples of a quarter: float32 holds them, and they are never zero."""
+    """Return non-zero vectors of small multiples of 1/4, which float32 stores exactly."""
     component = st.integers(-8, 8).map(lambda number: number / 4)
     return st.lists(component, min_size=dimensions, max_size=dimensions).filter(any)
 
 
 def random_metadata(fields: Mapping[str, FieldType], random: Random) -> dict[str, Any]:
-    """Metadata in which any field may be missing, None or empty."""
+    """Return metadata in which any field may be missing, None or empty."""
     drawn = {name: random.choice(_stored(type_)) for name, type_ in fields.items()}
     return {name: value for name, value in drawn.items() if random.random() < 0.8}
 
 
 def metadata(fields: Mapping[str, FieldType]) -> st.SearchStrategy[dict[str, Any]]:
-    """Metadata in which any field may be missing, None or empty."""
+    """Return metadata in which any field may be missing, None or empty."""
     stored = {name: st.sampled_from(_stored(type_)) for name, type_ in fields.items()}
     return st.fixed_dictionaries({}, optional=stored)
 
@@ -56,7 +56,7 @@ def _stored(type_: FieldType) -> list[Any]:
 
 
 def filters(fields: Mapping[str, FieldType]) -> st.SearchStrategy[Q]:
-    """Trees of AND, OR and NOT over every lookup of every field."""
+    """Return trees of AND, OR and NOT over every lookup of every field."""
     return _filters(tuple(fields.items()))
 
 

@@ -1,4 +1,4 @@
-"""Upserts replace whole records, and what was written can be found at once."""
+"""Upserts replace whole records, and a search finds them at once."""
 
 from __future__ import annotations
 
@@ -29,8 +29,12 @@ class WritingTests(Harness):
         for _ in range(3):
             self.put(spec, {"a": ONE, "b": TWO})
         expect_equal(self.backend.count(spec), 2, "An upsert of the same ids adds nothing.")
-        expect_equal(len(self.names(spec)), 2, "An upsert of the same ids is found once each.")
-        expect_equal(len(self.stored(spec)), 2, "An upsert of the same ids is stored once each.")
+        expect_equal(
+            len(self.names(spec)), 2, "After upserts of the same ids, each record is found once."
+        )
+        expect_equal(
+            len(self.stored(spec)), 2, "After upserts of the same ids, each record is stored once."
+        )
 
     @about("empty-batches-do-nothing")
     def test_empty_batch(self) -> None:
@@ -72,7 +76,7 @@ class WritingTests(Harness):
         [record] = self.backend.get(spec, [id_of("a")])
         expect_metadata(record.metadata, {"version": 4})
         found = self.names(spec, Q(version=4))
-        expect_equal(found, [id_of("a")], "Of several upserts of an id, the last one counts.")
+        expect_equal(found, [id_of("a")], "Of several upserts of an id, the last one wins.")
 
     @about("the-last-of-an-id-wins")
     def test_the_last_of_an_id_in_a_batch_wins(self) -> None:
@@ -88,7 +92,7 @@ class WritingTests(Harness):
         self.cap_batches(records=size)
         ids = [id_of("a"), *sorted_ids(3 * size), id_of("a")]
         self.versions(spec, ids)
-        expect_equal(self.backend.count(spec), len(ids) - 1, "A batch is written in all its parts.")
+        expect_equal(self.backend.count(spec), len(ids) - 1, "Every part of a batch is written.")
         [record] = self.backend.get(spec, [id_of("a")])
         expect_metadata(record.metadata, {"version": len(ids) - 1})
 
@@ -150,6 +154,6 @@ class WritingTests(Harness):
         self.backend.upsert(spec, batch)
         ids[:], vectors[:] = bytes(16), array("f", [-1.0, 0.5, 0.5, 0.5]).tobytes()
         [match] = self.backend.search(spec, ONE)
-        rule = "A batch's buffers are the caller's own again after upsert()."
+        rule = "After upsert(), the caller may change the buffers of the batch."
         expect_equal(match.id, id_of("a"), rule)
         expect_score(match.score, score(spec.metric, ONE, ONE), rule)
