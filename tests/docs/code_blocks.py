@@ -59,9 +59,9 @@ def blocks(language: str, *chosen: Path) -> list[Block]:
     return found
 
 
-def block(title: str) -> str:
-    """The README's first Python block that calls itself by this name."""
-    return next(b.code for b in blocks("python", README) if b.title.split(",")[0] == title)
+def block(title: str, document: Path = README) -> str:
+    """Return the first Python block of a document, the README by default, with this title."""
+    return next(b.code for b in blocks("python", document) if b.title.split(",")[0] == title)
 
 
 def said_by(script: Path, folder: Path) -> str:

@@ -1,32 +1,38 @@
-"""Runs the Python blocks of the guides on the README's site, in the current folder.
+"""Runs the code blocks of the guides on a site in the current folder, and prints what it prints.
 
-Run by test_guides.py in a process of its own. Prints each block before it is run.
+Run by test_guides.py in a process of its own. Prints the name of each block before it is run.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2]))
 
 from django.core.management import call_command
 from django.template import engines
 
-from tests.docs.code_blocks import ROOT, Block, blocks
+from tests.docs.code_blocks import ROOT, Block, block, blocks
 from tests.docs.readme_site import add_pages, configure, run
 
-GUIDES = sorted((ROOT / "docs").rglob("*.md"))
-#: The tutorial by `nox -s release`; the other is for a backend, and not for a site.
-FOLLOWED_ELSEWHERE = {ROOT / "docs" / name for name in ("tutorial.md", "testing-a-backend.md")}
+DOCS = ROOT / "docs"
+GUIDES = sorted(DOCS.rglob("*.md"))
+#: The tutorial by `nox -s release`; the others are for a backend, and not for a site.
+FOLLOWED_ELSEWHERE = {
+    DOCS / name for name in ("tutorial.md", "testing-a-backend.md", "how-to/write-a-backend.md")
+}
+ANSWERS = DOCS / "how-to" / "answers.md"
+WAGTAIL_SEARCH = DOCS / "how-to" / "wagtail-search.md"
 
 #: What is set there is tried by test_guides.py, with the code that reads it.
 SETTINGS = "settings.py"
-#: A model can be declared once only, so that those of the guides are but read by a machine.
+#: A model can be declared only once, so the guides' models are compiled, and one of them is used.
 MODELS = "blog/models.py"
 TESTS = Path("blog/tests.py")
 
 
 def guides(language: str) -> list[Block]:
-    """The blocks of the guides that are not followed elsewhere."""
+    """Return the blocks of the guides that are not followed elsewhere."""
     return [b for b in blocks(language, *GUIDES) if b.document not in FOLLOWED_ELSEWHERE]
 
 
@@ -37,8 +43,63 @@ def try_out(block: Block) -> None:
         run(block.code, f"blog.{Path(title).stem}" if title.startswith("blog/") else title)
 
 
+def visitors_request(factory: Any, question: str) -> Any:
+    """Return an anonymous visitor's request that asks a question."""
+    from django.contrib.auth.models import AnonymousUser
+
+    request = factory.get("/ask/", {"q": question})
+    request.user = AnonymousUser()
+    request.session = {}
+    return request
+
+
+def ask() -> None:
+    """Call the guide's view that streams an answer, as a visitor does."""
+    from django.test import RequestFactory
+
+    view: dict[str, Any] = {"__name__": "blog.ask"}
+    exec(block("blog/ask.py", ANSWERS), view)  # the guide's code
+    for question in ("how do I bake bread?", " "):
+        response = view["ask"](visitors_request(RequestFactory(), question))
+        print(response.status_code, b"".join(response).decode())
+
+
+def ask_asynchronously() -> None:
+    """Call the guide's asynchronous view."""
+    from asgiref.sync import async_to_sync
+    from django.test import AsyncRequestFactory
+
+    view: dict[str, Any] = {"__name__": "blog.ask_async"}
+    exec(block("blog/ask_async.py", ANSWERS), view)  # the guide's code
+
+    async def answer() -> str:
+        request = visitors_request(AsyncRequestFactory(), "how do I bake bread?")
+        response = await view["ask"](request)
+        return b"".join([piece async for piece in response]).decode()
+
+    print("asynchronously:", async_to_sync(answer)())
+
+
+def show(template: Block) -> None:
+    """Render a template with a page and a question."""
+    from blog.models import BlogPage
+    from django.test import RequestFactory
+
+    print(template, flush=True)
+    page = BlogPage.objects.get(title="Rye sourdough")
+    request = visitors_request(RequestFactory(), "how do I bake bread?")
+    print(engines["django"].from_string(template.code).render({"page": page}, request))
+
+
 if __name__ == "__main__":
-    configure()
+    set_there: dict[str, Any] = {}
+    exec(block(SETTINGS, WAGTAIL_SEARCH), set_there)  # the guide's code
+    configure(
+        WAGTAILSEARCH_BACKENDS=set_there["WAGTAILSEARCH_BACKENDS"],
+        WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
+            "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
+        },
+    )
     call_command("makemigrations", "blog", verbosity=0)
     # First, since a database in memory is the tests' as well.
     [tests] = [b for b in guides("python") if b.title == str(TESTS)]
@@ -49,6 +110,7 @@ if __name__ == "__main__":
     call_command("update_vector_indexes", verbosity=0)
     for python in guides("python"):
         try_out(python)
+    ask()
+    ask_asynchronously()
     for html in guides("html"):
-        print(html, flush=True)
-        engines["django"].from_string(html.code)
+        show(html)

@@ -44,19 +44,13 @@ PAGES = {
 
 
 def run(code: str, name: str) -> None:
-    exec(compile(code, name, "exec"), {"__name__": name})  # the README's code
+    exec(compile(code, name, "exec"), {"__name__": name})  # a document's code
 
 
-def containing(name: str) -> str:
-    """The README's first Python block that sets this."""
-    return next(b.code for b in blocks("python", README) if f"{name} = " in b.code)
-
-
-def configure() -> None:
-    """A Wagtail site with the README's settings."""
+def configure(**more: Any) -> None:
+    """Set up a Wagtail site with the README's settings, and with more of them."""
     readme: dict[str, Any] = {}
     exec(block("settings.py"), readme)  # the README's code
-    exec(containing("WAGTAILSEARCH_BACKENDS"), readme)
     settings.configure(
         INSTALLED_APPS=[*readme["INSTALLED_APPS"], *WAGTAIL_APPS],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
@@ -72,12 +66,9 @@ def configure() -> None:
         ],
         DEBUG=True,
         USE_TZ=True,
-        WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
-            "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
-        },
-        WAGTAILSEARCH_BACKENDS=readme["WAGTAILSEARCH_BACKENDS"],
         WAGTAILADMIN_BASE_URL="http://localhost",
         WAGTAIL_SITE_NAME="docs",
+        **more,
     )
     django.setup()
 
@@ -92,54 +83,8 @@ def add_pages() -> None:
         home.add_child(instance=BlogPage(title=title, body=f"<p>{body}</p>"))
 
 
-def ask() -> None:
-    """Calls the README's view that streams an answer, as a visitor does."""
-    from django.contrib.auth.models import AnonymousUser
-    from django.test import RequestFactory
-
-    view: dict[str, Any] = {"__name__": "blog.ask"}
-    exec(block("blog/ask.py"), view)  # the README's code
-    for question in ("how do I bake bread?", " "):
-        request = RequestFactory().get("/ask/", {"q": question})
-        request.user = AnonymousUser()
-        request.session = {}
-        response = view["ask"](request)
-        print(response.status_code, b"".join(response).decode())
-
-
-def ask_asynchronously() -> None:
-    """Calls the README's asynchronous view."""
-    from asgiref.sync import async_to_sync
-    from django.contrib.auth.models import AnonymousUser
-    from django.test import AsyncRequestFactory
-
-    view: dict[str, Any] = {"__name__": "blog.ask_async"}
-    exec(block("blog/ask_async.py"), view)  # the README's code
-
-    async def answer() -> str:
-        request = AsyncRequestFactory().get("/ask/", {"q": "how do I bake bread?"})
-        request.user = AnonymousUser()
-        request.session = {}
-        response = await view["ask"](request)
-        return b"".join([piece async for piece in response]).decode()
-
-    print("asynchronously:", async_to_sync(answer)())
-
-
-def show_templates() -> None:
-    """Render the blocks with template tags, with a page and a question."""
-    from blog.models import BlogPage
-    from django.template import engines
-    from django.test import RequestFactory
-
-    page = BlogPage.objects.get(title="Rye sourdough")
-    request = RequestFactory().get("/", {"q": "how do I bake bread?"})
-    for template in blocks("html", README):
-        print(engines["django"].from_string(template.code).render({"page": page}, request))
-
-
 def searches() -> list[Block]:
-    """The blocks that search, in the README's order."""
+    """The README's blocks that search."""
     return [b for b in blocks("python", README) if ".search(" in b.code]
 
 
@@ -149,10 +94,5 @@ if __name__ == "__main__":
     call_command("migrate", verbosity=0)
     add_pages()
     call_command("update_vector_indexes", verbosity=0)
-    first, *others = searches()
-    for other in others:
-        run(other.code, str(other))
-    ask()
-    ask_asynchronously()
-    show_templates()
-    run(first.code, str(first))
+    for search in searches():
+        run(search.code, str(search))

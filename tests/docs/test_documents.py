@@ -16,6 +16,7 @@ from benchmarks.run import BENCHMARKS
 from .code_blocks import README, ROOT, Block, blocks, documents
 
 CORE = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
+REPOSITORY = CORE["urls"]["Source"]
 NOXFILE = ast.parse((ROOT / "noxfile.py").read_text())
 
 every_document = pytest.mark.parametrize(
@@ -115,6 +116,11 @@ def test_settings_exist(document: Path) -> None:
     assert {name for name in named if name not in sources} == set()
 
 
+def slug(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
 @every_document
 def test_links_lead_somewhere(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
@@ -127,8 +133,26 @@ def test_links_lead_somewhere(document: Path) -> None:
             if anchor
             else []
         )
-        slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-        assert not anchor or anchor in slugs, target
+        assert not anchor or anchor in set(map(slug, headings)), target
+
+
+@every_document
+def test_links_to_the_repository_lead_somewhere(document: Path) -> None:
+    """Pages outside of the repository, such as a package index, show these documents too."""
+    text = document.read_text(encoding="utf-8")
+    for file in re.findall(rf"{re.escape(REPOSITORY)}/(?:blob|tree)/main/([^\s)#`]+)", text):
+        assert (ROOT / file).exists(), file
+    headings = re.findall(r"^#+ (.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    for anchor in re.findall(rf"{re.escape(REPOSITORY)}#([\w-]+)", text):
+        assert anchor in {"readme", *map(slug, headings)}, anchor
+
+
+def test_readme_is_short_and_whole_in_a_clone() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert len(text.encode()) <= 6_000
+    [picture] = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert (ROOT / picture).is_file()
+    assert REPOSITORY not in text
 
 
 def test_quick_start_is_two_lines() -> None:
@@ -170,7 +194,7 @@ def test_plugins_tell_what_they_need(folder: Path) -> None:
 
 
 def test_backend_table_is_what_exists() -> None:
-    table = {name.strip("`") for _, name, _ in rows("Backends")}
+    table = {name.strip("`") for _, name, *_ in rows("Backends")}
     files = ROOT.glob("plugins/*/pyproject.toml")
     exist = {tomllib.loads(file.read_text(encoding="utf-8"))["project"]["name"] for file in files}
     assert table == exist

@@ -16,9 +16,8 @@ from django.test import override_settings
 
 from wagtail_vector_index.plugins.handlers import HANDLERS
 
-from .code_blocks import Block, blocks, said_by
+from .code_blocks import ROOT, Block, block, blocks, said_by
 from .guides_site import guides
-from .test_readme_site import site  # noqa: F401  # a fixture
 
 SITE = Path(__file__).with_name("guides_site.py")
 #: Backends that are not installed here: of somebody else, and the example.
@@ -32,11 +31,36 @@ configuring = [
 ]
 
 
-def test_guides_work(site: Path) -> None:  # noqa: F811  # it is passed by its name
+HOW_TO = ROOT / "docs" / "how-to"
+#: What the site consists of, and the guide that shows each file.
+FILES = {
+    "blog/models.py": HOW_TO / "filter-and-narrow.md",
+    "blog/vector_indexes.py": HOW_TO / "index-several-models.md",
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Return a project folder with files of the guides."""
+    (tmp_path / "blog").mkdir()
+    (tmp_path / "blog" / "__init__.py").touch()
+    for name, guide in FILES.items():
+        (tmp_path / name).write_text(block(name, guide), encoding="utf-8")
+    return tmp_path
+
+
+def test_guides_work(site: Path) -> None:
     said = said_by(SITE, site)
     run = [b for b in guides("python") if b.title.startswith("python manage.py shell")]
     assert run
     assert [str(b) for b in run if str(b) not in said] == []
+    assert "Your first loaf</a></li>" in said, "no related pages"
+    assert "Your first loaf</a></h2>" in said, "no search results"
+    assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
+    assert "400 Ask a question" in said
+    assert "asynchronously: Mix flour and water [1]. \nYour first loaf: http" in said.replace(
+        "\n\n", "\n"
+    )
 
 
 @pytest.mark.parametrize("block", guides("python"), ids=str)

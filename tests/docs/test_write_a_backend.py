@@ -1,4 +1,4 @@
-"""The README's "Write a backend": its commands, run in an empty folder, and their files."""
+"""The guide "Write a backend": its commands, run in an empty folder, and their files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from .code_blocks import README
+from .code_blocks import ROOT
 from .test_documents import rows
 
-HEADING = "Write a backend"
-SECTION = README.read_text(encoding="utf-8").partition(f"\n## {HEADING}\n")[2].partition("\n## ")[0]
+GUIDE = ROOT / "docs" / "how-to" / "write-a-backend.md"
+HEADING = "Start from a working one"
+SECTION = GUIDE.read_text(encoding="utf-8").partition(f"\n## {HEADING}\n")[2].partition("\n## ")[0]
 MODULE = "python -m wagtail_vector_index startvectorbackend acme"
 DJANGO = "django-admin startvectorbackend acme --settings=wagtail_vector_index.scaffold.settings"
 
 
 def start(command: str, folder: Path, *arguments: str) -> Path:
-    """Run one of the README's commands, and return the folder that it tells to go to."""
+    """Run one of the guide's commands, and return the folder that it says to go to."""
     program = command.replace("django-admin", "python -m django").split()
     environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
     result = subprocess.run(
@@ -41,7 +42,7 @@ def test_its_commands_write_its_files(command: str, tmp_path: Path) -> None:
     assert command in SECTION
     started = start(command, tmp_path)
     assert f"\ncd {started.name}\n" in SECTION
-    files = [name.strip("`") for name, _ in rows(HEADING)]
+    files = [name.strip("`") for name, _ in rows(HEADING, GUIDE)]
     assert len(files) > 3
     assert [name for name in files if not (started / name).is_file()] == []
     readme = (started / "README.md").read_text(encoding="utf-8")
