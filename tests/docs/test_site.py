@@ -40,6 +40,17 @@ def built(pattern: str) -> list[Path]:
     return sorted(BUILT.rglob(pattern))
 
 
+def test_the_host_of_the_site_installs_every_distribution() -> None:
+    """Their modules are imported for the reference."""
+    config = (ROOT / ".readthedocs.yaml").read_text(encoding="utf-8")
+    projects = (path for pattern in ("*", "plugins/*") for path in ROOT.glob(pattern))
+    distributions = {
+        str(path.relative_to(ROOT)) for path in projects if (path / "pyproject.toml").is_file()
+    }
+    assert set(re.findall(r"--editable (\S+)", config)) == distributions
+    assert "fail_on_warning: true" in config
+
+
 def test_every_source_is_a_page() -> None:
     pages = {str(page.relative_to(BUILT).with_suffix("")) for page in built("*.html")}
     sources = {str(path.relative_to(SOURCES).with_suffix("")) for path in SOURCES.rglob("*.md")}
