@@ -15,7 +15,7 @@ TestT = TypeVar("TestT", bound=Callable[..., None])
 RULES: Mapping[str, str] = {
     # Collections
     "new-collections-are-empty": "A new collection exists and holds nothing.",
-    "metrics-are-declared": "A backend creates collections only for the metrics that it declares.",
+    "metrics-are-declared": "A backend creates collections only with the metrics that it declares.",
     "creating-is-idempotent": "Creating a collection that exists changes nothing.",
     "another-shape-is-refused": (
         "A collection that exists with other dimensions, metric or fields is a mismatch,"
@@ -33,22 +33,20 @@ RULES: Mapping[str, str] = {
     "upserts-replace-whole-records": (
         "A record that is written again is replaced: its vector and all of its metadata."
     ),
-    "the-last-of-an-id-wins": "If an id comes twice in a batch, its last record wins.",
+    "the-last-of-an-id-wins": "If an id occurs twice in a batch, its last record counts.",
     "empty-batches-do-nothing": (
         "Writing, deleting or getting nothing is allowed, and does nothing."
     ),
-    "batches-of-any-size": "Every part of a batch is written, deleted or read.",
+    "batches-of-any-size": "A batch of any size is written, deleted or read completely.",
     "buffers-are-the-callers-own": (
         "A backend writes exactly the rows of a batch, and keeps none of its buffers."
     ),
-    "deletes-take-what-they-name": "Exactly the records that are named are deleted, at once.",
+    "deletes-take-what-they-name": "Exactly the named records are deleted, immediately.",
     "deleted-records-can-come-back": "A record that was deleted can be written again.",
     # Reading
     "counts-are-exact": "A count is the number of records that match.",
-    "records-are-got-by-id": "Getting ids returns the records that exist, each once.",
-    "scans-give-each-record-once": (
-        "A scan returns all records, each once, in batches of the given size."
-    ),
+    "records-are-got-by-id": "`get` returns the records that exist, each once.",
+    "scans-give-each-record-once": "A scan returns all records, each once, in batches.",
     "vectors-come-back": "Vectors come back as they were written, as float32.",
     "metadata-comes-back-equal": "Metadata comes back equal to what went in.",
     # Scores and rankings
@@ -56,51 +54,51 @@ RULES: Mapping[str, str] = {
         "Higher is nearer: under cosine the similarity, under dot the inner product, under"
         " euclidean minus the distance."
     ),
-    "cosine-looks-at-directions": "A cosine lies between -1 and 1, and does not depend on lengths.",
+    "cosine-looks-at-directions": "A cosine lies between -1 and 1 and does not depend on length.",
     "zero-vectors": "A zero vector is a vector, but has no direction.",
     "queries-of-any-kind": "A query is any sequence or buffer of numbers.",
-    "equal-scores-are-ordered-by-id": (
-        "Matches are sorted by score, and by id if their scores are equal."
-    ),
+    "equal-scores-are-ordered-by-id": "Matches are sorted by score; equal scores are sorted by id.",
     "limits": "A search returns as many matches as its limit, or all if there are fewer.",
-    "thresholds": "A threshold keeps the matches with that score or a higher one.",
+    "thresholds": "A threshold keeps matches with that score or a higher one.",
     # Filters
-    "filters-on-numbers": "Numbers and booleans compare exactly.",
-    "filters-on-datetimes": "Datetimes compare as instants, to the microsecond.",
-    "filters-on-texts": "Texts compare character by character, whatever the characters are.",
-    "filters-on-lists": "A list contains an element that is equal to the one asked for.",
+    "filters-on-numbers": "Numbers and booleans are compared exactly.",
+    "filters-on-datetimes": "Datetimes are compared as instants, to the microsecond.",
+    "filters-on-texts": "Texts are compared character by character.",
+    "filters-on-lists": "A list matches if one of its elements equals the value.",
     "no-value": (
         "A field that is missing, None or an empty list has no value: it matches no comparison,"
-        " and does match its negation."
+        " but matches the comparison's negation."
     ),
-    "combined-filters": "AND, OR and NOT combine filters, as deep as they nest.",
+    "combined-filters": "AND, OR and NOT combine filters, nested to any depth.",
     "names-of-fields": "A field may have any name, and is never mistaken for another.",
-    "wrong-filters-are-refused": ("A wrong filter is an error, which lists what is possible."),
+    "wrong-filters-are-refused": ("A wrong filter is an error that lists the fields."),
     "filters-are-complete": (
         "A filter never makes a search return fewer matches than there are, up to the limit."
     ),
     # Errors
-    "wrong-vectors-are-refused": "A vector that cannot be stored or searched by is an error.",
+    "wrong-vectors-are-refused": "A vector that cannot be stored or used as a query is an error.",
     "wrong-records-are-refused": "An id or metadata that cannot be stored is an error.",
-    "errors-change-nothing": "After an error, nothing has changed, and the backend still works.",
-    "a-missing-collection-is-an-error": "An operation on a collection that does not exist fails.",
+    "errors-change-nothing": (
+        "After an error, everything is as before, and the backend still works."
+    ),
+    "a-missing-collection-is-an-error": "Using a collection that does not exist is an error.",
     "a-service-that-is-away-is-an-error": (
         "A service that cannot be reached is an error, within the configured time-out."
     ),
     "nothing-is-silently-unwritten": (
-        "A batch that failed in part is an error that names every record not written."
+        "If a part of a batch is not written, the error names every record that was not written."
     ),
     # Threads, event loops, processes
     "threads-share-a-backend": "Many threads may use one backend at once.",
     "asynchronous-twins": "An asynchronous method does what its synchronous twin does.",
     "event-loops-are-not-blocked": "An asynchronous method does not block its event loop.",
-    "event-loops-come-and-go": "One backend works in one event loop after the other.",
+    "event-loops-come-and-go": "A backend works in one event loop after another.",
     "persistence-is-declared": (
         "Collections belong to a store that all instances share if persistent is true, and to"
         " the instance if not."
     ),
     "forks-harm-nobody": "After a fork, parent and child can both use the backend.",
-    "any-order-of-operations": "The answers stay right after any operations in any order.",
+    "any-order-of-operations": "Results stay right after any sequence of operations.",
 }
 
 
