@@ -202,6 +202,17 @@ def test_backend_table_is_what_exists() -> None:
     assert table == {extras[name][0].partition(">")[0] for name in extras if name != "testing"}
 
 
+def test_paths_of_the_architecture_exist() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    core, others = page.split("## The other folders")
+    drawing, rest = core.split("```text\n")[1].split("```", 1)
+    named = re.findall(r"[\w/]+(?:/|\.py)(?=\s)", drawing) + re.findall(r"`([\w/]+\.py)`", rest)
+    assert len(named) > 30
+    source = ROOT / "core" / "src" / "wagtail_vector_index"
+    assert [path for path in named if not (source / path).exists()] == []
+    assert [path for path in re.findall(r"`([\w/]+/)`", others) if not (ROOT / path).exists()] == []
+
+
 def test_the_results_of_all_benchmarks_are_shown() -> None:
     page = (ROOT / "docs" / "reference" / "benchmarks.md").read_text(encoding="utf-8")
     results = {path.stem: path for path in (ROOT / "benchmarks" / "results").glob("*.md")}
