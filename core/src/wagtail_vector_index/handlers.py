@@ -7,6 +7,6 @@ Example::
     vector_backends["default"].search(spec, vector)
 """
 
-from .plugins.handlers import BackendHandler, chat_backends, embedding_backends, vector_backends
+from .plugins.handlers import chat_backends, embedding_backends, vector_backends
 
-__all__ = ["BackendHandler", "chat_backends", "embedding_backends", "vector_backends"]
+__all__ = ["chat_backends", "embedding_backends", "vector_backends"]

@@ -20,8 +20,8 @@ from django.utils.functional import cached_property
 
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.exceptions import ConfigurationError
-from wagtail_vector_index.handlers import BackendHandler
 from wagtail_vector_index.plugins.discovery import registry
+from wagtail_vector_index.plugins.handlers import BackendHandler
 from wagtail_vector_index.wording import describe
 
 from .arguments import (
