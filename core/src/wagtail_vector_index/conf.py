@@ -1,4 +1,4 @@
-"""The names of the settings, and those that are read where they are needed."""
+"""The names of the settings, and the functions that read single ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTINGS = (*BACKEND_SETTINGS.values(), DISABLED_PLUGINS_SETTING, AUTO_UPDATE_SE
 
 
 def auto_update() -> Any:
-    """Return the setting that says who writes changes: True, False or "inline"."""
+    """Return the setting that decides how changes are written: True, False or "inline"."""
     return _setting(AUTO_UPDATE_SETTING, default=True)
 
 
@@ -34,7 +34,7 @@ def disabled_plugins() -> Any:
 
 
 def _setting(name: str, *, default: Any) -> Any:
-    # Imported here, since settings modules find plugins with the names above.
+    # Imported here because settings modules import this module, to find plugins.
     from django.conf import settings
 
     return getattr(settings, name, default)

@@ -18,21 +18,21 @@
     │   ├── InvalidRecord         metadata that cannot be stored or filtered
     │   ├── InvalidFilter         an unknown field or lookup, a value of another type
     │   ├── InvalidSpec           a collection's name, size, metric or fields
-    │   └── InvalidQuery          a limit or score out of range, a question without words
+    │   └── InvalidQuery          a limit or score out of range, a blank question
     ├── BackendError
     │   ├── BackendUnavailable    the service cannot be reached in time
-    │   ├── BackendRefused        the service says no: a wrong key, a full disk
+    │   ├── BackendRefused        the service refuses: a wrong key, a full disk
     │   ├── CollectionNotFound
     │   ├── CollectionMismatch    the collection exists with another shape
     │   └── WriteFailed           some or all records were not written; ``ids`` says which
     ├── EmbeddingError
     │   ├── EmbeddingUnavailable  time-out, rate limit, server error: try again later
     │   ├── EmbeddingRefused      wrong key, unknown model, text that is not accepted
-    │   └── InvalidEmbeddings     a wrong number or size of vectors came back
+    │   └── InvalidEmbeddings     the model returned a wrong number or size of vectors
     ├── ChatError
     │   ├── ChatUnavailable       time-out, rate limit, server error, an answer that breaks off
     │   ├── ChatRefused           wrong key, unknown model, a question that is not accepted
-    │   └── InvalidAnswer         no text came back
+    │   └── InvalidAnswer         the model returned no text
     └── IndexStateError
         ├── IndexNotBuilt         nothing to search yet
         ├── IndexOutdated         built with another model or chunking
@@ -90,7 +90,7 @@ class VectorIndexError(Exception):
 
 
 class ConfigurationError(VectorIndexError, ImproperlyConfigured):
-    """The settings, or what is installed, do not fit together."""
+    """The settings are wrong, or do not fit the installed packages."""
 
 
 class UnknownAlias(ConfigurationError):
@@ -154,7 +154,7 @@ class InvalidQuery(InvalidInput):
 
 
 class BackendError(VectorIndexError):
-    """A vector backend could not do what it was asked."""
+    """A vector backend could not carry out an operation."""
 
 
 class BackendUnavailable(BackendError):
@@ -162,7 +162,7 @@ class BackendUnavailable(BackendError):
 
 
 class BackendRefused(BackendError):
-    """The service was reached and said no."""
+    """The service was reached and refused the request."""
 
 
 class CollectionNotFound(BackendError):
@@ -176,8 +176,8 @@ class CollectionMismatch(BackendError):
 class WriteFailed(BackendError):
     """Records were not written.
 
-    ``ids`` holds the ids that are not known to be written. Writing is idempotent:
-    send the whole batch again.
+    ``ids`` holds the ids of all records that may not have been written. Writing is
+    idempotent: send the whole batch again.
     """
 
     def __init__(self, message: str, ids: Iterable[UUID]) -> None:
@@ -201,7 +201,7 @@ class EmbeddingRefused(EmbeddingError):
 
 
 class InvalidEmbeddings(EmbeddingError):
-    """The model gave back a wrong number of vectors, or vectors that are unusable."""
+    """The model returned a wrong number of vectors, or vectors that are unusable."""
 
 
 class ChatError(VectorIndexError):
@@ -217,11 +217,11 @@ class ChatRefused(ChatError):
 
 
 class InvalidAnswer(ChatError):
-    """The model gave back something else than text."""
+    """The model returned something other than text."""
 
 
 class IndexStateError(VectorIndexError):
-    """A vector index is not in a state to do what it was asked."""
+    """The state of a vector index does not allow the operation."""
 
 
 class IndexNotBuilt(IndexStateError):

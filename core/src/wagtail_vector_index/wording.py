@@ -36,7 +36,7 @@ def shown(value: Any) -> str:
 def did_you_mean(name: Any, known: Iterable[Any]) -> str:
     """Return " Did you mean 'name'?" for the known name closest to a wrong one.
 
-    The result begins with a space, and is empty where no known name is close.
+    The result begins with a space, and is empty if no known name is close.
 
     Example::
 
@@ -48,7 +48,7 @@ def did_you_mean(name: Any, known: Iterable[Any]) -> str:
 
 
 def listed(items: Sequence[str]) -> str:
-    """Return items as a sentence lists them: "a, b and c"."""
+    """Return items joined as in a sentence: "a, b and c"."""
     return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
@@ -58,5 +58,5 @@ def article(noun: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text that ends with a full stop or a question mark."""
+    """Return a text with a full stop at its end, unless it ends a sentence already."""
     return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -186,7 +186,7 @@ def test_a_text_that_a_model_finds_no_vector_for_holds_up_no_other(
     apply_pending_changes.call(NOTES)
     assert sorted(found(Note.vector_index, "cake")) == ["bread", "cake", "tea"]
     (failure,) = status_of(Note.vector_index).failures
-    assert "gave back zero, which has no direction" in failure.last_error
+    assert "returned zero, which has no direction" in failure.last_error
     assert found(Note.vector_index, "unknown") == []
 
 

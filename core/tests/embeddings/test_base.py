@@ -217,11 +217,11 @@ def test_numpy_arrays(flat: bool) -> None:
         (floats(1, 2), "2 numbers for 2 texts, which at 2 dimensions must be 4"),
         (floats(), "0 numbers for 2 texts"),
         (floats(1, 2, 3, 4).tobytes() * 2, "8 numbers for 2 texts"),
-        (b"12345", "something else than vectors"),
-        ([[1, 2], None], "something else than vectors"),
-        ([[1, 2], "ab"], "something else than vectors"),
-        ([[1, 2], ["a", "b"]], "something else than vectors"),
-        ([1, 2], "something else than vectors"),
+        (b"12345", "something other than vectors"),
+        ([[1, 2], None], "something other than vectors"),
+        ([[1, 2], "ab"], "something other than vectors"),
+        ([[1, 2], ["a", "b"]], "something other than vectors"),
+        ([1, 2], "something other than vectors"),
         ([[1, 2], [3, float("nan")]], "NaN or infinity"),
         ([[1, 2], [3, float("inf")]], "NaN or infinity"),
         ([[float("inf"), 2], [3, float("-inf")]], "NaN or infinity"),
@@ -234,7 +234,7 @@ def test_wrong_answers(answer: Any, message: str) -> None:
     backend = Fixed(answer)
     with pytest.raises(InvalidEmbeddings, match=message) as raised:
         list(backend.embed_documents(["a", "b"]))
-    assert str(raised.value).startswith("Embedding backend 'shop' gave back ")
+    assert str(raised.value).startswith("Embedding backend 'shop' returned ")
 
     async def run() -> None:
         async for _ in backend.aembed_documents(["a", "b"]):
@@ -259,7 +259,7 @@ def test_errors_name_the_model() -> None:
     class Named(Fixed):
         model = "word-model"  # type: ignore[assignment]
 
-    with pytest.raises(InvalidEmbeddings, match=r"'shop' \(model word-model\) gave back 0 vectors"):
+    with pytest.raises(InvalidEmbeddings, match=r"'shop' \(model word-model\) returned 0 vectors"):
         Named([]).embed_query("a")
 
 
@@ -316,7 +316,7 @@ def test_no_dimensions(answer: Any) -> None:
     class Unknown(Fixed):
         dimensions = EmbeddingBackend.dimensions  # type: ignore[assignment]
 
-    with pytest.raises(InvalidEmbeddings, match=r"something else than a vector|an empty vector"):
+    with pytest.raises(InvalidEmbeddings, match=r"something other than a vector|an empty vector"):
         _ = Unknown(answer).dimensions
 
 

@@ -1,4 +1,4 @@
-"""The contract of a vector backend, and all that is the same in each of them."""
+"""The base class of vector backends: what each one implements, and what all share."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """Whether a backend works right now.
+    """The result of a health check: whether a backend works right now.
 
     Args:
-        ok: whether it can be used.
+        ok: whether the backend can be used.
         message: one line for the operator.
-        details: more, such as the server's version, by name.
+        details: further facts by name, such as the server's version.
     """
 
     ok: bool
@@ -66,20 +66,21 @@ class Health:
 
 
 class VectorBackend(ABC):
-    """Stores vectors in collections and finds the nearest to a query.
+    """Stores vectors in collections and finds the vectors nearest to a query.
 
-    The public methods validate, split into batches and parse filters; an author writes
-    the methods that begin with an underscore. They get valid arguments only and hold no
-    state that another process would need. Making a backend does no I/O.
+    The public methods validate arguments, split batches and parse filters. The author of a
+    backend writes the methods that begin with an underscore. These get only valid arguments
+    and keep no state that another process would need. Creating a backend does no I/O.
 
     Asynchronous calls run the same methods in threads. A backend whose client is
     asynchronous itself overrides ``_asearch``, ``_aupsert``, ``_adelete``, ``_acount`` and
-    ``_aget``, which take what `_search` and the others take.
+    ``_aget``, which take the same arguments as `_search` and the other synchronous methods.
 
     Every method may raise `CollectionNotFound`, `BackendUnavailable` or `BackendRefused`.
 
-    One meaning of score: higher is nearer. Under ``cosine`` it is the similarity in
-    [-1, 1], under ``dot`` the inner product, under ``euclidean`` minus the distance.
+    A score means the same in every backend: higher is nearer. Under ``cosine`` it is the
+    similarity in [-1, 1], under ``dot`` the inner product, under ``euclidean`` minus the
+    distance.
 
     Args:
         alias: the key in the settings, for messages.
@@ -99,9 +100,9 @@ class VectorBackend(ABC):
     #: How many bytes of ids, vectors and metadata may one call of ``_upsert`` carry?
     max_batch_bytes: ClassVar[int] = 16 * 2**20
 
-    #: Must asynchronous calls run in the thread of Django's own connections? Where a backend
-    #: uses them: in any other thread a call is outside the caller's transaction, and the
-    #: connection that it opens is never closed.
+    #: Must asynchronous calls run in the thread of Django's own database connections? True for
+    #: a backend that uses these connections: in any other thread, a call is outside the
+    #: caller's transaction, and the connection that it opens is never closed.
     thread_sensitive: ClassVar[bool] = False
 
     def __init__(self, alias: str, options: Any) -> None:
@@ -113,14 +114,14 @@ class VectorBackend(ABC):
 
     @property
     def persistent(self) -> bool:
-        """Whether collections outlive this process; if not, they are this process's own."""
+        """Whether collections outlive this process. If not, each process has its own."""
         return True
 
-    # What an author writes
+    # Methods that the author of a backend writes
 
     @abstractmethod
     def _create(self, spec: CollectionSpec) -> None:
-        """Make the collection unless it exists.
+        """Create the collection unless it exists.
 
         Raises:
             CollectionMismatch: if it exists with other dimensions, metric or fields.
@@ -132,19 +133,19 @@ class VectorBackend(ABC):
 
     @abstractmethod
     def _collections(self) -> list[str]:
-        """The names of all collections."""
+        """Return the names of all collections."""
 
     @abstractmethod
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        """Write records, replacing those of the same id; no id comes twice in a batch.
+        """Write records, replacing existing ones. No id comes twice in a batch.
 
-        Returns when every record can be found. Raises `WriteFailed` with the ids if only
-        some were written.
+        Returns when every record can be found by a search. Raises `WriteFailed` with the ids
+        of the records that were not written.
         """
 
     @abstractmethod
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        """Delete the records of these ids; a missing one is fine."""
+        """Delete the records with these ids. Ids that do not exist are ignored."""
 
     @abstractmethod
     def _search(
@@ -155,57 +156,57 @@ class VectorBackend(ABC):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
-        """The nearest records to a float32 vector among those that match the filter.
+        """Return the records nearest to a float32 vector, among those that match the filter.
 
-        Complete: ``limit`` of them whenever that many match. Where scores are equal at
-        the end of the list, the lower ids are in it.
+        The result is complete: it has ``limit`` matches whenever at least so many records
+        match the filter. If equal scores compete for the last places, the lower ids win.
         """
 
     @abstractmethod
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
-        """The number of records that match the filter."""
+        """Return the number of records that match the filter."""
 
     @abstractmethod
     def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
-        """Those of these records that exist, in any order."""
+        """Return the records with these ids, in any order. Missing ones are left out."""
 
     @abstractmethod
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
-        """All records, each once, in batches of at most ``batch_size``."""
+        """Yield all records, each once, in batches of at most ``batch_size``."""
 
     def _optimize(self, spec: CollectionSpec) -> None:  # noqa: B027  # optional
-        """Build what makes searching fast, after a bulk fill."""
+        """Build the structures that make searches fast, after a bulk fill."""
 
-    # What everybody calls
+    # Methods that callers use
 
     def create(self, spec: CollectionSpec) -> None:
-        """Make a collection; nothing happens if it exists.
+        """Create a collection. Nothing happens if it exists.
 
         Raises:
-            InvalidSpec: if this backend does not know the metric.
+            InvalidSpec: if this backend does not support the metric.
             CollectionMismatch: if it exists with other dimensions, metric or fields.
         """
         self._check_spec(spec)
         self._create(spec)
 
     def drop(self, spec: CollectionSpec) -> None:
-        """Delete a collection with all its records; nothing happens if there is none."""
+        """Delete a collection with all its records. Nothing happens if there is none."""
         self._drop(spec)
 
     def collections(self) -> list[str]:
-        """The names of all collections, sorted."""
+        """Return the names of all collections, sorted."""
         return sorted(self._collections())
 
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        """Write records, replacing those of the same id.
+        """Write records, replacing existing records with the same ids.
 
-        Everything is checked before anything is written. Where one id comes twice, the
-        last record counts.
+        Everything is checked before anything is written. If an id comes twice, the last
+        record counts.
 
         Raises:
             InvalidVector: wrong dimensions, NaN, infinity, or zero under cosine.
             InvalidRecord: metadata that is not a JSON object or does not fit the fields.
-            WriteFailed: some records were not written; its ``ids`` names them.
+            WriteFailed: some records may not have been written; ``ids`` names them.
         """
         parts = self._upsert_parts(spec, batch)
         for part in parts:
@@ -216,7 +217,7 @@ class VectorBackend(ABC):
                 raise
 
     def delete(self, spec: CollectionSpec, ids: Iterable[UUID]) -> None:
-        """Delete records; ids that do not exist are fine."""
+        """Delete records. Ids that do not exist are ignored."""
         for part in self._id_parts(ids):
             self._delete(spec, part)
 
@@ -229,36 +230,36 @@ class VectorBackend(ABC):
         filter: Filter | None = None,
         min_score: float | None = None,
     ) -> list[Match]:
-        """The nearest records, best first; equal scores by id.
+        """Return the nearest records, best first, and in the order of their ids if equal.
 
         Args:
             spec: the collection.
             vector: as many numbers as the collection has dimensions.
-            limit: at most so many matches; all records if there are fewer.
-            filter: a ``Q`` over the collection's fields, or the tree that ``parse_filter`` made
-                of one.
-            min_score: leave out matches below it.
+            limit: the largest number of matches to return.
+            filter: a ``Q`` over the collection's fields, or a tree that ``parse_filter``
+                returned.
+            min_score: leave out matches with a lower score.
 
         Raises:
-            InvalidVector, InvalidFilter, InvalidQuery: before anything is asked.
+            InvalidVector, InvalidFilter, InvalidQuery: an argument is wrong; nothing was searched.
             CollectionNotFound: there is no such collection.
         """
         asked = self._search_arguments(spec, vector, limit, filter, min_score)
         return _ranked(self._search(spec, *asked), limit, min_score)
 
     def count(self, spec: CollectionSpec, filter: Filter | None = None) -> int:
-        """The number of records, or of those that match the filter."""
+        """Return the number of all records, or of the records that match the filter."""
         return self._count(spec, parse_filter(filter, spec.fields))
 
     def get(self, spec: CollectionSpec, ids: Iterable[UUID]) -> RecordBatch:
-        """The records of these ids that exist, each once, in any order.
+        """Return the records with these ids, each once, in any order. Missing ones are left out.
 
-        Under cosine, vectors may come back with another length than they had.
+        Under cosine, a vector may come back with another length than it was written with.
         """
         return _joined([self._get(spec, part) for part in self._id_parts(ids)], spec)
 
     def scan(self, spec: CollectionSpec, *, batch_size: int = 1_000) -> Iterator[RecordBatch]:
-        """All records, each once, in batches.
+        """Return an iterator over all records, each once, in batches.
 
         Raises:
             InvalidQuery: if ``batch_size`` is below 1.
@@ -267,22 +268,22 @@ class VectorBackend(ABC):
         return self._scan(spec, batch_size)
 
     def optimize(self, spec: CollectionSpec) -> None:
-        """Build what makes searching fast; call it after a bulk fill."""
+        """Build the structures that make searches fast. Call it after a bulk fill."""
         self._optimize(spec)
 
     def check(self) -> list[CheckMessage]:
-        """What can be said about the configuration without a network."""
+        """Return the problems in the configuration that can be found without a network."""
         return []
 
     def health(self) -> Health:
-        """Whether the backend works right now; may use the network."""
+        """Return whether the backend works right now. May use the network."""
         names = self.collections()
         return Health(ok=True, message=f"{len(names)} collections", details={})
 
     def close(self) -> None:  # noqa: B027  # optional
-        """Give back connections. The backend can be used again afterwards."""
+        """Close all connections. The backend can be used again afterwards."""
 
-    # The same, asynchronously: in threads, unless the client is asynchronous itself
+    # The same methods, asynchronous: they run in threads unless a backend overrides them
 
     async def _asearch(
         self,
@@ -384,8 +385,8 @@ class VectorBackend(ABC):
     def _check_spec(self, spec: CollectionSpec) -> None:
         if spec.metric not in self.metrics:
             raise InvalidSpec(
-                f"{spec.name}: {self!r} does not know the metric {spec.metric!r}."
-                f" It knows: {', '.join(sorted(self.metrics))}."
+                f"{spec.name}: {self!r} does not support the metric {spec.metric!r}."
+                f" It supports: {', '.join(sorted(self.metrics))}."
             )
 
     def _upsert_parts(self, spec: CollectionSpec, batch: RecordBatch) -> Iterator[RecordBatch]:
@@ -408,7 +409,7 @@ class VectorBackend(ABC):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         """Return the first row with NaN or infinity or, where zero is invalid, only zeros.
 
-        A backend that has NumPy at hand can do this forty times faster.
+        A backend that requires NumPy can override this with code that is forty times faster.
         """
         rows = range(len(batch))
         return next((row for row in rows if is_invalid(batch.vector(row), spec.metric)), None)

@@ -1,4 +1,4 @@
-"""The contract of a chat backend: it answers from given messages."""
+"""The base class of chat backends, which answer a list of messages."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Message:
 class ChatBackend(ABC):
     """Answers messages with text, as a language model does.
 
-    An author writes `stream`, and what of the rest the model does differently. Making a
-    backend does no I/O.
+    The author of a backend writes `stream`, and overrides other methods where the model
+    differs from the defaults. Creating a backend does no I/O.
 
     Args:
         alias: the key in the settings, for messages.
@@ -58,22 +58,22 @@ class ChatBackend(ABC):
 
     @abstractmethod
     def stream(self, messages: Sequence[Message]) -> Generator[str]:
-        """The answer, piece by piece as it comes.
+        """Yield the answer, piece by piece as it arrives.
 
-        Nothing is asked before the first piece is taken. Closing the generator ends the
+        The request is sent when the first piece is taken. Closing the generator ends the
         request.
 
         Raises:
-            ChatUnavailable: trying again later may help. It can come after some pieces:
-                the answer broke off.
-            ChatRefused: it will not.
-            InvalidAnswer: there is no text in what came.
+            ChatUnavailable: trying again later may help. If some pieces came before it, the
+                answer broke off.
+            ChatRefused: trying again will not help.
+            InvalidAnswer: the model returned no text.
         """
 
     async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
-        """Like `stream`: in threads, unless the backend is asynchronous itself."""
+        """Run `stream` in threads. A backend with an asynchronous client overrides this."""
         pieces = self.stream(messages)
-        turn = threading.Lock()  # one that is cancelled goes on to its next piece
+        turn = threading.Lock()  # a cancelled take() goes on in its thread until its next piece
 
         def take() -> str | None:
             with turn:
@@ -91,25 +91,25 @@ class ChatBackend(ABC):
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens the model can take at once, messages and answer together."""
+        """The number of tokens that the model can handle at once, messages and answer together."""
         return 4_096
 
     @property
     def answer_tokens(self) -> int:
-        """How many of the `context_tokens` are kept free for the answer."""
+        """The number of the `context_tokens` that are kept free for the answer."""
         return 1_024
 
     def count_tokens(self, text: str) -> int:
-        """How many of the model's tokens a text has.
+        """Return the number of the model's tokens in a text.
 
-        By default an estimate, rather too high than too low: half as many again as an
-        English text really has.
+        The default is an estimate that is too high rather than too low: for English text, half
+        as many again as the text really has.
         """
         return estimate_tokens(text)
 
     def check(self) -> list[CheckMessage]:
-        """What can be said about the configuration without a network."""
+        """Return the problems in the configuration that can be found without a network."""
         return []
 
     def close(self) -> None:  # noqa: B027  # optional
-        """Give back connections. The backend can be used again afterwards."""
+        """Close all connections. The backend can be used again afterwards."""

@@ -1,4 +1,4 @@
-"""The contract of an embedding backend: one method to write, the rest derived."""
+"""The base class of embedding backends: one method to write, the rest derived from it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _PROBE = "dimensions"
 class EmbeddingBackend(ABC):
     """Turns texts into vectors.
 
-    An author writes `embed`, and what of the rest the model does differently. Making a
-    backend does no I/O and loads no model.
+    The author of a backend writes `embed`, and overrides other methods where the model
+    differs from the defaults. Creating a backend does no I/O and loads no model.
 
     Args:
         alias: the key in the settings, for messages.
@@ -50,7 +50,7 @@ class EmbeddingBackend(ABC):
     #: How many texts may one call of ``embed`` carry?
     max_batch_texts: int = 256
 
-    #: How many tokens may one call of ``embed`` carry? Any number, if it is None.
+    #: How many tokens may one call of ``embed`` carry? None means any number.
     max_batch_tokens: int | None = None
 
     def __init__(self, alias: str, options: Any) -> None:
@@ -63,27 +63,27 @@ class EmbeddingBackend(ABC):
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One vector for each text, in order.
+        """Return one vector for each text, in order.
 
         Raises:
             EmbeddingUnavailable: trying again later may help.
-            EmbeddingRefused: it will not.
+            EmbeddingRefused: trying again will not help.
         """
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
-        """Like `embed`: in a thread, unless the backend is asynchronous itself."""
+        """Call `embed` in a thread. A backend with an asynchronous client overrides this."""
         return await sync_to_async(self.embed, thread_sensitive=False)(texts)
 
-    # What a model may do differently
+    # What a backend may override
 
     @property
     def model(self) -> str:
-        """The model's name, part of the fingerprint."""
+        """The model's name, which is part of the fingerprint."""
         return str(getattr(self.options, "model", ""))
 
     @property
     def known_dimensions(self) -> int | None:
-        """The number of components of every vector, where no model need be asked for it."""
+        """The number of components of every vector, or None unless known without the model."""
         return None
 
     @cached_property
@@ -93,75 +93,76 @@ class EmbeddingBackend(ABC):
             return known
         with self._probe_lock:
             if (found := self.__dict__.get("dimensions")) is None:
-                # Stored under the lock, so that threads that wait for it don't ask again.
+                # Stored under the lock, so that threads that wait for the lock do not ask again.
                 found = self.__dict__["dimensions"] = self._probe()
             return int(found)
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text the model reads, in its own tokens; None if there is no end."""
+        """The longest text that the model reads, in its own tokens, or None without a limit."""
         return None
 
     def count_tokens(self, text: str) -> int:
-        """How many of the model's tokens a text has.
+        """Return the number of the model's tokens in a text.
 
-        By default one for every four bytes of UTF-8, rounded up, which suits English.
+        The default is one token for every four bytes of UTF-8, rounded up, which suits English.
         """
         return -(-len(text.encode()) // 4)
 
     def prepare_query(self, text: str) -> str:
-        """The text to embed for a query; models with instructions add them here."""
+        """Return the text to embed for a query. Models with instructions add them here."""
         return text
 
     def prepare_document(self, text: str) -> str:
-        """The text to embed for a document; models with prefixes add them here."""
+        """Return the text to embed for a chunk of content. Models with prefixes add them here."""
         return text
 
     @property
     def fingerprint(self) -> str:
-        """What makes two vectors comparable, of backend, model and dimensions."""
+        """The backend, model and dimensions as text. Only vectors of one fingerprint compare."""
         kind = type(self)
         return f"{kind.__module__}.{kind.__qualname__}:{self.model}:{self.dimensions}"
 
     def check(self) -> list[CheckMessage]:
-        """What can be said about the configuration without a network."""
+        """Return the problems in the configuration that can be found without a network."""
         return []
 
     def close(self) -> None:  # noqa: B027  # optional
-        """Give back connections. The backend can be used again afterwards."""
+        """Close all connections. The backend can be used again afterwards."""
 
-    # What everybody calls
+    # Methods that callers use
 
     def embed_query(self, text: str) -> memoryview[Any]:
-        """The vector of a query: float32 of length ``dimensions``.
+        """Return the vector of a query: float32 of length ``dimensions``.
 
         Raises:
-            InvalidEmbeddings: the model gave back something else than one vector.
+            InvalidEmbeddings: the model returned something other than one vector.
         """
         return self._checked(self.embed([self.prepare_query(text)]), 1)
 
     async def aembed_query(self, text: str) -> memoryview[Any]:
-        """Like `embed_query`."""
+        """Like `embed_query`, asynchronously."""
         await self._aprobe()
         return self._checked(await self.aembed([self.prepare_query(text)]), 1)
 
     def embed_documents(self, texts: Iterable[str]) -> Iterator[memoryview[Any]]:
-        """The vectors of documents, batch by batch, so that each can be kept as it comes.
+        """Yield the vectors of texts, batch by batch, so that each batch can be stored at once.
 
         Yields:
             float32 of length n × ``dimensions`` for the next n texts, in order.
 
         Raises:
-            InvalidEmbeddings: a wrong number or size of vectors, NaN or infinity, or zero.
+            InvalidEmbeddings: the model returned a wrong number or size of vectors, a vector
+                with NaN or infinity, or a vector of zeros.
         """
         for batch in self._batches([self.prepare_document(text) for text in texts]):
-            yield self._pointing(self._checked(self.embed(batch), len(batch)))
+            yield self._without_zeros(self._checked(self.embed(batch), len(batch)))
 
     async def aembed_documents(self, texts: Iterable[str]) -> AsyncIterator[memoryview[Any]]:
-        """Like `embed_documents`."""
+        """Like `embed_documents`, asynchronously."""
         await self._aprobe()
         for batch in self._batches([self.prepare_document(text) for text in texts]):
-            yield self._pointing(self._checked(await self.aembed(batch), len(batch)))
+            yield self._without_zeros(self._checked(await self.aembed(batch), len(batch)))
 
     def _probe(self) -> int:
         vectors = self.embed([_PROBE])
@@ -169,7 +170,7 @@ class EmbeddingBackend(ABC):
             flat = _flat(vectors)
             columns = len(float32(vectors[0])) if flat is None else len(flat)
         except (InvalidVector, LookupError) as error:
-            raise self._wrong("something else than a vector") from error
+            raise self._wrong("something other than a vector") from error
         if not columns:
             raise self._wrong("an empty vector")
         return columns
@@ -193,12 +194,12 @@ class EmbeddingBackend(ABC):
             yield batch
 
     def _checked(self, vectors: Vectors, count: int) -> memoryview[Any]:
-        """The vectors as one buffer, if there are as many, and as long, as there must be."""
+        """Return the vectors as one buffer, after a check of their number, sizes and values."""
         try:
             flat = _flat(vectors)
             rows = [] if flat is not None else [float32(row) for row in vectors]
         except InvalidVector as error:
-            raise self._wrong("something else than vectors") from error
+            raise self._wrong("something other than vectors") from error
         if flat is None:
             if len(rows) != count:
                 raise self._wrong(f"{len(rows)} vectors for {count} texts")
@@ -215,8 +216,8 @@ class EmbeddingBackend(ABC):
             raise self._wrong("NaN or infinity")
         return flat
 
-    def _pointing(self, flat: memoryview[Any]) -> memoryview[Any]:
-        """The same vectors, if each has a direction: without one, a document is near nothing."""
+    def _without_zeros(self, flat: memoryview[Any]) -> memoryview[Any]:
+        """Return the same vectors. Raise if one is zero: without a direction it is near nothing."""
         size = self.dimensions
         for start in range(0, len(flat), size):
             if not any(flat[start : start + size]):
@@ -225,18 +226,18 @@ class EmbeddingBackend(ABC):
 
     def _wrong(self, what: str) -> InvalidEmbeddings:
         model = f" (model {self.model})" if self.model else ""
-        return InvalidEmbeddings(f"Embedding backend {self.alias!r}{model} gave back {what}.")
+        return InvalidEmbeddings(f"Embedding backend {self.alias!r}{model} returned {what}.")
 
 
 def _flat(vectors: Vectors) -> memoryview[Any] | None:
-    """What came as one contiguous buffer of float32; None if it came as rows."""
+    """Return the vectors as one buffer of float32, or None if they are rows."""
     try:
         buffer = memoryview(vectors)  # type: ignore[arg-type]
     except TypeError:
         return None
     if isinstance(vectors, bytes):
         if len(vectors) % 4:
-            raise InvalidVector(f"{len(vectors)} bytes are no float32.")
+            raise InvalidVector(f"{len(vectors)} bytes are not float32: 4 bytes each.")
         return buffer.cast("f")
     if buffer.format == "f" and buffer.c_contiguous:
         return memoryview(float32(vectors))
@@ -244,9 +245,9 @@ def _flat(vectors: Vectors) -> memoryview[Any] | None:
 
 
 def _all_finite(flat: memoryview[Any]) -> bool:
-    # Of NaN and infinity the byte with the sign is 7F or FF; of hardly anything else.
+    # In NaN and infinity, the byte with the sign is 7F or FF. Hardly any other float has that.
     signs = flat.cast("B")[3 if sys.byteorder == "little" else 0 :: 4].tobytes()
     if b"\x7f" not in signs and b"\xff" not in signs:
         return True
-    # They survive a sum of doubles, and float32 cannot overflow one.
+    # NaN and infinity survive a sum of doubles, and no number of float32 can overflow one.
     return math.isfinite(sum(flat.tolist()))
