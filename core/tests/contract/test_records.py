@@ -91,10 +91,10 @@ class TestMaking:
             ({"ids": IDS[:3]}, "not 3 ids, 4 vectors and 4 metadata"),
             ({"vectors": VECTORS[:3]}, "not 4 ids, 3 vectors and 4 metadata"),
             ({"metadata": METADATA[:3]}, "not 4 ids, 4 vectors and 3 metadata"),
-            ({"ids": [*IDS[:3], str(IDS[3])]}, "An id is a uuid.UUID, not '00000000-"),
-            ({"ids": [*IDS[:3], 4]}, "An id is a uuid.UUID, not 4."),
-            ({"metadata": [*METADATA[:3], None]}, "Metadata is a dict, not None."),
-            ({"metadata": [*METADATA[:3], [("a", 1)]]}, "Metadata is a dict, not [('a', 1)]."),
+            ({"ids": [*IDS[:3], str(IDS[3])]}, "An id must be a uuid.UUID, not '00000000-"),
+            ({"ids": [*IDS[:3], 4]}, "An id must be a uuid.UUID, not 4."),
+            ({"metadata": [*METADATA[:3], None]}, "Metadata must be a dict, not None."),
+            ({"metadata": [*METADATA[:3], [("a", 1)]]}, "Metadata must be a dict, not [('a', 1)]."),
             ({"metadata": [*METADATA[:3], {"a": {1}}]}, "set is not a JSON value"),
         ],
     )
@@ -106,7 +106,7 @@ class TestMaking:
 
     def test_vectors_of_several_sizes(self):
         with pytest.raises(
-            InvalidVector, match=f"The vector of {IDS[1]} has 1 dimensions, others 2"
+            InvalidVector, match=f"The vector of {IDS[1]} has 1 dimensions, the first has 2"
         ):
             RecordBatch.of(ids=IDS[:2], vectors=[[1, 2], [3]])
 
@@ -151,7 +151,7 @@ class TestSlicing:
             batch()[::2]
 
     def test_an_index(self):
-        with pytest.raises(TypeError, match="is sliced; iterate over it"):
+        with pytest.raises(TypeError, match="must be sliced; iterate over it"):
             batch()[0]
 
 
@@ -207,12 +207,12 @@ class TestVectors:
          object(), {"a": 1}],
     )  # fmt: skip
     def test_whatever_does_not(self, vector):
-        with pytest.raises(InvalidVector, match="A vector is a sequence of numbers"):
+        with pytest.raises(InvalidVector, match="A vector must be a sequence of numbers"):
             float32(vector)
 
     def test_what_no_buffer_can_hold(self):
         numpy = pytest.importorskip("numpy")
-        with pytest.raises(InvalidVector, match="A vector is a sequence of numbers"):
+        with pytest.raises(InvalidVector, match="A vector must be a sequence of numbers"):
             float32(numpy.array(["2026-01-01"], dtype="datetime64[D]"))
 
     def test_of_numpy(self):

@@ -1,8 +1,8 @@
-"""All that backends are made of, and nothing that knows Wagtail or a model.
+"""What authors of backends build on: specs, records, filters and options.
 
-Authors of backends import from here what these modules define together. Three modules need
-a library that the backend's own distribution must require, or are needed by few, and are
-imported by their names:
+Nothing here knows Wagtail or a Django model. Authors of backends import from this package.
+Three modules are imported by their own names, because they need a library that the backend's
+distribution must require, or because few backends need them:
 
 - `wagtail_vector_index.contract.arrays`: vectors as NumPy arrays (requires NumPy).
 - `wagtail_vector_index.contract.sansio`: operations that run with synchronous and with

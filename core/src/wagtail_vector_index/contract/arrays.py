@@ -1,6 +1,6 @@
 """Vectors as NumPy arrays, for backends whose distribution requires NumPy.
 
-Core itself does not, and imports this nowhere.
+Core does not require NumPy, and imports this module nowhere.
 
 Example::
 
@@ -23,28 +23,28 @@ __all__ = ["Floats32", "first_invalid", "matrix", "scores", "stored"]
 
 Floats32: TypeAlias = npt.NDArray[np.float32]
 
-#: Rows that are converted at a time: doubles take twice the memory.
+#: How many rows are converted at a time. Doubles take twice the memory of float32.
 _ROWS_OF_A_BLOCK = 4_096
 
-#: Lengths between these can be divided by in float32, without a loss of digits.
+#: Vectors with a length between these can be divided by it in float32 without losing digits.
 _SHORT, _LONG = 1e-30, 1e30
 
 
 def matrix(batch: RecordBatch) -> Floats32:
-    """The vectors of a batch, n × dimensions, not copied."""
+    """Return the vectors of a batch as n × dimensions, without a copy."""
     return np.frombuffer(batch.vectors, np.float32).reshape(-1, batch.dimensions)
 
 
 def first_invalid(vectors: Floats32, metric: Metric) -> int | None:
     """Return the first row with NaN or infinity or, where zero is invalid, only zeros.
 
-    One sum reads the memory once: NaN and infinity survive it, and zeros give zero. (A
-    product with ones would start threads, for batches too small to be worth it.) What
-    looks bad, perhaps from an overflow or from cancelling, is looked at again.
+    One sum for each row reads the memory once: NaN and infinity survive the sum, and zeros give
+    zero. (A product with ones would start threads, for batches too small to be worth it.) Only
+    rows with a doubtful sum are checked in full: the sum may also have overflowed or cancelled.
 
     Args:
         vectors: n × dimensions.
-        metric: of the collection.
+        metric: the metric of the collection.
     """
     zero_is_invalid = not FACTS[metric].zero_is_valid
     with np.errstate(all="ignore"):
@@ -61,18 +61,18 @@ def first_invalid(vectors: Floats32, metric: Metric) -> int | None:
 
 
 def stored(vectors: Floats32, metric: Metric) -> Floats32:
-    """Return vectors as a store should get them: with the length 1 where only directions count.
+    """Return vectors as a store should get them: of length 1 if only directions count.
 
     Stores that compute in float32 overflow with long vectors, and take short ones for zero.
 
     Args:
         vectors: n × dimensions, none of them invalid.
-        metric: of the collection.
+        metric: the metric of the collection.
     """
     if not FACTS[metric].ignores_length:
         return vectors
     if len(vectors) == 1:
-        # A query: this takes a third of the time.
+        # A single vector is a query. For it, this takes a third of the time.
         length = math.hypot(*vectors[0].tolist())
         if _SHORT < length < _LONG:
             return vectors / np.float32(length)
@@ -92,18 +92,18 @@ def _unit(vectors: Floats32) -> npt.NDArray[np.float64]:
 
 
 def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
-    """The scores of rows, each computed by itself, in double precision.
+    """Return the score of each row, computed separately and in double precision.
 
-    Stores add up float32: where large products cancel out, that is off by more than the
-    contract allows.
+    Stores add up in float32. Where large products cancel out, the error of such a sum is larger
+    than the contract allows.
 
     Args:
         vectors: n × dimensions.
         query: one vector.
-        metric: of the collection.
+        metric: the metric of the collection.
     """
     rows, asked = vectors.astype(np.float64), query.astype(np.float64)
-    # einsum adds up each row in the same order, wherever it stands; BLAS may not.
+    # einsum adds up each row in the same order, whatever its position. BLAS may not.
     if metric == "euclidean":
         rows -= asked
         found = -np.sqrt(np.einsum("ij,ij->i", rows, rows))

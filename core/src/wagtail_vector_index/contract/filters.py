@@ -1,10 +1,10 @@
 """Filters: Django's ``Q`` over a collection's declared fields, parsed into a small tree.
 
-A backend gets the tree, not the ``Q``: five kinds of node, each checked against the field's
-type, so that it only has to say each of them in its own language.
+A backend gets the tree instead of the ``Q``. The tree has five kinds of node, whose values are
+checked against the field's type. A backend only translates them into its own query language.
 
-What a filter means (two-valued logic): missing, ``None`` and ``[]`` are one thing, *no
-value*. No value matches no comparison, and therefore matches every negated one.
+Filters have two-valued logic. A missing field, ``None`` and ``[]`` all mean *no value*. A field
+without a value matches no comparison, and therefore matches every negated comparison.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Lookup = Literal["exact", "in", "gt", "gte", "lt", "lte", "contains"]
 
 FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
 
-#: Integers that survive a journey through floating point, as in JSON services.
+#: Larger integers may lose digits in services that read the numbers of JSON as floats.
 MAX_INT = 2**53 - 1
 
 _ORDERED: frozenset[FieldType] = frozenset({"int", "float", "datetime"})
@@ -47,28 +47,28 @@ _LISTS: frozenset[FieldType] = frozenset({"list[str]", "list[int]"})
 
 @dataclass(frozen=True)
 class And:
-    """All children match. Without children: every record."""
+    """Matches a record if all children match. Without children, it matches every record."""
 
     children: tuple[FilterNode, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """At least one child matches. Without children: no record."""
+    """Matches a record if at least one child matches. Without children, it matches none."""
 
     children: tuple[FilterNode, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """The child does not match."""
+    """Matches a record if the child does not match."""
 
     child: FilterNode
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A field's value compared with ``value``.
+    """Matches a record if a comparison of the field with ``value`` holds.
 
     ``value`` has the field's type: ``str``, ``int``, ``float``, ``bool`` or a
     ``datetime`` in UTC; for the lookup ``in`` a tuple of these; for ``contains``, which applies
@@ -83,16 +83,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class IsNull:
-    """The field has no value: it is missing, ``None`` or ``[]``. Negate it with ``Not``."""
+    """Matches a record whose field has no value: it is missing, ``None`` or ``[]``.
+
+    To match records with a value, put it into ``Not``.
+    """
 
     field: str
     type: FieldType
 
 
-#: What a backend is given as a filter.
+#: A filter as a backend gets it.
 FilterNode: TypeAlias = And | Or | Not | Comparison | IsNull
 
-#: What callers give as a filter: a ``Q``, or a tree that was parsed already.
+#: A filter as callers pass it: a ``Q``, or a tree that was parsed already.
 Filter: TypeAlias = Q | FilterNode
 
 
@@ -100,16 +103,16 @@ def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> Filte
     """Parse and check a filter.
 
     Args:
-        query: a ``Q`` over the names in ``fields``; a tree that was parsed already, of which
-            only the fields are checked; or None.
+        query: a ``Q`` over the names in ``fields``, or a tree that was parsed already, or None.
+            Of a tree, only the fields are checked.
         fields: the filterable fields of the collection, with their types.
 
     Returns:
-        The tree, or None where everything matches.
+        The tree, or None if every record matches.
 
     Raises:
         InvalidFilter: an undeclared field, an unknown lookup, or a value of another
-            type. The message lists what there is.
+            type. The message lists the possible ones.
 
     Example::
 
@@ -128,7 +131,7 @@ def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> Filte
 
 
 def _check_declared(node: FilterNode, fields: Mapping[str, FieldType]) -> None:
-    """Raise InvalidFilter unless a parsed tree names declared fields by their types."""
+    """Raise InvalidFilter unless a parsed tree has only declared fields, with their types."""
     if isinstance(node, And | Or):
         for child in node.children:
             _check_declared(child, fields)
@@ -138,8 +141,8 @@ def _check_declared(node: FilterNode, fields: Mapping[str, FieldType]) -> None:
         raise InvalidFilter(_unknown_field(node.field, fields))
     elif fields[node.field] != node.type:
         raise InvalidFilter(
-            f"{node.field!r} is of type {fields[node.field]}, and the filter was parsed for"
-            f" {node.type}."
+            f"{node.field!r} is of type {fields[node.field]}, but the filter was parsed for the"
+            f" type {node.type}."
         )
 
 
@@ -154,7 +157,7 @@ def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
 
 
 def _parse_q(query: Q, fields: Mapping[str, FieldType]) -> FilterNode:
-    # As in Django, an empty Q says nothing, negated or not.
+    # As in Django, an empty Q has no effect, negated or not.
     given = [child for child in query.children if not isinstance(child, Q) or child.children]
     children = tuple(_parse(child, fields) for child in given)
     parsed: FilterNode
@@ -187,7 +190,7 @@ def _parse_lookup(key: str, value: Any, fields: Mapping[str, FieldType]) -> Filt
 
 
 def lookups_of(type_: FieldType) -> tuple[str, ...]:
-    """The lookups that a field of this type knows."""
+    """Return the lookups that fields of this type support."""
     if type_ in _LISTS:
         return ("contains", "isnull")
     if type_ in _ORDERED:
@@ -215,7 +218,7 @@ def _range(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
     bounds = _sequence(f"{name}__range", value)
     if len(bounds) != 2:
         raise InvalidFilter(
-            f"{name}__range takes two values, the lowest and the highest: {shown(value)}."
+            f"{name}__range needs two values, the lowest and the highest, not {shown(value)}."
         )
     low, high = (check_value(f"{name}__range", type_, bound) for bound in bounds)
     return And((Comparison(name, type_, "gte", low), Comparison(name, type_, "lte", high)))
@@ -241,10 +244,15 @@ _LOOKUPS: dict[str, Callable[[str, FieldType, str, Any], FilterNode]] = {
 
 
 def check_value(where: str, type_: FieldType, value: Any) -> Any:
-    """``value`` as a filter holds it, if it fits the (element's) type.
+    """Return ``value`` as filters hold it, after a check of its type.
+
+    Args:
+        where: the field and lookup, for the error.
+        type_: the type of the field. If it is a list, ``value`` is one element.
+        value: the value to check.
 
     Raises:
-        InvalidFilter: it does not.
+        InvalidFilter: the value does not fit the type.
     """
     problem, checked = _scalar(type_.removeprefix("list[").removesuffix("]"), value)
     if problem:
@@ -253,12 +261,12 @@ def check_value(where: str, type_: FieldType, value: Any) -> Any:
 
 
 def value_problem(type_: FieldType, value: Any) -> str:
-    """What is wrong with a metadata value of a declared field; empty if nothing is."""
+    """Return what is wrong with a metadata value of a declared field, or an empty text."""
     if value is None:
         return ""
     if type_ in _LISTS:
         if not isinstance(value, list):
-            return f"a {type_} is a list, not {type(value).__name__}."
+            return f"a {type_} must be a list, not {type(value).__name__}."
         element = type_.removeprefix("list[").removesuffix("]")
         problems = (_scalar(element, item)[0] for item in value)
         return next((problem for problem in problems if problem), "")
@@ -268,7 +276,7 @@ def value_problem(type_: FieldType, value: Any) -> str:
 
 
 def _scalar(type_: str, value: Any) -> tuple[str, Any]:
-    """What is wrong with a value ("" if nothing), and the value as compared."""
+    """Return what is wrong with a value (or ""), and the value in the form to compare."""
     if type_ == "str":
         return _text(value)
     if type_ == "bool":
@@ -287,12 +295,12 @@ def _scalar(type_: str, value: Any) -> tuple[str, Any]:
 def _text(value: Any) -> tuple[str, Any]:
     if not isinstance(value, str):
         return _wrong_type("a str", value), value
-    # A member of an enumeration of texts becomes its value, which ``str()`` need not say.
+    # A member of an enumeration of texts becomes its value. ``str()`` may return its name.
     return text_problem(value), str.__str__(value)
 
 
 def text_problem(value: str) -> str:
-    """What keeps a text from being stored everywhere; empty if nothing does."""
+    """Return why some backends cannot store a text, or an empty text if all can."""
     if "\x00" in value:
         return "texts must not hold a NUL character."
     if not value.isascii():
@@ -307,9 +315,9 @@ def _datetime(value: Any) -> tuple[str, Any]:
     if not isinstance(value, datetime):
         return _wrong_type("a datetime", value), value
     if value.utcoffset() is None:
-        return "datetimes must be aware; django.utils.timezone.make_aware makes them so.", value
+        return "datetimes must be aware: convert them with django.utils.timezone.make_aware.", value
     try:
-        # In the hour that a clock is set back, Python finds datetimes of two zones unequal.
+        # In the hour in which a clock is set back, Python never compares two zones as equal.
         return "", value.astimezone(UTC)
     except OverflowError:
         return "datetimes must lie within the years 1 to 9999 of UTC.", value
@@ -319,7 +327,7 @@ def _datetime_text_problem(value: Any) -> str:
     try:
         parsed = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return f"a datetime is stored as ISO 8601 text with an offset, not {shown(value)}."
+        return f"a datetime must be ISO 8601 text with an offset, not {shown(value)}."
     return _datetime(parsed)[0]
 
 
@@ -328,10 +336,10 @@ def _wrong_type(expected: str, value: Any) -> str:
 
 
 def _sequence(where: str, value: Any) -> list[Any]:
-    # An F() can be sliced, but not iterated over: list() would never come to its end.
+    # An F() can be indexed but not iterated over: list() would never end.
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
         return list(value)
-    raise InvalidFilter(f"{where} takes a list of values, not {shown(value)}.")
+    raise InvalidFilter(f"{where} needs a list of values, not {shown(value)}.")
 
 
 def _unknown_field(name: str, fields: Mapping[str, FieldType]) -> str:

@@ -1,4 +1,4 @@
-"""What stands in the settings beside ``BACKEND``, checked against a backend's dataclass."""
+"""A backend's options: a dataclass that the other keys beside ``BACKEND`` are checked by."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRET_NAME = re.compile(
     r"|AUTHORIZATION)$",
     re.IGNORECASE,
 )
-#: The password in a URL. What is not escaped as it should be, such as a "/", is part of it.
+#: The password in a URL. It may hold characters that should be escaped and are not, such as "/".
 _URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
@@ -35,9 +35,9 @@ OptionsT = TypeVar("OptionsT", bound="Options")
 
 
 def secret(default: Any = dataclasses.MISSING) -> Any:
-    """A field of an options class whose value is never shown.
+    """Return a field of an options class whose value is never shown.
 
-    Fields named like ``api_key``, ``password`` or ``token`` are secrets without it.
+    Fields with names such as ``api_key``, ``password`` or ``token`` are secrets anyway.
 
     Example::
 
@@ -50,10 +50,10 @@ def secret(default: Any = dataclasses.MISSING) -> Any:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """The base of every backend's options: a frozen dataclass that keeps its secrets.
+    """The base of every backend's options: a frozen dataclass that never shows its secrets.
 
-    A field ``api_key`` is the setting ``API_KEY``. Ranges are checked in
-    ``__post_init__``, which raises ``ValueError``.
+    The setting ``API_KEY`` fills the field ``api_key``. Check ranges in ``__post_init__``, and
+    raise ``ValueError`` there.
 
     Example::
 
@@ -67,7 +67,7 @@ class Options:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # The dataclass decorator writes a __repr__ unless the class itself has one.
+        # The dataclass decorator adds a __repr__ unless the class defines one itself.
         cls.__repr__ = Options.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -78,47 +78,51 @@ class Options:
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def redact(self, text: str) -> str:
-        """``text`` with every secret of these options made unreadable."""
+        """Return a text with every secret of these options made unreadable."""
         values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
         return _redact(text, values)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Check an option ``HEADERS``, for ``__post_init__``.
+    """Check the option ``HEADERS``. Call it in ``__post_init__``.
 
     Raises:
-        ValueError: naming a header that cannot be sent over both HTTP and gRPC, without its
-            value.
+        ValueError: a header cannot be sent over both HTTP and gRPC. The message has its name but
+            not its value.
     """
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"'HEADERS': {name!r} is not the name of a header.")
+            raise ValueError(f"'HEADERS': {name!r} is not a valid header name.")
         if name.lower().endswith("-bin"):
-            raise ValueError(f"'HEADERS': {name!r} ends with '-bin', which gRPC takes for bytes.")
+            raise ValueError(
+                f"'HEADERS': {name!r} must not end with '-bin', which gRPC takes for bytes."
+            )
         if not _HEADER_VALUE.fullmatch(value):
             raise ValueError(
-                f"'HEADERS': the value of {name!r} has other than ASCII text, or a space at an end."
+                f"'HEADERS': the value of {name!r} must be ASCII text without leading or trailing"
+                " spaces."
             )
 
 
 def is_secret(field: dataclasses.Field[Any]) -> bool:
-    """Whether a field's value must never be shown."""
+    """Return whether a field's value must never be shown."""
     return bool(field.metadata.get("secret")) or _is_secret_name(field.name)
 
 
 def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: str) -> OptionsT:
-    """Make a backend's options out of what stands in the settings.
+    """Return a backend's options, made from its settings.
 
     Args:
         options_class: the backend's ``Options``.
-        raw: the keys beside ``BACKEND``, in capitals.
-        where: names the alias, for the errors: ``SETTING["alias"]``.
+        raw: the settings, in capitals, without ``BACKEND``.
+        where: the alias as errors name it: ``SETTING["alias"]``.
 
     Raises:
-        InvalidOptions: naming the key and what is allowed, and never the value of a secret.
+        InvalidOptions: a key or value is wrong. The message has the key and what is allowed, but
+            never the value of a secret.
         PluginBroken: the dataclass itself is not usable.
     """
-    raw = _Unseen(raw)
+    raw = _HiddenSettings(raw)
     fields = {
         field.name.upper(): field for field in dataclasses.fields(options_class) if field.init
     }
@@ -140,31 +144,31 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
         raise InvalidOptions(f"{where}: {problem}")
     try:
         return options_class(**{fields[key].name: value for key, value in raw.items()})
-    except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
+    except Exception as error:  # noqa: BLE001  # reported below, whatever it is
         failure = error
-    # Out here, so that an error that shows a secret is not even the context of ours.
+    # Raised outside the except block. An error that shows a secret must not become the context.
     foreseen = isinstance(failure, (ValueError, ImproperlyConfigured))
-    told = str(failure) if foreseen else describe(failure)
-    message = _redact(told, ((fields[key], value) for key, value in raw.items()))
+    reason = str(failure) if foreseen else describe(failure)
+    message = _redact(reason, ((fields[key], value) for key, value in raw.items()))
     kind = InvalidOptions if foreseen else PluginBroken
-    cause = _without_values(failure, foreseen=foreseen) if message == told else None
-    # An error report shows what a frame holds when it raises.
-    del failure, told
+    cause = _without_values(failure, foreseen=foreseen) if message == reason else None
+    # Error reports show the variables of each frame that an error passed.
+    del failure, reason
     raise kind(f"{where}: {message}") from cause
 
 
-class _Unseen(dict[str, Any]):
-    """What stands in the settings, in a frame that raises: error reports show its repr."""
+class _HiddenSettings(dict[str, Any]):
+    """Settings with a repr that hides them, because error reports show the reprs of variables."""
 
     def __repr__(self) -> str:
         return HIDDEN
 
 
 def _without_values(error: Exception, *, foreseen: bool) -> Exception:
-    """The error without the frames whose variables are the values of options.
+    """Return the error without the frames whose variables are the values of options.
 
-    One that is foreseen says all in its message. Of another, its author needs to see what
-    follows this module's call and the dataclass's ``__init__``.
+    A foreseen error says everything in its message. For any other error, the author of the
+    backend needs the frames after this module's call and the dataclass's ``__init__``.
     """
     clear_values(error)
     frames = error.__traceback__
@@ -174,7 +178,7 @@ def _without_values(error: Exception, *, foreseen: bool) -> Exception:
 
 
 def clear_values(error: BaseException | None) -> None:
-    """Forget the variables of the frames that an error, and those before it, passed."""
+    """Clear the variables of all frames that an error and its causes passed through."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         traceback.clear_frames(error.__traceback__)
@@ -186,8 +190,8 @@ def _hints(options_class: type[Options], where: str) -> dict[str, Any]:
     try:
         return get_type_hints(options_class)
     except Exception as error:
-        # Types of the options must be importable names: not of an enclosing class or
-        # function, and not imported under TYPE_CHECKING only.
+        # The types of options must be names of the module: not names of an enclosing class or
+        # function, and not names that are only imported under TYPE_CHECKING.
         raise PluginBroken(
             f"{where}: the annotations of {options_class.__module__}."
             f"{options_class.__qualname__} cannot be read: {describe(error)}"
@@ -205,7 +209,7 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 def _type_problem(key: str, value: Any, hint: Any, *, hide: bool) -> str:
-    """What is wrong with a value's type, or nothing: a frame that raises would show the value."""
+    """Return what is wrong with a value's type, or "". If it raised, reports would show values."""
     if _fits(value, hint) and (_mentions_bool(hint) or _fits(_without_bools(value), hint)):
         return ""
     shown = type(value).__name__ if hide else _shown(value)
@@ -223,12 +227,12 @@ def _fits(value: Any, hint: Any) -> bool:
 
     try:
         check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
-    except TypeCheckError:  # not chained to ours: its message may show the value
+    except TypeCheckError:  # not chained to another error, because its message may show the value
         return False
     return True
 
 
-# To Python a bool is an int, but ``"TIMEOUT": True`` is a mistake.
+# In Python a bool is an int, but ``"TIMEOUT": True`` is a mistake.
 
 
 def _mentions_bool(hint: Any) -> bool:
@@ -236,7 +240,7 @@ def _mentions_bool(hint: Any) -> bool:
 
 
 def _without_bools(value: Any) -> Any:
-    """The value with something that fits no type but ``Any`` in place of bools."""
+    """Return the value with each bool replaced by an object that only fits ``Any``."""
     if isinstance(value, bool):
         return _NotANumber()
     if type(value) in (list, tuple, set, frozenset):
@@ -258,7 +262,7 @@ def _is_secret_name(name: object) -> bool:
 
 
 def _shown(value: Any, *, hide: bool = False) -> str:
-    """The repr of an option, without what must not be seen."""
+    """Return the repr of an option's value without its secrets."""
     if hide:
         return HIDDEN
     if isinstance(value, str):
@@ -289,13 +293,13 @@ def _redact_all(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """A secret as it is, as it stands in URLs, and in the repr of a text."""
+    """Yield a secret as it is, as it is quoted in URLs, and as it is escaped in a repr."""
     for plain in filter(None, (text, unquote(text))):
         yield from (plain, quote(plain), quote(plain, safe=""), repr(plain)[1:-1])
 
 
 def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
-    """The secrets in the value of an option; all of it, if it is to be hidden."""
+    """Yield the secrets in the value of an option, or the whole value if it is hidden."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _secrets(item, hide=hide or _is_secret_name(key))

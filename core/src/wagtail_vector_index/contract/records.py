@@ -1,4 +1,4 @@
-"""What travels to a vector backend and back: batches of records, and matches."""
+"""Batches of records that go to a vector backend, and matches that come back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """The id of a document that a search found, with its score: higher is nearer."""
+    """The id of a record that a search found, with its score: higher is nearer."""
 
     id: UUID
     score: float
@@ -43,17 +43,17 @@ class Record:
 class RecordBatch:
     """Ids, vectors and metadata of n records, column by column.
 
-    Columns cost a fraction of n objects, and NumPy can wrap the two buffers without a
-    copy. ``len(batch)`` is n, ``batch[10:20]`` shares the buffers, and iterating yields
+    Columns cost a fraction of what n objects cost, and NumPy can wrap the two buffers without
+    a copy. ``len(batch)`` is n, ``batch[10:20]`` shares the buffers, and iterating yields
     `Record` objects one at a time.
 
     Args:
-        ids: 16·n bytes, each UUID's ``bytes`` after the other.
+        ids: 16·n bytes: the ``bytes`` of each UUID, one after the other.
         vectors: n × dimensions contiguous float32, in the machine's byte order.
         metadata: n JSON texts, each an object.
         dimensions: the number of components of each vector.
         checked: whether the metadata was already checked against the collection's
-            fields, as it is where it comes out of core's record.
+            fields, as it was if it comes from core's index tables.
 
     Raises:
         InvalidRecord: if the columns differ in length, or the vectors are not contiguous.
@@ -69,7 +69,7 @@ class RecordBatch:
         count = len(self.metadata)
         vectors = memoryview(self.vectors)
         if not vectors.c_contiguous:
-            raise InvalidRecord("The vectors of a batch are one contiguous buffer.")
+            raise InvalidRecord("The vectors of a batch must be one contiguous buffer.")
         sizes = (len(self.ids), vectors.nbytes)
         if sizes != (16 * count, 4 * self.dimensions * count):
             raise InvalidRecord(
@@ -91,7 +91,7 @@ class RecordBatch:
         Args:
             ids: one UUID for each record.
             vectors: one vector for each record, all of one size; or an n × d buffer.
-            metadata: one dict of JSON values for each record; none means empty dicts.
+            metadata: one dict of JSON values for each record; None means empty dicts.
                 A datetime is ISO 8601 text with an offset.
 
         Raises:
@@ -115,7 +115,7 @@ class RecordBatch:
         for id, row in zip(id_list, rows, strict=True):
             if len(row) != dimensions:
                 raise InvalidVector(
-                    f"The vector of {id} has {len(row)} dimensions, others {dimensions}."
+                    f"The vector of {id} has {len(row)} dimensions, the first has {dimensions}."
                 )
         return cls(
             ids=b"".join(id.bytes for id in id_list),
@@ -129,10 +129,10 @@ class RecordBatch:
 
     def __getitem__(self, key: slice) -> RecordBatch:
         if not isinstance(key, slice):
-            raise TypeError("A RecordBatch is sliced; iterate over it to get single records.")
+            raise TypeError("A RecordBatch must be sliced; iterate over it to get single records.")
         start, stop, step = key.indices(len(self))
         if step != 1:
-            raise ValueError("A RecordBatch is sliced without a step.")
+            raise ValueError("A RecordBatch must be sliced without a step.")
         size = 4 * self.dimensions
         return RecordBatch(
             ids=memoryview(self.ids)[16 * start : 16 * stop],
@@ -157,12 +157,12 @@ class RecordBatch:
         return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
 
     def vector(self, index: int) -> memoryview[Any]:
-        """The vector of one record, as float32 of length ``dimensions``, not copied."""
+        """Return the vector of one record: float32 of length ``dimensions``, not copied."""
         floats = memoryview(self.vectors).cast("B").cast("f")
         return floats[index * self.dimensions : (index + 1) * self.dimensions]
 
     def without_duplicates(self) -> RecordBatch:
-        """The batch with the last record of each id only; itself if no id comes twice."""
+        """Return the batch with the last record of each id, or itself if no id comes twice."""
         data = bytes(self.ids)
         last = {data[16 * row : 16 * row + 16]: row for row in range(len(self))}
         if len(last) == len(self):
@@ -178,14 +178,14 @@ class RecordBatch:
 
 
 def float32(vector: Vector) -> array[float] | memoryview[Any]:
-    """A vector as a flat, contiguous buffer of float32, copied only if it must be.
+    """Return a vector as a flat, contiguous buffer of float32, copied only if it must be.
 
     Raises:
-        InvalidVector: if it is not made of numbers.
+        InvalidVector: the vector is not made of numbers.
     """
     try:
         buffer = memoryview(vector)
-    except (TypeError, ValueError):  # no buffer, or one of something that no buffer can hold
+    except (TypeError, ValueError):  # no buffer, or a buffer that Python cannot read
         return _float32_array(vector)
     if buffer.format == "f" and buffer.c_contiguous:
         return buffer.cast("B").cast("f") if buffer.nbytes else array("f")
@@ -196,33 +196,33 @@ def float32(vector: Vector) -> array[float] | memoryview[Any]:
 
 def _float32_array(values: Any) -> array[float]:
     if isinstance(values, (str, bytes, bytearray)):
-        raise InvalidVector(f"A vector is a sequence of numbers, not {type(values).__name__}.")
+        raise InvalidVector(f"A vector must be a sequence of numbers, not {type(values).__name__}.")
     try:
         return array("f", values)
     except (TypeError, OverflowError) as error:
-        raise InvalidVector(f"A vector is a sequence of numbers: {error}.") from error
+        raise InvalidVector(f"A vector must be a sequence of numbers: {error}.") from error
 
 
 def _rows(vectors: Iterable[Vector]) -> Iterable[Vector]:
     if isinstance(vectors, memoryview) and vectors.ndim > 1:
-        return vectors.tolist()  # Python cannot take the rows of such a view
+        return vectors.tolist()  # Python cannot iterate over the rows of such a view
     return vectors
 
 
 def checked_id(id: object) -> UUID:
-    """The id.
+    """Return the id.
 
     Raises:
-        InvalidRecord: it is no UUID.
+        InvalidRecord: the id is not a UUID.
     """
     if not isinstance(id, UUID):
-        raise InvalidRecord(f"An id is a uuid.UUID, not {shown(id)}.")
+        raise InvalidRecord(f"An id must be a uuid.UUID, not {shown(id)}.")
     return id
 
 
 def _dump(metadata: Mapping[str, Any]) -> str:
     if not isinstance(metadata, Mapping):
-        raise InvalidRecord(f"Metadata is a dict, not {shown(metadata)}.")
+        raise InvalidRecord(f"Metadata must be a dict, not {shown(metadata)}.")
     value = dict(metadata)
     if problem := metadata_problem(value):
         raise InvalidRecord(f"Metadata {shown(value)} cannot be stored: {problem}")
@@ -230,7 +230,7 @@ def _dump(metadata: Mapping[str, Any]) -> str:
 
 
 def metadata_problem(value: Any) -> str:
-    """What keeps a value from coming back equal from every backend; empty if nothing."""
+    """Return why some backend could not return a value unchanged, or an empty text."""
     try:
         return _problem(value)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""What a collection is: its name, the size of its vectors, its metric and its fields."""
+"""The specification of a collection: name, size of the vectors, metric and fields."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_name(name: object, what: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionSpec:
-    """One named set of vectors; travels with every operation on it.
+    """Describes one named set of vectors. Every operation on the collection takes it.
 
     Args:
         name: matches ``[a-z][a-z0-9_]{0,47}`` without ``__``.
@@ -36,7 +36,7 @@ class CollectionSpec:
         fields: the metadata fields that filters can use, with their types.
 
     Raises:
-        InvalidSpec: naming what is wrong.
+        InvalidSpec: one of them is wrong. The message says which.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""How many tokens a text has, where no tokenizer is at hand."""
+"""Estimates the number of tokens in a text, for backends without a tokenizer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _RARE = re.compile(
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a text has, rather too many than too few.
+    """Return an estimate of the number of tokens in a text, too many rather than too few.
 
-    A third of a token for each character, and half a token more for each byte beyond its
-    first. Against OpenAI's tokenizer that was 1.5 times the truth for English, 0.85 to 1.4
-    times for most other languages, and less than half for random characters. Of scripts that
-    are rare, such as Armenian, Georgian or Khmer, each byte counts as a token, which is as many
-    as there can be.
+    Each character counts as a third of a token, and each of its bytes after the first as another
+    half. Compared with OpenAI's tokenizer, the estimate was 1.5 times the true number for English,
+    0.85 to 1.4 times for most other languages, and less than half for random characters. In rare
+    scripts, such as Armenian, Georgian or Khmer, each byte counts as a token, which is the
+    largest possible number.
     """
     known = _RARE.sub("", text)
     rare_bytes = _bytes(text) - _bytes(known)

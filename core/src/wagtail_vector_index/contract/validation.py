@@ -1,4 +1,4 @@
-"""What a vector backend is called with, looked at before anything is asked or written."""
+"""Checks of the arguments of a vector backend, before it searches or writes anything."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from .spec import CollectionSpec
 
 
 def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
-    """The vector of a search as float32.
+    """Return the vector of a search as float32.
 
     Raises:
-        InvalidVector: it does not fit the collection, or has no direction where one is needed.
+        InvalidVector: the vector does not fit the collection, or is zero where the metric needs
+            a direction.
     """
     query = memoryview(float32(vector))
     if len(query) != spec.dimensions:
         raise InvalidVector(
-            f"{spec.name} is searched with {spec.dimensions} dimensions, not {len(query)}."
+            f"{spec.name}: the query's vector must have {spec.dimensions} dimensions,"
+            f" not {len(query)}."
         )
     if is_invalid(query, spec.metric):
         raise InvalidVector(f"{spec.name}: the query's vector {vector_problem(query)}.")
@@ -31,7 +33,7 @@ def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
 
 
 def check_min_score(min_score: Any) -> None:
-    """Raise `InvalidQuery` unless it is a number or None."""
+    """Raise `InvalidQuery` unless ``min_score`` is a number or None."""
     if min_score is not None and not _is_number(min_score):
         raise InvalidQuery(f"min_score must be a number or None, not {shown(min_score)}.")
 
@@ -41,19 +43,19 @@ def _is_number(value: Any) -> bool:
         return False
     try:
         return not math.isnan(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer larger than any float
         return False
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Raise `InvalidQuery` unless it is an int of at least 1."""
+    """Raise `InvalidQuery` unless the value is an int of at least 1."""
     if type(value) is not int or value < 1:
         raise InvalidQuery(f"{name} must be an int of at least 1, not {shown(value)}.")
 
 
 def is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
     """Return whether a vector holds NaN or infinity or, where zero is invalid, only zeros."""
-    # NaN and infinity survive a sum of doubles, and float32 cannot overflow one.
+    # NaN and infinity survive a sum of doubles, and no number of float32 can overflow one.
     components = vector.tolist()
     if not math.isfinite(sum(components)):
         return True
@@ -61,12 +63,12 @@ def is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
 
 
 def vector_problem(vector: memoryview[Any]) -> str:
-    """What is wrong with an invalid vector, in words."""
+    """Return what is wrong with an invalid vector, in words."""
     return "is zero, which has no direction" if not any(vector) else "holds NaN or infinity"
 
 
 def check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:
-    """Raise `InvalidRecord` unless each is a JSON object that fits the collection's fields."""
+    """Raise `InvalidRecord` unless all metadata are JSON objects that fit the fields."""
     for row, text in enumerate(batch.metadata):
         if problem := _metadata_problem(spec, text):
             raise InvalidRecord(f"{spec.name}: the metadata of {batch.uuids[row]}: {problem}")
@@ -74,7 +76,7 @@ def check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:
 
 def _metadata_problem(spec: CollectionSpec, text: Any) -> str:
     if not isinstance(text, str):
-        return f"it is the text of a JSON object, not {type(text).__name__}."
+        return f"it must be the text of a JSON object, not {type(text).__name__}."
     try:
         metadata = json.loads(text)
     except ValueError as error:
