@@ -144,7 +144,10 @@ SITES = {
     ),
     "BACKEND is missing": MisconfiguredSite(
         settings=vector(Backend="numpy"),
-        says=(f"{VECTOR}['default']: 'BACKEND' is missing. Did you mean it by 'Backend'?",),
+        says=(
+            f"{VECTOR}['default']: 'BACKEND' is missing.",
+            "is missing. Did you mean 'BACKEND' instead of 'Backend'?",
+        ),
     ),
     "settings of release 0.10": MisconfiguredSite(
         settings={
@@ -191,7 +194,7 @@ SITES = {
     "a module instead of a class": MisconfiguredSite(
         settings=vector(BACKEND="wagtail_vector_index.backends.numpy"),
         says=(
-            "It is a module: name the class in it,",
+            "It is a module. Name its class:",
             "wagtail_vector_index.backends.numpy.NumpyBackend.",
         ),
     ),
@@ -258,7 +261,7 @@ SITES = {
     ),
     "nothing to embed": MisconfiguredSite(
         models=MODELS.replace(TITLE, "[]"),
-        says=("shop.Book does not say what to embed. Add embedding_fields =",),
+        says=("shop.Book has no fields to embed. Add embedding_fields =",),
     ),
     "a filter field of unknown type": MisconfiguredSite(
         models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["get_shelf"]'),
@@ -268,13 +271,13 @@ SITES = {
         models=MODELS.replace(
             NO_FILTERS, 'vector_filter_fields = ["model"]\n    model = models.TextField()'
         ),
-        says=("'model' is a filter field of every index. Choose another name",),
+        says=("every index has its own filter field 'model'. Choose another name",),
     ),
     "a filter field with an impossible name": MisconfiguredSite(
         models=MODELS.replace(NO_FILTERS, 'vector_filter_fields = ["author__name"]'),
         says=(
             "'author__name' is not a name of a filter field",
-            "A path is its source: FilterField('author_name', source='author__name').",
+            "Pass the path as source: FilterField('author_name', source='author__name').",
         ),
     ),
     "two indexes of one name": MisconfiguredSite(
@@ -299,12 +302,12 @@ SITES = {
     ),
     "an empty list of querysets": MisconfiguredSite(
         indexes=INDEX.replace("Book.objects.all()", ""),
-        says=("shop.BookIndex: querysets is empty", "List what is to be indexed, such as"),
+        says=("shop.BookIndex: querysets is empty", "List the content to index, such as"),
     ),
     **{
         f"{what} where a queryset belongs": MisconfiguredSite(
             indexes=INDEX.replace("Book.objects.all()", queryset),
-            says=(f"a queryset of shop.Book is {kind}, ", "Say by filter() what"),
+            says=(f"a queryset of shop.Book is {kind}, ", "Select the content with filter()"),
         )
         for what, queryset, kind in [
             ("a slice", "Book.objects.all()[:5]", "sliced"),
@@ -332,7 +335,7 @@ SITES = {
     ),
     "the plugin of a backend is switched off": MisconfiguredSite(
         settings={DISABLED: ["numpy"]},
-        says=("plugin 'numpy' of wagtail-vector-index-numpy", "take the name out of that list"),
+        says=("plugin 'numpy' of wagtail-vector-index-numpy", "Remove the name from that list"),
     ),
     "two plugins of one name": MisconfiguredSite(
         settings=vector(BACKEND="acme"),
@@ -341,7 +344,7 @@ SITES = {
             "acme-two": offering("vector", acme='path="two.A"'),
         },
         says=(
-            "acme-one 1.0 and acme-two 1.0 both offer a vector backend named 'acme'. Say which:",
+            "acme-one 1.0 and acme-two 1.0 both offer a vector backend named 'acme'. Choose one:",
             "'acme-one:acme' or 'acme-two:acme'",
         ),
     ),
@@ -451,7 +454,7 @@ def test_the_app_itself_is_missing(tmp_path):
     told = failed_check(tmp_path, MisconfiguredSite(says=()), without="wagtail_vector_index")
     assert told.splitlines()[-1] == (
         "wagtail_vector_index.exceptions.AppNotInstalled: wagtail_vector_index.models needs"
-        " wagtail_vector_index in INSTALLED_APPS. Add it, and run: manage.py migrate"
+        " wagtail_vector_index in INSTALLED_APPS. Add it, then run: manage.py migrate"
     )
 
 

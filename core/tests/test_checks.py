@@ -105,7 +105,7 @@ class TestPlugins:
                     "The plugin 'a' of acme-one 1.0 and the plugin 'a' of acme-two 1.0 both offer"
                     " a chat backend named 'acme'."
                 ),
-                "Say which: \"BACKEND\": 'acme-one:acme' or 'acme-two:acme'.",
+                "Choose one: \"BACKEND\": 'acme-one:acme' or 'acme-two:acme'.",
             )
         ]
 
@@ -272,7 +272,7 @@ class TestIndexes:
         index.set(querysets=[queryset])
         (message,) = checks.check_indexes()
         assert message.id.endswith("E001")
-        assert f"a queryset of testapp.Note is {kind}, and cannot be filtered" in message.msg
+        assert f"a queryset of testapp.Note is {kind}, so it cannot be filtered" in message.msg
 
     @pytest.mark.parametrize(
         ("declared", "told"),

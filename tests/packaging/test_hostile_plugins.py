@@ -66,7 +66,7 @@ HOSTILE = {
         source=PLUGIN.replace("API_VERSION = 1", "API_VERSION = 99"),
         says=(
             "plugin '{name}' of {distribution} {version} is not usable: LaterApiVersion: it is"
-            " written for plugin API version 99, and this wagtail-vector-index has version 1."
+            " written for plugin API version 99, but this wagtail-vector-index has version 1."
         ),
         remedy="Upgrade wagtail-vector-index, uninstall {distribution}, or add '{name}' to",
     ),

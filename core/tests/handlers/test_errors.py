@@ -48,7 +48,9 @@ class TestThreeThingsThatCanBeWrongWithAPlugin:
         )
         configure(default={"BACKEND": "acme"})
         broken = error(PluginBroken)
-        assert str(broken) == f"{VECTOR}['default']: AcmeBackend cannot be made: OSError: no disk"
+        assert (
+            str(broken) == f"{VECTOR}['default']: AcmeBackend cannot be created: OSError: no disk"
+        )
         assert isinstance(broken.__cause__, OSError)
 
     def test_an_error_that_shows_a_secret_is_neither_shown_nor_chained(self, acme, configure):
@@ -78,7 +80,7 @@ class TestThreeThingsThatCanBeWrongWithAPlugin:
             (f"{BACKEND}\n    Options = dict(host='')\n", "Options must be a frozen dataclass"),
             (
                 BACKEND.replace("def _create(self, spec): ...", ""),
-                "cannot be made: TypeError: Can't instantiate abstract class",
+                "cannot be created: TypeError: Can't instantiate abstract class",
             ),
         ],
     )
@@ -125,14 +127,16 @@ class TestMisconfiguration:
         configure(default={"HOST": "x"})
         message = str(error(InvalidOptions))
         assert message.startswith(
-            f"{VECTOR}['default']: 'BACKEND' is missing. It is the short name"
+            f"{VECTOR}['default']: 'BACKEND' is missing. Set it to the short name"
         )
         assert "of a vector backend" in message
 
     @pytest.mark.parametrize("key", ["backend", "BACKENDS", "Backend"])
     def test_backend_is_written_otherwise(self, configure, key):
         configure(default={key: "numpy"})
-        assert f"'BACKEND' is missing. Did you mean it by {key!r}?" in str(error(InvalidOptions))
+        assert f"'BACKEND' is missing. Did you mean 'BACKEND' instead of {key!r}?" in str(
+            error(InvalidOptions)
+        )
 
     @pytest.mark.parametrize(
         ("value", "told"),
@@ -195,7 +199,7 @@ class TestTheExampleThatCirculates:
             f"{VECTOR}['default']['BACKEND']: 'openai' is an embedding backend"
         )
         assert "not a vector one" in message
-        assert f"Configure it in {EMBEDDING}, and choose a vector backend here." in message
+        assert f"Configure it in {EMBEDDING}, and name a vector backend here." in message
         assert "Configured aliases: default." in message
         assert "abc123" not in message
 

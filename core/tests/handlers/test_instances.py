@@ -80,7 +80,9 @@ class TestDefaultSettings:
     def test_there_is_no_default_for_chat(self):
         assert list(chat_backends) == []
         assert "default" not in chat_backends
-        assert f"None is configured. Add it: {CHAT} = " in str(error(UnknownAlias, chat_backends))
+        assert f"No alias is configured. Add one: {CHAT} = " in str(
+            error(UnknownAlias, chat_backends)
+        )
 
     @pytest.mark.parametrize("handler", [vector_backends, embedding_backends])
     def test_an_empty_setting_means_none(self, settings, handler):
@@ -88,7 +90,7 @@ class TestDefaultSettings:
         assert list(handler) == []
         message = str(error(UnknownAlias, handler))
         assert "pip install" not in message
-        assert f"Add it: {handler.setting} = " in message
+        assert f"Add one: {handler.setting} = " in message
 
 
 class TestInstances:
@@ -284,7 +286,7 @@ class TestSettingsChange:
         configure(default={"BACKEND": "acme"})
         assert vector_backends["default"]
         with override_settings(WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS=["acme"]):
-            assert "is switched off" in str(error(UnknownBackend))
+            assert "is disabled by" in str(error(UnknownBackend))
 
 
 class TestClosing:

@@ -94,7 +94,7 @@ BROKEN = {
     "any error": ("raise RuntimeError('first line\\nsecond line')", "first line second line"),
     "exit": ("import sys; sys.exit('going home')", "SystemExit: going home"),
     "error without a message": ("raise KeyError", "KeyError"),
-    "no API version": ("", "does not say its API_VERSION; 1 is current"),
+    "no API version": ("", "has no API_VERSION. Add it: the current version is 1."),
     "API version as text": ("API_VERSION = '1'", "API_VERSION must be an int, not '1'"),
     "API version as a bool": ("API_VERSION = True", "API_VERSION must be an int, not True"),
     "raising hook": (
@@ -127,11 +127,11 @@ BROKEN = {
     ),
     "key of another type": (
         PLUGIN + "@hookimpl\ndef embedding_backends():\n    return {7: BackendSpec(path='a.B')}",
-        "embedding_backends(): 7 is not a name",
+        "embedding_backends(): 7 is not a valid name",
     ),
-    "empty name": (offering("vector", **{"": 'path="a.B"'}), "'' is not a name"),
-    "dotted name": (offering("vector", **{"a.b": 'path="a.B"'}), "'a.b' is not a name"),
-    "name with a colon": (offering("vector", **{"a:b": 'path="a.B"'}), "'a:b' is not a name"),
+    "empty name": (offering("vector", **{"": 'path="a.B"'}), "'' is not a valid name"),
+    "dotted name": (offering("vector", **{"a.b": 'path="a.B"'}), "'a.b' is not a valid name"),
+    "name with a colon": (offering("vector", **{"a:b": 'path="a.B"'}), "'a:b' is not a valid name"),
     "requires as text": (
         offering("vector", a='path="a.B", requires="acme"'),
         "BackendSpec.requires must be a tuple of str, not 'acme'",
@@ -142,7 +142,7 @@ BROKEN = {
     ),
     "requires a distribution": (
         offering("vector", a='path="a.B", requires=("acme-client",)'),
-        "BackendSpec.requires must name modules; 'acme-client' is none",
+        "BackendSpec.requires must name modules, not 'acme-client'",
     ),
     "path of another type": (
         offering("vector", a="path=dict"),
@@ -182,7 +182,7 @@ class TestBrokenPlugins:
     def test_another_api_version_names_both_and_what_to_upgrade(self, site, version, upgrade):
         source = offering("vector", a='path="a.B"').replace("VERSION = 1", f"VERSION = {version}")
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin=source)
-        assert f"plugin API version {version}, and this" in only_failure()
+        assert f"plugin API version {version}, but this" in only_failure()
         assert f"has version 1. {upgrade}" in only_failure()
 
     def test_hooks_of_another_api_version_are_not_even_looked_at(self, site):
@@ -195,8 +195,8 @@ class TestBrokenPlugins:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            ("", "the entry point names no module: ''"),
-            ("not a module!", "the entry point names no module: 'not a module!'"),
+            ("", "the entry point must name a module, not ''"),
+            ("not a module!", "the entry point must name a module, not 'not a module!'"),
             ("no_such_module_of_acme", "No module named 'no_such_module_of_acme'"),
             ("acme_plugin:missing", "has no attribute 'missing'"),
             ("acme_plugin:BackendSpec", "must name a module, not <class"),
@@ -430,7 +430,7 @@ class TestDjangoApps:
         assert django_apps() == []
         (failure,) = registry().failures
         assert "plugin 'acme' of acme 1.0 is not usable" in str(failure)
-        assert f"names the Django app {app!r}, which is not there." in str(failure)
+        assert f"names the Django app {app!r}, which is not installed." in str(failure)
 
     def test_not_of_a_broken_plugin(self, site):
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin="1 / 0")

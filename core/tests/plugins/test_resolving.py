@@ -213,20 +213,20 @@ class TestUnknownBackend:
     def test_everything_known_is_installed(self, site):
         specs = dict.fromkeys(KNOWN_BACKENDS["vector"], 'path="a.B"')
         site.install("all", {"all": "all_plugin"}, all_plugin=offering("vector", **specs))
-        assert "Others to install" not in str(error(UnknownBackend, "nonsense"))
+        assert "Others that you can install" not in str(error(UnknownBackend, "nonsense"))
 
     def test_a_distribution_that_does_not_offer_it(self, acme):
         acme()
         assert "Installed vector backends: acme." in str(error(UnknownBackend, "other:acme"))
 
     @pytest.mark.parametrize("name", ["acme", "acme:acme"])
-    def test_a_plugin_that_is_switched_off(self, acme, name):
+    def test_a_plugin_that_is_disabled(self, acme, name):
         acme().install("aa-other", {"other": "other_plugin"}, other_plugin=PLUGIN)
         message = str(error(UnknownBackend, name, disabled=["other", "acme"]))
-        assert "plugin 'acme' of acme 1.0 is switched off" in message
-        assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS; take the name out" in message
+        assert "plugin 'acme' of acme 1.0 is disabled by" in message
+        assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS. Remove the name" in message
 
-    def test_plugins_of_one_name_that_are_switched_off(self, acme):
+    def test_plugins_of_one_name_that_are_disabled(self, acme):
         acme().install("other", {"acme": "other_plugin"}, other_plugin=PLUGIN)
         message = str(error(UnknownBackend, "acme", disabled=["acme"]))
         assert "the plugin 'acme' of acme 1.0 and the plugin 'acme' of other 1.0 are" in message
@@ -238,7 +238,7 @@ class TestTheOtherKind:
         message = str(error(UnknownBackend, "acme", kind="embedding"))
         assert "'acme' is a chat backend, not an embedding one (it is offered by acme)." in message
         assert "Configure it in WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS" in message
-        assert "choose an embedding backend here" in message
+        assert "name an embedding backend here" in message
 
     def test_that_is_known_but_not_installed(self, site):
         message = str(error(UnknownBackend, "openai"))

@@ -1,4 +1,4 @@
-"""What a plugin needs: the hook marker and the data it returns.
+"""The hook marker and the data classes that plugins import.
 
 A plugin is a distribution with an entry point in the group ``wagtail_vector_index``
 whose value is a module like this::

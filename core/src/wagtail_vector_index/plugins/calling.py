@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def active_registry() -> Registry:
-    """The plugins of this site: those installed, less those its settings switch off."""
+    """Return the installed plugins, without those that the settings disable."""
     disabled = disabled_plugins()
     try:
         return registry(disabled)
@@ -30,7 +30,7 @@ def active_registry() -> Registry:
 def prepare_documents(
     index: Index, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument]:
-    """Let each plugin in turn redact or enrich the documents of one object."""
+    """Return the documents of one object after each plugin has redacted or enriched them."""
     for implementation in _implementations("documents_prepared"):
         result = _call(implementation, {"index": index, "documents": documents})
         documents = documents if result is None else list(result)
@@ -38,19 +38,19 @@ def prepare_documents(
 
 
 def notify(hook_name: str, **arguments: Any) -> None:
-    """Tell every plugin what happened; one that fails is logged and harms no other."""
+    """Call a hook of every plugin. If one fails, log the error and call the others."""
     for implementation in _implementations(hook_name):
         try:
             _call(implementation, arguments)
-        except Exception:  # what happened has happened, and the other plugins hear of it
+        except Exception:  # the other plugins must still be called
             logger.exception("%s of %s failed.", hook_name, implementation.plugin_name)
 
 
 def _implementations(hook_name: str) -> Iterator[pluggy.HookImpl]:
-    """In pluggy's order: those marked ``tryfirst``, then from the last to the first found."""
+    """Yield implementations as pluggy does: ``tryfirst`` first, then from last to first found."""
     yield from reversed(getattr(active_registry().hooks.hook, hook_name).get_hookimpls())
 
 
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
-    """Call one implementation with those arguments that it takes."""
+    """Call one implementation with the arguments that it accepts."""
     return implementation.function(*(arguments[name] for name in implementation.argnames))

@@ -1,4 +1,4 @@
-"""Finds plugins through entry points. Nothing here runs at import."""
+"""Finds plugins through entry points. Importing this module runs no discovery."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from .specs import API_VERSION, ENTRY_POINT_GROUP, BackendSpec
 _lock = threading.RLock()
 
 if hasattr(os, "register_at_fork"):
-    # A child made in the middle of a scan would wait for a thread that it doesn't have.
+    # Without this, a child forked during a scan would wait forever for a thread it lacks.
     os.register_at_fork(
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
 
 
 class LaterApiVersion(RuntimeError):
-    """A plugin is written for a later version of the plugin API than this one."""
+    """The plugin is written for a later version of the plugin API than the installed one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PluginSource:
-    """Where a plugin comes from: its name, distribution and version."""
+    """The origin of a plugin: its name, distribution and version."""
 
     name: str
     distribution: str
@@ -48,7 +48,7 @@ class PluginSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A plugin that loaded, with the backends it offers."""
+    """A loaded plugin, with the backends that it offers."""
 
     source: PluginSource
     module: ModuleType
@@ -57,7 +57,7 @@ class Plugin:
 
 @dataclass(frozen=True, kw_only=True)
 class PluginFailure:
-    """A plugin that could not be loaded, with what went wrong."""
+    """A plugin that could not be loaded, with the cause."""
 
     source: PluginSource
     cause: BaseException
@@ -76,7 +76,7 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """All plugins of this process, as one scan found them."""
+    """All plugins of this process, as a single scan found them."""
 
     plugins: tuple[Plugin, ...] = ()
     failures: tuple[PluginFailure, ...] = ()
@@ -84,10 +84,10 @@ class Registry:
     hooks: pluggy.PluginManager = field(default_factory=lambda: _new_manager())  # noqa: PLW0108
 
     def offers(self, kind: BackendKind, name: str) -> list[Offer]:
-        """Who offers a backend of this name; more than one is a conflict.
+        """Return the offers of a backend with this name. More than one is a conflict.
 
-        ``name`` is a short name, or ``"distribution:short name"``. What one distribution
-        offers twice, as under the old and the new name of a plugin, counts once.
+        ``name`` is a short name, or ``"distribution:short name"``. If one distribution offers
+        the same backend twice, as under the old and the new name of a plugin, it counts once.
         """
         wanted, _, short_name = name.rpartition(":")
         found: dict[tuple[str, BackendSpec], Offer] = {}
@@ -99,7 +99,7 @@ class Registry:
         return list(found.values())
 
     def offer_at(self, kind: BackendKind, path: str) -> Offer | None:
-        """Who offers the backend class at this dotted path, if any."""
+        """Return the offer of the backend class at this dotted path, or None."""
         for plugin in self.plugins:
             for spec in plugin.backends[kind].values():
                 if spec.path == path:
@@ -107,11 +107,11 @@ class Registry:
         return None
 
     def names(self, kind: BackendKind) -> list[str]:
-        """The short names of all installed backends of a kind."""
+        """Return the short names of all installed backends of a kind."""
         return sorted({name for plugin in self.plugins for name in plugin.backends[kind]})
 
     def conflicts(self) -> Iterator[tuple[BackendKind, str, list[Offer]]]:
-        """Names that two plugins offer."""
+        """Yield the kind, name and offers of each backend that several plugins offer."""
         for kind in KINDS:
             for name in self.names(kind):
                 if len(offers := self.offers(kind, name)) > 1:
@@ -119,15 +119,15 @@ class Registry:
 
 
 def normalise(distribution: str) -> str:
-    """A distribution's name in the one form in which names can be compared."""
+    """Return a distribution's name in the normal form, in which names can be compared."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def registry(disabled: Iterable[str] = ()) -> Registry:
-    """Discover the installed plugins: one scan a process, whoever asks.
+    """Return the installed plugins. Each process scans for them only once.
 
     Raises:
-        TypeError: if ``disabled`` is not a list of names; a lone string is none.
+        TypeError: ``disabled`` is not a list of names; a single string is not a list either.
     """
     names = (None,) if isinstance(disabled, str) else tuple(disabled)
     if not all(isinstance(name, str) for name in names):
@@ -137,14 +137,14 @@ def registry(disabled: Iterable[str] = ()) -> Registry:
 
 
 def django_apps(disabled: Iterable[str] = ()) -> list[str]:
-    """The Django apps of the installed plugins, for ``INSTALLED_APPS``.
+    """Return the Django apps of the installed plugins, for ``INSTALLED_APPS``.
 
-    Reads no settings, so that a settings module can call it. Each app is listed once. One
-    that is not there, as when a client brings it that is not installed, is left out: it would
-    end every command, while a check says what to install.
+    Settings modules can call this function because it reads no settings. Each app is listed
+    once. Apps that cannot be found are left out, such as the app of a client library that is not
+    installed: a missing app would stop every command, while a check says what to install.
 
     Args:
-        disabled: names of plugins to leave out; the same names belong in
+        disabled: names of plugins to leave out. Put the same names into
             ``WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS``.
 
     Example::
@@ -163,7 +163,7 @@ def django_apps(disabled: Iterable[str] = ()) -> list[str]:
 
 
 def clear_cache() -> None:
-    """Forget what was discovered, so that the next call scans again."""
+    """Forget the discovered plugins, so that the next call scans again."""
     with _lock:
         for function in (_registry, _scan, _load):
             function.cache_clear()
@@ -181,7 +181,7 @@ def _registry(disabled: frozenset[str]) -> Registry:
         if isinstance(loaded, Plugin):
             plugins.append(loaded)
             if not hooks.is_registered(loaded.module):
-                # By its module, since a distribution can repeat the name of an entry point.
+                # Named after its module: a distribution can repeat the name of an entry point.
                 hooks.register(loaded.module, name=f"{loaded.module.__name__} ({source})")
         else:
             failures.append(loaded)
@@ -195,11 +195,11 @@ def _registry(disabled: frozenset[str]) -> Registry:
 
 @functools.cache
 def _scan() -> tuple[tuple[PluginSource, EntryPoint | PluginFailure], ...]:
-    """All entry points, not yet loaded, in an order that does not depend on the machine."""
+    """Return all entry points, not yet loaded, in the same order on every machine."""
     found: list[tuple[PluginSource, EntryPoint | PluginFailure]]
     try:
         found = [(_source(ep.name, ep.dist), ep) for ep in entry_points(group=ENTRY_POINT_GROUP)]
-    except Exception:  # noqa: BLE001  # one distribution's unreadable file fails them all
+    except Exception:  # noqa: BLE001  # one unreadable file makes the call fail for all distributions
         found = list(_scan_one_by_one())
     return tuple(sorted(found, key=lambda item: (item[0].distribution, item[0].name)))
 
@@ -209,39 +209,39 @@ def _scan_one_by_one() -> Iterator[tuple[PluginSource, EntryPoint | PluginFailur
     for dist in distributions():
         source = _source("", dist)
         name = normalise(source.distribution)
-        if name in seen:  # the first on the path hides others of its name
+        if name in seen:  # the first one on the path hides others of the same name
             continue
         seen.add(name)
         try:
             for ep in dist.entry_points.select(group=ENTRY_POINT_GROUP):
                 yield _source(ep.name, dist), ep
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with that file
+        except Exception as error:  # noqa: BLE001  # any error in that file
             if f"[{ENTRY_POINT_GROUP}]" in (dist.read_text("entry_points.txt") or ""):
                 broken = _source(name, dist)
                 yield broken, PluginFailure(source=broken, cause=error)
 
 
 def _source(name: str, dist: Any) -> PluginSource:
-    said = {}
+    found = {}
     for key in ("Name", "Version"):
-        with contextlib.suppress(Exception):  # what is left of one that was half removed
-            said[key] = dist.metadata[key] if dist is not None else None
+        with contextlib.suppress(Exception):  # a distribution that was only partly removed
+            found[key] = dist.metadata[key] if dist is not None else None
     return PluginSource(
         name=name,
-        distribution=said.get("Name") or "an unknown distribution",
-        version=said.get("Version") or "without a version",
+        distribution=found.get("Name") or "an unknown distribution",
+        version=found.get("Version") or "without a version",
     )
 
 
 @functools.cache
 def _load(entry_point: EntryPoint, source: PluginSource) -> Plugin | PluginFailure:
-    """Load one plugin by itself, so that whatever it does harms no other.
+    """Load one plugin. An error in it is returned, so that other plugins still load.
 
-    Entry points of two distributions can be equal; ``source`` tells them apart.
+    Entry points of two distributions can be equal. ``source`` distinguishes them in the cache.
     """
     try:
         if not entry_point.pattern.match(entry_point.value):
-            raise ValueError(f"the entry point names no module: {entry_point.value!r}.")
+            raise ValueError(f"the entry point must name a module, not {entry_point.value!r}.")
         module = entry_point.load()
         _check_api_version(module)
         hooks = _checked_hooks(module)
@@ -260,7 +260,7 @@ def _check_api_version(module: Any) -> None:
     version = getattr(module, "API_VERSION", None)
     if version is None:
         raise TypeError(
-            f"{module.__name__} does not say its API_VERSION; {API_VERSION} is current."
+            f"{module.__name__} has no API_VERSION. Add it: the current version is {API_VERSION}."
         )
     if type(version) is not int:
         raise TypeError(f"{module.__name__}.API_VERSION must be an int, not {version!r}.")
@@ -268,7 +268,7 @@ def _check_api_version(module: Any) -> None:
         older = "the plugin" if version < API_VERSION else "wagtail-vector-index"
         kind = RuntimeError if version < API_VERSION else LaterApiVersion
         raise kind(
-            f"it is written for plugin API version {version}, and this wagtail-vector-index has"
+            f"it is written for plugin API version {version}, but this wagtail-vector-index has"
             f" version {API_VERSION}. Upgrade {older}."
         )
 
@@ -280,7 +280,7 @@ def _checked_hooks(module: ModuleType) -> pluggy.PluginManager:
     for hook in vars(hooks.hook).values():
         for implementation in hook.get_hookimpls():
             if implementation.wrapper or implementation.hookwrapper:
-                # Each plugin is called by itself: there is nothing to wrap.
+                # Each plugin is called separately, so a wrapper would have nothing to wrap.
                 raise TypeError(f"{implementation.function.__name__}() must not be a wrapper.")
     return hooks
 
@@ -293,22 +293,26 @@ def _checked_backends(hooks: pluggy.PluginManager, kind: BackendKind) -> dict[st
             raise TypeError(f"{hook}() must return a dict of name to BackendSpec, not {offered!r}.")
         for name, spec in offered.items():
             if not isinstance(name, str) or not name or ":" in name or "." in name:
-                raise TypeError(f"{hook}(): {name!r} is not a name (a str without '.' or ':').")
+                raise TypeError(
+                    f"{hook}(): {name!r} is not a valid name: use a str without '.' or ':'."
+                )
             if not isinstance(spec, BackendSpec):
                 raise TypeError(f"{hook}()[{name!r}] must be a BackendSpec, not {spec!r}.")
             absent = [app for app in spec.django_apps if not _exists(app)]
-            if absent and all(map(_exists, spec.requires)):  # else it may be the client's
+            # While a required module is missing, the app may be missing with it.
+            if absent and all(map(_exists, spec.requires)):
                 raise ImportError(
-                    f"{hook}()[{name!r}] names the Django app {absent[0]!r}, which is not there."
+                    f"{hook}()[{name!r}] names the Django app {absent[0]!r}, which is not"
+                    " installed."
                 )
             backends[name] = spec
     return backends
 
 
 def _exists(path: str) -> bool:
-    """Whether there is a module of this name, or one with this class; nothing is imported.
+    """Return whether a module of this name, or the module of this class, exists.
 
-    Unlike `importlib.util.find_spec`, which imports the packages above.
+    Imports nothing, unlike `importlib.util.find_spec`, which imports the parent packages.
     """
     module, _, name = path.rpartition(".")
     folders: Any = None

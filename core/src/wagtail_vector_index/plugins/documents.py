@@ -1,4 +1,4 @@
-"""What hooks are given: the index, and the documents before they are embedded."""
+"""The arguments of hooks: the index, and the documents before they are embedded."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["Index", "PreparedDocument"]
 class Index(Protocol):
     """The vector index that a hook is called for."""
 
-    #: Its name in commands and in the index tables.
+    #: The name of the index in commands and in the index tables.
     name: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedDocument:
-    """A document that is not yet written; the hook ``documents_prepared`` gets it.
+    """A document that is not yet written. The hook ``documents_prepared`` gets it.
 
     Args:
-        text: the chunk, as results show it.
-        context: the important fields, embedded ahead of the chunk.
+        text: the chunk, as search results show it.
+        context: the text of the important fields, which is embedded before the chunk.
         metadata: the values that searches filter by.
     """
 
@@ -35,15 +35,15 @@ class PreparedDocument:
 
     @property
     def embedded_text(self) -> str:
-        """Return the text that the embedding model reads."""
+        """The text that the embedding model reads."""
         return f"{self.context}\n\n{self.text}" if self.context else self.text
 
     @cached_property
     def content_hash(self) -> str:
-        """Return the SHA-256 of `embedded_text`, in hexadecimal."""
+        """The SHA-256 of `embedded_text`, in hexadecimal."""
         return hashlib.sha256(self.embedded_text.encode()).hexdigest()
 
     @cached_property
     def metadata_text(self) -> str:
-        """Return the metadata as the JSON text that goes to a vector backend."""
+        """The metadata as the JSON text that goes to a vector backend."""
         return json.dumps(self.metadata, ensure_ascii=False, separators=(",", ":"))

@@ -6,8 +6,8 @@
 
     vector_backends["default"].search(spec, vector)
 
-The settings are read as Django reads ``CACHES`` or ``DATABASES``, but an instance is
-shared by all threads: a matrix is big, and clients of vector databases are thread-safe.
+The settings are read as Django reads ``CACHES`` or ``DATABASES``, but all threads share an
+instance: a matrix is big, and clients of vector databases are thread-safe.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ logger = logging.getLogger(__name__)
 
 
 class BackendHandler(Generic[BackendT]):
-    """Makes the backends of one setting on first use, and keeps them.
+    """Creates each backend of one setting on its first use, and keeps it.
 
     Args:
         kind: ``"vector"``, ``"embedding"`` or ``"chat"``.
-        base: the class that every backend of this kind derives from.
+        base: the base class of every backend of this kind.
         fallback: the backend to use if the setting is missing and a plugin offers it.
     """
 
@@ -80,15 +80,15 @@ class BackendHandler(Generic[BackendT]):
         return alias in tuple(self.configured)  # by equality: an alias may be of any type
 
     def where(self, alias: str) -> str:
-        """How an error names an alias: ``SETTING['alias']``."""
+        """Return the place of an alias, as errors name it: ``SETTING['alias']``."""
         return f"{self.setting}[{alias!r}]"
 
     @cached_property
     def configured(self) -> Mapping[str, Mapping[str, Any]]:
-        """The setting, or what stands for it if it is missing.
+        """The setting, or its default if it is missing.
 
         Raises:
-            ConfigurationError: if it is not a dict of dicts.
+            ConfigurationError: the setting is not a dict of dicts.
         """
         if problem := self._problem():
             raise ConfigurationError(problem)
@@ -96,7 +96,7 @@ class BackendHandler(Generic[BackendT]):
         return self._default_settings() if configured is None else configured
 
     def resolver(self, alias: str) -> Resolver:
-        """What finds the class of this alias's backend.
+        """Return the resolver that finds the class of this alias's backend.
 
         Raises:
             UnknownAlias: the setting has no such alias.
@@ -106,7 +106,7 @@ class BackendHandler(Generic[BackendT]):
             raise InvalidOptions(self._no_backend(alias))
         name = self._raw(alias)["BACKEND"]
         if not isinstance(name, str) or not name:
-            # Not what it is: whoever writes more than a name here may write a key.
+            # The value is not shown: it may be a whole configuration with a key in it.
             found = type(name).__name__ if name else repr(name)
             raise InvalidOptions(
                 f"{self.where(alias)}['BACKEND'] must be a text, the short name or the dotted"
@@ -121,24 +121,24 @@ class BackendHandler(Generic[BackendT]):
         )
 
     def close_all(self) -> None:
-        """Close every backend that was made; each is made again on its next use."""
+        """Close every backend that was created. Each is created again on its next use."""
         with self._lock:
             instances, self._instances = self._instances, {}
         for alias, backend in instances.items():
             try:
                 backend.close()
-            except Exception:  # the others are closed all the same
+            except Exception:  # the other backends must still be closed
                 logger.exception("%s cannot be closed.", self.where(alias))
 
     def made(self) -> list[BackendT]:
-        """Return the backends that this process has made until now."""
+        """Return the backends that this process has created until now."""
         return list(self._instances.values())
 
     # Error reports, such as Django's debug page, show the variables of every frame that an
-    # error passed. So the methods that raise keep what may hold a secret in none.
+    # error passed. So a method that raises keeps no value with a secret in a variable.
 
     def _problem(self) -> str:
-        """What keeps the setting from being a dict of dicts, or nothing."""
+        """Return why the setting is not a dict of dicts, or an empty text."""
         configured = getattr(settings, self.setting, None)
         if configured is None:
             return ""
@@ -162,15 +162,15 @@ class BackendHandler(Generic[BackendT]):
             return backend_class(alias, options)
         except ConfigurationError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever goes wrong in there is told
+        except Exception as error:  # noqa: BLE001  # reported below, whatever it is
             failure = error
-        # Out here, so that an error that shows a secret is not even the context of ours.
+        # Raised outside the except block. An error that shows a secret must not become the context.
         message = options.redact(describe(failure))
         cause = failure if message == describe(failure) else None
         clear_values(failure)
         del failure
         raise PluginBroken(
-            f"{self.where(alias)}: {backend_class.__qualname__} cannot be made: {message}"
+            f"{self.where(alias)}: {backend_class.__qualname__} cannot be created: {message}"
         ) from cause
 
     def _checked_class(self, alias: str) -> type[BackendT]:
@@ -194,30 +194,30 @@ class BackendHandler(Generic[BackendT]):
             ) from None
 
     def _others(self, alias: str) -> Mapping[str, Any]:
-        """The keys of an alias beside ``BACKEND``."""
+        """Return the settings of an alias without ``BACKEND``."""
         return {key: value for key, value in self._raw(alias).items() if key != "BACKEND"}
 
     def hint(self, alias: str) -> str:
-        """What to do about an alias that is not configured."""
+        """Return what to do about an alias that is not configured."""
         if self.configured:
             configured = ", ".join(map(repr, self.configured))
             return f"Configured: {configured}.{did_you_mean(alias, self.configured)}"
         example = f'{self.setting} = {{{alias!r}: {{"BACKEND": "…"}}}}'
         if self._fallback and getattr(settings, self.setting, None) is None:
             return (
-                f"Configure it: {example}, or run: {pip_command(self._fallback)}, which is used"
-                " where nothing is configured."
+                f"Configure it: {example}, or run: {pip_command(self._fallback)}. That backend is"
+                " used if nothing is configured."
             )
-        return f"None is configured. Add it: {example}"
+        return f"No alias is configured. Add one: {example}"
 
     def _no_backend(self, alias: str) -> str:
         raw = self._raw(alias)
         near = difflib.get_close_matches("BACKEND", [str(key).upper() for key in raw], n=1)
         written = [key for key in raw if str(key).upper() in near]
-        question = f" Did you mean it by {written[0]!r}?" if written else ""
+        question = f" Did you mean 'BACKEND' instead of {written[0]!r}?" if written else ""
         return (
-            f"{self.where(alias)}: 'BACKEND' is missing.{question} It is the short name or the"
-            f" dotted path of {article(self.kind)} backend."
+            f"{self.where(alias)}: 'BACKEND' is missing.{question} Set it to the short name"
+            f" or the dotted path of {article(self.kind)} backend."
         )
 
     def _wrong_class(self, alias: str, path: str, found: Any) -> str:
@@ -226,7 +226,7 @@ class BackendHandler(Generic[BackendT]):
         if isinstance(found, ModuleType):
             names = getattr(found, "__all__", ())
             classes = ", ".join(f"{path}.{name}" for name in names) or f"{path}.…"
-            return f"{problem} It is a module: name the class in it, {classes}."
+            return f"{problem} It is a module. Name its class: {classes}."
         for other in HANDLERS:
             if isinstance(found, type) and issubclass(found, other.base):
                 return f"{problem} It is {article(other.kind)} backend: see {other.setting}."
@@ -240,22 +240,23 @@ class BackendHandler(Generic[BackendT]):
         offers = installed.offers(self.kind, self._fallback)
         own = f"{DISTRIBUTION_PREFIX}{self._fallback}:{self._fallback}"
         if len(offers) > 1 and installed.offers(self.kind, own):
-            # Nobody chose the short name, so another plugin can't spoil it by taking it too.
+            # The site did not choose the short name, so a plugin with the same name is no conflict.
             return {DEFAULT_ALIAS: {"BACKEND": own}}
         if self.kind == "vector" or self._fallback in broken or offers:
             return {DEFAULT_ALIAS: {"BACKEND": self._fallback}}
         return {}
 
     def reset(self) -> None:
-        """Read the settings again, and begin without any instance."""
+        """Forget all instances without closing them, and read the settings again on next use."""
         self._lock = threading.RLock()
         self._instances = {}
         self.__dict__.pop("configured", None)
 
     def abandon(self) -> None:
-        """In a child process: forget the parent's instances without closing them.
+        """Forget the parent's instances in a child process, without closing them.
 
-        They stay referenced, since a finaliser could close what the parent still uses.
+        The instances stay referenced, because a finaliser could close what the parent still
+        uses.
         """
         _inherited.append(self._instances)
         self.reset()

@@ -1,7 +1,7 @@
 """The hooks that a plugin can implement. An implementation may take fewer arguments.
 
-The supplying hooks return data and are called once, when plugins are discovered. The
-other three are called while an index works.
+The hooks that offer backends return data. They are called once, when plugins are
+discovered. The other three hooks are called when an index is updated or searched.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from uuid import UUID
 from .documents import Index, PreparedDocument
 from .specs import BackendSpec, hookspec
 
-if TYPE_CHECKING:  # discovery works without Django, which filters need
+if TYPE_CHECKING:  # filters need Django, discovery must work without it
     from ..contract.records import Match
 
 
 @hookspec
 def vector_backends() -> Mapping[str, BackendSpec]:  # type: ignore[empty-body]
-    """Offer classes that store vectors and find the nearest.
+    """Offer classes that store vectors and find the nearest ones.
 
     Example::
 
@@ -43,7 +43,7 @@ def embedding_backends() -> Mapping[str, BackendSpec]:  # type: ignore[empty-bod
 
 @hookspec
 def chat_backends() -> Mapping[str, BackendSpec]:  # type: ignore[empty-body]
-    """Offer classes that answer questions from given passages.
+    """Offer classes that answer questions from given chunks.
 
     Example::
 
@@ -59,10 +59,10 @@ def documents_prepared(
 ) -> Sequence[PreparedDocument] | None:
     """Redact or enrich the documents of one source object before they are embedded.
 
-    Return the documents to go on with, or None to leave them as they are. Each plugin gets
-    what the one before it returned. An error here stops the update of that object: text
-    that could not be redacted is never embedded. Objects that are indexed already come here
-    when they change, or with ``update_vector_indexes --rebuild``.
+    Return the documents to embed, or None to leave them as they are. Each plugin gets the
+    documents that the previous plugin returned. An error here stops the update of that object:
+    text that could not be redacted is never embedded. For an object that is already indexed, the
+    hook is called when the object changes, or by ``update_vector_indexes --rebuild``.
 
     Example::
 
@@ -74,9 +74,9 @@ def documents_prepared(
 
 @hookspec
 def index_updated(index: Index, upserted: Sequence[UUID], deleted: Sequence[UUID]) -> None:
-    """Take note that documents were written to an index and others deleted from it.
+    """React to documents that were written to an index or deleted from it.
 
-    Called after the transaction. An error is logged and goes no further.
+    Called after the transaction. An error is logged and affects nothing else.
 
     Example::
 
@@ -88,10 +88,10 @@ def index_updated(index: Index, upserted: Sequence[UUID], deleted: Sequence[UUID
 
 @hookspec
 def search_performed(index: Index, query: str, matches: Sequence[Match], seconds: float) -> None:
-    """Take note of a search: its text, what the backend found, and how long it took.
+    """React to a search: its text, the matches of the backend, and the seconds it took.
 
-    ``matches`` are chunks, before they are checked against what the visitor may see.
-    ``query`` is empty for a search by example. An error is logged and goes no further.
+    ``matches`` are chunks. The check of what the visitor may see comes later. ``query`` is empty
+    for a search by example. An error is logged and affects nothing else.
 
     Example::
 

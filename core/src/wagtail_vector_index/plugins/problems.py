@@ -1,4 +1,4 @@
-"""What is wrong with the installed plugins, and what to do about each of it."""
+"""Finds problems with the installed plugins, and says what to do about each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .resolving import choices, install_command, missing_modules
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is wrong, with the plugin's name, distribution and version, and the remedy."""
+    """A problem with a plugin: its id, a message that names the plugin, and the remedy."""
 
     id: str
     message: str
@@ -21,7 +21,7 @@ class Problem:
 
 
 def problems(registry: Registry) -> Iterator[Problem]:
-    """Plugins that are not usable, that clash, or that lack what all their backends need."""
+    """Yield plugins that cannot be used, that clash, or that lack modules for every backend."""
     for failure in registry.failures:
         is_ahead = isinstance(failure.cause, LaterApiVersion)
         first = "Upgrade wagtail-vector-index, uninstall" if is_ahead else "Upgrade or uninstall"
@@ -34,24 +34,24 @@ def problems(registry: Registry) -> Iterator[Problem]:
             ),
         )
     for conflict in registry.conflicts():
-        yield _clash(*conflict)
+        yield _conflict(*conflict)
     for plugin in registry.plugins:
-        yield from _useless(plugin)
+        yield from _unusable(plugin)
 
 
-def _clash(kind: BackendKind, name: str, offers: list[Offer]) -> Problem:
+def _conflict(kind: BackendKind, name: str, offers: list[Offer]) -> Problem:
     sources = listed([f"the {offer.plugin.source}" for offer in offers])
     return Problem(
         id="wagtail_vector_index.W002",
         message=(
             f"{sources[0].upper()}{sources[1:]} both offer {article(kind)} backend named {name!r}."
         ),
-        remedy=f'Say which: "BACKEND": {choices(offers, name)}.',
+        remedy=f'Choose one: "BACKEND": {choices(offers, name)}.',
     )
 
 
-def _useless(plugin: Plugin) -> Iterator[Problem]:
-    """What a plugin lacks none of whose backends could be used."""
+def _unusable(plugin: Plugin) -> Iterator[Problem]:
+    """Yield the modules that a plugin lacks, if none of its backends can be used."""
     offers = [
         (kind, Offer(spec=spec, plugin=plugin))
         for kind, specs in plugin.backends.items()

@@ -1,6 +1,6 @@
-"""Texts without the secrets of the backends that this process has made.
+"""Removes the secrets of backends from texts, such as errors, before others see them.
 
-A backend that was not made has shown its secrets to nobody.
+Only backends that this process has created matter: others have not used their secrets yet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["redacted", "traceback_to_log"]
 
 
 def redacted(text: str) -> str:
-    """Return a text, such as an error's, without the secrets of this process's backends."""
+    """Return a text, such as an error, without the secrets of this process's backends."""
     for handler in HANDLERS:
         for backend in handler.made():
             text = backend.options.redact(text)
@@ -21,6 +21,6 @@ def redacted(text: str) -> str:
 
 
 def traceback_to_log(error: BaseException) -> BaseException | None:
-    """Return what to pass as ``exc_info``: the error, or None if its traceback shows a secret."""
+    """Return the error as ``exc_info`` for a log, or None if its traceback shows a secret."""
     shown = "".join(traceback.format_exception(error))
     return error if redacted(shown) == shown else None

@@ -1,4 +1,4 @@
-"""From what stands under ``BACKEND`` to a class, or to an error that says what to do."""
+"""Finds the class that ``BACKEND`` names, or raises an error that says what to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "chat": frozenset({"openai"}),
 }
 
-#: What the names of this project's own plugins begin with.
+#: The prefix of the distribution names of this project's own plugins.
 DISTRIBUTION_PREFIX = "wagtail-vector-index-"
 
 _PACKAGES: Mapping[BackendKind, str] = {
@@ -43,7 +43,7 @@ _PACKAGES: Mapping[BackendKind, str] = {
 
 
 def pip_command(extra: str) -> str:
-    """How to install one of this project's own plugins."""
+    """Return the command that installs one of this project's own plugins."""
     return f'pip install "wagtail-vector-index[{extra}]"'
 
 
@@ -52,11 +52,11 @@ class Resolver:
     """Finds the class of a backend.
 
     Args:
-        registry: the plugins to look in.
-        kind: which kind of backend is looked for.
+        registry: the plugins to search.
+        kind: the kind of the backend.
         name: a short name, ``"distribution:short name"`` or a dotted path.
-        where: names the setting, for the errors: ``SETTING['alias']['BACKEND']``.
-        configured: the aliases in this setting, for the errors.
+        where: the setting as errors name it: ``SETTING['alias']['BACKEND']``.
+        configured: the aliases in this setting, which errors list.
     """
 
     registry: Registry
@@ -66,16 +66,16 @@ class Resolver:
     configured: tuple[str, ...] = ()
 
     def backend_class(self) -> type[Any]:
-        """The class, imported.
+        """Import and return the class.
 
         Raises:
-            ConfigurationError: of the kind that says what is wrong.
+            ConfigurationError: the class cannot be used. The subclass says why.
         """
         self.check_installed()
         return self._import()
 
     def check_installed(self) -> None:
-        """Raise unless the plugin, its client and its Django apps are there; imports none."""
+        """Raise unless the plugin, its client and its Django apps are installed. Imports none."""
         if self._offer is None:
             if self._is_path:
                 self._check_path()
@@ -105,7 +105,7 @@ class Resolver:
             raise self._conflict(offers)
         return offers[0] if offers else None
 
-    # The plugin is there: is what it needs?
+    # If the plugin is installed: check what it needs
 
     def _check_requirements(self, offer: Offer) -> None:
         source = offer.plugin.source
@@ -120,7 +120,7 @@ class Resolver:
             raise AppNotInstalled(
                 f"{self.where}: the backend {self.name!r} needs {listed(absent)} in"
                 " INSTALLED_APPS. Add it, or *wagtail_vector_index.plugins.django_apps(),"
-                " and run: manage.py migrate"
+                " then run: manage.py migrate"
             )
 
     def _import(self) -> type[Any]:
@@ -135,7 +135,7 @@ class Resolver:
                 + remedy
             ) from error
 
-    # The plugin is not there: what is the remedy?
+    # If the plugin is not installed: find the remedy
 
     def _check_path(self) -> None:
         for extra in KNOWN_BACKENDS[self.kind]:
@@ -150,7 +150,7 @@ class Resolver:
         if not _can_import(top):
             raise PluginNotInstalled(
                 f"{self.where}: there is no module {top!r} to import {self.name} from."
-                " Install the distribution that holds it, or correct the path."
+                " Install the distribution that contains it, or correct the path."
             )
 
     def _not_offered(self) -> Exception:
@@ -158,7 +158,7 @@ class Resolver:
             if failure.source.name == self._short_name:
                 return self._broken(failure)
         installed = any(self.registry.offers(kind, self.name) for kind in KINDS)
-        if reason := self._switched_off():
+        if reason := self._disabled_by_settings():
             return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
         if self.name in KNOWN_BACKENDS[self.kind] and not installed:
             return PluginNotInstalled(
@@ -177,14 +177,14 @@ class Resolver:
         error.__cause__ = failure.cause
         return error
 
-    def _switched_off(self) -> str:
+    def _disabled_by_settings(self) -> str:
         disabled = self.registry.disabled
         sources = [f"the {source}" for source in disabled if source.name == self._short_name]
         if not sources:
             return ""
         return (
-            f"{listed(sources)} {'is' if len(sources) == 1 else 'are'} switched off by"
-            " WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS; take the name out of that list."
+            f"{listed(sources)} {'is' if len(sources) == 1 else 'are'} disabled by"
+            " WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS. Remove the name from that list."
         )
 
     def _other_kind(self) -> str:
@@ -198,7 +198,7 @@ class Resolver:
                 )
                 return (
                     f"{self.name!r} is {article(kind)} backend, not {article(self.kind)} one"
-                    f" ({origin}). Configure it in {BACKEND_SETTINGS[kind]}, and choose"
+                    f" ({origin}). Configure it in {BACKEND_SETTINGS[kind]}, and name"
                     f" {article(self.kind)} backend here."
                 )
         return ""
@@ -215,8 +215,10 @@ class Resolver:
             f"Configured aliases: {', '.join(self.configured) or 'none'}.",
         ]
         if more:
-            parts.append(f"Others to install: {', '.join(pip_command(name) for name in more)}.")
-        # What is looked for may be what one of these would have offered.
+            parts.append(
+                f"Others that you can install: {', '.join(pip_command(name) for name in more)}."
+            )
+        # One of these plugins might have offered the backend.
         parts.extend(sentence(f"The {failure}") for failure in self.registry.failures)
         return " ".join(parts)
 
@@ -225,17 +227,17 @@ class Resolver:
         names = listed([f"{source.distribution} {source.version}" for source in sources])
         return BackendNameConflict(
             f"{self.where}: {names} both offer {article(self.kind)} backend named"
-            f' {self._short_name!r}. Say which: "BACKEND": {choices(offers, self._short_name)}.'
+            f' {self._short_name!r}. Choose one: "BACKEND": {choices(offers, self._short_name)}.'
         )
 
 
 def missing_modules(spec: BackendSpec) -> list[str]:
-    """The modules that a backend requires and that cannot be imported; imports none."""
+    """Return the required modules of a backend that are not installed. Imports none."""
     return [module for module in spec.requires if not _can_import(module)]
 
 
 def install_command(kind: BackendKind, offer: Offer) -> str:
-    """How to install what a backend requires."""
+    """Return the command that installs the modules that a backend requires."""
     if offer.spec.install:
         return f'pip install "{offer.spec.install}"'
     distribution = normalise(offer.plugin.source.distribution)
@@ -244,7 +246,7 @@ def install_command(kind: BackendKind, offer: Offer) -> str:
 
 
 def choices(offers: list[Offer], name: str) -> str:
-    """What ``BACKEND`` can be where several plugins offer backends of one short name."""
+    """Return the values for ``BACKEND`` that distinguish backends with the same short name."""
     distributions = [offer.plugin.source.distribution for offer in offers]
     if len(set(distributions)) == len(offers):
         return " or ".join(repr(f"{distribution}:{name}") for distribution in distributions)
@@ -258,7 +260,7 @@ def _can_import(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # a parent is missing or is not a package
         return False
-    except (Exception, SystemExit):  # noqa: BLE001  # it is there; importing it will say more
+    except (Exception, SystemExit):  # noqa: BLE001  # the module exists; importing it will show the error
         return True
 
 

@@ -21,25 +21,25 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec:
-    """Where a backend is and what it needs; nothing is imported to say so.
+    """Describes a backend: its class and its requirements. Nothing is imported for it.
 
     Args:
         path: dotted path of the backend class.
-        requires: modules that must be importable, such as ``("qdrant_client",)``.
-        django_apps: Django apps that ``INSTALLED_APPS`` must hold.
+        requires: names of modules that must be importable, such as ``("qdrant_client",)``.
+        django_apps: Django apps that ``INSTALLED_APPS`` must contain.
         summary: one line for ``manage.py vector_backends``.
-        install: what to ``pip install`` where a module of ``requires`` is missing, such
-            as ``"acme-vectors[client]"``. By default the plugin's own distribution.
+        install: the requirement to ``pip install`` if a module of ``requires`` is missing, such
+            as ``"acme-vectors[client]"``. The default is the plugin's own distribution.
 
     Example::
 
         BackendSpec(path="acme_vectors.AcmeBackend", requires=("acme",))
 
     Raises:
-        TypeError: if a field has the wrong type; a lone string for ``requires`` or
-            ``django_apps`` is one.
-        ValueError: if ``path`` is not a dotted path, or what should be a module's name is
-            something else, such as the name of a distribution.
+        TypeError: a field has the wrong type. ``requires`` and ``django_apps`` must be tuples,
+            even with a single string.
+        ValueError: ``path`` is not a dotted path, or ``requires`` or ``django_apps`` holds
+            something other than the name of a module, such as the name of a distribution.
     """
 
     path: str
@@ -58,6 +58,6 @@ class BackendSpec:
                 raise TypeError(f"BackendSpec.{name} must be a tuple of str, not {value!r}.")
             for item in value:
                 if not _MODULE.fullmatch(item):
-                    raise ValueError(f"BackendSpec.{name} must name modules; {item!r} is none.")
+                    raise ValueError(f"BackendSpec.{name} must name modules, not {item!r}.")
         if "." not in self.path or not _MODULE.fullmatch(self.path):
             raise ValueError(f"BackendSpec.path must be a dotted path, not {self.path!r}.")
