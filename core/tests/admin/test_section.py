@@ -79,11 +79,11 @@ def test_an_index_that_is_declared_wrongly_is_told(manage, at, articles, monkeyp
 
 def test_an_index_that_cannot_even_be_made_is_told_instead_of_a_list(manage, at, monkeypatch):
     def all_indexes():
-        raise InvalidIndex("shop.Index is in no installed app, so it needs a name.")
+        raise InvalidIndex("shop.Index is not in an installed app, so it needs a name.")
 
     monkeypatch.setattr("wagtail_vector_index.admin.views.listing.all_indexes", all_indexes)
     response = manage.get(at("index"))
-    assert told(response) == ["shop.Index is in no installed app, so it needs a name."]
+    assert told(response) == ["shop.Index is not in an installed app, so it needs a name."]
     assert rows_of(response) == []
 
 

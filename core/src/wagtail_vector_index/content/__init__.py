@@ -1,1 +1,1 @@
-"""What a site declares, and reading it: fields, filter values, keys, visibility, text."""
+"""Declarations of a site, and code that reads them: fields, keys, visibility and text."""

@@ -1,4 +1,4 @@
-"""What an index's models declare, resolved and checked."""
+"""Checks the declarations of an index and its models, and resolves them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .fields import EmbeddingField, FilterField
 from .filter_values import infer_type
 from .text.splitting import TextSplitter
 
-#: What core itself stores with every document: the source object's key and its model.
+#: The fields that core itself stores with every document: the source object's key and model.
 CORE_FIELDS: Mapping[str, FieldType] = {"object": "str", "model": "str"}
 
 
 class Declaration(Protocol):
-    """The attributes of an index that its configuration is made of."""
+    """The attributes of an index that its configuration is built from."""
 
     name: str
     querysets: ClassVar[Any]
@@ -37,7 +37,7 @@ class Declaration(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfiguration:
-    """What one model contributes: its texts and its filterable values."""
+    """The fields of one model: the ones to embed, and the ones to filter by."""
 
     embedding_fields: tuple[EmbeddingField, ...]
     filter_fields: tuple[tuple[FilterField, FieldType], ...]
@@ -45,27 +45,27 @@ class ModelConfiguration:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexConfiguration:
-    """What all models of an index contribute.
+    """The fields of all models of an index.
 
     Args:
-        models: by the models of the index's querysets.
-        fields: the fields that searches can filter by, core's own among them.
+        models: the configuration of each model of the index's querysets.
+        fields: the fields that searches can filter by, including core's own fields.
     """
 
     models: Mapping[type[Model], ModelConfiguration]
     fields: Mapping[str, FieldType]
 
     def of(self, index: Declaration, model: type[Model]) -> ModelConfiguration:
-        """The configuration of an object's model, which may be a child of a declared one."""
+        """Return the configuration of a model, which may be a child of a declared model."""
         found = self.models.get(model)
         return found if found is not None else _model_configuration(index, model)
 
 
 def configuration_of(index: Declaration) -> IndexConfiguration:
-    """The configuration of an index.
+    """Return the configuration of an index.
 
     Raises:
-        InvalidIndex: naming what does not fit, such as a model and its field.
+        InvalidIndex: a declaration is wrong. The message has the model and its field.
     """
     _check_querysets(index)
     _check_chunking(index)
@@ -93,15 +93,15 @@ def _check_querysets(index: Declaration) -> None:
         raise InvalidIndex(
             f"{index.name}: querysets must be a list of querysets, such as [Page.objects.all()]."
         )
-    if not content and content != ():  # () is what a base class has, that nobody searches
+    if not content and content != ():  # base classes, which are not searched, have ()
         raise InvalidIndex(
-            f"{index.name}: querysets is empty, so that nothing would be found. List what is to be"
-            " indexed, such as [Page.objects.all()]."
+            f"{index.name}: querysets is empty, so no search would find anything. List the content"
+            " to index, such as [Page.objects.all()]."
         )
 
 
 def _check_refinable(index: Declaration, queryset: QuerySet[Any]) -> None:
-    """Raise unless more filters can be put on a queryset, and its results are objects."""
+    """Raise unless a queryset can be filtered further, and its results are objects."""
     kinds = {
         "sliced": queryset.query.is_sliced,
         "combined": queryset.query.combinator,
@@ -110,8 +110,8 @@ def _check_refinable(index: Declaration, queryset: QuerySet[Any]) -> None:
     for kind, is_so in kinds.items():
         if is_so:
             raise InvalidIndex(
-                f"{index.name}: a queryset of {queryset.model._meta.label} is {kind}, and cannot"
-                " be filtered for what is live. Say by filter() what belongs to the index."
+                f"{index.name}: a queryset of {queryset.model._meta.label} is {kind}, so it"
+                " cannot be filtered for live objects. Select the content with filter() instead."
             )
 
 
@@ -139,7 +139,7 @@ def _check_splitter(index: Declaration) -> None:
 
 
 def _family(index: Declaration, model: type[Model]) -> list[type[Model]]:
-    """The model and, where it declares nothing to embed, the children that do."""
+    """Return the model, or if it declares nothing to embed, its child models that do."""
     if _declared(index, model, "embedding_fields"):
         return [model]
     children = [
@@ -170,13 +170,13 @@ def _model_configuration(index: Declaration, model: type[Model]) -> ModelConfigu
     embedding_fields = tuple(_declared(index, model, "embedding_fields"))
     if not embedding_fields:
         raise InvalidIndex(
-            f"{index.name}: {model._meta.label} does not say what to embed. Add"
+            f"{index.name}: {model._meta.label} has no fields to embed. Add"
             f' embedding_fields = [EmbeddingField("…")] to the model or to the index.'
         )
     for field in embedding_fields:
         if not isinstance(field, EmbeddingField):
             raise InvalidIndex(
-                f"{index.name}: embedding_fields of {model._meta.label} holds {field!r},"
+                f"{index.name}: embedding_fields of {model._meta.label} has {field!r},"
                 " which is not an EmbeddingField: write EmbeddingField('…')."
             )
         _check_path(index, model, field.name)
@@ -198,8 +198,8 @@ def _filter_fields(index: Declaration, model: type[Model]) -> list[tuple[FilterF
             ) from error
         if field.name in CORE_FIELDS:
             raise InvalidIndex(
-                f"{index.name}: {model._meta.label}: {field.name!r} is a filter field of every"
-                f" index. Choose another name: FilterField('…', source={field.source!r})."
+                f"{index.name}: {model._meta.label}: every index has its own filter field"
+                f" {field.name!r}. Choose another name: FilterField('…', source={field.source!r})."
             )
         _check_path(index, model, field.source)
         type_ = field.type or infer_type(model, field.source)
@@ -207,22 +207,22 @@ def _filter_fields(index: Declaration, model: type[Model]) -> list[tuple[FilterF
             raise InvalidIndex(
                 f"{index.name}: the type of the filter field {field.name!r} of"
                 f" {model._meta.label} is not known."
-                f" Say it: FilterField({field.name!r}, type='str')."
+                f" Add it: FilterField({field.name!r}, type='str')."
             )
         found.append((field, type_))
     return found
 
 
 def _hint_of_path(field: FilterField) -> str:
-    """What to do about a path that was given for a name."""
+    """Return what to do about a path in place of a name, or an empty text."""
     if "__" not in str(field.name) or field.name != field.source:
         return ""
     name = field.name.replace("__", "_").strip("_").lower()
-    return f" A path is its source: FilterField({name!r}, source={field.source!r})."
+    return f" Pass the path as source: FilterField({name!r}, source={field.source!r})."
 
 
 def _check_path(index: Declaration, model: type[Model], path: str) -> None:
-    """Raise unless a path leads to something, as far as the models tell it."""
+    """Raise if a path leads nowhere, as far as the fields of the models show."""
     name, _, rest = path.partition("__")
     field = _field(model, name)
     if field is None and not hasattr(model, name):
@@ -241,5 +241,5 @@ def _field(model: type[Model], name: str) -> Any:
     except FieldDoesNotExist:
         return None
     if isinstance(field, ForeignObjectRel) and field.get_accessor_name() != name:
-        return None  # by this name it is queried; "book_set" is the attribute
+        return None  # this name is for queries; the attribute is "book_set"
     return field

@@ -1,4 +1,4 @@
-"""What a vector index declares: its content, its fields, and its backends."""
+"""The declarations of a vector index: its content, its fields, and its backends."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from .visibility import Visibility, live_filter, visible_to, visible_to_all
 
 __all__ = ["IndexDeclaration"]
 
-#: Chunks of about this many tokens say one thing, and are found by it.
+#: A chunk of about this many tokens has one subject, and searches for it find the chunk.
 DEFAULT_CHUNK_TOKENS = 256
 
-#: How often in a row a page may be deleted between two queries.
+#: How many times a fetch is tried while pages are deleted between its queries.
 _FETCH_ATTEMPTS = 10
 
 _FETCH_SIZE = 500
 
-#: How many objects are checked at once. Databases allow more parameters, if not many more.
+#: How many objects one query checks. Databases allow few more parameters than this.
 _CHECK_SIZE = 5_000
 
 
 class IndexDeclaration:
-    """The content of a vector index, and how it is indexed.
+    """The content of a vector index, and the settings for indexing it.
 
-    Indexing, searching and answering know this class. Sites subclass `VectorIndex`, which adds
-    searching. Instances hold no state.
+    The code that indexes, searches and answers uses this class. Sites subclass `VectorIndex`,
+    which adds the methods for searching. Instances hold no state.
     """
 
-    #: The name in commands and in the index tables; by default "app_label.ClassName".
+    #: The name in commands and in the index tables. The default is "app_label.ClassName".
     name: str = ""
-    #: The content. Only what is live of it is indexed and found.
+    #: The content. Only its live objects are indexed and found.
     querysets: ClassVar[Sequence[QuerySet[Any]]] = ()
-    #: For models that do not declare ``embedding_fields`` themselves.
+    #: The fields to embed, for models that do not declare ``embedding_fields`` themselves.
     embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
-    #: For models that do not declare ``vector_filter_fields`` themselves.
+    #: The fields to filter by, for models without their own ``vector_filter_fields``.
     filter_fields: ClassVar[Sequence[str | FilterField]] = ()
     #: An alias of ``WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS``.
     vector_backend: ClassVar[str] = "default"
@@ -62,7 +62,7 @@ class IndexDeclaration:
     metric: ClassVar[Metric] = "cosine"
     #: The longest chunk, in the embedding model's tokens; shorter if the model reads less.
     chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
-    #: How many tokens a chunk repeats of the chunk before it.
+    #: How many tokens of the previous chunk a chunk repeats.
     chunk_overlap: ClassVar[int] = 0
     #: The class that splits text into chunks.
     text_splitter: ClassVar[type[TextSplitter]] = TextSplitter
@@ -74,18 +74,18 @@ class IndexDeclaration:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
-    # What is indexed
+    # The content
 
     def get_querysets(self) -> list[QuerySet[Any]]:
-        """The content, as fresh querysets; override it for what depends on the moment."""
+        """Return the content as fresh querysets. Override it if they depend on the time."""
         return [queryset.all() for queryset in self.querysets]
 
     def live(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """What of a queryset is live and not past its expiry."""
+        """Return a queryset of only the live objects that have not expired."""
         return queryset.filter(live_filter(queryset.model))
 
     def source_keys(self) -> list[str]:
-        """The keys of all objects to index, each once."""
+        """Return the keys of all objects to index, each once."""
         sources = self._sources()
         keys = (
             key_of(queryset.model, pk)
@@ -95,18 +95,18 @@ class IndexDeclaration:
         return list(dict.fromkeys(keys))
 
     def sources_among(self, keys: Sequence[str]) -> set[str]:
-        """Which of these keys name objects to index."""
+        """Return the given keys that name objects to index."""
         return self.visible_among(keys, self._sources())
 
     def visible_among(
         self, keys: Sequence[str], visibility: Visibility, within: QuerySet[Any] | None = None
     ) -> set[str]:
-        """Which of these keys name objects of the index that may be seen at this moment.
+        """Return the given keys that name objects of the index that the visitor may see now.
 
         Args:
-            keys: of any number of objects.
-            visibility: what the visitor may see, of `visible_to`.
-            within: only objects of this queryset.
+            keys: the keys of any number of objects.
+            visibility: what the visitor may see, from `visible_to`.
+            within: a queryset, to return only keys of its objects.
         """
         visible: set[str] = set()
         for some in slices(keys, _CHECK_SIZE):
@@ -121,12 +121,13 @@ class IndexDeclaration:
     def few_visible(
         self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
     ) -> list[str] | None:
-        """The keys of all objects of the index that may be seen, if they are few.
+        """Return the keys of all objects of the index that the visitor may see, if they are few.
 
         Args:
-            visibility: what the visitor may see, of `visible_to`.
-            at_most: where there are more than so many, the result is None.
-            within: only objects of this queryset, if it is of the same database.
+            visibility: what the visitor may see, from `visible_to`.
+            at_most: the largest number of keys. If there are more, the result is None.
+            within: a queryset, to return only keys of its objects. Ignored if it belongs to
+                another database.
         """
         visible: dict[str, None] = {}
         for queryset in self.get_querysets():
@@ -141,7 +142,7 @@ class IndexDeclaration:
         return visible_to_all() if self.include_private else visible_to()
 
     def fetch(self, keys: Sequence[str]) -> dict[str, Any]:
-        """The objects of these keys, as the index's querysets give them, visible or not."""
+        """Return the objects of these keys from the index's querysets, visible or not."""
         found: dict[str, Any] = {}
         for some in slices(keys, _FETCH_SIZE):
             for instance in self._fetch_some(some):
@@ -153,14 +154,14 @@ class IndexDeclaration:
             if pks := primary_keys(queryset.model, keys):
                 yield from _fetched(queryset.filter(pk__in=pks))
 
-    # How it is indexed
+    # The settings for indexing
 
     @cached_property
     def configuration(self) -> IndexConfiguration:
-        """The fields of its models and the types to filter by.
+        """The fields of the index's models, and the types to filter by.
 
         Raises:
-            InvalidIndex: naming the model and the field that does not fit.
+            InvalidIndex: a declaration is wrong. The message has the model and the field.
         """
         return configuration_of(self)
 
@@ -170,7 +171,7 @@ class IndexDeclaration:
         return embedding_backends[self.embedding_backend]
 
     def get_chunk_tokens(self) -> int:
-        """The longest chunk, in tokens: what is declared, or what the model can read."""
+        """Return the size of the longest chunk in tokens, as declared or as the model allows."""
         longest = self.embedder.max_tokens
         return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
 
@@ -179,20 +180,20 @@ def _app_label(index_class: type[IndexDeclaration]) -> str:
     config = apps.get_containing_app_config(index_class.__module__)
     if config is None:
         raise InvalidIndex(
-            f"{index_class.__module__}.{index_class.__name__} is in no installed app, so it needs"
-            " a name: set the attribute 'name'."
+            f"{index_class.__module__}.{index_class.__name__} is not in an installed app, so it"
+            " needs a name: set the attribute 'name'."
         )
     return config.label
 
 
 def _keys_inside(keys: Sequence[str], within: QuerySet[Any]) -> list[str]:
-    """Return those keys that name objects of a queryset."""
+    """Return the given keys that name objects of a queryset."""
     chosen = within.filter(pk__in=primary_keys(within.model, keys)).order_by()
     return [key_of(within.model, pk) for pk in chosen.values_list("pk", flat=True)]
 
 
 def _inside(queryset: QuerySet[Any], within: QuerySet[Any]) -> QuerySet[Any]:
-    """What is in both querysets; the first, where that is not for one database to say."""
+    """Return the objects of both querysets, or the first one if their databases differ."""
     if root_model(within.model) is not root_model(queryset.model):
         return queryset.none()
     if within.db != queryset.db:
@@ -201,10 +202,10 @@ def _inside(queryset: QuerySet[Any], within: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _fetched(queryset: QuerySet[Any]) -> list[Any]:
-    """All objects of a queryset, even if some are deleted meanwhile.
+    """Return all objects of a queryset, even if some are deleted meanwhile.
 
-    Wagtail looks up pages once more as what they are, and raises KeyError for one that is
-    gone by then.
+    Wagtail runs a second query for the specific classes of pages. It raises KeyError if a page
+    was deleted between the two queries.
     """
     for _attempt in range(_FETCH_ATTEMPTS - 1):
         with suppress(KeyError):

@@ -1,4 +1,4 @@
-"""Which parts of a source object become text, and which can be filtered by."""
+"""Declarations of the parts of a source object to embed, and to filter by."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EmbeddingField:
     Args:
         name: a field, an attribute, a method without arguments, or a path such as
             ``"author__name"``. Rich text and StreamField values become prose.
-        important: put this text ahead of every chunk, as one does with a title.
+        important: embed this text with every chunk, before the chunk. Use it for titles.
 
     Example::
 
@@ -36,9 +36,9 @@ class FilterField:
 
     Args:
         name: the name to filter by.
-        source: where the value is: a field, an attribute, a method without arguments, or
-            a path such as ``"author__name"``. By default ``name``.
-        type: the type of the value; by default that of the model's field.
+        source: the origin of the value: a field, an attribute, a method without arguments, or
+            a path such as ``"author__name"``. The default is ``name``.
+        type: the type of the value. The default is the type of the model's field.
 
     Example::
 
@@ -54,10 +54,10 @@ class FilterField:
             object.__setattr__(self, "source", self.name)
 
     def check(self) -> None:
-        """Look at the name and the type: not before a system check can report them.
+        """Check the name and the type. Called late, so that a system check can report errors.
 
         Raises:
-            InvalidSpec: one of them cannot be.
+            InvalidSpec: the name or the type is not allowed.
         """
         check_name(self.name, "name of a filter field")
         if self.type is not None and self.type not in FIELD_TYPES:
@@ -67,5 +67,5 @@ class FilterField:
 
     @classmethod
     def of(cls, value: Any) -> FilterField:
-        """A field as declared: by its name, or in full."""
+        """Return the field that a declaration means: a name, or a `FilterField`."""
         return value if isinstance(value, FilterField) else cls(value)

@@ -1,4 +1,4 @@
-"""The values that searches are filtered by: their types, and how they are stored."""
+"""The values that searches filter by: their types, and the form in which they are stored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TYPES: tuple[tuple[type[models.Field[Any, Any]], FieldType], ...] = (
 
 
 def infer_type(model: type[models.Model], path: str) -> FieldType | None:
-    """The type of the values at a path, as far as the models' fields tell it."""
+    """Return the type of the values at a path, or None if the models' fields do not show it."""
     name, _, rest = path.partition("__")
     try:
         field: Any = model._meta.get_field(name)
@@ -61,7 +61,7 @@ def _scalar_type(field: Any) -> FieldType | None:
 
 
 def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
-    """The value at a path of an object, as JSON holds it."""
+    """Return the value at a path of an object, in a form that JSON can hold."""
     value = _follow(instance, path.split("__"))
     if type_.startswith("list["):
         if value is None:
@@ -69,18 +69,18 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
         items = value if isinstance(value, (list, tuple, set)) else [value]
         return [_stored(item, type_[5:-1]) for item in items if item is not None]
     if isinstance(value, (list, tuple, set)):
-        raise ValueError(  # noqa: TRY004  # as for any value that does not fit
-            f"{path!r} has several values, and {type_} is the type of a single one."
+        raise ValueError(  # noqa: TRY004  # the same as for other values that do not fit
+            f"{path!r} has several values, but {type_} is the type of a single value."
         )
     return None if value is None else _stored(value, type_)
 
 
 def comparable(value: Any) -> Any:
-    """A value given to a filter, as the field it is compared with holds it.
+    """Return a filter's value in the form in which the field's values are stored.
 
-    Objects become their key, dates midnight in the site's time zone, decimals floats. Naive
-    datetimes are in that zone where ``USE_TZ`` is off; where it is on, they stay as they are,
-    which no filter takes.
+    Objects become their key, dates midnight in the site's time zone, decimals floats. If
+    ``USE_TZ`` is off, naive datetimes are in the site's time zone. If it is on, they stay naive,
+    and filters refuse them.
     """
     if isinstance(value, models.Model):
         return _identity(value)
@@ -91,16 +91,16 @@ def comparable(value: Any) -> Any:
     if isinstance(value, dt.date) and not (settings.USE_TZ and isinstance(value, dt.datetime)):
         return _aware(value)
     if isinstance(value, (list, tuple, set, frozenset, Iterator, models.QuerySet)):
-        # An iterator among them, since a filter may be read more than once.
+        # Iterators become lists too, because a filter may be read more than once.
         return [comparable(item) for item in value]
     return value
 
 
 def comparable_filter(query: Any) -> Any:
-    """A filter whose values are all `comparable`; what is no ``Q`` stays what it is.
+    """Return a filter with all its values made `comparable`. Only a ``Q`` is changed.
 
     Raises:
-        InvalidFilter: it is nested too deeply.
+        InvalidFilter: the filter is nested too deeply.
     """
     try:
         return _comparable_node(query)
@@ -123,7 +123,7 @@ def _comparable_child(child: Any) -> Any:
 
 
 def _follow(value: Any, names: list[str]) -> Any:
-    """The value at the end of a path: one value, a list of them, or None."""
+    """Return the value at the end of a path: one value, a list of values, or None."""
     if isinstance(value, models.Manager):
         value = list(value.all())
     if callable(value) and not isinstance(value, type):
@@ -158,17 +158,17 @@ def _aware(value: dt.date) -> dt.datetime:
     moment = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
     if timezone.is_aware(moment):
         return moment
-    # As Django does: the zone that is active is a visitor's, and another where one writes.
+    # Django does the same. The active zone depends on the visitor, and differs between requests.
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
 def _is_named(model: Any) -> bool:
-    """Whether objects of a model, as locales and tags, are told by their name."""
+    """Return whether the name of an object, such as a locale or tag, is its identity."""
     bases = {f"{base.__module__}.{base.__name__}" for base in model.__mro__}
     return model._meta.label == "wagtailcore.Locale" or "taggit.models.TagBase" in bases
 
 
 def _identity(instance: Any) -> Any:
-    if _is_named(instance.__class__):  # not its type: ``request.user`` has another one
+    if _is_named(instance.__class__):  # not type(): ``request.user`` is a lazy proxy
         return getattr(instance, "language_code", None) or instance.name
     return instance.pk if isinstance(instance.pk, int) else str(instance.pk)

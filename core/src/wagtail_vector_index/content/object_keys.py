@@ -1,8 +1,8 @@
-"""How a source object is named in the record: its model and primary key, as text.
+"""Keys of source objects in the index tables: model and primary key, as text.
 
-Multi-table inheritance shares primary keys between a parent and its children, so a page
-is one object whether one has it as a ``Page`` or as a ``BlogPage``. The key therefore
-names the topmost concrete model: ``"wagtailcore.page:12"``.
+Multi-table inheritance shares primary keys between a parent and its children. A page is the
+same object as a ``Page`` and as a ``BlogPage``. So the key names the topmost concrete model:
+``"wagtailcore.page:12"``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["key_of", "object_key", "primary_keys", "root_model"]
 
 
 def root_model(model: type[Model]) -> type[Model]:
-    """The topmost concrete model that shares the model's primary key."""
+    """Return the topmost concrete model that shares the model's primary key."""
     concrete: Any = model._meta.concrete_model
     remote = concrete._meta.pk.remote_field
     while remote is not None and remote.parent_link:
@@ -28,20 +28,21 @@ def root_model(model: type[Model]) -> type[Model]:
 
 
 def key_of(model: type[Model], pk: Any) -> str:
-    """The key of the object of this model with this primary key."""
+    """Return the key of the object of this model with this primary key."""
     return f"{root_model(model)._meta.label_lower}:{pk}"
 
 
 def object_key(instance: Model) -> str:
-    """The key of a saved object."""
-    # Not its type: that of ``request.user`` stands for a model only.
+    """Return the key of a saved object."""
+    # Not type(instance): ``request.user`` is a lazy proxy, whose type is no model.
     return key_of(instance.__class__, instance.pk)
 
 
 def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
-    """The primary keys of those keys that name objects of this model's family.
+    """Return the primary keys in the given keys that name objects of this model's family.
 
-    A key that can be none, as after the primary key's type has changed, names no object.
+    A key that the primary key's field does not accept names no object. Such keys remain after
+    the type of the primary key has changed.
     """
     root: Any = root_model(model)
     prefix = f"{root._meta.label_lower}:"

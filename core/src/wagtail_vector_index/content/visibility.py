@@ -1,10 +1,10 @@
-"""Who may see what, by Wagtail's own rule, for many objects in few queries.
+"""Applies Wagtail's view restrictions to many objects in few queries.
 
-A page may be seen if it is live, not past its expiry, and if each of its view restrictions
-accepts the request. Its restrictions are those of the page and of its ancestors; of an alias,
-those of the page that it stands for, and its own do not count. That is what
-``Page.get_view_restrictions()`` says of one page. Documents and images have the restrictions
-of their collection and of the collections above it.
+A visitor may see a page if it is live, has not expired, and each of its view restrictions
+accepts the request. A page has its own restrictions and the restrictions of its ancestors. An
+alias has the restrictions of the page that it mirrors, and its own do not count.
+``Page.get_view_restrictions()`` follows the same rule for one page. Documents and images have the
+restrictions of their collection and of the collections above it.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ __all__ = [
 ]
 
 
-#: How many ranges of paths a query chooses by. SQLite refuses 1,000 of them, and each costs time.
+#: The most ranges of paths in one query. SQLite refuses 1,000 of them, and each costs time.
 _MAX_RANGES = 300
 
 
 def page_model() -> Any:
-    """The site's base page model, which Wagtail 8 allows to be swapped."""
+    """Return the site's base page model, which sites can swap from Wagtail 8 on."""
     from wagtail.models import Site
 
     return Site._meta.get_field("root_page").related_model
 
 
 def is_page_model(model: type[Any]) -> bool:
-    """Whether objects of a model are Wagtail pages."""
+    """Return whether objects of a model are Wagtail pages."""
     return apps.is_installed("wagtail") and issubclass(model, page_model())
 
 
 def is_collection_member(model: type[Any]) -> bool:
-    """Whether objects of a model are in a collection, as Wagtail's documents and images are."""
+    """Return whether a model's objects are in collections, as Wagtail's images are."""
     if not apps.is_installed("wagtail"):
         return False
     from wagtail.models import CollectionMember
@@ -56,7 +56,7 @@ def is_collection_member(model: type[Any]) -> bool:
 
 
 def live_filter(model: Any) -> Q:
-    """The objects of a model that are live and not past their expiry."""
+    """Return a condition for the objects of a model that are live and have not expired."""
     names = {field.name for field in model._meta.get_fields()}
     live = Q(live=True) if "live" in names else Q()
     if "expire_at" in names:
@@ -65,19 +65,19 @@ def live_filter(model: Any) -> Q:
 
 
 class Visibility:
-    """What one visitor may see. The restrictions are read once, when they are first needed.
+    """Decides what one visitor may see. Reads the restrictions once, when first needed.
 
     Args:
-        accepts: says of a view restriction of Wagtail's whether the visitor passes it.
+        accepts: returns whether the visitor passes a view restriction of Wagtail.
     """
 
     def __init__(self, accepts: Callable[[Any], bool]) -> None:
         self._accepts = accepts
 
     def primary_keys(self, queryset: QuerySet[Any]) -> list[Any]:
-        """The primary keys of the objects of a queryset that may be seen.
+        """Return the primary keys of the objects of a queryset that the visitor may see.
 
-        That an object is live is left to the caller. The tree's root is never among them.
+        The caller must exclude objects that are not live. The root page is never included.
         """
         hidden = self._hidden(queryset.model)
         if hidden is None:
@@ -85,7 +85,7 @@ class Visibility:
         return list(hidden.outside(queryset))
 
     def few_primary_keys(self, queryset: QuerySet[Any], at_most: int) -> list[Any] | None:
-        """Like `primary_keys` in one query, over any number; None if more than so many are."""
+        """Return `primary_keys` by a single query, or None if there are more than ``at_most``."""
         hidden = self._hidden(queryset.model)
         if hidden is None:
             found = list(queryset.values_list("pk", flat=True)[: at_most + 1])
@@ -120,7 +120,7 @@ class Visibility:
         return _Subtrees(set(hidden.values()), Collection, "collection__path")
 
     def _refused(self, restrictions: QuerySet[Any], relation: str) -> dict[Any, str]:
-        """The primary keys and paths of what is restricted for the visitor."""
+        """Return primary keys and paths of the objects whose restrictions refuse the visitor."""
         found = restrictions.annotate(restricted_path=F(f"{relation}__path"))
         return {
             getattr(restriction, f"{relation}_id"): restriction.restricted_path
@@ -130,43 +130,43 @@ class Visibility:
 
 
 def visible_to(user: Any = None, request: Any = None) -> Visibility:
-    """What a visitor may see; without any argument, an anonymous one.
+    """Return the visibility for a visitor. Without arguments, the visitor is anonymous.
 
     Args:
-        user: a user; by default the one of the request.
-        request: the request, whose session holds the passwords that the visitor has given.
+        user: a user. The default is the user of the request.
+        request: the request. Its session records which passwords the visitor has entered.
     """
     return Visibility(_Visitor(user, request).passes)
 
 
 def visible_to_all() -> Visibility:
-    """What may be seen by anybody at all, whatever the restrictions."""
+    """Return a visibility that ignores all view restrictions."""
     return Visibility(lambda restriction: True)
 
 
 class _Subtrees:
-    """Parts of a tree of treebeard's, by the paths of their roots.
+    """Subtrees of one of treebeard's trees, by the paths of their roots.
 
     Args:
         roots: the paths.
         tree: the model of the tree.
-        lookup: leads from what is chosen to its place in the tree.
-        apart: what is chosen at all.
+        lookup: the lookup that leads from an object to its path in the tree.
+        condition: a condition that every returned object meets.
     """
 
-    def __init__(self, roots: set[str], tree: Any, lookup: str, apart: Q | None = None) -> None:
+    def __init__(self, roots: set[str], tree: Any, lookup: str, condition: Q | None = None) -> None:
         self._roots = roots
         self._step: int = tree.steplen
         self._alphabet: str = tree.alphabet
         self._lookup = lookup
-        self._chosen = apart or Q()
+        self._condition = condition or Q()
 
     def outside(self, queryset: QuerySet[Any]) -> Iterator[Any]:
-        """The primary keys of what is in none of the parts."""
+        """Yield the primary keys of the objects that are in none of the subtrees."""
         return self._outside(self._rows(queryset))
 
     def first_outside(self, queryset: QuerySet[Any], count: int) -> list[Any]:
-        """The first of these primary keys, by one query that reads few others."""
+        """Return the first ``count`` of these keys, by one query that reads few other rows."""
         rows = self._rows(queryset)
         ranges = list(self._ranges_outside())
         if len(ranges) <= _MAX_RANGES:
@@ -174,19 +174,19 @@ class _Subtrees:
         return list(islice(self._outside(rows.iterator()), count))
 
     def _rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(self._chosen).values_list("pk", self._lookup)
+        return queryset.filter(self._condition).values_list("pk", self._lookup)
 
     def _outside(self, rows: Iterable[tuple[Any, str]]) -> Iterator[Any]:
         return (pk for pk, path in rows if not (self._roots and self._has(path)))
 
     def _ranges_outside(self) -> Iterator[tuple[str, str | None]]:
-        """The ranges of paths that are in none of the parts: from the first, before the second."""
+        """Yield the ranges of paths outside the subtrees, as first path and path after the last."""
         start: str | None = ""
         for root in sorted(self._roots):
             if start is None:
                 return
             if root < start:
-                continue  # within the part before it
+                continue  # within the previous subtree
             if start < root:
                 yield start, root
             start = self._after(root)
@@ -201,7 +201,7 @@ class _Subtrees:
         return chosen
 
     def _after(self, root: str) -> str | None:
-        """The lowest text above every path in a part; None if there is none."""
+        """Return the lowest text above every path in a subtree, or None if there is none."""
         text = root.rstrip(self._alphabet[-1])
         if not text:
             return None
@@ -213,9 +213,10 @@ class _Subtrees:
 
 
 class _Visitor:
-    """Passes restrictions as a request does, which may be there or not.
+    """Stands in for a request in Wagtail's `accept_request`, with or without a real request.
 
-    Its user has the groups at hand: `accept_request` asks for them once per restriction.
+    The groups of its user are prefetched, because `accept_request` reads them for every
+    restriction.
     """
 
     def __init__(self, user: Any, request: Any) -> None:
@@ -223,26 +224,26 @@ class _Visitor:
         self._request = request
 
     def passes(self, restriction: Any) -> bool:
-        """Whether a view restriction accepts the visitor."""
+        """Return whether a view restriction accepts the visitor."""
         return bool(restriction.accept_request(self))
 
     @cached_property
     def user(self) -> Any:
-        """The user, anonymous if there is none."""
+        """The user, or an anonymous user if there is none."""
         from django.contrib.auth.models import AnonymousUser
 
         user: Any = self._given or getattr(self._request, "user", None) or AnonymousUser()
         if getattr(user, "pk", None) is not None and hasattr(user.__class__, "groups"):
-            user = copy.copy(user)  # what is fetched here must not stay with the caller's
-            user._prefetched_objects_cache = {}  # noqa: SLF001  # which the copy would share
+            user = copy.copy(user)  # the caller's user must not keep the prefetched groups
+            user._prefetched_objects_cache = {}  # noqa: SLF001  # a copy shares the dict
             prefetch_related_objects([user], "groups")
         return user
 
     @cached_property
     def session(self) -> Any:
-        """The session of the request, empty without one."""
+        """The session of the request, or an empty dict without a session."""
         return getattr(self._request, "session", {})
 
     def __getattr__(self, name: str) -> Any:
-        # A site's own restrictions may look at more of the request.
+        # A site's own restrictions may read other attributes of the request.
         return getattr(self.__dict__["_request"], name)

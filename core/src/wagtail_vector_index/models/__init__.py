@@ -1,4 +1,4 @@
-"""The record's models, and what a site's own models use."""
+"""The models of the index tables, and the classes that a site's own models use."""
 
 from ..content.fields import EmbeddingField, FilterField
 from .mixin import VectorIndexedMixin

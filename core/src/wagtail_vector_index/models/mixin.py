@@ -1,4 +1,4 @@
-"""What makes a site's own model searchable by meaning."""
+"""The mixin that makes a site's own model searchable by meaning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..content.fields import EmbeddingField, FilterField
 
 
 class ModelIndexDescriptor:
-    """Gives each model the index of that model alone."""
+    """Returns, for each model, the index over that model alone."""
 
     def __get__(self, instance: Any, owner: type[models.Model]) -> Any:
         config: Any = apps.get_app_config("wagtail_vector_index")
@@ -22,8 +22,8 @@ class ModelIndexDescriptor:
 class VectorIndexedMixin(models.Model):
     """Adds ``vector_index``, an index over all objects of the model.
 
-    A model whose objects are only found through an index in ``vector_indexes.py`` says
-    ``vector_index = None``.
+    Set ``vector_index = None`` on a model that needs no index of its own, because an index in
+    ``vector_indexes.py`` includes it.
 
     Example::
 

@@ -1,7 +1,7 @@
-"""The record: what is indexed, kept once in the site's own database.
+"""The index tables: all indexed data, stored once in the site's own database.
 
-Vector backends hold what can be derived from these four tables. Documents are immutable:
-one id means one content, metadata and vector for ever.
+The data in vector backends is derived from these four tables. Documents are immutable: an id
+always stands for the same content, metadata and vector.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from ..exceptions import AppNotInstalled
 
 if apps.apps_ready and not apps.is_installed("wagtail_vector_index"):
     raise AppNotInstalled(
-        "wagtail_vector_index.models needs wagtail_vector_index in INSTALLED_APPS. Add it, and run:"
-        " manage.py migrate"
+        "wagtail_vector_index.models needs wagtail_vector_index in INSTALLED_APPS. Add it, then"
+        " run: manage.py migrate"
     )
 
 NO_IDS = uuid.UUID(int=0)
 
-#: A model's name and a primary key, which may be a URL; in characters of four bytes, what an
-#: index of PostgreSQL or MySQL still holds.
+#: The longest model name with a primary key, which may be a URL. Even with four bytes for each
+#: character, such a key fits into an index of PostgreSQL or MySQL.
 OBJECT_KEY_LENGTH = 640
 
 
 class IndexTableQuerySet(models.QuerySet[Any]):
-    """A queryset over the record."""
+    """A queryset over one of the index tables."""
 
     def delete_rows(self) -> int:
-        """Delete in one statement, and say how many rows that were.
+        """Delete the rows in one statement, and return their number.
 
-        Wagtail listens to the deletion of every model, so that ``delete()`` would load
-        each row first, texts and all.
+        Wagtail handles the deletion signals of every model. Because of that, ``delete()`` would
+        load each row first, including its texts.
         """
         return self._raw_delete(self.db)
 
 
 class IndexTableManager(models.Manager.from_queryset(IndexTableQuerySet)):  # type: ignore[misc]
-    """Reads from the database that is written to: a replica may lag behind."""
+    """Reads from the database that is written to, because a replica may lag behind."""
 
     def get_queryset(self) -> IndexTableQuerySet:
-        """All rows, from the database that the routers write to."""
+        """Return all rows, from the database that the routers write to."""
         return super().get_queryset().using(index_database())  # type: ignore[no-any-return]
 
 
 def index_database() -> str:
-    """The alias of the database that holds the record."""
+    """Return the alias of the database that holds the index tables."""
     return router.db_for_write(Collection)
 
 
 class Collection(models.Model):
-    """One physical collection in a vector backend, derived from the record."""
+    """One physical collection in a vector backend, derived from the index tables."""
 
     class State(models.TextChoices):
-        """Where a collection is in its life."""
+        """The stages in the life of a collection."""
 
         BUILDING = "building", _("building")
         ACTIVE = "active", _("active")
@@ -70,44 +70,44 @@ class Collection(models.Model):
     name = models.CharField(max_length=48, unique=True)
     index = models.CharField(max_length=255)
     vector_backend = models.CharField(max_length=255)
-    #: What makes its vectors comparable.
+    #: The fingerprint of the embedding backend: vectors with the same one are comparable.
     fingerprint = models.CharField(max_length=255)
-    #: How texts were split.
+    #: The settings with which texts were split.
     chunking = models.CharField(max_length=255)
     dimensions = models.PositiveIntegerField()
     metric = models.CharField(max_length=16)
     fields = models.JSONField(default=dict)
     state = models.CharField(max_length=16, choices=State.choices, default=State.BUILDING)
-    #: Raised by every change of its documents.
+    #: Every change of the collection's documents increases this number.
     revision = models.PositiveBigIntegerField(default=0)
-    #: Up to which revision the vector backend has been told.
+    #: The last revision whose changes the vector backend has.
     applied_revision = models.PositiveBigIntegerField(default=0)
-    #: How many live documents it has, and the XOR of their ids.
+    #: The number of live documents, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
-    #: How often in a row a service that it needs has failed, with the last error, and before
-    #: when nothing is tried by itself.
+    #: How often in a row a service that the collection needs has failed, the last error, and the
+    #: time before which no automatic attempt is made.
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     next_attempt = models.DateTimeField(null=True, blank=True)
-    #: For when a task is put off that tries again.
+    #: The time of the deferred task that will try again.
     retry_task_at = models.DateTimeField(null=True, blank=True)
-    #: The process that builds it, and when that was last heard of.
+    #: The process that builds the collection, and the last time it gave a sign of life.
     builder = models.CharField(max_length=255, blank=True)
     builder_seen = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
-    #: When its revision was last raised.
+    #: When the revision last increased.
     changed_at = models.DateTimeField(null=True, blank=True)
 
-    #: Wagtail need not look for references in these rows.
+    #: Wagtail need not search these rows for references.
     wagtail_reference_index_ignore = True
 
     objects = IndexTableManager()
 
     class Meta:
         db_table = "wvi_collection"
-        # Wagtail has collections too, and lists the permissions of both.
+        # Wagtail lists the permissions of its own collections as well, so these need another name.
         verbose_name = _("vector collection")
         verbose_name_plural = _("vector collections")
         permissions = [("manage_collection", _("Can manage vector indexes"))]
@@ -130,12 +130,12 @@ class Collection(models.Model):
 
     @property
     def is_behind(self) -> bool:
-        """Whether its vector backend lacks changes."""
+        """Whether the vector backend lacks changes."""
         return self.applied_revision < self.revision
 
     @cached_property
     def spec(self) -> CollectionSpec:
-        """What the vector backend is told with every operation."""
+        """The specification that every operation of the vector backend takes."""
         return CollectionSpec(
             name=self.name,
             dimensions=self.dimensions,
@@ -145,7 +145,7 @@ class Collection(models.Model):
 
 
 class Embedding(models.Model):
-    """The vector of one text under one model: the same text is embedded once."""
+    """The vector of one text under one model. The same text is embedded only once."""
 
     fingerprint = models.CharField(max_length=255)
     content_hash = models.CharField(max_length=64)
@@ -153,7 +153,7 @@ class Embedding(models.Model):
     vector = models.BinaryField()
     created_at = models.DateTimeField(default=timezone.now)
 
-    #: Wagtail need not look for references in these rows.
+    #: Wagtail need not search these rows for references.
     wagtail_reference_index_ignore = True
 
     objects = IndexTableManager()
@@ -173,7 +173,7 @@ class Embedding(models.Model):
 
 
 class Document(models.Model):
-    """One chunk of a source object's text, or the tombstone of one."""
+    """One chunk of a source object's text, or the tombstone of a deleted chunk."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     collection = models.ForeignKey(
@@ -182,22 +182,22 @@ class Document(models.Model):
     #: The source object: its model and key.
     object_key = models.CharField(max_length=OBJECT_KEY_LENGTH)
     position = models.PositiveIntegerField()
-    #: The important fields, embedded ahead of the content.
+    #: The text of the important fields, which is embedded before the content.
     context = models.TextField(blank=True)
     content = models.TextField()
     content_hash = models.CharField(max_length=64)
-    #: JSON text, as it goes to the vector backend.
+    #: The JSON text that goes to the vector backend.
     metadata = models.TextField()
-    #: What the source object was when this was last seen to be up to date.
+    #: The hash of the source object when this document was last found up to date.
     source_hash = models.CharField(max_length=32)
     embedding = models.ForeignKey(
         Embedding, on_delete=models.PROTECT, null=True, related_name="documents"
     )
-    #: The collection's revision that wrote or, of a tombstone, deleted it.
+    #: The collection's revision that wrote the document or, for a tombstone, deleted it.
     revision = models.PositiveBigIntegerField()
     deleted_at = models.DateTimeField(null=True, blank=True)
 
-    #: Wagtail need not look for references in these rows.
+    #: Wagtail need not search these rows for references.
     wagtail_reference_index_ignore = True
 
     objects = IndexTableManager()
@@ -219,7 +219,7 @@ class PendingChange(models.Model):
     """A source object that changed and is not yet indexed. Rows are only added."""
 
     class Scope(models.TextChoices):
-        """What a row stands for."""
+        """The objects that a row stands for."""
 
         OBJECT = "object", _("the object")
         SUBTREE = "subtree", _("the page and all below it")
@@ -234,7 +234,7 @@ class PendingChange(models.Model):
     last_error = models.TextField(blank=True)
     next_attempt = models.DateTimeField(default=timezone.now)
 
-    #: Wagtail need not look for references in these rows.
+    #: Wagtail need not search these rows for references.
     wagtail_reference_index_ignore = True
 
     objects = IndexTableManager()
@@ -250,7 +250,7 @@ class PendingChange(models.Model):
 
 
 def xor(ids: Any) -> int:
-    """The XOR of ids, whatever their order: a checksum that one more id changes."""
+    """Return the XOR of ids, in any order: a checksum that changes with every added id."""
     result = 0
     for id in ids:
         result ^= id.int

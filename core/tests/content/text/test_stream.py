@@ -149,7 +149,7 @@ class TestOrderAndNesting:
         assert stream_to_text("1 <2", blocks.CharBlock()) == "1 <2"
 
     def test_value_that_does_not_know_its_block(self):
-        with pytest.raises(TypeError, match="A str doesn't know its block"):
+        with pytest.raises(TypeError, match="A str does not know its block"):
             stream_to_text("text")
 
     def test_empty_stream(self):

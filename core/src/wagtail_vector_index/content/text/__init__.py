@@ -1,4 +1,4 @@
-"""Text as embedding models should read it: out of fields, markup and StreamField, in chunks."""
+"""Extracts text from fields, markup and StreamField, and splits it into chunks."""
 
 from .clean import clean_text
 from .html import html_to_text

@@ -1,4 +1,4 @@
-"""Text as it is stored and embedded: what databases and models stumble over taken out."""
+"""Removes from text what databases and embedding models cannot handle."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ __all__ = ["clean_text"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NEWLINES = re.compile("\r\n?")
-# Looked for where white space begins only: from within, a long run would be read again and again.
+# The lookbehind matches at the start of white space only. A long run is then read only once.
 _SPACES_BEFORE_NEWLINE = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def clean_text(text: str) -> str:
-    """The same text in the form in which it is stored. Cleaning twice changes nothing more.
+    """Return a text in the form in which it is stored. Cleaning it again changes nothing.
 
-    NUL and lone surrogates, which databases and services refuse, are removed. Lines end in a
-    line feed and without white space before it; there is at most one blank line in a row; the
-    text has no white space at either end. Takes time in proportion to the text's length.
+    NUL and lone surrogates are removed, because databases and services refuse them. Lines end in
+    a line feed without white space before it. There is at most one blank line in a row, and no
+    white space at either end of the text. Takes time in proportion to the text's length.
     """
     if "\x00" in text or not _is_encodable(text):
         text = _UNSTORABLE.sub("", text)

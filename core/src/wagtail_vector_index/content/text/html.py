@@ -1,9 +1,9 @@
-"""Prose out of HTML.
+"""Extracts prose from HTML.
 
-A tokenizer of our own rather than ``html.parser``, which raises on some markup (``<![x[``,
-``&#`` before thousands of digits), needs minutes for a hundred kilobytes of ``<a <a <a``, and
-answers differently from one patch release of Python to the next, which would embed the same
-content again. This one reads every character a bounded number of times.
+This module has its own tokenizer instead of ``html.parser``. The latter raises on some markup
+(``<![x[``, ``&#`` before thousands of digits) and needs minutes for a hundred kilobytes of
+``<a <a <a``. Its results also differ between patch releases of Python, so the same content would
+be embedded again. This tokenizer reads every character a bounded number of times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 __all__ = ["html_to_text"]
 
-# How far apart two pieces of text stand. The widest of those asked for between them counts.
+# The distances between two pieces of text. The widest one requested between them counts.
 _NONE, _SPACE, _CELL, _LINE, _PARAGRAPH = range(5)
 _SEPARATORS = ("", " ", " | ", "\n", "\n\n")
 
@@ -24,7 +24,7 @@ _BLOCKS = """
     nav ol optgroup p pre search section summary table title ul
 """
 _LINES = "br caption li option tbody tfoot thead tr"
-# Inline, but never a part of the word before or after.
+# Inline elements that always separate the words before and after them.
 _SPACES = "audio button iframe img input label object select svg textarea video"
 
 _BREAKS: dict[str, int] = {
@@ -33,16 +33,16 @@ _BREAKS: dict[str, int] = {
     **dict.fromkeys(_SPACES.split(), _SPACE),
 }
 
-# What these hold is not shown to a reader.
+# Elements whose content is not shown to a reader.
 _HIDDEN = {
     name: re.compile(rf"<(/?){name}(?=[\s/>])", re.IGNORECASE)
     for name in "script style template noscript iframe noembed noframes".split()
 }
-# What these hold is not markup, so only their end tag counts.
+# Elements whose content is not markup. Only their end tag counts.
 _RAW_TEXT = frozenset({"script", "style", "iframe", "noembed", "noframes"})
 
-# A quote opens a value only after "=", as browsers have it. No two alternatives match the same
-# text, so a failed match costs one reading.
+# A quote opens a value only after "=", as in browsers. No two alternatives match the same text,
+# so a failed match reads the text only once.
 _TAG = re.compile(
     r"""<(/?)([a-zA-Z][^\s/>]*)(?=[\s/>])([^>=]*(?:=\s*(?:"[^"]*"|'[^']*'|(?![\s"']))[^>=]*)*)>"""
 )
@@ -53,15 +53,15 @@ _LONG_NUMBER = re.compile(r"&#[0-9]{100,};?")
 
 
 def html_to_text(markup: str) -> str:
-    """The text a reader of this HTML sees, for an embedding model to read.
+    """Return the text that a reader of this HTML sees, for an embedding model.
 
-    Paragraphs, headings, lists, tables and other blocks are separated by a blank line, list
-    items, table rows and ``<br>`` by a newline, table cells by ``" | "``. The alternative texts
-    of images count as text, also those in Wagtail's ``<embed embedtype="image">``; scripts,
-    styles, templates, comments and ``noscript`` don't. White space is collapsed outside
-    ``<pre>``.
+    Blank lines separate paragraphs, headings, lists, tables and other blocks. Newlines separate
+    list items, table rows and lines at ``<br>``; ``" | "`` separates table cells. The text
+    includes the alternative texts of images, also in Wagtail's ``<embed embedtype="image">``. It
+    leaves out scripts, styles, templates, comments and ``noscript``. White space is collapsed
+    outside ``<pre>``.
 
-    Never raises, whatever the markup; takes time in proportion to its length.
+    Never raises, whatever the markup. Takes time in proportion to its length.
     """
     if "<" not in markup and "&" not in markup:
         return " ".join(markup.split())
@@ -77,16 +77,16 @@ def html_to_text(markup: str) -> str:
 
 
 class _Reader:
-    """Puts the pieces of text together, with the right distance between them."""
+    """Joins the pieces of text, with the right distance between them."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.pending = _NONE
-        self.held = False  # within a cell that has no text yet: its first blocks don't count
+        self.held = False  # in a cell without text so far, whose first blocks add no distance
         self.pre_depth = 0
         self.list_depth = 0
-        self.table_start = 0  # how many parts there were before the current table
-        self.row_start = 0  # … and before the current row
+        self.table_start = 0  # the number of parts before the current table
+        self.row_start = 0  # the number of parts before the current row
 
     def result(self) -> str:
         return "".join(self.parts).strip()
@@ -161,14 +161,14 @@ class _Reader:
         if name in {"ul", "ol"} and self.list_depth:
             distance = _LINE  # a list within a list item
         elif not distance and "-" in name:
-            distance = _SPACE  # a custom element: whether it is a block, its style sheet knows
+            distance = _SPACE  # a custom element: only its style sheet shows if it is a block
         if distance:
             self.separate(distance)
 
     def open_row(self) -> None:
         self.held = False
         if len(self.parts) > self.table_start:
-            # A row follows: what the last cell's paragraphs asked for is void.
+            # A new row replaces the distance that the last cell's paragraphs requested.
             self.pending = _LINE
             self.held = True
         self.row_start = len(self.parts)
@@ -189,7 +189,7 @@ class _Reader:
             self.separate(distance)
 
     def trim(self) -> None:
-        """Take the white space at the end of preformatted text away."""
+        """Remove the white space at the end of preformatted text."""
         while self.parts:
             last = self.parts.pop().rstrip()
             if last:
@@ -198,7 +198,7 @@ class _Reader:
 
 
 def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
-    """Each run of text as ``(start, end, None)``, each tag as ``(start, end, match)``."""
+    """Yield each run of text as ``(start, end, None)``, each tag as ``(start, end, match)``."""
     position = 0
     last_close = markup.rfind(">")
     pattern = _TAG
@@ -210,8 +210,8 @@ def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
             yield position, start, None
         tag = pattern.match(markup, start)
         if tag is None and pattern is _TAG and _SIMPLE_TAG.match(markup, start):
-            # A quote is never closed. From here on quotes mean nothing, so that this is tried
-            # once and not once for each tag.
+            # A quote is never closed. From here on quotes are ignored, so this match is tried only
+            # once instead of once for each tag.
             pattern = _SIMPLE_TAG
             tag = pattern.match(markup, start)
         if tag is not None:
@@ -230,7 +230,7 @@ def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
 
 
 def _end_of_hidden(markup: str, position: int, name: str) -> int:
-    """Where the end tag of a hidden element starts; the end of all where there is none."""
+    """Return the start of a hidden element's end tag, or the end of the markup."""
     depth = 1
     for tag in _HIDDEN[name].finditer(markup, position):
         if tag[1]:
@@ -243,7 +243,7 @@ def _end_of_hidden(markup: str, position: int, name: str) -> int:
 
 
 def _end_of_comment(markup: str, start: int) -> int:
-    """Where a comment, a declaration or an end tag without a name ends."""
+    """Return the end of a comment, a declaration or an end tag without a name."""
     if not markup.startswith("<!--", start):
         return markup.find(">", start) + 1
     if markup.startswith((">", "->"), start + 4):
@@ -253,7 +253,7 @@ def _end_of_comment(markup: str, start: int) -> int:
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """Names to values; the first of two attributes with the same name counts."""
+    """Return attributes by name. The first of two attributes with the same name counts."""
     values: dict[str, str] = {}
     for found in _ATTRIBUTE.finditer(text):
         value = found[2] or found[3] or found[4] or ""
@@ -264,5 +264,5 @@ def _attributes(text: str) -> dict[str, str]:
 def _unescape(text: str) -> str:
     if "&" not in text:
         return text
-    # int() refuses very long numbers, and no character has one.
+    # int() refuses very long numbers, and no character has such a number.
     return html.unescape(_LONG_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text))

@@ -1,4 +1,4 @@
-"""Splitting text into chunks that an embedding model can take, where a reader would pause."""
+"""Splits text into chunks for an embedding model, at places where a reader would pause."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from semantic_text_splitter import TextSplitter as PauseSplitter
 
 __all__ = ["TextSplitter", "split_text"]
 
-# Pieces whose tokens are counted once: a sentence or a line, or some twenty words of a long one.
-# Chunks mostly end where such a piece ends, which makes their estimated sizes exact.
+# Pieces whose tokens are counted once: a sentence or a line, or about twenty words of a long
+# line. Most chunks end at the end of a piece, so their estimated sizes are exact.
 _PIECE = re.compile(
     r"\s*\S(?:[^\n]{0,118}?(?:[.!?\u3002\uff01\uff1f](?=\s)|(?=\n)|\Z)|[^\n]{0,118}\S{0,200})"
 )
-# Fewer characters than this for each token in a chunk: the text may well fit as a whole.
+# A text with at most this many characters for each token in a chunk may fit as a whole.
 _CHARACTERS_PER_TOKEN = 4
-# How many pieces are counted a second time, together.
+# How many pieces are counted a second time, all together.
 _SAMPLE = 32
-# Longer lines, such as an encoded file, are cut first: the splitter takes ten times as long for
-# each character of a line that is ten times as long. Nobody writes a paragraph of that length.
+# Longer lines, such as encoded files, are cut first, because the splitter's time grows with the
+# square of a line's length. Nobody writes a paragraph of this length.
 _LONGEST_LINE = 30_000
-# How many characters before its last find an estimate looks: chunks overlap.
+# How far before the previous chunk an estimate searches for the next one, in characters. Chunks
+# may overlap.
 _LOOK_BACK = 30_000
 
 
 class TextSplitter:
-    """Splits text into chunks that an embedding model can take.
+    """Splits text into chunks that fit into an embedding model.
 
-    An index names the class that splits its texts in ``text_splitter``. This one splits at
-    paragraphs and sentences; a subclass overrides `split`, and gives itself a `name`.
+    The attribute ``text_splitter`` of an index names the class that splits its texts. This class
+    splits at paragraphs and sentences. A subclass overrides `split` and sets its own `name`.
 
     Args:
-        count_tokens: returns how many of the embedding model's tokens a text has.
+        count_tokens: returns the number of the embedding model's tokens in a text.
         chunk_tokens: the longest chunk, in tokens.
-        overlap: how many tokens a chunk repeats of the chunk before it.
+        overlap: how many tokens of the previous chunk a chunk repeats.
 
     Example::
 
@@ -49,7 +50,7 @@ class TextSplitter:
                 return [line for line in text.splitlines() if line.strip()]
     """
 
-    #: Is stored with what was split. An index is built again when the name changes.
+    #: The name is stored with the chunks. If it changes, the index must be rebuilt.
     name: ClassVar[str] = ""
 
     def __init__(
@@ -78,13 +79,16 @@ def split_text(
 ) -> list[str]:
     """Split text into chunks of at most ``chunk_tokens`` tokens, at paragraphs or sentences.
 
-    A text that fits is one chunk, a blank one none. Chunks have no white space at either end;
-    with ``overlap``, a chunk begins with at most so many tokens of the one before. What fits
-    nowhere as a whole is split at words, then within them: only a single character can ever
-    exceed the limit, where the model makes several tokens of it.
+    A text that fits is one chunk. A blank text has no chunks. Chunks have no white space at either
+    end. With ``overlap``, a chunk begins with at most that many tokens of the previous chunk. A
+    sentence that does not fit is split at words, and a word within itself. Only a single character
+    can exceed the limit, if the model makes several tokens of it.
 
-    ``count_tokens`` gets clean text (see ``clean_text``), in all about two and a half times its
-    length. What it raises is raised here. Sizes that make no sense are a ``ValueError``.
+    The text must be clean (see ``clean_text``). ``count_tokens`` gets about two and a half times
+    the text's length in total. Its exceptions are passed on.
+
+    Raises:
+        ValueError: ``chunk_tokens`` or ``overlap`` is out of range.
     """
     _check_sizes(chunk_tokens, overlap)
     text = text.strip()
@@ -118,7 +122,7 @@ def _check_sizes(chunk_tokens: int, overlap: int) -> None:
 
 
 def _sections(text: str) -> Iterator[str]:
-    """The text, cut within lines that are too long, at a space where there is one."""
+    """Yield parts of the text, cut within lines that are too long, if possible at a space."""
     start = begin = 0
     for line in text.split("\n"):
         end = begin + len(line)
@@ -134,8 +138,8 @@ def _sections(text: str) -> Iterator[str]:
 def _fitting(
     chunk: str, count_tokens: Callable[[str], int], chunk_tokens: int, overlap: int
 ) -> Iterator[str]:
-    """The chunk, if it has no more tokens than allowed, otherwise smaller ones."""
-    chunk = chunk.strip()  # the splitter leaves some control characters that count as space
+    """Yield the chunk if it has no more tokens than allowed, otherwise smaller chunks."""
+    chunk = chunk.strip()  # the splitter keeps some control characters that strip() treats as space
     if not chunk:
         return
     if len(chunk) == 1 or count_tokens(chunk) <= chunk_tokens:
@@ -147,7 +151,7 @@ def _fitting(
 
 
 def _halved(part: str, count_tokens: Callable[[str], int], chunk_tokens: int) -> Iterator[str]:
-    """Force a part down to its limit, for counts that grow when text gets shorter."""
+    """Yield a part in halves until each fits. A shorter text may have more tokens."""
     part = part.strip()
     if len(part) > 1 and count_tokens(part) > chunk_tokens:
         middle = len(part) // 2
@@ -158,16 +162,16 @@ def _halved(part: str, count_tokens: Callable[[str], int], chunk_tokens: int) ->
 
 
 class _Estimate:
-    """How many tokens a part of the text has, from counting each of its pieces once.
+    """Estimates the number of tokens in parts of a text. Each piece is counted only once.
 
-    The splitter asks for the size of ever new parts, ten times the text in all. A tokenizer is
-    slower than the embedding model behind it if it really has to read all that.
+    The splitter asks for the sizes of many parts, ten times the text in total. Reading all of
+    them would take a tokenizer longer than the embedding model needs.
     """
 
     def __init__(self, text: str, count_tokens: Callable[[str], int]) -> None:
         self.text = text
         self.count_tokens = count_tokens
-        self.extra = count_tokens("")  # tokens that mark the beginning and the end
+        self.extra = count_tokens("")  # the tokens that mark the beginning and the end of a text
         pieces = list(_PIECE.finditer(text))
         counts = [count_tokens(piece[0]) - self.extra for piece in pieces]
         seam = self.tokens_per_seam(pieces[:_SAMPLE], counts)
@@ -184,12 +188,12 @@ class _Estimate:
         return self.extra + math.ceil(self.before(start + len(part)) - self.before(start))
 
     def tokens_per_seam(self, sample: list[re.Match[str]], counts: list[int]) -> float:
-        """How many tokens a piece has only because it was counted by itself."""
+        """Return how many more tokens a piece has on average if it is counted separately."""
         together = self.count_tokens(self.text[sample[0].start() : sample[-1].end()]) - self.extra
         return (sum(counts[: len(sample)]) - together) / len(sample)
 
     def before(self, position: int) -> float:
-        """How many tokens stand before this position."""
+        """Return the number of tokens before a position."""
         if position >= self.starts[-1]:
             return self.sums[-1]
         piece = bisect_right(self.starts, position) - 1

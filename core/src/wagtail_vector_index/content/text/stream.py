@@ -1,8 +1,8 @@
-"""Prose out of StreamField: a walk over its blocks.
+"""Extracts prose from the blocks of a StreamField.
 
-Wagtail's own ``get_searchable_content`` glues words and paragraphs of rich text together, gives
-markup for tables, and nothing for raw HTML, images, dates and numbers. So each of Wagtail's
-blocks has a reader here, and custom blocks have their ``get_searchable_content``.
+Wagtail's own ``get_searchable_content`` joins words and paragraphs of rich text without spaces,
+returns markup for tables, and returns nothing for raw HTML, images, dates and numbers. So each of
+Wagtail's blocks has a reader here. Custom blocks are read by their ``get_searchable_content``.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _Reader: TypeAlias = "Callable[[Any, Any], Iterable[str]]"
 
 
 def stream_to_text(value: Any, block: Block | None = None) -> str:
-    """The text of a ``StreamValue``, or of the value of any other block, in document order.
+    """Return the text of a ``StreamValue``, or of another block's value, in document order.
 
-    Blocks are separated by a blank line, rows of tables by a newline, cells by ``" | "``.
-    ``block`` is only needed for a value that doesn't know its block, as plain strings don't.
+    Blank lines separate blocks, newlines separate rows of tables, and ``" | "`` separates cells.
+    ``block`` is only needed for a value without a reference to its block, such as a plain string.
 
-    What a block with ``search_index=False`` holds is left out, and so are links, embeds,
-    booleans, e-mail addresses, and the titles of chosen pages, documents and snippets: these may
-    be private or unpublished, and change without this object being saved. Images give the
-    alternative text that is rendered for them, unless they are decorative. A block class that
-    defines ``get_searchable_content`` itself is taken at its word.
+    The text leaves out blocks with ``search_index=False``, links, embeds, booleans, e-mail
+    addresses, and the titles of chosen pages, documents and snippets. Chosen objects may be
+    private or unpublished, and may change while this object is not saved. The text of an image is
+    the alternative text that is rendered for it, unless the image is decorative. The text of a
+    block class with its own ``get_searchable_content`` is what that method returns.
     """
     if block is None:
         block = block_of(value)
     if block is None:
-        raise TypeError(f"A {type(value).__name__} doesn't know its block: pass it as well.")
+        raise TypeError(f"A {type(value).__name__} does not know its block. Pass the block too.")
     return "\n\n".join(_pieces(block, value))
 
 
 def block_of(value: Any) -> Any:
-    """The block that a value of StreamField belongs to, ``None`` for any other value."""
+    """Return the block of a StreamField's value, or None for any other value."""
     from wagtail.blocks import StreamValue, StructValue
     from wagtail.blocks.list_block import ListValue
 
@@ -55,7 +55,7 @@ def block_of(value: Any) -> Any:
 
 
 def _pieces(block: Any, value: Any) -> Iterator[str]:
-    """The texts of the blocks below this one, none of them blank."""
+    """Yield the texts of a block's value that are not blank."""
     if value is None or not _is_indexed(block):
         return
     for piece in _reader_of(block.__class__)(block, value):
@@ -64,13 +64,13 @@ def _pieces(block: Any, value: Any) -> Iterator[str]:
 
 
 def _is_indexed(block: Any) -> bool:
-    # Blocks that don't take the argument keep it among their options.
+    # A block class that does not accept the argument keeps it in its ``meta``.
     return bool(getattr(block, "search_index", True) and getattr(block.meta, "search_index", True))
 
 
 @lru_cache(maxsize=1024)
 def _reader_of(block_class: type) -> _Reader:
-    """How to read blocks of this class: as its nearest ancestor that we or its author know."""
+    """Return the reader of the nearest ancestor that has one here or reads itself."""
     for ancestor in block_class.__mro__:
         path = f"{ancestor.__module__}.{ancestor.__qualname__}"
         if path in READERS:
@@ -93,7 +93,7 @@ def _stream(block: Any, value: Any) -> Iterator[str]:
 
 
 def _struct(block: Any, value: Any) -> Iterator[str]:
-    # A subclass may make objects of a class of its own.
+    # The value of a subclass may be an object of another class.
     is_mapping = isinstance(value, Mapping)
     for name, child_block in block.child_blocks.items():
         child = value.get(name) if is_mapping else getattr(value, name, None)
@@ -110,7 +110,7 @@ def _plain(block: Any, value: Any) -> Iterator[str]:
 
 
 def _rich_text(block: Any, value: Any) -> Iterator[str]:
-    # A string, where a block's default was never converted.
+    # The value is a string if a block's default was never converted.
     yield html_to_text(str(getattr(value, "source", value)))
 
 
@@ -127,7 +127,7 @@ def _choices(block: Any, value: Any) -> Iterator[str]:
 
 
 def _labels(block: Any, values: Iterable[Any]) -> list[str]:
-    """What the editor chose from the list, as it read there. Unknown values have no label."""
+    """Return the labels of the chosen values, as the editor saw them, if they have one."""
     labels: dict[str, str] = {}
     for key, label in block.field.choices:
         options = label if isinstance(label, list | tuple) else [(key, label)]
@@ -146,7 +146,7 @@ def _image_with_alt_text(block: Any, value: Any) -> Iterator[str]:
 
 
 def _table(block: Any, value: Any) -> Iterator[str]:
-    # Whether a cell holds markup is an option of the block.
+    # An option of the block decides whether cells hold markup.
     read = html_to_text if block.is_html_renderer() else str
     rows = (
         [read(str(cell)) for cell in row if cell is not None] for row in value.get("data") or []
@@ -165,7 +165,7 @@ def _typed_table(block: Any, value: Any) -> Iterator[str]:
 
 
 def _lines(caption: str, rows: Iterable[Sequence[str]]) -> str:
-    """One line for the caption and one for each row. Empty cells and rows are left out."""
+    """Return a line for the caption and a line for each row, without empty cells and rows."""
     lines = [" ".join(caption.split())]
     for row in rows:
         cells = (" ".join(cell.split()) for cell in row)
@@ -173,7 +173,7 @@ def _lines(caption: str, rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(filter(None, lines))
 
 
-#: By name, not by class: neither Wagtail's models nor its optional apps are imported for this.
+#: Readers by name instead of class, so that Wagtail's models and optional apps are not imported.
 READERS: dict[str, _Reader] = {
     "wagtail.blocks.stream_block.BaseStreamBlock": _stream,
     "wagtail.blocks.struct_block.BaseStructBlock": _struct,

@@ -1,4 +1,4 @@
-"""Text of a field, an attribute or a method of an object, whatever kind of value it gives."""
+"""Extracts the text of a field, an attribute or a method, whatever its value is."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _MISSING = object()
 
 
 def value_to_text(value: Any) -> str:
-    """The text of a value, ``""`` for ``None``.
+    """Return the text of a value, or ``""`` for ``None``.
 
-    Rich text and StreamField values give their prose; plain strings, safe or not, are left as
-    they are. Objects are named by ``str()``; several objects (a manager, a queryset, a list of
-    instances) by their names with commas between. Other collections stand on a line for each
-    item, mappings on a line for each ``key: value``. Booleans and bytes give ``""``: there is
-    nothing in them to read.
+    The text of rich text and StreamField values is their prose. Plain strings, safe or not, stay
+    as they are. The text of an object is its ``str()``, and several objects (a manager, a
+    queryset, a list of instances) are separated by commas. Other collections have a line for
+    each item, mappings a line for each ``key: value``. Booleans and bytes give ``""``, because
+    they hold nothing to read.
     """
     if isinstance(value, str):
         return value
@@ -49,13 +49,14 @@ def value_to_text(value: Any) -> str:
 
 
 def field_to_text(instance: Any, field_name_path: str) -> str:
-    """The text behind a path of names such as ``"title"``, ``"author__name"``, ``"get_summary"``.
+    """Return the text at a path such as ``"title"``, ``"author__name"`` or ``"get_summary"``.
 
-    A model field is read as what it is: rich text and StreamField as prose, a field with choices
-    as the label. Methods are called without arguments. Through a relation to many, the texts of
-    all objects stand on lines of their own; a relation that leads nowhere gives ``""``.
+    Rich text and StreamField give prose, a field with choices gives the label. Methods are called
+    without arguments. A relation to several objects gives one line for the text of each object. A
+    relation to no object gives ``""``.
 
-    Raises ``AttributeError``, naming model and path, where there is nothing of that name.
+    Raises:
+        AttributeError: there is no such attribute. The message has the model and the path.
     """
     name, _, rest = field_name_path.partition("__")
     try:
@@ -66,12 +67,14 @@ def field_to_text(instance: Any, field_name_path: str) -> str:
 
 
 def raw_value(instance: Any, field_name: str) -> str | None:
-    """What the field's column holds, as a text to compare: cheap, and not meant for reading.
+    """Return the content of a field's column as a text for comparisons, not for reading.
 
-    ``None`` for anything but a column of the object's own: relations, properties, methods,
-    paths. (The foreign key's column, ``author_id``, is one.) No blocks of a StreamField are
-    made; where they have been, they may differ from what is stored, so take the raw value before
-    the text. SQL's NULL gives ``""``.
+    This is cheap: it creates no blocks of a StreamField. Blocks that exist already may differ from
+    the stored value, so get the raw value before the text. SQL's NULL gives ``""``.
+
+    Returns:
+        The text, or None if the name is not a column of the object itself but a relation, a
+        property, a method or a path. (The column of a foreign key, ``author_id``, counts.)
     """
     field = _own_field(instance, field_name)
     if field is None:
@@ -88,7 +91,7 @@ def raw_value(instance: Any, field_name: str) -> str | None:
 
 
 class _NoAttribute(Exception):
-    """There is no such attribute; for the message that names the whole path."""
+    """An attribute is missing. The caller turns this into an error with the whole path."""
 
     def __init__(self, obj: object, name: str) -> None:
         super().__init__(name)
@@ -123,7 +126,7 @@ def _attribute_to_text(obj: Any, name: str) -> str:
 
 
 def _attribute(obj: Any, name: str) -> Any:
-    """The attribute, called if it is a method; ``None`` where a relation leads nowhere."""
+    """Return the attribute, called if it is a method. A relation to no object gives None."""
     declared = inspect.getattr_static(type(obj), name, None)
     try:
         value = getattr(obj, name)
@@ -134,8 +137,8 @@ def _attribute(obj: Any, name: str) -> Any:
     except AttributeError:
         if declared is None and inspect.getattr_static(obj, name, _MISSING) is _MISSING:
             raise _NoAttribute(obj, name) from None
-        raise  # from within a property: that one says what is wrong
-    # Managers can be called too, with something else in mind.
+        raise  # raised inside a property, whose own message is the right one
+    # Managers and classes can be called too, but their calls do not return the value.
     if callable(value) and not isinstance(value, Manager | type):
         if getattr(value, "alters_data", False):
             raise TypeError(f"{type(obj).__name__}.{name} changes data: it is not content.")
@@ -150,14 +153,14 @@ def _is_many(value: object) -> bool:
 
 
 def _objects(value: Any) -> list[Any]:
-    """The items of a manager, queryset or collection, in an order that is the same each time."""
+    """Return the items of a manager, queryset or collection, each time in the same order."""
     if not isinstance(value, Manager | QuerySet):
         return list(value)
-    # Of a queryset, too, since one that hangs on a class keeps its first answer.
+    # all() for querysets too, because a queryset in a class attribute caches its first result.
     queryset = value.all()
     items = list(queryset)
     if not queryset.ordered and all(isinstance(item, Model) for item in items):
-        # Sorted here rather than by the database, which would pass by what was prefetched.
+        # Sorted here, because sorting in the database would ignore prefetched objects.
         items.sort(key=lambda item: (item.pk is None, item.pk))
     return items
 
@@ -191,9 +194,9 @@ def _items_to_text(items: list[Any]) -> str:
 
 
 def _own_field(instance: Any, name: str) -> Field[Any, Any] | None:
-    """The field of that column, if the object has one and it is no relation.
+    """Return the field of this name if it is a column of the object and not a relation.
 
-    A foreign key has two names; by that of its column it is a plain value.
+    A foreign key has two names. Under the name of its column, it is a plain value.
     """
     meta = getattr(instance, "_meta", None)
     if meta is None:
@@ -222,7 +225,7 @@ def _is_stream(value: object) -> bool:
 def _stream_to_json(value: Any) -> str:
     if not value and value.raw_text is not None:
         return str(value.raw_text)
-    # What StreamValue.get_prep_value() does, less the random ids that it gives to those without.
+    # Like StreamValue.get_prep_value(), but without adding random ids to blocks that lack one.
     bound_blocks = value._bound_blocks  # noqa: SLF001
     raw_data = value._raw_data  # noqa: SLF001
     pairs = zip(bound_blocks, raw_data, strict=True)
@@ -230,5 +233,5 @@ def _stream_to_json(value: Any) -> str:
 
 
 def _to_json(value: object) -> str:
-    # Sorted, since PostgreSQL gives keys back in an order of its own.
+    # Sorted, because PostgreSQL returns keys in its own order.
     return json.dumps(value, cls=DjangoJSONEncoder, sort_keys=True, ensure_ascii=False)
