@@ -89,7 +89,7 @@ class TestFilterValue:
         assert titles == ["Root", "Home"]
 
     def test_several_values_are_no_single_one(self, note):
-        with pytest.raises(ValueError, match="'comments__text' has several values, and str is the"):
+        with pytest.raises(ValueError, match="'comments__text' has several values, but str is the"):
             filter_value(note, "comments__text", "str")
 
     def test_datetimes_are_texts_with_an_offset(self):

@@ -176,7 +176,7 @@ def _model_configuration(index: Declaration, model: type[Model]) -> ModelConfigu
     for field in embedding_fields:
         if not isinstance(field, EmbeddingField):
             raise InvalidIndex(
-                f"{index.name}: embedding_fields of {model._meta.label} has {field!r},"
+                f"{index.name}: embedding_fields of {model._meta.label} holds {field!r},"
                 " which is not an EmbeddingField: write EmbeddingField('…')."
             )
         _check_path(index, model, field.name)
