@@ -11,8 +11,8 @@ __all__ = ["NumpyBackend"]
 
 
 def __getattr__(name: str) -> Any:
-    # The parent package of an entry point is imported with it: discovering the plugin
-    # must cost nothing, so NumPy comes with the first use of the class.
+    # Discovery imports this package together with the entry point's module. That must cost
+    # nothing, so NumPy is only imported at the first use of the class.
     if name == "NumpyBackend":
         from .backend import NumpyBackend
 

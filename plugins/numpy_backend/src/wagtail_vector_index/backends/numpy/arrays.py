@@ -1,4 +1,4 @@
-"""What the parts of a collection share: array types, and arrays that grow."""
+"""Array types and functions that the parts of a collection share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SMALLEST = 64
 
 
 def grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
-    """The array itself, or a copy half as large again, with room for ``size`` rows."""
+    """Return the array, or a copy half as large again, with room for ``size`` rows."""
     if size <= len(array):
         return array
     length = max(size, len(array) * 3 // 2, _SMALLEST)
@@ -29,10 +29,10 @@ def grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
 
 
 def row_products(rows: npt.NDArray[ScalarT], others: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:
-    """The inner product of each row with a vector, or with the same row of a second matrix.
+    """Return the inner product of each row with a vector, or with a second matrix's same row.
 
-    Each row by itself: equal rows give equal numbers wherever they stand. A product of
-    matrix and vector promises no such thing, and indeed differs in the last bit.
+    Each product is computed separately, so equal rows give equal numbers at any position. A
+    product of matrix and vector does not guarantee this: its last bit may differ.
     """
     products: npt.NDArray[ScalarT] = np.vecdot(rows, others)
     return products

@@ -1,4 +1,4 @@
-"""The NumPy backend: what the contract asks for, said to collections in memory."""
+"""The NumPy backend, which keeps its collections in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .vectors import Vectors
 
 
 class NumpyBackend(VectorBackend):
-    """Search in the memory of this process: exact, unless it is quantised.
+    """Searches in the memory of this process: exactly, unless ``QUANTIZATION`` is set.
 
     Each collection is a float32 matrix with its ids, metadata and filter columns. Nothing
     is kept on disk, and processes share nothing.
@@ -46,8 +46,8 @@ class NumpyBackend(VectorBackend):
     class Options(VectorBackend.Options):
         """``QUANTIZATION``: how to find candidates in large collections under cosine.
 
-        ``OVERSAMPLING``: how many of them: so many times the limit, and the cube root of
-        records by limit.
+        ``OVERSAMPLING``: a factor for the number of candidates, which is this factor times the
+        limit times the cube root of (records / limit).
         """
 
         quantization: Literal["none", "binary"] = "none"
@@ -74,7 +74,7 @@ class NumpyBackend(VectorBackend):
         return False
 
     def health(self) -> Health:
-        """How much there is, and how much memory it takes."""
+        """Return the numbers of collections and records, and the memory that they take."""
         collections = [each for each in list(self._by_name.values()) if not each.is_torn]
         records = sum(map(len, collections))
         size = sum(collection.nbytes for collection in collections)
@@ -134,7 +134,7 @@ class NumpyBackend(VectorBackend):
 
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
         collection = self._collection(spec)
-        # The ids of this moment: rows move, and a record that moves is still seen once.
+        # The ids are copied now. Rows move during a scan, but each record must be seen only once.
         keys = collection.keys()
         parts = (keys[start : start + batch_size] for start in range(0, len(keys), batch_size))
         return filter(len, (_batch(collection, part) for part in parts))
@@ -143,7 +143,7 @@ class NumpyBackend(VectorBackend):
         return first_invalid(matrix(batch), spec.metric)
 
     def _new_vectors(self, spec: CollectionSpec) -> Vectors:
-        # Signs tell of directions: of lengths and distances they know nothing.
+        # Signs approximate directions only, not lengths or distances.
         if self.options.quantization == "binary" and spec.metric == "cosine":
             return QuantizedVectors(spec.dimensions, self.options.oversampling)
         return Vectors(spec.dimensions, spec.metric)

@@ -21,9 +21,9 @@ from .vectors import Vectors
 class Collection:
     """The records of a collection, n of them in rows 0 to n − 1.
 
-    New records go to the end, and a deleted one's place is taken by one from the end: a
-    change of k records touches k rows, and a search reads all rows in one sweep. Searches
-    run side by side; a change runs alone and is short.
+    New records go to the end, and a record from the end moves to the row of a deleted record.
+    So a change of k records touches k rows, and a search reads all rows in one sweep. Searches
+    run in parallel. A change runs alone and is short.
     """
 
     def __init__(self, spec: CollectionSpec, vectors: Vectors) -> None:
@@ -32,7 +32,7 @@ class Collection:
         self._ids = Ids()
         self._vectors = vectors
         self._metadata = Metadata(spec.fields)
-        #: A change broke off, as where memory is short: rows no longer belong together.
+        #: Whether a change broke off, as when memory runs out. The parts of rows no longer match.
         self.is_torn = False
 
     def __len__(self) -> int:
@@ -40,15 +40,15 @@ class Collection:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the records take."""
+        """The memory that the records take, in bytes."""
         with self._lock.reading():
             return self._ids.nbytes + self._vectors.nbytes + self._metadata.nbytes
 
     def upsert(self, keys: Keys, vectors: Floats32, texts: list[str]) -> None:
-        """Write records whose ids differ; those that are there are replaced."""
+        """Write records with distinct ids. Existing records with these ids are replaced."""
         with self._lock.writing():
             rows = self._ids.find(keys)
-            # First all that can fail, then all that changes.
+            # Everything that can fail comes before the first change.
             values = self._metadata.encoded(texts)
             new, old = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
             self._ids.reserve(len(new))
@@ -71,7 +71,7 @@ class Collection:
                 self._metadata.drop_bloated_columns()
 
     def delete(self, keys: Keys) -> None:
-        """Delete the records of these ids, which differ; missing ones are fine."""
+        """Delete the records with these distinct ids. Missing ids are ignored."""
         with self._lock.writing():
             rows = self._ids.find(keys)
             rows = rows[rows >= 0]
@@ -88,7 +88,7 @@ class Collection:
     def search(
         self, query: Query, limit: int, filter: FilterNode | None, min_score: float | None
     ) -> tuple[Keys, Floats64]:
-        """The ids of the nearest records and their scores, best first, equal ones by id."""
+        """Return ids and scores of the nearest records, best first. Equal scores order by id."""
         with self._reading():
             rows = None if filter is None else np.flatnonzero(self._metadata.matching(filter))
             rows, scores = self._vectors.nearest(query, limit, rows)
@@ -99,21 +99,21 @@ class Collection:
             return self._ids.keys(rows[best]), scores[best]
 
     def count(self, filter: FilterNode | None) -> int:
-        """How many records match."""
+        """Return the number of records that match."""
         with self._reading():
             if filter is None:
                 return len(self._ids)
             return int(np.count_nonzero(self._metadata.matching(filter)))
 
     def get(self, keys: Keys) -> tuple[Keys, Floats32, list[str]]:
-        """The records of those of these ids that exist."""
+        """Return the records with these ids. Missing ids are left out."""
         with self._reading():
             rows = self._ids.find(keys)
             rows = rows[rows >= 0]
             return self._ids.keys(rows), self._vectors.take(rows), self._metadata.texts(rows)
 
     def keys(self) -> Keys:
-        """A copy of all ids."""
+        """Return a copy of all ids."""
         with self._reading():
             return self._ids.keys(slice(None)).copy()
 
@@ -134,5 +134,5 @@ class Collection:
 
 
 def _chosen(vectors: Floats32, positions: Rows) -> Floats32:
-    """Some of the vectors; not copied if it is all of them."""
+    """Return the vectors at these positions, without a copy if these are all positions."""
     return vectors if len(positions) == len(vectors) else vectors[positions]

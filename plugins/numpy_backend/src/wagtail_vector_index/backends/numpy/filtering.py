@@ -1,4 +1,4 @@
-"""Filters over columns: a tree of comparisons becomes one mask of all rows."""
+"""Evaluates filters over columns: a tree of comparisons becomes one mask of all rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .columns import Column
 
 
 def fields_of(node: FilterNode) -> set[str]:
-    """The fields that a filter names."""
+    """Return the fields that a filter names."""
     if isinstance(node, (And, Or)):
         return set().union(*map(fields_of, node.children))
     if isinstance(node, Not):
@@ -22,11 +22,11 @@ def fields_of(node: FilterNode) -> set[str]:
 
 
 def matching(node: FilterNode, columns: Mapping[str, Column], count: int) -> Mask:
-    """For each of ``count`` rows, whether it matches.
+    """Return a mask: for each of ``count`` rows, whether it matches.
 
     Args:
         node: the filter.
-        columns: one for each field that the filter names.
+        columns: the column of each field that the filter names.
         count: the number of rows.
     """
     if isinstance(node, And):

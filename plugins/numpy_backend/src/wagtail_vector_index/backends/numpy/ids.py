@@ -1,4 +1,4 @@
-"""Which row holds which id."""
+"""Maps ids to rows and rows to ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .arrays import Rows, grown
 
-#: n ids of 16 bytes, as n × 2 words; the words' byte order means nothing here.
+#: n ids of 16 bytes, as n × 2 words. The byte order of the words does not matter.
 Keys: TypeAlias = npt.NDArray[np.uint64]
 
 _EMPTY, _DELETED = -1, -2
@@ -21,15 +21,15 @@ class Ids:
     """The id of each row, and the row of each id.
 
     A hash table of row numbers with open addressing and linear probing (Knuth, The Art of
-    Computer Programming 6.4, algorithm L), which looks up a whole batch at a time. It
-    costs about 30 bytes an id; a dict of bytes to int costs 150.
+    Computer Programming 6.4, algorithm L). It looks up a whole batch at a time. An id takes
+    about 30 bytes; in a dict of bytes to int, it takes 150.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._keys: Keys = np.empty((0, 2), np.uint64)
         self._slots = np.full(_FEWEST_SLOTS, _EMPTY, np.int32)
-        self._filled = 0  # slots that are not empty; deleted ones are filled
+        self._filled = 0  # the number of slots that are not empty; deleted slots count as filled
 
     def __len__(self) -> int:
         return self._count
@@ -39,11 +39,11 @@ class Ids:
         return self._keys.nbytes + self._slots.nbytes
 
     def keys(self, rows: Rows | slice) -> Keys:
-        """The ids of these rows."""
+        """Return the ids of these rows."""
         return self._keys[: self._count][rows]
 
     def rank(self, rows: Rows) -> Rows:
-        """The position of each of these rows in the order of their ids."""
+        """Return the position of each of these rows in the order of their ids."""
         words = self.keys(rows).view(">u8")
         order = np.lexsort((words[:, 1], words[:, 0]))
         ranks = np.empty_like(order)
@@ -51,7 +51,7 @@ class Ids:
         return ranks
 
     def find(self, keys: Keys) -> Rows:
-        """The row of each id; -1 where there is none."""
+        """Return the row of each id, or -1 for an unknown id."""
         slots = self._locate(keys)
         return np.where(slots < 0, -1, self._slots[slots])
 
@@ -65,14 +65,14 @@ class Ids:
             self._insert(np.arange(self._count))
 
     def append(self, keys: Keys) -> None:
-        """Give new ids, for which there is room, the next rows."""
+        """Give the next rows to new ids. `reserve` must have made room for them."""
         start = self._count
         self._count += len(keys)
         self._keys[start : self._count] = keys
         self._insert(np.arange(start, self._count))
 
     def remove(self, rows: Rows) -> None:
-        """Forget the ids of these rows; the rows must then be filled by `move`."""
+        """Forget the ids of these rows. `move` must fill the rows afterwards."""
         self._slots[self._locate(self._keys[rows])] = _DELETED
 
     def move(self, sources: Rows, targets: Rows) -> None:
@@ -82,7 +82,7 @@ class Ids:
         self._keys[targets] = keys
 
     def truncate(self, count: int) -> None:
-        """Keep the first ``count`` rows; the others' ids are removed or moved already."""
+        """Keep the first ``count`` rows. The ids of all others must be removed or moved before."""
         self._count = count
 
     def _insert(self, rows: Rows) -> None:
@@ -91,12 +91,12 @@ class Ids:
         while len(rows):
             free = self._slots[slots] < 0
             self._slots[slots[free]] = rows[free]
-            # Of several rows that went for one slot, the last has it.
+            # If several rows wanted the same slot, the last one got it.
             waiting = self._slots[slots] != rows
             rows, slots = rows[waiting], self._next(slots[waiting])
 
     def _locate(self, keys: Keys) -> Rows:
-        """The slot of each id; -1 where there is none."""
+        """Return the slot of each id, or -1 for an unknown id."""
         located = np.full(len(keys), -1, np.intp)
         asked, slots = np.arange(len(keys)), self._first_slots(keys)
         while len(asked):
@@ -112,7 +112,7 @@ class Ids:
         return (slots + 1) & (len(self._slots) - 1)
 
     def _first_slots(self, keys: Keys) -> Rows:
-        """Where to begin to look: the finaliser of SplitMix64 (Steele and others, 2014)."""
+        """Return the first slot to try: the finaliser of SplitMix64 (Steele and others, 2014)."""
         hashes = keys[:, 0] * _ODD + keys[:, 1]
         hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -121,7 +121,7 @@ class Ids:
 
 
 def keys_of(ids: bytes | memoryview) -> Keys:
-    """16·n bytes as n ids, not copied."""
+    """Return 16·n bytes as n ids, without a copy."""
     return np.frombuffer(ids, np.uint64).reshape(-1, 2)
 
 

@@ -1,4 +1,4 @@
-"""A lock that any number of readers, or one writer, may hold."""
+"""A lock that any number of readers or a single writer can hold."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from threading import Condition, Lock
 
 
 class ReadWriteLock:
-    """Searches run side by side; a write waits for them and then runs alone.
+    """Lets searches run in parallel. A write waits for them and then runs alone.
 
-    Neither keeps the other out: a waiting writer goes before readers that come later,
-    and a writer that ends hands the lock to all readers that wait by then, before the
-    next writer. Such a lock is called phase-fair (Brandenburg and Anderson,
+    Neither side starves the other. A waiting writer goes before readers that come later.
+    When a writer ends, all readers that wait at that time get the lock before the next
+    writer. Such a lock is called phase-fair (Brandenburg and Anderson,
     "Spin-based reader-writer synchronization for multiprocessor real-time systems",
     2010). Not reentrant.
     """
@@ -23,7 +23,7 @@ class ReadWriteLock:
         self._readers_waiting = 0
         self._writing = False
         self._writers_waiting = 0
-        self._phase = 0  # counts how often waiting readers were let in
+        self._phase = 0  # how many times waiting readers were let in
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -65,7 +65,7 @@ class ReadWriteLock:
         try:
             while phase == self._phase:
                 self._changed.wait()
-        except BaseException:  # interrupted, perhaps after it was let in
+        except BaseException:  # interrupted, perhaps after this reader was let in
             if phase == self._phase:
                 self._readers_waiting -= 1
             else:

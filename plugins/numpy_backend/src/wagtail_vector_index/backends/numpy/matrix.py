@@ -1,4 +1,4 @@
-"""The vectors of a collection, in blocks, so that growing copies next to nothing."""
+"""Stores the vectors of a collection in blocks, so that growth copies almost nothing."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from .arrays import Floats32, Rows
 
 _FIRST_ROWS = 256
 _COPIED_ROWS = 8_192
-# In a block: 200 MB.
+# The most numbers in a block: 200 MB.
 _BLOCK_NUMBERS = 50_331_648
 _GATHERED_ROWS = 256
-# So many numbers, of some 30,000 rows, are multiplied in a millisecond or two by one thread. With
-# more threads, BLAS takes a part of that, or, where other processes use the cores, ten milliseconds
-# and more: it waits until all its threads have had their turn.
+# One thread multiplies this many numbers (about 30,000 rows) in one or two milliseconds. BLAS with
+# more threads is faster on idle cores. If other processes use the cores, BLAS takes ten
+# milliseconds or more, because it waits for the slowest of its threads.
 _ONE_THREAD = 12_000_000
 
 
 class Matrix:
     """Rows of float32 in blocks of ``block_rows``.
 
-    The first block grows by copying while it is small. Larger ones are allocated whole, and
-    take memory as they are filled. Blocks are few: a product of each has to wait for its
-    slowest thread.
+    The first block grows by copying while it is small. Larger blocks are allocated whole, and
+    take memory as they are filled. The number of blocks is small, because the product with
+    each block has to wait for the slowest thread.
     """
 
     block_rows = 131_072
 
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
-        # Not every system lends memory that may never be used.
+        # Some systems do not allow the allocation of memory that may never be used.
         self.block_rows = min(self.block_rows, max(_COPIED_ROWS, _BLOCK_NUMBERS // dimensions))
         self._blocks: list[Floats32] = []
 
     def bytes_of(self, count: int) -> int:
-        """How much memory ``count`` rows take; room that was never used takes none."""
+        """Return the bytes that ``count`` rows take. Unused room takes no memory."""
         return 4 * self._dimensions * count
 
     def resize(self, count: int) -> None:
-        """Make room for ``count`` rows, and give back what is far above it."""
+        """Make room for ``count`` rows, and free blocks far beyond them."""
         needed = -(-count // self.block_rows)
         del self._blocks[needed + 1 if needed else 0 :]
         if not needed:
@@ -51,12 +51,12 @@ class Matrix:
             self._blocks.append(self._new_block(self.block_rows))
 
     def write(self, rows: Rows, vectors: Floats32) -> None:
-        """Put one vector into each of these rows, for which there is room."""
+        """Write one vector into each of these rows. `resize` must have made room."""
         for block, chosen, local in self._split(rows):
             block[local] = vectors[chosen]
 
     def append(self, start: int, vectors: Floats32) -> None:
-        """Put vectors into the rows from ``start``, for which there is room."""
+        """Write vectors into the rows from ``start``. `resize` must have made room."""
         done = 0
         while done < len(vectors):
             block, row = divmod(start + done, self.block_rows)
@@ -65,14 +65,14 @@ class Matrix:
             done += len(part)
 
     def take(self, rows: Rows) -> Floats32:
-        """A copy of these rows."""
+        """Return a copy of these rows."""
         taken = np.empty((len(rows), self._dimensions), np.float32)
         for block, chosen, local in self._split(rows):
             taken[chosen] = block[local]
         return taken
 
     def stretches(self, start: int, stop: int, most: int) -> Iterator[tuple[slice, Floats32]]:
-        """The rows from ``start`` to ``stop``, not copied, ``most`` at a time."""
+        """Yield the rows from ``start`` to ``stop``, at most ``most`` at a time, not copied."""
         while start < stop:
             block, row = divmod(start, self.block_rows)
             part = self._blocks[block][row : row + min(most, stop - start)]
@@ -80,7 +80,7 @@ class Matrix:
             start += len(part)
 
     def products(self, vector: Floats32, count: int) -> Floats32:
-        """The inner products of a vector with the first ``count`` rows."""
+        """Return the inner products of a vector with the first ``count`` rows."""
         result = np.empty(count, np.float32)
         multiply = np.vecdot if count * self._dimensions <= _ONE_THREAD else np.dot
         for index, start in enumerate(range(0, count, self.block_rows)):
@@ -89,9 +89,9 @@ class Matrix:
         return result
 
     def products_of(self, rows: Rows, vector: Floats32) -> Floats32:
-        """The inner products of a vector with these rows, which are in order.
+        """Return the inner products of a vector with these rows, which must be in order.
 
-        A few rows are gathered at a time, so that they stay in the processor's cache.
+        Few rows are gathered at a time, so that they stay in the processor's cache.
         """
         result = np.empty(len(rows), np.float32)
         gathered = np.empty((_GATHERED_ROWS, self._dimensions), np.float32)
@@ -100,13 +100,13 @@ class Matrix:
             for start in range(first, last, _GATHERED_ROWS):
                 stop = min(start + _GATHERED_ROWS, last)
                 part = gathered[: stop - start]
-                # Without a mode, `take` into an array goes through a buffer.
+                # Without this mode, `take` into an array uses an extra buffer.
                 np.take(block, rows[start:stop] - offset, axis=0, out=part, mode="clip")
                 np.dot(part, vector, out=result[start:stop])
         return result
 
     def _runs(self, rows: Rows) -> Iterator[tuple[Floats32, int, int]]:
-        """Each block, with the first and last position in ``rows`` that lie in it."""
+        """Yield each block with the bounds of the positions in ``rows`` that belong to it."""
         borders = np.arange(len(self._blocks) + 1) * self.block_rows
         positions = np.searchsorted(rows, borders).tolist()
         for block, first, last in zip(self._blocks, positions, positions[1:], strict=False):
@@ -114,7 +114,7 @@ class Matrix:
                 yield block, first, last
 
     def _split(self, rows: Rows) -> Iterator[tuple[Floats32, Rows | slice, Rows]]:
-        """Each block, with the positions in ``rows`` that lie in it, and their rows there."""
+        """Yield each block with its positions in ``rows``, and the rows within the block."""
         if len(self._blocks) == 1:
             yield self._blocks[0], slice(None), rows
             return

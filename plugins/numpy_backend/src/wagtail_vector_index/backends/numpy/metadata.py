@@ -22,9 +22,10 @@ Encoded: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 
 class Metadata:
-    """One JSON text a row. A field gets its column when a filter first names it.
+    """Holds a JSON text for each row, and columns of the fields that filters have named.
 
-    So a first load reads no JSON, and fields that no filter uses cost nothing.
+    A field gets its column when a filter first names it. So the first load parses no JSON, and
+    fields that no filter uses cost nothing.
     """
 
     def __init__(self, fields: Mapping[str, FieldType]) -> None:
@@ -35,32 +36,33 @@ class Metadata:
 
     @property
     def nbytes(self) -> int:
-        columns = sum(column.nbytes for column in list(self._columns.values()))  # more may come
+        # A list, because a search may add columns meanwhile.
+        columns = sum(column.nbytes for column in list(self._columns.values()))
         return columns + sum(map(len, self._texts))
 
     def texts(self, rows: Rows) -> list[str]:
-        """The JSON texts of these rows."""
+        """Return the JSON texts of these rows."""
         return [self._texts[row] for row in rows.tolist()]
 
     def matching(self, filter: FilterNode) -> Mask:
-        """For every row, whether it matches."""
-        # Two searches may get here at once; writes are kept out by the collection's lock.
+        """Return a mask: for every row, whether it matches."""
+        # Two searches may get here at once. The collection's lock keeps writes out.
         with self._adding_columns:
             self._add_columns(fields_of(filter) - self._columns.keys())
         return matching(filter, self._columns, len(self._texts))
 
     def encoded(self, texts: Sequence[str]) -> Encoded:
-        """What the columns need to know of these texts. Changes no row, and may raise."""
+        """Return the values of these texts as the columns hold them. May raise; changes no row."""
         return _encoded(texts, self._columns)
 
     def append(self, texts: Iterable[str], values: Encoded) -> None:
-        """Add rows, with what `encoded` said of the texts."""
+        """Add rows with these texts, and the values that `encoded` returned for them."""
         self._texts.extend(texts)
         for field, column in self._columns.items():
             column.append(values[field])
 
     def replace(self, rows: Rows, texts: Iterable[str], values: Encoded) -> None:
-        """Write other texts into these rows, with what `encoded` said of them."""
+        """Replace the texts of these rows, with the values that `encoded` returned for them."""
         for row, text in zip(rows.tolist(), texts, strict=True):
             self._texts[row] = text
         for field, column in self._columns.items():
@@ -80,7 +82,7 @@ class Metadata:
             column.truncate(count)
 
     def drop_bloated_columns(self) -> None:
-        """Forget columns full of values that no row has any more; they are made again."""
+        """Drop columns with many values that no row has any more. A filter creates them again."""
         for field in [field for field, column in self._columns.items() if column.is_bloated()]:
             del self._columns[field]
 
@@ -98,7 +100,7 @@ class Metadata:
 def _encoded(texts: Sequence[str], columns: Mapping[str, Column]) -> Encoded:
     if not columns:
         return {}
-    # One call for all: decoding them one by one takes longer than what is decoded.
+    # One call for all texts: the calls for single texts would take longer than the parsing.
     objects = json.loads(f"[{','.join(texts)}]")
     return {
         field: column.encoded([item.get(field) for item in objects])

@@ -1,9 +1,9 @@
-"""The three metrics: what is stored, how near a fast product is, and the exact score.
+"""The three metrics: stored form of vectors, error of fast products, and exact scores.
 
-A search multiplies in float32, which is fast and errs by a known bound. `estimate` turns the
-products into numbers that rise with the scores, and says how far each may be off; whatever
-may be among the best is then scored again in float64, each row by itself, so that equal
-rows have equal scores.
+A search multiplies in float32, which is fast and has an error with a known bound. `estimate`
+turns the products into numbers that rise with the scores, and returns the bound of their errors.
+Every row that may be among the best is then scored again in float64. Each row is scored
+separately, so that equal rows have equal scores.
 
 The bound: ``|fl(x·y) - x·y| <= n·u·|x|·|y|`` for a product of n terms in any order, with
 ``u = 2**-24`` (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
@@ -20,12 +20,12 @@ import numpy as np
 from .arrays import Floats, Floats32, Floats64, row_products
 
 _UNIT = 2.0**-24
-_SMALLEST = 2.0**-126  # of the normal float32; what is below may become zero
+_SMALLEST = 2.0**-126  # the smallest normal float32; smaller numbers may become zero
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a search is for: the vector, its length, and the vector of length 1."""
+    """The vector of a search, its length, and the vector scaled to length 1."""
 
     vector: Floats64
     norm: float
@@ -40,7 +40,7 @@ class Query:
 
 
 class Metric(ABC):
-    """What differs between the metrics.
+    """The base class of metrics.
 
     Args:
         dimensions: the number of components of each vector.
@@ -50,33 +50,36 @@ class Metric(ABC):
     needs_norms: ClassVar[bool] = True
 
     def __init__(self, dimensions: int) -> None:
-        # A few terms more: for the rounding of the query, and of what is stored.
+        # A few terms more, for the rounding of the query and of the stored vectors.
         self._relative = (dimensions + 8) * _UNIT
         self._absolute = (dimensions + 8) * _SMALLEST
-        self._rounding = (dimensions + 8) * 2.0**-52  # of sums and squares in float64
+        self._rounding = (dimensions + 8) * 2.0**-52  # the error of sums and squares in float64
 
     def stored(self, vectors: Floats32) -> Floats32:
-        """What to keep of these vectors."""
+        """Return these vectors in the form in which they are stored."""
         return vectors
 
     @abstractmethod
     def estimate(
         self, products: Floats32, norms: Floats64, query: Query
     ) -> tuple[Floats, Floats | float]:
-        """Numbers that rise with the scores, and how far they may be off: each, or all.
+        """Return numbers that rise with the scores, and their largest errors.
 
         Args:
-            products: of ``query.unit`` with each row.
-            norms: the length of each row, if they are kept.
-            query: what to be near to.
+            products: the product of ``query.unit`` with each row.
+            norms: the length of each row, if ``needs_norms``.
+            query: the query.
+
+        Returns:
+            A number for each row; and an error for each row, or one error for all rows.
         """
 
     @abstractmethod
     def scores(self, rows: Floats64, query: Query) -> Floats64:
-        """The scores of these rows, each computed by itself."""
+        """Return the scores of these rows, each computed separately."""
 
     def _with_errors(self, products: Floats32, norms: Floats64) -> tuple[Floats64, Floats64]:
-        """The products, and how far they may be off; an overflow may be anything."""
+        """Return the products and their largest errors. An overflow has an infinite error."""
         errors = self._relative * norms + self._absolute
         overflown = ~np.isfinite(products)
         if overflown.any():
@@ -86,7 +89,7 @@ class Metric(ABC):
 
 
 class Cosine(Metric):
-    """Similarity of directions. Rows are stored with length 1."""
+    """The similarity of directions. Rows are stored with length 1."""
 
     needs_norms = False
 
@@ -94,7 +97,7 @@ class Cosine(Metric):
         squares = row_products(vectors, vectors)
         lengths: Floats32 = np.sqrt(squares)
         unit = vectors / lengths[:, None]
-        # Where squares overflow or underflow, float64 has room for them.
+        # Squares that overflow or underflow in float32 are computed in float64.
         extreme = np.flatnonzero(~((squares > 1e-20) & (squares < 1e30)))
         if len(extreme):
             rows = vectors[extreme].astype(np.float64)
@@ -104,12 +107,12 @@ class Cosine(Metric):
     def estimate(
         self, products: Floats32, norms: Floats64, query: Query
     ) -> tuple[Floats, Floats | float]:
-        # Twice, since the stored length is only near 1.
+        # Twice the error, because the stored length is only close to 1.
         return products, 2 * (self._relative + self._absolute)
 
     def scores(self, rows: Floats64, query: Query) -> Floats64:
         lengths = np.sqrt(row_products(rows, rows)) * query.norm
-        # Without the last digits, which are noise: what is the same direction scores 1.
+        # The last digits are noise. Without them, vectors of the same direction score 1.
         similarities = np.round(row_products(rows, query.vector) / lengths, 12)
         return np.clip(similarities, -1.0, 1.0)
 
@@ -127,10 +130,10 @@ class Dot(Metric):
 
 
 class Euclidean(Metric):
-    """Minus the distance.
+    """The distance, with a minus sign.
 
-    ``|x|² - 2x·q + |q|²`` only estimates it: near the query it is the difference of large
-    numbers. The score comes from ``x - q``.
+    ``|x|² - 2x·q + |q|²`` is used for estimates only: near the query, it is a difference of
+    large numbers. The score is computed from ``x - q``.
     """
 
     def estimate(

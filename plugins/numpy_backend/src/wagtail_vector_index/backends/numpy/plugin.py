@@ -1,4 +1,4 @@
-"""What the NumPy plugin offers."""
+"""The plugin module: offers the vector backend ``numpy``."""
 
 from __future__ import annotations
 

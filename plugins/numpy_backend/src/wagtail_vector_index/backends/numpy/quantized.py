@@ -1,4 +1,4 @@
-"""Vectors that are searched by their signs first, and then exactly among the likeliest."""
+"""Finds candidates by the signs of vectors, and searches these candidates exactly."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from .metrics import Query
 from .signs import Signs
 from .vectors import Vectors
 
-# Rows whose mean is near enough to that of all.
+# The number of sampled rows whose mean is close enough to the mean of all rows.
 _SAMPLED_ROWS = 4_096
-# Rows whose signs are taken at a time, so that they stay in the processor's cache.
+# How many rows are converted to signs at a time, so that they stay in the processor's cache.
 _SIGNED_ROWS = 512
 
 
 class QuantizedVectors(Vectors):
-    """Rows of vectors under cosine; a search multiplies the likeliest of them only.
+    """Rows of vectors under cosine. A search multiplies only the likeliest rows, the candidates.
 
-    A thirty-second of the memory is read to find those: the signs of a vector differ from
-    those of the query in a share of about θ/π, where θ is the angle between them (Charikar,
-    "Similarity estimation techniques from rounding algorithms", 2002). What is among the
-    likeliest is scored as exactly as without signs.
+    Finding the candidates reads a thirty-second of the memory. The share of signs that differ
+    between a vector and the query is about θ/π, where θ is the angle between them (Charikar,
+    "Similarity estimation techniques from rounding algorithms", 2002). Candidates are scored as
+    exactly as without signs.
 
-    How many are taken follows what was measured on embeddings of texts, from 100,000 to
-    1,000,000 of them and with limits from 1 to 100: for the same recall, ten times the rows
-    need twice as many, and ten times the limit five times as many.
+    The number of candidates follows measurements on embeddings of texts, with 100,000 to
+    1,000,000 rows and limits from 1 to 100. For the same recall, ten times the rows need twice as
+    many candidates, and ten times the limit needs five times as many.
 
     Args:
         dimensions: the number of components of each vector.
-        oversampling: times the limit, and the cube root of rows by limit, are candidates.
+        oversampling: a factor for the number of candidates, which is this factor times the limit
+            times the cube root of (rows / limit).
     """
 
-    #: Up to so many rows are searched exactly; the contract asks for it under filters.
+    #: Up to this many rows are searched exactly. The contract requires it for filtered searches.
     exact_rows = 50_000
 
-    #: Above this share of all rows as candidates, there is nothing to gain.
+    #: If a larger share of all rows would be candidates, an exact search is as fast.
     largest_share = 0.1
 
     def __init__(self, dimensions: int, oversampling: float) -> None:
@@ -77,14 +78,15 @@ class QuantizedVectors(Vectors):
     def truncate(self, count: int) -> None:
         super().truncate(count)
         self._centred = min(self._centred, count)
-        if count <= self.exact_rows // 2:  # not at once, lest they are soon made again
+        # Only below half of `exact_rows`, so that signs are not dropped and built in turns.
+        if count <= self.exact_rows // 2:
             self._signs = None
 
     def _candidates(self, query: Query, limit: int, rows: Rows | None) -> Rows:
         return super()._candidates(query, limit, self._likeliest(query, limit, rows))
 
     def _likeliest(self, query: Query, limit: int, rows: Rows | None) -> Rows | None:
-        """Those of the rows that are worth multiplying, and all that tie with the last."""
+        """Return the candidates among the rows, with all rows that tie with the last candidate."""
         count = self._count if rows is None else len(rows)
         if not self._signs or count <= self.exact_rows:
             return rows
@@ -96,14 +98,15 @@ class QuantizedVectors(Vectors):
         return likeliest if rows is None else rows[likeliest]
 
     def _wanted(self, limit: int, count: int) -> int:
-        """How many candidates to take for so many matches."""
+        """Return the number of candidates for ``limit`` matches among ``count`` rows."""
         return math.ceil(min(count, self._oversampling * limit * math.cbrt(count / limit)))
 
     def _renewed(self, written: int) -> bool:
-        """Make all signs anew if it is time to, now that some rows more were written.
+        """Compute all signs again if enough rows were written, and return whether that was so.
 
-        The centre of what was loaded first need not be that of all. So it is chosen again
-        when as many rows were written as there were, which doubles the cost of a row.
+        The centre of the rows that were loaded first may differ from the centre of all rows. So a
+        new centre is chosen when as many rows were written as there were. This doubles the cost of
+        writing a row.
         """
         self._written += written
         if self._count <= self.exact_rows or (self._signs and self._written < self._centred):

@@ -1,4 +1,4 @@
-"""One bit for each component of a vector, and how many of them differ."""
+"""Stores one bit for each component of a vector, and counts the bits that differ."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from .arrays import Floats32, Rows, grown
 Distances: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
 _WORD_BITS = 64
-# Rows that are compared at a time, so that they stay in the processor's cache.
+# How many rows are compared at a time, so that they stay in the processor's cache.
 _COMPARED_ROWS = 65_536
 #: Up to this share of all rows, comparing only the rows asked for is faster.
 _GATHERED_SHARE = 0.5
 
 
 class Signs:
-    """For each component of each row, whether it is above that of a centre.
+    """Holds a bit for each component of each row: whether it is above the centre's component.
 
-    The bits of 64 components are a word. One array holds the first word of every row, one
-    the second, and so on: each is compared in one sweep, and none is so large that it takes
-    much memory to grow it by copying.
+    The bits of 64 components are a word. One array holds the first word of every row, another
+    the second word, and so on. Each array is compared in one sweep, and is small enough to grow
+    by copying without taking much memory.
 
     Args:
-        centre: of the vectors. Most models put all texts on one side of zero, from where
-            they look alike.
+        centre: the centre of the vectors. Most models put all texts on one side of zero, so that
+            signs relative to zero would hardly differ.
     """
 
     def __init__(self, centre: Floats32) -> None:
         self._centre = centre
-        # Two bytes at least: NumPy selects among those much faster than among single ones.
+        # At least two bytes: NumPy partitions them much faster than single bytes.
         self._counting = np.result_type(np.uint16, np.min_scalar_type(len(centre)))
         words = -(-len(centre) // _WORD_BITS)
         self._planes = [np.empty(0, np.uint64) for _ in range(words)]
@@ -47,7 +47,7 @@ class Signs:
             self._planes[number] = grown(plane, count)
 
     def write(self, rows: Rows | slice, vectors: Floats32) -> None:
-        """Put the signs of one vector into each of these rows, for which there is room."""
+        """Write the signs of one vector into each of these rows. `resize` must have made room."""
         for plane, words in zip(self._planes, self._words(vectors), strict=True):
             plane[rows] = words
 
@@ -57,12 +57,12 @@ class Signs:
             plane[targets] = plane[sources]
 
     def distances(self, vector: Floats32, count: int, rows: Rows | None) -> Distances:
-        """How many signs of a vector are others than those of each row.
+        """Return, for each row, the number of signs that differ from the vector's signs.
 
         Args:
-            vector: to compare with.
-            count: compare with the first so many rows.
-            rows: of these, which are in order; by default all of them.
+            vector: the vector to compare with.
+            count: the number of rows in use.
+            rows: the rows to compare, in order. None means the first ``count`` rows.
         """
         if rows is not None and len(rows) > _GATHERED_SHARE * count:
             return self.distances(vector, count, None)[rows]
@@ -81,7 +81,7 @@ class Signs:
         return distances
 
     def _words(self, vectors: Floats32) -> npt.NDArray[np.uint64]:
-        """The first word of each vector, the second of each, and so on."""
+        """Return the first word of each vector, then the second word of each, and so on."""
         room = np.zeros((len(vectors), len(self._planes) * _WORD_BITS // 8), np.uint8)
         bits = np.packbits(vectors > self._centre, axis=1)
         room[:, : bits.shape[1]] = bits

@@ -1,4 +1,4 @@
-"""The vectors of a collection under its metric: writing, and finding the nearest rows."""
+"""Stores the vectors of a collection, and finds the nearest rows under its metric."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Vectors:
             self._norms = grown(self._norms, count)
 
     def append(self, vectors: Floats32) -> None:
-        """Add rows, for which there is room."""
+        """Add rows. `resize` must have made room for them."""
         start, self._count = self._count, self._count + len(vectors)
         self._matrix.append(start, self._stored(vectors))
         self._measure(np.arange(start, self._count), vectors)
 
     def replace(self, rows: Rows, vectors: Floats32) -> None:
-        """Write other vectors into these rows."""
+        """Replace the vectors of these rows."""
         self._matrix.write(rows, self._stored(vectors))
         self._measure(rows, vectors)
 
@@ -58,23 +58,23 @@ class Vectors:
         self._matrix.resize(count)
 
     def take(self, rows: Rows) -> Floats32:
-        """A copy of these rows as they are stored."""
+        """Return a copy of these rows in their stored form."""
         return self._matrix.take(rows)
 
     def nearest(self, query: Query, limit: int, rows: Rows | None) -> tuple[Rows, Floats64]:
-        """Rows with their scores: the ``limit`` nearest, and all that tie with the last.
+        """Return rows and their scores: at least the ``limit`` nearest, with all ties.
 
         Args:
-            query: what to be near to.
-            limit: how many rows.
-            rows: choose among these, which are in order; by default among all.
+            query: the query.
+            limit: the number of rows to find.
+            rows: the rows to choose from, in order. None means all rows.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             candidates = self._candidates(query, limit, rows)
             return candidates, self._scores(query, candidates)
 
     def _candidates(self, query: Query, limit: int, rows: Rows | None) -> Rows:
-        """Every row that may be among the ``limit`` nearest, and few others."""
+        """Return every row that may be among the ``limit`` nearest, and few other rows."""
         count = self._count if rows is None else len(rows)
         if limit >= count:
             return np.arange(count) if rows is None else rows
@@ -118,10 +118,10 @@ class Vectors:
 
 
 def _reached(values: Floats, limit: int) -> np.floating[Any]:
-    """A number that at least ``limit`` of these values reach, and hardly more of them."""
+    """Return a number that at least ``limit`` of these values reach, and few more."""
     groups = len(values) // _GROUPED_VALUES
     if groups > 4 * limit:
-        # The highest of each group are different values, and few to choose from.
+        # The highest values of the groups are distinct values, and much fewer.
         values = values[: groups * _GROUPED_VALUES].reshape(-1, groups).max(axis=0)
     reached: np.floating[Any] = np.partition(values, len(values) - limit)[len(values) - limit]
     return reached

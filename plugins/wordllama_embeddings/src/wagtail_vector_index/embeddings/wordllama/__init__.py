@@ -1,4 +1,4 @@
-"""Local embeddings: a small model that comes in a wheel, and needs no key and no network."""
+"""Local embeddings by a small model from a wheel, without a key or a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["WordLlamaEmbeddings"]
 
 
 def __getattr__(name: str) -> Any:
-    # Discovery imports this package with the plugin module, and must stay light.
+    # Discovery imports this package together with the plugin module, so imports must be cheap.
     if name == "WordLlamaEmbeddings":
         from .backend import WordLlamaEmbeddings
 

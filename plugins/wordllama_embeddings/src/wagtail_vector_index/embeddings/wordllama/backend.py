@@ -20,8 +20,8 @@ __all__ = ["WordLlamaEmbeddings"]
 class WordLlamaEmbeddings(EmbeddingBackend):
     """Embeds with the static model of the ``wordllama`` wheel: offline and without a key.
 
-    It reads words, not their order: quick, and good at finding what a text is about.
-    Vectors have length 1.
+    The model reads words but not their order. It is fast, and good at finding the subject of a
+    text. Vectors have length 1.
 
     Example::
 
@@ -30,7 +30,7 @@ class WordLlamaEmbeddings(EmbeddingBackend):
 
     @dataclass(frozen=True, kw_only=True)
     class Options(EmbeddingBackend.Options):
-        """``DIMENSIONS``: how many components a vector has."""
+        """``DIMENSIONS``: the number of components of a vector."""
 
         dimensions: Literal[64, 128, 256] = 256
 
@@ -45,25 +45,25 @@ class WordLlamaEmbeddings(EmbeddingBackend):
 
     @property
     def known_dimensions(self) -> int:
-        """``DIMENSIONS``: the model need not be loaded for it."""
+        """The option ``DIMENSIONS``, known without loading the model."""
         return int(self.options.dimensions)
 
     def embed(self, texts: Sequence[str]) -> memoryview[Any]:
-        """One vector for each text: n × ``dimensions`` float32."""
+        """Return one vector for each text: n × ``dimensions`` float32."""
         try:
-            "".join(texts).encode()  # releases of the tokenizer differ in what they do
+            "".join(texts).encode()  # releases of the tokenizer handle such text differently
         except UnicodeEncodeError as error:
             raise EmbeddingRefused(
-                f"Embedding backend {self.alias!r} takes text that UTF-8 can encode: {error}."
+                f"Embedding backend {self.alias!r} needs text that UTF-8 can encode: {error}."
             ) from error
         return self._model.embed(texts).data
 
     def count_tokens(self, text: str) -> int:
-        """How many of the model's tokens a text has."""
+        """Return the number of the model's tokens in a text."""
         return self._model.count_tokens(text)
 
     def close(self) -> None:
-        """Let go of the model, some 50 MB."""
+        """Release the model, which takes about 50 MB."""
         self.__dict__.pop("_model", None)
 
     @cached_property
@@ -73,6 +73,6 @@ class WordLlamaEmbeddings(EmbeddingBackend):
             if loaded is None:
                 from .model import StaticModel
 
-                # Stored under the lock, so that threads that wait for it find it.
+                # Stored under the lock, so that threads that wait for the lock find the model.
                 loaded = self.__dict__["_model"] = StaticModel(self.options.dimensions)
             return loaded

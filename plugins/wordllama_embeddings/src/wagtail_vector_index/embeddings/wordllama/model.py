@@ -1,4 +1,4 @@
-"""What the ``wordllama`` wheel ships: one vector for each token, and the tokenizer."""
+"""Reads the model of the ``wordllama`` wheel: a vector for each token, and a tokenizer."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ T = TypeVar("T")
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
-# A word with the spaces before it; ▁ is how the tokenizer writes a space. In the model's
-# vocabulary no token goes on after a word or across a line break, so that these pieces are
-# tokenized independently. Only what is longer than 64 characters is cut within.
+# A word with the spaces before it. The tokenizer writes a space as ▁. No token in the model's
+# vocabulary continues after a word or across a line break, so these pieces are tokenized
+# independently. Only words or spaces of more than 64 characters are cut within.
 _PIECES = re.compile(r"[ ▁]{0,64}[^ ▁\n]{1,64}|[ ▁]{1,64}|\n")
 _REMEMBERED_PIECES = 100_000  # about 14 MB
 
-# Token vectors that are gathered at a time: 4 MB.
+# How many token vectors are gathered at a time: 4 MB.
 _BLOCK = 4096
 
 
 class StaticModel:
-    """The mean of its tokens' vectors stands for a text.
+    """Embeds a text as the mean of the vectors of its tokens.
 
-    The files are read as they are: ``import wordllama`` would set up the root logger and
-    import an HTTP client, its loader downloads what it doesn't find, and its ``embed``
-    pads every text of a batch to the longest.
+    This class reads the model's files directly. ``import wordllama`` would set up the root logger
+    and import an HTTP client. Its loader downloads missing files, and its ``embed`` pads every
+    text of a batch to the longest.
 
     Args:
         dimensions: how many of the 256 components to keep. The model was trained so that
-            the first 64 or 128 can stand alone.
+            the first 64 or 128 are usable alone.
 
     Raises:
-        ClientNotInstalled: if the installed ``wordllama`` ships no such files, or broken ones.
+        ClientNotInstalled: a file of the installed ``wordllama`` is missing or broken.
     """
 
     def __init__(self, dimensions: int) -> None:
         weights = _shipped(_WEIGHTS, lambda path: load_file(path)["embedding.weight"])
         self._vectors = np.ascontiguousarray(weights[:, :dimensions], dtype=np.float32)
         self._tokenizer = _shipped(_TOKENIZER, Tokenizer.from_file)
-        # As shipped, it also puts a space before every text, which pieces of text can't use.
+        # The shipped one also adds a space before every text, which is wrong for pieces of a text.
         self._tokenizer.normalizer = normalizers.Replace(" ", "▁")
         self._counts = _Counts(lambda piece: len(self._encode(piece)))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One vector of length 1 for each text, as rows; that of the empty text is a space's."""
+        """Return a row of length 1 for each text. An empty text gets the vector of a space."""
         rows = np.zeros((len(texts), self._vectors.shape[1]), dtype=np.float32)
         for index, text in enumerate(texts):
-            # One text at a time: batches use threads, which complain after a fork.
+            # One text at a time: batches use threads, which warn after a fork.
             ids = self._encode(f" {text}")
             for start in range(0, len(ids), _BLOCK):
                 rows[index] += self._vectors[ids[start : start + _BLOCK]].sum(axis=0)
@@ -68,10 +68,10 @@ class StaticModel:
         return rows
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens a text has, from the counts of its words, which are remembered.
+        """Return the number of tokens in a text, as the sum of cached counts of its words.
 
-        Splitters ask for the same words over and over. Exact, but for runs of
-        more than 64 letters or spaces, where it can be 1% high.
+        Splitters ask for the same words many times. The number is exact, except that it can be
+        1% too high for runs of more than 64 letters or spaces.
         """
         return sum(map(self._counts.__getitem__, _PIECES.findall(f" {text}"))) if text else 0
 
@@ -81,9 +81,9 @@ class StaticModel:
 
 
 class _Counts(dict[str, int]):
-    """The number of tokens of each piece of text, counted when it is first asked for.
+    """Caches the number of tokens of each piece of text.
 
-    Several times as fast as `functools.lru_cache`, which notes what was used last.
+    This is several times as fast as `functools.lru_cache`, which records every use.
     """
 
     def __init__(self, count: Callable[[str], int]) -> None:

@@ -1,4 +1,4 @@
-"""Tells Wagtail Vector Index what this distribution offers."""
+"""The plugin module: offers the embedding backend ``wordllama``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ API_VERSION = 1
 
 @hookimpl
 def embedding_backends() -> dict[str, BackendSpec]:
-    """The embedding backend ``wordllama``."""
+    """Return the embedding backend ``wordllama``."""
     return {
         "wordllama": BackendSpec(
             path="wagtail_vector_index.embeddings.wordllama.WordLlamaEmbeddings",

@@ -22,5 +22,5 @@ _COLUMNS: dict[FieldType, type[Column]] = {
 
 
 def new_column(type_: FieldType) -> Column:
-    """An empty column for a field of this type."""
+    """Return an empty column for a field of this type."""
     return _COLUMNS[type_]()

@@ -1,4 +1,4 @@
-"""What every column can do."""
+"""The base class of columns."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..arrays import Mask, Rows, grown
 class Column(ABC):
     """The values of one field, row by row, in one array.
 
-    A lookup gives a mask: for every row, whether it matches. A row without a value
-    (missing, null or ``[]``) matches none.
+    A lookup returns a mask with one bool for each row: whether the row matches. A row without
+    a value (missing, null or ``[]``) matches no lookup.
     """
 
-    #: Of the array that holds the values.
+    #: The dtype of the array that holds the values.
     dtype: ClassVar[str]
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Column(ABC):
 
     @property
     def values(self) -> npt.NDArray[Any]:
-        """One value a row."""
+        """The values, one for each row."""
         return self._array[: self._count]
 
     @property
@@ -39,21 +39,21 @@ class Column(ABC):
         return self._array.nbytes
 
     def is_bloated(self) -> bool:
-        """Whether it remembers many more values than it has rows, and should be dropped."""
+        """Return whether the column stores many more values than rows, and should be dropped."""
         return False
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        """Add rows with these values, encoded."""
+        """Add rows with these encoded values."""
         start, self._count = self._count, self._count + len(values)
         self._array = grown(self._array, self._count)
         self._array[start : self._count] = values
 
     def replace(self, rows: Rows, values: npt.NDArray[Any]) -> None:
-        """Write other values, encoded, into these rows."""
+        """Replace the values of these rows with encoded values."""
         self._array[rows] = values
 
     def move(self, sources: Rows, targets: Rows) -> None:
-        """Copy the values of the source rows over those of the target rows."""
+        """Copy the values of the source rows to the target rows."""
         self._array[targets] = self._array[sources]
 
     def truncate(self, count: int) -> None:
@@ -61,13 +61,13 @@ class Column(ABC):
         self._count = count
 
     def compare(self, lookup: Lookup, value: Any) -> Mask:
-        """Which rows match a lookup that the field's type knows."""
+        """Return a mask of the rows that match a lookup that the field's type supports."""
         return self._lookups[lookup](value)
 
     @abstractmethod
     def is_missing(self) -> Mask:
-        """Which rows have no value."""
+        """Return a mask of the rows without a value."""
 
     @abstractmethod
     def encoded(self, values: Sequence[Any]) -> npt.NDArray[Any]:
-        """Values, as JSON or a filter has them, as the array holds them."""
+        """Return values from JSON or a filter in the form in which the array holds them."""

@@ -1,4 +1,4 @@
-"""Fields whose values are only equal or not: each value has a number, its code."""
+"""Columns of values without an order. Each different value has a number, its code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_VALUE = 0
 
 
 class CodedColumn(Column):
-    """Texts or bools, as codes. A lookup marks codes in a table and reads it by row."""
+    """Holds texts or bools as codes. A lookup marks codes in a table and reads it by row."""
 
     dtype = "i4"
 
@@ -58,9 +58,9 @@ class CodedColumn(Column):
 
 
 class ListColumn(CodedColumn):
-    """Lists, as codes of the different lists; and for each element, the lists that hold it.
+    """Holds lists as codes of the different lists, and the codes of all lists with an element.
 
-    What a list holds never changes, so a record's change touches its own code alone.
+    The list of a code never changes, so a change of a record changes only the record's code.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Fields whose values have an order: numbers and points in time."""
+"""Columns of values with an order: numbers and points in time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class NumberColumn(Column):
-    """Numbers as float64, which holds filterable integers, up to 2^53, exactly.
+    """Holds numbers as float64, which is exact for all filterable integers (below 2^53).
 
-    No value is NaN, which no comparison matches.
+    NaN stands for no value, because no comparison matches it.
     """
 
     dtype = "f8"
@@ -60,7 +60,7 @@ class NumberColumn(Column):
 
 
 class DatetimeColumn(NumberColumn):
-    """Points in time, in microseconds. No value is NaT, which no comparison matches."""
+    """Holds points in time, in microseconds. NaT, which nothing matches, is no value."""
 
     dtype = "M8[us]"
 
@@ -69,7 +69,7 @@ class DatetimeColumn(NumberColumn):
 
 
 def _microseconds(value: str | datetime | None) -> int:
-    """Since 1970; the lowest int64, which is NaT, for none."""
+    """Return the microseconds since 1970, or the lowest int64, which is NaT, for None."""
     if value is None:
         return -(2**63)
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
