@@ -174,7 +174,7 @@ def test_an_old_extension(as_owner: Site, backend_of: Callable[[Site], PgvectorB
         connection.execute("UPDATE pg_extension SET extversion = '0.5.1' WHERE extname = 'vector'")
     code, output = run(as_owner, "migrate")
     assert code == 1
-    assert "has pgvector 0.5.1, and 0.8.0 or later is needed" in output
+    assert "has pgvector 0.5.1, but 0.8.0 or later is needed" in output
     assert "ALTER EXTENSION vector UPDATE;" in output
     with pytest.raises(ConfigurationError, match=r"0\.5\.1.*0\.8\.0"):
         backend_of(as_owner).health()

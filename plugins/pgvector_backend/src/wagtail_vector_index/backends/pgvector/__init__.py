@@ -1,1 +1,1 @@
-"""The PostgreSQL vector backend. Importing this package imports no client."""
+"""The PostgreSQL vector backend. Importing this package imports no client library."""

@@ -1,4 +1,4 @@
-"""The Django app, which brings the table of the tables."""
+"""The Django app, with the model that lists the tables of vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PgvectorConfig(AppConfig):
-    """The label is not "pgvector": the older project of this name has migrations under that."""
+    """The app of the backend. An older project already uses the label "pgvector"."""
 
     name = "wagtail_vector_index.backends.pgvector"
     label = "wagtail_vector_index_pgvector"
@@ -16,7 +16,7 @@ class PgvectorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Called by Django once all models are loaded."""
+        """Register the system check. Django calls this method once all models are loaded."""
         from .checks import check_tables
 
         checks.register(check_tables, checks.Tags.database)

@@ -1,4 +1,4 @@
-"""The PostgreSQL backend: collections are tables of a database that Django knows."""
+"""The PostgreSQL backend: collections are tables in a database from ``DATABASES``."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from .vectors import decoded, literal
 
 __all__ = ["PgvectorBackend"]
 
-#: How many more are asked of an index, to see where equal scores end.
+#: How many matches more than the limit are requested from an index, to detect equal scores.
 BEYOND = 16
 
-#: The largest number that a LIMIT can be.
+#: The largest value of a LIMIT.
 MOST_ROWS = 2**63 - 1
 
-#: How many rows one statement adds to an index of vectors. Some servers add no more than
-#: fifty a second, and each statement has the time that the options give it.
+#: How many rows one statement adds to an index of vectors. Some servers add no more than fifty
+#: rows a second, and each statement must end before the timeout of the options.
 ROWS_INTO_INDEX = 20
 
 
 class PgvectorBackend(VectorBackend):
-    """Collections in PostgreSQL: a table for each, with typed columns for its fields.
+    """Stores each collection in a table of PostgreSQL, with typed columns for its fields.
 
-    All statements go through Django's own connections, and so take part in the caller's
-    transaction; one that fails leaves it usable.
+    All statements go through Django's own connections, so they take part in the caller's
+    transaction. A statement that fails leaves the transaction usable.
     """
 
     class Options(PgvectorOptions):
@@ -62,20 +62,20 @@ class PgvectorBackend(VectorBackend):
         self._database = Database(options.database, options.timeout)
 
     def check(self) -> list[CheckMessage]:
-        """Whether the database is PostgreSQL."""
+        """Return an error unless the database is PostgreSQL."""
         problem = database_problem(self.options.database)
         if not problem:
             return []
         return [
             Error(
                 f"{self!r}: {problem}",
-                hint="Set 'DATABASE' to an alias of DATABASES that is PostgreSQL.",
+                hint="Set 'DATABASE' to a PostgreSQL alias of DATABASES.",
                 id="wagtail_vector_index_pgvector.E001",
             )
         ]
 
     def health(self) -> Health:
-        """The versions of the server and of the extension, and how many collections there are."""
+        """Return the versions of server and extension, and the number of collections."""
         extension = self._database.extension()
         names = self.collections()
         [(server,)] = self._database.read("SHOW server_version")
@@ -92,7 +92,7 @@ class PgvectorBackend(VectorBackend):
         )
 
     def close(self) -> None:
-        """Close this thread's connection, unless it is within a transaction."""
+        """Close this thread's connection, unless it is in a transaction."""
         self._database.forget()
 
     def _create(self, spec: CollectionSpec) -> None:
@@ -117,8 +117,8 @@ class PgvectorBackend(VectorBackend):
                         target.write(part)
 
         try:
-            # One writer after the other: what another transaction copies at the same time
-            # could not be seen, and so not be replaced.
+            # The lock lets only one writer in at a time. A transaction cannot see, and so cannot
+            # replace, the rows that another transaction copies at the same time.
             self._database.write(work, collection=spec.name, lock=table)
         except BackendRefused as error:
             raise WriteFailed(str(error), batch.uuids) from error
@@ -149,7 +149,7 @@ class PgvectorBackend(VectorBackend):
         return _matches(self._found(spec, statement, asked))
 
     def _searched_by(self, spec: CollectionSpec, limit: int) -> Precision | None:
-        """What the index holds that is to be searched; None if the search is to be exact."""
+        """Return the precision of the index to search, or None for an exact search."""
         precision = searching.precision_of(spec, self.options)
         if precision is None:
             return None
@@ -164,7 +164,7 @@ class PgvectorBackend(VectorBackend):
         limit: int,
         filter: FilterNode | None,
     ) -> list[Match] | None:
-        """What the index finds; None if that is not enough to tell, or is not to be asked."""
+        """Return the matches from the index, or None if only an exact search can decide."""
         statement = searching.approximate(
             self._database.extension(),
             spec,
@@ -179,7 +179,8 @@ class PgvectorBackend(VectorBackend):
             return None
         found.sort()
         if found[limit - 1][0] == found[-1][0]:
-            return None  # of more equal ones than were asked for, those of the lowest ids count
+            # More equal scores than requested: only the ones with the lowest ids may be returned.
+            return None
         return _matches(found[:limit])
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
@@ -195,7 +196,7 @@ class PgvectorBackend(VectorBackend):
         after: UUID | None = None
         batch_size = min(batch_size, MOST_ROWS)
         while True:
-            # Not a cursor on the server: that would hold a transaction open for its reader.
+            # No cursor on the server: it would keep a transaction open while the caller reads.
             condition = "TRUE" if after is None else '"id" > %s::uuid'
             parameters = [] if after is None else [after]
             batch = self._batch(spec, f'{condition} ORDER BY "id" LIMIT {batch_size}', parameters)
@@ -231,7 +232,7 @@ class PgvectorBackend(VectorBackend):
     def _found(
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any
     ) -> list[tuple[float, UUID]]:
-        """Distances, the lower the nearer, with their ids: sorted, they are in our order."""
+        """Return distances with ids. A lower distance is nearer. Sorted, they are best first."""
         rows = self._read(spec, statement)
         if statement.has_distances:
             clipped = FACTS[spec.metric].clipped
@@ -253,7 +254,7 @@ def _matches(found: list[tuple[float, UUID]]) -> list[Match]:
 
 
 def _delete(cursor: Cursor, table: str, keys: list[bytes]) -> None:
-    # In the order of ids, as every writer does, so that two never wait for each other.
+    # Every writer locks rows in the order of ids. So no two writers can wait for each other.
     cursor.execute(
         f'DELETE FROM {table} WHERE "id" IN (SELECT "id" FROM {table}'
         ' WHERE "id" = ANY(%s::uuid[]) ORDER BY "id" FOR UPDATE)',

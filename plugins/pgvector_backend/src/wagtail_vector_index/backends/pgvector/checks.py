@@ -1,4 +1,4 @@
-"""What the tables in a database tell; checked where the database is checked."""
+"""The system check of the tables of vectors, for ``check --database``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_tables(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[checks.CheckMessage]:
-    """Collections whose vectors are too long for an index."""
+    """Warn of collections whose vectors have too many dimensions for an index."""
     return [message for alias in databases or () for message in _messages(alias)]
 
 
@@ -32,10 +32,10 @@ def _messages(alias: str) -> Iterator[checks.CheckMessage]:
     from .searching import LIMITS, precision_of
 
     try:
-        # So that a missing table does not break a transaction that is open already.
+        # In a savepoint, so that a missing table does not break an open transaction.
         with transaction.atomic(using=alias):
             tables = list(VectorTable.objects.using(alias).order_by("name"))
-    except DatabaseError:  # not migrated yet, or not reachable: others say so
+    except DatabaseError:  # not migrated yet, or not reachable: other checks report that
         return
     found = [
         f"{table.name} ({table.dimensions}, {table.metric})"
@@ -44,12 +44,12 @@ def _messages(alias: str) -> Iterator[checks.CheckMessage]:
     ]
     if found:
         yield checks.Warning(
-            f"Collections in the database {alias!r} have more dimensions than pgvector indexes,"
+            f"Collections in the database {alias!r} have more dimensions than pgvector can index,"
             f" which is {LIMITS}: {', '.join(found)}. Their searches are exact, and take longer"
-            " the more records there are.",
+            " with every record.",
             hint=(
-                "Use an embedding model of fewer dimensions, or set 'PRECISION' to 'bit', or"
-                " 'INDEX' to 'none' if they shall be exact."
+                "Use an embedding model with fewer dimensions, or set 'PRECISION' to 'bit', or"
+                " set 'INDEX' to 'none' if searches should be exact."
             ),
             id="wagtail_vector_index_pgvector.W001",
         )

@@ -1,4 +1,4 @@
-"""How filter fields become columns: their types, indexes and values."""
+"""The columns of filter fields: their types, indexes and values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from wagtail_vector_index.contract import FieldType
 
-#: Indexes take no entries above 2,704 bytes, and these characters have at most four.
+#: The most characters of an indexed text. Index entries have at most 2,704 bytes, and a character
+#: has at most four.
 LONGEST_TEXT = 500
 
 _INT64 = Struct(">q")
@@ -27,11 +28,11 @@ class ColumnType:
     """The column of a field.
 
     Args:
-        sql: its type, for a definition.
-        cast: the type of what it is compared with.
-        index: the access method of its index.
-        encode: a value as PostgreSQL's binary format has it.
-        compared: a value as it is compared.
+        sql: the column's type in its definition.
+        cast: the type of the values to compare with.
+        index: the access method of the column's index.
+        encode: returns a value in PostgreSQL's binary format.
+        compared: returns a filter's value in the form to compare with.
     """
 
     sql: str
@@ -42,10 +43,10 @@ class ColumnType:
 
 
 def text_key(text: str) -> str:
-    """What stands in a column for a text: the text, or the beginning of a long one and its hash.
+    """Return the column's value for a text: the text, or a long text's beginning and hash.
 
-    Filters ask only whether texts are equal, and long ones are too big for an index. What
-    stands for a long text is longer than any short text, so the two are never equal.
+    Filters only test whether texts are equal, and long texts are too big for an index. The value
+    for a long text is longer than any short text, so the two are never equal.
     """
     if len(text) <= LONGEST_TEXT:
         return text
@@ -104,5 +105,5 @@ COLUMN_TYPES: dict[FieldType, ColumnType] = {
 
 
 def column_of(field: str) -> str:
-    """The name of a field's column, quoted; it is never one of the table's own."""
+    """Return the quoted name of a field's column. Its prefix avoids the table's other columns."""
     return f'"f_{field}"'

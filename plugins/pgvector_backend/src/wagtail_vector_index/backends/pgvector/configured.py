@@ -1,4 +1,4 @@
-"""What the settings say about a database: which aliases of this backend are in it."""
+"""Finds the aliases in the settings whose collections are in a given database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .options import PgvectorOptions
 
 
 def options_for(database: str) -> list[PgvectorOptions]:
-    """The options of each alias that has its collections in a database."""
+    """Return the options of each alias that has its collections in a database."""
     try:
         found = [_options(alias) for alias in vector_backends]
     except ConfigurationError:
@@ -18,9 +18,9 @@ def options_for(database: str) -> list[PgvectorOptions]:
 
 
 def _options(alias: str) -> PgvectorOptions | None:
-    """None for another backend, and for a wrong alias, which the system checks tell."""
+    """Return an alias's options. None for other backends, and for errors that checks report."""
     try:
-        # Not compared with the backend's class: that needs a client, which may be missing.
+        # The options are compared, because the backend's class needs a client that may be missing.
         if issubclass(vector_backends.resolver(alias).backend_class().Options, PgvectorOptions):
             options: PgvectorOptions = vector_backends[alias].options
             return options

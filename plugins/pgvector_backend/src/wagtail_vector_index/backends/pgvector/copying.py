@@ -1,4 +1,4 @@
-"""Record batches in the binary format of COPY."""
+"""Writes record batches in the binary format of COPY."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _FIRST = Struct(">hi")
 
 
 def columns(spec: CollectionSpec) -> str:
-    """The columns of a table, in the order in which rows are copied."""
+    """Return the columns of a table, in the order in which rows are copied."""
     return ", ".join(['"id"', '"embedding"', '"metadata"', *map(column_of, spec.fields)])
 
 
 def in_order(batch: RecordBatch) -> list[int]:
-    """The rows of a batch by their ids.
+    """Return the row numbers of a batch in the order of the ids.
 
-    All writers lock rows in this order, so that none of them waits for another in a circle.
+    All writers lock rows in this order. So no two writers can wait for each other.
     """
     keys = keys_of(batch)
     return sorted(range(len(keys)), key=keys.__getitem__)
@@ -41,9 +41,10 @@ def in_order(batch: RecordBatch) -> list[int]:
 def rows_of(
     spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int] | None = None
 ) -> Iterator[bytes]:
-    """Rows of a batch, or all of them in order, as the input of one COPY, part by part.
+    """Yield rows of a batch as the input of one COPY, part by part.
 
-    While one part is made here, the server stores the one before.
+    Without ``rows``, these are all rows in the order of their ids. While this function makes one
+    part, the server stores the previous part.
     """
     wanted = in_order(batch) if rows is None else rows
     yield _SIGNATURE
@@ -53,7 +54,7 @@ def rows_of(
 
 
 def keys_of(batch: RecordBatch) -> list[bytes]:
-    """The ids of a batch, each as 16 bytes."""
+    """Return the ids of a batch, each as 16 bytes."""
     data = bytes(batch.ids)
     return [data[start : start + 16] for start in range(0, len(data), 16)]
 
@@ -68,7 +69,7 @@ def _part(spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int]) -> byte
         [_LENGTH.pack(len(data)) + data for data in map(str.encode, texts)],
     ]
     if spec.fields:
-        # All texts at once: this takes half the time of one by one.
+        # One call for all texts takes half the time of a call for each.
         objects = json.loads(f"[{','.join(texts)}]")
         for field, type_ in spec.fields.items():
             values = [item.get(field) for item in objects]
@@ -77,9 +78,9 @@ def _part(spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int]) -> byte
 
 
 def _column(values: list[Any], type_: ColumnType) -> list[bytes]:
-    if type_.index == "gin":  # lists, which no dict takes as keys
+    if type_.index == "gin":  # lists, which cannot be keys of a dict
         return [_value(value, type_) for value in values]
-    # Most fields have few values: those of a page, a language, a section.
+    # Most fields have few different values, such as languages or sections, so each is encoded once.
     distinct = {value: _value(value, type_) for value in set(values)}
     return [distinct[value] for value in values]
 

@@ -1,13 +1,13 @@
-"""Statements on Django's own connection, which leave nothing behind in it.
+"""Runs statements on Django's own connection, and leaves no state behind in the session.
 
-A search needs settings of its session, such as ``hnsw.ef_search``. They are sent together
-with it, as one message: PostgreSQL runs that as one transaction, at the end of which the
-settings are gone. Inside a caller's transaction, a savepoint is rolled back instead. Either
-way it is one round trip, no parameter is bound on the server, and no prepared statement or
-temporary table is left, so that a pooler may give the next message to another session.
+A search needs settings of its session, such as ``hnsw.ef_search``. The settings and the search
+are sent as one message. PostgreSQL runs the message as one transaction, and the settings end with
+it. Inside a caller's transaction, a savepoint is rolled back instead. Either way, this is one
+round trip. No parameter is bound on the server, and no prepared statement or temporary table
+remains, so a pooler may send the next message to another session.
 
-One of these settings is the search path: tables are looked for, made and dropped only in the
-schema of the registry, which is the first one of the caller's search path that has it.
+One of these settings is the search path. Tables are found, created and dropped only in the schema
+of the registry: the first schema of the caller's search path that has the registry's table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from psycopg.rows import tuple_row
 
 from wagtail_vector_index.exceptions import InvalidOptions
 
-from .errors import CONFLICTS, MOVED, psycopg_error, told
+from .errors import CONFLICTS, MOVED, project_error, psycopg_error
 from .extension import LOOK, Extension, checked
 from .models import VectorTable
 
@@ -39,17 +39,17 @@ Parameters: TypeAlias = Sequence[Any]
 SAVEPOINT = "wagtail_vector_index_pgvector"
 ROLLBACK = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
 
-#: How often a write begins again that another one got in the way of.
+#: How many times a write is tried if other transactions interfere.
 ATTEMPTS = 10
 
-#: Milliseconds that a write waits for its turn, which is more than most indexes take to build.
+#: The most milliseconds that a write waits for its lock. Most indexes take less time to build.
 LONGEST_WAIT = "600000"
 
-#: What every write changes, whatever its own settings.
+#: The settings that every write changes in addition to its own.
 BOUND = ("search_path", "lock_timeout")
 
-#: Binds names to the schema of the registry, until the end of the transaction. The function
-#: quotes it, and takes a third of the time that a query of the catalogue does.
+#: Sets the search path to the schema of the registry, until the end of the transaction. The
+#: function quotes the schema, and takes a third of the time of a query of the catalogue.
 BIND = (
     "set_config('search_path', coalesce((pg_identify_object('pg_class'::regclass,"
     f" to_regclass('{VectorTable._meta.db_table}'), 0)).schema, current_setting('search_path')),"
@@ -61,8 +61,8 @@ class Database:
     """One of Django's databases, as the backend uses it.
 
     Args:
-        alias: in ``DATABASES``.
-        timeout: seconds that a statement may take.
+        alias: the alias in ``DATABASES``.
+        timeout: the seconds that a statement may take.
     """
 
     def __init__(self, alias: str, timeout: float) -> None:
@@ -73,7 +73,7 @@ class Database:
 
     @property
     def connection(self) -> Any:
-        """Django's connection of this thread.
+        """Django's connection for this thread.
 
         Raises:
             InvalidOptions: there is no such alias, or it is not PostgreSQL.
@@ -90,10 +90,10 @@ class Database:
         return not _is_idle(self.connection)
 
     def extension(self) -> Extension:
-        """Where the extension is; asked once.
+        """Return the extension. It is looked up once and then cached.
 
         Raises:
-            ConfigurationError: it is not there, or too old.
+            ConfigurationError: the extension is missing or too old.
         """
         if self._extension is None:
             rows = self.read(LOOK)
@@ -102,7 +102,7 @@ class Database:
         return self._extension
 
     def forget(self) -> None:
-        """Ask again for what was asked once, and close an idle connection of this thread."""
+        """Forget what is cached, and close this thread's connection if it is idle."""
         self._extension = None
         if database_problem(self.alias):
             return
@@ -118,10 +118,10 @@ class Database:
         collection: str = "",
         settings: Mapping[str, str] | None = None,
     ) -> list[tuple[Any, ...]]:
-        """The rows of a query, under settings that end with it.
+        """Return the rows of a query. The settings apply to this query only.
 
         Raises:
-            BackendError: in the project's words; the caller's transaction goes on.
+            BackendError: the query failed. The caller's transaction stays usable.
         """
         changed = {"statement_timeout": self._timeout_text, "jit": "off", **(settings or {})}
         message = f"{_set_config(changed)}; {query}"
@@ -151,15 +151,15 @@ class Database:
         """Run statements in a transaction, or in a savepoint of the caller's.
 
         Args:
-            work: gets a cursor; called again if another transaction was in the way.
-            collection: for the errors.
-            lock: what to be the only one with, until the transaction ends; waiting for it
-                is no part of the timeout.
-            timeout: seconds that a statement may take; 0 means any time, also for the lock.
-            settings: of the session, that end with the work.
+            work: a function that takes a cursor. Called again if another transaction interfered.
+            collection: the collection's name, for errors.
+            lock: the name of a lock to hold until the transaction ends. The timeout does not
+                include the time to wait for it.
+            timeout: the seconds that a statement may take. 0 means any time, also for the lock.
+            settings: settings of the session, which end with the work.
 
         Raises:
-            BackendError: in the project's words; the caller's transaction goes on.
+            BackendError: a statement failed. The caller's transaction stays usable.
         """
         limit = self._timeout_text if timeout is None else _milliseconds(timeout)
         changed = {"statement_timeout": limit, **(settings or {})}
@@ -179,7 +179,7 @@ class Database:
                 return result
 
         def attempts(raw: Any) -> ResultT:
-            # Within a caller's transaction, the locks it has would be in the way once more.
+            # In a caller's transaction, another attempt would meet the same locks.
             for _ in range(ATTEMPTS - 1 if raw.autocommit else 0):
                 with suppress(*CONFLICTS):
                     return attempt(raw)
@@ -188,7 +188,7 @@ class Database:
         return self._run(attempts, collection)
 
     def autocommit(self, statement: str, *, collection: str = "") -> None:
-        """Run what cannot run in a transaction; nothing happens if the caller is in one."""
+        """Run a statement that needs autocommit. Nothing happens in a caller's transaction."""
 
         def run(raw: Any) -> None:
             if raw.autocommit:
@@ -202,7 +202,7 @@ class Database:
 
         Raises:
             TransactionManagementError: the caller's transaction is broken already.
-            BackendError: for any other error of the database.
+            BackendError: the database reported any other error.
         """
         connection = self.connection
         _check_transaction(connection)
@@ -212,7 +212,7 @@ class Database:
             cause = psycopg_error(error)
             if isinstance(cause, MOVED):
                 self._extension = None
-            raise told(cause, self.alias, collection) from cause
+            raise project_error(cause, self.alias, collection) from cause
 
     @property
     def _timeout_text(self) -> str:
@@ -220,15 +220,16 @@ class Database:
 
 
 def database_problem(alias: str) -> str:
-    """What is wrong with an alias, known without a network; empty if nothing is."""
+    """Return what is wrong with an alias, or an empty text. Needs no network."""
     if alias not in connections.settings:
         known = ", ".join(map(repr, connections.settings))
-        return f"'DATABASE' names {alias!r}, which is not in DATABASES. It has: {known}."
+        return f"'DATABASE' names {alias!r}, which is not in DATABASES. Choose one of: {known}."
     connection = connections[alias]
     if connection.vendor != "postgresql":
         return (
-            f"The database {alias!r} is not PostgreSQL, but {connection.display_name}."
-            " Under 'DATABASE', name one that is; or use the backend 'numpy', which needs none."
+            f"The database {alias!r} is {connection.display_name}, not PostgreSQL."
+            " Set 'DATABASE' to a PostgreSQL database, or use the backend 'numpy', which needs no"
+            " database."
         )
     return ""
 
@@ -239,49 +240,50 @@ def _check_transaction(connection: Any) -> None:
     if raw is not None and raw.info.transaction_status == TransactionStatus.INERROR:
         raise transaction.TransactionManagementError(
             f"An error occurred in the current transaction in the database {connection.alias!r}."
-            " It takes no statement until it is rolled back: put what may fail into an 'atomic'"
-            " block of its own."
+            " It accepts no statement until it is rolled back. Put statements that may fail into"
+            " their own 'atomic' block."
         )
 
 
 def _raw(connection: Any) -> Any:
-    """Psycopg's connection; a new one if the server has closed that in the meantime.
+    """Return psycopg's connection, a new one if the server has closed the old one.
 
-    Django looks after dead connections between requests only; a worker may live for days.
-    Nothing is sent twice: whether a statement was run before its connection broke is unknown.
+    Django replaces dead connections only between requests, but a worker may run for days. No
+    statement is sent twice, because it may have run before its connection broke.
     """
     raw = connection.connection
     if raw is not None and _is_idle(connection) and _is_dead(raw):
         connection.close()
     connection.ensure_connection()
     _used.add(connection.alias)
-    if _has_cursors_of_its_own(connection):
-        # With them, what extends Django's connection (such as django-tenants) sets the search
-        # path. Elsewhere, making one is an eighth of a search's Python.
+    if _has_custom_cursors(connection):
+        # Extensions of Django's connection, such as django-tenants, set the search path in their
+        # cursors. Other connections skip this, which is an eighth of a search's time in Python.
         with connection.cursor():
             pass
     return connection.connection
 
 
-#: Aliases whose connections were used in this process.
+#: The aliases whose connections this process has used.
 _used: set[str] = set()
 
-#: Sessions of the process that this one was forked from. They are kept, since psycopg warns of
-#: what it finds open when it is thrown away, and never closed: that would end them for both.
+#: Sessions of the parent process. They stay referenced, because psycopg warns when an open
+#: session is garbage collected. They are never closed, because that would close the parent's too.
 _inherited: list[Any] = []
 
 
 def _after_fork() -> None:
-    """Leave open sessions to the parent, and let Django open others for the child.
+    """Leave open sessions to the parent, and let Django open new ones for the child.
 
-    Django does not do that itself: two processes on one session read each other's answers.
+    Django does not do this itself. Two processes with the same session would read each other's
+    results.
     """
     for connection in connections.all(initialized_only=True):
         if connection.alias in _used and connection.connection is not None:
             _inherited.append(connection.connection)
             connection.connection = None
             if connection.in_atomic_block:
-                # As after a loss in a transaction: nothing can be done until it is left.
+                # As after a lost connection: the transaction must end before anything else.
                 connection.closed_in_transaction = connection.needs_rollback = True
 
 
@@ -289,7 +291,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _has_cursors_of_its_own(connection: Any) -> bool:
+def _has_custom_cursors(connection: Any) -> bool:
     return any(
         getattr(getattr(connection, name), "__func__", None) is not getattr(DatabaseWrapper, name)
         for name in ("cursor", "_cursor")
@@ -302,7 +304,7 @@ def _is_idle(connection: Any) -> bool:
 
 def _is_dead(raw: Any) -> bool:
     try:
-        # Reads without waiting what the server has sent: first its farewell, then the end.
+        # Reads without waiting: first the server's last message, then the end of the stream.
         raw.pgconn.consume_input()
         raw.pgconn.consume_input()
     except psycopg.OperationalError:
@@ -315,7 +317,7 @@ def _cursor(raw: Any) -> Cursor:
 
 
 def _rows(raw: Any, message: str, parameters: Parameters, *, position: int) -> list[Any]:
-    """The rows that one of the statements of a message gives."""
+    """Return the rows of one of the statements in a message."""
     cursor = _cursor(raw)
     cursor.execute(message, parameters)
     for _ in range(position):
@@ -331,11 +333,11 @@ def _current(cursor: Cursor, names: Sequence[str]) -> dict[str, str]:
 
 
 def _set_config(settings: Mapping[str, str]) -> str:
-    """Binds names, and sets settings, until the end of the transaction."""
+    """Return a statement for the search path and settings, until the end of the transaction."""
     return _set_config_of(tuple(settings.items()))
 
 
-@lru_cache(maxsize=256)  # building it anew is a tenth of a search's Python
+@lru_cache(maxsize=256)  # building it again takes a tenth of a search's time in Python
 def _set_config_of(settings: tuple[tuple[str, str], ...]) -> str:
     return f"SELECT {', '.join([BIND, *_set_calls(dict(settings))])}"
 

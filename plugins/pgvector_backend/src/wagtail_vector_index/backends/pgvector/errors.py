@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors are in the words of the project."""
+"""Converts PostgreSQL's errors to the project's exceptions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wagtail_vector_index.exceptions import (
 
 from .models import VectorTable
 
-#: Another transaction was in the way: the same statement can succeed a moment later.
+#: Another transaction interfered. The same statement can succeed a moment later.
 CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 
-#: The extension is no longer where it was.
+#: The extension has moved to another schema or was dropped.
 MOVED = (errors.UndefinedObject, errors.UndefinedFunction, errors.InvalidSchemaName)
 
 #: The table has other columns, or vectors of another size.
@@ -32,25 +32,25 @@ OTHER_SHAPE = (
 
 
 def psycopg_error(error: Exception) -> Exception:
-    """The error of psycopg inside one of Django's."""
+    """Return the error of psycopg that caused an error of Django, or the error itself."""
     inner = error.__cause__
     return inner if isinstance(inner, psycopg.Error) else error
 
 
-def told(error: Exception, database: str, collection: str) -> VectorIndexError:
-    """The project's error for one of psycopg's."""
+def project_error(error: Exception, database: str, collection: str) -> VectorIndexError:
+    """Return the project's exception for an error of psycopg."""
     lines = str(error).strip().splitlines()
-    says = f"The database {database!r}: {lines[0] if lines else type(error).__name__}"
-    if isinstance(error, errors.UndefinedTable) and VectorTable._meta.db_table in says:
+    message = f"The database {database!r}: {lines[0] if lines else type(error).__name__}"
+    if isinstance(error, errors.UndefinedTable) and VectorTable._meta.db_table in message:
         return ConfigurationError(
-            f"{says}. Run: manage.py migrate {VectorTable._meta.app_label} --database={database}"
+            f"{message}. Run: manage.py migrate {VectorTable._meta.app_label} --database={database}"
         )
     if isinstance(error, errors.UndefinedTable):
-        return CollectionNotFound(f"{says}. There is no collection {collection!r}.")
-    if isinstance(error, OTHER_SHAPE) or "different vector dimensions" in says:
-        return CollectionMismatch(f"{says}. The collection {collection!r} has another shape.")
+        return CollectionNotFound(f"{message}. There is no collection {collection!r}.")
+    if isinstance(error, OTHER_SHAPE) or "different vector dimensions" in message:
+        return CollectionMismatch(f"{message}. The collection {collection!r} has another shape.")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
         error, (errors.DiskFull, errors.ProgramLimitExceeded)
     ):
-        return BackendUnavailable(says)
-    return BackendRefused(says)
+        return BackendUnavailable(message)
+    return BackendRefused(message)

@@ -1,4 +1,4 @@
-"""The extension in a database: where it is, which version, and how it gets there."""
+"""Finds the extension pgvector in a database, checks its version, and creates it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db import DatabaseError, transaction
 
 from wagtail_vector_index.exceptions import ConfigurationError
 
-#: Scans of an index that go on until a filter's limit is met came with this version.
+#: The first version whose index scans continue until enough rows match a filter.
 LEAST_VERSION = (0, 8, 0)
 
-#: Whatever runs at the same time takes this lock before it looks and creates.
+#: Parallel migrations take this lock before they check for an object and create it.
 LOCK = 0x77_76_69_70_67
 
 LOOK = (
@@ -24,20 +24,20 @@ LOOK = (
 
 @dataclass(frozen=True, kw_only=True)
 class Extension:
-    """Where the extension's types and operators are, and their version."""
+    """The schema of the extension's types and operators, and its version."""
 
     schema: str
     version: str
 
     def named(self, name: str) -> str:
-        """A type, function or class of operators, wherever the search path points.
+        """Return the full name of a type, function or operator class, for any search path.
 
-        Wherever these names are, psycopg looks for places of parameters: "%" is doubled.
+        A "%" in the name is doubled, because psycopg searches these statements for parameters.
         """
         return f"{self._quoted}.{name}"
 
     def operator(self, symbol: str) -> str:
-        """An operator, likewise."""
+        """Return the full name of an operator, for any search path."""
         return f"OPERATOR({self._quoted}.{symbol})"
 
     @cached_property
@@ -46,10 +46,11 @@ class Extension:
 
 
 def checked(found: tuple[str, str] | None, database: str) -> Extension:
-    """What `LOOK` found, if it can be used.
+    """Return the extension that `LOOK` found, if it can be used.
 
     Raises:
-        ConfigurationError: with the statement that helps.
+        ConfigurationError: the extension is missing or too old. The message has the statement to
+            run.
     """
     if found is None:
         raise ConfigurationError(
@@ -60,7 +61,7 @@ def checked(found: tuple[str, str] | None, database: str) -> Extension:
     if _numbers(extension.version) < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
         raise ConfigurationError(
-            f"The database {database!r} has pgvector {extension.version}, and {least} or later"
+            f"The database {database!r} has pgvector {extension.version}, but {least} or later"
             f" is needed. {_advice(database, 'ALTER EXTENSION vector UPDATE;')}"
         )
     return extension
@@ -70,7 +71,7 @@ def enable(connection: Any) -> None:
     """Create the extension in a Django connection's database, if it is missing.
 
     Raises:
-        ConfigurationError: this user may not, or the server does not have it.
+        ConfigurationError: this user may not create it, or the server does not have it.
     """
     database = str(connection.settings_dict["NAME"])
     refusal: DatabaseError | None = None
@@ -99,7 +100,7 @@ def _look(cursor: Any) -> tuple[str, str] | None:
 def _advice(database: str, statement: str) -> str:
     return (
         f"Ask the administrator of the server to run this in {database!r}: {statement}"
-        " If the server has no such extension, it must be installed there first:"
+        " If the server does not have the extension, install it there first:"
         " https://github.com/pgvector/pgvector#installation"
     )
 

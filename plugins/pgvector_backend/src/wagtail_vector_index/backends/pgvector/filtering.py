@@ -1,4 +1,4 @@
-"""Filters in SQL. Values are parameters, and names were checked with the collection's spec."""
+"""Translates filters to SQL. Values are parameters. The spec has checked the names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OPERATORS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def where(filter: FilterNode | None) -> tuple[str, list[Any]]:
-    """The condition, with ``%s`` for each of the parameters beside it.
+    """Return a condition with ``%s`` placeholders, and its parameters.
 
-    No value is NULL, so a comparison with it is neither true nor false; only NOT has to
-    take care that this matches.
+    NULL stands for no value. A comparison with NULL is neither true nor false, so only NOT needs
+    care: the negation must match.
     """
     parameters: list[Any] = []
     return ("TRUE" if filter is None else _condition(filter, parameters)), parameters

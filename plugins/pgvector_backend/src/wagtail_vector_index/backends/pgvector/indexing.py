@@ -1,4 +1,4 @@
-"""The index over a collection's vectors: whether it is the right one, and building it."""
+"""Builds the index over a collection's vectors, unless the right one exists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tables import table_name
 
 logger = logging.getLogger(__name__)
 
-#: Milliseconds that searches may have to wait for an old index to be dropped.
+#: The most milliseconds that searches wait while an old index is dropped.
 LONGEST_WAIT_TO_DROP = 2_000
 
 FIND = """
@@ -33,18 +33,18 @@ ORDER BY 1
 
 
 def is_there(cursor: Cursor, spec: CollectionSpec) -> bool:
-    """Whether the collection has an index over its vectors, of whichever options."""
+    """Return whether the collection has an index over its vectors, with any options."""
     cursor.execute(FIND, [table_name(spec)])
     return cursor.fetchone() is not None
 
 
 def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> None:
-    """Make the index be there as the options have it; nothing happens if it is.
+    """Build the index that the options describe. Nothing happens if it exists.
 
-    One that a crash left invalid, or that was built with other options, is replaced. While
-    it is built, in a transaction like any other, searches go on and writes to this
-    collection wait. Building it "concurrently" would wait for every transaction in the
-    database instead, and can leave such an invalid index behind.
+    An index that a crash left invalid, or that has other options, is replaced. The index is built
+    in an ordinary transaction. Meanwhile, searches go on and writes to this collection wait.
+    Building it "concurrently" would wait for every transaction in the database instead, and can
+    leave an invalid index behind.
     """
     settings = {}
     if options.maintenance_work_mem:
@@ -60,9 +60,10 @@ def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) ->
 
 
 def vacuum(database: Database, spec: CollectionSpec) -> None:
-    """Let a filter's matches be counted in its index alone, unless in a caller's transaction.
+    """Vacuum a collection's table, so that counts of a filter's matches only read its index.
 
-    It goes on without: this takes as long as the server's own settings let it.
+    Does nothing in a caller's transaction, and only logs an error. The server's own settings
+    limit its time.
     """
     if database.in_transaction:
         return
@@ -70,7 +71,11 @@ def vacuum(database: Database, spec: CollectionSpec) -> None:
     try:
         database.autocommit(f"VACUUM {schema}.{table_name(spec)}", collection=spec.name)
     except BackendError as error:
-        logger.warning("%s: VACUUM was not done: %s", spec.name, error)
+        logger.warning(
+            "%s: VACUUM failed, so filtered searches may be slower: %s",
+            spec.name,
+            error,
+        )
 
 
 def _build(
@@ -83,7 +88,7 @@ def _build(
     wanted = "" if precision is None else f"{options.index} {precision}: {parameters}"
     kept = [name for name, is_valid, comment in there if is_valid and comment == wanted][:1]
     if precision is None:
-        _say_why(spec, options)
+        _warn_of_size(spec, options)
     elif not kept:
         target = indexed(extension, spec, precision)
         over = f"{options.index} ({target.expression} {target.operator_class})"
@@ -96,32 +101,32 @@ def _build(
         cursor.execute(f"COMMENT ON INDEX {kept[0]} IS {sql.quote(wanted)}")
         logger.info("%s: built the index in %.1f s.", spec.name, time.monotonic() - started)
     cursor.execute(f"ANALYZE {table_name(spec)}")
-    # Only now: from here until the end of the transaction, searches wait as well.
+    # Dropped last: from the drop until the end of the transaction, searches wait as well.
     for name, is_valid, comment in there:
         if name not in kept:
-            logger.info("%s: the index (%s) goes; valid: %s.", spec.name, comment, is_valid)
+            logger.info("%s: dropping the old index (%s); valid: %s.", spec.name, comment, is_valid)
             _drop(cursor, spec, name)
 
 
 def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:
-    """Drop an index, unless that waits for a long reader: all other ones would queue up behind."""
+    """Drop an index, unless that waits for a long search. Others would queue behind it."""
     try:
         with cursor.connection.transaction():  # a savepoint
             cursor.execute(f"SET LOCAL lock_timeout = {LONGEST_WAIT_TO_DROP}")
             cursor.execute(f"DROP INDEX {name}")
     except errors.LockNotAvailable:
         logger.warning(
-            "%s: the index %s is in use; the next optimize tries again to drop it.",
+            "%s: the old index %s is in use. The next optimize tries to drop it again.",
             spec.name,
             name,
         )
 
 
-def _say_why(spec: CollectionSpec, options: PgvectorOptions) -> None:
+def _warn_of_size(spec: CollectionSpec, options: PgvectorOptions) -> None:
     if options.index != "none":
         logger.warning(
-            "%s: all searches are exact: these are %d dimensions under %s, and the most that"
-            " pgvector indexes is %s.",
+            "%s: all searches are exact, because the vectors have %d dimensions under %s, and the"
+            " most that pgvector can index is %s.",
             spec.name,
             spec.dimensions,
             spec.metric,
@@ -138,6 +143,9 @@ def _parameters(cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions) 
 
 
 def _lists(count: int) -> int:
-    """As pgvector advises; a power of two, so that a little growth is no reason to build anew."""
+    """Return the number of lists that pgvector advises, rounded to a power of two.
+
+    The rounding avoids a new index after a little growth.
+    """
     advised = count / 1_000 if count <= 1_000_000 else math.sqrt(count)
     return max(1, 2 ** round(math.log2(advised))) if advised > 1 else 1

@@ -1,4 +1,4 @@
-"""Operations of migrations that know where they can do nothing, and bear company."""
+"""Migration operations that skip databases without PostgreSQL, and may run in parallel."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ logger = logging.getLogger(__name__)
 
 
 class EnableExtension(Operation):
-    """Creates pgvector in a PostgreSQL database that lacks it; keeps it on the way back."""
+    """Creates the extension in a PostgreSQL database. The reverse keeps the extension."""
 
     reversible = True
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Models stay as they are."""
+        """Change nothing, because no model changes."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Create the extension unless it is there.
+        """Create the extension unless it exists.
 
         Raises:
-            CommandError: with the statement to hand to the administrator, if the settings
-                have collections in this database.
+            CommandError: the extension cannot be created, but the settings have collections in
+                this database. The message has the statement for the administrator.
         """
         if not _applies(app_label, schema_editor) or schema_editor.collect_sql:
             return
@@ -43,25 +43,25 @@ class EnableExtension(Operation):
         except ConfigurationError as error:
             if options_for(connection.alias):
                 raise CommandError(str(error)) from error
-            logger.info("No vector backend of the settings needs it yet: %s", error)
+            logger.info("No configured vector backend needs pgvector yet: %s", error)
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Others may use the extension by now."""
+        """Keep the extension, because other code may use it by now."""
 
     def describe(self) -> str:
-        """Shown by ``manage.py migrate --plan``."""
-        return "Enables the extension pgvector where it is missing"
+        """Return the text that ``manage.py migrate --plan`` shows."""
+        return "Enables the extension pgvector if it is missing"
 
 
 class CreateTable(migrations.CreateModel):
-    """Makes a table on PostgreSQL only, unless a migration at the same time was faster."""
+    """Creates a table on PostgreSQL only, unless a parallel migration has created it."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Take the lock, look, create."""
+        """Take the lock, then create the table unless it exists."""
         if not _applies(app_label, schema_editor):
             return
         if not schema_editor.collect_sql:
@@ -76,7 +76,7 @@ class CreateTable(migrations.CreateModel):
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Drop the table of a database that has it, and the tables of vectors that it lists."""
+        """Drop the table, and the tables of vectors that it lists."""
         if _applies(app_label, schema_editor):
             if not schema_editor.collect_sql:
                 _drop_vectors(schema_editor)
@@ -86,7 +86,7 @@ class CreateTable(migrations.CreateModel):
 def _drop_vectors(schema_editor: Any) -> None:
     registry = VectorTable._meta.db_table
     with schema_editor.connection.cursor() as cursor:
-        # Where the registry is: tables of the same name may be elsewhere in the search path.
+        # Only in the registry's schema: other schemas may have tables of the same names.
         cursor.execute(
             "SELECT format('DROP TABLE IF EXISTS %%s.%%I', relnamespace::regnamespace, %s || name)"
             f" FROM {registry} JOIN pg_class ON pg_class.oid = to_regclass(%s)",

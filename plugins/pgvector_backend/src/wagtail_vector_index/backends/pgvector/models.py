@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from django.db import models
 
-#: What the names of collections are put after; 63 characters is all that a table's may have.
+#: The prefix of table names, before the collection's name. A table name has at most 63 characters.
 PREFIX = "wvi_vectors_"
 
 
 class VectorTable(models.Model):
-    """A collection, and the shape that its table was made with.
+    """A collection, and the shape that its table was created with.
 
-    The tables themselves are no models: each has columns of its own, and comes and goes
-    while the site runs.
+    The tables of vectors have no models: each has its own columns, and tables are created and
+    dropped while the site runs.
     """
 
     name = models.CharField(max_length=48, unique=True)

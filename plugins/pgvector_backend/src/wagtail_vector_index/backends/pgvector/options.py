@@ -1,4 +1,4 @@
-"""What can stand in the settings beside ``BACKEND``."""
+"""The options of the backend in the settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from wagtail_vector_index.contract import Options
 Index = Literal["hnsw", "ivfflat", "none"]
 Precision = Literal["vector", "halfvec", "bit"]
 
-#: As PostgreSQL reads amounts of memory, or nothing.
+#: An amount of memory as PostgreSQL reads it, or an empty text.
 MEMORY = r"|\d+(\.\d+)? ?(B|kB|MB|GB|TB)?"
 
-#: Option, and the least and the most that pgvector takes.
+#: The lowest and highest values of options that pgvector accepts.
 RANGES = {
     "m": (2, 100),
     "ef_construction": (4, 1_000),
@@ -25,20 +25,20 @@ RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class PgvectorOptions(Options):
-    """The options of an alias; all of them have defaults.
+    """The options of an alias. All of them have defaults.
 
     Args:
         database: the alias in ``DATABASES`` of the database that holds the collections.
-        index: the index that `optimize` builds; with ``"none"`` all searches are exact.
-        precision: what is indexed: the vectors, or 16 bits or one bit of each component.
-            The vectors themselves are always kept whole, and scores computed from them.
-        m: HNSW: how many neighbours each vector has in the graph.
-        ef_construction: HNSW: how many candidates are looked at for them.
-        ef_search: HNSW: how many candidates a search looks at.
-        probes: IVFFlat: how many lists a search looks into.
-        maintenance_work_mem: memory for building an index, such as ``"1GB"``; the
-            server's setting by default.
-        timeout: seconds that a statement may take, building an index apart.
+        index: the index that `optimize` builds. With ``"none"``, all searches are exact.
+        precision: the indexed form of vectors: whole, or 16 bits or one bit of each component.
+            The table always has the whole vectors, and scores are computed from them.
+        m: HNSW: the number of neighbours of each vector in the graph.
+        ef_construction: HNSW: the number of candidates for these neighbours.
+        ef_search: HNSW: the number of candidates of a search.
+        probes: IVFFlat: the number of lists that a search reads.
+        maintenance_work_mem: the memory for building an index, such as ``"1GB"``. The default
+            is the server's setting.
+        timeout: the seconds that a statement may take. It does not limit building an index.
     """
 
     database: str = "default"
@@ -63,7 +63,7 @@ class PgvectorOptions(Options):
             )
         if not re.fullmatch(MEMORY, self.maintenance_work_mem):
             raise ValueError(
-                "'MAINTENANCE_WORK_MEM' must be a number with a unit of PostgreSQL's, such as"
+                "'MAINTENANCE_WORK_MEM' must be a number with a unit that PostgreSQL knows, such as"
                 f" '512MB' or '1GB', not {self.maintenance_work_mem!r}."
             )
         if not 0.001 <= self.timeout <= 2_000_000:

@@ -1,4 +1,4 @@
-"""What the pgvector plugin offers."""
+"""The plugin module: offers the vector backend ``pgvector``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statements of a search: by the index, or exactly."""
+"""Builds the statements of searches, approximate by the index or exact."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
 
-#: By the metric. Under cosine vectors have the length 1, and their distance is the product.
+#: The operator of each metric. Under cosine, vectors have length 1, so the product is enough.
 OPERATORS: dict[Metric, str] = {"cosine": "<#>", "dot": "<#>", "euclidean": "<->"}
 CLASSES: dict[Metric, str] = {"cosine": "ip_ops", "dot": "ip_ops", "euclidean": "l2_ops"}
 
-#: The most dimensions that pgvector indexes, by what is indexed.
+#: The most dimensions that pgvector can index in each precision.
 MOST_INDEXED: dict[Precision, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 
-#: The same in words, for whoever wonders why there is no index.
-LIMITS = "4,000 under cosine and 2,000 else, other than in lower 'PRECISION'"
+#: The same in words, for messages that explain why there is no index.
+LIMITS = "4,000 under cosine and 2,000 under other metrics, or more with a lower 'PRECISION'"
 
-#: Largest components that 16 bits hold, with all the digits that they have.
+#: The range of a vector's largest component in which 16 bits keep their full accuracy.
 HALFVEC_RANGE = (2**-14, 65_504)
 
-#: How many candidates are looked at in full for each one wanted, by what is indexed.
+#: How many candidates are scored by whole vectors for each requested match.
 OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
 
-#: If no more records than these match a filter, they are compared one by one.
+#: If at most this many records match a filter, the search is exact.
 EXACT_UP_TO = 50_000
 
-#: The most candidates of one search that HNSW keeps; pgvector allows no more.
+#: The most candidates that pgvector allows for a search in HNSW.
 MOST_CANDIDATES = 1_000
 
-#: Beyond this many matches, scores are computed by the server under all metrics: the vectors
-#: would be more than what is searched for.
+#: For more matches than this, the server computes the scores under all metrics, because
+#: sending all their vectors would take too long.
 MOST_RESCORED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A query with its parameters, and the settings that it wants.
+    """A query with its parameters, and the settings that it needs.
 
     Args:
-        query: gives rows of an id and a distance, or of an id and a vector to score here.
-        parameters: of the query.
-        settings: of the session.
-        has_distances: which of the two it gives.
+        query: a query for rows of an id and a distance, or of an id and a vector to score here.
+        parameters: the parameters of the query.
+        settings: the settings of the session, by name.
+        has_distances: whether the rows have distances instead of vectors.
     """
 
     query: str
@@ -62,7 +62,7 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Indexed:
-    """What the index of a collection holds, and how it is compared."""
+    """The expression that the index of a collection holds, and its operator class."""
 
     expression: str
     operator_class: str
@@ -70,24 +70,24 @@ class Indexed:
 
 
 def precision_of(spec: CollectionSpec, options: PgvectorOptions) -> Precision | None:
-    """What can be indexed of vectors of this size; None if nothing can, or nothing shall."""
+    """Return the precision to index a collection in, or None if it has no index."""
     if options.index == "none":
         return None
     wanted = options.precision
-    # Under cosine, no component is above 1. Elsewhere one may be out of halfvec's range.
+    # Under cosine, no component is above 1. Under other metrics, halfvec may be too small.
     if wanted == "vector" and spec.dimensions > MOST_INDEXED[wanted] and spec.metric == "cosine":
         wanted = "halfvec"
     return wanted if spec.dimensions <= MOST_INDEXED[wanted] else None
 
 
 def can_be_asked(vector: Floats32, precision: Precision) -> bool:
-    """Whether a query's vector is something else than zeros and infinity in this precision."""
+    """Return whether a query keeps its accuracy in this precision: no zeros, no infinity."""
     least, most = HALFVEC_RANGE
     return precision != "halfvec" or bool(least <= np.abs(vector).max() <= most)
 
 
 def indexed(extension: Extension, spec: CollectionSpec, precision: Precision) -> Indexed:
-    """The expression that is indexed."""
+    """Return the expression to index, with its operator class."""
     whole = '"embedding"'
     if precision == "vector":
         expression = whole
@@ -112,16 +112,18 @@ def approximate(
     query: str,
     limit: int,
 ) -> Statement:
-    """The nearest records by the index, in any order; none if few match the filter.
+    """Return a statement for the nearest records by the index, in any order.
+
+    The statement finds no record if few records match the filter.
 
     Args:
-        extension: where the types and operators are.
+        extension: the extension, with the schema of types and operators.
         spec: the collection.
-        options: of the alias.
-        precision: what the index holds.
-        filter: what records must match.
+        options: the options of the alias.
+        precision: the precision of the index.
+        filter: the filter that records must match.
         query: the vector as text.
-        limit: how many.
+        limit: the number of records.
     """
     condition, parameters = _where_many(spec, filter)
     candidates = limit * OVERSAMPLING[precision]
@@ -163,7 +165,7 @@ def exact(
     query: str,
     limit: int,
 ) -> Statement:
-    """The nearest records, equal ones by id."""
+    """Return a statement for the nearest records. Equally near ones order by id."""
     condition, parameters = where(filter)
     source = f"FROM {table_name(spec)} WHERE {condition}"
     return Statement(
@@ -175,10 +177,10 @@ def exact(
 
 
 def _where_many(spec: CollectionSpec, filter: FilterNode | None) -> tuple[str, list[Any]]:
-    """A condition that no record meets where no more than `EXACT_UP_TO` match the filter.
+    """Return a condition that no record meets if at most `EXACT_UP_TO` match the filter.
 
-    The server counts once, before it looks at the index: that depends on no row. So it is one
-    statement that counts and, if need be, searches.
+    The server counts once, before it reads the index, because the count depends on no row. So a
+    single statement counts and, if necessary, searches.
     """
     condition, parameters = where(filter)
     if filter is None:
@@ -189,8 +191,8 @@ def _where_many(spec: CollectionSpec, filter: FilterNode | None) -> tuple[str, l
 
 
 def _has_distances(spec: CollectionSpec, limit: int) -> bool:
-    # pgvector adds up float32. That is near enough for vectors of length 1; elsewhere large
-    # products may cancel out, and be off by more than the contract allows.
+    # pgvector adds up in float32. This is accurate enough for vectors of length 1. For others,
+    # large products may cancel out, with an error larger than the contract allows.
     return spec.metric == "cosine" or limit > MOST_RESCORED
 
 
@@ -224,13 +226,13 @@ def _settings(options: PgvectorOptions, candidates: int) -> dict[str, str]:
 
 
 def _distance(extension: Extension, spec: CollectionSpec, query: str) -> str:
-    # What is added keeps the index out of it, which would give an answer of its own.
+    # The addition of 0 keeps PostgreSQL from using the index, whose result is approximate.
     operator = extension.operator(OPERATORS[spec.metric])
     return f'("embedding" {operator} {_vector(extension, query)}) + 0'
 
 
 def _has_index_of_bits(spec: CollectionSpec) -> str:
-    # Without the index, bits would be compared one by one: no faster than what is exact.
+    # Without the index, PostgreSQL would compare all bits, which is no faster than exact search.
     return (
         f"EXISTS (SELECT FROM pg_index WHERE indrelid = '{table_name(spec)}'::regclass"
         " AND indisvalid AND strpos(obj_description(indexrelid, 'pg_class'), ' bit:') > 0)"
@@ -238,7 +240,7 @@ def _has_index_of_bits(spec: CollectionSpec) -> str:
 
 
 def _with_vectors(extension: Extension, nearest: str) -> str:
-    # Out here, so that nothing is converted but what is found.
+    # In the outer query, so that only the vectors of found rows are converted.
     return f'SELECT "id", {extension.named("vector_send")}("embedding") FROM ({nearest}) AS nearest'
 
 

@@ -1,4 +1,4 @@
-"""One table for each collection, with typed columns: how it is named, made and dropped."""
+"""Names, creates and drops the tables of collections, which have typed columns."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from .models import PREFIX, VectorTable
 
 REGISTRY = VectorTable._meta.db_table
 
-#: What pgvector's type of vectors can hold.
+#: The most dimensions that pgvector's vector type can hold.
 MOST_DIMENSIONS = 16_000
 
-#: PostgreSQL's tables have at most 1,600 columns.
+#: The most fields of a collection. PostgreSQL's tables have at most 1,600 columns.
 MOST_FIELDS = 1_500
 
 
 def table_name(spec: CollectionSpec) -> str:
-    """The table of a collection, quoted."""
+    """Return the quoted name of a collection's table."""
     return f'"{PREFIX}{spec.name}"'
 
 
 def create(database: Database, spec: CollectionSpec) -> None:
-    """Make the table and register it, unless it is there.
+    """Create a collection's table and register it, unless it exists.
 
     Raises:
-        CollectionMismatch: it is there in another shape.
-        InvalidSpec: no table can hold such vectors.
+        CollectionMismatch: the table exists with another shape.
+        InvalidSpec: a table cannot hold so many dimensions or fields.
     """
     if spec.dimensions > MOST_DIMENSIONS or len(spec.fields) > MOST_FIELDS:
         raise InvalidSpec(
@@ -60,7 +60,7 @@ def _create(cursor: Cursor, spec: CollectionSpec, statements: list[str]) -> None
 
 
 def drop(database: Database, spec: CollectionSpec) -> None:
-    """Drop the table, which gives its space back at once, and forget it."""
+    """Drop a collection's table, which frees its space at once, and unregister it."""
     database.write(lambda cursor: _drop(cursor, spec), collection=spec.name, lock=table_name(spec))
 
 
@@ -70,12 +70,12 @@ def _drop(cursor: Cursor, spec: CollectionSpec) -> None:
 
 
 def names(database: Database) -> list[str]:
-    """The names of all collections in the database."""
+    """Return the names of all collections in the database."""
     return [name for (name,) in database.read(f"SELECT name FROM {REGISTRY}")]
 
 
 def definition(extension: Extension, spec: CollectionSpec) -> list[str]:
-    """The statements that make the table and the indexes of its fields."""
+    """Return the statements that create the table and the indexes of its fields."""
     table = table_name(spec)
     columns = [
         '"id" uuid PRIMARY KEY',
@@ -91,7 +91,7 @@ def definition(extension: Extension, spec: CollectionSpec) -> list[str]:
 
 
 def _exists(database: Database, cursor: Cursor, spec: CollectionSpec) -> bool:
-    # Not through the ORM, whose cursors may set another search path.
+    # This query does not use the ORM, whose cursors may set another search path.
     cursor.execute(
         f"SELECT dimensions, metric, fields::text FROM {REGISTRY}"
         " WHERE name = %s AND to_regclass(%s) IS NOT NULL",

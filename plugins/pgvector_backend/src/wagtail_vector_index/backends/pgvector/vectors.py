@@ -1,4 +1,4 @@
-"""Vectors between float32 buffers and PostgreSQL."""
+"""Converts vectors between float32 buffers and PostgreSQL's formats."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import orjson
 
 from wagtail_vector_index.contract.arrays import Floats32
 
-#: The binary format of a vector: the number of components, nothing, the components.
+#: The header of a vector's binary format: the number of components, and an unused zero.
 HEADER = Struct(">hh")
 
 
 def encoded(vectors: Floats32) -> list[bytes]:
-    """Each row in the binary format."""
+    """Return each row in the binary format."""
     count, dimensions = vectors.shape
     rows = np.empty((count, 1 + dimensions), ">f4")
     rows[:, 1:] = vectors
@@ -25,11 +25,11 @@ def encoded(vectors: Floats32) -> list[bytes]:
 
 
 def decoded(rows: Sequence[bytes], dimensions: int) -> Floats32:
-    """The reverse of `encoded`."""
+    """Return the vectors of rows in the binary format, as n × dimensions. Reverses `encoded`."""
     values = np.frombuffer(b"".join(rows), ">f4").reshape(len(rows), 1 + dimensions)
     return np.ascontiguousarray(values[:, 1:], np.float32)
 
 
 def literal(vector: Floats32) -> str:
-    """A vector as text, with all the digits that a float32 has."""
+    """Return a vector as text, with all the digits of float32."""
     return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
