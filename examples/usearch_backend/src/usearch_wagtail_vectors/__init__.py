@@ -1,3 +1,3 @@
 """Approximate search by USearch for Wagtail Vector Index."""
 
-# Keep this file light: it is imported with plugin.py whenever plugins are looked for.
+# Keep imports out of this file: discovery imports it together with plugin.py.

@@ -1,4 +1,4 @@
-"""The backend: what the contract asks for, said to collections in memory."""
+"""The USearch backend, which keeps its collections in memory."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from .ranking import Query
 
 
 class UsearchBackend(VectorBackend):
-    """Approximate search in the memory of this process, by an HNSW graph of USearch.
+    """Searches approximately in the memory of this process, by an HNSW graph of USearch.
 
-    Each process fills it from the site's database. The graph, which takes long to build, can
-    be kept in a file.
+    Each process loads the records from the site's database. Building the graph takes long, so a
+    file can keep it for the next process.
 
     Example::
 
@@ -48,11 +48,13 @@ class UsearchBackend(VectorBackend):
         """The options of the backend.
 
         Args:
-            snapshot_folder: where graphs are kept for the next process; nowhere if empty.
-            graph_from: collections of fewer records have no graph, and are searched exactly.
-            connectivity: neighbours of a vector in the graph, "M" in the paper on HNSW.
-            expansion_add: candidates for its neighbours, "efConstruction" there.
-            expansion_search: candidates of a search, at least, "ef" there.
+            snapshot_folder: the folder that keeps graphs for the next process. If it is empty,
+                graphs are not kept.
+            graph_from: the number of records from which a collection gets a graph. Smaller
+                collections are searched exactly.
+            connectivity: the neighbours of a vector in the graph, "M" in the paper on HNSW.
+            expansion_add: the candidates for these neighbours, "efConstruction" in the paper.
+            expansion_search: the least number of candidates of a search, "ef" in the paper.
         """
 
         snapshot_folder: str = ""
@@ -80,20 +82,20 @@ class UsearchBackend(VectorBackend):
         return False
 
     def check(self) -> list[CheckMessage]:
-        """Whether the folder of the snapshots exists."""
+        """Return an error if the folder for snapshots does not exist."""
         folder = self.options.snapshot_folder
         if not folder or Path(folder).is_dir():
             return []
         return [
             Error(
                 f"{self!r}: there is no folder {folder}.",
-                hint="Make the folder, or correct SNAPSHOT_FOLDER.",
+                hint="Create the folder, or correct SNAPSHOT_FOLDER.",
                 id="usearch.E001",
             )
         ]
 
     def health(self) -> Health:
-        """How much there is, and how much memory it takes."""
+        """Return the numbers of collections and records, and the memory that they take."""
         collections = list(self._by_name.values())
         records = sum(map(len, collections))
         size = sum(collection.nbytes for collection in collections)
@@ -120,7 +122,7 @@ class UsearchBackend(VectorBackend):
                 self._by_name[spec.name] = self._new_collection(spec)
 
     def _drop(self, spec: CollectionSpec) -> None:
-        # The snapshot stays: a process begins with a drop before it loads the collection.
+        # The snapshot stays, because a new process drops the collection before it loads it.
         self._by_name.pop(spec.name, None)
 
     def _collections(self) -> list[str]:
@@ -142,7 +144,7 @@ class UsearchBackend(VectorBackend):
         min_score: float | None,
     ) -> list[Match]:
         query = Query.of(np.frombuffer(vector, np.float32))
-        # The base class drops what is below min_score.
+        # The base class drops matches with a score below min_score.
         ids, scores = self._collection(spec).search(query, limit, filter)
         return [
             Match(id=UUID(bytes=id), score=score) for id, score in zip(ids, scores, strict=True)
@@ -156,7 +158,7 @@ class UsearchBackend(VectorBackend):
 
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
         collection = self._collection(spec)
-        # The ids of this moment: each record that stays is seen once.
+        # The ids are copied now, so that each record that stays is seen once.
         ids = collection.ids()
         parts = (ids[start : start + batch_size] for start in range(0, len(ids), batch_size))
         return filter(len, (_batch(collection, part) for part in parts))

@@ -1,8 +1,8 @@
 """One collection in memory: ids, vectors and metadata in rows, and a graph over them.
 
-The rows are the truth. A row keeps its number for as long as its record is there; those of
-deleted records are given to new ones. The graph, if there is one, proposes rows to a search,
-beside those that are not linked yet.
+The rows are authoritative. A row keeps its number as long as its record exists, and new records
+reuse the rows of deleted ones. If there is a graph, it proposes rows to a search. The search also
+considers the rows that are not linked in the graph yet.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _log = logging.getLogger(__name__)
 
 Ids: TypeAlias = npt.NDArray[np.uint8]
 
-#: Where a filter keeps no more than this, the contract asks for exact scores.
+#: If at most this many records match a filter, the contract requires an exact search.
 SCORED_EXACTLY = 50_000
 
-#: To find one more row by the graph costs as much as so many rows of an exact search.
+#: Finding one more row by the graph costs as much as this many rows of an exact search.
 COST_OF_A_STEP = 30
 
-#: So many rows may wait until they are linked; each search looks at all of them.
+#: How many rows may wait to be linked. Each search scores all of them.
 UNLINKED = 1_000
 
-#: Rows that are linked at a time: between, searches have their turn.
+#: How many rows are linked at a time. Searches can run in between.
 _LINKED_AT_ONCE = 1_024
 
-#: A snapshot is written again once it lacks this share of the records.
+#: A snapshot is written again when it lacks more than this share of the records.
 _LACKING = 0.01
 
 #: Up to this share of all rows, multiplying only the rows asked for is faster.
@@ -58,10 +58,10 @@ class Collection:
     """The records of a collection.
 
     Args:
-        spec: what it is.
-        shape: of the graph.
-        graph_from: how many records are worth a graph.
-        path: the file of the graph's snapshot, if there is to be one.
+        spec: the collection's specification.
+        shape: the shape of the graph.
+        graph_from: the number of records from which a graph is built.
+        path: the file for the graph's snapshot, or None for no snapshot.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class Collection:
         self._live: Mask = np.empty(0, np.bool_)
         self._graph: Graph | None = None
         self._unlinked: set[int] = set()
-        # Searches take turns, which are short: USearch does not keep readers and writers apart.
+        # One lock for searches and writes: USearch does not separate readers from writers. Both are
+        # short.
         self.lock = threading.Lock()
         with _listing:
             _collections.add(self)
@@ -91,16 +92,16 @@ class Collection:
 
     @property
     def linked(self) -> int:
-        """How many records the graph holds."""
+        """The number of records in the graph."""
         return 0 if self._graph is None else len(self._graph)
 
     @property
     def nbytes(self) -> int:
-        """How much memory the vectors and the graph take."""
+        """The memory that the vectors and the graph take, in bytes."""
         return self._vectors.nbytes + (0 if self._graph is None else self._graph.nbytes)
 
     def upsert(self, ids: Sequence[bytes], vectors: Floats32, texts: Sequence[str]) -> None:
-        """Write records whose ids differ; those that are there are replaced."""
+        """Write records with distinct ids. Existing records with these ids are replaced."""
         kept = stored(vectors, self.spec.metric)
         with self.lock:
             self._make_room(sum(id not in self._row_of for id in ids))
@@ -115,13 +116,13 @@ class Collection:
             if self._graph is not None:
                 self._graph.remove(rows)
                 self._unlinked.update(numbers)
-                self._begin_anew_if_worn()
+                self._reset_graph_if_worn()
                 if len(self._unlinked) > UNLINKED:
-                    # Twice as many as have come: each write is short, and none waits forever.
+                    # Link twice as many as were written: each write is short, and the number falls.
                     self._link(2 * len(numbers))
 
     def delete(self, ids: Sequence[bytes]) -> None:
-        """Delete the records of these ids, which differ; missing ones are fine."""
+        """Delete the records with these distinct ids. Missing ids are ignored."""
         with self.lock:
             numbers = [row for id in ids if (row := self._row_of.pop(id, None)) is not None]
             rows = np.array(numbers, np.intp)
@@ -131,12 +132,12 @@ class Collection:
             if self._graph is not None:
                 self._graph.remove(rows)
                 self._unlinked.difference_update(numbers)
-                self._begin_anew_if_worn()
+                self._reset_graph_if_worn()
 
     def search(
         self, query: Query, limit: int, filter: FilterNode | None
     ) -> tuple[list[bytes], list[float]]:
-        """The ids of the nearest records and their scores, best first, equal ones by id."""
+        """Return ids and scores of the nearest records, best first. Equal scores order by id."""
         with self.lock:
             mask = None if filter is None else self._matching(filter)
             found = self._approximately(query, limit, mask) or self._exactly(query, limit, mask)
@@ -147,23 +148,23 @@ class Collection:
             return ids, found_scores[best].tolist()
 
     def count(self, filter: FilterNode | None) -> int:
-        """How many records match."""
+        """Return the number of records that match."""
         with self.lock:
             return len(self) if filter is None else int(np.count_nonzero(self._matching(filter)))
 
     def get(self, ids: Sequence[bytes]) -> tuple[bytes, Floats32, list[str]]:
-        """The records of those of these ids that exist."""
+        """Return the records with these ids. Missing ids are left out."""
         with self.lock:
             rows = [row for id in ids if (row := self._row_of.get(id)) is not None]
             return self._ids[rows].tobytes(), self._vectors[rows], [self._texts[r] for r in rows]
 
     def ids(self) -> list[bytes]:
-        """A copy of all ids."""
+        """Return a copy of all ids."""
         with self.lock:
             return list(self._row_of)
 
     def optimize(self) -> None:
-        """Link all rows, if there are enough of them; by the snapshot, as far as it is true."""
+        """Link all rows if there are enough, with the snapshot as far as it is still true."""
         with self.lock:
             if self._graph is None and len(self) < self._graph_from:
                 return
@@ -184,7 +185,7 @@ class Collection:
         needed = len(self._texts) + max(0, count - len(self._free))
         if needed > len(self._live):
             size = max(needed + needed // 8, _FIRST_ROWS)
-            # In place, where the system can: two copies of all vectors would be too much.
+            # In place if possible, because two copies of all vectors would take too much memory.
             for array in (self._ids, self._vectors, self._norms, self._live):
                 array.resize((size, *array.shape[1:]), refcheck=False)
 
@@ -214,7 +215,7 @@ class Collection:
     def _approximately(
         self, query: Query, limit: int, mask: Mask | None
     ) -> tuple[Rows, Floats64] | None:
-        """What the graph proposes, scored; None where an exact search is as good, or needed."""
+        """Return scored rows from the graph, or None if an exact search is needed or as fast."""
         kept = len(self) if mask is None else int(np.count_nonzero(mask))
         if self._graph is None or limit >= kept or (mask is not None and kept <= SCORED_EXACTLY):
             return None
@@ -229,7 +230,7 @@ class Collection:
             if len(rows) > limit:
                 found = self._scores(query, rows)
                 following, last = np.partition(found, (-limit - 1, -limit))[-limit - 1 :][:2]
-                # The lowest ids of a crowd of equals are asked for, and the graph knows no ids.
+                # Among equal scores, the lowest ids count, and the graph does not know ids.
                 return (rows, found) if following < last else None
             asked *= 4
         return None
@@ -263,7 +264,7 @@ class Collection:
     # The graph
 
     def _link_some(self) -> bool:
-        """Link some rows; whether there were any."""
+        """Link some rows, and return whether any are left."""
         with self.lock:
             self._link(_LINKED_AT_ONCE)
             return bool(self._unlinked)
@@ -275,14 +276,14 @@ class Collection:
             self._graph.add(rows, self._vectors[rows])
             self._unlinked.difference_update(numbers)
 
-    def _begin_anew_if_worn(self) -> None:
-        """Give up a graph of which most is dead; writes, or the next start, link its rows."""
+    def _reset_graph_if_worn(self) -> None:
+        """Replace a graph with mostly dead keys by an empty one. Later writes link the rows."""
         if self._graph is not None and self._graph.dead > max(len(self), UNLINKED):
             self._graph = Graph(self._shape)
             self._unlinked = set(np.flatnonzero(self._live).tolist())
 
     def _restored(self) -> Graph:
-        """The graph of the snapshot, as far as it is true, or an empty one."""
+        """Return the graph of the snapshot, as far as it is still true, or an empty graph."""
         if self._path is None or (found := read(self._path, self._shape)) is None:
             return Graph(self._shape)
         graph, linked = found
@@ -290,7 +291,7 @@ class Collection:
         true = rows >= 0
         true[true] = linked.checksums[true] == self._checksums(rows[true])
         graph.restore(linked.keys[true], rows[true])
-        _log.info("%s: %d of %d vectors are as they were.", self._path, len(graph), len(rows))
+        _log.info("%s: %d of %d vectors are unchanged.", self._path, len(graph), len(rows))
         return graph if graph.dead <= len(graph) else Graph(self._shape)
 
     def _save(self, path: Path) -> None:
@@ -302,7 +303,7 @@ class Collection:
         write(path, self._graph, Linked(keys, self._ids[rows], self._checksums(rows)))
 
     def _checksums(self, rows: Rows) -> npt.NDArray[np.uint64]:
-        """Of each vector: of what it says, wherever it stands."""
+        """Return a checksum of each row's vector, which does not depend on the row's number."""
         digests = (hashlib.blake2b(self._vectors[row], digest_size=8) for row in rows.tolist())
         return np.frombuffer(b"".join(digest.digest() for digest in digests), np.uint64)
 
@@ -313,7 +314,7 @@ _listing = threading.Lock()
 
 
 def _hold_all() -> None:
-    _listing.acquire()  # until the fork is done: another thread may fork as well
+    _listing.acquire()  # held until the fork is done, because another thread may fork too
     _held.extend(_collections)
     for collection in _held:
         collection.lock.acquire()
@@ -326,5 +327,5 @@ def _release_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child made while a thread writes would have half of what it wrote, and its lock.
+    # Without this, a child forked during a write would get half of the write, and a held lock.
     os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all)

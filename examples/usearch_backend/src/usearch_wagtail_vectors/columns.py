@@ -1,7 +1,8 @@
-"""Which rows match a filter: each field is a column of codes, one for each different value.
+"""Finds the rows that match a filter. Each field is a column with a code for each different value.
 
-A comparison is made once for each value, however many rows have it, and a table of the
-answers is read by code. Core has checked the filter, and made it a tree of five kinds of node.
+A comparison runs once for each different value, however many rows have it. The results are a
+table, which is read by the rows' codes. Core has already checked the filter and parsed it into a
+tree of five kinds of node.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Columns:
-    """The fields that filters have named so far, row by row.
+    """The columns of all fields that filters have named so far.
 
     Args:
-        fields: all that a filter may name, with their types.
-        texts: the metadata of each row, as JSON; shared with the collection.
+        fields: all fields that a filter may name, with their types.
+        texts: the metadata of each row as JSON, in a list that the collection shares.
     """
 
     def __init__(self, fields: Mapping[str, FieldType], texts: Sequence[str]) -> None:
@@ -45,7 +46,7 @@ class Columns:
         self._columns: dict[str, _Column] = {}
 
     def matching(self, node: FilterNode) -> Mask:
-        """For each row, whether it matches; what it says of rows without a record is void."""
+        """Return a mask: for each row, whether it matches. Ignore it for rows without a record."""
         match node:
             case And(children):
                 return self._combined(np.logical_and, children, empty=True)
@@ -59,7 +60,7 @@ class Columns:
                 return self._column(field).compare(node, len(self._texts))
 
     def write(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """Keep up with other metadata in these rows."""
+        """Update the columns after the metadata of these rows has changed."""
         if not self._columns:
             return
         objects = _decoded(texts)
@@ -67,7 +68,7 @@ class Columns:
             column.write(rows, [item.get(field) for item in objects])
 
     def drop_bloated(self, count: int) -> None:
-        """Forget columns full of values that none of ``count`` records has; they come again."""
+        """Drop columns with many values that no record has. A filter creates them again."""
         bloated = [field for field, column in self._columns.items() if column.is_bloated(count)]
         for field in bloated:
             del self._columns[field]
@@ -91,7 +92,7 @@ class Columns:
 
 
 class _Column:
-    """One field: the code of each row, and the value of each code."""
+    """The column of one field: the code of each row, and the value of each code."""
 
     def __init__(self, type_: FieldType) -> None:
         self._as_key = _AS_KEY.get(type_, _itself)
@@ -128,7 +129,7 @@ class _Column:
         ]
 
     def _code(self, value: Any) -> int:
-        # Missing, None and [] are one thing: no value. It matches no comparison.
+        # A missing field, None and [] all mean no value, which matches no comparison.
         if value is None or value == []:
             return _NO_VALUE
         key = self._as_key(value)
@@ -150,6 +151,6 @@ _AS_KEY: dict[FieldType, Callable[[Any], Hashable]] = {
 
 
 def _decoded(texts: Sequence[str]) -> list[dict[str, Any]]:
-    # One call for all: decoding them one by one takes longer than what is decoded.
+    # One call for all texts: the calls for single texts would take longer than the parsing.
     objects: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
     return objects

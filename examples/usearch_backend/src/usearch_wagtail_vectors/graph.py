@@ -1,8 +1,7 @@
-"""The graph of USearch: which rows are probably near.
+"""The graph of USearch, which proposes rows that are probably near.
 
-It only proposes. What is found is scored by the collection's own vectors, so that neither a
-key of USearch nor its quantised vectors, nor a graph that is out of date, can make an answer
-wrong; they can make it less complete.
+The collection scores the proposed rows by its own vectors. So a wrong key, quantised vectors or an
+outdated graph can never make a result wrong. They can only make it less complete.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from wagtail_vector_index.contract.arrays import Floats32
 
 from .columns import Rows
 
-#: How USearch calls each metric, and what it keeps of each component. Unit vectors lose next
-#: to nothing as bytes; vectors of any length would.
+#: USearch's name of each metric, and the type in which it stores components. Unit vectors lose
+#: almost nothing as bytes. Vectors of any length would lose more.
 KINDS: dict[Metric, tuple[str, str]] = {
     "cosine": ("cos", "i8"),
     "dot": ("ip", "f32"),
@@ -33,7 +32,7 @@ _NONE = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a graph is made for, and how; two of the same shape can take each other's place."""
+    """The parameters of a graph. A graph can replace another one of the same shape."""
 
     dimensions: int
     metric: Metric
@@ -43,12 +42,11 @@ class Shape:
 
 
 class Graph:
-    """Vectors under keys, each of which stands for a row.
+    """Vectors under keys. Each live key stands for a row.
 
-    A vector that is written gets a key of its own: a row that is written again has a new one,
-    and its old one is dead. Dead keys stay in the graph, where searches pass through them.
-    USearch could take them out and give their places away, but then some that are near each
-    other are not linked any more, and a few cannot be found at all.
+    Every written vector gets a new key. If a row is written again, its old key is dead. Dead keys
+    stay in the graph, and searches pass through them. USearch could remove them and reuse their
+    places, but then some near vectors would no longer be linked, and a few could not be found.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -72,48 +70,48 @@ class Graph:
 
     @property
     def dead(self) -> int:
-        """How many of its keys stand for no row."""
+        """The number of keys that stand for no row."""
         return len(self.index) - self._live
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes."""
+        """The memory that the graph takes, in bytes."""
         return int(self.index.memory_usage) + self._rows.nbytes + self._keys.nbytes
 
     def has(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """For each row, whether it has a key."""
+        """Return a mask: for each row, whether it has a key."""
         self._make_room(rows)
         there: npt.NDArray[np.bool_] = self._keys[rows] != _NONE
         return there
 
     def keys(self, rows: Rows) -> npt.NDArray[np.int64]:
-        """The key of each row, all of which have one."""
+        """Return the key of each row. All rows must have a key."""
         return self._keys[rows]
 
     def add(self, rows: Rows, vectors: Floats32) -> None:
-        """Give rows that have no key one each, and link them."""
+        """Give a new key to each row, and link the rows. The rows must not have a key."""
         keys = np.arange(self._next, self._next + len(rows))
-        # Nor does a key come again that was given before an error.
+        # Counted before the call that may fail, so that no key is used twice.
         self._next += len(rows)
         self._rows = _grown(self._rows, self._next)
         self.index.add(keys.astype(np.uint64), vectors)
         self._assign(keys, rows)
 
     def restore(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
-        """Let keys that are linked stand for rows; all others are dead."""
+        """Assign linked keys to rows. All other keys are dead."""
         self._next = self._last_key() + 1
         self._rows = _grown(self._rows, self._next)
         self._assign(keys, rows)
 
     def remove(self, rows: Rows) -> None:
-        """Take the keys of rows away, where they have one."""
+        """Remove the keys of rows that have one."""
         keys = self._keys[rows[self.has(rows)]]
         self._keys[rows] = _NONE
         self._rows[keys] = _NONE
         self._live -= len(keys)
 
     def nearest(self, vector: Floats32, count: int) -> Rows:
-        """About ``count`` rows that are probably the nearest."""
+        """Return about ``count`` rows that are probably the nearest."""
         if not self._live:
             return np.empty(0, np.intp)
         count = count * len(self.index) // self._live

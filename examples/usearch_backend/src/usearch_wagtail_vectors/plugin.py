@@ -1,4 +1,4 @@
-"""What this distribution offers to Wagtail Vector Index."""
+"""The plugin module: offers the vector backend ``usearch``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ API_VERSION = 1
 
 @hookimpl
 def vector_backends() -> dict[str, BackendSpec]:
-    """The vector backend that sites select as ``usearch``."""
+    """Return the vector backend that sites configure as ``usearch``."""
     return {
         "usearch": BackendSpec(
             path="usearch_wagtail_vectors.backend.UsearchBackend",

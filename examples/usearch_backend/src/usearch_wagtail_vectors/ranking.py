@@ -1,9 +1,9 @@
-"""Which rows may be the nearest: estimates in single precision, and how far they may be off.
+"""Selects the rows that may be the nearest, by estimates in single precision and their errors.
 
-Exact search multiplies in float32, which is fast, and errs by a known bound:
+Exact search multiplies in float32, which is fast and has an error with a known bound:
 ``|fl(x·y) - x·y| <= n·u·|x|·|y|`` for n terms in any order, with ``u = 2**-24`` (Higham,
-Accuracy and Stability of Numerical Algorithms, 3.1). Whatever may be among the best by that is
-then scored in double precision, by core.
+Accuracy and Stability of Numerical Algorithms, 3.1). Every row that may be among the best within
+this bound is then scored in double precision, by a function of core.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .columns import Rows
 Floats64: TypeAlias = npt.NDArray[np.float64]
 
 _UNIT = 2.0**-24
-_SMALLEST = 2.0**-126  # of the normal float32; what is below may become zero
+_SMALLEST = 2.0**-126  # the smallest normal float32; smaller numbers may become zero
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a search is for: the vector, its length, and the vector of length 1."""
+    """The vector of a search, its length, and the vector scaled to length 1."""
 
     vector: Floats32
     norm: float
@@ -35,7 +35,7 @@ class Query:
 
     @classmethod
     def of(cls, vector: Floats32) -> Query:
-        """The query of a vector, which may be zero."""
+        """Return the query for a vector, which may be zero."""
         exact = vector.astype(np.float64)
         norm = float(np.sqrt(exact @ exact))
         unit = exact / norm if norm else exact
@@ -43,23 +43,23 @@ class Query:
 
 
 def likely(products: Floats32, norms: Floats64, query: Query, metric: Metric, limit: int) -> Rows:
-    """The positions of all that may be among the ``limit`` nearest, and of few others.
+    """Return the positions of all rows that may be among the ``limit`` nearest, and few others.
 
     Args:
-        products: of ``query.unit`` with each row, in single precision.
+        products: the product of ``query.unit`` with each row, in single precision.
         norms: the length of each row.
-        query: what to be near to.
-        metric: of the collection.
-        limit: less than the number of rows.
+        query: the query.
+        metric: the metric of the collection.
+        limit: the number of matches, which must be less than the number of rows.
     """
     relative = (len(query.unit) + 8) * _UNIT
     errors = relative * norms + (len(query.unit) + 8) * _SMALLEST
-    # Products of long vectors may overflow, and then say nothing.
+    # Products of long vectors may overflow. Then they carry no information.
     overflown = ~np.isfinite(products)
     values = np.where(overflown, 0.0, products)
     errors[overflown] = np.inf
     if metric == "euclidean":
-        # Rises with -|x - q|², which is 2x·q - |x|² - |q|².
+        # This rises with -|x - q|², which is 2x·q - |x|² - |q|².
         values = 2 * query.norm * values - norms**2
         errors = 2 * query.norm * errors + 2.0**-40 * (norms + query.norm) ** 2
     reached = np.partition(values - errors, -limit)[-limit]

@@ -1,11 +1,11 @@
-"""A graph in a file, so that the next process need not build it.
+"""Stores a graph in a file, so that the next process need not build it.
 
-The file is a cache. It holds no record, only which id and which vector each key of the graph
-stood for; what of it is true is for the collection to say. A file that is torn, of another
-version or made for something else is not used, and the log says why.
+The file is a cache. It holds no records, only the id of each key in the graph and a checksum of
+its vector. The collection checks which of these are still true. A file that is damaged, of
+another version or for another shape is not used, and the log gives the reason.
 
-It is written beside its place and then moved there: who reads it has all of one file, and of
-two processes that write, the last wins.
+A new file is written under a temporary name in the same folder and then renamed. So a reader
+always gets a complete file. If two processes write, the last one wins.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ _LONGEST_HEADER = 4_096
 
 @dataclass(frozen=True)
 class Linked:
-    """What is in a graph: each key, with the id and the checksum of the vector it stands for."""
+    """The keys of a graph, each with the id and the checksum of its vector."""
 
     keys: npt.NDArray[np.int64]
     ids: npt.NDArray[np.uint8]
     checksums: npt.NDArray[np.uint64]
 
     def each_id(self) -> Iterator[bytes]:
-        """The ids, one after the other."""
+        """Return an iterator over the ids."""
         data = self.ids.tobytes()
         return (data[start : start + 16] for start in range(0, len(data), 16))
 
 
 class _UnusableError(Exception):
-    """Why a file is not used."""
+    """A file cannot be used. The message says why."""
 
 
 def write(path: Path, graph: Graph, linked: Linked) -> None:
-    """Write a graph, in place of what the file held.
+    """Write a graph to a file, replacing the file.
 
-    Where that fails, the log says why, and all goes on: the graph is in memory.
+    If that fails, a warning is logged and nothing else happens, because the graph is in memory.
     """
     parts: list[Any] = [linked.keys, linked.ids, linked.checksums, graph.index.save()]
     header = {**_header(graph.shape), "count": len(linked.keys), "size": len(graph.index)}
@@ -64,11 +64,11 @@ def write(path: Path, graph: Graph, linked: Linked) -> None:
     except OSError as error:
         _log.warning("%s: the snapshot cannot be written: %s", path, error)
     else:
-        _log.info("%s: the snapshot has been written, %d vectors.", path, len(linked.keys))
+        _log.info("%s: wrote the snapshot with %d vectors.", path, len(linked.keys))
 
 
 def read(path: Path, shape: Shape) -> tuple[Graph, Linked] | None:
-    """The graph that a file holds, whose keys stand for no row yet; None if it is no use."""
+    """Return the graph in a file, with no key assigned to a row, or None if it is unusable."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _read(data, shape)
@@ -80,7 +80,7 @@ def read(path: Path, shape: Shape) -> tuple[Graph, Linked] | None:
 
 
 def _header(shape: Shape) -> dict[str, Any]:
-    """What must be the same in who writes and who reads."""
+    """Return what must be equal in the process that writes and the one that reads."""
     return {
         "usearch": usearch.__version__,
         "byteorder": sys.byteorder,
@@ -110,7 +110,7 @@ def _write(path: Path, parts: list[Any]) -> None:
 
 def _read(data: mmap.mmap, shape: Shape) -> tuple[Graph, Linked]:
     if data[: len(_MAGIC)] != _MAGIC:
-        raise _UnusableError("it is not of this version, or no snapshot at all.")
+        raise _UnusableError("it is a snapshot of another version, or no snapshot.")
     end = data.find(b"\n", len(_MAGIC), len(_MAGIC) + _LONGEST_HEADER)
     header = json.loads(data[len(_MAGIC) : end])
     if not isinstance(header, dict):
@@ -121,7 +121,7 @@ def _read(data: mmap.mmap, shape: Shape) -> tuple[Graph, Linked]:
     digest = header.pop("digest", None)
     with memoryview(data) as whole, whole[end + 1 :] as body:
         if _digest(header, [body]) != digest:
-            raise _UnusableError("it is torn, or has been changed.")
+            raise _UnusableError("it is damaged or was changed.")
         graph = Graph(shape)
         linked = _load(body, header["count"], graph)
     if len(graph.index) != header["size"]:
@@ -131,7 +131,7 @@ def _read(data: mmap.mmap, shape: Shape) -> tuple[Graph, Linked]:
 
 def _load(body: memoryview, count: int, graph: Graph) -> Linked:
     linked = Linked(
-        # Copies: the file is closed in the end.
+        # Copies, because the file is closed at the end.
         keys=np.frombuffer(body, np.int64, count).copy(),
         ids=np.frombuffer(body, np.uint8, 16 * count, 8 * count).reshape(-1, 16).copy(),
         checksums=np.frombuffer(body, np.uint64, count, 24 * count).copy(),
