@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class VectorIndexConfig(AppConfig):
-    """Discovers the site's indexes, hears of changes, and registers the system checks."""
+    """Discovers the site's indexes, connects the receivers, and registers the system checks."""
 
     name = "wagtail_vector_index"
     label = "wagtail_vector_index"
@@ -24,20 +24,21 @@ class VectorIndexConfig(AppConfig):
     def model_index(self, model: type[Model]) -> VectorIndex:
         """Return the index over all objects of one model.
 
-        The models know no index; their attribute ``vector_index`` asks this.
+        The package ``models`` must not import ``indexes``, so the attribute ``vector_index``
+        of a model calls this method.
         """
         from .indexes.registry import model_index
 
         return model_index(model)
 
     def ready(self) -> None:
-        """Called by Django once all models are loaded."""
+        """Set up the app. Django calls this method once all models are loaded."""
         from . import checks
         from .changes.receivers import Receivers
         from .indexes.registry import autodiscover
 
         checks.register()
         autodiscover()
-        #: Django keeps weak references to receivers.
+        #: Kept here because Django holds only weak references to receivers.
         self.receivers = Receivers()
         self.receivers.connect()

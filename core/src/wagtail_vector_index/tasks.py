@@ -1,4 +1,4 @@
-"""Tasks for the tasks framework: `django_tasks`, or that of Django itself."""
+"""Tasks for the tasks framework: `django_tasks`, or Django's own."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-# Wagtail brings the first, until it needs it no more.
+# Wagtail installs `django_tasks` for as long as it supports a Django without tasks.
 _FRAMEWORK = "django_tasks" if find_spec("django_tasks") else "django.tasks"
 _tasks: Any = import_module(_FRAMEWORK)
 
-#: By how much later a task may come that is put off already, for another to do without.
+#: A task that is already scheduled at most this much later makes another one unnecessary.
 _TOLERANCE = dt.timedelta(seconds=1)
 
 
 @_tasks.task()  # type: ignore[untyped-decorator]
 def apply_pending_changes(index_name: str, failures: int = 0) -> None:
-    """Write what is due in an index's outbox, and tell the vector backends.
+    """Write the changes that are due in an index's outbox, and send them to the vector backends.
 
-    What fails is tried again by another task, where the queue can put one off, or else by
-    a thread of the process that runs this one, as long as that lives.
+    After a failure, another task tries again later. If the queue cannot defer tasks, a thread
+    of the process that runs this task tries again, for as long as that process lives.
 
     Args:
-        index_name: the index.
-        failures: how many tasks before this one came to nothing.
+        index_name: the name of the index.
+        failures: how many tasks in a row have failed before this one.
     """
     from .background.attempting import attempt
 
@@ -38,14 +38,14 @@ def apply_pending_changes(index_name: str, failures: int = 0) -> None:
 
 @_tasks.task()  # type: ignore[untyped-decorator]
 def rebuild_index(index_name: str, failures: int = 0) -> None:
-    """Build an index anew beside the one in use, and let it take its place.
+    """Rebuild an index beside the one in use, and replace the one in use with it.
 
-    While another process does so, there is nothing to do. What fails is tried again, as
-    `apply_pending_changes` does.
+    While another process rebuilds the index, the task does nothing. After a failure, it is
+    tried again, in the same way as `apply_pending_changes`.
 
     Args:
-        index_name: the index.
-        failures: how many tasks before this one came to nothing.
+        index_name: the name of the index.
+        failures: how many tasks in a row have failed before this one.
     """
     from .background.attempting import attempt
     from .background.worker import worker
@@ -71,13 +71,16 @@ def _try_again(index_name: str, failures: int, seconds: float) -> None:
 
 
 def _is_next(index_name: str, seconds: float) -> bool:
-    """Whether no other task comes as soon: or there would be more and more of them."""
+    """Return whether no other task is scheduled for that time or earlier, and note this one.
+
+    Otherwise every failing task would add one more task.
+    """
     from .indexing.plan import live_collections
 
     now = timezone.now()
     run_after = now + dt.timedelta(seconds=seconds)
-    comes_later = Q(retry_task_at__lte=now) | Q(retry_task_at__gt=run_after + _TOLERANCE)
-    collections = live_collections(index_name).filter(Q(retry_task_at=None) | comes_later)
+    not_in_time = Q(retry_task_at__lte=now) | Q(retry_task_at__gt=run_after + _TOLERANCE)
+    collections = live_collections(index_name).filter(Q(retry_task_at=None) | not_in_time)
     return bool(collections.update(retry_task_at=run_after))
 
 
@@ -87,6 +90,6 @@ def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> 
 
 
 def runs_at_once(some_task: Any) -> bool:
-    """Whether a task would run within the call that enqueues it."""
+    """Return whether a task would run within the call that enqueues it."""
     immediate = import_module(f"{_FRAMEWORK}.backends.immediate")
     return isinstance(_tasks.task_backends[some_task.backend], immediate.ImmediateBackend)

@@ -1,4 +1,8 @@
-"""What Wagtail's admin is told. Its modules are imported where it asks, and it alone asks."""
+"""Wagtail's hooks: the admin's pages, its permission and its buttons, and a missing signal.
+
+Each hook imports the modules that it needs when Wagtail calls it, so that processes without
+the admin never import them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 @hooks.register("register_admin_viewset")  # type: ignore[untyped-decorator]
 def register_viewset() -> VectorIndexViewSet:
-    """The section "Vector indexes"."""
+    """Return the section "Vector indexes" for the settings menu."""
     from .admin.viewset import VectorIndexViewSet
 
     return VectorIndexViewSet()
@@ -28,7 +32,7 @@ def register_viewset() -> VectorIndexViewSet:
 
 @hooks.register("register_permissions")  # type: ignore[untyped-decorator]
 def register_permissions() -> QuerySet[Permission]:
-    """The permission that the section needs, for the groups' form."""
+    """Return the permission that the section needs, for the form of groups."""
     from .admin.permissions import grantable
 
     return grantable()
@@ -38,7 +42,7 @@ def register_permissions() -> QuerySet[Permission]:
 def register_page_header_buttons(
     page: Any, user: Any, view_name: str, next_url: str | None = None
 ) -> Iterator[Button]:
-    """The button "Similar pages"."""
+    """Return the button "Similar pages" for the editor of an indexed page."""
     from .admin.buttons import similar_pages_button
 
     return similar_pages_button(page, user)
@@ -48,7 +52,10 @@ def register_page_header_buttons(
 def note_moved_to_collection(
     request: HttpRequest, action_type: str, objects: Iterable[Model], action: Any
 ) -> None:
-    """Documents and images were put into another collection, which sends no signal."""
+    """Note changes of documents and images that were put into another collection.
+
+    Wagtail moves them with an update in bulk, for which Django sends no signal.
+    """
     if action_type == "add_to_collection":
         config = cast("VectorIndexConfig", apps.get_app_config("wagtail_vector_index"))
         config.receivers.after_update(objects)

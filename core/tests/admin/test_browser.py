@@ -145,7 +145,7 @@ def test_from_the_menu_to_a_rebuild(window, articles, settings):
     window.get_by_role("link", name=ARTICLES, exact=True).click()
     window.get_by_role("link", name="Rebuild").click()
     window.get_by_role("button", name="Yes, rebuild").click()
-    expect(window.get_by_text(f"The rebuild of {ARTICLES} is started.")).to_be_visible()
+    expect(window.get_by_text(f"The rebuild of {ARTICLES} has started.")).to_be_visible()
     assert Collection.objects.get(index=ARTICLES, state="active") != before
 
 

@@ -100,7 +100,7 @@ def test_an_index_that_is_up_to_date_says_so(manage, at, articles):
     assert "up to date" in text
     assert "3 objects" in text
     assert "64 dimensions" in text
-    assert "everything that was changed is in the index" in text
+    assert "All changes are in the index." in text
 
 
 def test_failed_changes_come_first_with_their_errors(manage, at, articles, pending):
@@ -149,7 +149,7 @@ def test_secrets_stay_secret(manage, at, articles, pending, settings):
 def test_a_backend_that_lags_behind_is_told(manage, at, articles):
     Collection.objects.filter(index=ARTICLES).update(revision=9, applied_revision=4)
     text = manage.get(at("detail")).text
-    assert "the vector backend is at 4" in text
+    assert "but the vector backend is still at 4" in text
     assert "changes pending" in text
 
 
@@ -198,7 +198,7 @@ def test_a_rebuild_takes_the_place_of_the_index(manage, at, articles, settings, 
     before = Collection.objects.get(index=ARTICLES)
     response = manage.post(at("rebuild"))
     assert response.url == at("detail")
-    assert told(response) == [f"The rebuild of {ARTICLES} is started."]
+    assert told(response) == [f"The rebuild of {ARTICLES} has started."]
     assert Collection.objects.get(index=ARTICLES, state="active") != before
     assert embedder.texts == []
 
@@ -237,7 +237,7 @@ def test_a_rebuild_that_is_under_way_is_shown(manage, at, articles):
         name="half_built", index=ARTICLES, vector_backend="default", dimensions=64
     )
     text = manage.get(at("detail")).text
-    assert "This index is being rebuilt: 0 documents so far." in text
+    assert "This index is being rebuilt: 0 chunks so far." in text
 
 
 # Trying a query
@@ -286,7 +286,7 @@ def test_an_odd_query_is_told(query, manage, at, articles):
 
 def test_a_query_that_finds_nothing_says_so(manage, at, bring_up_to_date, root):
     bring_up_to_date(ARTICLES)
-    assert "Nothing is found." in manage.get(at("search"), {"q": "flour"}).text
+    assert "Nothing was found." in manage.get(at("search"), {"q": "flour"}).text
 
 
 def test_a_query_of_an_index_that_is_not_built_is_told(manage, at, root):
@@ -309,7 +309,7 @@ def test_a_query_while_a_service_is_down_is_told(manage, at, server, articles, e
     server._search = fail(ZeroDivisionError("of somebody else, with s3cr3t"))
     text = manage.get(at("search"), {"q": "flour"}).text
     assert "s3cr3t" not in text
-    assert "The site’s log says what." in text
+    assert "Look for its cause in the site’s log." in text
     assert "unexpected error" in caplog.text
 
 

@@ -65,7 +65,7 @@ def test_a_page_that_is_in_no_index_is_told(edit, at, articles, article):
     draft = article("Soup", live=False)
     for page in (draft, articles[0].get_parent()):
         text = edit.get(at("similar_list", page.pk)).text
-        assert "This page is in no vector index" in text
+        assert "This page is not in a vector index" in text
 
 
 def test_what_the_editor_may_not_see_is_not_listed(edit, at, articles):
@@ -142,7 +142,7 @@ def test_querysets_that_raise_take_no_editor_down(edit, at, articles, monkeypatc
 
 
 def test_the_panel_is_for_pages():
-    with pytest.raises(ImproperlyConfigured, match=r"testapp\.Note is none"):
+    with pytest.raises(ImproperlyConfigured, match=r"testapp\.Note is not a page model"):
         SimilarPagesPanel().bind_to_model(Note)
 
 

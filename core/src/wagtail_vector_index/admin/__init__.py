@@ -1,5 +1,5 @@
 """Pages in the Wagtail admin, and the panel for page editors.
 
-Django's own admin imports this package wherever it is installed, so that nothing is
+Where Django's own admin is installed, it imports this package at start-up. So nothing is
 imported here.
 """

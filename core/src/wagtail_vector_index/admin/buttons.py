@@ -14,7 +14,7 @@ from .views.base import ICON
 
 
 def similar_pages_button(page: Any, user: Any) -> Iterator[Button]:
-    """A button that leads to the similar pages, for pages of a type that is indexed."""
+    """Return a button that leads to the similar pages, if the page's type is indexed."""
     if page.permissions_for_user(user).can_edit() and _is_indexed(page.specific_class):
         yield Button(
             _("Similar pages"),
@@ -27,6 +27,6 @@ def similar_pages_button(page: Any, user: Any) -> Iterator[Button]:
 def _is_indexed(model: Any) -> bool:
     try:
         indexed = [kind for index in all_indexes() for kind in index.configuration.models]
-    except Exception:  # noqa: BLE001  # of a site's get_querysets(); the system checks say it
+    except Exception:  # noqa: BLE001  # from a site's get_querysets(); the system checks report it
         return False
     return model is not None and issubclass(model, tuple(indexed))

@@ -1,4 +1,4 @@
-"""The chunks that match a query, instead of the objects that they belong to."""
+"""A search for the chunks that match a query, rather than for the objects they belong to."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Chunk:
 
 
 def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> list[Chunk]:
-    """The best chunks of the objects that a search finds, best first.
+    """Return the best chunks of the objects that a search finds, best first.
 
     Args:
         index: the index to search.
         query: the text to search for.
-        request: whose user may see what is found.
+        request: the request; only objects that its user may see are found.
 
     Raises:
-        VectorIndexError: as a search does.
+        VectorIndexError: for the same reasons as a search.
     """
     found = index.search(query, limit=_OBJECTS, request=request)
     objects = {object_key(instance): instance for instance in found}

@@ -1,4 +1,4 @@
-"""The messages of errors in the admin: what to do, and never a secret."""
+"""Messages of errors for the admin. They say what to do, and contain no secrets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from ..wording import describe
 logger = logging.getLogger(__name__)
 
 
-def told(error: Exception, index: IndexDeclaration) -> str:
-    """Return the message of an error; of an unexpected one, only where to read it."""
+def message_of(error: Exception, index: IndexDeclaration) -> str:
+    """Return the message of an error for the admin.
+
+    An unexpected error goes to the log, and the message only says to look there.
+    """
     if isinstance(error, VectorIndexError):
         return readable(str(error), index)
     logger.error(
@@ -26,18 +29,19 @@ def told(error: Exception, index: IndexDeclaration) -> str:
         readable(describe(error), index),
         exc_info=traceback_to_log(error),
     )
-    return _("Something unexpected went wrong. The site’s log says what.")
+    return _("An unexpected error occurred. Look for its cause in the site’s log.")
 
 
 def readable(text: str, index: IndexDeclaration) -> str:
     """Return a text without the secrets of an index's backends.
 
-    They are made for it: an error may have been stored by a process that knew other secrets.
+    Making a backend registers its secrets for redaction. This process may not have made them
+    yet, while the text may come from a process that had.
     """
     for handler, alias in (
         (vector_backends, index.vector_backend),
         (embedding_backends, index.embedding_backend),
     ):
-        with suppress(ConfigurationError):  # one that cannot be made has shown its secrets nowhere
+        with suppress(ConfigurationError):  # a backend that was never made leaked no secrets
             handler[alias]
     return redacted(text)

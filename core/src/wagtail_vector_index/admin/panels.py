@@ -16,13 +16,13 @@ __all__ = ["SimilarPagesPanel"]
 
 
 class SimilarPagesPanel(Panel):
-    """Lists the pages nearest in meaning to the one that is edited, as it was last indexed.
+    """Lists the pages nearest in meaning to the page that is edited, as it was last indexed.
 
-    The list is loaded once the editor is shown: neither is kept waiting by a vector
-    database, nor disturbed by one that is down.
+    The browser loads the list after it has shown the editor. So a vector database that is slow
+    or down neither delays nor breaks the editor.
 
     Raises:
-        ImproperlyConfigured: it is used on a model that is no page.
+        ImproperlyConfigured: the panel is used on a model that is not a page model.
 
     Example::
 
@@ -34,11 +34,11 @@ class SimilarPagesPanel(Panel):
         super().__init__(**{"heading": _("Similar pages"), **kwargs})
 
     def on_model_bound(self) -> None:
-        """Called by Wagtail once the model is known."""
+        """Check the model. Wagtail calls this method once the model is known."""
         if not is_page_model(self.model):
             raise ImproperlyConfigured(
-                f"SimilarPagesPanel is for pages, and {self.model._meta.label} is none."
-                " Remove it from the panels of that model."
+                f"SimilarPagesPanel works only on page models, and {self.model._meta.label} is not"
+                " a page model. Remove the panel from that model."
             )
 
     class BoundPanel(Panel.BoundPanel):
@@ -48,7 +48,7 @@ class SimilarPagesPanel(Panel):
 
         @property
         def list_url(self) -> str:
-            """Where the list is; nowhere for a page that is not yet saved."""
+            """The address of the list, or "" for a page that is not saved yet."""
             if self.instance.pk is None:
                 return ""
             return reverse("wagtail_vector_index:similar_list", args=[self.instance.pk])

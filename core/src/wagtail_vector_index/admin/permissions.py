@@ -1,4 +1,4 @@
-"""Who may look after vector indexes."""
+"""The permission to manage vector indexes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ policy = ModelPermissionPolicy(Collection)
 
 
 def may_manage(user: Any) -> bool:
-    """Whether a user may look after vector indexes."""
+    """Return whether a user may manage vector indexes."""
     return bool(policy.user_has_permission(user, MANAGE))
 
 
 def grantable() -> QuerySet[Permission]:
-    """The permission, for the groups' form."""
+    """Return the permission, for the form of groups."""
     return Permission.objects.filter(
         content_type__app_label=Collection._meta.app_label, codename=f"{MANAGE}_collection"
     )

@@ -1,4 +1,4 @@
-"""The status of an index as editors see it."""
+"""The status of an index as the admin shows it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..content.declaration import IndexDeclaration
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import ConfigurationError
 from ..indexing.status import IndexStatus
-from .errors import readable, told
+from .errors import message_of, readable
 
 
 class IndexState(IndexStatus):
-    """An index's status, with its address in the admin and words for it."""
+    """The status of an index, with its address in the admin and its texts for editors."""
 
     @property
     def url(self) -> str:
-        """The address of its page in the admin."""
+        """The address of the index's page in the admin."""
         return index_url("detail", self.index)
 
     @property
@@ -29,26 +29,26 @@ class IndexState(IndexStatus):
 
     @cached_property
     def problem(self) -> str:
-        """Why it cannot be searched, and what to do about it; empty if it can be."""
+        """Why the index cannot be searched, and what to do about it; "" if it can be searched."""
         try:
             return self._problem()
         except Exception as error:  # noqa: BLE001  # whatever a backend raises is shown
-            return told(error, self.index)
+            return message_of(error, self.index)
 
     @property
     def service_error(self) -> str:
-        """The last error of a service that the index needs, while changes wait for it."""
+        """The last error of a service that pending changes wait for; "" if none failed."""
         error = next((each.last_error for each in self.failed_collections), "")
         return readable(error, self.index)
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a search finds everything that was changed until now."""
+        """Whether a search finds all changes made so far."""
         return self.is_current and not self.problem
 
     @property
     def status(self) -> str:
-        """All that in a word or two."""
+        """The status of the index in a word or two."""
         if self.building:
             return _("rebuilding") if self.active else _("being built")
         if not self.active:
@@ -60,9 +60,9 @@ class IndexState(IndexStatus):
     def _problem(self) -> str:
         self.index.configuration  # noqa: B018  # raises what is wrong with its fields
         if not self.active:
-            return _("This index is not built yet, and cannot be searched. Rebuild it.")
+            return _("This index is not built yet and cannot be searched. Rebuild it.")
         if self.index.embedder.known_dimensions is None:
-            return ""  # only the model could tell, and this page asks no service
+            return ""  # only the embedding service knows, and this page calls no service
         differences = self.differences()
         if not differences:
             return ""
@@ -75,9 +75,9 @@ class IndexState(IndexStatus):
         try:
             return self.index.embedder
         except ConfigurationError:
-            return None  # `problem` says why
+            return None  # `problem` shows the reason
 
 
 def index_url(view: str, index: IndexDeclaration) -> str:
-    """Return the address of one of an index's pages."""
+    """Return the address of one of an index's pages in the admin."""
     return reverse(f"wagtail_vector_index:{view}", args=[index.name])

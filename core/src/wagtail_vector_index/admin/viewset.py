@@ -1,4 +1,4 @@
-"""Where the pages are, and the menu item that leads to them."""
+"""The addresses of the admin's pages, and the menu item that leads to them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .views.similar import SimilarPagesView
 
 
 class ManagersMenuItem(MenuItem):
-    """A menu item for those who may look after vector indexes."""
+    """A menu item for users who may manage vector indexes."""
 
     def is_shown(self, request: HttpRequest) -> bool:
-        """Whether the request's user may."""
+        """Return whether the request's user may manage vector indexes."""
         return may_manage(request.user)
 
 
@@ -38,7 +38,7 @@ class VectorIndexViewSet(ViewSet):
     add_to_settings_menu = True
 
     def get_urlpatterns(self) -> list[URLPattern]:
-        """The addresses, below that of the admin."""
+        """Return the URL patterns, relative to the address of the admin."""
         similar: Any = SimilarPagesView
         return [
             path("", IndexListView.as_view(), name="index"),

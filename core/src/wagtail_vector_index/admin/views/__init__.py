@@ -1,1 +1,1 @@
-"""The pages of the section "Vector indexes", and the similar pages of one page."""
+"""The views of the section "Vector indexes", and the view of the pages similar to a page."""

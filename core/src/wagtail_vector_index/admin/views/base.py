@@ -1,4 +1,4 @@
-"""What the pages of the section share."""
+"""Mixins for the views of the section "Vector indexes"."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ICON = "crosshairs"
 
 
 class ManagersOnly(PermissionCheckedMixin):
-    """Refuses everyone who may not look after vector indexes."""
+    """Refuses users who may not manage vector indexes."""
 
     permission_policy = policy
     permission_required = MANAGE
@@ -30,7 +30,7 @@ class ManagersOnly(PermissionCheckedMixin):
 
 
 class OneIndexMixin(ManagersOnly, WagtailAdminTemplateMixin):
-    """A page of one index, which its address names."""
+    """A view of the index that is named in the address."""
 
     request: HttpRequest
     kwargs: dict[str, Any]
@@ -45,7 +45,7 @@ class OneIndexMixin(ManagersOnly, WagtailAdminTemplateMixin):
         """The index.
 
         Raises:
-            Http404: there is none of this name.
+            Http404: no index has this name.
         """
         try:
             return get_index(self.kwargs["index_name"])
@@ -54,15 +54,15 @@ class OneIndexMixin(ManagersOnly, WagtailAdminTemplateMixin):
 
     @cached_property
     def state(self) -> IndexState:
-        """How the index is doing."""
+        """The status of the index."""
         return IndexState(self.index)
 
     def get_page_subtitle(self) -> str:
-        """The index's name."""
+        """Return the index's name."""
         return self.index.name
 
     def get_breadcrumbs_items(self) -> list[dict[str, Any]]:
-        """The way from home over the index to this page."""
+        """Return the links from the admin's home page to this page."""
         here = {
             "url": "",
             "label": self.get_page_title(),
@@ -71,10 +71,10 @@ class OneIndexMixin(ManagersOnly, WagtailAdminTemplateMixin):
         return [*self.breadcrumbs_items, *self.get_parents(), here]
 
     def get_parents(self) -> list[dict[str, Any]]:
-        """The pages between the section's first page and this one."""
+        """Return the links between the section's first page and this page."""
         return [{"url": index_url("detail", self.index), "label": self.index.name}]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """The context of the template, with the state of the index."""
+        """Return the template's context, with the status of the index."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         return {**context, "state": self.state}

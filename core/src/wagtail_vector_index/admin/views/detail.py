@@ -1,4 +1,4 @@
-"""One index: how it is doing, and the changes that wait."""
+"""The view of one index, with its status and its pending changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .base import OneIndexMixin
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRow:
-    """A pending change, as it is listed."""
+    """A row of the table of pending changes."""
 
     change: PendingChange
     last_error: str
@@ -35,7 +35,7 @@ class ChangeRow:
 
 
 class IndexDetailView(OneIndexMixin, BaseListingView):
-    """Tells all about an index, and lists its pending changes, those that failed first."""
+    """Shows the status of an index, and lists its pending changes, failed changes first."""
 
     template_name = "wagtail_vector_index/admin/index_detail.html"
     results_template_name = "wagtail_vector_index/admin/pending_changes.html"
@@ -50,29 +50,29 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
     ]
 
     def get_page_title(self) -> str:
-        """The index's name."""
+        """Return the index's name."""
         return self.index.name
 
     def get_page_subtitle(self) -> str:
-        """Nothing: the title says it."""
+        """Return no subtitle, since the title is the index's name already."""
         return ""
 
     def get_parents(self) -> list[dict[str, Any]]:
-        """None: the section's first page lists the indexes."""
+        """Return no links, since the section's first page lists the indexes."""
         return []
 
     def get_queryset(self) -> Any:
-        """The pending changes, those that failed first, then in the order they were made."""
+        """Return the pending changes, failed changes first, then in the order they were made."""
         failed_first = Case(When(FAILED, then=Value(0)), default=Value(1))
         return PendingChange.objects.filter(index=self.index.name).order_by(failed_first, "pk")
 
     def get_index_url(self) -> str:
-        """This page's address, for the links to more changes."""
+        """Return this page's address, for the links to more changes."""
         return index_url("detail", self.index)
 
     @cached_property
     def header_buttons(self) -> list[HeaderButton]:
-        """What can be done with the index."""
+        """The buttons "Try a query" and "Rebuild"."""
         return [
             HeaderButton(
                 label=_("Try a query"), url=index_url("search", self.index), icon_name="search"
@@ -83,11 +83,11 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
         ]
 
     def get_table(self, object_list: Any) -> Any:
-        """The table of the changes on this page of them."""
+        """Return the table of the changes on the current page of the list."""
         return super().get_table(self._rows(list(object_list)))
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        """The table's arguments, with a caption for those who do not see it."""
+        """Return the table's arguments, with a caption for screen readers."""
         return {**super().get_table_kwargs(), "caption": _("Pending changes")}
 
     def _rows(self, changes: list[PendingChange]) -> list[ChangeRow]:
@@ -102,7 +102,7 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
                     change=change,
                     last_error=readable(change.last_error, self.index),
                     next_attempt=_shown(change.next_attempt),
-                    # Its title is only for those who may edit it.
+                    # Only users who may edit an object may read its title.
                     title=str(changed) if url else change.object_key,
                     edit_url=url,
                 )
@@ -112,10 +112,10 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
     def _objects(self, keys: list[str]) -> dict[str, Any]:
         try:
             return self.index.fetch(list(dict.fromkeys(keys)))
-        except Exception:  # noqa: BLE001  # the site's own querysets; the keys say enough
+        except Exception:  # noqa: BLE001  # from a site's own querysets; the list shows keys instead
             return {}
 
 
 def _shown(moment: dt.datetime) -> str:
-    # A site without time zones has moments that know of none.
+    # On a site without time zones (USE_TZ = False), datetimes are naive.
     return date_format(localtime(moment) if is_aware(moment) else moment, "SHORT_DATETIME_FORMAT")

@@ -1,4 +1,4 @@
-"""All indexes of the site."""
+"""The view that lists all indexes of the site."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .base import SECTION, ManagersOnly
 
 
 class IndexListView(ManagersOnly, BaseListingView):
-    """Lists the indexes and how they are doing."""
+    """Lists the indexes and their status."""
 
     page_title = SECTION
     template_name = "wagtail_vector_index/admin/index_list.html"
@@ -32,7 +32,7 @@ class IndexListView(ManagersOnly, BaseListingView):
         TitleColumn("name", label=_("Index"), get_url=lambda state: state.url),
         StatusTagColumn("status", label=_("Status"), primary=lambda state: state.is_fresh),
         NumberColumn("objects", label=_("Objects")),
-        NumberColumn("documents", label=_("Documents")),
+        NumberColumn("documents", label=_("Chunks")),
         DateColumn("changed_at", label=_("Last change")),
         NumberColumn("pending", label=_("Pending")),
         NumberColumn("failed", label=_("Failed")),
@@ -41,7 +41,10 @@ class IndexListView(ManagersOnly, BaseListingView):
     ]
 
     def get_queryset(self) -> list[IndexState]:
-        """The states of all indexes; none, and a message, if one is declared wrongly."""
+        """Return the status of every index.
+
+        If an index is declared wrongly, show an error message and return none.
+        """
         try:
             return [IndexState(index) for index in all_indexes()]
         except ConfigurationError as error:
@@ -49,5 +52,5 @@ class IndexListView(ManagersOnly, BaseListingView):
             return []
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        """The table's arguments, with a caption for those who do not see it."""
+        """Return the table's arguments, with a caption for screen readers."""
         return {**super().get_table_kwargs(), "caption": SECTION}

@@ -1,4 +1,4 @@
-"""Starts a rebuild of an index, once it is confirmed."""
+"""The view that starts a rebuild of an index, after a confirmation."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from django.views.generic import View
 from wagtail.admin import messages
 
 from ...changes.starting import start_rebuild
-from ..errors import told
+from ..errors import message_of
 from .base import OneIndexMixin
 
 
 class RebuildView(OneIndexMixin, View):
-    """Asks whether to rebuild, and starts it. The rebuild itself runs outside of the request."""
+    """Asks for confirmation and starts a rebuild, which runs outside the request."""
 
     page_title = gettext_lazy("Rebuild")
     template_name = "wagtail_vector_index/admin/confirm_rebuild.html"
 
     def get(self, request: HttpRequest, index_name: str) -> HttpResponse:
-        """Ask."""
+        """Ask for confirmation."""
         response: HttpResponse = self.render_to_response(self.get_context_data())
         return response
 
     def post(self, request: HttpRequest, index_name: str) -> HttpResponse:
-        """Start it."""
+        """Start the rebuild."""
         try:
             start_rebuild(self.index.name)
-        except Exception as error:  # noqa: BLE001  # of a task queue or a backend, and told
-            messages.error(request, told(error, self.index))
+        except Exception as error:  # noqa: BLE001  # from a task queue or backend, and shown
+            messages.error(request, message_of(error, self.index))
         else:
             messages.success(
                 request,
-                _("The rebuild of %(index)s is started.") % {"index": self.index.name},
+                _("The rebuild of %(index)s has started.") % {"index": self.index.name},
             )
         return redirect(self.state.url)

@@ -1,4 +1,4 @@
-"""Tries a query: which chunks of an index match, and how well."""
+"""The view that tries a query, and shows which chunks of an index match, with their scores."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 
 from ..chunks import matching_chunks
-from ..errors import told
+from ..errors import message_of
 from .base import OneIndexMixin
 
 _LONGEST_QUERY = 1_000
 
 
 class QueryForm(forms.Form):
-    """The text to search for."""
+    """The form for the text to search for."""
 
     q = forms.CharField(
         label=_("Query"),
         max_length=_LONGEST_QUERY,
-        help_text=_("What is found is what you may see as a visitor of the site."),
+        help_text=_("The search finds only what you may see as a visitor of the site."),
     )
 
 
 class SearchView(OneIndexMixin, View):
-    """Shows what a search finds for the one who looks, chunk by chunk."""
+    """Shows the chunks that a search finds for the current user."""
 
     page_title = _("Try a query")
     template_name = "wagtail_vector_index/admin/search.html"
 
     def get(self, request: HttpRequest, index_name: str) -> HttpResponse:
-        """Search, if there is something to search for."""
+        """Show the form and, if it holds a query, the chunks found."""
         form = QueryForm(request.GET if "q" in request.GET else None)
         found: dict[str, Any] = {}
         if form.is_valid():
@@ -45,6 +45,6 @@ class SearchView(OneIndexMixin, View):
     def _found(self, query: str) -> dict[str, Any]:
         try:
             chunks = matching_chunks(self.index, query, self.request)
-        except Exception as error:  # noqa: BLE001  # of a backend, and told
-            return {"search_problem": told(error, self.index)}
+        except Exception as error:  # noqa: BLE001  # from a backend, and shown
+            return {"search_problem": message_of(error, self.index)}
         return {"chunks": chunks}

@@ -1,4 +1,4 @@
-"""The pages that are like one page, for its editor."""
+"""The view of the pages that are similar to a page, for its editors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LIMIT = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Similar:
-    """An object that is like the page, with its score and where to look at it."""
+    """An object that is similar to the page, with its score and its address."""
 
     title: str
     url: str | None
@@ -38,42 +38,42 @@ class Similar:
 
 
 class SimilarPagesView(WagtailAdminTemplateMixin, View):
-    """Lists similar pages to those who may edit the page."""
+    """Lists the pages similar to a page, for users who may edit that page."""
 
     page_title = gettext_lazy("Similar pages")
     header_icon = ICON
     template_name = "wagtail_vector_index/admin/similar.html"
-    #: Whether only the list is asked for, as the panel does.
+    #: Whether to return only the list, without the admin page around it. The panel loads it so.
     list_only = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Refuse those who may not edit the page."""
+        """Refuse users who may not edit the page."""
         if not self.page.permissions_for_user(request.user).can_edit():
             raise PermissionDenied
         return super().dispatch(request, *args, **kwargs)
 
     @cached_property
     def page(self) -> Any:
-        """The page, as what it is."""
+        """The page, as an instance of its specific class."""
         return get_object_or_404(page_model(), pk=self.kwargs["page_id"]).specific
 
     def get(self, request: HttpRequest, page_id: int) -> HttpResponse:
-        """List them, or say why that cannot be done."""
+        """List the similar pages, or say why they cannot be listed."""
         response: HttpResponse = self.render_to_response(self.get_context_data(**self._found()))
         return response
 
     def get_template_names(self) -> list[str]:
-        """The whole page, or the list alone."""
+        """Return the template of the whole page, or of the list alone."""
         if self.list_only:
             return ["wagtail_vector_index/admin/similar_list.html"]
         return [self.template_name]
 
     def get_page_subtitle(self) -> str:
-        """The page's title."""
+        """Return the page's title."""
         return str(self.page.get_admin_display_title())
 
     def get_breadcrumbs_items(self) -> list[dict[str, Any]]:
-        """The way from home over the page's editor to this page."""
+        """Return the links from the admin's home page, past the page's editor, to this page."""
         edit_url = AdminURLFinder(self.request.user).get_edit_url(self.page)
         return [
             *self.breadcrumbs_items,
@@ -89,11 +89,13 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
         try:
             index = index_holding(self.page)
             if index is None:
-                return {"problem": _("This page is in no vector index: it may not be published.")}
+                return {
+                    "problem": _("This page is not in a vector index. Perhaps it is unpublished.")
+                }
             results = list(index.find_similar(self.page, limit=_LIMIT, request=self.request))
-        except Exception as error:  # of a backend: the editor goes on without it
+        except Exception as error:  # from a backend; the editor works without the list
             logger.warning(
-                "The pages similar to page %s are not shown: %s",
+                "The pages similar to page %s cannot be shown: %s",
                 self.page.pk,
                 redacted(describe(error)),
                 exc_info=None if isinstance(error, VectorIndexError) else traceback_to_log(error),

@@ -1,4 +1,4 @@
-/* Fills the panel "Similar pages" once the editor is shown. */
+/* Fills the panel "Similar pages" after the editor is shown. */
 (() => {
   const fill = async (list) => {
     try {
