@@ -156,9 +156,9 @@ SITES = {
         },
         says=(
             "WAGTAIL_VECTOR_INDEX is a setting of wagtail-vector-index 0.10 or older",
-            f"HINT: Remove it, and use {EMBEDDING} and ",
+            f"HINT: Remove it and use {EMBEDDING} and ",
             "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS is a setting of",
-            f"HINT: Remove it, and use {VECTOR}.",
+            f"HINT: Remove it and use {VECTOR}.",
         ),
         fails=False,
     ),

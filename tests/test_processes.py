@@ -143,7 +143,7 @@ def test_an_update_that_is_interrupted_says_how_to_go_on(site):
     output, _ = interrupted.communicate(timeout=120)
     assert interrupted.returncode == 130
     assert "Traceback" not in output
-    assert output.endswith("Interrupted. What is done is kept: run it again to go on.\n")
+    assert output.endswith("Finished work is kept. To continue, run the command again.\n")
 
 
 #: Kills itself in the middle: some embeddings are kept, some documents written, some not.

@@ -296,7 +296,7 @@ class TestIndexes:
         index.set(metric="manhattan")
         (message,) = checks.check_indexes()
         assert message.id.endswith("E004")
-        assert message.hint == "It knows: cosine, dot, euclidean."
+        assert message.hint == "It supports: cosine, dot, euclidean."
 
     def test_names(self, monkeypatch):
         twice = [Note.vector_index, type(Note.vector_index)()]

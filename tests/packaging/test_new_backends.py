@@ -47,7 +47,7 @@ def test_author_edits_nothing(kind: str, environment: Environment) -> None:
     )
     assert f"acme  ({source.name} 0.1.0)" in backends
     assert f"{kind} backend 'acme': {kind.capitalize()} backend 'acme'" in backends
-    assert "Recipe: 3 documents, 0 changes pending" in backends
+    assert "Recipe: 3 chunks, 0 changes pending" in backends
     assert "[exit" not in backends
     assert checked == "System check identified no issues (0 silenced).\n"
     assert json.loads(answer)[0] == "Bread"

@@ -1,4 +1,4 @@
-"""System checks: all that can be known about the configuration without a network."""
+"""System checks of the configuration. They never use the network."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ SEARCH_BACKEND = "wagtail_vector_index.wagtail_search"
 
 Messages = Iterator[checks.CheckMessage]
 
-#: Tables that releases up to 0.10 of the older project of this name leave behind.
+#: Tables left behind by releases up to 0.10 of the older project of this name.
 LEGACY_TABLES = (
     "pgvector_pgvectorembedding",
     "wagtail_vector_index_embedding",
     "wagtail_vector_index_document",
 )
 
-#: Settings of those releases, and what does their work now.
+#: Settings of those releases, and the settings that replace them.
 LEGACY_SETTINGS = {
     "WAGTAIL_VECTOR_INDEX": " and ".join((BACKEND_SETTINGS["embedding"], BACKEND_SETTINGS["chat"])),
     "WAGTAIL_VECTOR_INDEX_STORAGE_PROVIDERS": BACKEND_SETTINGS["vector"],
     "WAGTAIL_VECTOR_INDEX_QUERY_PROMPT": "answer_instructions of the index",
 }
 
-#: How alike a setting's name is to one of ours that it is taken to be misspelt.
+#: From this similarity to one of this app's settings on, a setting's name counts as misspelt.
 _MISSPELT = 0.93
 
 
@@ -63,39 +63,39 @@ def register() -> None:
 def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Settings that are misspelt, and so would silently do nothing."""
+    """Report settings that are misspelt, outdated or have a value that is not allowed."""
     return list(_guarded(_setting_messages))
 
 
 def check_plugins(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Plugins that are not usable, that clash or lack something, or are switched off in vain."""
+    """Report plugins that cannot be used, clash or lack something, and names that disable none."""
     return list(_guarded(_plugin_messages))
 
 
 def check_backends(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Every configured backend: installed, importable, its options right."""
+    """Report configured backends that are not installed, not importable or set up wrongly."""
     try:
         active_registry()
     except ConfigurationError:
-        return []  # check_plugins says it
+        return []  # check_plugins reports it
     return [message for handler in HANDLERS for message in _guarded(_backend_messages, handler)]
 
 
 def check_indexes(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Every vector index: its name, fields and aliases, and where its changes are written."""
+    """Report mistakes in vector indexes: names, fields, aliases, metrics and how changes run."""
     return [*_guarded(_index_messages), *_guarded(_writer_messages)]
 
 
 def check_search_backends(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """The options of Wagtail's search backends that are ours."""
+    """Report wrong options of this app's backend in ``WAGTAILSEARCH_BACKENDS``."""
     return [message for raw in _search_backends() for message in _guarded(_search_messages, raw)]
 
 
@@ -104,17 +104,17 @@ def check_database(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[checks.CheckMessage]:
-    """What the database tells: leftovers of older releases, indexes to rebuild."""
+    """Report tables that older releases left in the database, and indexes to rebuild."""
     if index_database() not in (databases or ()):
         return []
     try:
         return list(_guarded(_database_messages))
-    except DatabaseError:  # not migrated yet, or not reachable: others say so
+    except DatabaseError:  # not migrated yet, or not reachable, which other checks report
         return []
 
 
 def _guarded(produce: Callable[..., Messages], *arguments: Any) -> Messages:
-    """What is told until a configuration error, and then that error."""
+    """Yield messages, and turn a configuration error into the last of them."""
     try:
         yield from produce(*arguments)
     except ConfigurationError as error:
@@ -134,8 +134,8 @@ def _setting_messages() -> Messages:
     for name, successor in LEGACY_SETTINGS.items():
         if hasattr(settings, name):
             yield checks.Warning(
-                f"{name} is a setting of wagtail-vector-index 0.10 or older, no longer used.",
-                hint=f"Remove it, and use {successor}.",
+                f"{name} is a setting of wagtail-vector-index 0.10 or older. It is no longer used.",
+                hint=f"Remove it and use {successor}.",
                 id="wagtail_vector_index.W009",
             )
 
@@ -165,7 +165,7 @@ def _plugin_messages() -> Messages:
 
 def _backend_messages(handler: BackendHandler[Any]) -> Messages:
     if handler is vector_backends and getattr(settings, handler.setting, None) is None:
-        # The default backend is wanted where there is something to index.
+        # Without the setting, the default backend is needed only if an index uses it.
         aliases = [alias for alias in handler if _is_used(alias)]
     else:
         aliases = list(handler)
@@ -179,7 +179,7 @@ def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
         yield from backend.check()
     except ConfigurationError:
         raise
-    except Exception as error:  # noqa: BLE001  # somebody else's, and no reason to stop
+    except Exception as error:  # noqa: BLE001  # from a plugin, and no reason to stop
         yield checks.Error(
             f"{handler.where(alias)}: the check of {backend!r} failed:"
             f" {backend.options.redact(describe(error))}",
@@ -208,13 +208,13 @@ def _index_messages() -> Messages:
 
 def _one_index_messages(index: VectorIndex) -> Messages:
     try:
-        index.configuration  # noqa: B018  # raises what is wrong with its fields
+        index.configuration  # noqa: B018  # raises an error if the index's fields are wrong
     except ConfigurationError:
         raise
-    except Exception as error:  # noqa: BLE001  # the site's own code, and no reason to stop
+    except Exception as error:  # noqa: BLE001  # from the site's own code, and no reason to stop
         yield checks.Error(
             f"{index.name} cannot be read: {describe(error)}",
-            hint=f"Look into {_origin(index)}.",
+            hint=f"Correct {_origin(index)}.",
             id="wagtail_vector_index.E005",
         )
         return
@@ -225,7 +225,7 @@ def _one_index_messages(index: VectorIndex) -> Messages:
     try:
         missing = [(alias, handler) for alias, handler in handlers if alias not in handler]
     except ConfigurationError:
-        return  # check_backends says it
+        return  # check_backends reports it
     for alias, handler in missing:
         yield checks.Error(
             f"{index.name} uses {handler.where(alias)}, which is not configured.",
@@ -240,17 +240,17 @@ def _metric_messages(index: VectorIndex) -> Messages:
     try:
         backend = vector_backends[index.vector_backend]
     except ConfigurationError:
-        return  # check_backends says it
+        return  # check_backends reports it
     if index.metric not in backend.metrics:
         yield checks.Error(
-            f"{index.name}: the metric {index.metric!r} is not known to {backend!r}.",
-            hint=f"It knows: {', '.join(sorted(backend.metrics))}.",
+            f"{index.name}: {backend!r} does not support the metric {index.metric!r}.",
+            hint=f"It supports: {', '.join(sorted(backend.metrics))}.",
             id="wagtail_vector_index.E004",
         )
 
 
 def _writer_messages() -> Messages:
-    # Tasks look at their settings when they are imported, which a start need not wait for.
+    # Imported here, because tasks read their settings on import, which would slow down start-up.
     from .tasks import apply_pending_changes, runs_at_once
 
     connection: Any = connections[index_database()]
@@ -264,12 +264,12 @@ def _writer_messages() -> Messages:
         and runs_at_once(apply_pending_changes)
     ):
         yield checks.Warning(
-            f"The database {connection.alias!r} is SQLite, whose writers do not wait for each"
-            ' other: saving may fail with "database is locked" while a thread writes a change to'
+            f"The database {connection.alias!r} is SQLite, where writers do not wait for each"
+            ' other. Saving may fail with "database is locked" while a thread writes a change to'
             " an index.",
             hint=f"Set DATABASES[{connection.alias!r}]['OPTIONS'] to"
-            " {'transaction_mode': 'IMMEDIATE'}, or leave changes to the command with"
-            f" {AUTO_UPDATE_SETTING} = False.",
+            f" {{'transaction_mode': 'IMMEDIATE'}}. Or set {AUTO_UPDATE_SETTING} = False, and"
+            " write changes with: manage.py update_vector_indexes",
             id="wagtail_vector_index.W008",
         )
 
@@ -298,9 +298,9 @@ def _database_messages() -> Messages:
         quote = connection.ops.quote_name
         statements = " ".join(f"DROP TABLE {quote(table)};" for table in leftovers)
         yield checks.Warning(
-            "The database holds tables of wagtail-vector-index 0.10 or older, which are no"
+            "The database contains tables of wagtail-vector-index 0.10 or older, which are no"
             f" longer used: {', '.join(leftovers)}.",
-            hint=f"Once you don't need what is in them, run this SQL: {statements}",
+            hint=f"If you no longer need their content, run this SQL: {statements}",
             id="wagtail_vector_index.W004",
         )
     if Collection._meta.db_table in tables:
@@ -314,9 +314,9 @@ def _outdated_messages(index: VectorIndex) -> Messages:
         return
     try:
         if index.embedder.known_dimensions is None:
-            return  # only the model could tell, and checks ask nobody
+            return  # only the embedding service knows, and checks call no service
         differences = Plan.of(index).differences(active)
-    except Exception:  # noqa: BLE001  # other checks say it, and migrate need not stop for it
+    except Exception:  # noqa: BLE001  # other checks report it, and it must not stop migrate
         return
     if differences:
         yield checks.Warning(

@@ -30,7 +30,7 @@ def test_updates_every_index(root):
     Note.objects.create(text="bread")
     Product.objects.create(label="kettle")
     output = update()
-    assert "testapp.Note: 1 objects written (1 documents added, 0 deleted). Built anew." in output
+    assert "testapp.Note: 1 objects written (1 chunks added, 0 deleted). Rebuilt." in output
     assert "testapp.ProductIndex: 1 objects written" in output
     assert set(Collection.objects.values_list("state", flat=True)) == {"active"}
 
@@ -42,7 +42,7 @@ def test_updates_the_named_index_only():
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(CommandError, match=r"'nope' is not a vector index. There are: .*testapp"):
+    with pytest.raises(CommandError, match=r"'nope' is not a vector index. Available: .*testapp"):
         update("nope")
 
 
@@ -84,7 +84,7 @@ def test_the_progress_bar_stays_on_its_line():
 def test_says_nothing_of_its_progress_if_asked_to():
     Note.objects.create(text="bread")
     assert update("note", verbosity=0).splitlines() == [
-        "testapp.Note: 1 objects written (1 documents added, 0 deleted). Built anew."
+        "testapp.Note: 1 objects written (1 chunks added, 0 deleted). Rebuilt."
     ]
 
 
@@ -100,8 +100,8 @@ def test_a_dry_run_only_counts():
 def test_rebuild():
     Note.objects.create(text="bread")
     update("note")
-    assert "Built anew." not in update("note")
-    assert "Built anew." in update("note", rebuild=True)
+    assert "Rebuilt." not in update("note")
+    assert "Rebuilt." in update("note", rebuild=True)
 
 
 def test_fails_in_the_end_if_an_object_could_not_be_indexed(monkeypatch):

@@ -80,7 +80,7 @@ class TestInstalled:
     def test_none_at_all(self, site):
         printed, code = run()
         assert code == 1
-        assert 'none; for a start: pip install "wagtail-vector-index[numpy,wordllama]"' in printed
+        assert 'none. To begin, run: pip install "wagtail-vector-index[numpy,wordllama]"' in printed
 
     def test_a_backend_without_a_summary(self, site):
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin=offering("chat", a='path="x.A"'))
@@ -199,7 +199,7 @@ class TestIndexes:
     def test_built(self, bring_up_to_date):
         Note.objects.create(text="bread")
         bring_up_to_date("testapp.Note")
-        assert "  testapp.Note: 1 documents, 0 changes pending\n" in run()[0]
+        assert "  testapp.Note: 1 chunks, 0 changes pending\n" in run()[0]
 
     def test_changes_that_failed(self, acme):
         acme()

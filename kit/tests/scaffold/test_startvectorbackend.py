@@ -264,7 +264,10 @@ class TestNothingIsOverwrittenOrHalfWritten:
         real = Path.write_text
         monkeypatch.setattr(Path, "write_text", write)
         message = refusal("acme")
-        assert "nothing of it is left: [Errno 28] No space left on device." in message
+        assert (
+            "cannot be written: [Errno 28] No space left on device. No file of it is left."
+            in message
+        )
         assert len(written) == 5
         assert list(folder.iterdir()) == []
         monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Shows the progress of a command: a bar on a terminal, lines elsewhere."""
+"""Displays of a command's progress: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _LINES = 10
 
 
 def progress_to(stream: Any, *, quiet: bool = False) -> Progress:
-    """The progress for a command that writes to this stream."""
+    """Return the progress display for a command that writes to this stream."""
     if quiet:
         return Progress()
     return Bar(stream) if stream.isatty() else Lines(stream)
 
 
 class Bar(Progress):
-    """A progress bar for each stage."""
+    """Shows a progress bar for each stage."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = _AsWritten(stream)
+        self._stream = _WithoutLineBreaks(stream)
         self._bar: Any = None
         self._embedded = 0
 
     def started(self, index: str, doing: str, total: int) -> None:
-        """Begin a new bar, unless there is nothing to show."""
+        """Begin a new bar, unless there are no objects."""
         self.finished()
         if total:
             title = f"{index}, {doing}"
@@ -41,20 +41,20 @@ class Bar(Progress):
             self._bar.update(count)
 
     def embedded(self, count: int) -> None:
-        """Say how many texts were embedded."""
+        """Show beside the bar how many texts were embedded."""
         self._embedded += count
         if self._bar is not None:
             self._bar.set_postfix_str(f"{self._embedded} texts embedded")
 
     def finished(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
-class _AsWritten:
-    """A command's stream without the line break that it puts after whatever is written."""
+class _WithoutLineBreaks:
+    """A command's stream that does not add a line break to each text written to it."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -67,7 +67,7 @@ class _AsWritten:
 
 
 class Lines(Progress):
-    """A line for about every tenth of the objects."""
+    """Writes a line after about every tenth of the objects."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -75,12 +75,12 @@ class Lines(Progress):
         self._total = self._done = self._shown = 0
 
     def started(self, index: str, doing: str, total: int) -> None:
-        """Begin to count anew."""
+        """Begin to count the objects of a stage."""
         self._title = f"{index}, {doing}"
         self._total, self._done, self._shown = total, 0, 0
 
     def indexed(self, count: int) -> None:
-        """Write a line if enough was done since the last one."""
+        """Write a line if another tenth of the objects is done."""
         self._done += count
         tenths = _LINES * self._done // self._total if self._total else _LINES
         if tenths > self._shown:

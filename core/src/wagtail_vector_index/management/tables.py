@@ -1,4 +1,4 @@
-"""What commands need before they begin."""
+"""The check that commands make before they begin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from ..models.tables import Collection, index_database
 
 
 def require_tables() -> None:
-    """Say what to run where the record has no tables yet."""
+    """Check that the index tables exist.
+
+    Raises:
+        CommandError: they do not exist; the message says which command creates them.
+    """
     alias = index_database()
     if Collection._meta.db_table not in connections[alias].introspection.table_names():
         option = "" if alias == "default" else f" --database {alias}"

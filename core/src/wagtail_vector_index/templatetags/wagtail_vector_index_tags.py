@@ -1,8 +1,9 @@
-"""Template tags: a search, and what is similar to an object.
+"""Template tags that search an index, and that list the objects similar to an object.
 
-Both show what the request in the context may see; without one, what an anonymous visitor
-may. Nothing is cached: wrap them in ``{% cache %}`` where that is worth it, with a key
-that tells visitors apart if they may see different things.
+Both tags find only objects that the request in the template's context may see. Without a
+request, they find what an anonymous visitor may see. The tags cache nothing. Where a cache
+is worthwhile, wrap them in ``{% cache %}``. If visitors may see different objects, its key
+must distinguish between the visitors.
 """
 
 from __future__ import annotations
@@ -31,17 +32,18 @@ logger = logging.getLogger(__name__)
 def vector_search(
     context: Context, query: str, index: str, limit: int = 10, **arguments: Any
 ) -> list[Any]:
-    """The objects of an index that are nearest in meaning to a text, best first.
+    """Return the objects of an index that are nearest in meaning to a text, best first.
 
-    Where the index is not built, or a service is down, nothing is found and the log says
-    why. So it is with mistakes in the settings and the template, unless ``DEBUG`` is on.
+    If the index is not built, or a service is down, the tag finds nothing and logs the reason.
+    The same happens after a mistake in the settings or the template, unless ``DEBUG`` is on;
+    then the error is raised.
 
     Args:
-        context: the template's.
+        context: the template's context.
         query: a question or some words; blank text finds nothing.
         index: the name of an index or a model, as in the commands.
-        limit: at most so many objects.
-        arguments: any other that `VectorIndex.search` takes.
+        limit: the most objects to return.
+        arguments: any other argument of `VectorIndex.search`.
 
     Example::
 
@@ -56,17 +58,17 @@ def vector_search(
 def vector_similar(
     context: Context, instance: Model, index: str = "", limit: int = 5, **arguments: Any
 ) -> list[Any]:
-    """The objects that are nearest in meaning to one of them, best first; itself left out.
+    """Return the objects nearest in meaning to an object, best first, without that object.
 
-    An object that is in no index has no similar ones. Errors are treated as by
+    For an object that is in no index, the list is empty. Errors are handled as in
     `vector_search`.
 
     Args:
-        context: the template's.
+        context: the template's context.
         instance: a page, or any other object that is indexed.
-        index: the name of an index; by default the first that holds the object.
-        limit: at most so many objects.
-        arguments: any other that `VectorIndex.find_similar` takes.
+        index: the name of an index; by default the first index that contains the object.
+        limit: the most objects to return.
+        arguments: any other argument of `VectorIndex.find_similar`.
 
     Example::
 
@@ -77,7 +79,7 @@ def vector_similar(
 
     def search() -> SearchResults | tuple[()]:
         if not isinstance(instance, Model):
-            raise InvalidQuery(f"vector_similar needs an object of a model, not {instance!r}.")
+            raise InvalidQuery(f"vector_similar needs a model instance, not {instance!r}.")
         chosen = get_index(index) if index else index_holding(instance)
         return chosen.find_similar(instance, **arguments) if chosen else ()
 
@@ -90,7 +92,7 @@ def _found(search: Callable[[], SearchResults | tuple[()]]) -> list[Any]:
     except (ConfigurationError, InvalidInput):
         if settings.DEBUG:
             raise
-        logger.exception("A template tag finds nothing.")
+        logger.exception("A template tag found nothing because of a mistake.")
     except VectorIndexError as error:
-        logger.warning("A template tag finds nothing: %s", redacted(describe(error)))
+        logger.warning("A template tag found nothing: %s", redacted(describe(error)))
     return []

@@ -15,20 +15,20 @@ _EXCERPT = 200
 
 
 class Command(BaseCommand):
-    """Prints the objects nearest to a text, with their scores and excerpts."""
+    """Prints the objects nearest in meaning to a text, with their scores and excerpts."""
 
     help = "Search a vector index, as an anonymous visitor would."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("index", help="The name of the index.")
-        parser.add_argument("query", help="What to search for.")
+        parser.add_argument("query", help="The text to search for.")
         parser.add_argument(
-            "--limit", type=int, default=5, help="How many objects at most; 5 by default."
+            "--limit", type=int, default=5, help="The most objects to show; 5 by default."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Search, and print."""
+        """Search and print the results."""
         require_tables()
         try:
             index = get_index(options["index"])

@@ -19,7 +19,7 @@ SCAFFOLD = "wagtail_vector_index.scaffold"
 class Command(BaseCommand):
     """Write a distribution that holds a working backend and its tests."""
 
-    help = "Start a distribution with a new backend, which works, to put your own in its place."
+    help = "Write a distribution with a small working backend, for you to turn into your own."
     requires_system_checks = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -33,12 +33,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("name", help="The short name by which sites select it, such as: acme")
+        parser.add_argument(
+            "name", help="The short name by which sites select the backend, such as: acme"
+        )
         parser.add_argument(
             "--kind",
             choices=("vector", "embedding"),
             default="vector",
-            help="What it does: keep vectors and find the nearest (the default), or make them.",
+            help="A vector backend stores and searches vectors (the default). An embedding backend"
+            " makes vectors from texts.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,15 +54,15 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(
-                f"The distribution cannot be written, and nothing of it is left: {error}."
-                " Correct that, or go to another folder."
+                f"The distribution cannot be written: {error}. No file of it is left. Correct"
+                " this, or run the command in another folder."
             ) from error
         self.stdout.write(
             f"{self.style.SUCCESS(f'{folder} is ready.')} To test it:\n"
             f"  cd {folder.name}\n"
             '  python -m pip install --editable ".[test]"\n'
             "  python -m pytest\n"
-            "README.md there has the next steps."
+            "Its README.md describes the next steps."
         )
 
 

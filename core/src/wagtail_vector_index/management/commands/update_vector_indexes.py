@@ -18,41 +18,43 @@ from ..tables import require_tables
 
 _KEYS_SHOWN = 5
 
-#: The exit code of what Ctrl+C has ended, as shells count it.
+#: The exit code that shells use for a command that Ctrl+C has ended.
 _INTERRUPTED = 130
 
 
 class Command(BaseCommand):
-    """Compares, embeds what is new, and tells the vector backends."""
+    """Compares content with the indexes, embeds new texts, and updates the vector backends."""
 
     help = (
-        "Bring vector indexes up to date with the site's content and settings. Safe to"
-        " interrupt, and to run twice at once."
+        "Bring vector indexes up to date with the site's content and settings. You can interrupt"
+        " the command at any time, and run it twice at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("index", nargs="*", help="Names of indexes; by default, all.")
+        parser.add_argument("index", nargs="*", help="The names of indexes; all by default.")
         parser.add_argument(
             "--rebuild",
             action="store_true",
-            help="Build each index anew beside the one in use. Embeddings are reused.",
+            help="Rebuild each index beside the one in use. Embeddings are reused.",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="Only say how many objects would be written."
+            "--dry-run", action="store_true", help="Only print how many objects would be written."
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run from the command line, where Ctrl+C is no error."""
+        """Run from the command line, where Ctrl+C is not an error."""
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
-            self.stdout.flush()  # what was said before comes before, in a file of both
-            self.stderr.write("Interrupted. What is done is kept: run it again to go on.")
+            self.stdout.flush()  # so that a file of both streams keeps the order of the lines
+            self.stderr.write(
+                "Interrupted. Finished work is kept. To continue, run the command again."
+            )
             sys.exit(_INTERRUPTED)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Update the indexes, all of them even if one fails."""
+        """Update the indexes. If one fails, go on with the others."""
         require_tables()
         failures = []
         for index in self._indexes(options["index"]):
@@ -89,16 +91,16 @@ class Command(BaseCommand):
             self.stdout.write(updated.left_alone)
             return []
         drained = updated.drained
-        built = " Built anew." if updated.built else ""
+        built = " Rebuilt." if updated.built else ""
         self.stdout.write(
-            f"{index.name}: {drained.objects} objects written ({drained.upserted} documents"
+            f"{index.name}: {drained.objects} objects written ({drained.upserted} chunks"
             f" added, {drained.deleted} deleted).{built}"
         )
         return [f"{index.name}: {failure}" for failure in _by_error(drained.errors)]
 
 
 def _by_error(errors: dict[str, str]) -> Iterator[str]:
-    """Each error once, with the objects that it befell."""
+    """Yield each error once, with the objects that it happened to."""
     keys_of: dict[str, list[str]] = {}
     for key, error in errors.items():
         keys_of.setdefault(error, []).append(key)

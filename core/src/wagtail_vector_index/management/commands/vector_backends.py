@@ -1,4 +1,4 @@
-"""Shows which backends are installed, configured and healthy."""
+"""Shows the backends that are installed and configured, and whether they work."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from ...wording import describe
 class Command(BaseCommand):
     """Lists plugins, their backends, the configured aliases and the indexes."""
 
-    help = "Show which backends are installed and configured; with --check, whether they work."
-    # What is wrong is what this command shows; the checks would stop it before that.
+    help = (
+        "Show the backends that are installed and configured and, with --check, whether they work."
+    )
+    # This command shows mistakes itself; the checks would stop it before it can.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,22 +40,22 @@ class Command(BaseCommand):
             "--check",
             action="store_true",
             help=(
-                "Ask every configured vector backend whether it works. Exits with 1 if one does"
-                " not, or if a change could not be written."
+                "Check whether every configured vector backend works. The command exits with 1 if"
+                " a backend does not work, or if a change could not be written."
             ),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the lists, each as far as it goes."""
+        """Print the lists, each up to its first error."""
         check = options["check"]
         configured = (partial(self._configured, h, check=check) for h in HANDLERS)
         indexes = partial(self._indexes, check=check)
         lists: list[Callable[[], bool]] = [self._installed, *configured, indexes]
-        results = [self._as_far_as_it_goes(show) for show in lists]
+        results = [self._up_to_first_error(show) for show in lists]
         if not all(results):
             sys.exit(1)
 
-    def _as_far_as_it_goes(self, show: Callable[[], bool]) -> bool:
+    def _up_to_first_error(self, show: Callable[[], bool]) -> bool:
         try:
             return show()
         except VectorIndexError as error:
@@ -77,7 +79,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  {source.name}  (switched off)")
         if not (registry.plugins or registry.failures or registry.disabled):
             self.stdout.write(
-                '  none; for a start: pip install "wagtail-vector-index[numpy,wordllama]"'
+                '  none. To begin, run: pip install "wagtail-vector-index[numpy,wordllama]"'
             )
         return True
 
@@ -108,7 +110,7 @@ class Command(BaseCommand):
         try:
             health = backend.health()
             details = "".join(f", {name} {value}" for name, value in health.details.items())
-        except Exception as error:  # noqa: BLE001  # to say so is what this command is for
+        except Exception as error:  # noqa: BLE001  # this command reports whatever fails
             return False, f"does not work: {describe(error)}"
         state = "works" if health.ok else "does not work"
         return health.ok, f"{state}: {health.message}{details}"
@@ -129,9 +131,9 @@ class Command(BaseCommand):
         return fine or not check
 
     def _index(self, status: IndexStatus) -> bool:
-        """Show an index with what failed, and what to do about it."""
-        documents = "not built" if status.active is None else f"{status.documents} documents"
-        text = f"  {status.name}: {documents}, {status.pending} changes pending"
+        """Print an index, its failures and the next step; return whether nothing failed."""
+        chunks = "not built" if status.active is None else f"{status.documents} chunks"
+        text = f"  {status.name}: {chunks}, {status.pending} changes pending"
         if status.oldest:
             text += f", the oldest since {_moment(status.oldest)}"
         if status.failed:
@@ -145,8 +147,8 @@ class Command(BaseCommand):
             self.stdout.write(self.style.ERROR(f"    {line}"))
         if not status.is_ok:
             self.stdout.write(
-                "    Nothing is lost: it is tried again by itself, or at once by: manage.py"
-                f" update_vector_indexes {status.name}"
+                "    Nothing is lost, and failed changes are tried again automatically. To try"
+                f" again now, run: manage.py update_vector_indexes {status.name}"
             )
         return status.is_ok
 
