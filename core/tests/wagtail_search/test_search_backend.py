@@ -180,7 +180,7 @@ def test_queries_other_than_text(section):
     both = PlainText("bread") & Phrase("and more")
     assert ratings(articles.search(both, backend="semantic")[:1]) == [1]
     for query in [~PlainText("bread"), PlainText("bread") & ~PlainText("more")]:
-        with pytest.raises(NotImplementedError, match=r"Leave out Not\(\)"):
+        with pytest.raises(NotImplementedError, match=r"Remove Not\(\)"):
             articles.search(query, backend="semantic")
 
 
@@ -192,7 +192,7 @@ def test_what_makes_no_sense_is_refused(section, semantic):
         articles.search("bread", backend="semantic").facet("topic")
     with pytest.raises(Exception, match="Leave out 'fields'"):
         articles.search("bread", fields=["title"], backend="semantic")
-    with pytest.raises(InvalidQuery, match=r"Image is not in testapp\.ArticlePage, which holds"):
+    with pytest.raises(InvalidQuery, match=r"Image is not in testapp\.ArticlePage, which contains"):
         semantic().search("bread", get_image_model())
 
 
@@ -247,7 +247,7 @@ def test_saving_does_not_fail_where_the_options_are_wrong(semantic, article):
 # Options
 
 WRONG = [
-    ({"index": "NoSuchIndex"}, "'INDEX': 'NoSuchIndex' is not a vector index. There are: testapp."),
+    ({"index": "NoSuchIndex"}, "'INDEX': 'NoSuchIndex' is not a vector index. Available: testapp."),
     ({"index": 3}, "'INDEX' must be of type str, not 3"),
     ({"limit": 0}, "limit must be an int of at least 1, not 0"),
     ({"limit": "10"}, "'LIMIT' must be of type int, not '10'"),

@@ -1,4 +1,4 @@
-"""A backend for Wagtail's own search, which finds by meaning through a vector index.
+"""A backend for Wagtail's own search that finds objects by meaning, in a vector index.
 
 ::
 
@@ -14,5 +14,5 @@ from .backend import SearchBackendOptions, SemanticSearchBackend
 
 __all__ = ["SearchBackend", "SearchBackendOptions", "SemanticSearchBackend"]
 
-#: The name by which Wagtail looks for the class.
+#: Wagtail looks for the class under this name.
 SearchBackend = SemanticSearchBackend

@@ -1,4 +1,4 @@
-"""What Wagtail's search talks to."""
+"""The backend class that Wagtail's search calls, and its options."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ WHERE = 'The search backend "wagtail_vector_index.wagtail_search"'
 
 @dataclass(frozen=True, kw_only=True)
 class SearchBackendOptions(Options):
-    """What can stand beside ``BACKEND``, in capitals.
+    """The options beside ``BACKEND``, whose keys are in capitals in the settings.
 
     Args:
         index: the name of the vector index.
-        limit: how many objects a search finds at most.
-        similarity_threshold: leave out objects whose score is below it.
-        visibility: "anonymous" finds what an anonymous visitor may see; "queryset" leaves
-            it to the queryset that is searched.
-        mode: "vector", or "hybrid" to look for the words as well.
-        auto_update: read by Wagtail; here, there is nothing to switch off.
+        limit: the most objects that a search finds.
+        similarity_threshold: the lowest score; objects with a lower score are left out.
+        visibility: "anonymous" finds only objects that an anonymous visitor may see; "queryset"
+            finds all objects of the queryset that is searched.
+        mode: "vector", or "hybrid" to search for the query's words as well.
+        auto_update: an option that Wagtail reads; it has no effect on the vector index.
     """
 
     index: str
@@ -50,16 +50,18 @@ class SearchBackendOptions(Options):
 
 
 class SemanticSearchBackend(BaseSearchBackend):
-    """Ranks the objects of a queryset by their nearness in meaning to a query.
+    """Ranks the objects of a queryset by how near in meaning they are to a query.
 
-    Whatever the queryset filters by is respected, be it one of the model's search fields or
-    not. There are no words to complete, to count or to negate: ``autocomplete()`` and
-    ``facet()`` raise ``NotImplementedError``, as does ``Not``; ``operator`` changes nothing.
+    The queryset may filter by any field, whether or not it is one of the model's search fields.
+    A search by meaning has no words to complete, count or negate. So ``autocomplete()``,
+    ``facet()`` and the query ``Not`` raise ``NotImplementedError``, and ``operator`` has no
+    effect.
 
-    Making one looks at no option, since Wagtail makes one with every save of every object.
+    The options are not checked when a backend is made, since Wagtail makes a backend whenever
+    an object is saved.
     """
 
-    #: Does it find words? Hybrid search asks a backend that does.
+    #: Does the backend find words? Hybrid search needs a backend that does.
     finds_words = False
 
     query_compiler_class = SemanticQueryCompiler
@@ -73,10 +75,10 @@ class SemanticSearchBackend(BaseSearchBackend):
 
     @cached_property
     def options(self) -> SearchBackendOptions:
-        """The options, checked.
+        """The checked options.
 
         Raises:
-            InvalidOptions: naming the key and what is allowed.
+            InvalidOptions: an option is wrong; the message names its key and what is allowed.
         """
         return parse_options(SearchBackendOptions, self.params, WHERE)
 
@@ -85,7 +87,7 @@ class SemanticSearchBackend(BaseSearchBackend):
         """The index that is searched.
 
         Raises:
-            InvalidOptions: there is none of that name; the message lists what there is.
+            InvalidOptions: no index has this name; the message lists the names of all indexes.
         """
         try:
             return get_index(self.options.index)
@@ -93,10 +95,10 @@ class SemanticSearchBackend(BaseSearchBackend):
             raise InvalidOptions(f"{WHERE}: 'INDEX': {error}") from error
 
     def check(self) -> None:
-        """Look at all options.
+        """Check all options.
 
         Raises:
-            InvalidOptions: naming the key and what is allowed.
+            InvalidOptions: an option is wrong; the message names its key and what is allowed.
         """
         try:
             self.text_search("", None)
@@ -104,7 +106,7 @@ class SemanticSearchBackend(BaseSearchBackend):
             raise InvalidOptions(f"{WHERE}: {error}") from error
 
     def text_search(self, text: str, queryset: Any) -> TextSearch:
-        """The search for a text in a queryset."""
+        """Return a search for a text in a queryset."""
         index, options = self.vector_index, self.options
         return text_search(
             options.mode,
@@ -122,11 +124,12 @@ class SemanticSearchBackend(BaseSearchBackend):
         return results
 
     def _check_model(self, model: type[Model]) -> None:
-        """Raise if no object of a model can be in the index."""
+        """Raise InvalidQuery if no object of a model can be in the index."""
         models = [queryset.model for queryset in self.vector_index.get_querysets()]
         if root_model(model) not in map(root_model, models):
             names = ", ".join(dict.fromkeys(model._meta.label for model in models))
             raise InvalidQuery(
-                f"{WHERE}: {model._meta.label} is not in {self.vector_index.name}, which holds"
-                f" {names}. Search it with another backend, or add it to the index."
+                f"{WHERE}: {model._meta.label} is not in {self.vector_index.name}, which contains"
+                f" {names}. Search {model._meta.label} with another search backend, or add it to"
+                " the index."
             )

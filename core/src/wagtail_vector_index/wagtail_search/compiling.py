@@ -1,4 +1,4 @@
-"""From what Wagtail's search is asked to a text, and to the objects found."""
+"""Turns a query of Wagtail's search into a text, and finds the objects near to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..search.text import TextSearch
 
 __all__ = ["SemanticQueryCompiler"]
 
-#: Stands for a query that everything matches.
+#: Stands for a query that all objects match.
 EVERYTHING = object()
 
 
 class SemanticQueryCompiler(BaseSearchQueryCompiler):
-    """One query on one queryset. All slices of its results share it, and so one search."""
+    """A query on a queryset. All slices of the results share a compiler, and so one search."""
 
     HANDLES_ORDER_BY_EXPRESSIONS = True
 
@@ -30,33 +30,33 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
         self._hits: dict[str, Hit] = {}
 
     def check(self) -> None:
-        """Refuse what a search by meaning cannot do; filters are the queryset's own affair.
+        """Refuse queries that a search by meaning cannot answer. Any filter is allowed.
 
         Raises:
-            SearchFieldError: single fields were chosen.
-            NotImplementedError: the query is one that texts have no meaning for.
+            SearchFieldError: the query is limited to some fields.
+            NotImplementedError: the query negates a text, or is of an unknown kind.
         """
         if self.fields:
             raise SearchFieldError(
-                "A search by meaning is of the whole object. Leave out 'fields', or choose another"
-                " search backend.",
+                "A search by meaning cannot be limited to some fields. Leave out 'fields', or"
+                " choose another search backend.",
                 field_name=self.fields[0],
             )
         text_of(self.query)
 
     def keys(self, backend: Any) -> list[str]:
-        """The keys of the objects found, in order; the search runs once."""
+        """Return the keys of the objects found, in order. The search runs only once."""
         if self._keys is None:
             self._keys = self._find(backend)
         return self._keys
 
     def score(self, key: str) -> float | None:
-        """The score of an object found, if the query has a text to be near to."""
+        """Return the score of an object found, or None if the query has no text."""
         hit = self._hits.get(key)
         return None if hit is None else hit.score
 
     def load(self, backend: Any, keys: list[str]) -> dict[str, Any]:
-        """The objects of keys, as the queryset gives them."""
+        """Return the objects with these keys, loaded through the queryset."""
         queryset = self._search(backend).within
         found = queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by()
         return {key_of(queryset.model, instance.pk): instance for instance in found}
@@ -84,7 +84,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
         return [key for key in keys if key in visible]
 
     def _ordered(self, queryset: Any) -> list[str]:
-        """The keys of a queryset's objects, each once, in an order that is the same each time."""
+        """Return the keys of a queryset's objects, each once, in an order that never changes."""
         if not queryset.ordered and not queryset.query.is_sliced:
             queryset = queryset.order_by("-pk")
         pks = queryset.values_list("pk", flat=True)
@@ -92,12 +92,12 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
 
 
 def text_of(query: Any) -> Any:
-    """The text of a query, `EVERYTHING`, or None if nothing matches it.
+    """Return the text of a query, or `EVERYTHING`, or None if no object matches the query.
 
-    How its parts are connected means nothing to a search by meaning: their texts are joined.
+    A search by meaning cannot tell And from Or between texts, so it joins the texts.
 
     Raises:
-        NotImplementedError: a text is negated, or the query is of an unknown kind.
+        NotImplementedError: the query negates a text, or is of an unknown kind.
     """
     if isinstance(query, PlainText | Phrase | Fuzzy):
         return query.query_string
@@ -110,20 +110,20 @@ def text_of(query: Any) -> Any:
     if isinstance(query, And | Or):
         return _connected(query)
     raise NotImplementedError(
-        f"A search by meaning cannot use {type(query).__name__}. Give it a text, or PlainText()."
+        f"A search by meaning cannot use {type(query).__name__}. Pass a text, or PlainText()."
     )
 
 
 def _negated(text: Any) -> Any:
     if isinstance(text, str):
         raise NotImplementedError(
-            "A search by meaning cannot leave out what is near to a text. Leave out Not()."
+            "A search by meaning cannot exclude the objects near to a text. Remove Not()."
         )
     return EVERYTHING if text is None else None
 
 
 def _connected(query: Any) -> Any:
-    # What decides alone, and what decides nothing.
+    # One decisive part determines the result of all; neutral parts do not change it.
     decisive, neutral = (None, EVERYTHING) if isinstance(query, And) else (EVERYTHING, None)
     texts = [text_of(subquery) for subquery in query.subqueries]
     if any(text is decisive for text in texts):

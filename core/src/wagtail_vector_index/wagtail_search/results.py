@@ -1,4 +1,4 @@
-"""The results of a search by meaning, as Wagtail's search gives them."""
+"""The results of a search by meaning, in the form of Wagtail's search."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["SemanticSearchResults"]
 
 
 class SemanticSearchResults(BaseSearchResults):
-    """Objects of the queryset that was searched, nearest first, or in the queryset's order.
+    """Objects of the queryset that was searched, nearest first or in the queryset's order.
 
-    There are at most as many as the backend's ``LIMIT``, in whichever order. Only those of a
-    slice are loaded.
+    In either order, there are at most as many objects as the backend's ``LIMIT``. A slice of
+    the results loads only its own objects.
     """
 
     def _do_search(self) -> list[Any]:
         keys = self._slice()
         objects = self.query_compiler.load(self.backend, keys) if keys else {}
-        # One that was deleted a moment ago is left out.
+        # An object may have been deleted since the search.
         return [self._annotated(key, objects[key]) for key in keys if key in objects]
 
     def _do_count(self) -> int:

@@ -1,4 +1,4 @@
-"""An index whose objects may all be found, where something else decides who sees them."""
+"""An index whose objects may all be found, for sites that decide otherwise who sees them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["unrestricted"]
 
 
 class _Unrestricted(VectorIndex):
-    """For a vector index: its querysets, and the one searched, decide what is found."""
+    """A base of vector indexes in which only querysets decide which objects are found."""
 
     def live(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """All of a queryset."""
+        """Return a queryset as it is, with objects that are not live."""
         return queryset
 
     def visible_among(
         self, keys: Sequence[str], visibility: Visibility, within: QuerySet[Any] | None = None
     ) -> set[str]:
-        """Which of these keys name objects of the index, and of the queryset, whoever asks."""
+        """Return the keys, among these, of objects of the index and of ``within``."""
         return super().visible_among(keys, visible_to_all(), within)
 
     def few_visible(
         self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
     ) -> list[str] | None:
-        """The keys of all objects of the index, and of the queryset, if they are few."""
+        """Return the keys of all objects of the index and of ``within``, if there are few."""
         return super().few_visible(visible_to_all(), at_most, within)
 
 
 def unrestricted(index: VectorIndex) -> VectorIndex:
-    """The same index, but for who may see what."""
+    """Return a copy of an index whose searches ignore who may see an object."""
     base: Any = type(index)
     return _unrestricted_class(base, index.name)()
 

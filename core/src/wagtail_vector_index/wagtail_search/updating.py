@@ -1,4 +1,4 @@
-"""How Wagtail's ``update_index`` brings a vector index up to date."""
+"""The classes by which Wagtail's ``update_index`` brings a vector index up to date."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["SemanticIndex", "SemanticRebuilder"]
 
 
 class SemanticIndex(BaseIndex):
-    """Notes nothing itself: what changes gets into the vector index through its outbox.
+    """The index that Wagtail adds objects to. It stores none of them.
 
-    Wagtail tells of every object that is saved, within the editor's transaction. Nothing may
-    be embedded then.
+    Wagtail adds every object that is saved within the editor's transaction, in which nothing
+    may be embedded. Changes reach the vector index through its outbox instead.
     """
 
     def __init__(self, backend: Any) -> None:
@@ -29,33 +29,34 @@ class SemanticIndex(BaseIndex):
         return str(self.backend.vector_index.name)
 
     def add_items(self, model: Any, items: Sequence[Any]) -> None:
-        """Note that objects are to be indexed, whichever they are."""
+        """Note that there are objects to index. `SemanticRebuilder.finish` finds which."""
         self.has_content = True
 
     def refresh(self) -> None:
-        """Write what is noted in the outbox, now. Wagtail itself never asks for it.
+        """Write the changes in the outbox now. Wagtail itself never calls this method.
 
         Raises:
-            ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
+            ConfigurationError, EmbeddingError, BackendError: changes written before the error
+                are kept.
         """
         apply_changes(self.backend.vector_index)
 
 
 class SemanticRebuilder:
-    """Updates the vector index, once for all models, unless only a schema is wanted."""
+    """Updates the vector index once for all models, unless Wagtail updates only the schema."""
 
     def __init__(self, index: SemanticIndex) -> None:
         self.index = index
 
     def start(self) -> SemanticIndex:
-        """The index that takes the objects."""
+        """Return the index that Wagtail adds the objects to."""
         return self.index
 
     def finish(self) -> None:
         """Bring the vector index up to date.
 
         Raises:
-            CommandError: naming the objects that cannot be indexed, and why.
+            CommandError: some objects cannot be indexed; the message names them and says why.
         """
         if self.index.has_content:
             name = self.index.backend.vector_index.name
