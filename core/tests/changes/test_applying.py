@@ -191,4 +191,4 @@ def test_a_table_that_is_missing_is_nothing_to_the_editor(db, monkeypatch, caplo
     monkeypatch.setattr(receivers, "append", missing)
     Note.objects.create(text="cake")
     assert Note.objects.exists()
-    assert "is not noted for testapp.Note" in caplog.text
+    assert "could not be noted for testapp.Note" in caplog.text

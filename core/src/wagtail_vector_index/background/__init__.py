@@ -1,1 +1,1 @@
-"""Writes changes outside of requests: one attempt, and the thread that makes attempts."""
+"""Writes changes outside of requests: a single attempt, and the thread that makes attempts."""

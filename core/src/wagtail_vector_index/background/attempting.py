@@ -1,4 +1,4 @@
-"""An attempt to write the changes of an index, and when to make the next one."""
+"""An attempt to write the changes of an index, and the time of the next attempt."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _SHORTEST = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What came of an attempt."""
+    """The result of an attempt."""
 
-    #: After how many seconds something is to be tried again; None: nothing waits.
+    #: The seconds until the next attempt; None if no change waits.
     retry_in: float | None = None
-    #: How many attempts in a row came to nothing.
+    #: The number of attempts in a row that failed.
     failures: int = 0
 
 
 def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Attempt:
     """Write the changes of an index, unless it waits for a service that failed.
 
-    Nothing is raised: what is not written stays in the outbox, or in the record until the
-    vector backend is told, with its error.
+    It raises no errors. A change that cannot be written stays in the outbox with its error. A
+    change that cannot be sent to the vector backend stays in the index tables until it is sent.
 
     Args:
-        index_name: the index.
-        failures: how many attempts in a row came to nothing until now.
-        rebuild: build the index anew; the first attempt doesn't wait for a service.
+        index_name: the name of the index.
+        failures: the number of attempts in a row that have failed so far.
+        rebuild: whether to rebuild the index. The first attempt does not wait for a service.
     """
     try:
-        # Only the first attempt of a rebuild tries what has just failed.
+        # Only the first attempt of a rebuild tries a service that has just failed.
         is_first = rebuild and not failures
         pause = 0.0 if is_first else seconds_of_pause(live_collections(index_name))
         if pause:
@@ -60,7 +60,7 @@ def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Att
         return Attempt(
             retry_in=_seconds_to_next(index_name), failures=failures if rebuild and waits else 0
         )
-    except Exception as error:  # noqa: BLE001  # whatever it is, changes must not wait for ever
+    except Exception as error:  # noqa: BLE001  # after any error, changes must be tried again
         return _failed(index_name, failures + 1, error)
 
 
@@ -69,8 +69,8 @@ def _write(index: VectorIndex, *, rebuild: bool) -> Drained | None:
         try:
             return update(index, rebuild=True).drained
         except RebuildRunning as error:
-            # What was wanted is being done.
-            logger.info("%s is not built anew: %s", index.name, error)
+            # Another process already does the rebuild that was asked for.
+            logger.info("%s is not rebuilt here: %s", index.name, error)
     return apply_changes(index)
 
 
@@ -81,7 +81,7 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
         pause = 0.0
     seconds = pause or delay_after(failures, SERVICE_DELAY).total_seconds()
     logger.warning(
-        "Changes of %s are not written yet, and tried again in %.0f s: %s",
+        "Changes of %s could not be written and are tried again in %.0f s: %s",
         index_name,
         seconds,
         redacted(describe(error)),
@@ -91,7 +91,7 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
 
 
 def _seconds_to_next(index_name: str) -> float | None:
-    """How long until an object, or a vector backend, that failed is to be tried again."""
+    """Return the seconds until the next attempt after failures, or None if nothing failed."""
     changes = PendingChange.objects.filter(index=index_name)
     moments = [
         *changes.order_by("next_attempt").values_list("next_attempt", flat=True)[:1],

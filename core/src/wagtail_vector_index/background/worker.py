@@ -1,4 +1,4 @@
-"""One thread of a process that writes changes, where no task queue does."""
+"""The thread of a process that writes changes where no task queue does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .attempting import attempt
 
 logger = logging.getLogger(__name__)
 
-#: How long the end of a process is put off for changes that are being written, in seconds.
+#: How long a process waits at its end for changes that are being written, in seconds.
 _AT_EXIT = 5.0
 
 
 class Worker:
-    """Applies the changes of indexes, one index at a time, and tries again what fails.
+    """Writes the changes of indexes, one index at a time, and tries again after failures.
 
-    The thread ends when there is nothing to do, and is started again when there is.
+    The thread ends when no changes wait, and starts again when there are changes.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Worker:
         self._busy = False
 
     def wake(self, index_name: str, delay: float = 0.0) -> None:
-        """Have the changes of an index applied, after so many seconds at the latest."""
+        """Write the changes of an index in the thread, after ``delay`` seconds at the latest."""
         with self._changed:
             due = time.monotonic() + delay
             self._due[index_name] = min(due, self._due.get(index_name, due))
@@ -45,12 +45,13 @@ class Worker:
             self._changed.notify_all()
 
     def rebuild(self, index_name: str, delay: float = 0.0, failures: int = 0) -> None:
-        """Have an index built anew, after so many seconds at the latest.
+        """Rebuild an index in the thread, after ``delay`` seconds at the latest.
 
         Args:
-            index_name: the index.
-            delay: in seconds.
-            failures: how often in a row that came to nothing; after one it waits for services.
+            index_name: the name of the index.
+            delay: the seconds to wait at most.
+            failures: the number of rebuilds in a row that have failed. After a failure, the
+                rebuild waits for services that failed.
         """
         with self._changed:
             self._to_rebuild.add(index_name)
@@ -58,7 +59,7 @@ class Worker:
             self.wake(index_name, delay)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until nothing is due; whether that came to pass in so many seconds."""
+        """Wait until no changes are due; return whether that happened before the timeout."""
         with self._changed:
             return self._changed.wait_for(self._is_idle, timeout)
 
@@ -98,7 +99,7 @@ class Worker:
             return None
 
     def _apply(self, name: str) -> float | None:
-        """Apply the changes of an index; after how many seconds to try again."""
+        """Write the changes of an index; return the seconds until the next attempt."""
         with self._changed:
             rebuild = name in self._to_rebuild
             self._to_rebuild.discard(name)
@@ -107,7 +108,7 @@ class Worker:
         with self._changed:
             if rebuild and made.failures:
                 self._to_rebuild.add(name)
-            # Unless a rebuild was asked for meanwhile, which must not wait.
+            # A rebuild that was requested meanwhile has set its own number, so as not to wait.
             self._failures.setdefault(name, made.failures)
         return made.retry_in
 
@@ -116,7 +117,7 @@ _worker = Worker()
 
 
 def worker() -> Worker:
-    """The worker of this process."""
+    """Return the worker of this process."""
     return _worker
 
 
@@ -132,4 +133,4 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _finish() -> None:
     if not _worker.wait(_AT_EXIT):
-        logger.warning("Some changes stay in the outbox: the process ends.")
+        logger.warning("The process ends before all changes are written. They stay in the outbox.")

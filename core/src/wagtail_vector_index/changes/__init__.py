@@ -1,1 +1,1 @@
-"""From what an editor does to the outbox, and from there, after the commit, to a drain."""
+"""Notes the changes that editors make in the outbox, and starts a drain after the commit."""

@@ -1,4 +1,4 @@
-"""Which changes of which models matter to which index."""
+"""Interests: which changes of which models matter to which index."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from ..models.tables import PendingChange
 
 logger = logging.getLogger(__name__)
 
-#: What Wagtail notes about drafts and editing, in saves that change no content.
+#: Fields in which Wagtail notes drafts and editing, in saves that change no content.
 BOOKKEEPING = frozenset(
     "draft_title has_unpublished_changes latest_revision latest_revision_id"
     " latest_revision_created_at live_revision live_revision_id locked locked_at locked_by"
     " locked_by_id go_live_at".split()
 )
-#: What decides whether an object is found at all.
+#: Fields that decide whether an object may be found.
 _VISIBILITY = frozenset("live expire_at alias_of alias_of_id collection collection_id".split())
-#: What moving a page, or giving it another slug, changes of all pages below it.
+#: Names of fields and methods whose values change on all pages below a page that is moved or
+#: gets another slug.
 _OF_THE_TREE = frozenset(
     "path depth numchild url_path url full_url relative_url get_url get_full_url".split()
 )
@@ -37,18 +38,19 @@ _OF_THE_TREE = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Interest:
-    """Why changes of one model matter to an index."""
+    """The reason why changes of one model matter to an index."""
 
     index: VectorIndex
     #: The model of the index.
     model: type[Model]
-    #: The fields that matter; None: all that are not bookkeeping.
+    #: The fields that matter; None means all fields except bookkeeping.
     fields: frozenset[str] | None
-    #: The relation through which objects of the index read this one; None: it is one of them.
+    #: The relation through which objects of the index read the changed object. None means that
+    #: the changed object is itself in the index.
     path: ReadingPath | None = None
 
     def is_touched(self, update_fields: Collection[str] | None) -> bool:
-        """Whether a save of these fields can matter; None stands for all fields."""
+        """Return whether a save of these fields can matter; None means all fields."""
         if update_fields is None:
             return True
         if self.fields is None:
@@ -56,7 +58,10 @@ class Interest:
         return not self.fields.isdisjoint(update_fields)
 
     def includes(self, instance: Any) -> bool:
-        """Whether an object can be one of the index: one of a parent model may have a child."""
+        """Return whether an object can be in the index.
+
+        An instance of a parent model can, since it may have a row in the index's child model.
+        """
         model = type(instance)
         if issubclass(model, self.model):
             return True
@@ -66,14 +71,14 @@ class Interest:
 
     @property
     def scope(self) -> PendingChange.Scope:
-        """What a row for the changed object stands for."""
+        """The scope of an outbox row for the changed object: itself, or the objects reading it."""
         return PendingChange.Scope.READERS if self.path else PendingChange.Scope.OBJECT
 
 
 def interests() -> dict[type[Model], list[Interest]]:
-    """All interests by the model whose changes matter.
+    """Return all interests, by the model whose changes matter.
 
-    An index whose declaration is wrong has none; a system check reports it.
+    An index whose declaration is wrong has no interests; a system check reports it.
     """
     found: dict[type[Model], list[Interest]] = defaultdict(list)
     for index in all_indexes():
@@ -82,7 +87,8 @@ def interests() -> dict[type[Model], list[Interest]]:
                 found[sender].append(interest)
         except Exception as error:  # a site's get_querysets() may raise anything
             logger.warning(
-                "Changes are not noticed for %s, until `manage.py update_vector_indexes`: %s",
+                "%s does not notice changes, because its declaration is wrong. Correct it and run"
+                " `manage.py update_vector_indexes`: %s",
                 index.name,
                 error,
                 exc_info=not isinstance(error, VectorIndexError),
@@ -91,12 +97,12 @@ def interests() -> dict[type[Model], list[Interest]]:
 
 
 def page_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
-    """The indexes that hold pages, each once."""
+    """Return the indexes that contain pages, each once."""
     return _indexes_of(interests, is_page_model)
 
 
 def collection_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
-    """The indexes that hold what is in collections, each once."""
+    """Return the indexes that contain members of Wagtail's collections, each once."""
     return _indexes_of(interests, is_collection_member)
 
 
@@ -109,9 +115,9 @@ def _indexes_of(
 
 
 def depends_on_tree(index: VectorIndex) -> bool:
-    """Whether texts, filter values or the choice of an index's pages change by a move.
+    """Return whether a move may change the texts, filter values or choice of an index's pages.
 
-    What a method or property does is not known, so it may.
+    A method or property may depend on anything, so the answer is true if the index reads one.
     """
     for model, configuration in index.configuration.models.items():
         names = [field.name for field in configuration.embedding_fields]
@@ -124,7 +130,7 @@ def depends_on_tree(index: VectorIndex) -> bool:
 
 
 def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
-    models = index.configuration.models  # what is wrong with the index is said here
+    models = index.configuration.models  # raises an error if the index is declared wrongly
     for queryset in index.get_querysets():
         fields = _fields(models, queryset)
         for sender in dict.fromkeys(concrete_family(queryset.model)):
@@ -138,7 +144,7 @@ def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
 def _fields(
     models: Mapping[type[Model], ModelConfiguration], queryset: QuerySet[Any]
 ) -> frozenset[str] | None:
-    """The fields of an index's objects that matter, or None if that is not known."""
+    """Return the fields of an index's objects that matter, or None if they are not known."""
     chosen_by = _columns(queryset)
     if chosen_by is None:
         return None
@@ -156,7 +162,7 @@ def _fields(
 
 
 def _names(model: type[Model], names: list[str]) -> frozenset[str] | None:
-    """Names and attribute names of fields, or None if one of them is no field."""
+    """Return the names and attribute names of fields, or None if a name is not a field."""
     found: set[str] = set()
     for name in names:
         if not _is_field(model, name):
@@ -175,7 +181,7 @@ def _is_field(model: type[Model], name: str) -> bool:
 
 
 def _columns(queryset: QuerySet[Any]) -> frozenset[str] | None:
-    """The fields by which a queryset chooses, or None if they are not known."""
+    """Return the fields that a queryset filters by, or None if they are not known."""
     if queryset.query.is_sliced or queryset.query.combinator:
         return None
     found: set[str] = set()
@@ -188,6 +194,6 @@ def _columns(queryset: QuerySet[Any]) -> frozenset[str] | None:
 
 
 def senders_of_deletion(interests: Mapping[type[Model], list[Interest]]) -> set[type[Model]]:
-    """The models whose deletion must be heard of; of pages, the base model is enough."""
+    """Return the models whose deletions matter. ``Page`` stands for all page models."""
     own = {sender for sender, some in interests.items() if any(i.path is None for i in some)}
     return {page_model() if is_page_model(sender) else sender for sender in own}

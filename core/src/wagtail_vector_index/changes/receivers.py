@@ -1,4 +1,4 @@
-"""Hears of changes, and notes them in the outbox within the editor's own transaction."""
+"""Receivers of signals, which note changes in the outbox within the editor's transaction."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ logger = logging.getLogger(__name__)
 
 
 class Receivers:
-    """Receivers for the models that matter to the site's indexes, each for its own sender.
+    """The receivers for the models that matter to the site's indexes, one for each sender.
 
-    A receiver for all senders would make Django load every row, of any model, that it
-    deletes.
+    With a receiver for all senders, Django would load every row of any model before deleting
+    it.
     """
 
     def __init__(self, by_sender: Mapping[type[Model], list[Interest]] | None = None) -> None:
@@ -46,7 +46,7 @@ class Receivers:
         self._moving = threading.local()
 
     def connect(self) -> None:
-        """Connect them; they live as long as this object."""
+        """Connect the receivers. They live as long as this object."""
         read = set()
         for sender, some in self._interests.items():
             signals.post_save.connect(self.on_save, sender=sender)
@@ -82,7 +82,7 @@ class Receivers:
         update_fields: Any = None,
         **kwargs: Any,
     ) -> None:
-        """An object was saved; fixtures are left to the command."""
+        """Note that an object was saved. After fixtures, the command finds the changes."""
         if raw or not auto_update():
             return
         if sender is _page_model_of(sender) and self._is_moved(instance):
@@ -97,7 +97,7 @@ class Receivers:
                 if draft or not interest.includes(instance):
                     continue
             elif created and not interest.path.reverse:
-                continue  # nobody reads it yet
+                continue  # no object of the index can refer to a new object yet
             found[interest.index.name, interest.scope] = [object_key(instance)]
         for (name, scope), keys in found.items():
             self._note(name, keys, using, scope)
@@ -105,10 +105,10 @@ class Receivers:
     def on_deletion(
         self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """An object was deleted, with all that is below it in the tree one by one."""
+        """Note that an object was deleted. Each page below a deleted page has its own signal."""
         if not auto_update():
             return
-        # By whichever of its models it is deleted, the interests are those of its family.
+        # The sender may be a parent model of the index's model, or a child model.
         for name in {
             interest.index.name: None
             for some in self._interests.values()
@@ -122,7 +122,7 @@ class Receivers:
     def before_deletion(
         self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """An object is deleted that others read: who they are, is known only until then."""
+        """Note the objects that read an object about to be deleted, while they can be found."""
         if not auto_update():
             return
         indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}
@@ -140,7 +140,7 @@ class Receivers:
         pk_set: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Objects were put into a relation of many to many, or taken out of it."""
+        """Note that objects were added to a many-to-many relation, or removed from it."""
         if not auto_update():
             return
         for interest in self._by_through(sender):
@@ -156,22 +156,25 @@ class Receivers:
             self._note(name, keys, using)
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
-        """A page is about to be saved by a move, which happens in a transaction of its own."""
+        """Remember where a page is before a move, so that `on_save` can recognize the move.
+
+        The move saves the page in a transaction of its own.
+        """
         self._paths_before()[instance.pk] = instance.path
 
     def after_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
-        """A page was moved."""
+        """Forget where a page was before its move."""
         self._paths_before().pop(instance.pk, None)
 
     def on_slug(self, sender: Any, instance: Any, **kwargs: Any) -> None:
-        """The address of a page changed, and so that of all pages below it."""
+        """Note that the address of a page changed, and so the addresses of all pages below it."""
         if auto_update():
             self._subtree_changed(instance)
 
     def on_restriction(
         self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """A page became private or public, with all that is below it."""
+        """Note that a page and all pages below it became private or public."""
         if auto_update() and not kwargs.get("raw"):
             key = key_of(page_model(), instance.page_id)
             for index in page_indexes(self._interests):
@@ -180,14 +183,14 @@ class Receivers:
     def on_collection_restriction(
         self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """A collection became private or public, with all that are below it."""
+        """Note that a collection and all collections below it became private or public."""
         if auto_update() and not kwargs.get("raw"):
             self._collection_changed(instance.collection_id, using)
 
     def on_collection(
         self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """A collection was saved, perhaps since it was moved."""
+        """Note that a collection was saved, perhaps because it was moved."""
         from wagtail.models import CollectionViewRestriction
 
         if not auto_update() or kwargs.get("raw") or kwargs.get("created"):
@@ -196,7 +199,7 @@ class Receivers:
             self._collection_changed(instance.pk, using)
 
     def after_update(self, objects: Iterable[Model]) -> None:
-        """Objects were changed by an update, which sends no signal."""
+        """Note that objects were changed by a queryset's update, which sends no signal."""
         if not auto_update():
             return
         keys: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
@@ -219,7 +222,7 @@ class Receivers:
 
         using = router.db_for_write(type(instance))
         for index in page_indexes(self._interests):
-            # What was moved into a private section, or out of it, may be found no more, or now.
+            # A move into a private section, or out of it, changes who may find the pages.
             if depends_on_tree(index) or PageViewRestriction.objects.exists():
                 key = object_key(instance)
                 self._note(index.name, [key], using, PendingChange.Scope.SUBTREE)
@@ -231,14 +234,21 @@ class Receivers:
         using: str | None,
         scope: PendingChange.Scope = PendingChange.Scope.OBJECT,
     ) -> None:
-        """Put changes into the outbox that were made in a database, by default the record's."""
+        """Put changes into the outbox.
+
+        Args:
+            index_name: the name of the index.
+            keys: the keys of the changed objects.
+            using: the database of the change; by default that of the index tables.
+            scope: the objects that each key stands for.
+        """
         if not keys:
             return
         note = functools.partial(_append, index_name, keys, scope)
         if using in (None, index_database()) or not connections[using].in_atomic_block:
             note()
         else:
-            # A drain that came before the commit would read the objects as they were.
+            # A drain before the commit would read the objects as they were before the change.
             transaction.on_commit(note, using=using, robust=auto_update() != "inline")
 
     def _by_through(self, through: type[Model]) -> Iterable[Interest]:
@@ -248,12 +258,15 @@ class Receivers:
                     yield interest
 
     def _is_moved(self, instance: Any) -> bool:
-        """Whether a page is saved by a move: one may also have been refused, or have failed."""
+        """Return whether a move saves this page.
+
+        A remembered path alone does not prove a move: the move may have been refused or failed.
+        """
         path = self._paths_before().pop(instance.pk, None)
         return path not in (None, instance.path)
 
     def _paths_before(self) -> dict[Any, str]:
-        """Where the pages were that this thread is about to move."""
+        """Return the paths, before the move, of the pages that this thread is moving."""
         if not hasattr(self._moving, "paths"):
             self._moving.paths = {}
         paths: dict[Any, str] = self._moving.paths
@@ -262,12 +275,13 @@ class Receivers:
 
 def _append(index_name: str, keys: list[str], scope: PendingChange.Scope) -> None:
     try:
-        # In a savepoint: an error here must not spoil the editor's transaction.
+        # An error here must not break the editor's transaction, hence the savepoint.
         with transaction.atomic(using=index_database()):
             append(index_name, keys, scope)
     except DatabaseError:
         logger.exception(
-            "A change of %s is not noted for %s; `manage.py update_vector_indexes` finds it.",
+            "A change of %s could not be noted for %s. To index it, run:"
+            " manage.py update_vector_indexes",
             ", ".join(keys[:3]),
             index_name,
         )

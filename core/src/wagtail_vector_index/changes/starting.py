@@ -1,6 +1,6 @@
-"""Starts what writes to indexes, and never within the request.
+"""Starts drains and rebuilds, which never run within a request.
 
-A drain is started once the editor's transaction is committed, a rebuild at once.
+A drain starts after the editor's transaction is committed. A rebuild starts at once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..models.tables import index_database
 
 
 def drain_after_commit(index_name: str) -> None:
-    """Have the changes of an index written soon after the transaction that is running.
+    """Start a drain of an index after the current transaction.
 
-    Many changes in one transaction start one drain; inline, each starts one. Tests run what
-    waits for a commit block by block, and nothing of it goes: what an earlier block asked for
-    would seem to be still to come.
+    Many changes in one transaction start one drain. If ``WAGTAIL_VECTOR_INDEX_AUTO_UPDATE`` is
+    "inline", each change starts its own drain: in tests, Django runs the callbacks of each
+    block but keeps them registered, so that a drain that has run would seem still to come.
     """
     from ..conf import auto_update
 
@@ -28,13 +28,13 @@ def drain_after_commit(index_name: str) -> None:
     is_inline = auto_update() == "inline"
     if not is_inline and _is_coming(start, connections[using]):
         return
-    # Whatever goes wrong with starting it, the editor's change is made, and is in the outbox.
+    # If the drain cannot be started, the editor's change is still made, and is in the outbox.
     transaction.on_commit(start, using=using, robust=not is_inline)
 
 
 def _is_coming(start: Callable[[], None], connection: Any) -> bool:
-    """Whether the transaction that is running calls it at its end already."""
-    # What was asked for within a savepoint goes with it, should that be rolled back.
+    """Return whether the current transaction already calls ``start`` at its end."""
+    # If a savepoint is rolled back, Django removes the callbacks that were added in it.
     return any(hook is start for _, hook, *_ in connection.run_on_commit)
 
 
@@ -62,7 +62,7 @@ def _start(index_name: str) -> None:
 
 
 def start_rebuild(index_name: str) -> None:
-    """Have an index built anew: by a task, or where none is run later, by a thread.
+    """Start a rebuild of an index: in a task or, if tasks run at once, in a thread.
 
     Raises:
         Exception: the task queue cannot be reached.
