@@ -299,7 +299,9 @@ def test_the_best_passage_is_cut_to_fit(configure, prompt, fenced, bring_up_to_d
 
 def test_a_question_that_is_too_long_is_said_before_it_is_embedded(notes, chat, embedder):
     embedder.calls = 0
-    with pytest.raises(InvalidQuery, match="too long.*'default' takes 1000.*keeps 100") as raised:
+    with pytest.raises(
+        InvalidQuery, match="too long.*'default' has 1000 tokens, 100 of them"
+    ) as raised:
         NOTES.query("bread " * 1000)
     assert "bread" not in str(raised.value)
     assert (embedder.calls, chat.asked) == (0, [])

@@ -1,4 +1,4 @@
-"""From a question to an answer with its sources."""
+"""Answers to questions, with their sources."""
 
 from .answer import Answer
 from .sources import Chunk, Source

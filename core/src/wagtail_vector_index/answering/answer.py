@@ -1,4 +1,4 @@
-"""An answer: text that comes piece by piece, and the sources that it rests on."""
+"""An answer: a text that arrives piece by piece, and the sources that it rests on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ __all__ = ["Answer"]
 
 
 class Answer:
-    """What a chat backend answers to a question, and what it was given to answer from.
+    """A chat backend's answer to a question, and the sources that it was given.
 
-    The search has been run; the chat backend is asked when the text is first looked at. An
-    answer that was read to its end is kept, and not asked for again.
+    The search has already run. The chat backend is called when the text is first read. A text
+    that was read to its end is kept, and the chat backend is not called again.
 
     Args:
-        sources: best first, as `sources` gives them.
-        backend: what is asked, and with which messages.
-        messages: none if nothing was found.
-        text: the answer, where it is known already.
+        sources: the sources, best first, as the function `sources` returns them.
+        backend: the chat backend to call.
+        messages: the messages to send to it; empty if nothing was found.
+        text: the answer, if it is known already.
 
     Raises:
-        ChatError: while the text is read. Pieces that came before are no whole answer.
+        ChatError: the chat backend fails while the text is read. Pieces that arrived before are
+            not a complete answer.
 
     Example::
 
@@ -43,7 +44,7 @@ class Answer:
         messages: Sequence[Message] = (),
         text: str | None = None,
     ) -> None:
-        #: What the answer rests on, best first; empty if nothing was found.
+        #: The sources that the answer rests on, best first; empty if nothing was found.
         self.sources = list(sources)
         self._backend = backend
         self._messages = messages
@@ -53,7 +54,7 @@ class Answer:
         return f"<Answer of {self._backend!r} from {len(self.sources)} sources>"
 
     def __iter__(self) -> Iterator[str]:
-        """The text, piece by piece as it comes."""
+        """Yield the text piece by piece, as it arrives."""
         if self._pieces is not None:
             yield from self._pieces
             return
@@ -65,7 +66,7 @@ class Answer:
         self._pieces = pieces
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Like iterating, without blocking the event loop."""
+        """Yield the text piece by piece, without blocking the event loop."""
         if self._pieces is not None:
             for piece in self._pieces:
                 yield piece
@@ -83,5 +84,5 @@ class Answer:
         return "".join(self)
 
     async def atext(self) -> str:
-        """Like `text`, without blocking the event loop."""
+        """Return the whole text, without blocking the event loop."""
         return "".join([piece async for piece in self])

@@ -1,4 +1,4 @@
-"""The steps from a question to an answer."""
+"""The steps that turn a question into an answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .sources import candidates, sources
 def answer_steps(
     results: SearchResults, backend: ChatBackend, *, instructions: str, nothing_found: str
 ) -> Steps[Answer]:
-    """Search, choose the chunks, and return the answer that will ask the chat backend.
+    """Search, choose the chunks, and return an answer that will call the chat backend.
 
     Args:
-        results: those of the question.
-        backend: the chat backend to ask.
-        instructions: what the model is told first.
+        results: the results of a search for the question.
+        backend: the chat backend to call.
+        instructions: the instructions for the model.
         nothing_found: the answer if the search finds nothing.
 
     Raises:
@@ -28,7 +28,7 @@ def answer_steps(
     """
     question = results.search.text
     if not question:
-        raise InvalidQuery("The question is blank.")
+        raise InvalidQuery("The question is blank. Ask something.")
     prompt = Prompt(backend, instructions, question)
     chosen = prompt.fit((yield from candidates(results)))
     if not chosen:

@@ -1,4 +1,4 @@
-"""The sources of an answer: chunks of the objects that were found."""
+"""The sources of an answer: the objects that were found, with their chunks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..models.tables import Document
 from ..search.chunks import chunk_scores
 from ..search.results import SearchResults
 
-#: For each object that is found, so many chunks are looked for among all of them.
+#: The number of chunks to search for, over all objects, is this times the number of objects.
 CHUNKS_PER_OBJECT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """A chunk as the chat backend was given it.
+    """A chunk as it was sent to the chat backend.
 
     Args:
-        number: the number that the answer cites it by, such as ``[1]``.
-        text: its text; where it was cut to fit into the model's window, it ends in "[…]".
-        score: how near it is to the question, on the scale of the index's metric.
+        number: the number by which the answer cites the chunk, such as ``[1]``.
+        text: the chunk's text. It ends in "[…]" if it was cut to fit the model's window.
+        score: how near the chunk is to the question, on the scale of the index's metric.
     """
 
     number: int
@@ -45,13 +45,13 @@ class Source:
 
     @property
     def score(self) -> float:
-        """The score of its best chunk."""
+        """The score of the source's best chunk."""
         return max(chunk.score for chunk in self.chunks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A chunk that may be given to the chat backend."""
+    """A chunk that may be sent to the chat backend."""
 
     key: str
     object: Any
@@ -63,12 +63,12 @@ class Candidate:
 
 
 def candidates(results: SearchResults) -> Steps[list[Candidate]]:
-    """Return the chunks nearest to the question, of the objects that were found; best first.
+    """Return the chunks nearest to the question among the objects found, best first.
 
-    The chunk that made an object be found is among them.
+    They include the best chunk of each object, by which the search found it.
     """
     hits = yield from results.search.steps()
-    # Loaded as the results load them: an object that is gone by now is left out.
+    # Loading the objects leaves out objects that were deleted since the search.
     objects = {object_key(instance): instance for instance in results}
     hits = [hit for hit in hits if hit.key in objects]
     keys = [hit.key for hit in hits]
@@ -94,13 +94,13 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
 def in_order(used: Sequence[Candidate]) -> list[Candidate]:
     """Return candidates in the order in which they are numbered.
 
-    Objects come as they were found, and the chunks of one in the order of its text.
+    Objects are in the order of the search, and the chunks of an object in the order of its text.
     """
     return sorted(used, key=lambda candidate: (candidate.rank, candidate.position))
 
 
 def sources(ordered: Sequence[Candidate]) -> list[Source]:
-    """Return the sources that candidates make, their chunks numbered as they come."""
+    """Return candidates grouped into sources, with their chunks numbered in this order."""
     chunks: dict[str, list[Chunk]] = {}
     for number, candidate in enumerate(ordered, 1):
         chunk = Chunk(number=number, text=candidate.content, score=candidate.score)

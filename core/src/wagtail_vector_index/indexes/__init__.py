@@ -1,4 +1,4 @@
-"""The indexes that a site declares, and what searching them returns."""
+"""The indexes that a site declares, and the results of searching them."""
 
 from ..answering import Answer, Chunk, Source
 from ..content.text.splitting import TextSplitter

@@ -1,4 +1,4 @@
-"""A vector index: what a site declares, and the searches over it."""
+"""The base class of vector indexes, which sites declare and search."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ __all__ = ["VectorIndex"]
 
 
 class VectorIndex(IndexDeclaration):
-    """What is indexed, with which embedding backend, in which vector backend.
+    """An index over the objects of some querysets, which can be searched by meaning.
 
-    Only live objects are embedded and, unless ``include_private`` is true, only those without
-    a view restriction. A search finds what its user may see of them.
+    The attributes declare the content, the embedding backend and the vector backend. Only live
+    objects are embedded. Objects with a view restriction are embedded only if
+    ``include_private`` is true. A search finds only objects that its user may see.
 
-    A subclass in any app's ``vector_indexes.py`` is discovered.
+    Subclasses in any app's ``vector_indexes.py`` are discovered automatically.
 
     Example::
 
@@ -41,9 +42,9 @@ class VectorIndex(IndexDeclaration):
         ProductIndex().search("something to keep coffee warm", limit=5)
     """
 
-    #: The instructions that `query` gives the model ahead of the chunks.
+    #: The instructions that `query` sends to the model ahead of the chunks.
     answer_instructions: ClassVar[str] = ANSWER_INSTRUCTIONS
-    #: The answer of `query` where the search finds nothing. No model is asked then.
+    #: The answer of `query` if the search finds nothing. The model is not asked then.
     nothing_found: ClassVar[str | Promise] = _("Nothing was found that answers this question.")
 
     # Searching
@@ -60,29 +61,29 @@ class VectorIndex(IndexDeclaration):
         request: HttpRequest | None = None,
         mode: Mode = "vector",
     ) -> SearchResults:
-        """The source objects nearest in meaning to a text, best first.
+        """Return the source objects nearest in meaning to a text, best first.
 
         Each object comes once, ranked by its best chunk, with ``vector_score`` and
-        ``vector_excerpt`` (the text of that chunk). Nothing happens until the results
-        are looked at.
+        ``vector_excerpt`` (the text of that chunk). The search runs when the results are first
+        used.
 
         Args:
             query: a question or some words; blank text finds nothing.
-            limit: at most so many objects, and so many whenever they exist.
+            limit: the most objects to return. Fewer are returned only if no more exist.
             filter: a ``Q`` over the filter fields of the index.
-            within: only objects of this queryset.
-            similarity_threshold: leave out objects whose score is below it.
-            user: who is to see the results; by default the request's user.
+            within: a queryset; only its objects are found.
+            similarity_threshold: the lowest score; objects with a lower score are left out.
+            user: the user who will see the results; by default the request's user.
             request: the visitor's request. Without it, shared passwords that a visitor has
-                given do not count; without either, it is an anonymous visitor who searches.
-            mode: "vector" ranks by meaning alone. "hybrid" fuses that ranking with that of
-                the site's own search backend, by words; scores and excerpts are still those
-                of the best chunk, and so no longer in descending order.
+                entered do not count. Without a request and a user, the visitor is anonymous.
+            mode: "vector" ranks by meaning alone. "hybrid" merges that ranking with the ranking
+                by words of the site's own search backend. Scores and excerpts are still those
+                of the best chunk, so the scores are no longer in descending order.
 
         Raises:
-            InvalidQuery, InvalidFilter: before anything is asked.
-            IndexNotBuilt, IndexOutdated: when the results are looked at; the message
-                says which command helps.
+            InvalidQuery, InvalidFilter: an argument is wrong; raised by the call itself.
+            IndexNotBuilt, IndexOutdated: raised when the results are first used; the message
+                says which command to run.
 
         Example::
 
@@ -113,14 +114,15 @@ class VectorIndex(IndexDeclaration):
         user: Any = None,
         request: HttpRequest | None = None,
     ) -> SearchResults:
-        """The source objects nearest in meaning to one of them, itself left out.
+        """Return the source objects nearest in meaning to an object, without that object.
 
-        Uses the vectors that are stored: nothing is embedded, nothing written. An object
-        that is not in the index has no similar ones.
+        The search uses the stored vectors. It embeds nothing and writes nothing. For an object
+        that is not in the index, the results are empty. Results and errors are those of
+        `search`.
 
         Args:
             instance: an object of the index.
-            limit: as in `search`, as are the results and the errors.
+            limit: as in `search`.
             filter: as in `search`.
             within: as in `search`.
             similarity_threshold: as in `search`.
@@ -143,11 +145,11 @@ class VectorIndex(IndexDeclaration):
         )
 
     async def asearch(self, query: str, **arguments: Any) -> SearchResults:
-        """Like `search`, with the results loaded."""
+        """Run `search` without blocking the event loop, and return the loaded results."""
         return await self.search(query, **arguments).aload()
 
     async def afind_similar(self, instance: Model, **arguments: Any) -> SearchResults:
-        """Like `find_similar`, with the results loaded."""
+        """Run `find_similar` without blocking the event loop, and return the loaded results."""
         return await self.find_similar(instance, **arguments).aload()
 
     # Answering
@@ -165,28 +167,29 @@ class VectorIndex(IndexDeclaration):
         mode: Mode = "vector",
         chat_backend: str = "default",
     ) -> Answer:
-        """An answer to a question, from what the visitor may see, with its sources.
+        """Return an answer to a question, with its sources, from objects that the visitor may see.
 
-        Searches at once. The chat backend is asked when the answer's text is looked at, and
-        gets the nearest passages of the objects that are found, as many as its model takes.
-        If nothing is found, it is not asked: the answer is `nothing_found`, without sources.
+        The search runs at once. The chat backend is called when the answer's text is first
+        read. It gets the nearest chunks of the objects found, as many as fit its model. If the
+        search finds nothing, the chat backend is not called, and the answer is `nothing_found`,
+        without sources.
 
         Args:
-            question: not blank.
-            limit: at most so many objects to answer from.
+            question: the question; it must not be blank.
+            limit: the most objects to answer from.
             filter: as in `search`.
             within: as in `search`.
             similarity_threshold: as in `search`.
             user: as in `search`.
             request: as in `search`.
             mode: as in `search`.
-            chat_backend: an alias in the settings.
+            chat_backend: the alias of a chat backend in the settings.
 
         Raises:
             InvalidQuery: the question is blank, or too long for the model.
             InvalidFilter, IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError: as in
                 `search`.
-            ConfigurationError: of the chat backend.
+            ConfigurationError: the chat backend is not configured, or configured wrongly.
 
         Example::
 
@@ -207,7 +210,10 @@ class VectorIndex(IndexDeclaration):
         return run(steps)
 
     async def aquery(self, question: str, **arguments: Any) -> Answer:
-        """Like `query`; the text comes with ``async for``, or with ``await answer.atext()``."""
+        """Run `query` without blocking the event loop.
+
+        Read the text with ``async for``, or with ``await answer.atext()``.
+        """
         return await arun(self._answer_steps(question, **arguments))
 
     def _answer_steps(
@@ -221,8 +227,8 @@ class VectorIndex(IndexDeclaration):
         )
 
     def get_answer_instructions(self) -> str:
-        """What the model is told first; override it for what depends on the moment.
+        """Return the instructions for the model. Override this method to compute them.
 
-        It is followed by what protects the prompt: what stands in passages is content.
+        The prompt adds rules after them, which say that chunks are content, not instructions.
         """
         return self.answer_instructions

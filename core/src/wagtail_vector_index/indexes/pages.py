@@ -13,9 +13,9 @@ __all__ = ["PageVectorIndex"]
 
 
 class PageVectorIndex(VectorIndex):
-    """An index whose pages come as what they are, ``BlogPage`` rather than ``Page``.
+    """An index that returns pages as instances of their specific class, such as ``BlogPage``.
 
-    Its querysets may hold other models as well.
+    Its querysets may also be of other models.
 
     Example::
 
@@ -25,7 +25,7 @@ class PageVectorIndex(VectorIndex):
     """
 
     def get_querysets(self) -> list[QuerySet[Any]]:
-        """The querysets, those of pages with specific pages."""
+        """Return the querysets, so that page querysets return specific instances."""
         querysets: list[Any] = super().get_querysets()
         return [
             queryset.specific() if is_page_model(queryset.model) else queryset

@@ -1,4 +1,7 @@
-"""Finds the site's indexes: those in ``vector_indexes.py``, and one for each mixin model."""
+"""The registry of the site's indexes.
+
+It has the indexes in each ``vector_indexes.py``, and one index for each model with the mixin.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from .pages import PageVectorIndex
 
 MODULE = "vector_indexes"
 
-#: What gives the content of an index that does not override it.
+#: The methods that give the content of an index which overrides neither.
 _DEFAULTS = (VectorIndex.get_querysets, PageVectorIndex.get_querysets)
 
 
@@ -31,15 +34,15 @@ def autodiscover() -> None:
 
 
 def all_indexes() -> list[VectorIndex]:
-    """Every index of the site: the declared ones, then those of models."""
+    """Return every index of the site: first declared indexes, then the indexes of models."""
     return [*_declared(), *(model_index(model) for model in _indexed_models())]
 
 
 def get_index(name: str) -> VectorIndex:
-    """The index of this name, whatever its case; the part after the dot is enough.
+    """Return the index of this name. Case does not matter, and the part after the dot is enough.
 
     Raises:
-        InvalidIndex: there is none, or more than one; the message lists what there is.
+        InvalidIndex: no index, or more than one, has this name; the message lists the names.
     """
     indexes = all_indexes()
     wanted = name.lower()
@@ -50,11 +53,14 @@ def get_index(name: str) -> VectorIndex:
         return found[0]
     names = ", ".join(index.name for index in found or indexes) or "none"
     problem = "is the name of several vector indexes" if found else "is not a vector index"
-    raise InvalidIndex(f"{name!r} {problem}. There are: {names}.")
+    raise InvalidIndex(f"{name!r} {problem}. Available: {names}.")
 
 
 def index_holding(instance: Model) -> VectorIndex | None:
-    """The first index, declared ones before those of models, that has documents of an object."""
+    """Return the first index that contains an object, or None.
+
+    Declared indexes come before the indexes of models.
+    """
     active = Collection.objects.filter(
         state=Collection.State.ACTIVE,
         index__in=[index.name for index in all_indexes()],
@@ -68,19 +74,22 @@ def index_holding(instance: Model) -> VectorIndex | None:
 
 @functools.cache
 def model_index(model: type[Model]) -> VectorIndex:
-    """The index over all objects of one model; a proxy shares that of its model.
+    """Return the index over all objects of a model. A proxy shares the index of its model.
 
     Raises:
-        InvalidIndex: if the model is abstract, and has no objects.
+        InvalidIndex: the model is abstract, so it has no objects.
     """
     if model._meta.abstract:
-        raise InvalidIndex(f"{model.__name__} is abstract: only concrete models have an index.")
+        raise InvalidIndex(
+            f"{model.__name__} is abstract, and only concrete models have an index. Use the index"
+            " of a concrete subclass."
+        )
     if model._meta.proxy:
         return model_index(model._meta.concrete_model)
     base = PageVectorIndex if is_page_model(model) else VectorIndex
     attributes = {
         "name": model._meta.label,
-        # The manager itself, since what it gives may depend on the moment.
+        # The manager, not a queryset, since its queryset may depend on the time.
         "querysets": [model._default_manager],
         "__module__": model.__module__,
     }
