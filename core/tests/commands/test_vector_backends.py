@@ -220,7 +220,7 @@ class TestIndexes:
             "    testapp.note:8: 8 attempts: RuntimeError: reason 8\n"
         ) in printed
         assert "    and 3 more\n" in printed
-        assert "or at once by: manage.py update_vector_indexes testapp.Note\n" in printed
+        assert "To try again now, run: manage.py update_vector_indexes testapp.Note\n" in printed
         assert run("--check")[1] == 1
 
     def test_changes_that_only_wait_are_no_failure(self, acme):
