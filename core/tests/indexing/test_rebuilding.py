@@ -266,7 +266,9 @@ def test_a_new_filter_field_builds_beside(notes, bring_up_to_date, monkeypatch):
     fields = [*Note.vector_filter_fields, FilterField("length", source="text", type="str")]
     monkeypatch.setattr(Note, "vector_filter_fields", fields)
     NOTES.__dict__.pop("configuration", None)
-    with pytest.raises(IndexOutdated, match="before a filter field was declared: 'length'"):
+    with pytest.raises(
+        IndexOutdated, match="before one of its filter fields was declared: 'length'"
+    ):
         NOTES.search("bread", filter=Q(length="wine")).count()
     assert NOTES.search("bread").count() == 3
     (updated,) = bring_up_to_date("note")

@@ -251,7 +251,7 @@ WRONG = [
     ({"index": 3}, "'INDEX' must be of type str, not 3"),
     ({"limit": 0}, "limit must be an int of at least 1, not 0"),
     ({"limit": "10"}, "'LIMIT' must be of type int, not '10'"),
-    ({"similarity_threshold": 2.0}, "similarity_threshold must lie between -1 and 1"),
+    ({"similarity_threshold": 2.0}, "similarity_threshold must be between -1 and 1"),
     ({"visibility": "all"}, "'VISIBILITY' must be one of 'anonymous', 'queryset', not 'all'"),
     ({"mode": "words"}, "'MODE' must be one of 'vector', 'hybrid', not 'words'"),
     ({"indx": "ArticlePage"}, "unknown key 'INDX'. Did you mean 'INDEX'?"),

@@ -1,1 +1,1 @@
-"""From a query to source objects."""
+"""Searches, which turn a query into a ranking of source objects."""

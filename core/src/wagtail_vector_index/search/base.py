@@ -1,4 +1,4 @@
-"""A search: its arguments, and the steps from a query to a ranking of objects."""
+"""The base class of searches: their arguments, and the steps to a ranking of objects."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ from .ranking import Hit, best_of_each, nearest_first
 
 __all__ = ["NOTHING", "Search", "both", "of_objects", "search_call"]
 
-#: How many keys of objects a vector backend is given as a filter.
+#: The most keys of objects that a search passes to a vector backend as a filter.
 MAX_FILTER_KEYS = 1_000
 
-#: A search looks at so many objects for each that the visitor may see, before it asks which
-#: objects of the index the visitor may see at all.
+#: If a search has looked at more than this number of objects for each object that the visitor
+#: may see, it finds out which objects of the index the visitor may see at all.
 _RARE = 20
 
-#: The least and the most by which a search asks for more matches, if the visitor may see too
-#: few. Each step costs some queries, whatever its size: three of the largest see 10,000 matches.
+#: The least and the greatest factor by which a search asks for more matches, if the visitor may
+#: see too few. Each step costs some queries, whatever its size: three of the largest see 10,000
+#: matches.
 _GROWTHS = 4, 20
 
 #: Stands for a filter that no record can match.
@@ -54,7 +55,7 @@ NOTHING = object()
 class Search(ABC):
     """The arguments of a search, checked, and its steps.
 
-    The filter is parsed once, here; backends get the parsed tree.
+    The filter is parsed once, in this class. Backends get the parsed tree.
     """
 
     index: IndexDeclaration
@@ -67,10 +68,11 @@ class Search(ABC):
     hits: list[Hit] | None = field(default=None, init=False)
     #: The collection that a text was searched in, and the vector that it was searched with.
     searched: tuple[Collection, Any] | None = field(default=None, init=False)
-    #: The keys of all objects the visitor may see, if the search asked for them and they are few.
+    #: The keys of all objects that the visitor may see, if the search looked them up and there
+    #: are few.
     visible_keys: list[str] | None = field(default=None, init=False)
 
-    #: The text searched for, for the hook ``search_performed``.
+    #: The text to search for, which the hook ``search_performed`` gets.
     text: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ class Search(ABC):
         """Return the vector to search with, or None if there is nothing to search for."""
 
     def steps(self) -> Steps[list[Hit]]:
-        """Rank the objects, once.
+        """Return the ranked objects. The search runs only once.
 
         Raises:
             IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
@@ -117,7 +119,8 @@ class Search(ABC):
             return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound as error:
             raise CollectionNotFound(
-                f"{error} To fill it again, run: manage.py update_vector_indexes {self.index.name}"
+                f"{error} To fill the index again, run: manage.py update_vector_indexes"
+                f" {self.index.name}"
             ) from error
 
     def _rank_in(
@@ -144,7 +147,8 @@ class Search(ABC):
             )
             if not seen:
                 self._notify(matches, time.perf_counter() - started)
-            # By id: where the backend is approximate, more matches may come in another order.
+            # Known matches are recognized by their ids, not by their number: an approximate
+            # backend may return more matches in another order.
             fresh = [match for match in matches if match.id not in seen]
             keys = document_keys(collection, [match.id for match in fresh])
             best = best_of_each(fresh, keys, hits)
@@ -163,26 +167,26 @@ class Search(ABC):
             wanted *= self._growth(len(hits))
 
     def _growth(self, found: int) -> int:
-        """Return twice the growth that would do if visible objects were spread evenly."""
+        """Return twice the factor that would suffice if visible objects were spread evenly."""
         least, most = _GROWTHS
         return most if not found else min(most, max(least, math.ceil(2 * self.limit / found)))
 
     def _few_visible(self) -> list[str] | None:
-        """Return the keys of all objects that can be found, if there are few of them."""
+        """Return the keys of all objects that can be found, or None if there are too many."""
         return self.index.few_visible(self.visibility, MAX_FILTER_KEYS, self.within)
 
     @cached_property
     def visibility(self) -> Visibility:
-        """What the visitor may see, from when the search first asks for it."""
+        """What the visitor may see, computed when the search first needs it."""
         return visible_to(self.user, self.request)
 
     def _check_fields(self, collection: Collection) -> None:
-        """Raise IndexOutdated for a field that is declared, and not yet built."""
+        """Raise IndexOutdated if the filter uses a field that was declared after the last build."""
         try:
             parse_filter(self.filter, collection.spec.fields)
         except InvalidFilter as error:
             raise IndexOutdated(
-                f"{self.index.name} was built before a filter field was declared: {error}"
+                f"{self.index.name} was built before one of its filter fields was declared: {error}"
                 f" Run: manage.py update_vector_indexes {self.index.name}"
             ) from error
 
@@ -194,7 +198,7 @@ class Search(ABC):
         return both(self.filter, of_objects(inside)) if inside else NOTHING
 
     def _inside(self) -> list[str] | None:
-        """Return the keys of the objects of ``within``, if there are few of them."""
+        """Return the keys of the objects of ``within``, or None if there are too many."""
         if self.within is None:
             return None
         keys = self.within.order_by().values_list("pk", flat=True)[: MAX_FILTER_KEYS + 1]
@@ -217,14 +221,14 @@ def both(one: Any, other: FilterNode) -> FilterNode:
 
 
 def of_objects(keys: Iterable[str]) -> FilterNode:
-    """Return the filter that documents of these objects match."""
+    """Return the filter that matches the documents of these objects."""
     return Comparison("object", "str", "in", tuple(keys))
 
 
 def search_call(
     backend: VectorBackend, spec: CollectionSpec, vector: Any, **arguments: Any
 ) -> Call:
-    """Return a search in a vector backend, in both its forms."""
+    """Return the call of a vector backend's search, synchronous and asynchronous."""
     return Call(
         sync=lambda: backend.search(spec, vector, **arguments),
         asynchronous=lambda: backend.asearch(spec, vector, **arguments),
@@ -232,14 +236,14 @@ def search_call(
 
 
 def _refinable(within: Any) -> QuerySet[Any]:
-    """Return the argument ``within`` as a queryset that takes more filters."""
+    """Return the argument ``within`` as a queryset that can be filtered further."""
     if isinstance(within, Manager):
         within = within.all()
     if not isinstance(within, QuerySet):
         raise InvalidQuery(f"within must be a queryset, not {type(within).__name__}.")
     if not (within.query.is_sliced or within.query.combinator):
         return within
-    everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides nothing
+    everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides no objects
     chosen: QuerySet[Any] = everything.filter(pk__in=within.values("pk"))
     return chosen
 
@@ -247,7 +251,7 @@ def _refinable(within: Any) -> QuerySet[Any]:
 def _check_threshold(threshold: Any, metric: Metric) -> None:
     if threshold is None:
         return
-    facts = FACTS.get(metric, MetricFacts())  # whoever makes a collection refuses an unknown one
+    facts = FACTS.get(metric, MetricFacts())  # an unknown metric is refused with the collection
     lowest, highest = facts.lowest, facts.highest
     if (
         isinstance(threshold, bool)
@@ -255,6 +259,6 @@ def _check_threshold(threshold: Any, metric: Metric) -> None:
         or not lowest <= threshold <= highest
     ):
         raise InvalidQuery(
-            f"similarity_threshold must lie between {lowest:g} and {highest:g} under"
-            f" {metric}, not {shown(threshold)}."
+            f"similarity_threshold must be between {lowest:g} and {highest:g} for the metric"
+            f" {metric!r}, not {shown(threshold)}."
         )

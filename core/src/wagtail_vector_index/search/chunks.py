@@ -1,4 +1,4 @@
-"""The chunks of objects that were found, each with its own score."""
+"""The scores of the chunks of objects that a search found."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def chunk_scores(search: Search, keys: Sequence[str], limit: int) -> Steps[dict[
     """Return the scores of the best chunks of some objects, by the ids of their documents.
 
     Args:
-        search: a search for a text, which has run; its threshold applies.
+        search: a search for a text that has run already; its threshold applies.
         keys: the keys of the objects.
-        limit: at most so many chunks, of all objects together.
+        limit: the most chunks to return, for all objects together.
     """
     if not keys or search.searched is None:
         return {}

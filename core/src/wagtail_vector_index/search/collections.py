@@ -1,4 +1,4 @@
-"""The collection that a search goes to, and the documents in it."""
+"""The collection that serves a search, and its documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def active_collection(index: IndexDeclaration) -> Collection:
     """Return the collection that serves an index.
 
     Raises:
-        IndexNotBuilt: there is none yet.
+        IndexNotBuilt: the index has no such collection yet.
     """
     try:
         return Collection.objects.get(  # type: ignore[no-any-return]
@@ -38,7 +38,7 @@ def serving_backend(index: IndexDeclaration, collection: Collection) -> VectorBa
     """Return the vector backend that holds a collection of the index.
 
     Raises:
-        UnknownAlias: the settings no longer have it; the message says which command helps.
+        UnknownAlias: the settings no longer have the backend; the message says what to run.
     """
     try:
         return vector_backends[collection.vector_backend]
@@ -46,13 +46,16 @@ def serving_backend(index: IndexDeclaration, collection: Collection) -> VectorBa
         if collection.vector_backend == index.vector_backend:
             raise
         raise UnknownAlias(
-            f"{error} {index.name} is still there, until it is built in"
-            f" {index.vector_backend!r}. Run: manage.py update_vector_indexes {index.name}"
+            f"{error} {index.name} is still stored there. To build it in"
+            f" {index.vector_backend!r}, run: manage.py update_vector_indexes {index.name}"
         ) from error
 
 
 def check_current(index: IndexDeclaration, collection: Collection) -> None:
-    """Raise IndexOutdated if vectors of two models, or of two kinds, would be mixed."""
+    """Raise IndexOutdated if a collection was built with other settings than the index's.
+
+    Otherwise, a search would compare vectors of different models, or chunks of different sizes.
+    """
     differences = Plan.of(index).differences(collection)
     if differences:
         raise IndexOutdated(
@@ -62,10 +65,10 @@ def check_current(index: IndexDeclaration, collection: Collection) -> None:
 
 
 def document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return the object key of each of these documents that is still live.
+    """Return the object keys of the documents, among these, that are still live.
 
-    Documents are looked up by primary key alone: given more conditions, SQLite would rather
-    read every document of the collection.
+    The query filters by primary key alone. With more conditions, SQLite would choose to read
+    every document of the collection.
 
     Raises:
         CollectionNotFound: another collection has replaced this one, and gets its changes.

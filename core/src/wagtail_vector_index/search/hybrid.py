@@ -1,4 +1,4 @@
-"""Hybrid search: what is near in meaning and what shares words, fused into one ranking."""
+"""Hybrid search, which merges rankings by meaning and by words into one ranking."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ Mode = Literal["vector", "hybrid"]
 
 logger = logging.getLogger(__name__)
 
-#: How many of the nearest objects are fused, if no more are asked for.
+#: The number of nearest objects that are merged, unless the limit is higher.
 DEPTH = 30
 
 
 def text_search(mode: str, **arguments: Any) -> TextSearch:
-    """The search for a text in one of the modes.
+    """Return a search for a text in one of the modes.
 
     Raises:
-        InvalidQuery: there is no such mode, or an argument is wrong.
+        InvalidQuery: the mode does not exist, or an argument is wrong.
     """
     if mode not in get_args(Mode):
         allowed = " or ".join(map(repr, get_args(Mode)))
@@ -43,10 +43,10 @@ def text_search(mode: str, **arguments: Any) -> TextSearch:
 
 @dataclass(kw_only=True)
 class HybridSearch(TextSearch):
-    """A search for what is near to a text in meaning, or shares words with it.
+    """A search for objects that are near to a text in meaning, or share words with it.
 
-    What the words find goes through the vector backend as well, by its keys. So it is held
-    to the same filter, threshold and visibility, and has a score and an excerpt of its own.
+    Objects found by their words are looked up in the vector backend by their keys. So the same
+    filter, threshold and visibility apply to them, and they have scores and excerpts as well.
     """
 
     def _rank(self) -> Steps[list[Hit]]:
@@ -70,9 +70,10 @@ class HybridSearch(TextSearch):
         return [known[key] for key in fused if key in known][: self.limit]
 
     def _word_rankings(self, among: list[str] | None) -> list[list[str]]:
-        """The rankings by words of what may be seen; none if they cannot be had.
+        """Return the rankings by words, or none if the search for words fails.
 
-        What may not be seen must not count in the ranks either: they would tell of it.
+        Objects that the visitor may not see are removed before ranks are counted. Otherwise,
+        the ranks would reveal that such objects exist.
         """
         try:
             rankings = word_rankings(
@@ -80,7 +81,7 @@ class HybridSearch(TextSearch):
             )
         except Exception as error:  # the backend is the site's, and may raise anything
             logger.warning(
-                "%s is searched by meaning alone, since the search for words failed: %s: %s",
+                "%s is searched by meaning alone, because the search for words failed: %s: %s",
                 self.index.name,
                 type(error).__name__,
                 error,
@@ -94,11 +95,11 @@ class HybridSearch(TextSearch):
     def _verified(
         self, rankings: list[list[str]], known: dict[str, Hit], vector: Any
     ) -> Steps[list[list[str]]]:
-        """The rankings without what is not to be found; adds to the known hits.
+        """Return the rankings without objects that must not be found; add to the known hits.
 
-        Only their beginnings are looked at, until there are ``limit`` objects: one that is
-        found by its words alone at a later rank has as many before it in the end. What comes
-        later and is not known counts in the ranks, and is not in the result.
+        Only the beginnings of the rankings are looked up, until there are ``limit`` objects. An
+        object at a later rank that is found by its words alone cannot be in the result, since
+        at least ``limit`` objects come before it. It still counts in the ranks of the others.
         """
         candidates = [key for row in zip_longest(*rankings) for key in row if key is not None]
         position, size, found, rejected = 0, self.limit, 0, set()
@@ -117,21 +118,21 @@ class HybridSearch(TextSearch):
         return [[key for key in ranking if key not in rejected] for ranking in rankings]
 
     def _arguments(self) -> dict[str, Any]:
-        """What every search is given, but for its limit."""
+        """Return the arguments that every part of the search gets, except the limit."""
         names = (field.name for field in fields(Search) if field.init and field.name != "limit")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass(kw_only=True)
 class _Nearest(Search):
-    """A search with a vector that is there already."""
+    """A search with a vector that is known already."""
 
     vector: Any
     visitor: Visibility
 
     @property
     def visibility(self) -> Visibility:
-        """That of the search which this is a part of."""
+        """The visibility that the whole hybrid search uses."""
         return self.visitor
 
     def _vector(self, collection: Collection) -> Steps[Any]:
@@ -141,7 +142,7 @@ class _Nearest(Search):
 
 @dataclass(kw_only=True)
 class _Named(_Nearest):
-    """The part of a hybrid search that looks at what the words have found."""
+    """The part of a hybrid search that looks up the objects found by their words."""
 
     def _notify(self, matches: Sequence[Match], seconds: float) -> None:
-        """One search is told of once."""
+        """Call no hook, since `_Nearest` has called it already for the same hybrid search."""

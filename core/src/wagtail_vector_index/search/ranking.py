@@ -1,4 +1,4 @@
-"""How candidates are ranked: objects by their best chunk, and several rankings as one."""
+"""Rankings: of objects by their best chunk, and of several rankings merged into one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ..contract.records import Match
 
 __all__ = ["Hit", "best_of_each", "nearest_first", "reciprocal_rank_fusion"]
 
-#: How much the first ranks stand out: the constant of the paper, which found it to matter little.
+#: How little the first ranks stand out. The paper uses this constant, and found that its value
+#: matters little.
 RRF_K = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """An object that was found: its key, and its best document."""
+    """An object that was found, with its best document and that document's score."""
 
     key: str
     score: float
@@ -27,11 +28,11 @@ class Hit:
 def best_of_each(
     matches: Iterable[Match], keys: Mapping[UUID, str], known: Container[str] = ()
 ) -> dict[str, Hit]:
-    """Return the objects that matches belong to, each with its best match.
+    """Return the objects that matches belong to, by key, each with its best match.
 
     Args:
         matches: documents, best first.
-        keys: the object of each document; matches without one are left out.
+        keys: the object key of each document; matches without a key are left out.
         known: the keys of objects to leave out.
     """
     best: dict[str, Hit] = {}
@@ -48,11 +49,11 @@ def nearest_first(hits: Iterable[Hit]) -> list[Hit]:
 
 
 def reciprocal_rank_fusion(rankings: Iterable[Sequence[str]], k: int = RRF_K) -> list[str]:
-    """Return one ranking made of several.
+    """Return several rankings merged into one.
 
-    The score of a key is the sum of 1 / (k + rank) over the rankings that it is in. Only ranks
-    count, so that scores of different kinds need not be comparable. Keys that tie keep the
-    order in which they first occur.
+    The score of a key is the sum of 1 / (k + rank) over the rankings that contain the key. Only
+    ranks count, so that scores of different kinds need not be comparable. Keys with equal
+    scores keep the order in which they first occur.
 
     Source: Cormack, Clarke & Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and
     individual Rank Learning Methods", SIGIR 2009, https://doi.org/10.1145/1571941.1572114

@@ -18,9 +18,9 @@ _SHOWN = 5
 class SearchResults(Sequence[Any]):
     """Source objects, best first, each with ``vector_score`` and ``vector_excerpt``.
 
-    The search runs when the results are first looked at, once, however they are sliced;
-    objects are loaded slice by slice. An object that is deleted between the two steps is
-    left out.
+    The search runs when the results are first used, and only once, however they are sliced.
+    Objects are loaded slice by slice. An object that is deleted between the two steps is left
+    out.
     """
 
     def __init__(self, search: Search, windows: tuple[slice, ...] = ()) -> None:
@@ -29,9 +29,9 @@ class SearchResults(Sequence[Any]):
         self._objects: list[Any] | None = None
 
     def count(self, value: Any = None) -> int:
-        """How many objects were found: at most the search's ``limit``.
+        """Return the number of objects found, which is at most the search's ``limit``.
 
-        As in a list, the number of times that an object occurs, if one is given.
+        With an argument, return how often this object occurs, as a list's method does.
         """
         return len(self) if value is None else super().count(value)
 
@@ -46,7 +46,7 @@ class SearchResults(Sequence[Any]):
     @overload
     def __getitem__(self, key: slice) -> SearchResults: ...
     def __getitem__(self, key: int | slice) -> Any:
-        """One object, or lazy results for a slice of them."""
+        """Return one object, or lazy results for a slice."""
         if isinstance(key, slice):
             return SearchResults(self.search, (*self._windows, key))
         return self._load()[key]

@@ -1,4 +1,4 @@
-"""A search for objects that are similar to one of an index."""
+"""A search for objects that are similar to an object of an index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SimilarSearch"]
 
 @dataclass(kw_only=True)
 class SimilarSearch(Search):
-    """A search with the mean of the vectors that are stored of an object, itself left out.
+    """A search with the mean of an object's stored vectors. It does not find the object itself.
 
     Args:
         key: the object's key.

@@ -17,13 +17,13 @@ __all__ = ["TextSearch"]
 
 @dataclass(kw_only=True)
 class TextSearch(Search):
-    """A search for what is near in meaning to a text.
+    """A search for objects that are near in meaning to a text.
 
     Args:
-        query: the text; a blank one finds nothing.
+        query: the text; blank text finds nothing.
 
     Raises:
-        InvalidQuery: the query is no text.
+        InvalidQuery: the query is not a text.
     """
 
     query: str
@@ -31,7 +31,7 @@ class TextSearch(Search):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.query, str):
-            raise InvalidQuery(f"A query is a text, not {type(self.query).__name__}.")
+            raise InvalidQuery(f"A query must be a text, not {type(self.query).__name__}.")
         self.text = clean_text(self.query)  # type: ignore[misc]
 
     def _vector(self, collection: Collection) -> Steps[Any]:
@@ -43,7 +43,7 @@ class TextSearch(Search):
             sync=lambda: embedder.embed_query(self.text),
             asynchronous=lambda: embedder.aembed_query(self.text),
         )
-        if not any(vector):  # it has no direction, as for words that a model doesn't know
+        if not any(vector):  # a zero vector, which models return for unknown words
             return None
         self.searched = collection, vector
         return vector

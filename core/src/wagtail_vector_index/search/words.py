@@ -1,8 +1,9 @@
 """Ranks the objects of an index by the words that they share with a query.
 
-That is what the site's own search backend is for. Where that is Wagtail's for SQLite, the
-full-text table behind it is asked directly: the backend computes a score for each object in a
-query of its own, which takes many seconds where the words of a question are common.
+The site's own search backend makes the ranking. If that backend is Wagtail's backend for
+SQLite, this module queries its full-text table directly. The backend itself would run one
+query for each object to compute its score, which takes many seconds if the words of a question
+are common.
 """
 
 from __future__ import annotations
@@ -20,32 +21,33 @@ from ..exceptions import ConfigurationError
 
 __all__ = ["MAX_CANDIDATES", "site_backend", "word_rankings"]
 
-#: How many objects a ranking by words names at most.
+#: The most objects in a ranking by words.
 MAX_CANDIDATES = 1_000
 
-#: How many different words of a query are looked for. A question has fewer; each costs time.
+#: The most different words of a query to search for, since each word costs time. Questions
+#: rarely have as many.
 _MAX_WORDS = 32
 
-#: Words, and what is written together: names in code, versions, part numbers.
+#: Matches words, including names in code, versions and part numbers.
 _WORD = re.compile(r"\w+(?:[-_.]+\w+)*")
 
-#: What a word in the columns of SQLite's table is worth: autocomplete, body, title.
+#: The weights of a word in the columns of SQLite's table: autocomplete, body, title.
 _COLUMN_WEIGHTS = "0.0, 1.0, 2.0"
 
 
 def word_rankings(
     index: IndexDeclaration, text: str, among: frozenset[str] | None = None
 ) -> list[list[str]]:
-    """The keys of objects that share words with a text, best first: one list or more.
+    """Return rankings of the keys of objects that share words with a text, best first.
 
-    Objects of different lists have not been compared with each other. Models that Wagtail
-    does not index (``search_fields``) are in none. Whether an object may be seen, or is in
-    the vector index at all, is not looked at.
+    The scores of objects in different rankings cannot be compared. Models that Wagtail does not
+    index (because they have no ``search_fields``) are left out. The rankings may contain objects
+    that a visitor may not see, or that are not in the vector index.
 
     Args:
-        index: says which models.
-        text: any text; what is no word is left out.
-        among: only objects of these keys.
+        index: the vector index whose models are searched.
+        text: any text; only its words are used.
+        among: the keys of the objects to search; None means all objects.
 
     Raises:
         Exception: whatever the site's search backend raises.
@@ -61,10 +63,10 @@ def word_rankings(
 
 
 def site_backend() -> Any:
-    """The search backend of the site: the default one, or the first that is not ours.
+    """Return the site's search backend that finds words: the default, or else the first.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: no search backend finds words.
     """
     from modelsearch.backends import get_search_backend
     from modelsearch.conf import get_app_config
@@ -76,8 +78,8 @@ def site_backend() -> Any:
         if getattr(backend, "finds_words", True):
             return backend
     raise ConfigurationError(
-        "There is no search backend that finds words. Add one to WAGTAILSEARCH_BACKENDS:"
-        ' "words": {"BACKEND": "wagtail.search.backends.database"}.'
+        "No search backend of this site finds words. Add such a backend to"
+        ' WAGTAILSEARCH_BACKENDS: "words": {"BACKEND": "wagtail.search.backends.database"}.'
     )
 
 
@@ -111,9 +113,9 @@ def _sqlite_ranking(
     table = connection.ops.quote_name(config.get_model("SQLiteFTSIndexEntry")._meta.db_table)
     model_of = _content_types(models)
     types = ", ".join(["%s"] * len(model_of))
-    # A word in quotation marks is never an operator; one of several parts is a phrase.
+    # In quotation marks, a word is never an operator, and a word of several parts is a phrase.
     phrases = " OR ".join(f'"{word}"' for word in words)
-    # Names of tables cannot be parameters; these come from the models, and all else is one.
+    # Table names cannot be parameters. They come from the models; all other values are parameters.
     statement = (
         f"SELECT {entry}.content_type_id, {entry}.object_id FROM {table}"  # noqa: S608
         f" JOIN {entry} ON {entry}.id = {table}.rowid"
@@ -129,7 +131,7 @@ def _sqlite_ranking(
 
 
 def _content_types(models: Sequence[Any]) -> dict[int, Any]:
-    """By the content types of the models and of their children: the model."""
+    """Return each model by the primary keys of its content type and of its children's."""
     from modelsearch.utils import get_descendants_content_types_pks
 
     return {pk: model for model in models for pk in get_descendants_content_types_pks(model)}
@@ -145,12 +147,16 @@ def _ranking(backend: Any, text: str, model: Any, among: frozenset[str] | None) 
     try:
         return _found(backend, text, inside)
     except FilterFieldError:
-        # Only fields that the model declares can be filtered by; its primary key may be none.
+        # Backends filter only by fields in search_fields, which may lack the primary key.
         return [key for key in _found(backend, text, everything) if key in among]
 
 
 def _found(backend: Any, text: str, queryset: Any) -> list[str]:
-    """The keys of what a search backend finds, within a transaction that survives its errors."""
+    """Return the keys of the objects that a search backend finds.
+
+    Within a transaction, the search runs in a savepoint, so that an error of the backend does
+    not break the transaction.
+    """
     in_transaction = connections[queryset.db].in_atomic_block
     with transaction.atomic(using=queryset.db) if in_transaction else contextlib.nullcontext():
         results = backend.search(text, queryset, operator="or")[:MAX_CANDIDATES]
