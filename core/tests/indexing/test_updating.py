@@ -464,11 +464,11 @@ def test_a_hook_that_returns_text_that_cannot_be_stored_is_told_so(bring_up_to_d
         (lambda document: "bread", "must return PreparedDocument, not 'bread'"),
         (
             lambda document: replace(document, metadata={"weight": float("nan")}),
-            "The metadata of a document cannot be stored",
+            "The metadata of a chunk cannot be stored",
         ),
         (
             lambda document: replace(document, metadata={**document.metadata, "stars": "many"}),
-            "The metadata field 'stars' of a document",
+            "The metadata field 'stars' of a chunk is wrong",
         ),
     ],
 )

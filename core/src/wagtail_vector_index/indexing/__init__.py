@@ -1,1 +1,1 @@
-"""From source objects to the record, and from the record to vector backends."""
+"""Writes source objects to the index tables, and from there to vector backends."""

@@ -1,7 +1,7 @@
-"""Reads the record as a vector backend wants it: in batches, column by column.
+"""Reads the index tables in the form that vector backends take: batches of columns.
 
-Ids and metadata stay text and vectors stay bytes: decoding 100,000 of them into objects
-takes three times as long as reading the rows.
+Ids and metadata stay text, and vectors stay bytes. Decoding 100,000 of them into objects would
+take three times as long as reading the rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BATCH_SIZE = 2_000
 
 
 def live_documents(collection: Collection) -> QuerySet[Any]:
-    """The documents of a collection, without tombstones."""
+    """Return the documents of a collection, without tombstones."""
     documents: QuerySet[Any] = Document.objects.filter(
         collection=collection, deleted_at__isnull=True
     )
@@ -35,7 +35,7 @@ def live_documents(collection: Collection) -> QuerySet[Any]:
 def written_after(
     collection: Collection, revision: int, batch_size: int = BATCH_SIZE
 ) -> Iterator[RecordBatch]:
-    """The live documents that were written after a revision, as one snapshot."""
+    """Yield the live documents that were written after a revision, as one snapshot."""
     documents = live_documents(collection)
     if revision:
         documents = documents.filter(revision__gt=revision)
@@ -43,7 +43,7 @@ def written_after(
 
 
 def deleted_after(collection: Collection, revision: int) -> list[UUID]:
-    """The ids of documents that were deleted after a revision."""
+    """Return the ids of documents that were deleted after a revision."""
     return list(
         Document.objects.filter(
             collection=collection, revision__gt=revision, deleted_at__isnull=False
@@ -52,14 +52,14 @@ def deleted_after(collection: Collection, revision: int) -> list[UUID]:
 
 
 def batch_of(collection: Collection, ids: list[UUID]) -> Iterator[RecordBatch]:
-    """The live documents among these ids."""
+    """Yield the live documents that have one of these ids."""
     for some in slices(ids, BATCH_SIZE):
         chosen = live_documents(collection).filter(pk__in=some)
         yield from _batches(chosen, collection.dimensions, BATCH_SIZE)
 
 
 def xor_of(batch: RecordBatch) -> int:
-    """The XOR of a batch's ids."""
+    """Return the XOR of a batch's ids."""
     words = memoryview(batch.ids).cast("B").cast("Q")
     halves = [functools.reduce(operator.xor, words[half::2].tolist(), 0) for half in (0, 1)]
     return int.from_bytes(struct.pack("=QQ", *halves))

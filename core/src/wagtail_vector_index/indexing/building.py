@@ -1,7 +1,7 @@
-"""Which process builds a collection, so that a second one can leave it alone.
+"""Claims of collections by the process that builds them, so that others leave them alone.
 
-That is courtesy, and no lock: two that build the same collection write the same, and one
-that was killed must not keep others from going on where it stopped.
+A claim only saves work, and is not a lock. Two processes that build the same collection write
+the same documents, and a process that was killed must not keep others from continuing its work.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ..exceptions import RebuildRunning
 from ..models.tables import Collection
 from .progress import Progress
 
-#: How long a builder is believed to live that was not heard of.
+#: After this time without a heartbeat, a building process counts as ended.
 SILENCE = dt.timedelta(minutes=5)
 
 _HEARTBEAT = dt.timedelta(seconds=10)
 
 
 def claim(collection: Collection) -> None:
-    """Become the process that builds a collection.
+    """Claim a collection for this process, which will build it.
 
     Raises:
-        RebuildRunning: another one builds it, and was heard of not long ago.
+        RebuildRunning: another process builds the collection, and its last heartbeat is recent.
     """
     now = timezone.now()
     unclaimed = Q(builder__in=("", _myself())) | Q(builder_seen__lt=now - SILENCE)
@@ -37,53 +37,54 @@ def claim(collection: Collection) -> None:
     if not own_row.filter(unclaimed).update(builder=_myself(), builder_seen=now):
         raise RebuildRunning(
             f"{collection.index} is being built by another process ({collection.builder})."
-            " Nothing to do here: it also writes what changes meanwhile. Should that process"
-            f" be no more, run this again {SILENCE.seconds // 60} minutes after its end."
+            " You need not do anything: that process also writes changes made in the meantime. If"
+            f" that process has ended, run this again {SILENCE.seconds // 60} minutes after its"
+            " end."
         )
     collection.builder, collection.builder_seen = _myself(), now
 
 
 class Heartbeat(Progress):
-    """A progress that also tells now and then that this process still builds a collection."""
+    """A progress that also notes regularly that this process still builds a collection."""
 
     def __init__(self, collection: Collection, progress: Progress) -> None:
         self._collection = collection
         self._progress = progress
-        self._told = timezone.now()
+        self._last_beat = timezone.now()
 
     def started(self, index: str, doing: str, total: int) -> None:
-        """Pass it on."""
+        """Pass the call on."""
         self._progress.started(index, doing, total)
 
     def indexed(self, count: int) -> None:
-        """Pass it on, and be heard of."""
+        """Pass the call on, and send a heartbeat."""
         self._progress.indexed(count)
         self._beat()
 
     def embedded(self, count: int) -> None:
-        """Pass it on, and be heard of."""
+        """Pass the call on, and send a heartbeat."""
         self._progress.embedded(count)
         self._beat()
 
     def pushed(self, count: int) -> None:
-        """Pass it on, and be heard of."""
+        """Pass the call on, and send a heartbeat."""
         self._progress.pushed(count)
         self._beat()
 
     def finished(self) -> None:
-        """Pass it on."""
+        """Pass the call on."""
         self._progress.finished()
 
     def _beat(self) -> None:
         now = timezone.now()
-        if now - self._told > _HEARTBEAT:
-            self._told = now
+        if now - self._last_beat > _HEARTBEAT:
+            self._last_beat = now
             own_row = Collection.objects.filter(pk=self._collection.pk, builder=_myself())
             own_row.update(builder_seen=now)
 
 
 def release(collection: Collection) -> None:
-    """Leave a collection to whoever comes next."""
+    """Give up this process's claim of a collection."""
     Collection.objects.filter(pk=collection.pk, builder=_myself()).update(builder="")
 
 
@@ -92,7 +93,7 @@ def _myself() -> str:
 
 
 def _is_dead(builder: str) -> bool:
-    """Whether a process of this machine has ended; of others nothing is known."""
+    """Return whether a process has certainly ended; False for processes of other machines."""
     host, _, process = builder.rpartition(":")
     if os.name != "posix" or host != socket.gethostname()[:200]:
         return False

@@ -1,4 +1,4 @@
-"""Inserts rows without making a model instance of each, at a quarter of the cost."""
+"""Inserts rows without a model instance for each, which takes a quarter of the time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def insert_rows(
     same: Mapping[str, Any] | None = None,
     ignore_conflicts: bool = False,
 ) -> None:
-    """Insert rows of values into the record, all or none.
+    """Insert rows of values into an index table, either all rows or none.
 
     Args:
-        model: whose table; its defaults do not apply.
-        columns: names of fields, as attributes of an instance (``collection_id``).
-        rows: for each row one value for each column.
-        same: what is the same in every row, by field.
-        ignore_conflicts: leave rows out that a unique constraint refuses.
+        model: the model of the table; defaults of its fields do not apply.
+        columns: the names of fields, as attributes of an instance (``collection_id``).
+        rows: for each row, one value for each column.
+        same: values that are the same in every row, by the name of the field.
+        ignore_conflicts: whether to leave out rows that a unique constraint refuses.
     """
     connection = connections[index_database()]
     same = same or {}

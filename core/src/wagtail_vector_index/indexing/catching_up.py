@@ -1,10 +1,10 @@
-"""Keeps collections that live in this process up to date with the record.
+"""Keeps collections in this process's memory up to date with the index tables.
 
-Before a search, the reader compares the record's revision with the one this process has
-applied, and streams the difference into the backend; the first load is the difference
-from revision 0. Then it compares the number of documents and the XOR of their ids, and
-loads anew if they differ: after a rolled-back transaction, a restored database, or once
-tombstones were purged, revisions alone don't tell.
+Before a search, `catch_up` compares the revision in the index tables with the revision that
+this process has applied, and streams the difference into the backend. The first load is the
+difference from revision 0. Then it compares the number of documents and the XOR of their ids,
+and loads the whole collection again if they differ. Revisions alone do not suffice after a
+transaction was rolled back, a database was restored, or tombstones were purged.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from .batches import deleted_after, written_after, xor_of
 
 _ATTEMPTS = 5
 
-#: A batch that stays in the processor's cache is loaded a fifth faster than one of 2,000.
+#: A batch of this size stays in the processor's cache, so that loading is a fifth faster than
+#: with batches of 2,000.
 _BATCH_SIZE = 500
 
 
 @dataclass
 class _Applied:
-    """What this process's copy of a collection holds."""
+    """The state of this process's copy of a collection."""
 
     spec: CollectionSpec
     index: str
-    #: None: nothing was loaded yet.
+    #: The revision that was applied last; None if nothing was loaded yet.
     revision: int | None = None
     count: int = 0
     checksum: int = 0
@@ -52,7 +53,8 @@ _applied: weakref.WeakKeyDictionary[VectorBackend, dict[str, _Applied]] = (
 _applied_lock = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
-    # A child made while a thread holds it would wait for that thread, which it doesn't have.
+    # If another thread held the lock during a fork, the child would wait for it for ever, since
+    # that thread does not exist in the child.
     os.register_at_fork(
         before=_applied_lock.acquire,
         after_in_parent=_applied_lock.release,
@@ -61,14 +63,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def catch_up(collection: Collection, backend: VectorBackend) -> None:
-    """Make a backend of this process hold what the record holds.
+    """Bring a backend in this process's memory up to date with the index tables.
 
     Args:
         collection: the active collection, as just read from the database.
-        backend: the one that serves it; one that is persistent is left alone.
+        backend: the backend that serves the collection; nothing is done for a persistent one.
 
     Raises:
-        CollectionNotFound: another collection has replaced it.
+        CollectionNotFound: another collection has replaced this collection.
     """
     if backend.persistent:
         return
@@ -81,20 +83,21 @@ def catch_up(collection: Collection, backend: VectorBackend) -> None:
 
 
 def forget(collection: Collection, backend: VectorBackend) -> None:
-    """Load a collection anew before the next search, if the backend has lost it."""
+    """Have a collection loaded again before the next search, if the backend has lost it."""
     with _applied_lock:
         state = _applied.get(backend, {}).get(collection.name)
     if state is None:
         return
     with state.lock:
-        # Another thread may have met the same, and loaded it while this one waited.
+        # Another thread may have loaded the lost collection while this thread waited.
         if collection.name not in backend.collections():
             state.revision = None
 
 
 def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
     if state.revision is None or state.revision >= collection.revision:
-        # Mostly, another thread has read the record later than this one: no reason to load.
+        # Usually, another thread has read a later revision than this thread, and a look at the
+        # row avoids a load.
         _read_again(collection, backend)
     for _ in range(_ATTEMPTS):
         if state.agrees_with(collection):
@@ -104,12 +107,15 @@ def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -
         else:
             _load(collection, backend, state)
         _read_again(collection, backend)
-    # Others write faster than this process reads. What it holds is consistent, and as
-    # new as the moment at which the search began.
+    # Other processes write faster than this process reads. Its copy is consistent, and as new
+    # as the start of the search.
 
 
 def _read_again(collection: Collection, backend: VectorBackend) -> None:
-    """Read a collection's row; one that was replaced goes, lest it drive out the new one."""
+    """Read a collection's row again, and drop the collection if it was replaced.
+
+    Otherwise, the replaced collection could make `_drop_others` drop its successor.
+    """
     collection.refresh_from_db(using=index_database())
     if collection.state == Collection.State.RETIRED:
         with _applied_lock:
@@ -134,10 +140,10 @@ def _load(collection: Collection, backend: VectorBackend, state: _Applied) -> No
 def _apply_difference(
     collection: Collection, backend: VectorBackend, state: _Applied, applied: int
 ) -> None:
-    """Apply what came after the revision that this process has applied.
+    """Apply the changes after the revision that this process has applied.
 
-    The snapshot may be newer than the revision that was read: then the next round finds
-    some documents already there, which is why those there are counted out.
+    The snapshot may be newer than the revision that was read. Then the next round meets
+    documents that the backend has already, so those are not counted again.
     """
     revision = collection.revision
     deleted = deleted_after(collection, applied)
@@ -150,7 +156,7 @@ def _apply_difference(
         _load(collection, backend, state)
         return
     except BaseException:
-        state.revision = None  # what is half-applied may be half-written: load it anew
+        state.revision = None  # changes may be half-written, so the next search loads everything
         raise
     state.count -= len(held)
     state.checksum ^= xor_of(held)
@@ -176,7 +182,7 @@ def _state(collection: Collection, backend: VectorBackend) -> _Applied:
 
 
 def _drop_others(collection: Collection, backend: VectorBackend) -> None:
-    """Give back the memory of collections that this one has taken the place of."""
+    """Free the memory of the collections that this collection has replaced."""
     with _applied_lock:
         states = _applied[backend]
         others = [

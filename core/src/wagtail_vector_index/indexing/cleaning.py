@@ -1,4 +1,4 @@
-"""Drops what nobody needs any more: collections, tombstones and embeddings."""
+"""Deletes collections, tombstones and embeddings that are no longer needed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["clean_up"]
 
 logger = logging.getLogger(__name__)
 
-#: How long a replaced collection is kept for searches that are still under way.
+#: How long a replaced collection is kept for searches that are still running.
 RETIREMENT = dt.timedelta(minutes=5)
 
-#: How long readers may lag behind before they load a collection anew.
+#: How long tombstones are kept. A process that lags further behind loads the whole collection.
 TOMBSTONE_LIFE = dt.timedelta(hours=1)
 
-#: How long an embedding is kept that no document uses.
+#: How long an embedding without a document is kept.
 EMBEDDING_LIFE = dt.timedelta(days=1)
 
 
 def clean_up() -> None:
-    """Drop what nobody needs any more: collections, tombstones and embeddings."""
+    """Delete collections, tombstones and embeddings that are no longer needed."""
     now = timezone.now()
     retired = Collection.objects.filter(
         state=Collection.State.RETIRED, retired_at__lt=now - RETIREMENT
@@ -38,8 +38,12 @@ def clean_up() -> None:
         try:
             _drop(collection)
         except BackendError as error:
-            # No reason to fail: it is tried again with the next update.
-            logger.warning("%s is not dropped yet: %s", collection, redacted(str(error)))
+            # This must not make the update fail, since the next update tries it again.
+            logger.warning(
+                "%s could not be dropped. The next update tries again: %s",
+                collection,
+                redacted(str(error)),
+            )
     Document.objects.filter(
         deleted_at__lt=now - TOMBSTONE_LIFE,
         revision__lte=F("collection__applied_revision"),
@@ -49,7 +53,10 @@ def clean_up() -> None:
         with transaction.atomic(using=index_database()):
             unused.delete_rows()
     except IntegrityError:
-        logger.info("An old embedding was taken up again; the others go with the next update.")
+        logger.info(
+            "Unused embeddings were not deleted, because one is in use again. The next update"
+            " deletes the others."
+        )
 
 
 def _drop(collection: Collection) -> None:
@@ -57,8 +64,8 @@ def _drop(collection: Collection) -> None:
         vector_backends[collection.vector_backend].drop(collection.spec)
     except ConfigurationError as error:
         logger.warning(
-            "%s cannot be dropped from the vector backend %r, which the settings no longer"
-            " reach: %s",
+            "%s cannot be dropped from the vector backend %r, because the settings no longer lead"
+            " to it. Drop it there yourself: %s",
             collection,
             collection.vector_backend,
             error,

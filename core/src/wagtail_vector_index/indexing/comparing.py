@@ -1,4 +1,4 @@
-"""Compares source objects with the record."""
+"""Compares source objects with the index tables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ BATCH_SIZE = 500
 def changed_keys(
     index: IndexDeclaration, collections: Sequence[Collection], progress: Progress
 ) -> list[str]:
-    """The keys of objects whose documents, in any of the collections, are not up to date.
+    """Return the keys of objects whose documents are out of date in any of the collections.
 
-    An object counts as up to date if its `source_hash` is the one it was indexed with.
+    An object is up to date if its `source_hash` has not changed since it was indexed.
     """
     keys = index.source_keys()
     recorded = {collection: _recorded(collection) for collection in collections}
     changed = {key: None for known in recorded.values() for key in known.keys() - set(keys)}
     if any(not known for known in recorded.values()):
-        # There is a collection to fill: no need to look which objects it lacks.
+        # A collection is empty, so it lacks all objects, and there is nothing to compare.
         return [*changed, *keys]
     progress.started(index.name, "comparing", len(keys))
     for some in slices(keys, BATCH_SIZE):
@@ -53,8 +53,8 @@ def _differs(
         current = source_hash(index, instance)
         known = {hashes.get(key) for hashes in recorded.values()}
         if known == {None}:
-            # Not indexed: either new, or without any text.
+            # The object is not indexed, because it is new or has no text.
             return bool(prepare(index, instance).documents)
-    except Exception:  # noqa: BLE001  # the drain meets the same error again, and keeps it with the object
+    except Exception:  # noqa: BLE001  # the drain meets the same error, and stores it
         return True
     return known != {current}

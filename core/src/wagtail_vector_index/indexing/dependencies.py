@@ -1,4 +1,4 @@
-"""Through which relations the objects of an index read other objects."""
+"""The relations through which objects of an index read other objects."""
 
 from __future__ import annotations
 
@@ -21,43 +21,46 @@ class ReadingPath:
     model: type[Model]
     #: The model whose objects are read.
     related: type[Model]
-    #: The relation as one queries it: ``author__publisher``.
+    #: The relation in the form of a query: ``author__publisher``.
     lookup: str
-    #: What is read of them; None if that is not known.
+    #: The attribute that is read of the related objects; None if it is not known.
     attribute: str | None
-    #: Whether the related object points to the one that reads it, as a comment to its page.
+    #: Whether the related object points to the object that reads it, as a comment to its page.
     reverse: bool
-    #: The table between the two, if there is one, and the path is one relation long.
+    #: The table between the two models; None without a table, or if the path is longer.
     through: type[Model] | None
 
 
 def reading_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
-    """The relations through which an index's texts and filter values are read.
+    """Yield the relations through which an index's texts and filter values are read.
 
-    What methods and properties read is not known.
+    Relations that methods and properties read are not known.
     """
     for model, configuration in index.configuration.models.items():
         for embedded in configuration.embedding_fields:
             yield from _along(model, embedded.name)
         for filtered, _ in configuration.filter_fields:
             for path in _along(model, filtered.source):
-                # Of a foreign key, one filters by the primary key, which never changes.
+                # A foreign key is filtered by its primary key, which never changes.
                 if path.attribute or path.through or path.reverse:
                     yield path
 
 
 def readers(index: IndexDeclaration, key: str) -> Iterator[str]:
-    """The keys of the objects of an index that read the object of a key."""
+    """Yield the keys of the objects of an index that read the object with this key."""
     for path in reading_paths(index):
         for pk in primary_keys(path.related, [key]):
-            everything = path.model._base_manager  # noqa: SLF001  # hides nothing
+            everything = path.model._base_manager  # noqa: SLF001  # hides no objects
             found = everything.filter(**{f"{path.lookup}__pk": pk})
             for reader in found.order_by().values_list("pk", flat=True):
                 yield key_of(path.model, reader)
 
 
 def concrete_family(model: type[Model]) -> Iterator[type[Model]]:
-    """The concrete models whose objects can be objects of this one: parents and children."""
+    """Yield a model, its parents and its children, where concrete.
+
+    One object can have rows in all of these models.
+    """
     top = root_model(model)
     yield model
     if model is not top:
@@ -98,7 +101,7 @@ def _along(model: type[Model], path: str) -> Iterator[ReadingPath]:
 
 
 def _relation(model: type[Model], name: str) -> Any:
-    """The relation of this name to one certain model."""
+    """Return the relation with this name, or None if it does not lead to one model."""
     try:
         field: Any = model._meta.get_field(name)
     except FieldDoesNotExist:

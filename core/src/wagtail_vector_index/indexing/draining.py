@@ -1,4 +1,4 @@
-"""Drains the outbox: the one way by which changes reach the record and the backends."""
+"""Drains the outbox. All changes reach the index tables and the backends by this way."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from .writing import Superseded, Written, write
 
 logger = logging.getLogger(__name__)
 
-#: How many changes, and about how many documents, one transaction takes care of.
+#: The most changes, and about the most documents, that one transaction writes.
 BATCH_SIZE = 500
 MAX_DOCUMENTS = 1_000
 
 _FETCH_SIZE = 100
 
-#: How often in a row another process may be faster before this one gives up.
+#: How often in a row another process may write first before this process gives up.
 _MAX_SETBACKS = 50
 
 
 @dataclass(kw_only=True)
 class Drained:
-    """What a drain did: the objects it took care of, and those it could not."""
+    """The result of a drain: the number of objects written, and the errors of the others."""
 
     objects: int = 0
     upserted: int = 0
@@ -55,13 +55,14 @@ class Drained:
 def drain(index: IndexDeclaration, progress: Progress | None = None) -> Drained:
     """Write all changes of an index that are due.
 
-    An object that cannot be prepared or embedded is left in the outbox with its error,
-    and holds up no other.
+    An object that cannot be prepared or embedded stays in the outbox with its error, and does
+    not hold up other objects.
 
     Raises:
-        EmbeddingUnavailable, EmbeddingRefused: the embedding service is down, or refuses
-            everything; what is not done stays due.
-        RebuildRunning: another process builds the index with other settings; the same.
+        EmbeddingUnavailable, EmbeddingRefused: the embedding service is down, or refuses every
+            text. Changes that are not written stay due.
+        RebuildRunning: another process builds the index with other settings. Changes that are
+            not written stay due.
     """
     return _Drain(index, progress or Progress()).run()
 
@@ -83,10 +84,10 @@ class _Drain:
         return self.result
 
     def _due(self) -> list[tuple[int, str]]:
-        """The changes that are due, with those of the same objects that wait after a failure.
+        """Return the changes that are due, and other changes of the same objects.
 
-        What has failed is due once in a drain: where many objects fail, the delays of the
-        first are over before the last was tried.
+        A change that fails is tried only once in a drain. Otherwise, with many failing objects,
+        the delays of the first would end before the last was tried, and the drain never.
         """
         rows = PendingChange.objects.filter(
             index=self.index.name, scope=PendingChange.Scope.OBJECT
@@ -98,7 +99,7 @@ class _Drain:
         return [*due, *waiting.values_list("pk", "object_key")]
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:
-        """Apply changes together or, where an object cannot be prepared, one by one."""
+        """Apply changes together or, if an object cannot be prepared, object by object."""
         by_key: dict[str, list[int]] = {}
         for pk, key in changes:
             by_key.setdefault(key, []).append(pk)
@@ -106,7 +107,7 @@ class _Drain:
             objects = self._prepared(list(by_key))
             embeddings = self._embeddings(objects)
         except (OperationalError, InterfaceError):
-            raise  # the database is down; other errors may be those of one object's own query
+            raise  # the database is down; other errors may come from the query of one object
         except EmbeddingUnavailable as error:
             self._keep_error([pk for pk, _ in changes], error)
             raise
@@ -135,7 +136,8 @@ class _Drain:
         try:
             written = write(self._targets(), objects, embeddings, changes)
         except (Superseded, IntegrityError):
-            # Another process was here, or pruned an embedding: look again at what is due.
+            # Another process wrote the changes, or deleted an embedding. `run` reads again which
+            # changes are due.
             self._setbacks += 1
             if self._setbacks > _MAX_SETBACKS:
                 raise
@@ -144,7 +146,7 @@ class _Drain:
             self._note(len(objects), written)
 
     def _nothing_is_embedded(self) -> bool:
-        """Whether the service refuses any text, as with a wrong key, and not one object's."""
+        """Return whether the service refuses every text, for instance because of a wrong key."""
         try:
             self.index.embedder.embed_query("test")
         except EmbeddingError:
@@ -152,24 +154,26 @@ class _Drain:
         return False
 
     def _targets(self) -> list[Collection]:
-        """The collections to write to.
+        """Return the collections to write to.
 
         Raises:
             RebuildRunning: a process with other settings builds, or has built, another
-                one, which needs the changes that would go from the outbox.
+                collection. That collection needs the changes, which a write would remove from
+                the outbox.
         """
         live = list(live_collections(self.index.name))
         accepted = [c for c in live if self.plan.accepts(c)]
         others = [c for c in live if c not in accepted]
         if others and (not accepted or any(c.state == c.State.BUILDING for c in others)):
             raise RebuildRunning(
-                f"{self.index.name} is being built, or was built, with other settings than"
-                " those of this process. Nothing is lost: what is not done stays in the outbox."
+                f"{self.index.name} is being built, or was built, by a process with other settings"
+                " than this process. Nothing is lost: changes stay in the outbox. Restart the"
+                " process that has outdated settings."
             )
         return accepted
 
     def _prepared(self, keys: list[str]) -> dict[str, PreparedObject]:
-        """The first of these objects, as many as have `MAX_DOCUMENTS` together, or one."""
+        """Return the first of these objects, up to about `MAX_DOCUMENTS` documents in all."""
         objects: dict[str, PreparedObject] = {}
         documents = 0
         for some in slices(keys, _FETCH_SIZE):
@@ -199,17 +203,17 @@ class _Drain:
             )
 
     def _fail(self, key: str, changes: list[int], error: Exception) -> None:
-        """Leave an object in the outbox with its error, to be tried again later."""
+        """Leave an object in the outbox with its error, to try it again later."""
         message, attempts = self._keep_error(changes, error)
         PendingChange.objects.filter(pk__in=changes).update(
             next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY)
         )
-        logger.warning("%s of %s is not indexed: %s", key, self.index.name, message)
+        logger.warning("%s of %s could not be indexed: %s", key, self.index.name, message)
         self.result.errors[key] = message
         self.progress.indexed(1)
 
     def _keep_error(self, changes: Sequence[int], error: Exception) -> tuple[str, int]:
-        """Keep an error with changes that stay due; the error, and the number of attempts."""
+        """Store an error with changes; return its message and the number of attempts so far."""
         message = error_text(error)
         rows = PendingChange.objects.filter(pk__in=changes)
         rows.update(attempts=F("attempts") + 1, last_error=message)

@@ -1,4 +1,4 @@
-"""Embeds what the record does not know yet. The same text is embedded once."""
+"""Embeds the texts that the index tables do not know yet. Each text is embedded once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def embedding_ids(
     documents: Iterable[PreparedDocument],
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, int]:
-    """The primary keys of the documents' embeddings, by content hash.
+    """Return the primary keys of the documents' embeddings, by content hash.
 
-    What is missing is embedded, and kept as each batch comes back: whoever is interrupted
-    pays at most for the batch in flight again.
+    Missing embeddings are made, and stored batch by batch. After an interruption, at most one
+    batch is paid for twice.
 
     Raises:
-        EmbeddingError: what was embedded until then is kept.
+        EmbeddingError: embeddings stored before the error are kept.
     """
     texts = {document.content_hash: document.embedded_text for document in documents}
     known = _known(embedder.fingerprint, list(texts))

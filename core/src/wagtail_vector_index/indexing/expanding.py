@@ -1,4 +1,4 @@
-"""From one row of the outbox that stands for many objects to the rows of these objects."""
+"""Expands rows of the outbox that stand for many objects into one row for each object."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .outbox import append
 
 
 def expand(index: IndexDeclaration) -> None:
-    """Put objects into the outbox in place of the rows that stand for them."""
+    """Replace rows of the outbox that stand for many objects by one row for each object."""
     rows = PendingChange.objects.filter(index=index.name).exclude(scope=PendingChange.Scope.OBJECT)
     for pk, scope, key in rows.order_by("pk").values_list("pk", "scope", "object_key"):
         keys = list(dict.fromkeys(_EXPANSIONS[scope](index, key)))
         with transaction.atomic(using=index_database()):
-            # Of two processes that expand the same row, one is enough.
+            # If two processes expand the same row, only the one that deletes it adds the objects.
             if PendingChange.objects.filter(pk=pk).delete_rows():
                 append(index.name, keys)
 
@@ -32,7 +32,7 @@ def _subtree(index: IndexDeclaration, key: str) -> Iterator[str]:
 
 
 def _members_below(index: IndexDeclaration, key: str) -> Iterator[str]:
-    """What is in the collection of a key, and in those below it."""
+    """Yield the keys of the members of a collection, and of all collections below it."""
     models = [queryset.model for queryset in index.get_querysets()]
     for model in filter(is_collection_member, models):
         collections = model._meta.get_field("collection").related_model.objects
@@ -44,9 +44,9 @@ def _members_below(index: IndexDeclaration, key: str) -> Iterator[str]:
 
 
 def _pages_below(index: IndexDeclaration, key: str) -> Iterator[str]:
-    """The page of a key and all below it, and the same for each of its aliases.
+    """Yield the keys of a page and all pages below it, and the same for each of its aliases.
 
-    Whoever sees a page decides who sees its aliases, and what is below these.
+    The visibility of a page also decides who may see its aliases, and the pages below them.
     """
     model = page_model()
     level = primary_keys(model, [key])

@@ -1,4 +1,4 @@
-"""Keeps failures of services and objects in the index tables."""
+"""Stores failures of services and objects in the index tables."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LONGEST_ERROR = 2_000
 
 
 def error_text(error: BaseException) -> str:
-    """Return an error as it is stored and shown, without the secrets of backends."""
+    """Return the text of an error to store and show, without the secrets of backends."""
     return clean_text(redacted(describe(error)))[:_LONGEST_ERROR]
 
 
 def note_failure(collections: QuerySet[Any], message: str) -> None:
-    """Keep with each of these collections that a service failed, and have it wait."""
+    """Store with each of these collections that a service failed, and let the collection wait."""
     for pk, attempts in collections.values_list("pk", "attempts"):
         Collection.objects.filter(pk=pk).update(
             attempts=F("attempts") + 1,
@@ -42,13 +42,16 @@ def note_success(collection: Collection) -> None:
 
 
 def seconds_of_pause(collections: QuerySet[Any]) -> float:
-    """How long all these collections wait for a service that failed; 0 if one does not."""
+    """Return the seconds until the first of these collections need no longer wait for a service.
+
+    The result is 0 if a collection does not wait.
+    """
     moments = collections.values_list("next_attempt", flat=True)
     return min((_seconds_until(moment) for moment in moments), default=0.0)
 
 
 def is_waiting(collection: Collection) -> bool:
-    """Whether a collection waits for a service that failed."""
+    """Return whether a collection waits for a service that failed."""
     return _seconds_until(collection.next_attempt) > 0
 
 

@@ -1,4 +1,4 @@
-"""Fetches source objects with all that preparing them will read, in few queries."""
+"""Fetches source objects and the related objects that preparing reads, in few queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..content.declaration import IndexDeclaration
 
 
 def fetch_to_prepare(index: IndexDeclaration, keys: Sequence[str]) -> dict[str, Any]:
-    """The objects of these keys, with their related objects."""
+    """Return the objects with these keys, with their related objects prefetched."""
     instances = index.fetch(keys)
     by_model: dict[type[Model], list[Any]] = defaultdict(list)
     for instance in instances.values():
@@ -25,7 +25,7 @@ def fetch_to_prepare(index: IndexDeclaration, keys: Sequence[str]) -> dict[str, 
 
 
 def _relations(index: IndexDeclaration, model: type[Model]) -> list[str]:
-    """The relations that texts and filter values of a model are read through."""
+    """Return the relations through which texts and filter values of a model are read."""
     configuration = index.configuration.of(index, model)
     paths = [field.name for field in configuration.embedding_fields]
     paths += [field.source for field, _ in configuration.filter_fields]
@@ -40,7 +40,7 @@ def _can_prefetch(model: type[Model], name: str) -> bool:
         return False
     if field.many_to_one or field.one_to_one:
         return True
-    # A cluster's children may live in memory, which prefetching would overlook.
+    # Children of a ClusterableModel may exist only in memory, which a prefetch would overlook.
     return bool(field.is_relation and field.auto_created) and not issubclass(
         model, ClusterableModel
     )

@@ -35,12 +35,12 @@ def append(
 
 
 def queue(index_name: str, keys: Sequence[str]) -> None:
-    """Put objects into the outbox of an index, in place of their rows that wait there.
+    """Put objects into the outbox of an index, replacing their rows that wait there.
 
-    A row that waits may be in the hands of another process, which has read the object
-    before it changed, or before there was a collection to fill. Without that row it must
-    look again. The new one is due at once, and knows what the old ones knew: since when the
-    object waits, how often it failed, and with which error.
+    Another process may already work on a waiting row, having read the object before it changed,
+    or before there was a collection to fill. Since its row is gone, that process must read the
+    object again. The new row is due at once. It keeps the age of the oldest old row, the
+    number of failures and the last error.
     """
     wanted = set(keys)
     waiting = PendingChange.objects.filter(index=index_name, scope=PendingChange.Scope.OBJECT)

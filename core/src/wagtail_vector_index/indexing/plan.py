@@ -1,4 +1,4 @@
-"""What an index's collection should be, by the settings and the code as they are now."""
+"""The plan of an index's collection, made from the current settings and code."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Plan:
 
     @classmethod
     def of(cls, index: IndexDeclaration) -> Plan:
-        """The plan of an index.
+        """Return the plan of an index.
 
         Raises:
-            ConfigurationError: if its settings or its fields are wrong.
-            EmbeddingError: if the dimensions must be asked for, and cannot be.
+            ConfigurationError: the index's settings or fields are wrong.
+            EmbeddingError: only the embedding service knows the dimensions, and it failed.
         """
         fields = index.configuration.fields
         embedder = index.embedder
@@ -49,7 +49,7 @@ class Plan:
         )
 
     def new_collection(self) -> Collection:
-        """A collection as planned, not yet saved, under a name of its own."""
+        """Return a collection as planned, with a new name, not saved yet."""
         stem = slugify(self.index.replace(".", "-")).replace("-", "_").strip("_0123456789")
         while "__" in stem:
             stem = stem.replace("__", "_")
@@ -65,7 +65,7 @@ class Plan:
         )
 
     def fits(self, collection: Collection) -> bool:
-        """Whether a collection is as planned."""
+        """Return whether a collection is as planned."""
         return (
             self.accepts(collection)
             and collection.vector_backend == self.vector_backend
@@ -73,16 +73,16 @@ class Plan:
         )
 
     def accepts(self, collection: Collection) -> bool:
-        """Whether documents made by this plan can be written to a collection.
+        """Return whether documents made by this plan can be written to a collection.
 
-        So it is while an index moves to another vector backend or gets one more field.
+        They can while an index moves to another vector backend, or gets another field.
         """
         return not self.differences(collection) and all(
             self.fields.get(name) == type_ for name, type_ in collection.fields.items()
         )
 
     def differences(self, collection: Collection) -> list[str]:
-        """Why searching a collection by this plan would be wrong; empty if it is right."""
+        """Return the reasons not to search a collection with this plan; empty if there are none."""
         pairs = {
             "embedding model": (collection.fingerprint, self.fingerprint),
             "chunking": (collection.chunking, self.chunking),
@@ -95,14 +95,14 @@ class Plan:
 
 
 def _chunking(index: IndexDeclaration) -> str:
-    """Return how an index splits texts, so that two ways can be told apart."""
+    """Return a text that is different for each way to split texts into chunks."""
     sizes = f"{index.get_chunk_tokens()}/{index.chunk_overlap}"
     name = index.text_splitter.name
     return f"{sizes}/{name}" if name else sizes
 
 
 def live_collections(index_name: str) -> QuerySet[Any]:
-    """The collections of an index that changes are written to."""
+    """Return the collections of an index that changes are written to."""
     states = (Collection.State.BUILDING, Collection.State.ACTIVE)
     collections: QuerySet[Any] = Collection.objects.filter(index=index_name, state__in=states)
     return collections.order_by("pk")

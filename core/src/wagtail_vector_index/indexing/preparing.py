@@ -1,4 +1,4 @@
-"""From a source object to the documents it should have."""
+"""Prepares the documents that a source object should have."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from ..contract.records import metadata_problem
 from ..plugins.calling import prepare_documents
 from ..plugins.documents import PreparedDocument
 
-#: Important fields may take this part of a chunk; what is longer is cut.
+#: Important fields may take one part in this number of a chunk; longer text is cut.
 _CONTEXT_SHARE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedObject:
-    """What an object should have in the record: no documents if it is to be removed."""
+    """The documents that an object should have in the index tables; none to remove the object."""
 
     documents: Sequence[PreparedDocument] = ()
     source_hash: str = ""
 
 
 def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
-    """The documents that a source object should have; none if it has no text.
+    """Return the documents that a source object should have; none if it has no text.
 
     Raises:
-        ValueError: a filter value that does not fit its type.
-        Exception: whatever the object's own methods, or a plugin's hook, raise.
+        ValueError: a filter value does not fit its type.
+        Exception: any error of the object's own methods, or of a plugin's hook.
     """
     metadata = _metadata(index, instance)
-    # Reading a StreamField's text changes what it would be stored as, so this comes first:
+    # The hash comes first, since reading a StreamField's text changes its stored form.
     hash_now = _source_hash(index, instance, metadata)
     fields = index.configuration.of(index, type(instance)).embedding_fields
     important = _text(instance, [field.name for field in fields if field.important])
@@ -50,10 +50,10 @@ def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
 
 
 def source_hash(index: IndexDeclaration, instance: Any) -> str:
-    """A hash of all that `prepare` depends on, much cheaper than preparing.
+    """Return a hash of all values that `prepare` depends on, at a much lower cost.
 
-    Fields of the object's own table are taken as they are stored; for what is computed,
-    or stored elsewhere, the text itself is made.
+    Fields of the object's own table are hashed as they are stored. For values that are computed
+    or stored elsewhere, the text is hashed.
     """
     return _source_hash(index, instance, _metadata(index, instance))
 
@@ -73,14 +73,14 @@ def _text(instance: Any, names: Sequence[str]) -> str:
 
 
 def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[str]]:
-    """The context of each chunk, and the chunks; both together fit into one."""
+    """Return the context of each chunk, and the chunks. Each fits, with the context, the size."""
     embedder = index.embedder
     size = index.get_chunk_tokens()
     if not body:
         return "", _chunks(index, context, size)
     if context:
         context = (_chunks(index, context, max(1, size // _CONTEXT_SHARE), overlap=0) or [""])[0]
-    # The blank line between the two takes room as well.
+    # The blank line between the context and the chunk takes room as well.
     room = size - embedder.count_tokens(f"{context}\n\n") if context else size
     return context, _chunks(index, body, max(1, room))
 
@@ -102,7 +102,7 @@ def _metadata(index: IndexDeclaration, instance: Any) -> dict[str, Any]:
     for field, type_ in index.configuration.of(index, type(instance)).filter_fields:
         value = _cleaned(filter_value(instance, field.source, type_))
         if problem := value_problem(type_, value):
-            raise ValueError(f"filter field {field.name!r} of {object_key(instance)}: {problem}")
+            raise ValueError(f"Filter field {field.name!r} of {object_key(instance)}: {problem}")
         metadata[field.name] = value
     return metadata
 
@@ -116,7 +116,7 @@ def _cleaned(value: Any) -> Any:
 def _after_hooks(
     index: IndexDeclaration, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument]:
-    """What the plugins' hooks make of the documents, if it can be stored."""
+    """Return the documents after the plugins' hooks, having checked that they can be stored."""
     result = prepare_documents(index, documents) if documents else documents
     if result is not documents:
         for document in result:
@@ -126,11 +126,14 @@ def _after_hooks(
 
 def _check(index: IndexDeclaration, document: Any) -> None:
     if not isinstance(document, PreparedDocument):
-        raise TypeError(f"documents_prepared must return PreparedDocument, not {document!r}.")
+        raise TypeError(
+            "The hook documents_prepared must return instances of PreparedDocument, not"
+            f" {document!r}."
+        )
     if problem := text_problem(document.text) or text_problem(document.context):
-        raise ValueError(f"The text of a document cannot be stored: {problem}")
+        raise ValueError(f"The text of a chunk cannot be stored: {problem}")
     if problem := metadata_problem(dict(document.metadata)):
-        raise ValueError(f"The metadata of a document cannot be stored: {problem}")
+        raise ValueError(f"The metadata of a chunk cannot be stored: {problem}")
     for name, type_ in index.configuration.fields.items():
         if problem := value_problem(type_, document.metadata.get(name)):
-            raise ValueError(f"The metadata field {name!r} of a document: {problem}")
+            raise ValueError(f"The metadata field {name!r} of a chunk is wrong: {problem}")

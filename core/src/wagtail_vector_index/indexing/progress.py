@@ -4,19 +4,19 @@ from __future__ import annotations
 
 
 class Progress:
-    """Hears how far an update has come, and shows nothing; a subclass shows what it likes."""
+    """Receives the progress of an update and shows nothing. Subclasses can show it."""
 
     def started(self, index: str, doing: str, total: int) -> None:
-        """Hear that ``total`` objects are ahead: ``doing`` is "comparing" or "writing"."""
+        """Begin a stage of ``total`` objects; ``doing`` is "comparing" or "writing"."""
 
     def indexed(self, count: int) -> None:
-        """Hear that ``count`` more objects are done."""
+        """Count ``count`` more objects as done."""
 
     def embedded(self, count: int) -> None:
-        """Hear that ``count`` more texts were embedded."""
+        """Count ``count`` more texts as embedded."""
 
     def pushed(self, count: int) -> None:
-        """Hear that ``count`` more documents were sent to a vector backend."""
+        """Count ``count`` more documents as sent to a vector backend."""
 
     def finished(self) -> None:
-        """Hear that all objects are done."""
+        """End the current stage."""

@@ -1,4 +1,4 @@
-"""Tells a vector backend outside this process what changed in the record."""
+"""Sends changes in the index tables to a vector backend outside this process."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from .batches import batch_of, deleted_after, live_documents, written_after
 logger = logging.getLogger(__name__)
 
 
-def _tell_nobody(count: int) -> None:
+def _ignore_count(count: int) -> None:
     pass
 
 
 def push(
-    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _tell_nobody
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _ignore_count
 ) -> None:
-    """Bring a backend up to the collection's revision; does nothing if it is there.
+    """Bring a backend up to the collection's revision, unless it is at that revision already.
 
-    A collection that the backend has lost is made again, and filled from the record.
+    If the backend has lost the collection, it is created again and filled from the index
+    tables.
 
     Args:
         collection: the collection.
-        backend: the one that serves it.
-        pushed: is told, batch by batch, how many documents were sent.
+        backend: the backend that serves the collection.
+        pushed: called after each batch with the number of documents that were sent.
 
     Raises:
-        BackendError: the revision that the backend has reached stays as it was, so that
-            the next push begins there again.
+        BackendError: the backend failed. Its stored revision stays as it was, so that the next
+            push begins there again.
     """
     _or_refill(_push, collection, backend, pushed)
 
 
 def sweep(collection: Collection, backend: VectorBackend) -> None:
-    """Make a backend hold exactly the live documents, if the counts tell that it doesn't.
+    """Make a backend contain exactly the live documents, if it has another number of them.
 
-    A late push can leave a document behind that was deleted meanwhile. Searches drop
-    such ghosts; here they go.
+    A late push can leave documents in the backend that were deleted in the meantime. Searches
+    ignore such ghosts; a sweep deletes them.
     """
     if backend.persistent:
-        _or_refill(_sweep, collection, backend, _tell_nobody)
+        _or_refill(_sweep, collection, backend, _ignore_count)
 
 
 def _or_refill(
@@ -55,7 +56,7 @@ def _or_refill(
     try:
         action(collection, backend, pushed)
     except CollectionNotFound:
-        logger.warning("%r has lost %s, which is filled again.", backend, collection)
+        logger.warning("%r has lost %s. It is filled again.", backend, collection)
         Collection.objects.filter(pk=collection.pk).update(applied_revision=0)
         _push(collection, backend, pushed)
         backend.optimize(collection.spec)
@@ -88,8 +89,8 @@ def _send(
 def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
     if backend.count(collection.spec) == live_documents(collection).count():
         return
-    # What the backend holds is read first: a document that is pushed meanwhile is then
-    # live already, and not taken for a ghost.
+    # The backend is read before the index tables. A document that is pushed in the meantime is
+    # then found live, and not taken for a ghost.
     held = {id for batch in backend.scan(collection.spec) for id in batch.uuids}
     live = set(live_documents(collection).values_list("pk", flat=True).iterator())
     backend.delete(collection.spec, held - live)

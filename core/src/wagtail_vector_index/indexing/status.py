@@ -1,4 +1,4 @@
-"""How an index is doing: what it holds, how fresh that is, what waits and what failed."""
+"""The status of an index: its size, and the changes that wait or failed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FAILURES_SHOWN = 5
 
 
 class IndexStatus:
-    """The status of an index. Each value is read from the index tables when first asked for.
+    """The status of an index. Each value is read from the index tables when it is first used.
 
-    Nothing here uses the network.
+    The status never uses the network.
 
     Example::
 
@@ -52,60 +52,60 @@ class IndexStatus:
 
     @property
     def building(self) -> Collection | None:
-        """The collection that is being built to take its place."""
+        """The collection that is being built to replace the active one, or None."""
         return self._collection(Collection.State.BUILDING)
 
     @property
     def vector_backend(self) -> str:
-        """The alias of the vector backend that serves the index or, if none does yet, will."""
+        """The alias of the vector backend that serves the index, or will serve it once built."""
         return self.active.vector_backend if self.active else self.index.vector_backend
 
     @property
     def next_vector_backend(self) -> str:
-        """The alias that the settings name, where another one still serves."""
+        """The alias of the vector backend that a rebuild moves the index to; "" if it stays."""
         wanted = self.index.vector_backend
         return "" if wanted == self.vector_backend else wanted
 
     @cached_property
     def objects(self) -> int:
-        """How many objects can be found."""
+        """The number of objects that can be found."""
         live = Document.objects.filter(collection=self.active, deleted_at=None)
         return live.aggregate(count=Count("object_key", distinct=True))["count"] or 0
 
     @property
     def documents(self) -> int:
-        """How many documents can be found."""
+        """The number of documents, which are chunks of objects, that can be found."""
         return self.active.document_count if self.active else 0
 
     @property
     def changed_at(self) -> dt.datetime | None:
-        """When the documents last changed."""
+        """The time of the last change of the documents, or None if the index was never built."""
         return (self.active.changed_at or self.active.created_at) if self.active else None
 
     @property
     def unapplied(self) -> int:
-        """How many revisions have not been sent to the vector backend yet."""
+        """The number of revisions that have not been sent to the vector backend yet."""
         return self.active.revision - self.active.applied_revision if self.active else 0
 
     @property
     def pending(self) -> int:
-        """How many changes wait in the outbox."""
+        """The number of changes that wait in the outbox."""
         return int(self._changes["pending"])
 
     @property
     def oldest(self) -> dt.datetime | None:
-        """When the oldest of the pending changes was made."""
+        """The time of the oldest pending change, or None if no change waits."""
         since: dt.datetime | None = self._changes["oldest"]
         return since
 
     @property
     def failed(self) -> int:
-        """How many of the pending changes failed at their last attempt."""
+        """The number of pending changes that failed at their last attempt."""
         return int(self._changes["failed"])
 
     @cached_property
     def failures(self) -> Sequence[PendingChange]:
-        """The last few of the changes that failed."""
+        """The most recent of the pending changes that failed."""
         return list(self._pending.filter(FAILED).order_by("-pk")[:_FAILURES_SHOWN])
 
     @property
@@ -115,20 +115,20 @@ class IndexStatus:
 
     @property
     def is_ok(self) -> bool:
-        """Whether nothing has failed; changes that only wait are no failure."""
+        """Whether nothing has failed. Changes that only wait are not failures."""
         return not (self.failed or self.failed_collections)
 
     @property
     def is_current(self) -> bool:
-        """Whether a search finds everything that was changed until now."""
+        """Whether a search finds all changes made so far."""
         return bool(self.active) and not (self.pending or self.unapplied)
 
     def differences(self) -> list[str]:
-        """Return how the active collection differs from the settings and the code.
+        """Return the differences between the active collection and the settings and code.
 
         Raises:
             ConfigurationError: the settings or the fields of the index are wrong.
-            EmbeddingError: the model must be asked for its dimensions, and cannot be.
+            EmbeddingError: only the embedding service knows the dimensions, and it failed.
         """
         return Plan.of(self.index).differences(self.active) if self.active else []
 
@@ -147,5 +147,5 @@ class IndexStatus:
 
 
 def status_of(index: IndexDeclaration) -> IndexStatus:
-    """Return the status of an index as it is now."""
+    """Return the current status of an index."""
     return IndexStatus(index)

@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Updated:
-    """What an update did."""
+    """The result of an update."""
 
     drained: Drained
     built: bool
-    #: Why it did nothing: another process is about it.
+    #: The reason why the update did nothing, if another process builds the index.
     left_alone: str = ""
 
 
@@ -42,15 +42,16 @@ def update(
 ) -> Updated:
     """Bring an index up to date with its source objects and its settings.
 
-    Where the settings ask for another collection than the active one, or with
-    ``rebuild``, one is built beside it and takes its place in the end. Can be interrupted
-    at any moment, and run twice at once: the next run goes on where this one stopped, and
-    one that finds another process building does nothing.
+    If the settings need another collection than the active one, or with ``rebuild``, a new
+    collection is built beside the active one and replaces it at the end. An update can be
+    interrupted at any time, and the next update continues where it stopped. Two updates can run
+    at once: while another process builds the index, an update does nothing.
 
     Raises:
-        RebuildRunning: with ``rebuild``, another process builds the index; without, one of
-            other settings does, or did.
-        ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
+        RebuildRunning: with ``rebuild``, another process builds the index; without it, a process
+            with other settings builds it, or has built it.
+        ConfigurationError, EmbeddingError, BackendError: changes written before the error are
+            kept.
     """
     progress = progress or Progress()
     plan = Plan.of(index)
@@ -76,17 +77,17 @@ def _update(
     queue(index.name, changed_keys(index, _targets(plan), progress))
     changes = PendingChange.objects.filter(index=index.name)
     changes.update(next_attempt=timezone.now())
-    # What was saved several times since is one object.
+    # An object that was saved several times has several rows, but counts once.
     waiting = changes.values("object_key").distinct().count()
     progress.started(index.name, "writing", waiting)
     drained = _drain(index, progress)
     built = building is not None and not _is_worse(building, drained)
     if building is not None and built:
-        # First, since the backend that it moves away from may be gone for good.
+        # The new collection comes first, since the old one's backend may no longer exist.
         try:
             _flip(building, progress)
         except BackendError:
-            # What goes on serving is told of the changes nevertheless.
+            # The collection that still serves searches must get the changes nevertheless.
             _push_all([c for c in _targets(plan) if c.pk != building.pk], progress)
             raise
     _push_all(_targets(plan), progress)
@@ -98,25 +99,27 @@ def _update(
 
 
 def apply_changes(index: IndexDeclaration) -> Drained | None:
-    """Write what is due in an index's outbox, and tell the vector backends.
+    """Write the changes that are due in an index's outbox, and send them to the vector backends.
 
-    An index that was never built stays so, and the result is None: that is what the
-    command is for.
+    For an index that was never built, do nothing and return None. The command
+    ``update_vector_indexes`` builds it.
 
     Raises:
-        ConfigurationError, EmbeddingError, BackendError: what was done until then is kept.
+        ConfigurationError, EmbeddingError, BackendError: changes written before the error are
+            kept.
     """
     if not live_collections(index.name).exists():
         return None
     silent = Progress()
     drained = _drain(index, silent)
-    # A backend that does not work holds up no other, as while the index moves to it.
+    # While an index moves to another backend, a failure of one backend must not hold up the
+    # other.
     _push_all([c for c in _targets(Plan.of(index)) if not is_waiting(c)], silent)
     return drained
 
 
 def pending_keys(index: IndexDeclaration, *, rebuild: bool = False) -> list[str]:
-    """The keys of the objects that `update` would write now; changes nothing."""
+    """Return the keys of the objects that `update` would write now, without any change."""
     plan = Plan.of(index)
     fitting = [c for c in live_collections(index.name) if plan.fits(c)]
     outbox = PendingChange.objects.filter(index=index.name, scope=PendingChange.Scope.OBJECT)
@@ -136,7 +139,7 @@ def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
 
 
 def _push_all(collections: list[Collection], progress: Progress) -> None:
-    """Tell the backends of all these collections, even if one of them fails."""
+    """Send changes to the backends of all these collections, even if one backend fails."""
     errors = []
     for collection in collections:
         try:
@@ -163,7 +166,7 @@ def _targets(plan: Plan) -> list[Collection]:
 
 
 def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
-    """The collection to build, if there is one: a new one, or one left unfinished."""
+    """Return the collection to build, new or left unfinished; None if none needs building."""
     collections: list[Collection] = list(live_collections(plan.index))
     building = [c for c in collections if c.state == Collection.State.BUILDING]
     _retire([c for c in building if not plan.fits(c)])
@@ -183,7 +186,7 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
 
 
 def _is_worse(building: Collection, drained: Drained) -> bool:
-    """Whether nothing came of a rebuild but errors: what there is goes on serving."""
+    """Return whether a rebuild produced only errors, so that the active collection must stay."""
     if not drained.errors:
         return False
     building.refresh_from_db(using=index_database())
@@ -192,7 +195,7 @@ def _is_worse(building: Collection, drained: Drained) -> bool:
 
 
 def _flip(building: Collection, progress: Progress) -> None:
-    """Let a collection take the place of the active one, once it holds all there is."""
+    """Replace the active collection by a new one, once the new one's backend is up to date."""
     backend = vector_backends[building.vector_backend]
     _push(building, progress)
     if backend.persistent:
@@ -205,7 +208,7 @@ def _try_flip(building: Collection) -> bool:
     live = list(live_collections(building.index).values_list("pk", flat=True))
     with transaction.atomic(using=index_database()):
         for pk in live:
-            # One by one: in the order in which writers lock them, lest they deadlock.
+            # Rows are locked one by one, in the same order as by writers, to avoid deadlocks.
             Collection.objects.filter(pk=pk).update(revision=F("revision"))
         building.refresh_from_db(using=index_database())
         if building.state != Collection.State.BUILDING:

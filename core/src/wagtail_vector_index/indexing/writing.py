@@ -1,4 +1,7 @@
-"""The one place where documents are written: a short transaction for a batch of objects."""
+"""Writes documents, in one short transaction for a batch of objects.
+
+No other module writes documents.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from ..plugins.documents import PreparedDocument
 from .bulk_insert import insert_rows
 from .preparing import PreparedObject
 
-#: Parts of lists that fit into one statement on every database.
+#: The most values of a list in one statement, so that it works on every database.
 _SLICE = 500
 
 _COLUMNS = (
@@ -45,7 +48,7 @@ class Written:
 
 
 class Superseded(Exception):
-    """Another process wrote these changes, or retired a collection: start again."""
+    """Raised if another process wrote these changes, or retired a collection. Start again."""
 
 
 def write(
@@ -54,17 +57,18 @@ def write(
     embeddings: Mapping[str, int],
     changes: Sequence[int],
 ) -> Written:
-    """Bring some objects' documents up to date in all these collections, or in none.
+    """Bring the documents of some objects up to date in all these collections, or in none.
 
-    The transaction begins with an UPDATE, which takes the collection's lock before
-    anything is read: on SQLite, transactions that read first fail with "database is
-    locked" when several write; elsewhere, revisions become visible in order.
+    The transaction begins with an UPDATE, which takes the collection's lock before anything is
+    read. On SQLite, transactions that read first fail with "database is locked" when several
+    processes write. On other databases, the lock makes revisions become visible in order.
 
     Args:
-        collections: in order of their primary keys, so that two writers never deadlock.
-        objects: what the objects should have, by key.
-        embeddings: primary keys of embeddings, by content hash.
-        changes: the outbox rows that this takes care of.
+        collections: the collections, in order of their primary keys, so that two writers never
+            deadlock.
+        objects: the documents that each object should have, by the object's key.
+        embeddings: the primary keys of embeddings, by content hash.
+        changes: the primary keys of the outbox rows that this write completes.
 
     Raises:
         Superseded: nothing was written.
@@ -141,9 +145,9 @@ def _current(collection: Collection, keys: Sequence[str]) -> dict[str, list[Docu
 def _compared(
     wanted: PreparedObject, current: Sequence[Document]
 ) -> tuple[list[tuple[int, PreparedDocument]], list[UUID]]:
-    """The documents to add, with their positions, and the ids of those to delete.
+    """Return the documents to add, with their positions, and the ids of documents to delete.
 
-    What stays is brought to its position in place.
+    Documents that stay are updated in place, if their positions or source hashes have changed.
     """
     unused: dict[tuple[str, str], list[Document]] = defaultdict(list)
     for document in reversed(current):
@@ -165,7 +169,7 @@ def _compared(
 
 
 def _bury(ids: list[UUID], revision: int) -> None:
-    """Make tombstones of documents."""
+    """Turn documents into tombstones."""
     for some in slices(ids, _SLICE):
         Document.objects.filter(pk__in=some).update(
             content="",
