@@ -1,4 +1,4 @@
-"""The only way things are run here: `nox -l` lists the sessions."""
+"""The sessions that test, build and measure this project. To list them, run `nox -l`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests", "matrix"]
-# Interpreters are found, never downloaded. Nox lists every session that it
-# skips for want of one.
+# Nox uses the interpreters of this machine and downloads none. It lists every session that it
+# skips because an interpreter is missing.
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
-# What a session can import is what is installed in it. Nox itself may have been
-# started with a PYTHONPATH, and by now has found what it needs there.
+# A session must import only what is installed in it. Nox itself may have been started with a
+# PYTHONPATH, which it no longer needs at this point.
 os.environ.pop("PYTHONPATH", None)
-# Images of containers like to set this; each of many processes would compile Wagtail anew.
+# Container images often set this. Then each of many processes would compile Wagtail again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Behind a corporate proxy, only the system knows which certificates to trust.
 # Older releases of uv know the setting by its second name.
@@ -36,17 +36,18 @@ CORE = nox.project.load_toml(ROOT / "core" / "pyproject.toml")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", "kit", *(f"plugins/{name}" for name in PLUGINS)]
-# All have the same version. Where it is written, and under which name:
+# The files that state the version, which is the same for all distributions, and its name there.
 VERSIONS = {
     ROOT / "core" / "src" / "wagtail_vector_index" / "__init__.py": "__version__",
     **{ROOT / folder / "pyproject.toml": "version" for folder in DISTRIBUTIONS[1:]},
 }
-# Of third parties, as it were: built, typed and tested as ours are, and installed by no extra.
+# Examples of third-party distributions. They are built, typed and tested like ours, but no extra
+# installs them.
 EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
 
 PYTHONS = nox.project.python_versions(CORE)
 DJANGOS = {"7.4": ["5.2", "6.0"], "8.0": ["5.2", "6.0", "6.1"]}
-DJANGO_6_PYTHON = "3.12"  # the lowest that Django 6 runs on
+DJANGO_6_PYTHON = "3.12"  # the lowest Python that Django 6 runs on
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -63,7 +64,7 @@ CELLS = [
 
 
 def runs(path: Path, version: str) -> bool:
-    """Whether this file is a Python of that version, and not a shim that only fails."""
+    """Return whether this file is a Python of that version, and not a shim that only fails."""
     command = [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -74,7 +75,7 @@ def runs(path: Path, version: str) -> bool:
 
 @functools.cache
 def pyenv_versions() -> list[Path]:
-    """The `bin` folders of the interpreters that pyenv and its kind have installed."""
+    """Return the `bin` folders of the interpreters that pyenv and similar tools installed."""
     homes = [Path(folder).parent for folder in os.get_exec_path() if Path(folder).name == "shims"]
     if root := os.environ.get("PYENV_ROOT"):
         homes.append(Path(root))
@@ -84,9 +85,9 @@ def pyenv_versions() -> list[Path]:
 
 
 def find(version: str) -> bool:
-    """Whether nox will find this Python.
+    """Return whether nox will find this Python.
 
-    One that pyenv keeps, but has not activated, is added to the end of the PATH.
+    If pyenv has installed it but not activated it, add it to the end of the PATH.
     """
     name = f"python{version}"
     if runs(Path(sys.executable), version):
@@ -101,18 +102,19 @@ def find(version: str) -> bool:
 
 
 FOUND = [version for version in PYTHONS if find(version)]
-if not FOUND:  # to skip some is fine, to skip all is not
+if not FOUND:  # skipping some interpreters is fine, but skipping all is an error
     nox.options.error_on_missing_interpreters = True
-# Where everything is newest, of the Pythons that are here.
+# The cell with the newest versions, for the Pythons of this machine.
 NEWEST = next((cell for cell in reversed(CELLS) if cell[0] in FOUND), CELLS[-1])
-# Tests with this mark depend on no version.
+# Tests with this mark do not depend on versions, so they run only in one session.
 NOT_ONCE = ("-m", "not once")
-# The longest tests first, so that none is begun when the other workers are done.
+# The longest tests come first, so that no worker begins one when the others are done.
 OF_DJANGO = ("tests", "demo/tests", "core/tests", "kit/tests/scaffold")
-# These depend on clients, not on Django: they run in `tests` and in `minimums`.
-# Each in a process of its own: gRPC can be forked in one way for each of its users only.
+# These tests depend on clients, not on Django, so they run only in `tests` and `minimums`. Each
+# path has its own process, because gRPC can be forked in only one way in a process, and its users
+# need different ways.
 OF_CLIENTS = ("kit/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
-# What every plugin and every search relies on.
+# Every plugin and every search relies on these files, so their coverage must be 100%.
 COVERED_WHOLLY = (
     "core/src/wagtail_vector_index/content/filter_values.py",
     "core/src/wagtail_vector_index/contract/filters.py",
@@ -129,7 +131,7 @@ def editable(*others: str) -> list[str]:
 
 
 def build(session: nox.Session, distributions: list[str], folder: Path, *options: str) -> list[str]:
-    """Build distributions, and nothing else, into a folder."""
+    """Empty a folder, build distributions into it, and return the paths of their files."""
     shutil.rmtree(folder, ignore_errors=True)
     for distribution in distributions:
         session.run("uv", "build", "--quiet", *options, "--out-dir", str(folder), distribution)
@@ -138,16 +140,16 @@ def build(session: nox.Session, distributions: list[str], folder: Path, *options
 
 def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
     command = ("coverage", "run", "-m", "pytest") if measured else ("pytest",)
-    # Few tests are long: a worker that is done takes over what waits behind one of them.
+    # Only a few tests are long. A worker that is done takes over tests that wait behind a long one.
     workers = ("-n", "auto", "--dist", "worksteal")
-    # Of what is chosen by `-k`, some groups may have nothing (5).
+    # With `-k`, some groups may contain no chosen test, for which pytest exits with 5.
     codes = [0, 5] if session.posargs else [0]
     session.run(*command, *workers, *arguments, *session.posargs, success_codes=codes)
 
 
 def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: bool = False) -> None:
-    """All tests, or those whose paths are given behind `--`, which are not measured."""
-    # After `-k`, a word is none, even if a folder has its name.
+    """Run all tests, or only the paths given after `--`, without measuring coverage."""
+    # A word without a slash is not a path, even if a folder has its name, since it may follow -k.
     words = [word.partition("::")[0] for word in session.posargs if re.search(r"/|::|\.py$", word)]
     if any((ROOT / word).exists() for word in words):
         pytest(session, *marks)
@@ -158,7 +160,7 @@ def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: boo
     if of_clients:
         for path in OF_CLIENTS:
             pytest(session, *marks, path, measured=measured)
-        for example in EXAMPLES:  # with a configuration of its own, that knows no marks of ours
+        for example in EXAMPLES:  # their own pytest configuration does not know our marks
             pytest(session, f"{example}/tests", measured=measured)
 
 
@@ -168,13 +170,13 @@ def install_cell(session: nox.Session, wagtail: str, django: str, *installed: st
 
 @nox.session(python=NEWEST[0])
 def tests(session: nox.Session) -> None:
-    """All tests, on the newest Python that is here, with the newest Wagtail and Django."""
+    """Run all tests on this machine's newest Python, with the newest Wagtail and Django."""
     install_cell(session, *NEWEST[1:], *editable(*EXAMPLES))
     all_tests(session, of_clients=True, measured=True)
 
 
-# Each pair of Wagtail and Django once, on the oldest Python that is here for it, but for those
-# that `tests` and `minimums` run: `nox -t brief` takes a quarter of the time.
+# `nox -t brief` runs each pair of Wagtail and Django once, on its oldest Python on this machine.
+# It leaves out the cells that `tests` and `minimums` run, and takes a quarter of the time.
 OLDEST = {cell[1:]: cell for cell in reversed(CELLS) if cell[0] in FOUND}
 BRIEF = {cell for pair, cell in OLDEST.items() if pair != NEWEST[1:]} - {CELLS[0]}
 MATRIX = [
@@ -190,14 +192,14 @@ MATRIX = [
 @nox.session
 @nox.parametrize("python,wagtail,django", MATRIX)
 def matrix(session: nox.Session, wagtail: str, django: str) -> None:
-    """What depends on versions, on every Python here with every Wagtail and Django for it."""
+    """Run the tests that depend on versions, with every Python, Wagtail and Django."""
     install_cell(session, wagtail, django, *editable())
     all_tests(session, *NOT_ONCE, of_clients=False)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """What the last runs of `tests` and `langchain` covered."""
+    """Report the coverage of the last runs of `tests` and `langchain`."""
     session.install(*group("coverage"))
     session.run("coverage", "combine", "--keep", "--quiet")
     session.run("coverage", "report", *session.posargs)
@@ -206,7 +208,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def postgresql(session: nox.Session) -> None:
-    """Core's tests once more, with PostgreSQL as the site's database."""
+    """Run core's tests with PostgreSQL as the site's database."""
     session.install(*editable(), *group("test"))
     paths = session.posargs or ("core/tests",)
     session.run("python", "-m", "tests.on_postgresql", "-n", "auto", *NOT_ONCE, *paths)
@@ -214,8 +216,8 @@ def postgresql(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)
 def minimums(session: nox.Session) -> None:
-    """All tests, with the lowest release of every dependency that is allowed."""
-    # Old clients have escapes that compiling warns of.
+    """Run all tests with the lowest allowed release of every dependency."""
+    # Compiled here, because old clients contain invalid escapes, of which compiling warns.
     session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable(*EXAMPLES))
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
@@ -224,7 +226,7 @@ def minimums(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Mypy, on what users install: wheels."""
+    """Run mypy on the wheels, which are what users install."""
     session.install("uv")
     folder = Path(session.create_tmp()) / "wheels"
     built = build(session, [*DISTRIBUTIONS, *EXAMPLES], folder, "--wheel")
@@ -237,9 +239,9 @@ def types(session: nox.Session) -> None:
 
 
 def house_of_core(folder: Path) -> Path:
-    """Copy core's modules to where import-linter sees all of them.
+    """Copy core's modules into a folder in which import-linter sees all of them; return it.
 
-    It passes over folders without ``__init__.py``, as the namespaces of the plugins are.
+    Import-linter ignores folders without ``__init__.py``, such as the plugins' namespaces.
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "core" / "src", folder)
@@ -250,7 +252,7 @@ def house_of_core(folder: Path) -> Path:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, core's import contracts, the forge's workflows, the changelog's fragments."""
+    """Check the code, core's import contracts, the workflows and the changelog's fragments."""
     session.install(*group("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
@@ -265,9 +267,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation: the site is built into docs/_build, and what it says is tried out."""
+    """Build the documentation into docs/_build, and test its examples and claims."""
     session.install(*editable(), *group("docs"))
-    # Afresh: pages that were built before would not warn again.
+    # All pages are built again, since pages from an earlier build would show no warnings.
     options = ("--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
     session.run("sphinx-build", *options, "docs", "docs/_build/html")
     pytest(session, "tests/docs")
@@ -275,16 +277,16 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def langchain(session: nox.Session) -> None:
-    """LangChain's public tests for vector stores, on every vector backend."""
+    """Run LangChain's public tests for vector stores on every vector backend."""
     session.install(*editable(), *group("langchain"))
     session.run("coverage", "run", "-m", "pytest", "tests/langchain", *session.posargs)
 
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Every distribution as it is shipped, in dist/: contents, installs, uninstalls."""
+    """Build every distribution into dist/, and test their contents, installs and uninstalls."""
     session.install(*group("packaging"))
-    # Each wheel is made from the source distribution alone.
+    # Each wheel is built from the source distribution alone.
     built = build(session, DISTRIBUTIONS, ROOT / "dist")
     session.run("twine", "check", "--strict", *built)
     pytest(session, "tests/packaging")
@@ -292,7 +294,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def changelog(session: nox.Session) -> None:
-    """The next release's notes; `-- 1.1.0` writes them, and gives all that version."""
+    """Print the next release's notes; `-- 1.1.0` writes them and sets all versions."""
     session.install(*group("lint"))
     if not session.posargs:
         session.run("towncrier", "build", "--draft", "--version", "next")
@@ -307,7 +309,7 @@ def changelog(session: nox.Session) -> None:
 
 @nox.session
 def benchmark(session: nox.Session) -> None:
-    """The product beside its peers and its limits."""
+    """Run the benchmarks, which compare this project with others and with its goals."""
     session.install(
         *editable(*EXAMPLES), *group("benchmark"), "--requirement=demo/requirements.txt"
     )
@@ -316,7 +318,7 @@ def benchmark(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """A Wagtail site of real text, searched; `-- --serve` serves it, `-- --help` tells more."""
+    """Make and search a Wagtail site of real text; see `-- --serve` and `-- --help`."""
     words = " ".join(session.posargs).replace("=", " ").split()
     names = ["requirements", *(f"requirements-{word}" for word in words)]
     needed = [path for name in names if (path := ROOT / "demo" / f"{name}.txt").exists()]

@@ -1,4 +1,4 @@
-"""Whether a backend finds what NumPy's finds, among values of all the kinds that go wrong."""
+"""Tests that a backend finds the same records as the NumPy backend, with difficult values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distributions made up for a test, found by the real ``importlib_metadata``."""
+"""Distributions invented for a test, which the real ``importlib_metadata`` finds."""
 
 import sys
 import textwrap
@@ -6,7 +6,7 @@ import textwrap
 from wagtail_vector_index.plugins import discovery
 from wagtail_vector_index.plugins.handlers import HANDLERS
 
-#: What a plugin module begins with.
+#: The beginning of a plugin module.
 PLUGIN = """
 from wagtail_vector_index.plugins import BackendSpec, hookimpl
 

@@ -1,4 +1,4 @@
-"""A kind of contract for import-linter: from some libraries, only some names are imported."""
+"""A contract type for import-linter: only some names may be imported from some libraries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class OnlyNames(Contract):
-    """Of a library, the modules import nothing but these names.
+    """A contract that modules import only these names from a library.
 
     import-linter itself knows a library as a whole: it can forbid ``django``, and not
     ``django.db``.

@@ -1,6 +1,6 @@
 """Run pytest on a site whose database is PostgreSQL: ``python -m tests.on_postgresql core/tests``.
 
-The server is the one that DATABASE_URL names or, without that, one that is started for it.
+The server is that in DATABASE_URL. Without this variable, a server is started for the run.
 """
 
 import os

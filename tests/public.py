@@ -1,4 +1,4 @@
-"""The modules whose names are promised: their ``__all__``, as the API page documents them."""
+"""The public modules, whose ``__all__`` is promised to users and documented on the API page."""
 
 from __future__ import annotations
 

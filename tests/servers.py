@@ -1,4 +1,4 @@
-"""What the tests of a server's client need to start one."""
+"""Helpers that start a server for the tests of its client."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A site for real servers: notes can be written and searched over HTTP.
+"""A site for tests with real servers, in which notes can be written and searched over HTTP.
 
-Like many a site, it has used what it will need when a prefork server begins to fork.
+Like many sites, it uses its backends before a prefork server begins to fork.
 """
 
 import json

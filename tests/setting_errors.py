@@ -1,4 +1,4 @@
-"""What the tests of the handlers share: the settings by name, and the error of an alias."""
+"""Helpers of the handlers' tests: the names of the settings, and the error of an alias."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured

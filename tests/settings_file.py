@@ -1,6 +1,6 @@
 """The tests' settings with a database that several processes share.
 
-It is the file of SQLite that TEST_DATABASE names, or what TEST_DATABASE_SETTINGS says as JSON.
+The database is the SQLite file in TEST_DATABASE, or that in TEST_DATABASE_SETTINGS, as JSON.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The same site with its databases in the PostgreSQL that DATABASE_URL names."""
+"""The tests' settings with the databases in the PostgreSQL server of DATABASE_URL."""
 
 import os
 

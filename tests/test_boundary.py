@@ -1,4 +1,4 @@
-"""Plugins import what is public and nothing else; what is public is documented."""
+"""Tests that plugins import only public names, and that all public names are documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of backends are what third parties could write: they use what is promised."""
+"""Tests that the example backends use only public names, as third parties must."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Indexers are killed at random moments, while pages are published, moved and deleted.
+"""Tests that kill indexers at random moments, while pages are published, moved and deleted.
 
-KILL_TEST_KILLS says how many are killed for each database and backend, KILL_TEST_SEED how;
-without the first, they are few, and two of the four combinations are left out.
+KILL_TEST_KILLS sets the number of kills for each database and backend, and KILL_TEST_SEED the
+seed of the random moments. Without KILL_TEST_KILLS, there are few kills, and two of the four
+combinations are left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``manage.py check`` on sites that are misconfigured: each message says what to do."""
+"""Tests of ``manage.py check`` on misconfigured sites: each message says what to do."""
 
 import os
 import subprocess

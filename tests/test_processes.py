@@ -1,4 +1,4 @@
-"""Several processes on one database: two updates at once, and one that is killed."""
+"""Tests with several processes on one database: two updates at once, and a killed update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches by signs first find what exact searches find, on embeddings of real text."""
+"""Tests that searches by signs find what exact searches find, on embeddings of real text."""
 
 from __future__ import annotations
 

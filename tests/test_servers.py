@@ -1,4 +1,4 @@
-"""Real servers of several workers on one database: each worker sees every change."""
+"""Tests with real servers: each of several workers on one database sees every change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Note.objects.bulk_create(Note(text=text) for text in ("bread", "cheese", "wine")
 call_command("update_vector_indexes", "note", verbosity=0)
 """
 
-#: A change that no signal tells, and an index that is built anew: by another process.
+#: In another process, a change that sends no signal, and a rebuild of the index.
 REBUILD = """
 import django
 django.setup()
