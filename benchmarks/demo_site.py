@@ -1,4 +1,4 @@
-"""Indexing the demo's site from nothing, and once more.
+"""Measures indexing the demo's site for the first time, and again without changes.
 
 Run with ``python -m benchmarks.demo_site``.
 """
@@ -24,12 +24,13 @@ QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 TURNS = 2 if QUICK else 9
 
 DEMO = ROOT / "demo"
-#: The demo's site, with real texts and their embeddings; `nox -s demo` makes it, as does `make`.
+#: The database of the demo's site, with real texts and their embeddings. Both `nox -s demo` and
+#: the function `make` create it.
 DATABASE = DEMO / ".data" / "demo.sqlite3"
 
 
 def run() -> list[Row]:
-    """The table: of a first run, what is not the model's; and a second run beside it."""
+    """Return the table: the part of a first run outside the model, and a second run."""
     make()
     first, second = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +85,7 @@ def start(database: Path = DATABASE) -> None:
 
 
 def copy_without_index(database: Path) -> None:
-    """Copy the demo's database, without what indexing wrote."""
+    """Copy the demo's database without the rows that indexing wrote."""
     database.unlink(missing_ok=True)
     with closing(sqlite3.connect(DATABASE)) as connection:
         connection.execute("VACUUM INTO ?", [str(database)])
@@ -97,7 +98,7 @@ def copy_without_index(database: Path) -> None:
 
 
 def index(database: str) -> dict[str, Any]:
-    """Bring the site's indexes up to date, as the command does it, with the model loaded."""
+    """Bring the site's indexes up to date with the command, with the model already loaded."""
     begun = time.perf_counter()
     start(Path(database))
     from django.core.management import call_command
@@ -124,7 +125,7 @@ def index(database: str) -> dict[str, Any]:
 
     for name in taken:
         setattr(backend, name, timed(name))
-    # What Django's start leaves, some 0.07 s, would be looked through in one of the runs.
+    # Otherwise, collecting the garbage of Django's start would cost some 0.07 s in one of the runs.
     gc.collect()
     started = time.perf_counter()
     call_command("update_vector_indexes", verbosity=0)

@@ -1,4 +1,4 @@
-"""From content to the index and from a query's text to objects, on SQLite.
+"""Measures indexing content, and searching it from a query's text to objects, on SQLite.
 
 Run with ``python -m benchmarks.end_to_end``.
 """
@@ -22,8 +22,9 @@ COUNTS = (1_000, 3_000) if QUICK else (1_000, 10_000, 50_000)
 SEARCHES = 30
 REPEATS = 1 if QUICK else 3
 
-#: What wagtail-vector-index of March 2025 took, measured earlier with vectors of the same
-#: size, on two cores: a search, documents a second, an unchanged second run, memory.
+#: Figures of wagtail-vector-index of March 2025, measured earlier on two cores with vectors of
+#: the same size: seconds of a search, bytes of memory, documents a second, and seconds of an
+#: unchanged second run.
 SEARCH_THEN = {1_000: 1.0, 10_000: 22.7, 50_000: 421.0}
 MEMORY_THEN = {10_000: 600e6, 50_000: 3.2e9}
 RATE_THEN = 347.0
@@ -32,7 +33,7 @@ UNCHANGED_THEN = {10_000: 24.6}
 
 @dataclass(kw_only=True)
 class Measured:
-    """What was measured at one number of documents."""
+    """The measurements at one number of documents."""
 
     count: int
     searches: list[float] = field(default_factory=list)
@@ -51,18 +52,19 @@ class Measured:
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title."""
+    """Return all tables, by title."""
     tables = {}
     for kind in ("objects", "pages"):
         measured = [measure(kind, count) for count in COUNTS]
         show(kind, measured)
-        # Whether its figures are of pages is not known; plain objects are compared with them.
+        # It is not known whether the older figures are of pages. Plain objects are compared with
+        # them.
         tables[f"End to end, {kind}"] = goals(measured, beside_then=kind == "objects")
     return tables
 
 
 def measure(kind: str, count: int) -> Measured:
-    """Index some content anew several times, and search it."""
+    """Index some content from nothing several times, and search it."""
     result = Measured(count=count)
     with tempfile.TemporaryDirectory() as folder:
         content, database = Path(folder, "content.sqlite3"), Path(folder, "site.sqlite3")
@@ -85,7 +87,7 @@ def measure(kind: str, count: int) -> Measured:
 
 
 def show(kind: str, measured: list[Measured]) -> None:
-    """Print what was measured, beside the older project's figures."""
+    """Print the measurements beside the older project's figures."""
     print(f"\n### End to end, {kind}: ours (the older project)\n")
     print("| documents | search | first search | documents/s | unchanged run | memory |")
     print("|---|---|---|---|---|---|")
@@ -110,7 +112,7 @@ def _then(figures: dict[int, float], count: int, form: str, factor: float = 1.0)
 
 
 def goals(measured: list[Measured], *, beside_then: bool) -> list[Row]:
-    """The goals: beside the older project at 10,000, and beside the smaller indexes."""
+    """Return the goals: beside the older project at 10,000, and beside the smaller indexes."""
     rows = [_growth(smaller, larger) for smaller, larger in pairwise(measured)]
     at = {one.count: one for one in measured}
     if beside_then and 10_000 in at:
@@ -124,7 +126,7 @@ def _growth(smaller: Measured, larger: Measured) -> Row:
         ours=seconds(larger.searches),
         other=f"at {smaller.count:,}: {seconds(smaller.searches)}",
         ratio=larger.search / smaller.search,
-        # Of small sizes, most is what every search costs, and noise.
+        # At small sizes, the fixed cost of a search and noise dominate.
         at_most=None if QUICK else larger.count / smaller.count,
         note="no faster than the number of documents",
     )

@@ -1,4 +1,4 @@
-"""Hybrid search: what it finds of the demo's pages, and what it costs at 10,000 pages.
+"""Measures hybrid search: its hits among the demo's pages, and its cost at 10,000 pages.
 
 Run with ``python -m benchmarks.hybrid``.
 """
@@ -21,14 +21,14 @@ QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNT = 1_000 if QUICK else 10_000
 SEARCHES = 10 if QUICK else 51
 FIRST = 5
-#: The longest that the words may add to a search, in milliseconds.
+#: The most time that the words may add to a search, in milliseconds.
 MOST = 100.0
 
 HALVES = {"the words of the page": SAME_WORDS, "other words": OTHER_WORDS}
 
 
 def quality() -> list[Row]:
-    """Hits in the first five, of hybrid search beside each of its parts."""
+    """Return the hits among the first five results, of hybrid search beside each of its parts."""
     demo_site.make()
     isolated(index_words)
     found = isolated(hits)
@@ -60,7 +60,7 @@ def index_words() -> None:
 
 
 def hits() -> dict[str, dict[str, list[str]]]:
-    """The questions that are answered, by the way to search and by the half."""
+    """Return the questions that are answered, by the way to search and by half."""
     demo_site.start()
     from vectordemo.models import DocPage
     from vectordemo.vector_indexes import SiteIndex
@@ -86,7 +86,7 @@ def hits() -> dict[str, dict[str, list[str]]]:
 
 
 def cost() -> list[Row]:
-    """What the words add to a search of many pages."""
+    """Return the time that the words add to a search of many pages."""
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder, "site.sqlite3"))
         isolated(processes.make, database, "pages", COUNT)
@@ -96,9 +96,9 @@ def cost() -> list[Row]:
 
 
 def added(database: str, words: int) -> list[Row]:
-    """What hybrid search takes beyond vector search, for questions of so many words.
+    """Return the time of hybrid search beyond vector search, for questions of ``words`` words.
 
-    Each word is in a third of the pages, and so nearly every page has one of them.
+    Each word is in a third of the pages, so nearly every page contains one of the words.
     """
     processes.start(database)
     from benchmarks.website.content import text
@@ -107,13 +107,13 @@ def added(database: str, words: int) -> list[Row]:
     index = PassagePage.vector_index
     taken: dict[str, list[tuple[float, float]]] = {"vector": [], "hybrid": []}
     for turn in range(-3, SEARCHES):
-        passage = random.Random(turn).randrange(COUNT)
-        question = " ".join(text(passage).rstrip(".").split()[-words:])
+        number_of_page = random.Random(turn).randrange(COUNT)
+        question = " ".join(text(number_of_page).rstrip(".").split()[-words:])
         for mode, times in taken.items():
             started = time.process_time(), time.perf_counter()
             list(index.search(question, mode=mode))
             ended = time.process_time(), time.perf_counter()
-            if turn >= 0:  # before that, caches are filled
+            if turn >= 0:  # the turns before fill caches
                 times.append((ended[0] - started[0], ended[1] - started[1]))
     what = f"added at {COUNT:,} pages, {words} words"
     return [

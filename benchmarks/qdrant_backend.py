@@ -1,8 +1,8 @@
-"""The Qdrant backend beside bare calls of qdrant-client, on one server or double.
+"""Compares the Qdrant backend with bare calls of qdrant-client, on one server or test double.
 
-Run with ``python -m benchmarks.qdrant_backend``. It uses the server that QDRANT_URL names, and
-else the tests' double. There, what is measured is our code, and not Qdrant: what the double
-takes is taken from both sides.
+Run with ``python -m benchmarks.qdrant_backend``. It uses the server in QDRANT_URL, or else the
+tests' double. With the double, the benchmark measures our code and not Qdrant, since the time of
+the double is subtracted from both sides.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ LOADS = 2 if QUICK else 3
 REPEATS = 11 if QUICK else 21
 DIMENSIONS = 384
 
-#: Goals: seconds of ours above the bare call of a search, and the ratio of a bulk load.
+#: The goals: the most seconds of a search beyond the bare call, and the ratio of a bulk load.
 MOST_ABOVE = 0.001
 MOST_OF_A_LOAD = 1.15
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title."""
+    """Return all tables, by title."""
     with server() as (url, name):
         return {f"Qdrant backend, on {name}": isolated(rows, url)}
 
 
 def rows(url: str) -> list[Row]:
-    """A bulk load, then searches."""
+    """Measure a bulk load, then searches."""
     warnings.simplefilter("ignore", UserWarning)
     backend, client = backend_of(url), client_of(url)
     batch = batch_of(vectors(COUNT, 0))
@@ -51,7 +51,7 @@ def rows(url: str) -> list[Row]:
 
 
 def load_row(backend: Any, client: Any, batch: Any) -> Row:
-    """A load beside the same requests, made of lists that are ready."""
+    """Measure a load beside the same requests, made of lists that exist already."""
     from wagtail_vector_index.backends.qdrant.points import bounded, payload
 
     ours, bare = spec_of("ours"), spec_of("bare")
@@ -104,7 +104,7 @@ def load_bare(client: Any, spec: Any, parts: Any, concurrency: int) -> None:
 
 
 def search_rows(backend: Any, client: Any) -> list[Row]:
-    """A search beside the same calls, and what of it is not spent in them."""
+    """Measure a search beside the same calls, and the time that it spends outside them."""
     from django.db.models import Q
     from qdrant_client import models
 
@@ -149,7 +149,7 @@ def search_rows(backend: Any, client: Any) -> list[Row]:
 
 
 def seconds_of_ours(backend: Any, search: Callable[[int], None], turn: int) -> float:
-    """What a search takes beside what it spends in the client's methods."""
+    """Measure the time of a search, and the part spent in the client's methods."""
     client = backend._driver._clients.sync().client
     inside = []
 
@@ -176,7 +176,7 @@ def seconds_of_ours(backend: Any, search: Callable[[int], None], turn: int) -> f
 
 @contextmanager
 def server() -> Iterator[tuple[str, str]]:
-    """The URL of a server, and what it is; the double runs in a process of its own."""
+    """Yield the URL of a server and its description. The double runs in a process of its own."""
     if url := os.environ.get("QDRANT_URL"):
         version = backend_of(url).health().details["server"]
         yield url, f"a server of {version}"
@@ -191,7 +191,7 @@ def server() -> Iterator[tuple[str, str]]:
 
 
 def serve_double() -> None:
-    """Be the double, until standard input ends."""
+    """Run the double until standard input ends."""
     from plugins.qdrant_backend.tests.double import running_double
 
     with running_double() as running:

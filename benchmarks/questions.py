@@ -1,10 +1,10 @@
 """Questions about the demo's pages, and the pages that answer each.
 
-They were written before any of them was asked, and are not changed after what comes of them.
-A page is named by its path in Django's documentation.
+They were written before any of them was asked, and are not adapted to the results. A page is
+named by its path in Django's documentation.
 """
 
-#: In the words that the page itself uses.
+#: Questions in the words of the page.
 SAME_WORDS = {
     "How do I set SESSION_COOKIE_AGE?": ["ref/settings", "topics/http/sessions"],
     "select_related and prefetch_related": ["ref/models/querysets", "topics/db/optimization"],
@@ -44,7 +44,7 @@ SAME_WORDS = {
     "GeoIP2 city and country lookups with MaxMind": ["ref/contrib/gis/geoip2"],
 }
 
-#: In other words than the page's, as somebody asks who does not know them.
+#: Questions in other words, as people ask who do not know the words of the page.
 OTHER_WORDS = {
     "prevent a malicious site from embedding my page to trick people into pressing buttons": [
         "ref/clickjacking",

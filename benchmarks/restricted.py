@@ -1,7 +1,7 @@
-"""Searches within a queryset, and by visitors who may not see everything.
+"""Measures searches within a queryset, and by visitors who may not see everything.
 
-Run with ``python -m benchmarks.restricted``. The NumPy backend is measured on SQLite; the
-PostgreSQL backend on a server of its own, or on the one that DATABASE_URL names.
+Run with ``python -m benchmarks.restricted``. The NumPy backend is measured on SQLite, and the
+PostgreSQL backend on the server in DATABASE_URL, or on a server that the benchmark starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNT = 5_000 if QUICK else 100_000
-#: Sections of the site, the first of which is all of it.
+#: The sections of the site; the first is the whole site.
 SLUGS = ("home", "section-10", "section-100", "section-ten")
 LIMIT = 10
 REPEATS = 11 if QUICK else 51
@@ -26,7 +26,7 @@ QUERIES = 20
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title."""
+    """Return all tables, by title."""
     with tempfile.TemporaryDirectory() as folder:
         site = str(Path(folder, "site.sqlite3"))
         tables = {"Restricted searches, NumPy backend": measured(site, "numpy", 3.0)}
@@ -40,7 +40,7 @@ def run() -> dict[str, list[Row]]:
 
 
 def measured(database: str, backend: str, at_most: float | None) -> list[Row]:
-    """The table of one backend."""
+    """Return the table of one backend."""
     os.environ["BENCHMARK_VECTOR_BACKEND"] = backend
     isolated(processes.make, database, "pages", COUNT)
     isolated(processes.index, database, "pages", COUNT)
@@ -49,7 +49,7 @@ def measured(database: str, backend: str, at_most: float | None) -> list[Row]:
 
 
 def restricted_rows(database: str, at_most: float | None) -> list[Row]:
-    """Searches within a section, and by who may see nothing else, beside unrestricted ones."""
+    """Measure searches within a section, and by visitors who may see only that section."""
     processes.start(database)
     from django.contrib.auth.models import User
     from django.db import transaction
@@ -87,7 +87,7 @@ def restricted_rows(database: str, at_most: float | None) -> list[Row]:
             hidden = home.get_children().exclude(pk=section.pk) if section != home else []
             restrictions = [PageViewRestriction(page=p, restriction_type="groups") for p in hidden]
             PageViewRestriction.objects.bulk_create(restrictions)
-            # Where next to nothing may be seen, each search looks at nearly everything.
+            # If a visitor may see almost nothing, each search looks at nearly all objects.
             repeats = REPEATS if len(keys) > LIMIT else RARE_REPEATS
             rows.append(
                 paired(search, lambda turn: search(turn, user=admin), repeats=repeats).row(
@@ -101,7 +101,7 @@ def restricted_rows(database: str, at_most: float | None) -> list[Row]:
 
 
 class Nearest:
-    """What is really nearest to each query, from the vectors of the record."""
+    """The objects that are really nearest to each query, from the vectors in the index tables."""
 
     def __init__(self, index: Any, queries: list[str]) -> None:
         import numpy as np
@@ -119,7 +119,7 @@ class Nearest:
         self._scores = [matrix @ vector for vector in asked]
 
     def quality(self, search: Any, allowed: set[int]) -> str:
-        """The recall of a search, and whether it finds as many as there are."""
+        """Return the recall of a search, and whether it finds as many objects as exist."""
         import numpy as np
 
         inside = np.isin(self._pks, list(allowed))

@@ -1,9 +1,9 @@
-"""Runs the benchmarks, all or those that are named; fails if one misses a goal.
+"""Runs the named benchmarks, or all of them, and fails if a benchmark misses a goal.
 
 python -m benchmarks.run [--quick] [NAME …]
 
-What each prints is kept in ``results/``, which the documentation shows. Quick runs, and those
-that failed before their end, change nothing there.
+The output of each benchmark is kept in ``results/``, which the documentation shows. Quick runs,
+and runs that fail before their end, change nothing there.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def goals_met(name: str, *, quick: bool) -> bool:
-    """Run one benchmark in a process of its own; whether it met all its goals."""
+    """Run one benchmark in a process of its own, and return whether it met all its goals."""
     environment = os.environ | ({"BENCHMARK_QUICK": "1"} if quick else {})
     command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
     lines = []
@@ -82,7 +82,7 @@ def goals_met(name: str, *, quick: bool) -> bool:
 
 
 def setting() -> str:
-    """The machine and the versions, in a line."""
+    """Return the machine and the versions, in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     versions = [f"Python {platform.python_version()}"]

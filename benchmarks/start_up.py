@@ -1,4 +1,4 @@
-"""What the installed plugins add to the start of a process.
+"""Measures the time that installed plugins add to the start of a process.
 
 Run with ``python -m benchmarks.start_up``.
 """
@@ -17,7 +17,7 @@ from benchmarks.measure import Paired, Row, isolated, print_table, verdict
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 TURNS = 5 if QUICK else 25
 
-#: Seconds that plugins may add.
+#: The most seconds that plugins may add.
 ALLOWED = 0.050
 
 GROUP = "wagtail_vector_index"
@@ -28,7 +28,7 @@ HEAVY = (
 
 
 def run() -> dict[str, list[Row]]:
-    """The table: processes with and without plugins, in turn."""
+    """Return the table of processes with and without plugins, in turn."""
     plugins = sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
     assert plugins, "no plugin is installed"
     times: dict[str, dict[bool, list[float]]] = {
@@ -62,7 +62,7 @@ def run() -> dict[str, list[Row]]:
 
 
 def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
-    """What is added in the middle case; what is a few milliseconds drowns in other noise."""
+    """Return the difference of the medians. Single turns differ more than by a few milliseconds."""
     difference = statistics.median(both.ours) - statistics.median(both.other)
     return Row(
         what=what,
@@ -76,8 +76,8 @@ def _added(both: Paired, what: str, at_most: float | None = None) -> Row:
 def set_up(with_plugins: bool) -> dict[str, Any]:  # noqa: FBT001
     """Time ``django.setup()`` and the discovery that follows, as at the start of a server.
 
-    Without plugins, the metadata of their distributions is hidden, as if core alone were
-    installed: there is nothing else by which they are found.
+    Without plugins, the metadata of their distributions is hidden, so that it looks as if only
+    core were installed. Plugins are found only by this metadata.
     """
     if not with_plugins:
         _hide_plugins()

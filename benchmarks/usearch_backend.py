@@ -1,9 +1,9 @@
-"""The example of a third-party backend, USearch's HNSW, beside the NumPy backend.
+"""Compares the example of a third-party backend, USearch's HNSW, with the NumPy backend.
 
-The vectors are those of texts, by WordLlama: a passage is three sentences of the docstrings of
-one module, among the packages that are installed, and its vector the mean of theirs. The 256
-components are turned into 384 by a fixed rotation, which keeps all distances. Run with
-``python -m benchmarks.usearch_backend``.
+Run with ``python -m benchmarks.usearch_backend``. The vectors are WordLlama's, of real text. A
+chunk has three sentences from the docstrings of a module in the installed packages, and its
+vector is the mean of their vectors. A fixed rotation turns the 256 components into 384, and
+keeps all distances.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from benchmarks.measure import (
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNTS = (2_000, 10_000) if QUICK else (100_000, 1_000_000)
-#: Fewer have no graph; in a quick run all have one.
+#: Collections with fewer vectors have no graph. In a quick run, all collections have one.
 GRAPH_FROM = 1_000 if QUICK else 50_000
 DIMENSIONS = 384
 QUERIES = 100 if QUICK else 300
 LIMIT = 10
-#: What core reads at a time when it loads a collection.
+#: The size of the batches in which core loads a collection.
 BATCH = 500
 SENTENCES = 3
-#: A page of fewer sentences would be drawn until its passages are all alike.
+#: From a page with fewer sentences, chunks would be drawn until they were all alike.
 FEWEST_SENTENCES = 20
 _AT_ONCE = 10_000
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title. Each measurement has a process of its own."""
+    """Return all tables, by title. Each measurement has a process of its own."""
     tables = {}
     with tempfile.TemporaryDirectory(prefix="wvi-") as folder:
         vectors = str(Path(folder, "vectors"))
@@ -67,7 +67,7 @@ def run() -> dict[str, list[Row]]:
 
 
 def start_rows(vectors: str, count: int, snapshots: str) -> list[Row]:
-    """What it takes to fill a new process, and what that process then holds."""
+    """Measure the time to fill a new process, and the memory that the process then uses."""
     numpy = isolated(started, "numpy", vectors, count, snapshots)
     built = isolated(started, "usearch", vectors, count, snapshots)
     restored = isolated(started, "usearch", vectors, count, snapshots)
@@ -100,7 +100,7 @@ def start_rows(vectors: str, count: int, snapshots: str) -> list[Row]:
 
 
 def started(name: str, vectors: str, count: int, snapshots: str) -> dict[str, float]:
-    """Load a collection as core does, and optimize it."""
+    """Measure loading a collection as core loads it, and optimizing it."""
     backend, spec = _backend(name, snapshots)
     gc.collect()
     before, began = resident(), time.perf_counter()
@@ -117,7 +117,7 @@ def started(name: str, vectors: str, count: int, snapshots: str) -> dict[str, fl
 
 
 def search_rows(vectors: str, count: int, snapshots: str) -> list[Row]:
-    """The recall of searches, and how long they take, with filters and without."""
+    """Measure the recall and the time of searches, with and without filters."""
     import numpy as np
     from django.db.models import Q
 
@@ -158,7 +158,7 @@ def search_rows(vectors: str, count: int, snapshots: str) -> list[Row]:
 
 
 def write_vectors(path: str, count: int) -> dict[str, int]:
-    """Write unit vectors of so many passages, one after the other, as float32."""
+    """Write the unit vectors of ``count`` chunks, one after the other, as float32."""
     import numpy as np
 
     from wagtail_vector_index.embeddings.wordllama import WordLlamaEmbeddings
@@ -179,19 +179,19 @@ def write_vectors(path: str, count: int) -> dict[str, int]:
     firsts = np.cumsum(lengths) - lengths
     with Path(path).open("wb") as file:
         for start in range(0, count, _AT_ONCE):
-            # A page is drawn the more often the longer it is.
+            # Longer pages are drawn more often.
             drawn = (
                 np.searchsorted(firsts, random.integers(len(turned), size=_AT_ONCE), "right") - 1
             )
             chosen = random.integers(lengths[drawn], size=(SENTENCES, _AT_ONCE)) + firsts[drawn]
-            passages = turned[chosen].sum(axis=0)[: count - start]
-            passages /= np.linalg.norm(passages, axis=1, keepdims=True)
-            passages.tofile(file)
+            chunks = turned[chosen].sum(axis=0)[: count - start]
+            chunks /= np.linalg.norm(chunks, axis=1, keepdims=True)
+            chunks.tofile(file)
     return {"pages": len(pages), "sentences": len(sentences)}
 
 
 def _pages() -> Iterator[list[str]]:
-    """The different sentences in the docstrings of each module."""
+    """Return the different sentences in the docstrings of each module."""
     seen: set[str] = set()
     for folder in (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")):
         for path in sorted(Path(folder).rglob("*.py")):
@@ -216,7 +216,7 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 def _backend(name: str, snapshots: str) -> tuple[Any, Any]:
-    """An empty backend with the default options, and a collection of it."""
+    """Return an empty backend with the default options, and a collection of it."""
     from wagtail_vector_index.backends.base import CollectionSpec
 
     spec = CollectionSpec(name="benchmark", dimensions=DIMENSIONS, fields={"part": "int"})

@@ -1,7 +1,7 @@
-"""The Weaviate backend beside bare calls of its client, on one server.
+"""Compares the Weaviate backend with bare calls of its client, on one server.
 
-Run with ``python -m benchmarks.weaviate_backend``. It starts the double of the plugin's tests,
-or uses the server that WEAVIATE_URL names, where it makes two collections and drops them.
+Run with ``python -m benchmarks.weaviate_backend``. It uses the server in WEAVIATE_URL, where it
+creates two collections and drops them. Without this variable, it starts the tests' double.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ DIMENSIONS = 384
 BATCH = 500
 CONCURRENCY = 4
 
-#: Seconds that a search through the backend may take longer than a bare one.
+#: The most seconds that a search through the backend may take beyond a bare search.
 SEARCH_OVERHEAD = 0.001
 
 
 def run() -> dict[str, list[Row]]:
-    """All tables, by title."""
+    """Return all tables, by title."""
     with server() as (options, name):
         return {
             f"Weaviate backend, on {name}: load": isolated(load_rows, options),
@@ -40,7 +40,7 @@ def run() -> dict[str, list[Row]]:
 
 
 def load_rows(options: dict[str, Any]) -> list[Row]:
-    """A bulk load through the backend, beside the client's own insertion of the same objects."""
+    """Measure a bulk load beside the client's own insertion of the same objects."""
     django_on()
     from weaviate.classes.data import DataObject
 
@@ -86,7 +86,7 @@ def load_rows(options: dict[str, Any]) -> list[Row]:
 
 
 def search_rows(options: dict[str, Any]) -> list[Row]:
-    """A search beside the client's own of as many records."""
+    """Measure a search beside the client's own search of as many records."""
     django_on()
     from django.db.models import Q
     from weaviate.classes.query import Filter, MetadataQuery
@@ -117,7 +117,8 @@ def search_rows(options: dict[str, Any]) -> list[Row]:
 
             assert len(ours(0)) == len(theirs(0).objects) == LIMIT  # type: ignore[arg-type, attr-defined]
             found = paired(ours, theirs, repeats=21 if QUICK else 101, warm_up=10)
-            # Of the fastest tenths: what the server takes differs by more than is looked for.
+            # Only the fastest tenths are compared, since the server's own time varies by more than
+            # the difference to measure.
             overhead = fastest(found.ours) - fastest(found.other)
             name = f"search, {what}, {COUNT:,} × {DIMENSIONS}"
             rows += [
@@ -136,13 +137,13 @@ def search_rows(options: dict[str, Any]) -> list[Row]:
 
 
 def fastest(seconds: Sequence[float]) -> float:
-    """The time that a tenth of all turns took no longer than."""
+    """Return the time within which a tenth of all turns ended."""
     return statistics.quantiles(seconds, n=10)[0]
 
 
 @contextmanager
 def server() -> Iterator[tuple[dict[str, Any], str]]:
-    """The options of a backend for a server that is up, and what it is."""
+    """Yield the options of a backend for a running server, and the server's description."""
     sys.path.insert(0, str(ROOT / "plugins" / "weaviate_backend" / "tests"))
     import weaviate_servers as servers
 
@@ -159,7 +160,7 @@ def server() -> Iterator[tuple[dict[str, Any], str]]:
 
 @contextmanager
 def bare(options: dict[str, Any]) -> Iterator[Any]:
-    """The client, connected without the backend."""
+    """Yield the client, connected without the backend."""
     from wagtail_vector_index.backends.weaviate.endpoints import Endpoints
     from wagtail_vector_index.backends.weaviate.protocol import weaviate
 
@@ -173,7 +174,7 @@ def bare(options: dict[str, Any]) -> Iterator[Any]:
 
 
 def django_on() -> None:
-    """Django, for filters."""
+    """Set up Django, which filters need."""
     from django.conf import settings
 
     settings.configure(USE_TZ=True)

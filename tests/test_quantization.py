@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from benchmarks.passages import passages
+from benchmarks.chunks import chunks
 from benchmarks.questions import OTHER_WORDS, SAME_WORDS
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
@@ -17,7 +17,7 @@ from wagtail_vector_index.backends.numpy.quantized import QuantizedVectors
 from wagtail_vector_index.embeddings.wordllama import WordLlamaEmbeddings
 
 COUNT = 5_000
-SPEC = CollectionSpec(name="passages", dimensions=256)
+SPEC = CollectionSpec(name="chunks", dimensions=256)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def model() -> Iterator[WordLlamaEmbeddings]:
 @pytest.fixture(scope="module")
 def batch(model: WordLlamaEmbeddings) -> RecordBatch:
     """Docstrings of Python's standard library."""
-    texts = list(passages(COUNT, [sysconfig.get_path("stdlib")]))
+    texts = list(chunks(COUNT, [sysconfig.get_path("stdlib")]))
     assert len(texts) == COUNT
     vectors = np.reshape(model.embed(texts), (COUNT, -1))
     return RecordBatch.of(ids=[UUID(int=n) for n in range(COUNT)], vectors=vectors)

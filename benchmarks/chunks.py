@@ -1,9 +1,9 @@
-"""Passages of real text: the documentation and the comments that a machine holds.
+"""Chunks of real text, from the documentation and source comments on this machine.
 
-Random vectors tell nothing of recall. They lie apart evenly, and those of texts don't: there
-are subjects, phrases that come again and again, and nearly the same text twice. So this reads
-README files, guides, manual pages, and the docstrings and comments of Python and Go sources,
-and cuts them into passages of 40 words. None shares words with the next, and none comes twice.
+Random vectors do not show the recall on real content. They are evenly spread, while the vectors
+of texts are not: texts have subjects, repeated phrases and near duplicates. So this module reads
+README files, guides, manual pages, and the docstrings and comments of Python and Go sources. It
+cuts them into chunks of 40 words, without overlap and without duplicates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-#: Where to look; folders that don't exist are left out.
+#: The folders to search; folders that do not exist are left out.
 FOLDERS = (
     "/usr/share/doc",
     "/usr/share/man",
@@ -29,23 +29,23 @@ WORDS = 40
 
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _COMMENTS = re.compile(r"(?:^[ \t]*//[^\n]*\n)+", re.MULTILINE)
-# Requests of man pages, signs of comments, and underlines.
+# Matches requests of man pages, comment signs, and underlines.
 _MARKUP = re.compile(r"^[.'].*$|\\f.|\\[&|e]|//|[*_`=#|~^\\-]{2,}", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z]{2,}")
 
 
-def passages(count: int, folders: Sequence[str] = FOLDERS) -> Iterator[str]:
-    """At most ``count`` passages, in the order of their files."""
+def chunks(count: int, folders: Sequence[str] = FOLDERS) -> Iterator[str]:
+    """Yield at most ``count`` chunks, in the order of their files."""
     seen: set[int] = set()
     for path in _files(folders):
         words = " ".join(_MARKUP.sub(" ", prose) for prose in _prose(path)).split()
         for start in range(0, len(words) - WORDS // 2, WORDS):
-            passage = " ".join(words[start : start + WORDS])
-            # What differs in its figures only is the same passage.
-            key = hash("".join(_WORD.findall(passage)))
-            if key not in seen and _is_readable(passage):
+            chunk = " ".join(words[start : start + WORDS])
+            # Chunks that differ only in their figures count as duplicates.
+            key = hash("".join(_WORD.findall(chunk)))
+            if key not in seen and _is_readable(chunk):
                 seen.add(key)
-                yield passage
+                yield chunk
                 if len(seen) == count:
                     return
 
@@ -58,7 +58,7 @@ def _files(folders: Sequence[str]) -> Iterator[Path]:
 
 
 def _prose(path: Path) -> Iterator[str]:
-    """What in a file is meant for people to read."""
+    """Yield the parts of a file that people are meant to read."""
     kind = path.name.removesuffix(".gz").rpartition(".")[2]
     if kind == "py":
         yield from _DOCSTRING.findall(_text(path))
@@ -76,7 +76,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _is_readable(passage: str) -> bool:
-    """Whether most of it is words: no table, no figures, no code."""
-    letters = sum(map(len, _WORD.findall(passage)))
-    return letters > 0.7 * len(passage) and len(passage) < 12 * WORDS
+def _is_readable(chunk: str) -> bool:
+    """Return whether a chunk is mostly words, rather than a table, figures or code."""
+    letters = sum(map(len, _WORD.findall(chunk)))
+    return letters > 0.7 * len(chunk) and len(chunk) < 12 * WORDS
