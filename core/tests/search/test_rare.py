@@ -14,7 +14,7 @@ from wagtail_vector_index.content.visibility import _Subtrees, visible_to
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import EmbeddingField
-from wagtail_vector_index.search import hybrid
+from wagtail_vector_index.search import hybrid_search
 from wagtail_vector_index.search import search as searching
 
 pytestmark = pytest.mark.django_db
@@ -164,7 +164,9 @@ def test_private_pages_do_not_count_in_the_ranks_of_words(article, monkeypatch):
 
     def results(between):
         by_words = [*reversed(pages[2:]), *between, pages[1]]
-        monkeypatch.setattr(hybrid, "word_rankings", lambda *_: [[key(page) for page in by_words]])
+        monkeypatch.setattr(
+            hybrid_search, "word_rankings", lambda *_: [[key(page) for page in by_words]]
+        )
         return [page.pk for page in index.search("bread", limit=3, mode="hybrid")]
 
     assert results(hidden) == results([])
@@ -177,7 +179,7 @@ def test_hybrid_search_looks_for_words_among_the_few_that_may_be_seen(site, monk
         asked_among.append(among)
         return []
 
-    monkeypatch.setattr(hybrid, "word_rankings", noting)
+    monkeypatch.setattr(hybrid_search, "word_rankings", noting)
     assert len(list(RARE.search("bread", limit=10, mode="hybrid"))) == 10
     ((among),) = asked_among
     assert len(among) == len(visible_to().primary_keys(Page.objects.all()))

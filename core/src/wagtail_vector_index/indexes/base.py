@@ -17,9 +17,9 @@ from ..content.object_keys import object_key
 from ..contract.sansio import Steps, arun, run
 from ..exceptions import InvalidQuery
 from ..plugins.handlers import chat_backends
-from ..search.hybrid import Mode, text_search
+from ..search.hybrid_search import Mode, text_search
 from ..search.results import SearchResults
-from ..search.similar import SimilarSearch
+from ..search.similar_search import SimilarSearch
 from ..wording import shown
 
 __all__ = ["VectorIndex"]

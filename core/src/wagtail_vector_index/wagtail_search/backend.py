@@ -15,8 +15,8 @@ from ..contract.options import Options, parse_options
 from ..exceptions import InvalidIndex, InvalidOptions, InvalidQuery
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
-from ..search.hybrid import Mode, text_search
-from ..search.text import TextSearch
+from ..search.hybrid_search import Mode, text_search
+from ..search.text_search import TextSearch
 from .compiling import SemanticQueryCompiler
 from .results import SemanticSearchResults
 from .unrestricted import unrestricted

@@ -11,7 +11,7 @@ from ..content.object_keys import key_of, primary_keys
 from ..content.visibility import visible_to
 from ..contract.sansio import run
 from ..search.ranking import Hit
-from ..search.text import TextSearch
+from ..search.text_search import TextSearch
 
 __all__ = ["SemanticQueryCompiler"]
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...exceptions import VectorIndexError
 from ...indexes.registry import get_index
 from ...plugins.redaction import redacted
-from ..tables import require_tables
+from ..requirements import require_tables
 
 _EXCERPT = 200
 

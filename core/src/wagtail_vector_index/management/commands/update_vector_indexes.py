@@ -14,7 +14,7 @@ from ...indexes.registry import all_indexes, get_index
 from ...indexing.updating import pending_keys, update
 from ...plugins.redaction import redacted
 from ..progress import progress_to
-from ..tables import require_tables
+from ..requirements import require_tables
 
 _KEYS_SHOWN = 5
 

@@ -16,8 +16,8 @@ from ..models.tables import Collection
 from .base import Search, both, of_objects
 from .collections import active_collection
 from .ranking import Hit, reciprocal_rank_fusion
-from .text import TextSearch
-from .words import word_rankings
+from .text_search import TextSearch
+from .word_search import word_rankings
 
 __all__ = ["HybridSearch", "Mode", "text_search"]
 
