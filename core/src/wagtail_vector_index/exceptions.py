@@ -1,4 +1,4 @@
-"""Every error that Wagtail Vector Index raises on purpose.
+"""All exceptions that Wagtail Vector Index raises on purpose.
 
 ::
 
@@ -6,8 +6,8 @@
     ├── ConfigurationError (django.core.exceptions.ImproperlyConfigured)
     │   ├── UnknownAlias          settings have no such alias
     │   ├── UnknownBackend        no plugin offers a backend of this name
-    │   ├── PluginNotInstalled    a known plugin that pip can install
-    │   ├── ClientNotInstalled    the plugin is there, the library it needs is not
+    │   ├── PluginNotInstalled    a known plugin, which pip can install
+    │   ├── ClientNotInstalled    a library that the plugin needs is not installed
     │   ├── PluginBroken          an error inside the plugin
     │   ├── BackendNameConflict   two plugins offer the same name
     │   ├── AppNotInstalled       a Django app is missing in INSTALLED_APPS

@@ -83,15 +83,15 @@ class VectorBackend(ABC):
     distance.
 
     Args:
-        alias: the key in the settings, for messages.
+        alias: the key in the settings, which messages name.
         options: an instance of the class's ``Options``.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseOptions):
-        """The keys beside ``BACKEND`` in the settings; a backend declares its own."""
+        """The keys in the settings other than ``BACKEND``. A backend declares its own."""
 
-    #: Which metrics can it search by?
+    #: Which metrics does the backend support?
     metrics: ClassVar[frozenset[Metric]] = frozenset(METRICS)
 
     #: How many records may one call of ``_upsert``, ``_delete`` or ``_get`` carry?
@@ -156,7 +156,7 @@ class VectorBackend(ABC):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
-        """Return the records nearest to a float32 vector, among those that match the filter.
+        """Return the nearest records to a float32 vector that match the filter.
 
         The result is complete: it has ``limit`` matches whenever at least so many records
         match the filter. If equal scores compete for the last places, the lower ids win.

@@ -32,7 +32,7 @@ class ChatBackend(ABC):
     differs from the defaults. Creating a backend does no I/O.
 
     Args:
-        alias: the key in the settings, for messages.
+        alias: the key in the settings, which messages name.
         options: an instance of the class's ``Options``.
 
     Example::
@@ -47,7 +47,7 @@ class ChatBackend(ABC):
 
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseOptions):
-        """The keys beside ``BACKEND`` in the settings; a backend declares its own."""
+        """The keys in the settings other than ``BACKEND``. A backend declares its own."""
 
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias

@@ -1,4 +1,4 @@
-"""What authors of backends build on: specs, records, filters and options.
+"""The building blocks of backends: specs, records, filters and options.
 
 Nothing here knows Wagtail or a Django model. Authors of backends import from this package.
 Three modules are imported by their own names, because they need a library that the backend's

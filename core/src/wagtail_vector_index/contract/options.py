@@ -1,4 +1,4 @@
-"""A backend's options: a dataclass that the other keys beside ``BACKEND`` are checked by."""
+"""A backend's options: a dataclass that the settings other than ``BACKEND`` must fit."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class RecordBatch:
         vectors: Iterable[Vector],
         metadata: Iterable[Mapping[str, Any]] | None = None,
     ) -> RecordBatch:
-        """Make a batch from lists.
+        """Return a batch made from lists.
 
         Args:
             ids: one UUID for each record.

@@ -6,9 +6,9 @@ import re
 
 __all__ = ["estimate_tokens"]
 
-#: Characters of scripts that no tokenizer has learnt much of, so that each of their bytes may
-#: be a token: all but Latin, Greek, Cyrillic, Hebrew, Arabic, Devanagari, Thai, Chinese,
-#: Japanese, Korean, and common punctuation.
+#: Characters of scripts that are rare in the training of tokenizers, so that each of their bytes
+#: may be a token. These are all but Latin, Greek, Cyrillic, Hebrew, Arabic, Devanagari, Thai,
+#: Chinese, Japanese and Korean characters, and common punctuation.
 _RARE = re.compile(
     "[^\u0000-\u024f\u0370-\u052f\u0590-\u06ff\u0900-\u097f\u0e00-\u0e7f\u1e00-\u1fff"
     "\u2000-\u20cf\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff00-\uffef]+"

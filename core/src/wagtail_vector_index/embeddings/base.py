@@ -33,7 +33,7 @@ class EmbeddingBackend(ABC):
     differs from the defaults. Creating a backend does no I/O and loads no model.
 
     Args:
-        alias: the key in the settings, for messages.
+        alias: the key in the settings, which messages name.
         options: an instance of the class's ``Options``.
 
     Example::
@@ -45,7 +45,7 @@ class EmbeddingBackend(ABC):
 
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseOptions):
-        """The keys beside ``BACKEND`` in the settings; a backend declares its own."""
+        """The keys in the settings other than ``BACKEND``. A backend declares its own."""
 
     #: How many texts may one call of ``embed`` carry?
     max_batch_texts: int = 256

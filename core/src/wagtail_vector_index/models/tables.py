@@ -85,14 +85,14 @@ class Collection(models.Model):
     #: The number of live documents, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
-    #: How often in a row a service that the collection needs has failed, the last error, and the
-    #: time before which no automatic attempt is made.
+    #: The number of failures in a row of a service that the collection needs, the last error, and
+    #: the time before which no automatic attempt is made.
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     next_attempt = models.DateTimeField(null=True, blank=True)
     #: The time of the deferred task that will try again.
     retry_task_at = models.DateTimeField(null=True, blank=True)
-    #: The process that builds the collection, and the last time it gave a sign of life.
+    #: The process that builds the collection, and the time of its last heartbeat.
     builder = models.CharField(max_length=255, blank=True)
     builder_seen = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())

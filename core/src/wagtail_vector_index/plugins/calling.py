@@ -1,4 +1,4 @@
-"""Calls the hooks that run while an index works, plugin by plugin."""
+"""Calls the hooks that run when an index is updated or searched, plugin by plugin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def active_registry() -> Registry:
-    """Return the installed plugins, without those that the settings disable."""
+    """Return the registry of installed plugins, without the ones that the settings disable."""
     disabled = disabled_plugins()
     try:
         return registry(disabled)

@@ -1,4 +1,4 @@
-"""The hooks that a plugin can implement. An implementation may take fewer arguments.
+"""The hooks that a plugin can implement. An implementation may accept fewer arguments.
 
 The hooks that offer backends return data. They are called once, when plugins are
 discovered. The other three hooks are called when an index is updated or searched.

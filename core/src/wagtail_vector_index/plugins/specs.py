@@ -9,8 +9,8 @@ import pluggy
 
 ENTRY_POINT_GROUP = "wagtail_vector_index"
 
-#: The version of the plugin API. A plugin states the version it was written for as
-#: ``API_VERSION`` in its plugin module.
+#: The version of the plugin API. Each plugin module has its own ``API_VERSION``: the version
+#: that the plugin is written for.
 API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)

@@ -48,7 +48,7 @@ _LINKED_AT_ONCE = 1_024
 #: A snapshot is written again when it lacks more than this share of the records.
 _LACKING = 0.01
 
-#: Up to this share of all rows, multiplying only the rows asked for is faster.
+#: Up to this share of all rows, multiplying only the requested rows is faster.
 _GATHERED_SHARE = 0.2
 _GATHERED_ROWS = 1_024
 _FIRST_ROWS = 64

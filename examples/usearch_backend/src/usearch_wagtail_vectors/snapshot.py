@@ -80,7 +80,7 @@ def read(path: Path, shape: Shape) -> tuple[Graph, Linked] | None:
 
 
 def _header(shape: Shape) -> dict[str, Any]:
-    """Return what must be equal in the process that writes and the one that reads."""
+    """Return the part of the header that must be equal when a file is written and read."""
     return {
         "usearch": usearch.__version__,
         "byteorder": sys.byteorder,

@@ -1,8 +1,8 @@
 """Extracts prose from HTML.
 
-This module has its own tokenizer instead of ``html.parser``. The latter raises on some markup
-(``<![x[``, ``&#`` before thousands of digits) and needs minutes for a hundred kilobytes of
-``<a <a <a``. Its results also differ between patch releases of Python, so the same content would
+This module has its own tokenizer instead of ``html.parser``. Python's parser raises on some
+markup (``<![x[``, ``&#`` before thousands of digits) and needs minutes for a hundred kilobytes
+of ``<a <a <a``. Its results also differ between patch releases of Python, so the same content would
 be embedded again. This tokenizer reads every character a bounded number of times.
 """
 

@@ -25,8 +25,8 @@ _SAMPLE = 32
 # Longer lines, such as encoded files, are cut first, because the splitter's time grows with the
 # square of a line's length. Nobody writes a paragraph of this length.
 _LONGEST_LINE = 30_000
-# How far before the previous chunk an estimate searches for the next one, in characters. Chunks
-# may overlap.
+# How many characters before the previous part an estimate starts to search for the next part,
+# because chunks may overlap.
 _LOOK_BACK = 30_000
 
 

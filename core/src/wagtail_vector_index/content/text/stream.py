@@ -70,7 +70,7 @@ def _is_indexed(block: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _reader_of(block_class: type) -> _Reader:
-    """Return the reader of the nearest ancestor that has one here or reads itself."""
+    """Return the reader of the nearest ancestor class with a reader here or text of its own."""
     for ancestor in block_class.__mro__:
         path = f"{ancestor.__module__}.{ancestor.__qualname__}"
         if path in READERS:

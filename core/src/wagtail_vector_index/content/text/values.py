@@ -74,7 +74,7 @@ def raw_value(instance: Any, field_name: str) -> str | None:
 
     Returns:
         The text, or None if the name is not a column of the object itself but a relation, a
-        property, a method or a path. (The column of a foreign key, ``author_id``, counts.)
+        property, a method or a path. (A foreign key's ``author_id`` is a column.)
     """
     field = _own_field(instance, field_name)
     if field is None:

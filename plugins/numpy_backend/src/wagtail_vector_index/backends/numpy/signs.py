@@ -14,7 +14,7 @@ Distances: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 _WORD_BITS = 64
 # How many rows are compared at a time, so that they stay in the processor's cache.
 _COMPARED_ROWS = 65_536
-#: Up to this share of all rows, comparing only the rows asked for is faster.
+#: Up to this share of all rows, comparing only the requested rows is faster.
 _GATHERED_SHARE = 0.5
 
 

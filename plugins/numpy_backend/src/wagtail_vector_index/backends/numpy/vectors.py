@@ -10,7 +10,7 @@ from .arrays import Floats, Floats32, Floats64, Rows, grown, row_products
 from .matrix import Matrix
 from .metrics import METRICS, Query
 
-#: Up to this share of all rows, multiplying only the rows asked for is faster.
+#: Up to this share of all rows, multiplying only the requested rows is faster.
 _GATHERED_SHARE = 0.2
 _SCORED_ROWS = 1_024
 _GROUPED_VALUES = 64

@@ -49,7 +49,7 @@ class PgvectorBackend(VectorBackend):
     """
 
     class Options(PgvectorOptions):
-        """The keys beside ``BACKEND``."""
+        """The keys in the settings other than ``BACKEND``."""
 
     max_batch_records = 10_000
     max_batch_bytes = 32 * 2**20

@@ -148,7 +148,7 @@ class Database:
         timeout: float | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> ResultT:
-        """Run statements in a transaction, or in a savepoint of the caller's.
+        """Run statements in a transaction, or in a savepoint of the caller's transaction.
 
         Args:
             work: a function that takes a cursor. Called again if another transaction interfered.
