@@ -139,7 +139,7 @@ def _check_splitter(index: Declaration) -> None:
 
 
 def _family(index: Declaration, model: type[Model]) -> list[type[Model]]:
-    """Return the model, or if it declares nothing to embed, its child models that do."""
+    """Return the model, or the child models with fields to embed if it has none itself."""
     if _declared(index, model, "embedding_fields"):
         return [model]
     children = [

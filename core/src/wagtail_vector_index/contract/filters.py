@@ -317,7 +317,7 @@ def _datetime(value: Any) -> tuple[str, Any]:
     if value.utcoffset() is None:
         return "datetimes must be aware: convert them with django.utils.timezone.make_aware.", value
     try:
-        # In the hour in which a clock is set back, Python never compares two zones as equal.
+        # To UTC: in the hour in which a clock is set back, datetimes of two zones are never equal.
         return "", value.astimezone(UTC)
     except OverflowError:
         return "datetimes must lie within the years 1 to 9999 of UTC.", value

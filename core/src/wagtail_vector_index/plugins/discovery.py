@@ -87,7 +87,7 @@ class Registry:
         """Return the offers of a backend with this name. More than one is a conflict.
 
         ``name`` is a short name, or ``"distribution:short name"``. If one distribution offers
-        the same backend twice, as under the old and the new name of a plugin, it counts once.
+        the same backend twice, such as under the old and the new name of a plugin, it counts once.
         """
         wanted, _, short_name = name.rpartition(":")
         found: dict[tuple[str, BackendSpec], Offer] = {}

@@ -1,4 +1,4 @@
-"""Translates filters to SQL. Values are parameters. The spec has checked the names."""
+"""Translates filters to SQL. Values are parameters; names come from the checked spec."""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:
 def _warn_of_size(spec: CollectionSpec, options: PgvectorOptions) -> None:
     if options.index != "none":
         logger.warning(
-            "%s: all searches are exact, because the vectors have %d dimensions under %s, and the"
-            " most that pgvector can index is %s.",
+            "%s: all searches are exact, because the vectors have %d dimensions under %s, and"
+            " pgvector can index at most %s.",
             spec.name,
             spec.dimensions,
             spec.metric,

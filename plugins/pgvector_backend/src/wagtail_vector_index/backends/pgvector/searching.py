@@ -23,7 +23,7 @@ CLASSES: dict[Metric, str] = {"cosine": "ip_ops", "dot": "ip_ops", "euclidean": 
 #: The most dimensions that pgvector can index in each precision.
 MOST_INDEXED: dict[Precision, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 
-#: The same in words, for messages that explain why there is no index.
+#: The limits in words, for messages that explain why there is no index.
 LIMITS = "4,000 under cosine and 2,000 under other metrics, or more with a lower 'PRECISION'"
 
 #: The range of a vector's largest component in which 16 bits keep their full accuracy.
@@ -74,14 +74,14 @@ def precision_of(spec: CollectionSpec, options: PgvectorOptions) -> Precision | 
     if options.index == "none":
         return None
     wanted = options.precision
-    # Under cosine, no component is above 1. Under other metrics, halfvec may be too small.
+    # Under cosine, no component is above 1. Under other metrics, it may exceed halfvec's range.
     if wanted == "vector" and spec.dimensions > MOST_INDEXED[wanted] and spec.metric == "cosine":
         wanted = "halfvec"
     return wanted if spec.dimensions <= MOST_INDEXED[wanted] else None
 
 
 def can_be_asked(vector: Floats32, precision: Precision) -> bool:
-    """Return whether a query keeps its accuracy in this precision: no zeros, no infinity."""
+    """Return whether a query's vector becomes neither zero nor infinite in this precision."""
     least, most = HALFVEC_RANGE
     return precision != "halfvec" or bool(least <= np.abs(vector).max() <= most)
 
