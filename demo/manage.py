@@ -1,4 +1,4 @@
-"""Django's commands on the demo site, as in `python demo/manage.py shell`."""
+"""Runs Django's commands on the demo site, for instance `python demo/manage.py shell`."""
 
 import os
 import sys

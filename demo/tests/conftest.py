@@ -9,7 +9,7 @@ sys.path.insert(0, str(HERE.parent))
 
 @pytest.fixture(scope="session")
 def document():
-    """The sample, converted."""
+    """Return the converted sample."""
     pytest.importorskip("docutils", reason="a requirement of the demo alone")
     from vectordemo.docs.convert import convert
     from vectordemo.docs.names import Names

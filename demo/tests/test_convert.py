@@ -1,4 +1,4 @@
-"""The conversion of reStructuredText, on a sample that has one of everything."""
+"""Tests of the conversion of reStructuredText, on a sample with every kind of markup."""
 
 import re
 
@@ -6,7 +6,7 @@ NOISE = re.compile(r":[a-z:]+:`|`|\.\. |\*\*|\|version\||:caption:|:maxdepth:|<[
 
 
 def texts(blocks):
-    """Every text that a reader sees, code and signatures left out."""
+    """Yield every text that a reader sees, except code and signatures."""
     for block in blocks:
         value = block["value"]
         match block["type"]:

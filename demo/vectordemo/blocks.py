@@ -59,14 +59,14 @@ class HeadingBlock(blocks.StructBlock):
 class CodeValue(blocks.StructValue):
     @property
     def label(self):
-        """What a reader is told about the code: its file, or else its language."""
+        """The label of the code for readers: its file, or else its language."""
         language = self["language"] or ""
         return self["caption"] or LANGUAGES.get(language, language.capitalize())
 
 
 class CodeBlock(blocks.StructBlock):
     caption = blocks.CharBlock(required=False)
-    # A name for the highlighter: nothing to search for.
+    # The language is only for the highlighter, so it is not searched.
     language = blocks.CharBlock(required=False, search_index=False)
     code = blocks.TextBlock()
 
@@ -86,7 +86,7 @@ def table_block():
 
 
 class ContentBlock(blocks.StreamBlock):
-    """What may stand anywhere in a page, also inside an admonition."""
+    """The blocks that may stand anywhere in a page, also inside an admonition."""
 
     text = blocks.RichTextBlock(features=FEATURES, icon="pilcrow")
     signature = blocks.TextBlock(icon="cog", rows=1, template="vectordemo/blocks/signature.html")

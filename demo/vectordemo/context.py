@@ -2,5 +2,5 @@ from vectordemo.models import Section
 
 
 def sections(request):
-    """The sections for the navigation and the search form, in every template."""
+    """Add the sections to every template, for the navigation and the search form."""
     return {"sections": Section.choices}

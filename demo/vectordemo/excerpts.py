@@ -1,4 +1,4 @@
-"""The part of a chunk that is worth showing for a query."""
+"""Excerpts: the parts of chunks that fit a query best."""
 
 import re
 
@@ -23,7 +23,7 @@ def stems(query):
 
 
 def excerpt(text, query, length=320):
-    """At most `length` characters from the sentences that share most with the query."""
+    """Return at most `length` characters of the sentences that share most words with the query."""
     wanted = stems(query)
     sentences = [part for part in BETWEEN_SENTENCES.split(text) if part.strip()]
     sizes = [len(sentence) for sentence in sentences]
@@ -49,7 +49,7 @@ def _cut(text, length, began_before):
 
 
 def marked(text, query):
-    """(piece, whether it is a word of the query), which together are the text."""
+    """Yield the pieces of a text, each with whether it is a word of the query."""
     wanted = stems(query)
     position = 0
     for match in WORD.finditer(text):

@@ -28,7 +28,7 @@ class Section(TextChoices):
 
 
 class Listing:
-    """What templates ask of a page about the pages around it."""
+    """Adds to a page the lists of other pages that templates need."""
 
     @property
     def trail(self):
@@ -41,7 +41,7 @@ class Listing:
 
 
 class ImportedPage(Listing, Page):
-    """What the importer notes about a page, so that it does nothing twice."""
+    """Adds the fields by which the importer recognizes pages that have not changed."""
 
     source_path = models.CharField(max_length=255, blank=True, editable=False)
     digest = models.CharField(max_length=64, blank=True, editable=False)
@@ -51,7 +51,7 @@ class ImportedPage(Listing, Page):
 
     @property
     def top_section(self):
-        """Where in the navigation one is."""
+        """The section of the navigation that the page is in."""
         return self.source_path.partition("/")[0]
 
 
@@ -74,7 +74,7 @@ class HomePage(Listing, Page):
 
 
 class SectionPage(ImportedPage):
-    """A folder of the documentation: little text of its own, and its pages."""
+    """A folder of the documentation, with a short text and a list of its pages."""
 
     intro = RichTextField(blank=True, features=FEATURES)
 
@@ -85,7 +85,7 @@ class SectionPage(ImportedPage):
 
 @dataclass(frozen=True, kw_only=True)
 class Anchored:
-    """A block of a page, and the name it can be linked to by, if it is a heading."""
+    """A block of a page and, if the block is a heading, the anchor for links to it."""
 
     block: object
     anchor: str = ""
@@ -96,14 +96,14 @@ class Anchored:
 
 
 class DocPage(VectorIndexedMixin, ImportedPage):
-    """A document. This is what is searched by meaning."""
+    """A document of the documentation. These pages are searched by meaning."""
 
     section = models.CharField(max_length=20, choices=Section.choices)
     body = StreamField(BodyBlock(), blank=True)
 
     embedding_fields = [EmbeddingField("title", important=True), EmbeddingField("body")]
     vector_filter_fields = ["section", "locale"]
-    # Found through the index in vector_indexes.py; without this line it had one more of its own.
+    # The index in vector_indexes.py contains these pages, so the model needs no index of its own.
     vector_index = None
 
     search_fields = [
@@ -118,7 +118,7 @@ class DocPage(VectorIndexedMixin, ImportedPage):
 
     @cached_property
     def anchored_body(self):
-        """The body's blocks, headings with an anchor that no other heading has."""
+        """The body's blocks, with a unique anchor for each heading."""
         seen = {}
         return [self._anchored(block, seen) for block in self.body]
 

@@ -1,4 +1,4 @@
-"""What the command asks after indexing, and what the home page suggests."""
+"""The questions that the command asks after indexing, and that the home page suggests."""
 
 QUESTIONS = [
     "send an email when something goes wrong",

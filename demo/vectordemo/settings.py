@@ -1,4 +1,4 @@
-"""Settings of the demo site. For a demonstration on one's own machine only."""
+"""Settings of the demo site. Use them only for a demonstration on your own machine."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ PROJECT = Path(__file__).resolve().parent
 DATA = PROJECT.parent / ".data"
 DATA.mkdir(exist_ok=True)
 
-# What a site adds for Wagtail Vector Index
+# Settings that a site adds for Wagtail Vector Index
 
 INSTALLED_APPS = [
     "vectordemo",
@@ -37,7 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
-# `run.py --backend` chooses one.
+# `run.py --backend` chooses one of these.
 VECTOR_BACKENDS = {
     "numpy": {"BACKEND": "numpy"},
     "pgvector": {"BACKEND": "pgvector"},
@@ -48,7 +48,7 @@ WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
 }
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {"default": {"BACKEND": "wordllama"}}
 
-# What any Wagtail site has
+# Settings of any Wagtail site
 
 SECRET_KEY = "only-for-a-demonstration-on-this-machine"
 DEBUG = True
@@ -91,7 +91,7 @@ SQLITE = {
         "transaction_mode": "IMMEDIATE",
     },
 }
-# `run.py --database` names another one.
+# `run.py --database` sets another database.
 URL = os.environ.get("DEMO_DATABASE")
 DATABASES = {"default": dj_database_url.parse(URL) if URL else SQLITE}
 
@@ -104,14 +104,14 @@ MEDIA_URL = "/media/"
 MEDIA_ROOT = DATA / "media"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
-# The longest page has some 700 blocks, each with fields of its own.
+# The longest page has some 700 blocks, each with several form fields.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 50_000
 
 WAGTAIL_SITE_NAME = "Wagtail Vector Index demo"
 WAGTAILADMIN_BASE_URL = "http://127.0.0.1:8000"
 WAGTAILSEARCH_BACKENDS = {"default": {"BACKEND": "wagtail.search.backends.database"}}
 
-# Nothing in the demo calls another machine.
+# The demo must not call other machines.
 WAGTAIL_ENABLE_UPDATE_CHECK = False
 WAGTAIL_ENABLE_WHATS_NEW_BANNER = False
 WAGTAIL_GRAVATAR_PROVIDER_URL = None

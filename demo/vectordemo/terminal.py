@@ -1,4 +1,4 @@
-"""What the command prints: steps with their times, and search results."""
+"""Prints the demo's output: steps with their times, and search results."""
 
 import os
 import shutil
@@ -26,14 +26,14 @@ def styled(text, *styles):
 
 
 def say(text=""):
-    """Prints at once, and whatever the terminal can show of it."""
+    """Print a text at once, replacing characters that the terminal cannot show."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 @contextmanager
 def step(title):
-    """A line for a step when it begins, and one when it is done."""
+    """Print a line when a step begins, and replace it when the step is done."""
     details = []
     if is_terminal():
         print(f"  {title} …", end="\r", flush=True)
@@ -46,7 +46,7 @@ def step(title):
 
 
 def counted(label):
-    """Wraps a list, and shows on a terminal how far one is with it."""
+    """Return a function that wraps a list, and shows on a terminal how many items are done."""
 
     def progress(items):
         for number, item in enumerate(items, start=1):

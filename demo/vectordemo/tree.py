@@ -1,4 +1,4 @@
-"""Documents to pages: a page for each document, a section page for each folder."""
+"""Turns documents into pages: a page for each document, and a section page for each folder."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ SUMMARIES = {
 
 
 def import_documents(documents):
-    """Makes the site's pages equal to the documents; counts what was done."""
+    """Make the site's pages equal to the documents, and count the pages added, changed etc."""
     wanted = _Wanted(documents)
     with transaction.atomic(), disable_reference_index_auto_update():
         return _import(wanted, _home_page())
@@ -68,7 +68,7 @@ def _updated(page, fields):
 
 
 def _home_page():
-    """The site's home page, in the place of Wagtail's own welcome page."""
+    """Return the site's home page, having replaced Wagtail's welcome page by it."""
     if home := HomePage.objects.first():
         return home
     root = Page.get_first_root_node()
@@ -84,7 +84,7 @@ def _home_page():
 
 
 class _Wanted:
-    """What pages there should be."""
+    """The pages that the site should have."""
 
     def __init__(self, documents):
         self.documents = {_page_path(document.path): document for document in documents}
@@ -93,7 +93,7 @@ class _Wanted:
             self.below[_parent(path)].append(path)
 
     def paths(self, parent=""):
-        """Parents before what is below them, siblings in the documentation's order."""
+        """Yield the paths of pages, parents first, and siblings in the documentation's order."""
         for path in sorted(self.below[parent], key=self._place(parent)):
             yield path
             yield from self.paths(path)
@@ -105,7 +105,11 @@ class _Wanted:
         return lambda path: (order.index(path) if path in order else len(order), path)
 
     def model(self, path):
-        """Below the top, a folder whose own document has headings is a document as well."""
+        """Return the model of a page.
+
+        Below the top, the page of a folder is a `DocPage` if the folder's own document has
+        headings, and else a `SectionPage`.
+        """
         if path in Section.values:
             return SectionPage
         has_headings = any(block["type"] == "heading" for block in self.documents[path].body)

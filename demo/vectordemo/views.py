@@ -11,14 +11,14 @@ from vectordemo.vector_indexes import SiteIndex
 from wagtail_vector_index.exceptions import VectorIndexError
 
 LIMIT = 50
-# Below this, what is near by the model's measure is not near by a reader's.
+# Pages with a lower score are near by the model's measure, but not in the eyes of a reader.
 THRESHOLD = 0.15
 PER_PAGE = 10
 LONGEST_QUERY = 500
 
 
 def search(request):
-    """The best pages for a question, if one is asked, within a section if one is chosen."""
+    """Show the search form and the best pages for a question, perhaps within a section."""
     query = " ".join(request.GET.get("q", "").split())[:LONGEST_QUERY]
     section = request.GET.get("section", "")
     if section not in Section.values:
@@ -28,7 +28,7 @@ def search(request):
     try:
         results = _results(request, query, section) if query else None
     except VectorIndexError as error:
-        # Not built yet, or built with another model: the message says what to do.
+        # The index is not built yet, or was built with another model. The message says what to do.
         problem = str(error)
     context = {
         "query": query,

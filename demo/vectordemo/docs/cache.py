@@ -1,4 +1,4 @@
-"""The converted documents, kept in a file: conversion takes some seconds."""
+"""Keeps the converted documents in a file, because conversion takes some seconds."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from vectordemo.docs.names import Names
 
 
 def documents(archive, folder, progress=iter):
-    """Every document that the site shows, converted once for each archive and converter."""
+    """Return every document of the site, converted once for each archive and converter."""
     path = folder / f"documents-{source.version(archive)}-{_code_hash()}.json"
     if path.exists():
         return [Document(**fields) for fields in json.loads(path.read_text("utf-8"))]
@@ -33,7 +33,7 @@ def _converted(archive, progress):
 
 
 def _code_hash():
-    """Of this package's own code: a better converter converts again."""
+    """Return a hash of this package's code, so that a changed converter converts again."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

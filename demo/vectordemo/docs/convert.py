@@ -1,4 +1,4 @@
-"""reStructuredText to the blocks of a page's body.
+"""Converts reStructuredText to the blocks of a page's body.
 
 A body is a list of `{"type": …, "value": …}`, as StreamField stores it:
 `heading`, `text` (rich text), `signature`, `code`, `table`, `admonition`.
@@ -49,7 +49,7 @@ class Document:
 
 
 def convert(source, path="document", names=None, version=""):
-    """One document: its title and its body."""
+    """Convert one document, and return it with its title and its body."""
     directives.register()
     source += EPILOG.replace("VERSION", version)
     tree = publish_doctree(source, source_path=path, settings_overrides=SETTINGS)
@@ -66,13 +66,13 @@ class Body:
         self.names = names
         self.blocks = []
 
-    # What is collected
+    # Collecting
 
     def add(self, kind, value):
         self.blocks.append({"type": kind, "value": value})
 
     def html(self, fragment):
-        """Text that follows text belongs to the same block."""
+        """Add a fragment of text, to the last block if that is text as well."""
         if self.blocks and self.blocks[-1]["type"] == "text":
             self.blocks[-1]["value"] += fragment
         else:
@@ -81,7 +81,7 @@ class Body:
     # Walking
 
     def document(self, tree):
-        """Adds everything below the title, and returns the title."""
+        """Add everything below the title, and return the title."""
         sections = [node for node in tree.children if isinstance(node, nodes.section)]
         title = inline_text(sections[0][0], self.names) if sections else ""
         for node in tree.children:
@@ -158,7 +158,7 @@ class Body:
             self.blocks += inner.blocks
 
     def on_bullet_list(self, node, level):
-        """A list that holds code is cut there: rich text holds none."""
+        """Add a list. It is split at code, which rich text cannot contain."""
         items, first = [], node.get("start", 1)
         for item in node.children:
             lead, rest = _split(item.children)
@@ -184,7 +184,7 @@ class Body:
         ]
         self.add("table", _table(head, rows))
 
-    # Parts of those
+    # Parts of blocks
 
     def list(self, node, items, first):
         items = "".join(f"<li>{item}</li>" for item in items if item)
@@ -197,7 +197,7 @@ class Body:
         self.html(f"<ol{start}>{items}</ol>")
 
     def item(self, children):
-        """What stands in a list item or a cell."""
+        """Return the content of a list item or a cell as HTML."""
         html = ""
         for child in children:
             if isinstance(child, LISTS):
@@ -216,7 +216,7 @@ class Body:
 
 
 def _split(children):
-    """(what rich text can hold, the rest from the first child it can't)."""
+    """Split children into those that rich text can contain, and the rest from the first other."""
     for position, child in enumerate(children):
         if not _is_rich_text(child):
             return children[:position], children[position:]
@@ -236,7 +236,7 @@ def _cell_html(block):
 
 
 def _table(head, rows):
-    """In the form of Wagtail's TypedTableBlock; short rows are filled up."""
+    """Return a table in the form of Wagtail's TypedTableBlock, with short rows filled up."""
     head = head[0] if head else []
     width = max(map(len, [head, *rows]))
     columns = [

@@ -1,7 +1,7 @@
-"""What Sphinx knows and docutils doesn't, reduced to what a reader sees.
+"""Directives and roles of Sphinx that docutils lacks, reduced to what a reader sees.
 
-`register()` tells docutils about every directive and role that Django's
-documentation uses. Directives that only feed Sphinx's own index give nothing.
+`register()` adds to docutils every directive and role that Django's documentation uses.
+Directives that only feed Sphinx's own index show nothing.
 """
 
 from docutils import nodes
@@ -14,7 +14,7 @@ SILENT = """
     setting tabularcolumns templatefilter templatetag contents
 """.split()
 
-# Directive: the word that stands before the name.
+# The word before the name, for each directive.
 SIGNATURES = {
     "attribute": "",
     "class": "class",
@@ -55,7 +55,7 @@ TEXT_ROLES = """
 
 
 class AnyOptions(dict):
-    """Sphinx directives take many options; none of them matters here."""
+    """Accepts any option of a directive. Sphinx has many options, and none matters here."""
 
     def __missing__(self, name):
         return directives.unchanged
@@ -85,7 +85,7 @@ class Silent(Permissive):
 
 
 class Toctree(Permissive):
-    """Shows nothing, but tells the order of the pages below."""
+    """Shows nothing, but notes the order of the pages below."""
 
     def run(self):
         return [nodes.comment(entries=[role_parts("doc", line)[1] for line in self.content])]
@@ -97,7 +97,7 @@ class Transparent(Permissive):
 
 
 class Signature(Permissive):
-    """`.. method:: Model.save(force_insert=False)` and its description."""
+    """Handles `.. method:: Model.save(force_insert=False)` and its description."""
 
     def run(self):
         prefix = SIGNATURES[self.name]
@@ -125,7 +125,7 @@ class Console(Code):
 
 
 class Admonition(Permissive):
-    """`.. note::` and its like: all that follows is content, nothing a title."""
+    """Handles `.. note::` and similar directives, which have content and no title."""
 
     optional_arguments = 0
 
@@ -143,7 +143,7 @@ class Admonition(Permissive):
 
 
 class TitledAdmonition(Admonition):
-    """`.. admonition:: Why not sessions?`"""
+    """Handles `.. admonition:: Why not sessions?`, which has a title."""
 
     optional_arguments = 1
     kind = "note"
@@ -155,7 +155,7 @@ class TitledAdmonition(Admonition):
 
 
 class Version(Admonition):
-    """`.. versionadded:: 5.2`"""
+    """Handles `.. versionadded:: 5.2` and similar directives."""
 
     optional_arguments = 1
     kind = "version"
@@ -175,7 +175,7 @@ def text_role(name, rawtext, text, lineno, inliner, options=None, content=None):
 
 
 def reference_role(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """A reference whose text, if it has none of its own, is found later."""
+    """Return a reference. If it has no text of its own, the text is looked up later."""
     title, target = role_parts(name, text)
     if title != target:
         return [nodes.Text(title)], []

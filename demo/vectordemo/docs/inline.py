@@ -1,4 +1,4 @@
-"""Inline markup as HTML: what stands inside a paragraph, an item or a cell."""
+"""Turns inline markup, inside a paragraph, an item or a cell, into HTML."""
 
 from html import escape
 
@@ -15,12 +15,12 @@ HIDDEN = (
 
 
 def inline_html(node, names):
-    """The children of `node` as HTML; `names` gives cross references a text."""
+    """Return the children of `node` as HTML; `names` has the texts of cross references."""
     return "".join(_one(child, names) for child in node.children).strip()
 
 
 def inline_text(node, names):
-    """The same as plain text, for headings and titles."""
+    """Return the children of `node` as plain text, for headings and titles."""
     parts = []
     for child in node.children:
         if isinstance(child, nodes.Text):

@@ -26,7 +26,7 @@ def humanized(name):
 
 
 class Names:
-    """Every document's title and every label's, read from the sources."""
+    """The titles of all documents and labels, read from the sources."""
 
     def __init__(self, sources):
         self.documents = {}
@@ -45,7 +45,7 @@ class Names:
             position = match.end("label")
 
     def at(self, path):
-        """These names, as seen from the document `path`."""
+        """Return these names, relative to the document `path`."""
         return LocalNames(self, path)
 
 

@@ -1,4 +1,4 @@
-"""Gets Django's source distribution through pip, and reads its documentation."""
+"""Downloads Django's source distribution with pip, and reads its documentation."""
 
 import re
 import subprocess
@@ -11,11 +11,11 @@ MEMBER = re.compile(r"^[^/]+/docs/(?P<path>.+)\.txt$")
 
 
 class DownloadFailed(Exception):
-    """pip did not deliver the source distribution."""
+    """Raised if pip did not download the source distribution."""
 
 
 def source_distribution(folder):
-    """The path of the source distribution, downloaded if it isn't there yet."""
+    """Return the path of the source distribution, having downloaded it if necessary."""
     return _downloaded(folder) or _download(folder)
 
 
@@ -47,7 +47,7 @@ def version(archive):
 
 
 def read_documents(archive):
-    """{path without suffix: text} of every document, in the archive's order."""
+    """Return the text of every document by its path without suffix, in the archive's order."""
     documents = {}
     with tarfile.open(archive) as tar:
         for member in tar:

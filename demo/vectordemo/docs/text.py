@@ -7,7 +7,7 @@ CALLABLE = {"func", "meth", "py:func", "py:meth"}
 
 
 def role_parts(name, text):
-    """(what is shown, what is meant) of the text between a role's backticks."""
+    """Return the shown text and the target of the text between a role's backticks."""
     text = " ".join(text.replace("\x00", "").split())
     if match := EXPLICIT.match(text):
         return match["title"], match["target"]

@@ -1,4 +1,4 @@
-"""The three page types. The body's blocks are those of the code: they need no table."""
+"""Creates the tables of the three page types. The body's blocks need no table."""
 
 import wagtail.fields
 from django.db import migrations, models

@@ -9,7 +9,7 @@ MARKUP = {True: "<mark>{}</mark>", False: "{}"}
 
 @register.filter
 def excerpt(text, query=""):
-    """The part of `text` that fits the query best, with its words marked."""
+    """Return the part of `text` that fits the query best, with the query's words marked."""
     pieces = excerpts.marked(excerpts.excerpt(text, query), query)
     return format_html_join(
         "", "{}", ([format_html(MARKUP[found], piece)] for piece, found in pieces)
@@ -18,5 +18,5 @@ def excerpt(text, query=""):
 
 @register.filter
 def percent(score):
-    """A score in [-1, 1] as the width of a bar."""
+    """Return a score in [-1, 1] as the width of a bar."""
     return f"{max(0, min(100, round(float(score) * 100)))}%"
