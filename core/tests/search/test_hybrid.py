@@ -16,7 +16,7 @@ from wagtail.models import Page, PageViewRestriction
 from tests.testapp.models import ArticlePage, Note
 from tests.testapp.vector_indexes import SiteIndex
 from wagtail_vector_index.exceptions import InvalidQuery
-from wagtail_vector_index.search import search as searching
+from wagtail_vector_index.search import base as searching
 from wagtail_vector_index.search.ranking import reciprocal_rank_fusion
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("full_text")]

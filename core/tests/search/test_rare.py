@@ -14,8 +14,8 @@ from wagtail_vector_index.content.visibility import _Subtrees, visible_to
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import EmbeddingField
+from wagtail_vector_index.search import base as searching
 from wagtail_vector_index.search import hybrid_search
-from wagtail_vector_index.search import search as searching
 
 pytestmark = pytest.mark.django_db
 

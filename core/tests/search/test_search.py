@@ -19,7 +19,7 @@ from wagtail_vector_index.exceptions import InvalidFilter, InvalidQuery
 from wagtail_vector_index.indexes import PageVectorIndex, VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Document
-from wagtail_vector_index.search import search as searching
+from wagtail_vector_index.search import base as searching
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from wagtail.models import Page, PageViewRestriction
 from tests.testapp.models import ArticlePage
 from wagtail_vector_index.exceptions import EmbeddingError, InvalidOptions, InvalidQuery
 from wagtail_vector_index.models import Document
-from wagtail_vector_index.search import search as searching
+from wagtail_vector_index.search import base as searching
 
 pytestmark = pytest.mark.django_db
 
