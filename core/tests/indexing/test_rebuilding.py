@@ -172,7 +172,9 @@ def test_an_alias_that_was_taken_out_too_early_is_told_with_the_command(
 ):
     settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"archive": {"BACKEND": "numpy"}}
     monkeypatch.setattr(type(NOTES), "vector_backend", "archive")
-    with pytest.raises(UnknownAlias, match="Run: manage.py update_vector_indexes testapp.Note"):
+    with pytest.raises(
+        UnknownAlias, match="To build it in .*, run: manage.py update_vector_indexes testapp.Note"
+    ):
         found(NOTES, "cheese")
     bring_up_to_date("note")
     assert found(NOTES, "cheese", limit=1) == ["cheese"]
@@ -379,7 +381,7 @@ class TestTwoAtOnce:
     def test_a_builder_is_heard_of_while_it_works(self, notes, bring_up_to_date, settings):
         def an_hour_passes(texts):
             Collection.objects.filter(state=State.BUILDING).update(builder_seen=long_ago)
-            heartbeat._told = long_ago
+            heartbeat._last_beat = long_ago
 
         long_ago = timezone.now() - datetime.timedelta(hours=1)
         building = updating._ensure_collection(Plan.of(NOTES), rebuild=True)

@@ -29,7 +29,7 @@ class IndexState(IndexStatus):
 
     @cached_property
     def problem(self) -> str:
-        """Why the index cannot be searched, and what to do about it; "" if it can be searched."""
+        """The reason why the index cannot be searched, and the remedy; "" if it can be searched."""
         try:
             return self._problem()
         except Exception as error:  # noqa: BLE001  # whatever a backend raises is shown

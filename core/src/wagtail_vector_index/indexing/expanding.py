@@ -38,7 +38,7 @@ def _members_below(index: IndexDeclaration, key: str) -> Iterator[str]:
         collections = model._meta.get_field("collection").related_model.objects
         chosen = collections.filter(pk__in=primary_keys(collections.model, [key]))
         for path in chosen.values_list("path", flat=True):
-            below = model._base_manager.filter(collection__path__startswith=path)  # noqa: SLF001  # hides nothing
+            below = model._base_manager.filter(collection__path__startswith=path)  # noqa: SLF001  # hides no objects
             for pk in below.order_by().values_list("pk", flat=True):
                 yield key_of(model, pk)
 
@@ -56,7 +56,7 @@ def _pages_below(index: IndexDeclaration, key: str) -> Iterator[str]:
         for path in model.objects.filter(pk__in=level).values_list("path", flat=True):
             for queryset in index.get_querysets():
                 if is_page_model(queryset.model):
-                    below = queryset.model._base_manager.filter(path__startswith=path)  # noqa: SLF001  # hides nothing
+                    below = queryset.model._base_manager.filter(path__startswith=path)  # noqa: SLF001  # hides no objects
                     for pk in below.order_by().values_list("pk", flat=True):
                         yield key_of(model, pk)
         aliases = model.objects.filter(alias_of__in=level).values_list("pk", flat=True)

@@ -1,4 +1,4 @@
-"""An index whose objects may all be found, for sites that decide otherwise who sees them."""
+"""Copies of indexes whose objects may all be found, because the site checks the visibility."""
 
 from __future__ import annotations
 
