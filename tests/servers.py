@@ -13,13 +13,13 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
-#: Seconds that a server may take to start.
+#: The most seconds that a server may take to start.
 START = 60.0
 
 
 @functools.cache
 def containers_work() -> bool:
-    """Whether a container engine answers, and testcontainers is there to use it."""
+    """Return whether a container engine runs and testcontainers is installed."""
     program = shutil.which("docker") or shutil.which("podman")
     if program is None or not importlib.util.find_spec("testcontainers"):
         return False
@@ -31,7 +31,7 @@ def containers_work() -> bool:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
+    """Return the first of ``count`` free ports in a row."""
     while True:
         first = free_port()
         if all(_is_free(port) for port in range(first + 1, first + count)):
@@ -39,7 +39,7 @@ def free_ports(count: int) -> int:
 
 
 def free_port() -> int:
-    """A port that nothing listens at."""
+    """Return a port on which no program listens."""
     with closing(socket.socket()) as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
@@ -51,7 +51,8 @@ def wait_until_ready(
     """Wait until this address answers with success.
 
     Raises:
-        RuntimeError: if the process ends before, or time is up; with the end of its log.
+        RuntimeError: the process ended before, or did not answer in time. The message has the
+            end of its log.
     """
     end = time.monotonic() + START
     while time.monotonic() < end and (process is None or process.poll() is None):

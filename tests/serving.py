@@ -15,14 +15,14 @@ from tests.testapp.embeddings import WordEmbeddings
 
 
 class ToldWhenClosed(WordEmbeddings):
-    """Notes in a file by which process it was closed."""
+    """A backend that notes in a file which process has closed it."""
 
     def close(self):
         append_line(os.environ["CLOSED_LOG"], process=os.getpid())
 
 
 def append_line(path, **values):
-    """One line of JSON, whole even if several processes write."""
+    """Append one line of JSON to a file, which stays whole even if several processes write."""
     line = json.dumps(values).encode() + b"\n"
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, line)
@@ -63,7 +63,7 @@ def _used():
 if "SERVE" in os.environ:
     django.setup()
     if os.environ["SERVE"] == "gunicorn":
-        _used()  # by the process that forks; uvicorn has none
+        _used()  # uses the backends in the process that will fork; uvicorn does not fork
     from django.core.asgi import get_asgi_application
     from django.core.wsgi import get_wsgi_application
 

@@ -17,7 +17,7 @@ _numbers = count()
 
 @pytest.fixture
 def database(request, tmp_path):
-    """What the environment must say for a new database, "sqlite" or "postgresql"."""
+    """The environment variables for a new database, "sqlite" or "postgresql"."""
     if request.param == "sqlite":
         return {"TEST_DATABASE": str(tmp_path / "site.sqlite3")}
     return request.getfixturevalue("new_postgresql_database")

@@ -23,7 +23,7 @@ SOURCES = [
 
 
 def modules_of(source):
-    """Each Python file of a distribution, with its dotted name, or what a template will be."""
+    """Yield each Python file, or template of one, of a distribution, with its dotted name."""
     for path in sorted([*source.rglob("*.py"), *source.rglob("*.py-tpl")]):
         yield path, ".".join(path.relative_to(source).with_suffix("").parts)
 
@@ -41,7 +41,7 @@ def imported(path):
 def is_public(module, name):
     if module not in FOR_AUTHORS:
         return False
-    # Without its optional library a module of the contract cannot be imported.
+    # Only to look up a name, the module is imported, since its optional library may be missing.
     return name is None or name in importlib.import_module(module).__all__
 
 
@@ -63,7 +63,7 @@ def test_plugins_import_only_what_is_public(source):
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_what_is_public_is_documented(module):
-    """On the API page, or on a page that it names for the module."""
+    """Check that the API page has the module, and every name of it or an ``automodule``."""
     page = API_PAGE.read_text(encoding="utf-8")
     public = importlib.import_module(module).__all__
     missing = [name for name in public if not re.search(rf"\b{name}\b", page)]

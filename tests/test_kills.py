@@ -26,7 +26,7 @@ KILLS = int(os.environ.get("KILL_TEST_KILLS", "6"))
 IS_LONG = "KILL_TEST_KILLS" in os.environ
 SEED = os.environ.get("KILL_TEST_SEED", "1")
 
-#: Seconds for one kill, by experience one to three; and for all the rest.
+#: The timeout in seconds. A kill takes one to three seconds, and the rest of the test up to 200.
 SECONDS = 5 * KILLS + 200
 
 long_form = pytest.mark.skipif(not IS_LONG, reason="only if KILL_TEST_KILLS is set")
@@ -62,7 +62,7 @@ def test_after_kills_one_update_makes_the_index_as_if_built_from_scratch(
             output, _ = run.communicate(timeout=SECONDS)
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(run.pid, signal.SIGKILL)  # with all that it has forked
+                os.killpg(run.pid, signal.SIGKILL)  # kills the processes that it has forked as well
     assert run.returncode == 0, output
     told = json.loads(output.splitlines()[-1])
     print(told)

@@ -361,7 +361,7 @@ def make_app(folder, site):
 
 
 def install_app():
-    """Install the app without starting those anew that are there already."""
+    """Install the app without setting up the other apps again."""
     apps.app_configs["shop"] = config = AppConfig.create("shop")
     config.apps, config.models = apps, {}
     apps.clear_cache()
@@ -379,7 +379,7 @@ def forget_app():
 
 @pytest.fixture
 def check(tmp_path, monkeypatch, settings):
-    """Runs the checks on a site, and gives what is told and whether they failed."""
+    """A function that runs the checks on a site, and returns the output and whether they failed."""
     fakes = make_site(tmp_path, monkeypatch)
     installed = next(fakes)
 
@@ -397,12 +397,12 @@ def check(tmp_path, monkeypatch, settings):
             else:
                 setattr(settings, name, value)
         install_app()
-        told = StringIO()
+        output = StringIO()
         try:
-            call_command("check", "--tag", "wagtail_vector_index", stdout=told, stderr=told)
+            call_command("check", "--tag", "wagtail_vector_index", stdout=output, stderr=output)
         except SystemCheckError as error:
             return str(error), True
-        return told.getvalue(), False
+        return output.getvalue(), False
 
     yield run
     forget_app()
@@ -414,20 +414,20 @@ def check(tmp_path, monkeypatch, settings):
 @pytest.mark.parametrize("name", SITES)
 def test_says_what_to_do(name, check):
     site = SITES[name]
-    told, failed = check(site)
+    output, failed = check(site)
     assert failed is site.fails
     for text in site.says:
-        assert text in told
+        assert text in output
     for text in site.never_says:
-        assert text not in told
-    messages = [line for line in told.splitlines() if "(wagtail_vector_index." in line]
+        assert text not in output
+    messages = [line for line in output.splitlines() if "(wagtail_vector_index." in line]
     assert len(messages) == len(set(messages)), "The same thing is said twice."
 
 
 def test_nothing_is_said_about_a_site_that_is_right(check):
-    told, failed = check(MisconfiguredSite(says=()))
+    output, failed = check(MisconfiguredSite(says=()))
     assert not failed
-    assert "wagtail_vector_index" not in told
+    assert "wagtail_vector_index" not in output
 
 
 @pytest.mark.once
@@ -441,18 +441,18 @@ def test_nothing_is_said_about_a_site_that_is_right(check):
 )
 def test_on_the_command_line_it_is_no_traceback(name, tmp_path):
     site = SITES[name]
-    told = failed_check(tmp_path, site)
+    output = failed_check(tmp_path, site)
     for text in site.says:
-        assert text in told
+        assert text in output
     for text in ("Traceback", *site.never_says):
-        assert text not in told
+        assert text not in output
 
 
 @pytest.mark.once
 def test_the_app_itself_is_missing(tmp_path):
     """What it is for is then already imported by the site's models."""
-    told = failed_check(tmp_path, MisconfiguredSite(says=()), without="wagtail_vector_index")
-    assert told.splitlines()[-1] == (
+    output = failed_check(tmp_path, MisconfiguredSite(says=()), without="wagtail_vector_index")
+    assert output.splitlines()[-1] == (
         "wagtail_vector_index.exceptions.AppNotInstalled: wagtail_vector_index.models needs"
         " wagtail_vector_index in INSTALLED_APPS. Add it, then run: manage.py migrate"
     )

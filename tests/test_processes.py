@@ -59,7 +59,7 @@ print("equal", len(before[0]), len(before[1]))
 
 
 class Site:
-    """A site in a database, used by processes of its own."""
+    """A site in a database, on which each script runs in a process of its own."""
 
     def __init__(self, database: Mapping[str, str]) -> None:
         self.environment = {
@@ -102,13 +102,13 @@ def filled(tmp_path_factory):
 
 @pytest.fixture
 def site(filled, tmp_path):
-    """A copy of that database."""
+    """A site on a copy of that database."""
     return Site({"TEST_DATABASE": shutil.copy(filled, tmp_path)})
 
 
 @pytest.fixture
 def postgresql_site(new_postgresql_database):  # noqa: F811  # the fixture
-    """The same in PostgreSQL."""
+    """A site with the same content in PostgreSQL."""
     site = Site(new_postgresql_database)
     site.script(FILL)
     return site
@@ -119,7 +119,7 @@ UPDATE = ("-m", "django", "update_vector_indexes", "note")
 
 @pytest.mark.parametrize("database", ["site", "postgresql_site"])
 def test_two_updates_at_once(database, request):
-    """The older project's ended with "database is locked", IntegrityError or duplicates."""
+    """In the older project, two updates ended with locks, IntegrityErrors or duplicates."""
     site = request.getfixturevalue(database)
     both = [site.start(*UPDATE) for _ in range(2)]
     for process in both:
@@ -146,7 +146,7 @@ def test_an_update_that_is_interrupted_says_how_to_go_on(site):
     assert output.endswith("Finished work is kept. To continue, run the command again.\n")
 
 
-#: Kills itself in the middle: some embeddings are kept, some documents written, some not.
+#: Kills itself during an update, when some embeddings and some documents have been written.
 KILLED = """
 import django, os, signal
 django.setup()
@@ -165,7 +165,7 @@ embedding_backends["default"].before = kill_later
 update(Note.vector_index)
 """
 
-#: Presses Ctrl+C in the middle.
+#: Acts like Ctrl+C during an update.
 INTERRUPTED = """
 import django, os, signal
 django.setup()

@@ -29,7 +29,7 @@ def model() -> Iterator[WordLlamaEmbeddings]:
 
 @pytest.fixture(scope="module")
 def batch(model: WordLlamaEmbeddings) -> RecordBatch:
-    """Docstrings of Python's standard library."""
+    """Records with embeddings of docstrings of Python's standard library."""
     texts = list(chunks(COUNT, [sysconfig.get_path("stdlib")]))
     assert len(texts) == COUNT
     vectors = np.reshape(model.embed(texts), (COUNT, -1))

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[1]
 WORKERS = 2
 
-#: Requests after which each worker has answered one, by all experience.
+#: The number of requests after which, in our experience, each worker has answered at least one.
 REQUESTS = 500
 
 PREPARE = """
@@ -56,7 +56,7 @@ SERVERS = {
 
 
 class Server:
-    """A server that runs, and the environment that it runs in."""
+    """A running server, and its environment."""
 
     def __init__(self, url, environment):
         self.url = url
@@ -68,7 +68,7 @@ class Server:
             return json.load(answer)
 
     def best_of_each_worker(self, path, text):
-        """What each worker finds first; by its process."""
+        """Return the first result of each worker, by the worker's process."""
         best = {}
         for _ in range(REQUESTS):
             answer = self.ask(path, text)
@@ -85,7 +85,7 @@ def script(code, environment):
 
 @contextmanager
 def serving(name, environment):
-    """A server of this name until the end of the block; then its workers have ended."""
+    """Run a server of this name until the end of the block, and wait until its workers end."""
     port = free_port()
     command = [sys.executable, "-m", *(word.format(port) for word in SERVERS[name])]
     process = subprocess.Popen(command, env={**environment, "SERVE": name}, cwd=ROOT)
@@ -127,6 +127,6 @@ def test_each_worker_sees_every_change_within_one_request(name, database, tmp_pa
         after = server.best_of_each_worker(path, "butter")
         assert after == dict.fromkeys(workers, "butter")
     if name == "uvicorn":
-        return  # it ends its workers by a signal, after which Python runs nothing any more
+        return  # this server ends its workers by a signal, after which Python runs no more code
     lines = closed.read_text().splitlines()
     assert workers.keys() <= {json.loads(line)["process"] for line in lines}
