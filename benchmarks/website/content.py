@@ -1,4 +1,4 @@
-"""Texts, and rows that hold them."""
+"""Texts, and the rows that store them."""
 
 import random
 import uuid
@@ -11,7 +11,8 @@ from .models import Passage, PassagePage
 
 MODELS = {"objects": Passage, "pages": PassagePage}
 WORDS_IN_A_TEXT = 60
-#: Pages are in so many sections, of which one each holds such a part of all, and one holds ten.
+#: The number of sections. One section has a tenth of all pages, one a hundredth, and one has ten
+#: pages.
 SECTIONS = 231
 PARTS = (10, 100)
 
@@ -24,13 +25,13 @@ _WORDS = [
 
 
 def text(number):
-    """The text of one document, always the same for the same number: some 400 characters."""
+    """Return a text of some 400 characters, which is always the same for the same number."""
     chosen = random.Random(number).choices(_WORDS, k=WORDS_IN_A_TEXT)
     return f"Passage {number}: {' '.join(chosen)}."
 
 
 def fill(kind, count):
-    """Write so many rows, without a signal or a hook: this is not what is measured."""
+    """Write ``count`` rows, without signals and hooks, since this is not measured."""
     {"objects": _fill_objects, "pages": _fill_pages}[kind](count)
 
 
@@ -58,7 +59,7 @@ def _fill_pages(count):
 
 
 def _add_sections(count):
-    """Sections with how many pages they get: some of given parts, the others even shares."""
+    """Return the sizes of the sections: some have given parts, the others equal shares."""
     sizes = {f"section-{part}": count // part for part in PARTS} | {"section-ten": 10}
     rest = count - sum(sizes.values())
     others = SECTIONS - len(sizes)
@@ -73,7 +74,7 @@ def _add_sections(count):
     Page.objects.bulk_create(pages)
     Page.objects.filter(pk=home.pk).update(numchild=len(pages))
     found = list(zip(pages, sizes.values(), strict=True))
-    # Mixed, so that what is in a section is spread over all numbers.
+    # Shuffled, so that the pages of a section are spread over all numbers.
     random.Random(0).shuffle(found)
     return found
 

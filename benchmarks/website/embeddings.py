@@ -1,4 +1,4 @@
-"""An embedding backend that costs next to nothing, so that what is measured is ours."""
+"""An embedding backend that takes almost no time, so that the benchmarks measure our code."""
 
 import functools
 import hashlib
@@ -10,7 +10,7 @@ SUBJECTS = 500
 
 
 class HashEmbeddings(EmbeddingBackend):
-    """Equal texts get equal vectors, each near one of 500 subjects, by a hash of the text."""
+    """Makes a vector of a text's hash, near one of 500 subjects. Equal texts get equal vectors."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(EmbeddingBackend.Options):

@@ -1,4 +1,4 @@
-"""The same content twice: as a plain model and as pages."""
+"""Two models with the same content: a plain model and a page model."""
 
 from django.db import models
 from wagtail.models import Page
@@ -8,7 +8,7 @@ from wagtail_vector_index.models import EmbeddingField, VectorIndexedMixin
 
 
 class Passage(VectorIndexedMixin, models.Model):
-    """A passage of text: one document."""
+    """An object with a short text, which is one document in the index."""
 
     body = models.TextField()
 
@@ -16,7 +16,7 @@ class Passage(VectorIndexedMixin, models.Model):
 
 
 class PassagePage(VectorIndexedMixin, Page):
-    """The same as a page."""
+    """A page with a short text, which is one document in the index."""
 
     body = models.TextField()
 

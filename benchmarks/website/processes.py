@@ -1,7 +1,7 @@
-"""What the benchmarks do with the site, each in a process of its own.
+"""The benchmarks' steps on the site, each of which runs in a process of its own.
 
-The functions are called through `benchmarks.measure.isolated`: what they take and give is
-JSON. Memory is that of the whole process, Django and Wagtail included.
+`benchmarks.measure.isolated` calls the functions, so their arguments and results are JSON
+values. Memory is measured for the whole process, Django and Wagtail included.
 """
 
 import os
@@ -11,7 +11,7 @@ from benchmarks.measure import peak_resident, resident
 
 
 def start(database):
-    """Set Django up on this database."""
+    """Set up Django on this database."""
     os.environ["BENCHMARK_DATABASE"] = database
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.website.settings"
     import django
@@ -31,9 +31,9 @@ def make(database, kind, count):
 
 
 def index(database, kind, count):
-    """Index all there is; again, if it is indexed already."""
+    """Bring the index of a model up to date."""
     start(database)
-    import numpy  # noqa: F401  # not what is measured
+    import numpy  # noqa: F401  # imported here, since the import is not measured
 
     from wagtail_vector_index.indexing.updating import update
 
@@ -59,7 +59,7 @@ def index_words(database):
 
 
 def search(database, kind, count, repeats):
-    """From a text to objects: the first search, which loads the index, and some more."""
+    """Search from a text to objects: first a search that loads the index, then some more."""
     start(database)
     from .content import text
 
@@ -83,7 +83,7 @@ def search(database, kind, count, repeats):
 
 
 def vector_index(kind):
-    """The index of one of the two models."""
+    """Return the index of one of the two models."""
     from .content import MODELS
 
     return MODELS[kind].vector_index

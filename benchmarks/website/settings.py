@@ -1,6 +1,6 @@
-"""Settings of the benchmarks' site: SQLite in a file, in WAL mode as sites run it.
+"""Settings of the benchmarks' site, on SQLite in a file, in WAL mode like real sites.
 
-BENCHMARK_DATABASE names the file, or is the URL of a PostgreSQL database.
+BENCHMARK_DATABASE is the path of the file, or the URL of a PostgreSQL database.
 """
 
 import os

@@ -1,3 +1,3 @@
-"""The benchmarks ask no URLs."""
+"""The URLs of the benchmarks' site. There are none, since the benchmarks make no requests."""
 
 urlpatterns = []

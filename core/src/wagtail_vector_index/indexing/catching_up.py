@@ -53,8 +53,8 @@ _applied: weakref.WeakKeyDictionary[VectorBackend, dict[str, _Applied]] = (
 _applied_lock = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
-    # If another thread held the lock during a fork, the child would wait for it for ever, since
-    # that thread does not exist in the child.
+    # If another thread held the lock during a fork, the child would wait for the lock for ever,
+    # since that thread does not exist in the child.
     os.register_at_fork(
         before=_applied_lock.acquire,
         after_in_parent=_applied_lock.release,

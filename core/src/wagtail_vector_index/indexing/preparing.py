@@ -17,7 +17,7 @@ from ..contract.records import metadata_problem
 from ..plugins.calling import prepare_documents
 from ..plugins.documents import PreparedDocument
 
-#: Important fields may take one part in this number of a chunk; longer text is cut.
+#: Important fields may take 1 / _CONTEXT_SHARE of a chunk. Longer text is cut.
 _CONTEXT_SHARE = 4
 
 

@@ -147,8 +147,8 @@ class Search(ABC):
             )
             if not seen:
                 self._notify(matches, time.perf_counter() - started)
-            # Known matches are recognized by their ids, not by their number: an approximate
-            # backend may return more matches in another order.
+            # Known matches are recognized by their ids, not by their positions, because an
+            # approximate backend may return more matches in another order.
             fresh = [match for match in matches if match.id not in seen]
             keys = document_keys(collection, [match.id for match in fresh])
             best = best_of_each(fresh, keys, hits)

@@ -11,8 +11,8 @@ from ..contract.records import Match
 
 __all__ = ["Hit", "best_of_each", "nearest_first", "reciprocal_rank_fusion"]
 
-#: How little the first ranks stand out. The paper uses this constant, and found that its value
-#: matters little.
+#: The constant in the formula. With a greater value, the first ranks stand out less. The paper
+#: uses 60, and found that the value matters little.
 RRF_K = 60
 
 
