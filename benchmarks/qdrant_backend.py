@@ -150,7 +150,7 @@ def search_rows(backend: Any, client: Any) -> list[Row]:
 
 def seconds_of_ours(backend: Any, search: Callable[[int], None], turn: int) -> float:
     """Measure the time of a search, and the part spent in the client's methods."""
-    client = backend._driver._clients.sync().client
+    client = backend._service._clients.sync().client
     inside = []
 
     def timed(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.contract.option_checks import check_headers
 from wagtail_vector_index.contract.options import (
     HIDDEN,
     Options,
-    check_headers,
     is_secret,
     parse_options,
     secret,

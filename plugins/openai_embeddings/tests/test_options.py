@@ -26,11 +26,11 @@ def parse(**settings: Any) -> Any:
         ({"MODEL": ""}, "'MODEL' is empty"),
         (
             {"MODEL": "m", "HOST": "example.com"},
-            "base URL such as 'https://api.example.com/v1', not",
+            "URL such as 'https://api.example.com/v1', not",
         ),
         ({"MODEL": "m", "HOST": ""}, "not ''"),
         ({"MODEL": "m", "HOST": "https:///v1"}, "not 'https:///v1'"),
-        ({"MODEL": "m", "HOST": "https://example.com:x/v1"}, "base URL"),
+        ({"MODEL": "m", "HOST": "https://example.com:x/v1"}, "a URL such as"),
         ({"MODEL": "m", "HOST": "https://[/v1"}, "Invalid IPv6 URL"),
         ({"MODEL": "m", "HOST": "https://example.com/v1?key=1"}, "without '[?]'"),
         (
@@ -40,8 +40,8 @@ def parse(**settings: Any) -> Any:
         ({"MODEL": "m", "DIMENSIONS": 0}, "'DIMENSIONS' must be at least 1"),
         ({"MODEL": "m", "MAX_TOKENS": -1}, "'MAX_TOKENS' must be at least 1"),
         ({"MODEL": "m", "BATCH_SIZE": 0}, "'BATCH_SIZE' must be at least 1"),
-        ({"MODEL": "m", "TIMEOUT": 0}, "'TIMEOUT' is in seconds"),
-        ({"MODEL": "m", "TIMEOUT": float("nan")}, "'TIMEOUT' is in seconds"),
+        ({"MODEL": "m", "TIMEOUT": 0}, "'TIMEOUT' must be at least 0.001"),
+        ({"MODEL": "m", "TIMEOUT": float("nan")}, "'TIMEOUT' must be at least 0.001"),
         ({"MODEL": "m", "MAX_RETRIES": -1}, "'MAX_RETRIES' must be at least 0"),
         (
             {"MODEL": "m", "ENCODING_FORMAT": "hex"},

@@ -22,12 +22,13 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy of the developer's own, and no long waits."""
-    from wagtail_vector_index.backends.qdrant import retrying
+    from wagtail_vector_index.backends.qdrant import operations
+    from wagtail_vector_index.contract.services import retrying
 
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "*")
     monkeypatch.setattr(retrying, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(retrying, "FIRST_LOOK", 0.001)
+    monkeypatch.setattr(operations, "FIRST_LOOK", 0.001)
 
 
 @pytest.fixture

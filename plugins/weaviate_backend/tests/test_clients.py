@@ -163,7 +163,7 @@ def test_nothing_is_kept_of_event_loops_that_could_not_connect(
     for _ in range(5):
         with pytest.raises(BackendUnavailable):
             asyncio.run(backend.acollections())
-    assert not backend._clients._loops
+    assert not backend._service._clients._loops
 
 
 def test_closing_in_an_event_loop(filled: WeaviateBackend) -> None:

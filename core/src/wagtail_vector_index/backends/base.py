@@ -9,10 +9,9 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -20,10 +19,11 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from ..contract.filters import Filter, FilterNode, parse_filter
+from ..contract.health import Health
 from ..contract.metrics import METRICS, Metric
 from ..contract.options import Options as BaseOptions
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
-from ..contract.slices import bounded, slices
+from ..contract.slices import bounded, joined, slices
 from ..contract.spec import CollectionSpec
 from ..contract.validation import (
     check_metadata,
@@ -48,21 +48,6 @@ __all__ = [
 
 ArgumentsT = ParamSpec("ArgumentsT")
 ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Health:
-    """The result of a health check: whether a backend works right now.
-
-    Args:
-        ok: whether the backend can be used.
-        message: one line for the operator.
-        details: further facts by name, such as the server's version.
-    """
-
-    ok: bool
-    message: str
-    details: Mapping[str, str] = field(default_factory=dict)
 
 
 class VectorBackend(ABC):
@@ -256,7 +241,7 @@ class VectorBackend(ABC):
 
         Under cosine, a vector may come back with another length than it was written with.
         """
-        return _joined([self._get(spec, part) for part in self._id_parts(ids)], spec)
+        return joined([self._get(spec, part) for part in self._id_parts(ids)], spec.dimensions)
 
     def scan(self, spec: CollectionSpec, *, batch_size: int = 1_000) -> Iterator[RecordBatch]:
         """Return an iterator over all records, each once, in batches.
@@ -307,17 +292,35 @@ class VectorBackend(ABC):
     async def _aget(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
         return await self._in_thread(self._get)(spec, ids)
 
+    async def _acreate(self, spec: CollectionSpec) -> None:
+        await self._in_thread(self._create)(spec)
+
+    async def _adrop(self, spec: CollectionSpec) -> None:
+        await self._in_thread(self._drop)(spec)
+
+    async def _acollections(self) -> list[str]:
+        return await self._in_thread(self._collections)()
+
+    async def _ascan(self, spec: CollectionSpec, batch_size: int) -> AsyncIterator[RecordBatch]:
+        batches = await self._in_thread(self._scan)(spec, batch_size)
+        while (batch := await self._in_thread(next)(batches, None)) is not None:
+            yield batch
+
+    async def _aoptimize(self, spec: CollectionSpec) -> None:
+        await self._in_thread(self._optimize)(spec)
+
     async def acreate(self, spec: CollectionSpec) -> None:
         """Like `create`."""
-        await self._in_thread(self.create)(spec)
+        self._check_spec(spec)
+        await self._acreate(spec)
 
     async def adrop(self, spec: CollectionSpec) -> None:
         """Like `drop`."""
-        await self._in_thread(self.drop)(spec)
+        await self._adrop(spec)
 
     async def acollections(self) -> list[str]:
         """Like `collections`."""
-        return await self._in_thread(self.collections)()
+        return sorted(await self._acollections())
 
     async def aupsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
         """Like `upsert`."""
@@ -353,19 +356,21 @@ class VectorBackend(ABC):
 
     async def aget(self, spec: CollectionSpec, ids: Iterable[UUID]) -> RecordBatch:
         """Like `get`."""
-        return _joined([await self._aget(spec, part) for part in self._id_parts(ids)], spec)
+        return joined(
+            [await self._aget(spec, part) for part in self._id_parts(ids)], spec.dimensions
+        )
 
     async def ascan(
         self, spec: CollectionSpec, *, batch_size: int = 1_000
     ) -> AsyncIterator[RecordBatch]:
         """Like `scan`."""
-        batches = await self._in_thread(self.scan)(spec, batch_size=batch_size)
-        while (batch := await self._in_thread(next)(batches, None)) is not None:
+        check_positive("batch_size", batch_size)
+        async for batch in self._ascan(spec, batch_size):
             yield batch
 
     async def aoptimize(self, spec: CollectionSpec) -> None:
         """Like `optimize`."""
-        await self._in_thread(self.optimize)(spec)
+        await self._aoptimize(spec)
 
     async def ahealth(self) -> Health:
         """Like `health`."""
@@ -439,14 +444,3 @@ def _ids_of(parts: Iterable[RecordBatch]) -> tuple[UUID, ...]:
 def _ranked(matches: list[Match], limit: int, min_score: float | None) -> list[Match]:
     kept = [match for match in matches if min_score is None or match.score >= min_score]
     return sorted(kept, key=lambda match: (-match.score, match.id))[:limit]
-
-
-def _joined(batches: list[RecordBatch], spec: CollectionSpec) -> RecordBatch:
-    if len(batches) == 1:
-        return batches[0]
-    return RecordBatch(
-        ids=b"".join(batch.ids for batch in batches),
-        vectors=b"".join(batch.vectors for batch in batches),
-        metadata=[text for batch in batches for text in batch.metadata],
-        dimensions=spec.dimensions,
-    )

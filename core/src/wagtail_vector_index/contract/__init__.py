@@ -11,7 +11,7 @@ distribution must require, or because few backends need them:
   tenacity).
 """
 
-from .clients import Clients
+from .clients import Clients, collect_before_forks
 from .filters import (
     FIELD_TYPES,
     MAX_INT,
@@ -26,10 +26,12 @@ from .filters import (
     Or,
     parse_filter,
 )
+from .health import Health
 from .metrics import FACTS, METRICS, Metric, MetricFacts
-from .options import Options, check_headers, secret
+from .option_checks import check_api_key, check_headers, check_host, check_ranges
+from .options import Options, secret
 from .records import Match, Record, RecordBatch, Vector, float32
-from .slices import bounded, slices
+from .slices import bounded, joined, slices
 from .spec import CollectionSpec, check_name
 from .token_estimate import estimate_tokens
 
@@ -45,6 +47,7 @@ __all__ = [
     "FieldType",
     "Filter",
     "FilterNode",
+    "Health",
     "IsNull",
     "Lookup",
     "Match",
@@ -57,10 +60,15 @@ __all__ = [
     "RecordBatch",
     "Vector",
     "bounded",
+    "check_api_key",
     "check_headers",
+    "check_host",
     "check_name",
+    "check_ranges",
+    "collect_before_forks",
     "estimate_tokens",
     "float32",
+    "joined",
     "parse_filter",
     "secret",
     "slices",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
+import inspect
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "collect_before_forks"]
 
 
 class Closable(Protocol):
@@ -33,12 +38,14 @@ AsyncT = TypeVar("AsyncT", bound=AsyncClosable)
 class Clients(Generic[SyncT, AsyncT]):
     """Makes each client when it is first needed, and keeps it; for backends of any kind.
 
-    The client of an event loop is closed with its loop. In a child process all are made anew,
-    and those of the parent are left alone.
+    Making one may connect to the service: callers that need it meanwhile wait for the same
+    attempt, and after a failed attempt the next caller tries again. The client of an event
+    loop is closed with its loop. In a child process all are made again, and those of the
+    parent are left alone.
 
     Args:
-        make: makes the client that threads share; does no I/O.
-        amake: makes the client of the running event loop; does no I/O.
+        make: makes the client that threads share.
+        amake: makes the client of the running event loop; may be a coroutine function.
 
     Example::
 
@@ -49,7 +56,9 @@ class Clients(Generic[SyncT, AsyncT]):
         await (await clients.of_loop()).search(…)
     """
 
-    def __init__(self, make: Callable[[], SyncT], amake: Callable[[], AsyncT]) -> None:
+    def __init__(
+        self, make: Callable[[], SyncT], amake: Callable[[], AsyncT | Awaitable[AsyncT]]
+    ) -> None:
         self._make = make
         self._amake = amake
         self._begin()
@@ -57,28 +66,38 @@ class Clients(Generic[SyncT, AsyncT]):
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._sync: SyncT | None = None
+        self._sync: Future[SyncT] | None = None
         self._loops: dict[asyncio.AbstractEventLoop, _LoopClient[AsyncT]] = {}
 
     def sync(self) -> SyncT:
-        """The client that threads share."""
+        """Return the client that threads share."""
         with self._lock:
-            if self._sync is None:
-                self._sync = self._make()
-            return self._sync
+            future, first = self._sync, self._sync is None
+            if future is None:
+                future = self._sync = Future()
+        # Without the lock: others wait for this attempt, and not for one after the other.
+        if first:
+            try:
+                future.set_result(self._make())
+            except BaseException as error:
+                with self._lock:
+                    if self._sync is future:
+                        self._sync = None
+                future.set_exception(error)
+                raise
+        return future.result()
 
     async def of_loop(self) -> AsyncT:
-        """The client of the running event loop: no connection can be used on another."""
+        """Return the client of the running event loop: no connection works on another."""
         loop = asyncio.get_running_loop()
         with self._lock:
             found = self._loops.get(loop)
             if found is None:
-                found = _LoopClient(self._amake(), self._forget)
+                found = _LoopClient(self._amake, self._forget)
                 # Without those of loops that were closed, but not shut down.
                 kept = {each: it for each, it in self._loops.items() if not each.is_closed()}
                 self._loops = {**kept, loop: found}
-        await found.start()
-        return found.client
+        return await found.client()
 
     def close(self) -> None:
         """Close all; those of running event loops as soon as these get to it.
@@ -86,10 +105,10 @@ class Clients(Generic[SyncT, AsyncT]):
         They are made again when they are next needed.
         """
         with self._lock:
-            client, self._sync = self._sync, None
+            future, self._sync = self._sync, None
             loops, self._loops = self._loops, {}
-        if client is not None:
-            client.close()
+        if future is not None and future.exception() is None:
+            future.result().close()
         for loop, loop_client in loops.items():
             if loop.is_running():
                 asyncio.run_coroutine_threadsafe(loop_client.close(), loop)
@@ -124,28 +143,66 @@ class _LoopClient(Generic[AsyncT]):
     moment, and closes the client while there is still a loop to do it on.
     """
 
-    def __init__(self, client: AsyncT, closed: Callable[[_LoopClient[AsyncT]], None]) -> None:
-        self.client = client
-        self._closed = closed
-        self._end = self._until_end()
-        self._started = False
+    def __init__(
+        self,
+        make: Callable[[], AsyncT | Awaitable[AsyncT]],
+        forget: Callable[[_LoopClient[AsyncT]], None],
+    ) -> None:
+        self._make = make
+        self._forget = forget
+        self._making: asyncio.Task[AsyncT] | None = None
+        self._end: AsyncGenerator[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to wait for the end of the loop."""
-        if not self._started:
-            self._started = True
-            await anext(self._end)
+    async def client(self) -> AsyncT:
+        """Return the client, made by whoever comes first."""
+        if self._making is None:
+            self._making = asyncio.ensure_future(self._made())
+            self._making.add_done_callback(_note)
+        # A caller who is cancelled does not take the client from the others.
+        return await asyncio.shield(self._making)
 
     async def close(self) -> None:
-        """Give back connections."""
-        await self._end.aclose()
+        """Give back connections, also those that are just being made."""
+        if self._making is not None:
+            with suppress(Exception):
+                await asyncio.shield(self._making)
+        if self._end is not None:
+            await self._end.aclose()
 
-    async def _until_end(self) -> AsyncGenerator[None]:
+    async def _made(self) -> AsyncT:
+        try:
+            made = self._make()
+            client: AsyncT = await made if inspect.isawaitable(made) else made
+        except BaseException:
+            self._forget(self)  # the next caller tries again
+            raise
+        self._end = self._until_end(client)
+        await anext(self._end)
+        return client
+
+    async def _until_end(self, client: AsyncT) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            self._closed(self)
-            await self.client.close()
+            self._forget(self)
+            await client.close()
+
+
+def _note(making: asyncio.Task[Any]) -> None:
+    # Otherwise a failure that nobody waits for any more would be reported by the loop.
+    if not making.cancelled():
+        making.exception()
+
+
+@functools.cache
+def collect_before_forks() -> None:
+    """Have garbage collected before each fork; for clients that speak gRPC.
+
+    gRPC ends a child at once if the parent's channels of event loops that ended are left. Some
+    are, until cycles are collected.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=gc.collect)
 
 
 _ALL: weakref.WeakSet[Clients[Any, Any]] = weakref.WeakSet()

@@ -16,7 +16,7 @@ from django.utils.functional import Promise
 from ..exceptions import InvalidOptions, PluginBroken
 from ..wording import describe, did_you_mean
 
-__all__ = ["Options", "check_headers", "parse_options", "secret"]
+__all__ = ["Options", "parse_options", "secret"]
 
 HIDDEN = "********"
 
@@ -27,9 +27,6 @@ _SECRET_NAME = re.compile(
 )
 #: The password in a URL. It may hold characters that should be escaped and are not, such as "/".
 _URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
-
-_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?", re.ASCII)
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -81,27 +78,6 @@ class Options:
         """Return a text with every secret of these options made unreadable."""
         values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
         return _redact(text, values)
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Check the option ``HEADERS``. Call it in ``__post_init__``.
-
-    Raises:
-        ValueError: a header cannot be sent over both HTTP and gRPC. The message has its name but
-            not its value.
-    """
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"'HEADERS': {name!r} is not a valid header name.")
-        if name.lower().endswith("-bin"):
-            raise ValueError(
-                f"'HEADERS': {name!r} must not end with '-bin', which gRPC takes for bytes."
-            )
-        if not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(
-                f"'HEADERS': the value of {name!r} must be ASCII text without leading or trailing"
-                " spaces."
-            )
 
 
 def is_secret(field: dataclasses.Field[Any]) -> bool:

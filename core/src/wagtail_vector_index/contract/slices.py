@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, Self, TypeVar
 
 from .records import RecordBatch
 
-__all__ = ["bounded", "slices"]
+__all__ = ["bounded", "joined", "slices"]
 
 
 class Sliceable(Protocol):
@@ -71,3 +71,16 @@ def bounded(
             start, total = row, 0
         total += row_size
     yield batch[start:]
+
+
+def joined(batches: Sequence[RecordBatch], dimensions: int) -> RecordBatch:
+    """Return several batches as one; none give an empty batch of so many dimensions."""
+    if len(batches) == 1:
+        return batches[0]
+    return RecordBatch(
+        ids=b"".join(batch.ids for batch in batches),
+        vectors=b"".join(batch.vectors for batch in batches),
+        metadata=[text for batch in batches for text in batch.metadata],
+        dimensions=dimensions,
+        checked=all(batch.checked for batch in batches),
+    )

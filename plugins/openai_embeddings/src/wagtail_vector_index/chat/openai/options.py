@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from wagtail_vector_index.chat.base import ChatBackend
+from wagtail_vector_index.contract import check_ranges
 from wagtail_vector_index.embeddings.openai.options import ServiceOptions
 
 #: What OpenAI's own models take at least. Others may have been started with as little.
@@ -23,7 +25,7 @@ class ChatOptions(ServiceOptions, ChatBackend.Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_positive("context_tokens", "answer_tokens")
+        check_ranges(self, {"context_tokens": (1, inf), "answer_tokens": (1, inf)})
         if self.answer_tokens >= self.window:
             raise ValueError(
                 f"'ANSWER_TOKENS' ({self.answer_tokens}) must be less than 'CONTEXT_TOKENS', which"

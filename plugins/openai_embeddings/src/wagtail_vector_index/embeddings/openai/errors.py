@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wagtail_vector_index.contract.services import ServiceErrors, said_in
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable, VectorIndexError
 
 from .options import ServiceOptions
@@ -13,7 +14,8 @@ from .options import ServiceOptions
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError
 
-_Explained = tuple[type[VectorIndexError], str]
+#: The class of an error, what it says, and the service's own words.
+_Explained = tuple[type[VectorIndexError], str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,101 +61,78 @@ EMBEDDING_ADVICE = Advice(
 _QUOTA = "has no quota left for this account. Look at its plan and billing; trying again won't help"
 _FAILED = "fails. Try again later"
 
-_LONGEST_QUOTE = 300
 
-
-def explain(
-    error: Exception, where: str, options: ServiceOptions, advice: Advice
-) -> VectorIndexError:
-    """The error to raise for one of the client's, with that as its cause if it tells no secret.
+class OpenAIErrors(ServiceErrors):
+    """Explains what the client raises.
 
     Args:
-        error: what the client raised.
         where: names alias, model and host.
-        options: its secrets are made unreadable in what the service says.
+        options: of the alias.
         advice: the errors of this kind of backend.
     """
-    kind, what = _explained(error, options, advice)
-    explained = kind(sentence(where, what, options.redact))
-    if not any(options.redact(text) != text for text in _texts_of(error)):
-        explained.__cause__ = error
-    return explained
 
+    _options: ServiceOptions
 
-def _explained(error: Exception, options: ServiceOptions, advice: Advice) -> _Explained:
-    import openai
+    def __init__(self, where: str, options: ServiceOptions, advice: Advice) -> None:
+        super().__init__(where, options)
+        self.advice = advice
 
-    if isinstance(error, openai.APITimeoutError):
-        return advice.unavailable, _timed_out(options, advice)
-    if isinstance(error, openai.APIConnectionError):
-        return advice.unavailable, _unreachable(error)
-    if isinstance(error, openai.APIStatusError):
-        return _status(error, advice)
-    if isinstance(error, UnicodeError):
-        return advice.refused, f"takes texts that can be encoded as UTF-8: {error}"
-    if type(error) is openai.APIError:
-        # Told in the middle of a stream, whose status said that all was well.
-        return advice.unavailable, f"{_FAILED}. It says: {said(error.body) or error}"
-    if isinstance(error, openai.OpenAIError):
-        return advice.refused, f"cannot be asked: {error}"
-    return advice.unavailable, _broken_off(error, options, advice)
+    def explain(self, error: Exception, request: Any = None) -> VectorIndexError:
+        """Return the error to raise for one of the client's."""
+        kind, what, said = self._explained(error)
+        return self.told(kind, what, said, cause=error)
 
+    def _explained(self, error: Exception) -> _Explained:
+        import openai
 
-def sentence(where: str, what: str, redact: Callable[[str], str]) -> str:
-    """One line without secrets; a quote in it is cut only after they are gone."""
-    text = " ".join(redact(what).split())
-    if len(text) > 2 * _LONGEST_QUOTE:
-        text = f"{text[:_LONGEST_QUOTE]} … {text[-_LONGEST_QUOTE:]}"
-    return f"{where} {text}" if text.endswith((".", "?", "!")) else f"{where} {text}."
+        refused, unavailable = self.advice.refused, self.advice.unavailable
+        if isinstance(error, openai.APITimeoutError):
+            return unavailable, self._timed_out, ""
+        if isinstance(error, openai.APIConnectionError):
+            return unavailable, self._unreachable(error), ""
+        if isinstance(error, openai.APIStatusError):
+            return self._status(error)
+        if isinstance(error, UnicodeError):
+            return (
+                refused,
+                f"takes texts that can be encoded as UTF-8: {self.quoted(str(error))}",
+                "",
+            )
+        if type(error) is openai.APIError:
+            # Told in the middle of a stream, whose status said that all was well.
+            return unavailable, _FAILED, said_in(error.body) or str(error)
+        if isinstance(error, openai.OpenAIError):
+            return refused, f"cannot be asked: {self.quoted(str(error))}", ""
+        # While a stream is read, older clients let errors of their HTTP library through.
+        if "Timeout" in type(error).__name__:
+            return unavailable, self._timed_out, ""
+        broken = f"{type(error).__name__}: {self.quoted(str(error))}"
+        return unavailable, f"broke off: {broken}. Try again later.", ""
 
+    @property
+    def _timed_out(self) -> str:
+        # An answer that has begun is not asked for again, and the client does not say whether
+        # it had.
+        retries, seconds = self._options.max_retries, self._options.timeout
+        attempts = f", tried up to {retries + 1} times" if retries else ""
+        what = f"did not answer within {seconds:g} seconds{attempts}."
+        return f"{what} Is it up? Otherwise {self.advice.slow}."
 
-def _timed_out(options: ServiceOptions, advice: Advice) -> str:
-    # An answer that has begun is not asked for again, and the client does not say whether it had.
-    attempts = f", tried up to {options.max_retries + 1} times" if options.max_retries else ""
-    what = f"did not answer within {options.timeout:g} seconds{attempts}."
-    return f"{what} Is it up? Otherwise {advice.slow}."
+    def _unreachable(self, error: APIConnectionError) -> str:
+        cause = self.quoted(str(error.__cause__ or error))
+        if "CERTIFICATE_VERIFY_FAILED" in cause or "certificate verify failed" in cause:
+            advice = "Set the environment variable SSL_CERT_FILE to the authority that signed it."
+            return f"has a certificate that is not trusted: {cause}. {advice}"
+        return f"cannot be reached: {cause}. Look at HOST, and whether it is up."
 
-
-def _broken_off(error: Exception, options: ServiceOptions, advice: Advice) -> str:
-    # While a stream is read, older clients let errors of their HTTP library through.
-    if "Timeout" in type(error).__name__:
-        return _timed_out(options, advice)
-    return f"broke off: {type(error).__name__}: {error}. Try again later."
-
-
-def _unreachable(error: APIConnectionError) -> str:
-    cause = str(error.__cause__ or error)
-    if "CERTIFICATE_VERIFY_FAILED" in cause or "certificate verify failed" in cause:
-        advice = "Set the environment variable SSL_CERT_FILE to the authority that signed it."
-        return f"has a certificate that is not trusted: {cause}. {advice}"
-    return f"cannot be reached: {cause}. Look at HOST, and whether it is up."
-
-
-def _status(error: APIStatusError, advice: Advice) -> _Explained:
-    status = error.status_code
-    if status == 429 and error.code == "insufficient_quota":
-        kind, what = advice.refused, _QUOTA
-    elif status == 429:
-        kind, what = advice.unavailable, f"limits the rate. Try again later{advice.limited}"
-    elif status >= 500 or status in (408, 409):
-        kind, what = advice.unavailable, _FAILED
-    else:
-        kind, what = advice.refused, advice.statuses.get(status, "refuses the request")
-    return kind, f"{what}. It says: {status} {said(error.body)}"
-
-
-def said(body: Any) -> str:
-    """The service's own words, wherever it put them."""
-    while isinstance(body, dict):
-        body = next((body[key] for key in ("message", "detail", "error") if body.get(key)), "")
-    text = str(body or "").strip()
-    return "(an HTML page)" if text.startswith("<") else text
-
-
-def _texts_of(error: BaseException | None) -> Iterator[str]:
-    """What an error report may show of an error and of those behind it."""
-    while error is not None:
-        yield str(error)
-        yield repr(error)
-        yield repr(getattr(error, "body", None))
-        error = error.__cause__ or error.__context__
+    def _status(self, error: APIStatusError) -> _Explained:
+        status, advice = error.status_code, self.advice
+        if status == 429 and error.code == "insufficient_quota":
+            kind, what = advice.refused, _QUOTA
+        elif status == 429:
+            kind, what = advice.unavailable, f"limits the rate. Try again later{advice.limited}"
+        elif status >= 500 or status in (408, 409):
+            kind, what = advice.unavailable, _FAILED
+        else:
+            kind, what = advice.refused, advice.statuses.get(status, "refuses the request")
+        return kind, what, f"{status} {said_in(error.body)}"

@@ -9,7 +9,7 @@ from django.core import checks
 from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.exceptions import VectorIndexError
 
-from .errors import Advice, explain, sentence
+from .errors import Advice, OpenAIErrors
 from .options import OPENAI_HOST, OPENAI_KEY_VARIABLE, ServiceOptions
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ class Service:
     def __init__(self, name: str, options: ServiceOptions, advice: Advice) -> None:
         self._name = name
         self._options = options
-        self._advice = advice
-        self._where = f"{name} (model {options.model!r} at {options.host}):"
+        self._errors = OpenAIErrors(
+            f"{name} (model {options.model!r} at {options.host}):", options, advice
+        )
         self._clients = Clients(self._client, self._async_client)
 
     def sync(self) -> OpenAI:
@@ -49,11 +50,11 @@ class Service:
 
     def explain(self, error: Exception) -> VectorIndexError:
         """The error to raise for one of the client's."""
-        return explain(error, self._where, self._options, self._advice)
+        return self._errors.explain(error)
 
     def told(self, what: str) -> str:
         """A message about what the service did, without secrets."""
-        return sentence(f"{self._where} the service", what, self._options.redact)
+        return self._errors.sentence(f"the service {self._errors.quoted(what)}")
 
     def check(self) -> list[checks.CheckMessage]:
         """Warns where OpenAI is to be asked without a key."""
@@ -95,4 +96,6 @@ class Service:
 
     def _require_key(self) -> None:
         if not self._has_key:
-            raise self._advice.refused(f"{self._where} there is no key. {_HOW_TO_SET_A_KEY}")
+            raise self._errors.told(
+                self._errors.advice.refused, f"there is no key. {_HOW_TO_SET_A_KEY}"
+            )

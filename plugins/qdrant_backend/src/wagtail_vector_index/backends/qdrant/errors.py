@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import httpx
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from wagtail_vector_index.contract.services import ServiceErrors
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -31,8 +31,6 @@ CLIENT_ERRORS: tuple[type[Exception], ...] = (
     ValueError,
     AssertionError,
 )
-
-_LONGEST_QUOTE = 400
 
 #: Statuses of HTTP for those of gRPC.
 _STATUSES = {
@@ -60,6 +58,10 @@ _ADVICE = {
 _FULL_ADVICE = "has no space left. Make room on its disk, or move to a larger one"
 
 
+#: The class of an error, and what it says.
+_Explained: TypeAlias = tuple[type[BackendError], str]
+
+
 class AlreadyThere(BackendRefused):
     """A collection that is to be made exists."""
 
@@ -72,111 +74,112 @@ class WriteRefused(WriteFailed, BackendRefused):
     """Records were not written, since the service said no."""
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether the same call can succeed a moment later."""
+class QdrantErrors(ServiceErrors):
+    """Explains what a client raises."""
+
+    longest_quote = 400
+
+    _options: QdrantOptions
+
+    def explain(self, error: Exception, request: Any) -> Exception:
+        """Return the error for one of a client's."""
+        if not isinstance(error, CLIENT_ERRORS):
+            return error
+        if isinstance(error, ResponseHandlingException):
+            kind, what, said = self._unanswered(error.source)
+        elif (status := _status(error)) is None and not self._options.in_memory:
+            kind, what, said = self._not_qdrant(error)
+        else:
+            said = _said(error)
+            kind, what = self._refusal(status, said.lower(), request.collection) or (
+                (BackendRefused, _FULL_ADVICE) if _is_full(error) else self._by_status(error, said)
+            )
+            if (status or 0) >= 500:
+                said = f"{status} {said}"
+        return self.told(kind, what, said, cause=error)
+
+    def is_passing(self, error: BaseException, request: Any) -> bool:
+        """Return whether the same call may succeed a moment later.
+
+        Reading is not tried again after a time-out, since whoever waits for it has waited for
+        long enough.
+        """
+        return _is_passing(error) and (request.writes or not _is_timeout(error))
+
+    def is_getting_ready(self, error: BaseException) -> bool:
+        """Return whether a cluster knows a collection, and has not placed its shards yet."""
+        return _status(error) == 500 and "0 of 0 read operations" in _said(error)
+
+    def retry_after(self, error: BaseException) -> float | None:
+        """Return what a server that limits the rate asks for."""
+        if isinstance(error, ResourceExhaustedResponse):
+            return float(error.retry_after_s)
+        return None
+
+    def _refusal(self, status: int | None, says: str, collection: str) -> _Explained | None:
+        if collection and _is_missing(status, says):
+            return CollectionNotFound, f"has no collection {collection!r}"
+        if status == 409 or "already exists" in says:
+            return AlreadyThere, f"has a collection {collection!r} already"
+        if any(text in says for text in _OTHER_SHAPE):
+            return CollectionMismatch, f"has {collection!r} with another shape"
+        return None
+
+    def _by_status(self, error: Exception, says: str) -> _Explained:
+        status = _status(error) or 0
+        if status == 408:
+            return BackendUnavailable, self._late
+        if status == 429:
+            return BackendUnavailable, "limits the rate. Lower CONCURRENCY"
+        if status == 503 and isinstance(error, grpc.RpcError):
+            if _is_tls(says):
+                return self._without_tls(says)
+            advice = "Look at the http:// or https:// of HOST, at GRPC_PORT, and whether it is up"
+            return BackendUnavailable, f"cannot be reached. {advice}"
+        if status >= 500:
+            return BackendUnavailable, "fails. Try again later"
+        return BackendRefused, _ADVICE.get(status, "refuses the request")
+
+    def _unanswered(self, source: Any) -> tuple[type[BackendError], str, str]:
+        if isinstance(source, httpx.TimeoutException):
+            return BackendUnavailable, self._late, ""
+        if not isinstance(source, httpx.TransportError):
+            return self._not_qdrant(source)
+        cause = str(source) or type(source).__name__
+        if _is_tls(cause):
+            return *self._without_tls(cause), ""
+        return BackendUnavailable, "cannot be reached. Look at HOST, and whether it is up", cause
+
+    def _without_tls(self, cause: str) -> _Explained:
+        return BackendUnavailable, (
+            f"has no TLS connection to offer: {self.quoted(cause)}. Look at the http:// or https://"
+            " of HOST, and set CA_CERTIFICATE if its certificate is signed by an authority of your"
+            " own"
+        )
+
+    def _not_qdrant(self, error: Exception) -> tuple[type[BackendError], str, str]:
+        advice = "Look at HOST, and at the versions of server and qdrant-client"
+        return BackendRefused, f"gives an answer that is not Qdrant's. {advice}", str(error)
+
+    @property
+    def _late(self) -> str:
+        seconds = self._options.timeout
+        return f"did not answer within {seconds} s. Is it up? Otherwise raise TIMEOUT."
+
+
+def _is_passing(error: BaseException) -> bool:
     if isinstance(error, ResponseHandlingException):
         return isinstance(error.source, httpx.TransportError) and not _is_tls(str(error.source))
     status = _status(error)
-    if status == 503 and _is_tls(_said(error)):
-        return False
-    if status is None or _is_full(error):
+    if status is None or _is_full(error) or (status == 503 and _is_tls(_said(error))):
         return False
     return status in (408, 429) or status >= 500
 
 
-def is_timeout(error: BaseException) -> bool:
-    """Whether the service did not answer in time."""
+def _is_timeout(error: BaseException) -> bool:
     if isinstance(error, ResponseHandlingException):
         return isinstance(error.source, httpx.TimeoutException)
     return _status(error) == 408
-
-
-def is_being_made(error: BaseException) -> bool:
-    """Whether a cluster knows a collection already, and has not placed its shards yet."""
-    return _status(error) == 500 and "0 of 0 read operations" in _said(error)
-
-
-def explain(error: Exception, where: str, options: QdrantOptions, collection: str) -> BackendError:
-    """The error to raise for one of a client's, with that as its cause if it tells no secret.
-
-    Args:
-        error: what the client raised.
-        where: names alias and host.
-        options: its secrets are made unreadable in what the service says.
-        collection: what was asked for; empty for none.
-    """
-    kind, what = _explained(error, options, collection)
-    explained = kind(_sentence(where, options.redact(what)))
-    if not any(options.redact(text) != text for text in _texts_of(error)):
-        explained.__cause__ = error
-    return explained
-
-
-def _explained(
-    error: Exception, options: QdrantOptions, collection: str
-) -> tuple[type[BackendError], str]:
-    if isinstance(error, ResponseHandlingException):
-        return _unanswered(error.source, options)
-    says = _said(error)
-    lowered = says.lower()
-    status = _status(error)
-    if status is None and not options.in_memory:
-        return _not_qdrant(error)
-    if collection and _is_missing(status, lowered):
-        return CollectionNotFound, f"has no collection {collection!r}. It says: {says}"
-    if status == 409 or "already exists" in lowered:
-        return AlreadyThere, f"has a collection {collection!r} already. It says: {says}"
-    if any(text in lowered for text in _OTHER_SHAPE):
-        return CollectionMismatch, f"has {collection!r} with another shape. It says: {says}"
-    if _is_full(error):
-        return BackendRefused, f"{_FULL_ADVICE}. It says: {says}"
-    return _by_status(error, status or 0, says, options)
-
-
-def _by_status(
-    error: Exception, status: int, says: str, options: QdrantOptions
-) -> tuple[type[BackendError], str]:
-    if status == 408:
-        return BackendUnavailable, f"{_late(options)} It says: {says}"
-    if status == 429:
-        return BackendUnavailable, f"limits the rate. Lower CONCURRENCY. It says: {says}"
-    if status == 503 and isinstance(error, grpc.RpcError):
-        if _is_tls(says):
-            return _without_tls(says)
-        advice = "Look at the http:// or https:// of HOST, at GRPC_PORT, and whether it is up"
-        return BackendUnavailable, f"cannot be reached: {says}. {advice}"
-    if status >= 500:
-        return BackendUnavailable, f"fails. Try again later. It says: {status} {says}"
-    return BackendRefused, f"{_ADVICE.get(status, 'refuses the request')}. It says: {says}"
-
-
-def _unanswered(source: Any, options: QdrantOptions) -> tuple[type[BackendError], str]:
-    if isinstance(source, httpx.TimeoutException):
-        return BackendUnavailable, _late(options)
-    if isinstance(source, httpx.TransportError):
-        cause = str(source) or type(source).__name__
-        if _is_tls(cause):
-            return _without_tls(cause)
-        return BackendUnavailable, f"cannot be reached: {cause}. Look at HOST, and whether it is up"
-    return _not_qdrant(source)
-
-
-def _without_tls(cause: str) -> tuple[type[BackendError], str]:
-    return BackendUnavailable, (
-        f"has no TLS connection to offer: {cause}. Look at the http:// or https:// of HOST,"
-        " and set CA_CERTIFICATE if its certificate is signed by an authority of your own"
-    )
-
-
-def _not_qdrant(error: Exception) -> tuple[type[BackendError], str]:
-    return BackendRefused, (
-        f"gives an answer that is not Qdrant's: {error}. Look at HOST, and at the versions of"
-        " server and qdrant-client"
-    )
-
-
-def _late(options: QdrantOptions) -> str:
-    return f"did not answer within {options.timeout} s. Is it up? Otherwise raise TIMEOUT."
 
 
 def _is_missing(status: int | None, says: str) -> bool:
@@ -219,17 +222,3 @@ def _said(error: BaseException) -> str:
     except (ValueError, KeyError, TypeError):
         text = "(an HTML page)" if text.startswith("<") else text
     return text or f"{error.status_code} {error.reason_phrase}".strip()
-
-
-def _sentence(where: str, what: str) -> str:
-    text = " ".join(what.split())
-    if len(text) > 2 * _LONGEST_QUOTE:
-        text = f"{text[:_LONGEST_QUOTE]} … {text[-_LONGEST_QUOTE:]}"
-    return f"{where} {text}" if text.endswith((".", "?", "!")) else f"{where} {text}."
-
-
-def _texts_of(error: BaseException | None) -> Iterator[str]:
-    """What an error report may show of an error and of those behind it."""
-    while error is not None:
-        yield f"{error} {error!r} {getattr(error, 'content', '')!r}"
-        error = error.__cause__ or error.__context__

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 from qdrant_client import models
 from qdrant_client.common.version_check import is_compatible, parse_version
 
 from wagtail_vector_index.backends.base import Health
+from wagtail_vector_index.contract.sansio import Steps
+from wagtail_vector_index.contract.services import Together
 from wagtail_vector_index.exceptions import BackendError
 
-from .calling import Call, Steps
-from .naming import collection_name, own_name
+from .naming import own_name
 from .options import QdrantOptions
+from .service import Call, call
 
 #: The oldest server that answers as this backend needs it.
 OLDEST_SERVER = (1, 13)
@@ -31,7 +34,7 @@ def health(options: QdrantOptions) -> Steps[Health]:
     found = (yield Call(method="get_collections")).collections
     named = ((each.name, own_name(options.collection_prefix, each.name)) for each in found)
     names = sorted(name for _, name in named if name is not None)
-    states = yield [_info(options, name) for name in names]
+    states = yield Together([partial(call, options, name, "get_collection") for name in names])
     details["collections"] = str(len(names))
     for name, state in zip(names, states, strict=True):
         if isinstance(state, BackendError):
@@ -45,14 +48,6 @@ def health(options: QdrantOptions) -> Steps[Health]:
         ok=not problems,
         message="; ".join([f"{what}, {len(names)} collections", *problems]),
         details=details,
-    )
-
-
-def _info(options: QdrantOptions, name: str) -> Call:
-    return Call(
-        method="get_collection",
-        collection=name,
-        arguments=lambda: {"collection_name": collection_name(options.collection_prefix, name)},
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from qdrant_client import models
 
-from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.backends.base import CollectionSpec, Health, Match, RecordBatch
 from wagtail_vector_index.contract import FilterNode, slices
+from wagtail_vector_index.contract.sansio import Steps
+from wagtail_vector_index.contract.services import Operations, Query, Together, repeated
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -19,27 +22,25 @@ from wagtail_vector_index.exceptions import (
     CollectionNotFound,
 )
 
-from . import searching
-from .calling import Call, Steps
-from .errors import AlreadyThere, WriteRefused, WriteUnavailable
-from .naming import METADATA, collection_name, key_of, own_name, vector_name
+from .errors import AlreadyThere, QdrantErrors, WriteRefused, WriteUnavailable
+from .health import health
+from .naming import METADATA, key_of, own_name, vector_name
 from .options import QdrantOptions
 from .points import batch_of, bytes_of_vector, points_of, requests_of
+from .searching import count, search
+from .service import Call, call
 from .shaping import SCHEMAS, check_shape, shape
 
+#: Seconds between two looks at a collection that is being indexed.
+FIRST_LOOK = 0.02
+LONGEST_LOOK = 2.0
 
-class Operations:
-    """Makes the steps of operations; none of them is taken here.
 
-    Args:
-        options: of the alias.
-        where: names alias and host, for errors.
-    """
+class QdrantOperations(Operations):
+    """Makes the steps of operations; none of them is taken here."""
 
-    def __init__(self, options: QdrantOptions, where: str) -> None:
-        self._options = options
-        self._where = where
-        self._as_json = not (options.grpc or options.in_memory)
+    _options: QdrantOptions
+    _errors: QdrantErrors
 
     def create(self, spec: CollectionSpec) -> Steps[None]:
         """Make the collection, or what is missing of it; check one that exists."""
@@ -49,11 +50,11 @@ class Operations:
             with suppress(AlreadyThere):  # another thread or process was faster
                 yield self._write(spec, "create_collection", **shape(spec, self._options))
             info = yield self._info(spec)
-        check_shape(spec, info, self._where)
+        check_shape(spec, info, self._errors.where)
         if self._options.in_memory:
             return
         missing = [name for name in spec.fields if key_of(name) not in info.payload_schema]
-        outcomes = yield [self._payload_index(spec, name) for name in missing]
+        outcomes = yield Together([partial(self._payload_index, spec, name) for name in missing])
         for outcome in outcomes:
             if isinstance(outcome, BackendError):
                 raise outcome
@@ -73,53 +74,42 @@ class Operations:
         """Write records, in requests of bounded size."""
         size, length = self._options.batch_size, self._options.batch_bytes
         parts = list(requests_of(batch, size, length))
-        outcomes = yield [self._upsert_call(spec, part) for part in parts]
+        outcomes = yield Together([partial(self._upsert_call, spec, part) for part in parts])
         failed = [
-            (part, outcome)
+            (part, problem)
             for part, outcome in zip(parts, outcomes, strict=True)
-            if isinstance(outcome, BackendError)
+            if (problem := self._problem(outcome))
         ]
         if failed:
             raise _unwritten(failed)
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete records, in requests of bounded size."""
-        for part in self._id_parts(ids):
+        for part in slices([str(id) for id in ids], self._options.batch_size):
             selector = models.PointIdsList(points=[*part])
-            yield self._write(
-                spec, "delete", check=self._check_done, points_selector=selector, wait=True
-            )
+            result = yield self._write(spec, "delete", points_selector=selector, wait=True)
+            if problem := self._problem(result):
+                raise problem
 
-    def search(
-        self,
-        spec: CollectionSpec,
-        vector: memoryview,
-        limit: int,
-        filter: FilterNode | None,
-    ) -> Steps[list[Any]]:
+    def search(self, spec: CollectionSpec, query: Query) -> Steps[list[Match]]:
         """The nearest records."""
-        return searching.search(spec, self._options, vector, limit, filter)
+        return search(spec, self._options, query)
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
         """The number of records that match."""
-        return int((yield searching.count(spec, self._options, filter)).count)
+        return int((yield count(spec, self._options, filter)).count)
 
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
         """Those of these records that exist."""
         points: list[Any] = []
-        for part in self._id_parts(ids, self._page_size(spec)):
+        for part in slices([str(id) for id in ids], self._page_size(spec)):
             points += yield self._read(spec, "retrieve", ids=part, **self._whole(spec))
         return batch_of(spec, points)
 
-    def page(self, spec: CollectionSpec, size: int, offset: Any) -> Steps[tuple[RecordBatch, Any]]:
+    def page(self, spec: CollectionSpec, size: int, after: Any) -> Steps[tuple[RecordBatch, Any]]:
         """Records from an offset on, and the offset of the next; None where there is none."""
-        points, following = yield self._read(
-            spec,
-            "scroll",
-            limit=min(size, self._page_size(spec)),
-            offset=offset,
-            **self._whole(spec),
-        )
+        limit, whole = min(size, self._page_size(spec)), self._whole(spec)
+        points, following = yield self._read(spec, "scroll", limit=limit, offset=after, **whole)
         return batch_of(spec, points), following
 
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
@@ -128,67 +118,48 @@ class Operations:
             return
         threshold = models.OptimizersConfigDiff(indexing_threshold=self._options.indexing_threshold)
         yield self._write(spec, "update_collection", optimizers_config=threshold)
-        info = yield self._info(spec, settled=True)
+        info = yield from repeated(
+            self._info(spec),
+            _is_settled,
+            timeout=self._options.indexing_timeout,
+            first=FIRST_LOOK,
+            longest=LONGEST_LOOK,
+        )
+        if not _is_settled(info):
+            raise BackendUnavailable(
+                f"{self._errors.where} is still indexing {spec.name!r} after"
+                f" {self._options.indexing_timeout} s. It goes on; wait for longer with"
+                " INDEXING_TIMEOUT, or update the index again later."
+            )
         if info.status == models.CollectionStatus.RED:
             raise BackendRefused(
-                f"{self._where} cannot index {spec.name!r}: {info.optimizer_status}."
+                f"{self._errors.where} cannot index {spec.name!r}: {info.optimizer_status}."
                 " Look at the server's log; updating the index again tries again."
             )
 
-    def _name(self, spec: CollectionSpec) -> str:
-        return collection_name(self._options.collection_prefix, spec.name)
+    def health(self) -> Steps[Health]:
+        """Ask for the versions and for each collection."""
+        return health(self._options)
 
     def _read(self, spec: CollectionSpec, method: str, **arguments: Any) -> Call:
-        given = {"collection_name": self._name(spec), **arguments}
-        return Call(method=method, collection=spec.name, arguments=lambda: given)
+        return call(self._options, spec.name, method, **arguments)
 
-    def _write(
-        self,
-        spec: CollectionSpec,
-        method: str,
-        *,
-        check: Callable[[Any], None] | None = None,
-        **arguments: Any,
-    ) -> Call:
-        given = {"collection_name": self._name(spec), **arguments}
-        return Call(
-            method=method,
-            collection=spec.name,
-            arguments=lambda: given,
-            writes=True,
-            check=check,
-        )
+    def _write(self, spec: CollectionSpec, method: str, **arguments: Any) -> Call:
+        return call(self._options, spec.name, method, writes=True, **arguments)
 
-    def _info(self, spec: CollectionSpec, *, settled: bool = False) -> Call:
-        return Call(
-            method="get_collection",
-            collection=spec.name,
-            arguments=lambda: {"collection_name": self._name(spec)},
-            until=_is_settled if settled else None,
-        )
+    def _info(self, spec: CollectionSpec) -> Call:
+        return self._read(spec, "get_collection")
 
     def _payload_index(self, spec: CollectionSpec, field: str) -> Call:
-        schema = SCHEMAS[spec.fields[field]]
+        schema, key = SCHEMAS[spec.fields[field]], key_of(field)
         return self._write(
-            spec,
-            "create_payload_index",
-            field_name=key_of(field),
-            field_schema=schema,
-            wait=True,
+            spec, "create_payload_index", field_name=key, field_schema=schema, wait=True
         )
 
     def _upsert_call(self, spec: CollectionSpec, part: RecordBatch) -> Call:
-        return Call(
-            method="upsert",
-            collection=spec.name,
-            arguments=lambda: {
-                "collection_name": self._name(spec),
-                "points": points_of(spec, part, as_json=self._as_json),
-                "wait": True,
-            },
-            writes=True,
-            check=self._check_done,
-        )
+        as_json = not (self._options.grpc or self._options.in_memory)
+        points = points_of(spec, part, as_json=as_json)
+        return self._write(spec, "upsert", points=points, wait=True)
 
     def _whole(self, spec: CollectionSpec) -> dict[str, Any]:
         return {"with_payload": [METADATA], "with_vectors": [vector_name(spec)]}
@@ -197,17 +168,17 @@ class Operations:
         fitting = self._options.batch_bytes // bytes_of_vector(spec.dimensions)
         return max(1, min(self._options.batch_size, fitting))
 
-    def _id_parts(self, ids: Sequence[UUID], size: int | None = None) -> list[list[str]]:
-        step = size or self._options.batch_size
-        return [*slices([str(id) for id in ids], step)]
-
-    def _check_done(self, result: Any) -> None:
-        if result.status != models.UpdateStatus.COMPLETED:
-            raise BackendUnavailable(
-                f"{self._where} took records, but had not written them within"
-                f" {self._options.timeout} s ({result.status.value}). Is it busy? Otherwise"
-                " raise TIMEOUT."
-            )
+    def _problem(self, outcome: Any) -> BackendError | None:
+        """Return why records are not known to be written, or None if they are."""
+        if isinstance(outcome, BackendError):
+            return outcome
+        if outcome.status == models.UpdateStatus.COMPLETED:
+            return None
+        return BackendUnavailable(
+            f"{self._errors.where} took records, but had not written them within"
+            f" {self._options.timeout} s ({outcome.status.value}). Is it busy? Otherwise"
+            " raise TIMEOUT."
+        )
 
 
 def _is_settled(info: models.CollectionInfo) -> bool:

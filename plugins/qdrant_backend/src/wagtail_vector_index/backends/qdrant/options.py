@@ -5,10 +5,17 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from wagtail_vector_index.contract import Options, check_headers, secret
+from wagtail_vector_index.contract import (
+    Options,
+    check_api_key,
+    check_headers,
+    check_host,
+    check_ranges,
+    secret,
+)
 
 IN_MEMORY = ":memory:"
 
@@ -26,23 +33,23 @@ HNSW_KEYS: dict[str, type] = {
     "payload_m": int,
 }
 
-#: The least value of an option, where it is not None.
-LEAST = {
-    "timeout": 1,
-    "grpc_port": 1,
-    "shard_number": 1,
-    "replication_factor": 1,
-    "write_consistency_factor": 1,
-    "oversampling": 1.0,
-    "hnsw_ef": 1,
-    "consistency": 1,
-    "batch_size": 1,
-    "batch_bytes": 1_024,
-    "concurrency": 1,
-    "max_connections": 1,
-    "max_retries": 0,
-    "indexing_threshold": 1,
-    "indexing_timeout": 1,
+#: The least and the most that an option can be, where it is a number.
+RANGES = {
+    "timeout": (1, inf),
+    "grpc_port": (1, inf),
+    "shard_number": (1, inf),
+    "replication_factor": (1, inf),
+    "write_consistency_factor": (1, inf),
+    "oversampling": (1.0, inf),
+    "hnsw_ef": (1, inf),
+    "consistency": (1, inf),
+    "batch_size": (1, inf),
+    "batch_bytes": (1_024, inf),
+    "concurrency": (1, inf),
+    "max_connections": (1, inf),
+    "max_retries": (0, inf),
+    "indexing_threshold": (1, inf),
+    "indexing_timeout": (1, inf),
 }
 
 _EXAMPLE = "https://qdrant.example.com:6333"
@@ -129,8 +136,7 @@ class QdrantOptions(Options):
 
     def __post_init__(self) -> None:
         self._check_where()
-        if not all("!" <= character <= "~" for character in self.api_key):
-            raise ValueError("'API_KEY' has a space, a line break or another character no key has.")
+        check_api_key(self.api_key)
         check_headers(self.headers)
         self._check_tls()
         if not _PREFIX.fullmatch(self.collection_prefix):
@@ -138,10 +144,7 @@ class QdrantOptions(Options):
                 "'COLLECTION_PREFIX' is 1 to 64 letters, digits, '_' and '-', not"
                 f" {self.collection_prefix!r}."
             )
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, (int, float)) and not value >= least:
-                raise ValueError(f"{name.upper()!r} must be at least {least}, not {value}.")
+        check_ranges(self, RANGES)
         self._check_hnsw()
 
     @property
@@ -161,7 +164,7 @@ class QdrantOptions(Options):
                 f" which is {IN_MEMORY!r}."
             )
         if self.host:
-            _check_host(self.host)
+            check_host(self.host, _EXAMPLE)
 
     def _check_tls(self) -> None:
         files = (self.ca_certificate, self.client_certificate, self.client_key)
@@ -186,25 +189,3 @@ class QdrantOptions(Options):
                 raise ValueError(f"'HNSW' has no key {key!r}. It knows: {known}.")
             if type(value) is not HNSW_KEYS[key]:
                 raise ValueError(f"'HNSW': {key!r} is of type {HNSW_KEYS[key].__name__}.")
-
-
-def _check_host(host: str) -> None:
-    # The URL is shown in errors: no secrets in it.
-    parts = urlsplit(host)
-    if "@" in parts.netloc:
-        raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or not _has_port(host)
-        or parts.query
-        or parts.fragment
-    ):
-        raise ValueError(f"'HOST' is a URL such as {_EXAMPLE!r}, not {host!r}.")
-
-
-def _has_port(host: str) -> bool:
-    try:
-        return urlsplit(host).port != 0
-    except ValueError:
-        return False

@@ -10,13 +10,17 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 
-from .errors import Errors
+from wagtail_vector_index.contract import collect_before_forks
+from wagtail_vector_index.contract.sansio import Steps, arun, run
+
+from .errors import WeaviateErrors
 from .options import WeaviateOptions
 from .protocol import weaviate
 
@@ -47,17 +51,32 @@ class Connection:
         }
         self.server_version: str = inner.server_version
 
+    def close(self) -> Any:
+        """Give back connections; of the asynchronous kind, this is awaited."""
+        return self.client.close()
 
-def connect(options: WeaviateOptions, errors: Errors) -> Connection:
+
+def connect(options: WeaviateOptions, errors: WeaviateErrors) -> Connection:
     """A connected client for threads.
 
     Raises:
         BackendUnavailable, BackendRefused: it cannot be connected, or not be used.
     """
+    make = partial(_make, weaviate.WeaviateClient, options, _http_client)
+    return run(_connected(make, errors), lambda method: method())
+
+
+async def aconnect(options: WeaviateOptions, errors: WeaviateErrors) -> Connection:
+    """Like `connect`, for the running event loop."""
+    make = partial(_make, weaviate.WeaviateAsyncClient, options, _async_http_client)
+    return await arun(_connected(make, errors), lambda method: method(), blocking=False)
+
+
+def _connected(make: Callable[[], Any], errors: WeaviateErrors) -> Steps[Connection]:
     client: Any = None
     try:
-        client = _make(weaviate.WeaviateClient, options, _http_client)
-        client.connect()
+        client = make()
+        yield client.connect
     except Exception as error:  # noqa: BLE001  # the client raises errors of four libraries
         failure = errors.of_connecting(error)
     else:
@@ -66,29 +85,7 @@ def connect(options: WeaviateOptions, errors: Errors) -> Connection:
             return connection
         failure = errors.too_old(connection.server_version, OLDEST_SERVER)
     if client is not None:
-        client.close()
-    raise failure
-
-
-async def aconnect(options: WeaviateOptions, errors: Errors) -> Connection:
-    """A connected client for the running event loop.
-
-    Raises:
-        BackendUnavailable, BackendRefused: it cannot be connected, or not be used.
-    """
-    client: Any = None
-    try:
-        client = _make(weaviate.WeaviateAsyncClient, options, _async_http_client)
-        await client.connect()
-    except Exception as error:  # noqa: BLE001  # the client raises errors of four libraries
-        failure = errors.of_connecting(error)
-    else:
-        connection = Connection(client)
-        if _is_new_enough(connection.server_version):
-            return connection
-        failure = errors.too_old(connection.server_version, OLDEST_SERVER)
-    if client is not None:
-        await client.close()
+        yield client.close
     raise failure
 
 
@@ -118,6 +115,7 @@ def _make(
     from weaviate.config import AdditionalConfig, GrpcConfig, Timeout
     from weaviate.connect import ConnectionParams
 
+    collect_before_forks()
     to, seconds = options.endpoints, options.timeout
     milliseconds = max(1, int(1_000 * seconds))
     client = kind(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from wagtail_vector_index.contract import check_host
+
 #: Domains of Weaviate Cloud, where gRPC has a host of its own.
 CLOUD = (".weaviate.cloud", ".weaviate.network")
 
-_EXAMPLES = "'http://localhost:8080' or 'my-cluster.weaviate.cloud'"
+_EXAMPLE = "http://localhost:8080"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,25 +89,13 @@ class Endpoints:
 
 
 def _parts(host: str) -> SplitResult:
-    # The URL is shown in errors and logs: no secrets in it.
-    given = host if "://" in host else f"https://{host}"
-    parts = urlsplit(given)
-    if "@" in parts.netloc:
-        raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
-    if given != host and not (parts.hostname or "").endswith(CLOUD):
-        raise ValueError(f"'HOST' is a URL, such as {_EXAMPLES}, not {host!r}.")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
-        raise ValueError(f"'HOST' is a URL, such as {_EXAMPLES}, not {host!r}.")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"'HOST' is a URL without a path, such as {_EXAMPLES}, not {host!r}.")
+    # An address of Weaviate Cloud needs no "https://".
+    name = urlsplit(f"//{host}").hostname or ""
+    given = f"https://{host}" if "://" not in host and name.endswith(CLOUD) else host
+    parts = check_host(given, _EXAMPLE)
+    if parts.path.strip("/"):
+        raise ValueError(f"'HOST' is a URL without a path, such as {_EXAMPLE!r}, not {host!r}.")
     return parts
-
-
-def _has_port(parts: SplitResult) -> bool:
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
 
 
 def _cloud_grpc(name: str) -> str:

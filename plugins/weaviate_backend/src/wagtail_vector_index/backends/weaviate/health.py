@@ -8,24 +8,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from wagtail_vector_index.backends.base import Health
+from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.exceptions import BackendRefused, CollectionNotFound
 
-from .calls import Operation, Rest, Rpc
 from .messages import Messages
-from .operations import Operations, shards_of
 from .options import WeaviateOptions
 from .protocol import weaviate
-from .schema import class_name
+from .schema import class_name, own_names, shards_of
+from .service import Rest, Rpc
 
 #: A name that no collection of ours has: asking for it tells whether gRPC works.
 _NO_COLLECTION = "0"
 
 
-def health(options: WeaviateOptions, operations: Operations) -> Operation[Health]:
+def health(options: WeaviateOptions) -> Steps[Health]:
     """Versions, the state of nodes and collections, and how many records they have."""
     meta = yield Rest(method="get", path="/meta")
     yield from _try_grpc(options)
-    names = sorted((yield from operations.names()))
+    schema = yield Rest(method="get", path="/schema")
+    names = sorted(own_names(schema or {}, options.prefix))
     nodes = yield from _nodes()
     details = {
         "server": options.endpoints.http,
@@ -40,7 +41,7 @@ def health(options: WeaviateOptions, operations: Operations) -> Operation[Health
     for name in names:
         collection = class_name(options.prefix, name)
         request = Messages(collection, options.consistency).count(None)
-        reply = yield Rpc(method="Aggregate", request=request)
+        reply = yield Rpc(method="Aggregate", message=request)
         details[name] = f"{reply.single_result.objects_count:,} records"
         shards = [each for node in nodes for each in shards_of(node) if each["class"] == collection]
         if shards:
@@ -61,16 +62,16 @@ def with_warnings(found: Health, warnings: Sequence[str]) -> Health:
     return dataclasses.replace(found, details={**found.details, "warnings": "; ".join(warnings)})
 
 
-def _try_grpc(options: WeaviateOptions) -> Operation[None]:
+def _try_grpc(options: WeaviateOptions) -> Steps[None]:
     collection = class_name(options.prefix, _NO_COLLECTION)
     request = Messages(collection, options.consistency).count(None)
     try:
-        yield Rpc(method="Aggregate", request=request)
+        yield Rpc(method="Aggregate", message=request)
     except CollectionNotFound:
         return
 
 
-def _nodes() -> Operation[list[dict[str, Any]]]:
+def _nodes() -> Steps[list[dict[str, Any]]]:
     try:
         answer = yield Rest(method="get", path="/nodes", params={"output": "verbose"})
     except BackendRefused:
@@ -78,7 +79,7 @@ def _nodes() -> Operation[list[dict[str, Any]]]:
     return (answer or {}).get("nodes") or []
 
 
-def _shard_states(collection: str) -> Operation[set[str]]:
+def _shard_states(collection: str) -> Steps[set[str]]:
     try:
         answer = yield Rest(method="get", path=f"/schema/{collection}/shards")
     except BackendRefused:

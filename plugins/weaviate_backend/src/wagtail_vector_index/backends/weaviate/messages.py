@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -132,18 +132,6 @@ def batch_of(reply: Any, dimensions: int) -> RecordBatch:
         metadata=[
             result.properties.non_ref_props.fields[METADATA].text_value for result in reply.results
         ],
-        dimensions=dimensions,
-        checked=True,
-    )
-
-
-def joined(batches: Iterable[RecordBatch], dimensions: int) -> RecordBatch:
-    """Several batches as one."""
-    given = list(batches)
-    return RecordBatch(
-        ids=b"".join(batch.ids for batch in given),
-        vectors=b"".join(batch.vectors for batch in given),
-        metadata=[text for batch in given for text in batch.metadata],
         dimensions=dimensions,
         checked=True,
     )

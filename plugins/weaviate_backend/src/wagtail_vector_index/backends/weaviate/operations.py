@@ -3,48 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
+
+from asgiref.sync import sync_to_async
 
 from wagtail_vector_index.contract import (
     CollectionSpec,
     FilterNode,
+    Health,
     Match,
     RecordBatch,
     bounded,
+    joined,
     slices,
 )
-from wagtail_vector_index.exceptions import BackendError, BackendRefused, WriteFailed
+from wagtail_vector_index.contract.sansio import Call, Steps
+from wagtail_vector_index.contract.services import Operations, Pause, Query, Together
+from wagtail_vector_index.exceptions import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    CollectionMismatch,
+    WriteFailed,
+)
 
-from .calls import Operation, Pause, Rest, Rpc, Together
-from .errors import Errors, TooLarge
+from .connecting import client_warnings
+from .errors import TooLarge, WeaviateErrors
 from .filtering import condition_of, with_ids
-from .messages import Messages, batch_of, joined
+from .health import health, with_warnings
+from .messages import Messages, batch_of
 from .options import WeaviateOptions
-from .schema import class_name, definition, own_names, shape_problem, trained
+from .schema import class_name, definition, own_names, shape_problem, shards_of, trained
 from .searching import Search
+from .service import Rest, Rpc
 from .vectors import same_record, stored_batch
 
 #: Seconds between two looks at an index that is being built.
 _LOOK_AGAIN = 0.2
 
+#: Ids in one request, at most.
+MOST_IDS = 1_000
+
 _FIRST_ID = UUID(int=0)
 
 
-class Operations:
-    """The operations of one backend.
+class WeaviateOperations(Operations):
+    """The operations of one backend."""
 
-    Args:
-        options: of the alias.
-        errors: makes what is raised.
-    """
+    _options: WeaviateOptions
+    _errors: WeaviateErrors
 
-    def __init__(self, options: WeaviateOptions, errors: Errors) -> None:
-        self._options = options
-        self._errors = errors
-
-    def create(self, spec: CollectionSpec) -> Operation[None]:
+    def create(self, spec: CollectionSpec) -> Steps[None]:
         """Make a collection, unless there is one of the same shape."""
         found = yield self._look(spec)
         if found is None:
@@ -59,16 +70,16 @@ class Operations:
         if found is not None:
             self._check_shape(found, spec)
 
-    def drop(self, spec: CollectionSpec) -> Operation[None]:
+    def drop(self, spec: CollectionSpec) -> Steps[None]:
         """Delete a collection, if there is one."""
         yield Rest(method="delete", path=self._path(spec))
 
-    def names(self) -> Operation[list[str]]:
+    def collections(self) -> Steps[list[str]]:
         """The names of all collections of this prefix."""
         schema = yield Rest(method="get", path="/schema")
         return own_names(schema or {}, self._options.prefix)
 
-    def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Operation[None]:
+    def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
         """Write records, and see that they can be found."""
         # First: a server makes collections that it does not know, as it pleases.
         yield from self._existing(spec)
@@ -90,50 +101,68 @@ class Operations:
             ) from first
         yield from self._until_indexed(spec)
 
-    def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Operation[None]:
+    def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete the records of these ids, if they exist."""
         messages = self._messages(spec)
-        for part in self._id_parts(ids):
+        for part in slices(list(ids), min(MOST_IDS, self._options.max_results)):
             request = messages.delete(with_ids(map(str, part)))
             left = True
             while left:
-                reply = yield Rpc(method="BatchDelete", request=request, writes=True)
+                reply = yield Rpc(method="BatchDelete", message=request, writes=True)
                 # A server deletes no more at once than its QUERY_MAXIMUM_RESULTS.
                 left = reply.matches > reply.successful
                 if reply.failed or (left and not reply.successful):
                     # Why, a server only tells together with ids, and then fails at these.
-                    raise self._errors.refused(
+                    raise self._errors.told(
+                        BackendRefused,
                         f"did not delete {reply.matches - reply.successful} records of"
                         f" {spec.name!r}. Is it read-only, or its disk full? manage.py"
-                        " vector_backends --check tells"
+                        " vector_backends --check tells",
                     )
 
-    def search(
-        self,
-        spec: CollectionSpec,
-        vector: memoryview[Any],
-        limit: int,
-        filter: FilterNode | None,
-    ) -> Operation[list[Match]]:
+    def search(self, spec: CollectionSpec, query: Query) -> Steps[list[Match]]:
         """The nearest records."""
-        return Search(spec, self._options, vector, limit, filter).run()
+        return Search(spec, self._options, query).run()
 
-    def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Operation[int]:
+    def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
         """How many records match."""
         condition = None if filter is None else condition_of(filter)
-        reply = yield Rpc(method="Aggregate", request=self._messages(spec).count(condition))
+        reply = yield Rpc(method="Aggregate", message=self._messages(spec).count(condition))
         return int(reply.single_result.objects_count)
 
-    def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Operation[RecordBatch]:
+    def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
         """Those of these records that exist."""
-        batches = []
-        for part in self._id_parts(ids):
+        batches: list[RecordBatch] = []
+        for part in slices(list(ids), min(MOST_IDS, self._options.max_results)):
             found = yield from self._get(spec, part)
             batches += [found]
         return joined(batches, spec.dimensions)
 
-    def page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Operation[RecordBatch]:
-        """The records whose ids follow, at most ``size``; none at the end."""
+    def page(self, spec: CollectionSpec, size: int, after: Any) -> Steps[tuple[RecordBatch, Any]]:
+        """The records whose ids follow, at most ``size``, and the last of these ids."""
+        batch = yield from self._page(spec, after, size)
+        return batch, batch.uuids[-1] if len(batch) else None
+
+    def health(self) -> Steps[Health]:
+        """Ask for versions, the state of nodes and collections, and how many records they have."""
+        found = yield from health(self._options)
+        ask = partial(getattr, self, "_client_warnings")
+        warnings = yield Call(sync=ask, asynchronous=sync_to_async(ask, thread_sensitive=False))
+        return with_warnings(found, warnings)
+
+    @cached_property
+    def _client_warnings(self) -> list[str]:
+        return client_warnings(self._options)
+
+    def optimize(self, spec: CollectionSpec) -> Steps[None]:
+        """Switch on what learns from the vectors, and see that all is indexed."""
+        found = yield from self._existing(spec)
+        changed = trained(found, self._options)
+        if changed is not None:
+            yield Rest(method="put", path=self._path(spec), body=changed)
+        yield from self._until_indexed(spec)
+
+    def _page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Steps[RecordBatch]:
         if after is None:
             # What follows the lowest id that there can be, does not include it.
             first = yield from self._get(spec, [_FIRST_ID])
@@ -142,25 +171,17 @@ class Operations:
         limit = min(size, self._options.max_results)
         request = self._messages(spec).page(limit, after or _FIRST_ID)
         try:
-            reply = yield Rpc(method="Search", request=request)
+            reply = yield Rpc(method="Search", message=request)
         except TooLarge:
             if limit == 1:
                 raise
-            return (yield from self.page(spec, after or _FIRST_ID, limit // 2))
+            return (yield from self._page(spec, after or _FIRST_ID, limit // 2))
         return batch_of(reply, spec.dimensions)
 
-    def optimize(self, spec: CollectionSpec) -> Operation[None]:
-        """Switch on what learns from the vectors, and see that all is indexed."""
-        found = yield from self._existing(spec)
-        changed = trained(found, self._options)
-        if changed is not None:
-            yield Rest(method="put", path=self._path(spec), body=changed)
-        yield from self._until_indexed(spec)
-
-    def _get(self, spec: CollectionSpec, ids: list[UUID]) -> Operation[RecordBatch]:
+    def _get(self, spec: CollectionSpec, ids: list[UUID]) -> Steps[RecordBatch]:
         request = self._messages(spec).matching(len(ids), with_ids(map(str, ids)))
         try:
-            reply = yield Rpc(method="Search", request=request)
+            reply = yield Rpc(method="Search", message=request)
         except TooLarge:
             if len(ids) == 1:
                 raise
@@ -170,7 +191,7 @@ class Operations:
             return joined([lower, upper], spec.dimensions)
         return batch_of(reply, spec.dimensions)
 
-    def _existing(self, spec: CollectionSpec) -> Operation[dict[str, Any]]:
+    def _existing(self, spec: CollectionSpec) -> Steps[dict[str, Any]]:
         found = yield self._look(spec)
         if found is None:
             raise self._errors.not_found(spec.name)
@@ -182,22 +203,23 @@ class Operations:
 
     def _check_shape(self, found: dict[str, Any], spec: CollectionSpec) -> None:
         if problem := shape_problem(found, spec):
-            raise self._errors.mismatch(
+            raise self._errors.told(
+                CollectionMismatch,
                 f"has a collection {found['class']!r} that {problem}. Drop it, or set another"
-                " PREFIX"
+                " PREFIX",
             )
 
     def _write(self, messages: Messages, spec: CollectionSpec, part: RecordBatch) -> Rpc:
         return Rpc(
             method="BatchObjects",
-            request=messages.write(spec, part),
+            message=messages.write(spec, part),
             writes=True,
             verify=self._verify_written,
         )
 
     def _not_written(
         self, spec: CollectionSpec, part: RecordBatch, reply: Any
-    ) -> Operation[dict[UUID, str]]:
+    ) -> Steps[dict[UUID, str]]:
         """The records of a part that are not there as they were sent, each with a reason.
 
         Of an error that concerns many, such as a shard that is read-only, a server may tell
@@ -222,21 +244,22 @@ class Operations:
             if not isinstance(told, BackendRefused):
                 raise told
 
-    def _until_indexed(self, spec: CollectionSpec) -> Operation[None]:
+    def _until_indexed(self, spec: CollectionSpec) -> Steps[None]:
         """Wait while a server that indexes in the background has not caught up."""
         waiting, patience = None, self._options.timeout
         while left := (yield from self._queued(spec)):
             if waiting is not None and left >= waiting:
                 patience -= _LOOK_AGAIN
             if patience <= 0:
-                raise self._errors.unavailable(
+                raise self._errors.told(
+                    BackendUnavailable,
                     f"has written all records of {spec.name!r}, but does not index them:"
-                    f" {left} vectors wait. Try again later"
+                    f" {left} vectors wait. Try again later",
                 )
             waiting = left
             yield Pause(_LOOK_AGAIN)
 
-    def _queued(self, spec: CollectionSpec) -> Operation[int]:
+    def _queued(self, spec: CollectionSpec) -> Steps[int]:
         name = class_name(self._options.prefix, spec.name)
         try:
             answer = yield Rest(method="get", path=f"/nodes/{name}", params={"output": "verbose"})
@@ -261,11 +284,3 @@ class Operations:
             fixed=4 * batch.dimensions + 200,
             text_size=lambda text: 4 * len(text),
         )
-
-    def _id_parts(self, ids: Sequence[UUID]) -> Iterator[list[UUID]]:
-        return slices(list(ids), min(1_000, self._options.max_results))
-
-
-def shards_of(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a node tells of its shards."""
-    return node.get("shards") or []

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wagtail_vector_index.contract import Options, check_headers, secret
+from wagtail_vector_index.contract import (
+    Options,
+    check_api_key,
+    check_headers,
+    check_ranges,
+    secret,
+)
 
 from .endpoints import Endpoints
 
@@ -104,17 +110,13 @@ class WeaviateOptions(Options):
     consistency: Consistency = "QUORUM"
 
     def __post_init__(self) -> None:
-        for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise ValueError(f"{name.upper()!r} must be from {least} to {most}, not {value}.")
+        check_ranges(self, RANGES)
         if not _PREFIX.fullmatch(self.prefix):
             raise ValueError(
                 "'PREFIX' must begin with a capital, followed by at most 63 letters and digits,"
                 f" not {self.prefix!r}."
             )
-        if not all("!" <= character <= "~" for character in self.api_key):
-            raise ValueError("'API_KEY' has a space, a line break or another character no key has.")
+        check_api_key(self.api_key)
         if bool(self.client_certificate) != bool(self.client_key):
             raise ValueError("'CLIENT_CERTIFICATE' and 'CLIENT_KEY' go together.")
         if self.quantization not in QUANTIZATIONS[self.index]:

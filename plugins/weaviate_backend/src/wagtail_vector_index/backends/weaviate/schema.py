@@ -137,3 +137,8 @@ def _graph(options: WeaviateOptions) -> dict[str, Any]:
 
 def _switched_on(options: WeaviateOptions) -> dict[str, Any]:
     return {"enabled": True, "rescoreLimit": options.rescore_limit}
+
+
+def shards_of(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a node tells of its shards."""
+    return node.get("shards") or []

@@ -8,15 +8,17 @@ from uuid import UUID
 
 import numpy as np
 
-from wagtail_vector_index.contract import CollectionSpec, FilterNode, Match
+from wagtail_vector_index.contract import CollectionSpec, Match
 from wagtail_vector_index.contract.arrays import scores, stored
+from wagtail_vector_index.contract.sansio import Steps
+from wagtail_vector_index.contract.services import Query
 
-from .calls import Operation, Rpc
 from .filtering import Condition, all_of, condition_of, in_part
 from .messages import Messages, ids_of, vectors_of
 from .options import WeaviateOptions
 from .properties import PARTS
 from .schema import EXACT_UP_TO, class_name
+from .service import Rpc
 from .vectors import score_of
 
 #: How many more are asked for, to see where equal scores end. The server takes its time for
@@ -32,33 +34,18 @@ MOST_RESCORED = 2_000
 
 
 class Search:
-    """One search for the records nearest to a vector.
+    """One search for the records nearest to a vector."""
 
-    Args:
-        spec: the collection.
-        options: of the alias.
-        vector: float32.
-        limit: how many.
-        filter: what they must match.
-    """
-
-    def __init__(
-        self,
-        spec: CollectionSpec,
-        options: WeaviateOptions,
-        vector: memoryview[Any],
-        limit: int,
-        filter: FilterNode | None,
-    ) -> None:
+    def __init__(self, spec: CollectionSpec, options: WeaviateOptions, query: Query) -> None:
         self._spec = spec
-        self._limit = limit
-        self._wanted = limit + (BEYOND if spec.metric == "cosine" else FAR_BEYOND)
+        self._limit = query.limit
+        self._wanted = query.limit + (BEYOND if spec.metric == "cosine" else FAR_BEYOND)
         self._most = options.max_results
         self._messages = Messages(class_name(options.prefix, spec.name), options.consistency)
-        self._filter = None if filter is None else condition_of(filter)
-        self._asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
+        self._filter = None if query.filter is None else condition_of(query.filter)
+        self._asked = stored(np.frombuffer(query.vector, np.float32)[None], spec.metric)[0]
 
-    def run(self) -> Operation[list[Match]]:
+    def run(self) -> Steps[list[Match]]:
         """The matches, in any order."""
         wanted = self._wanted
         while wanted <= self._most:
@@ -72,7 +59,7 @@ class Search:
             wanted *= 4
         return (yield from self._exhaustive(0, PARTS))
 
-    def _exhaustive(self, low: int, high: int) -> Operation[list[Match]]:
+    def _exhaustive(self, low: int, high: int) -> Steps[list[Match]]:
         """The nearest of these parts, each record compared."""
         part = in_part(low, high)
         condition = part if self._filter is None else all_of([self._filter, part])
@@ -94,26 +81,26 @@ class Search:
         upper = yield from self._exhaustive(middle, high)
         return self._best(lower + upper)
 
-    def _nearest(self, condition: Condition | None, limit: int) -> Operation[list[Match]]:
+    def _nearest(self, condition: Condition | None, limit: int) -> Steps[list[Match]]:
         with_vectors = limit <= MOST_RESCORED
         request = self._messages.nearest(
             self._asked.tobytes(), limit, condition, vectors=with_vectors
         )
-        reply = yield Rpc(method="Search", request=request)
+        reply = yield Rpc(method="Search", message=request)
         if with_vectors:
             return self._scored(reply)
         metric = self._spec.metric
         distances = [score_of(result.metadata.distance, metric) for result in reply.results]
         return _matches(ids_of(reply), distances)
 
-    def _compared(self, condition: Condition) -> Operation[list[Match]]:
+    def _compared(self, condition: Condition) -> Steps[list[Match]]:
         """All that match, whether or not the index knows them already."""
         request = self._messages.matching(self._most, condition, metadata=False)
-        reply = yield Rpc(method="Search", request=request)
+        reply = yield Rpc(method="Search", message=request)
         return self._scored(reply)
 
-    def _count(self, condition: Condition | None) -> Operation[int]:
-        reply = yield Rpc(method="Aggregate", request=self._messages.count(condition))
+    def _count(self, condition: Condition | None) -> Steps[int]:
+        reply = yield Rpc(method="Aggregate", message=self._messages.count(condition))
         return int(reply.single_result.objects_count)
 
     def _scored(self, reply: Any) -> list[Match]:

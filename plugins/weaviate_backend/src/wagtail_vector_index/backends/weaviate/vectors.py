@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from wagtail_vector_index.contract import FACTS, Metric, RecordBatch
@@ -12,14 +14,7 @@ def stored_batch(batch: RecordBatch, metric: Metric) -> RecordBatch:
     """A batch with its vectors as they are stored."""
     if not FACTS[metric].ignores_length:
         return batch
-    vectors = stored(matrix(batch), metric)
-    return RecordBatch(
-        ids=batch.ids,
-        vectors=vectors.reshape(-1).data,
-        metadata=batch.metadata,
-        dimensions=batch.dimensions,
-        checked=batch.checked,
-    )
+    return replace(batch, vectors=stored(matrix(batch), metric).reshape(-1).data)
 
 
 def same_record(one: RecordBatch, row: int, other: RecordBatch, place: int) -> bool:

@@ -1,64 +1,29 @@
-"""The clients of one backend, and how many may use each at once."""
+"""Makes the clients, with what the options say of headers and certificates."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import gc
 import inspect
-import os
 import ssl
-import threading
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
+
+from wagtail_vector_index.contract import collect_before_forks
 from wagtail_vector_index.exceptions import ConfigurationError
 
 from .options import QdrantOptions
 
-if TYPE_CHECKING:
-    from qdrant_client import AsyncQdrantClient, QdrantClient
 
-
-class SyncClient:
-    """The client of threads, and how many of them may use it at once."""
-
-    def __init__(self, options: QdrantOptions, where: str) -> None:
-        from qdrant_client import QdrantClient
-
-        self.client: QdrantClient = made(QdrantClient, options, where)
-        self.turn = threading.BoundedSemaphore(options.max_connections)
-
-    def close(self) -> None:
-        """Give back connections."""
-        self.client.close()
-
-
-class AsyncClient:
-    """The client of an event loop, and how many tasks may use it at once."""
-
-    def __init__(self, options: QdrantOptions, where: str) -> None:
-        from qdrant_client import AsyncQdrantClient
-
-        self.client: AsyncQdrantClient = made(AsyncQdrantClient, options, where)
-        self.turn = asyncio.Semaphore(options.max_connections)
-
-    async def close(self) -> None:
-        """Give back connections."""
-        await self.client.close()
-
-
-def made(kind: type[Any], options: QdrantOptions, where: str) -> Any:
+def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
     """A client of this kind; it connects later.
 
     Raises:
         ConfigurationError: a certificate cannot be read, or the client cannot send headers.
     """
-    import httpx
-
     if options.grpc:
-        _collect_before_forks()
+        collect_before_forks()
     try:
         tls = _rest_tls(options) | _grpc_tls(options)
     except (OSError, ssl.SSLError) as error:
@@ -122,11 +87,3 @@ def _grpc_tls(options: QdrantOptions) -> dict[str, Any]:
         "private_key": key,
     }
     return {"grpc_options": {name: Path(file).read_bytes() for name, file in files.items() if file}}
-
-
-@functools.cache
-def _collect_before_forks() -> None:
-    # gRPC ends a child at once if the parent's channels of event loops that ended are left.
-    # Some are, until cycles are collected.
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=gc.collect)

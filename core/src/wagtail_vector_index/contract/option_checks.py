@@ -1,0 +1,86 @@
+"""Checks of options that backends of services share, for ``__post_init__``.
+
+Each raises ValueError, which is reported together with the alias.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+__all__ = ["check_api_key", "check_headers", "check_host", "check_ranges"]
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?", re.ASCII)
+
+
+def check_host(host: str, example: str) -> SplitResult:
+    """Check an option ``HOST`` and return its parts: it must be an HTTP URL without secrets.
+
+    The URL is shown in errors and logs, so it may hold neither a password nor a query.
+
+    Args:
+        host: the URL; its path is not checked.
+        example: shown in the error.
+    """
+    parts = urlsplit(host)
+    if "@" in parts.netloc:
+        raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
+    if parts.query or parts.fragment:
+        raise ValueError(f"'HOST' is a URL such as {example!r}, without '?' or '#'.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+        raise ValueError(f"'HOST' is a URL such as {example!r}, not {host!r}.")
+    return parts
+
+
+def check_api_key(key: str) -> None:
+    """Check an option ``API_KEY``, which may be empty."""
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError("'API_KEY' has a space, a line break or another character no key has.")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check an option ``HEADERS``: each can be sent over both HTTP and gRPC.
+
+    The error names a header without its value.
+    """
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"'HEADERS': {name!r} is not a valid header name.")
+        if name.lower().endswith("-bin"):
+            raise ValueError(
+                f"'HEADERS': {name!r} must not end with '-bin', which gRPC takes for bytes."
+            )
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(
+                f"'HEADERS': the value of {name!r} must be ASCII text without leading or trailing"
+                " spaces."
+            )
+
+
+def check_ranges(options: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Check that numbers are within their ranges; an option that isn't a number passes.
+
+    Args:
+        options: the options.
+        ranges: the least and the most that an option can be; ``math.inf`` for no limit.
+
+    Example::
+
+        check_ranges(self, {"timeout": (0.001, math.inf), "batch_size": (1, 10_000)})
+    """
+    for name, (least, most) in ranges.items():
+        value = getattr(options, name)
+        if isinstance(value, (int, float)) and not least <= value <= most:
+            allowed = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+            raise ValueError(f"{name.upper()!r} must be {allowed}, not {value}.")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,131 @@
+"""Errors of a service: one sentence each, that hides secrets and says what to do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from ...exceptions import BackendUnavailable, VectorIndexError
+from ...wording import sentence
+from ..options import Options
+
+__all__ = ["ServiceErrors", "causes", "said_in"]
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the one that caused it, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def said_in(body: Any) -> str:
+    """Return a service's own words out of an answer, wherever it put them.
+
+    Args:
+        body: JSON, or a text.
+    """
+    if isinstance(body, list):
+        return " ".join(map(said_in, body))
+    if isinstance(body, dict):
+        known = (body.get(key) for key in ("message", "error", "detail", "status"))
+        return next((said_in(each) for each in known if each), "")
+    text = str(body or "").strip()
+    return "(an HTML page)" if text.startswith("<") else text
+
+
+class ServiceErrors(ABC):
+    """Turns the errors of a client into those of the contract.
+
+    Args:
+        where: names the backend and the service; every message begins with it.
+        options: of the alias; their secrets are made unreadable in every message.
+
+    Example::
+
+        class AcmeErrors(ServiceErrors):
+            def explain(self, error, request):
+                if isinstance(error, acme.ConnectError):
+                    what = "cannot be reached. Check HOST"
+                    return self.told(BackendUnavailable, what, str(error), cause=error)
+                return error
+    """
+
+    #: Characters of the beginning, and as many of the end, that are kept of a long quotation.
+    longest_quote = 300
+
+    def __init__(self, where: str, options: Options) -> None:
+        self.where = where
+        self._options = options
+
+    @abstractmethod
+    def explain(self, error: Exception, request: Any) -> Exception:
+        """Return the error to raise for one that a client raised.
+
+        Errors that the client doesn't raise, such as those of a bug, are returned as they are.
+        """
+
+    def is_passing(self, error: BaseException, request: Any) -> bool:
+        """Return whether the same request may succeed a moment later."""
+        if not isinstance(error, Exception):
+            return False
+        return isinstance(self.explained(error, request), BackendUnavailable)
+
+    def is_getting_ready(self, error: BaseException) -> bool:
+        """Return whether the service will be able to do it soon.
+
+        Then the deadline alone ends the attempts, and not their number.
+        """
+        return False
+
+    def retry_after(self, error: BaseException) -> float | None:
+        """Return how many seconds the service asks to wait, if it says so."""
+        return None
+
+    def explained(self, error: Exception, request: Any) -> Exception:
+        """Return the error to raise; those of the contract are explained already."""
+        return error if isinstance(error, VectorIndexError) else self.explain(error, request)
+
+    def told(
+        self,
+        kind: type[ErrorT],
+        what: str,
+        said: str = "",
+        *,
+        cause: BaseException | None = None,
+        where: str = "",
+    ) -> ErrorT:
+        """Make an error of a kind, chained to its cause unless that shows a secret.
+
+        Args:
+            kind: the class of the error.
+            what: what the service does or is, and what to do: it follows the service's name.
+            said: the service's own words.
+            cause: the error of the client.
+            where: names the service, if not as usual.
+        """
+        made = kind(self.sentence(what, said, where))
+        if cause is not None and not self._shows_secret(cause):
+            made.__cause__ = cause
+        return made
+
+    def sentence(self, what: str, said: str = "", where: str = "") -> str:
+        """Return a message without secrets, on one line."""
+        text = sentence(" ".join(self._options.redact(what).split()))
+        quote = self.quoted(said)
+        return f"{where or self.where} {text}{f' It says: {quote}' if quote else ''}"
+
+    def quoted(self, text: str) -> str:
+        """Return foreign words on one line, cut only after their secrets are unreadable."""
+        line = " ".join(self._options.redact(text).split())
+        if len(line) <= 2 * self.longest_quote:
+            return line
+        return f"{line[: self.longest_quote]} … {line[-self.longest_quote :]}"
+
+    def _shows_secret(self, error: BaseException) -> bool:
+        """Return whether a report of an error, and of those behind it, may show a secret."""
+        shown = (f"{each} {each!r} {getattr(each, '__dict__', '')!r}" for each in causes(error))
+        return any(self._options.redact(text) != text for text in shown)

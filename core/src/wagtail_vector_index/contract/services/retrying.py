@@ -1,0 +1,57 @@
+"""How often a request is sent again, and how long is waited before. Needs tenacity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenacity import (
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential,
+    wait_random,
+)
+
+from .errors import ServiceErrors
+from .requests import Request
+
+#: Seconds before the first repetition; then twice as many, and so on, each with some more.
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 5.0
+
+
+def policy(
+    request: Request, errors: ServiceErrors, *, retries: int, timeout: float
+) -> dict[str, Any]:
+    """Return the arguments of tenacity's ``Retrying`` for a request.
+
+    Args:
+        request: writes are sent again ``retries`` times; reads not after the deadline.
+        errors: say what may pass, and when.
+        retries: how often a request is sent again.
+        timeout: seconds until the deadline.
+    """
+    often, late = stop_after_attempt(retries + 1), stop_before_delay(timeout)
+    backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, FIRST_WAIT)
+
+    def wait(state: RetryCallState) -> float:
+        asked = errors.retry_after(_error_of(state))
+        return backoff(state) if asked is None else min(asked, timeout)
+
+    def stop(state: RetryCallState) -> bool:
+        if errors.is_getting_ready(_error_of(state)):
+            return late(state)
+        return often(state) or (not request.writes and late(state))
+
+    return {
+        "retry": retry_if_exception(lambda error: errors.is_passing(error, request)),
+        "stop": stop,
+        "wait": wait,
+        "reraise": True,
+    }
+
+
+def _error_of(state: RetryCallState) -> Any:
+    """Return the error of the last attempt: no other outcome is tried again."""
+    return state.outcome and state.outcome.exception()

@@ -1,0 +1,209 @@
+"""Runs the operations of a backend at its service, with either kind of client."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from ...exceptions import BackendError
+from ..clients import Clients
+from ..sansio import Call, Steps, arun, run
+from .errors import ServiceErrors
+from .requests import Pause, Request, Together
+
+__all__ = ["Service"]
+
+ResultT = TypeVar("ResultT")
+
+
+class Service(ABC):
+    """Carries out the requests of operations.
+
+    Args:
+        errors: explain what clients raise.
+        timeout: seconds after which a request that reads is not sent again.
+        retries: how often a request is sent again.
+        concurrency: how many requests of one `Together` are under way at once.
+        connections: how many requests may use one client at once; None for any number.
+
+    Example::
+
+        class AcmeService(Service):
+            def connect(self):
+                return acme.Client(self.options.host)
+
+            def aconnect(self):
+                return acme.AsyncClient(self.options.host)
+
+            def send(self, client, request):
+                return getattr(client, request.method)(**request.arguments)
+    """
+
+    def __init__(
+        self,
+        errors: ServiceErrors,
+        *,
+        timeout: float,
+        retries: int = 3,
+        concurrency: int = 4,
+        connections: int | None = None,
+    ) -> None:
+        self.errors = errors
+        self._limits = {"timeout": timeout, "retries": retries}
+        self._concurrency = concurrency
+        self._connections = connections
+        self._clients = Clients(self._held, self._aheld)
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """Make the client that threads share; it may connect, and has a method ``close``."""
+
+    @abstractmethod
+    def aconnect(self) -> Any:
+        """Make the client of the running event loop; may be a coroutine function."""
+
+    @abstractmethod
+    def send(self, client: Any, request: Any) -> Any:
+        """Send a request with a client of either kind, and return what its method returns.
+
+        What an asynchronous client returns is awaited by the kit. Errors are explained, and
+        the request is sent again if `ServiceErrors.is_passing`.
+        """
+
+    def read(self, request: Any, answer: Any) -> Any:
+        """Return what the operation is sent for an answer.
+
+        It may raise, as for an answer that reports a failure: this is treated as an error of
+        the client.
+        """
+        return answer
+
+    def run(self, steps: Steps[ResultT]) -> ResultT:
+        """Run an operation to its end, and return its result."""
+        return run(steps, self._answer)
+
+    async def arun(self, steps: Steps[ResultT]) -> ResultT:
+        """Like `run`."""
+        return await arun(steps, self._aanswer, blocking=False)
+
+    def close(self) -> None:
+        """Give back connections. The service can be used again afterwards."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Like `close`; waits for the client of the running event loop."""
+        await self._clients.aclose()
+        await asyncio.to_thread(self._clients.close)
+
+    def _held(self) -> _Held:
+        turn = threading.BoundedSemaphore(self._connections) if self._connections else None
+        return _Held(self.connect(), turn)
+
+    async def _aheld(self) -> _Held:
+        turn = asyncio.Semaphore(self._connections) if self._connections else None
+        client = self.aconnect()
+        return _Held(await client if asyncio.iscoroutine(client) else client, turn)
+
+    # With threads
+
+    def _answer(self, request: Any) -> Any:
+        if isinstance(request, Pause):
+            return time.sleep(request.seconds)
+        if isinstance(request, Together):
+            return self._together(request.makers)
+        if isinstance(request, Call):
+            return request.sync()
+        return self._retried(request)
+
+    def _together(self, makers: Any) -> list[Any]:
+        workers = min(len(makers), self._concurrency)
+        if workers <= 1:
+            return [self._outcome(make) for make in makers]
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(self._outcome, makers))
+
+    def _outcome(self, make: Callable[[], Request]) -> Any:
+        try:
+            return self._retried(make())
+        except BackendError as error:
+            return error
+
+    def _retried(self, request: Request) -> Any:
+        from tenacity import Retrying
+
+        from .retrying import policy
+
+        try:
+            return Retrying(**policy(request, self.errors, **self._limits))(self._once, request)
+        except Exception as error:  # noqa: BLE001  # `explain` tells which are the client's
+            failure = self.errors.explained(error, request)
+        # Out here, so that nothing but what `told` allows is chained.
+        raise failure
+
+    def _once(self, request: Request) -> Any:
+        held = self._clients.sync()
+        with held.turn:
+            answer = self.send(held.client, request)
+        return self.read(request, answer)
+
+    # With an event loop
+
+    async def _aanswer(self, request: Any) -> Any:
+        if isinstance(request, Pause):
+            return await asyncio.sleep(request.seconds)
+        if isinstance(request, Together):
+            return await self._atogether(request.makers)
+        if isinstance(request, Call):
+            return await request.asynchronous()
+        return await self._aretried(request)
+
+    async def _atogether(self, makers: Any) -> list[Any]:
+        places = asyncio.Semaphore(self._concurrency)
+
+        async def outcome(make: Callable[[], Request]) -> Any:
+            async with places:
+                return await self._aoutcome(make)
+
+        return await asyncio.gather(*map(outcome, makers))
+
+    async def _aoutcome(self, make: Callable[[], Request]) -> Any:
+        try:
+            return await self._aretried(make())
+        except BackendError as error:
+            return error
+
+    async def _aretried(self, request: Request) -> Any:
+        from tenacity import AsyncRetrying
+
+        from .retrying import policy
+
+        retrying = AsyncRetrying(**policy(request, self.errors, **self._limits))
+        try:
+            return await retrying(self._aonce, request)
+        except Exception as error:  # noqa: BLE001  # as in `_retried`
+            failure = self.errors.explained(error, request)
+        raise failure
+
+    async def _aonce(self, request: Request) -> Any:
+        held = await self._clients.of_loop()
+        async with held.turn:
+            answer = await self.send(held.client, request)
+        return self.read(request, answer)
+
+
+class _Held:
+    """A client, and the turns of those that use it."""
+
+    def __init__(self, client: Any, turn: Any) -> None:
+        self.client = client
+        self.turn = turn or nullcontext()
+
+    def close(self) -> Awaitable[None] | None:
+        """Close the client; of an asynchronous one, this is awaited."""
+        return self.client.close()  # type: ignore[no-any-return]

@@ -1,0 +1,101 @@
+"""How Weaviate is asked: over gRPC, and over HTTP for what gRPC has no calls for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wagtail_vector_index.contract.services import Request, Service
+
+from .connecting import Connection, aconnect, connect
+from .errors import WeaviateErrors
+from .options import WeaviateOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rpc(Request):
+    """A call over gRPC; its answer is the reply's message.
+
+    Args:
+        method: its name.
+        message: of the request.
+        verify: is given the reply, and raises `BackendUnavailable` if it is to be tried again.
+    """
+
+    method: Literal["Search", "Aggregate", "BatchObjects", "BatchDelete"]
+    message: Any
+    verify: Callable[[Any], None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest(Request):
+    """A request over HTTP; its answer is the JSON, or None if that is missing (404).
+
+    Args:
+        method: of HTTP.
+        path: below ``/v1``.
+        body: JSON.
+        params: the query of the URL.
+    """
+
+    method: Literal["get", "post", "put", "delete"]
+    path: str
+    body: Any = None
+    params: dict[str, str] | None = None
+
+
+class WeaviateService(Service):
+    """Asks a server.
+
+    Args:
+        options: of the alias.
+        errors: explain what the clients raise.
+    """
+
+    errors: WeaviateErrors
+
+    def __init__(self, options: WeaviateOptions, errors: WeaviateErrors) -> None:
+        super().__init__(
+            errors,
+            timeout=options.timeout,
+            retries=options.retries,
+            concurrency=options.concurrency,
+        )
+        self._options = options
+
+    def connect(self) -> Connection:
+        """Connect a client for threads."""
+        return connect(self._options, self.errors)
+
+    async def aconnect(self) -> Connection:
+        """Connect a client for the running event loop."""
+        return await aconnect(self._options, self.errors)
+
+    def send(self, client: Connection, request: Rpc | Rest) -> Any:
+        """Call the client's stub, or its methods of HTTP."""
+        if isinstance(request, Rpc):
+            method = getattr(client.stub, request.method)
+            seconds = self._options.timeout
+            return method(request.message, metadata=client.metadata, timeout=seconds)
+        arguments: dict[str, Any] = {"path": request.path, "params": request.params}
+        if request.method in ("post", "put"):
+            arguments["weaviate_object"] = request.body
+        return client.rest[request.method](**arguments)
+
+    def read(self, request: Rpc | Rest, answer: Any) -> Any:
+        """Return the reply, or the JSON."""
+        if isinstance(request, Rpc):
+            if request.verify is not None:
+                request.verify(answer)
+            return answer
+        status = answer.status_code
+        if status == 404 and request.method in ("get", "delete"):
+            return None
+        try:
+            body = answer.json() if answer.content else {}
+        except ValueError:
+            body = answer.text
+        if 200 <= status < 300 and not isinstance(body, str):
+            return body
+        raise self.errors.of_status(status, body)
