@@ -343,7 +343,7 @@ def test_neither_question_nor_key_is_logged(
     ("settings", "message"),
     [
         ({}, "'MODEL' is missing"),
-        ({"MODEL": "m", "HOST": "example.com"}, "base URL"),
+        ({"MODEL": "m", "HOST": "example.com"}, "a URL such as"),
         ({"MODEL": "m", "CONTEXT_TOKENS": 0}, "'CONTEXT_TOKENS' must be at least 1"),
         ({"MODEL": "m", "ANSWER_TOKENS": 0}, "'ANSWER_TOKENS' must be at least 1"),
         (

@@ -17,7 +17,7 @@ Retries need the library tenacity, which the distribution of the backend must re
 """
 
 from .backend import Operations, Query, ServiceBackend
-from .errors import ServiceErrors, causes, said_in
+from .errors import ServiceErrors, causes, said_in, unwritten
 from .requests import Pause, Request, Together, repeated
 from .running import Service
 
@@ -33,4 +33,5 @@ __all__ = [
     "causes",
     "repeated",
     "said_in",
+    "unwritten",
 ]

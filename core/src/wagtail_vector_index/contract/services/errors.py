@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
+from uuid import UUID
 
-from ...exceptions import BackendUnavailable, VectorIndexError
+from ...exceptions import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    VectorIndexError,
+    WriteFailed,
+)
 from ...wording import sentence
 from ..options import Options
 
-__all__ = ["ServiceErrors", "causes", "said_in"]
+__all__ = ["ServiceErrors", "causes", "said_in", "unwritten"]
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
@@ -32,9 +39,27 @@ def said_in(body: Any) -> str:
         return " ".join(map(said_in, body))
     if isinstance(body, dict):
         known = (body.get(key) for key in ("message", "error", "detail", "status"))
-        return next((said_in(each) for each in known if each), "")
+        return next((said_in(each) for each in known if each), str(body or ""))
     text = str(body or "").strip()
     return "(an HTML page)" if text.startswith("<") else text
+
+
+class WriteUnavailable(WriteFailed, BackendUnavailable):
+    """Records were not written, since the service could not be reached in time."""
+
+
+class WriteRefused(WriteFailed, BackendRefused):
+    """Records were not written, since the service said no."""
+
+
+def unwritten(message: str, ids: Iterable[UUID], cause: BackendError | None) -> WriteFailed:
+    """Return the error for records that were not written, of the same kind as its cause."""
+    kind: type[WriteFailed] = WriteFailed
+    if cause is not None:
+        kind = WriteUnavailable if isinstance(cause, BackendUnavailable) else WriteRefused
+    made = kind(message, ids)
+    made.__cause__ = cause
+    return made
 
 
 class ServiceErrors(ABC):
@@ -116,7 +141,7 @@ class ServiceErrors(ABC):
         """Return a message without secrets, on one line."""
         text = sentence(" ".join(self._options.redact(what).split()))
         quote = self.quoted(said)
-        return f"{where or self.where} {text}{f' It says: {quote}' if quote else ''}"
+        return f"{where or self.where} {text}{f' It says: {sentence(quote)}' if quote else ''}"
 
     def quoted(self, text: str) -> str:
         """Return foreign words on one line, cut only after their secrets are unreadable."""

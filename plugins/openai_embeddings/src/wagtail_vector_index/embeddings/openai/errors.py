@@ -71,6 +71,8 @@ class OpenAIErrors(ServiceErrors):
         advice: the errors of this kind of backend.
     """
 
+    longest_quote = 250
+
     _options: ServiceOptions
 
     def __init__(self, where: str, options: ServiceOptions, advice: Advice) -> None:

@@ -17,7 +17,6 @@ from wagtail_vector_index.exceptions import (
     BackendUnavailable,
     CollectionMismatch,
     CollectionNotFound,
-    WriteFailed,
 )
 
 from .options import QdrantOptions
@@ -64,14 +63,6 @@ _Explained: TypeAlias = tuple[type[BackendError], str]
 
 class AlreadyThere(BackendRefused):
     """A collection that is to be made exists."""
-
-
-class WriteUnavailable(WriteFailed, BackendUnavailable):
-    """Records were not written, since the service could not be reached in time."""
-
-
-class WriteRefused(WriteFailed, BackendRefused):
-    """Records were not written, since the service said no."""
 
 
 class QdrantErrors(ServiceErrors):

@@ -13,7 +13,7 @@ from qdrant_client import models
 from wagtail_vector_index.backends.base import CollectionSpec, Health, Match, RecordBatch
 from wagtail_vector_index.contract import FilterNode, slices
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.contract.services import Operations, Query, Together, repeated
+from wagtail_vector_index.contract.services import Operations, Query, Together, repeated, unwritten
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -22,7 +22,7 @@ from wagtail_vector_index.exceptions import (
     CollectionNotFound,
 )
 
-from .errors import AlreadyThere, QdrantErrors, WriteRefused, WriteUnavailable
+from .errors import AlreadyThere, QdrantErrors
 from .health import health
 from .naming import METADATA, key_of, own_name, vector_name
 from .options import QdrantOptions
@@ -75,13 +75,13 @@ class QdrantOperations(Operations):
         size, length = self._options.batch_size, self._options.batch_bytes
         parts = list(requests_of(batch, size, length))
         outcomes = yield Together([partial(self._upsert_call, spec, part) for part in parts])
-        failed = [
-            (part, problem)
-            for part, outcome in zip(parts, outcomes, strict=True)
-            if (problem := self._problem(outcome))
-        ]
-        if failed:
-            raise _unwritten(failed)
+        problems = [self._problem(outcome) for outcome in outcomes]
+        first = next(filter(None, problems), None)
+        if isinstance(first, (CollectionNotFound, CollectionMismatch)):
+            raise first
+        if first is not None:
+            failed = [part for part, problem in zip(parts, problems, strict=True) if problem]
+            raise unwritten(str(first), [id for part in failed for id in part.uuids], first)
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete records, in requests of bounded size."""
@@ -183,14 +183,3 @@ class QdrantOperations(Operations):
 
 def _is_settled(info: models.CollectionInfo) -> bool:
     return info.status in (models.CollectionStatus.GREEN, models.CollectionStatus.RED)
-
-
-def _unwritten(failed: list[tuple[RecordBatch, BackendError]]) -> BackendError:
-    """The error for the parts of a batch that were not written."""
-    first = failed[0][1]
-    if isinstance(first, (CollectionNotFound, CollectionMismatch)):
-        return first
-    kind = WriteUnavailable if isinstance(first, BackendUnavailable) else WriteRefused
-    error = kind(str(first), [id for part, _ in failed for id in part.uuids])
-    error.__cause__ = first
-    return error

@@ -35,22 +35,16 @@ HNSW_KEYS: dict[str, type] = {
 
 #: The least and the most that an option can be, where it is a number.
 RANGES = {
-    "timeout": (1, inf),
-    "grpc_port": (1, inf),
-    "shard_number": (1, inf),
-    "replication_factor": (1, inf),
-    "write_consistency_factor": (1, inf),
     "oversampling": (1.0, inf),
-    "hnsw_ef": (1, inf),
-    "consistency": (1, inf),
-    "batch_size": (1, inf),
     "batch_bytes": (1_024, inf),
-    "concurrency": (1, inf),
-    "max_connections": (1, inf),
     "max_retries": (0, inf),
-    "indexing_threshold": (1, inf),
-    "indexing_timeout": (1, inf),
-}
+} | dict.fromkeys(
+    (
+        "timeout grpc_port shard_number replication_factor write_consistency_factor hnsw_ef"
+        " consistency batch_size concurrency max_connections indexing_threshold indexing_timeout"
+    ).split(),
+    (1, inf),
+)
 
 _EXAMPLE = "https://qdrant.example.com:6333"
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)

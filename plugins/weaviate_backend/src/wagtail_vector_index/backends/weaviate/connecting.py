@@ -62,13 +62,13 @@ def connect(options: WeaviateOptions, errors: WeaviateErrors) -> Connection:
     Raises:
         BackendUnavailable, BackendRefused: it cannot be connected, or not be used.
     """
-    make = partial(_make, weaviate.WeaviateClient, options, _http_client)
+    make = partial(_make, weaviate.WeaviateClient, options, _http)
     return run(_connected(make, errors), lambda method: method())
 
 
 async def aconnect(options: WeaviateOptions, errors: WeaviateErrors) -> Connection:
     """Like `connect`, for the running event loop."""
-    make = partial(_make, weaviate.WeaviateAsyncClient, options, _async_http_client)
+    make = partial(_make, weaviate.WeaviateAsyncClient, options, _ahttp)
     return await arun(_connected(make, errors), lambda method: method(), blocking=False)
 
 
@@ -93,7 +93,7 @@ def client_warnings(options: WeaviateOptions) -> list[str]:
     """What the client warns of if it makes its own checks, such as that it is too old."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        client: Any = _make(weaviate.WeaviateClient, options, _http_client, skip_checks=False)
+        client: Any = _make(weaviate.WeaviateClient, options, _http, skip_checks=False)
         try:
             client.connect()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is told
@@ -140,25 +140,22 @@ def _make(
     return client
 
 
-def _http_client(options: WeaviateOptions) -> httpx.Client:
-    def limit(request: httpx.Request) -> None:
-        _limit(request, options.timeout)
-
-    hooks = {"request": [limit]}
-    return httpx.Client(verify=_context(options), event_hooks=hooks, trust_env=False)
+def _http_client(kind: type[Any], limit: Callable[..., Any], options: WeaviateOptions) -> Any:
+    hooks = {"request": [partial(limit, options.timeout)]}
+    return kind(verify=_context(options), event_hooks=hooks, trust_env=False)
 
 
-def _async_http_client(options: WeaviateOptions) -> httpx.AsyncClient:
-    async def limit(request: httpx.Request) -> None:
-        _limit(request, options.timeout)
-
-    hooks = {"request": [limit]}
-    return httpx.AsyncClient(verify=_context(options), event_hooks=hooks, trust_env=False)
-
-
-def _limit(request: httpx.Request, seconds: float) -> None:
+def _limit(seconds: float, request: httpx.Request) -> None:
     given = request.extensions["timeout"]
     request.extensions["timeout"] = {name: min(seconds, each) for name, each in given.items()}
+
+
+async def _alimit(seconds: float, request: httpx.Request) -> None:
+    _limit(seconds, request)
+
+
+_http = partial(_http_client, httpx.Client, _limit)
+_ahttp = partial(_http_client, httpx.AsyncClient, _alimit)
 
 
 def _context(options: WeaviateOptions) -> ssl.SSLContext:

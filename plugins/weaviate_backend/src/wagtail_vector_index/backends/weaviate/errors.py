@@ -181,12 +181,12 @@ class WeaviateErrors(ServiceErrors):
         if isinstance(error, WeaviateStartUpError) and "not supported" in str(error):
             return self.told(BackendRefused, f"is too old for the client: {error}", cause=error)
         if isinstance(error, OSError) and error.filename:
-            what = f"cannot be asked: {error.filename!r} cannot be read ({error.strerror})"
-            return self.told(BackendRefused, f"{what}. {_FILES}")
-        if isinstance(error, ssl.SSLError) and not error.__cause__:
-            what = f"cannot be asked: a file of certificates cannot be used. {_FILES}"
-            return self.told(BackendRefused, what)
-        return self._of_http(error)
+            problem = f"{error.filename!r} cannot be read ({error.strerror})"
+        elif isinstance(error, ssl.SSLError) and not error.__cause__:
+            problem = "a file of certificates cannot be used"
+        else:
+            return self._of_http(error)
+        return self.told(BackendRefused, f"cannot be asked: {problem}. {_FILES}")
 
     def _of_rpc(self, error: Any) -> BackendError:
         code, said = error.code(), error.details() or ""

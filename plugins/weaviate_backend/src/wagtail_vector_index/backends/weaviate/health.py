@@ -9,13 +9,13 @@ from typing import Any
 
 from wagtail_vector_index.backends.base import Health
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.exceptions import BackendRefused, CollectionNotFound
+from wagtail_vector_index.exceptions import CollectionNotFound
 
 from .messages import Messages
 from .options import WeaviateOptions
 from .protocol import weaviate
 from .schema import class_name, own_names, shards_of
-from .service import Rest, Rpc
+from .service import Rest, Rpc, allowed, nodes
 
 #: A name that no collection of ours has: asking for it tells whether gRPC works.
 _NO_COLLECTION = "0"
@@ -27,7 +27,7 @@ def health(options: WeaviateOptions) -> Steps[Health]:
     yield from _try_grpc(options)
     schema = yield Rest(method="get", path="/schema")
     names = sorted(own_names(schema or {}, options.prefix))
-    nodes = yield from _nodes()
+    found = yield from nodes()
     details = {
         "server": options.endpoints.http,
         "grpc": options.endpoints.grpc,
@@ -35,19 +35,19 @@ def health(options: WeaviateOptions) -> Steps[Health]:
         "client": weaviate.__version__,
         "collections": str(len(names)),
     }
-    problems = [f"node {node['name']} is {node['status']}" for node in _unwell(nodes)]
-    if nodes:
-        details["nodes"] = ", ".join(f"{node['name']} {node['status']}" for node in nodes)
+    problems = [f"node {node['name']} is {node['status']}" for node in _unwell(found)]
+    if found:
+        details["nodes"] = ", ".join(f"{node['name']} {node['status']}" for node in found)
     for name in names:
         collection = class_name(options.prefix, name)
         request = Messages(collection, options.consistency).count(None)
         reply = yield Rpc(method="Aggregate", message=request)
         details[name] = f"{reply.single_result.objects_count:,} records"
-        shards = [each for node in nodes for each in shards_of(node) if each["class"] == collection]
+        shards = [each for node in found for each in shards_of(node) if each["class"] == collection]
         if shards:
             details[name] += f", {_states(shards)}"
-        states = yield from _shard_states(collection)
-        if "READONLY" in states:
+        states = yield from allowed(f"/schema/{collection}/shards")
+        if any(shard.get("status") == "READONLY" for shard in states or []):
             problems.append(f"{name} is read-only")
     message = f"Weaviate {meta.get('version')}, {len(names)} collections"
     if problems:
@@ -69,22 +69,6 @@ def _try_grpc(options: WeaviateOptions) -> Steps[None]:
         yield Rpc(method="Aggregate", message=request)
     except CollectionNotFound:
         return
-
-
-def _nodes() -> Steps[list[dict[str, Any]]]:
-    try:
-        answer = yield Rest(method="get", path="/nodes", params={"output": "verbose"})
-    except BackendRefused:
-        return []  # a key may be allowed to use collections, and not to look at nodes
-    return (answer or {}).get("nodes") or []
-
-
-def _shard_states(collection: str) -> Steps[set[str]]:
-    try:
-        answer = yield Rest(method="get", path=f"/schema/{collection}/shards")
-    except BackendRefused:
-        return set()
-    return {shard.get("status", "") for shard in answer or []}
 
 
 def _unwell(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,13 +20,12 @@ from wagtail_vector_index.contract import (
     slices,
 )
 from wagtail_vector_index.contract.sansio import Call, Steps
-from wagtail_vector_index.contract.services import Operations, Pause, Query, Together
+from wagtail_vector_index.contract.services import Operations, Pause, Query, Together, unwritten
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
     BackendUnavailable,
     CollectionMismatch,
-    WriteFailed,
 )
 
 from .connecting import client_warnings
@@ -37,7 +36,7 @@ from .messages import Messages, batch_of
 from .options import WeaviateOptions
 from .schema import class_name, definition, own_names, shape_problem, shards_of, trained
 from .searching import Search
-from .service import Rest, Rpc
+from .service import Rest, Rpc, nodes
 from .vectors import same_record, stored_batch
 
 #: Seconds between two looks at an index that is being built.
@@ -95,10 +94,8 @@ class WeaviateOperations(Operations):
         if failed:
             first = next((each for each in outcomes if isinstance(each, BackendError)), None)
             told = first or self._errors.of_text(next(iter(failed.values())))
-            raise WriteFailed(
-                f"{spec.name}: {len(failed)} of {len(batch)} records were not written. {told}",
-                failed,
-            ) from first
+            what = f"{spec.name}: {len(failed)} of {len(batch)} records were not written. {told}"
+            raise unwritten(what, failed, first)
         yield from self._until_indexed(spec)
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
@@ -260,12 +257,8 @@ class WeaviateOperations(Operations):
             yield Pause(_LOOK_AGAIN)
 
     def _queued(self, spec: CollectionSpec) -> Steps[int]:
-        name = class_name(self._options.prefix, spec.name)
-        try:
-            answer = yield Rest(method="get", path=f"/nodes/{name}", params={"output": "verbose"})
-        except BackendRefused:
-            return 0  # a key may be allowed to use collections, and not to look at nodes
-        shards = [shard for node in (answer or {}).get("nodes") or [] for shard in shards_of(node)]
+        found = yield from nodes(f"/nodes/{class_name(self._options.prefix, spec.name)}")
+        shards = [shard for node in found for shard in shards_of(node)]
         return sum(shard.get("vectorQueueLength") or 0 for shard in shards)
 
     def _messages(self, spec: CollectionSpec) -> Messages:

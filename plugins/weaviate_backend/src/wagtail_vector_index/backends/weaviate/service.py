@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Request, Service
+from wagtail_vector_index.exceptions import BackendRefused
 
 from .connecting import Connection, aconnect, connect
 from .errors import WeaviateErrors
@@ -43,6 +45,20 @@ class Rest(Request):
     path: str
     body: Any = None
     params: dict[str, str] | None = None
+
+
+def nodes(path: str = "/nodes") -> Steps[list[dict[str, Any]]]:
+    """Ask for the nodes, with all of their shards or with those of one collection."""
+    answer = yield from allowed(path, output="verbose")
+    return (answer or {}).get("nodes") or []
+
+
+def allowed(path: str, **params: str) -> Steps[Any]:
+    """Ask for what a key may be forbidden to see, though it may use collections."""
+    try:
+        return (yield Rest(method="get", path=path, params=params or None))
+    except BackendRefused:
+        return None
 
 
 class WeaviateService(Service):
