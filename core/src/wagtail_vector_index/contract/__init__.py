@@ -32,10 +32,11 @@ from .option_checks import check_api_key, check_headers, check_host, check_range
 from .options import Options, secret
 from .records import Match, Record, RecordBatch, Vector, float32
 from .slices import bounded, joined, slices
-from .spec import CollectionSpec, check_name
+from .spec import EXACT_UP_TO, CollectionSpec, check_name
 from .token_estimate import estimate_tokens
 
 __all__ = [
+    "EXACT_UP_TO",
     "FACTS",
     "FIELD_TYPES",
     "MAX_INT",

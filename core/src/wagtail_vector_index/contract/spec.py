@@ -11,7 +11,11 @@ from ..exceptions import InvalidSpec
 from .filters import FIELD_TYPES, FieldType
 from .metrics import METRICS, Metric
 
-__all__ = ["METRICS", "CollectionSpec", "Metric", "check_name"]
+__all__ = ["EXACT_UP_TO", "CollectionSpec", "check_name"]
+
+#: The contract of every backend: if at most this many records match a filter, they are scored
+#: exactly, so that an approximate index never loses a match.
+EXACT_UP_TO = 50_000
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
 

@@ -21,7 +21,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract import EXACT_UP_TO, FilterNode
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
 from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
 
@@ -58,7 +58,7 @@ class UsearchBackend(VectorBackend):
         """
 
         snapshot_folder: str = ""
-        graph_from: int = 50_000
+        graph_from: int = EXACT_UP_TO
         connectivity: int = 16
         expansion_add: int = 128
         expansion_search: int = 128

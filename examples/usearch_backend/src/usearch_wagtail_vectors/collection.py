@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wagtail_vector_index.backends.base import CollectionSpec
-from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract import EXACT_UP_TO, FilterNode
 from wagtail_vector_index.contract.arrays import Floats32, scores, stored
 
 from .columns import Columns, Mask, Rows
@@ -32,9 +32,6 @@ from .snapshot import Linked, read, write
 _log = logging.getLogger(__name__)
 
 Ids: TypeAlias = npt.NDArray[np.uint8]
-
-#: If at most this many records match a filter, the contract requires an exact search.
-SCORED_EXACTLY = 50_000
 
 #: Finding one more row by the graph costs as much as this many rows of an exact search.
 COST_OF_A_STEP = 30
@@ -217,7 +214,7 @@ class Collection:
     ) -> tuple[Rows, Floats64] | None:
         """Return scored rows from the graph, or None if an exact search is needed or as fast."""
         kept = len(self) if mask is None else int(np.count_nonzero(mask))
-        if self._graph is None or limit >= kept or (mask is not None and kept <= SCORED_EXACTLY):
+        if self._graph is None or limit >= kept or (mask is not None and kept <= EXACT_UP_TO):
             return None
         vector = query.unit if self.spec.metric == "cosine" else query.vector
         unlinked = np.fromiter(self._unlinked, np.intp)

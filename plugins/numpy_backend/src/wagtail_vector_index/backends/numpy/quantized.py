@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from wagtail_vector_index.contract import EXACT_UP_TO
+
 from .arrays import Floats32, Rows
 from .metrics import Query
 from .signs import Signs
@@ -36,7 +38,7 @@ class QuantizedVectors(Vectors):
     """
 
     #: Up to this many rows are searched exactly. The contract requires it for filtered searches.
-    exact_rows = 50_000
+    exact_rows = EXACT_UP_TO
 
     #: If a larger share of all rows would be candidates, an exact search is as fast.
     largest_share = 0.1

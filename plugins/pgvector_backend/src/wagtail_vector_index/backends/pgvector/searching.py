@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wagtail_vector_index.contract import CollectionSpec, FilterNode, Metric
+from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, FilterNode, Metric
 from wagtail_vector_index.contract.arrays import Floats32
 
 from .extension import Extension
@@ -31,9 +31,6 @@ HALFVEC_RANGE = (2**-14, 65_504)
 
 #: How many candidates are scored by whole vectors for each requested match.
 OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
-
-#: If at most this many records match a filter, the search is exact.
-EXACT_UP_TO = 50_000
 
 #: The most candidates that pgvector allows for a search in HNSW.
 MOST_CANDIDATES = 1_000

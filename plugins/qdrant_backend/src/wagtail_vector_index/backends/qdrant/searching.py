@@ -10,7 +10,7 @@ import numpy as np
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match
-from wagtail_vector_index.contract import FACTS, FilterNode
+from wagtail_vector_index.contract import EXACT_UP_TO, FACTS, FilterNode
 from wagtail_vector_index.contract.arrays import stored
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
@@ -19,9 +19,6 @@ from .filtering import condition
 from .naming import vector_name
 from .options import QdrantOptions
 from .service import Call, call
-
-#: If no more records than these match a filter, they are compared one by one.
-EXACT_UP_TO = 50_000
 
 #: How many more are asked for, to see where equal scores end.
 BEYOND = 16

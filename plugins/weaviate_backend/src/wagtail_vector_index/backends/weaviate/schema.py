@@ -6,16 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wagtail_vector_index.contract import CollectionSpec, Metric
+from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Metric
 
 from .options import WeaviateOptions
 from .properties import definitions
 
 #: The name of the one vector that each record has.
 VECTOR = "default"
-
-#: If no more records than these match a filter, they are compared one by one.
-EXACT_UP_TO = 50_000
 
 DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2-squared"}
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from wagtail_vector_index.contract import CollectionSpec, Match
+from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Match
 from wagtail_vector_index.contract.arrays import scores, stored
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
@@ -17,7 +17,7 @@ from .filtering import Condition, all_of, condition_of, in_part
 from .messages import Messages, ids_of, vectors_of
 from .options import WeaviateOptions
 from .properties import PARTS
-from .schema import EXACT_UP_TO, class_name
+from .schema import class_name
 from .service import Rpc
 from .vectors import score_of
 
