@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.contract.filters import FIELD_TYPES
-from wagtail_vector_index.contract.spec import METRICS, CollectionSpec, check_name
+from wagtail_vector_index.contract.metrics import METRICS
+from wagtail_vector_index.contract.spec import CollectionSpec, check_name
 from wagtail_vector_index.exceptions import InvalidSpec
 
 FIELDS = {"locale": "str", "year": "int"}

@@ -21,7 +21,7 @@ if not settings.configured:
 @pytest.fixture
 def prefer_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of records is searched by the graph too, whatever that costs."""
-    monkeypatch.setattr(collection, "SCORED_EXACTLY", 0)
+    monkeypatch.setattr(collection, "EXACT_UP_TO", 0)
     monkeypatch.setattr(collection, "COST_OF_A_STEP", 0)
     monkeypatch.setattr(collection, "UNLINKED", 0)
 

@@ -51,7 +51,7 @@ def test_recall_of_real_texts(load, monkeypatch):
     monkeypatch.setattr(collection, "COST_OF_A_STEP", 0)
     assert len(vectors) > 0.8 * TEXTS
     assert recall(backend, spec, vectors, queries) >= 0.98
-    monkeypatch.setattr(collection, "SCORED_EXACTLY", 100)
+    monkeypatch.setattr(collection, "EXACT_UP_TO", 100)
     numbers = np.arange(len(vectors))
     for keep, chosen in (
         (Q(n__lt=len(vectors) // 2), numbers < len(vectors) // 2),

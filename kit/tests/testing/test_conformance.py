@@ -2,7 +2,7 @@
 
 import pytest
 
-from wagtail_vector_index.contract.spec import METRICS
+from wagtail_vector_index.contract.metrics import METRICS
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
 from wagtail_vector_index.testing.isolation import IsolationTests
 from wagtail_vector_index.testing.lifecycle import LifecycleTests

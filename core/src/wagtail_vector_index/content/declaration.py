@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from django.apps import apps
 from django.db.models import QuerySet
 
+from ..contract.metrics import Metric
 from ..contract.slices import slices
-from ..contract.spec import Metric
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import InvalidIndex
 from ..plugins.handlers import embedding_backends

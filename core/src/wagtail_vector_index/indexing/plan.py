@@ -12,7 +12,7 @@ from django.utils.text import slugify
 
 from ..content.declaration import IndexDeclaration
 from ..contract.filters import FieldType
-from ..contract.spec import Metric
+from ..contract.metrics import Metric
 from ..models.tables import Collection
 
 
