@@ -17,6 +17,7 @@ Retries need the library tenacity, which the distribution of the backend must re
 """
 
 from .backend import Operations, Query, ServiceBackend
+from .certificates import pem_files
 from .errors import ServiceErrors, causes, said_in, unwritten
 from .requests import Pause, Request, Together, repeated
 from .running import Service
@@ -31,6 +32,7 @@ __all__ = [
     "ServiceErrors",
     "Together",
     "causes",
+    "pem_files",
     "repeated",
     "said_in",
     "unwritten",

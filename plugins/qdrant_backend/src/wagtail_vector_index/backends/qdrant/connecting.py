@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import ssl
 import warnings
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from wagtail_vector_index.contract import collect_before_forks
+from wagtail_vector_index.contract.services import pem_files
 from wagtail_vector_index.exceptions import ConfigurationError
 
 from .options import QdrantOptions
@@ -25,7 +25,9 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
     if options.grpc:
         collect_before_forks()
     try:
-        tls = _rest_tls(options) | _grpc_tls(options)
+        tls = _rest_tls(options)
+        if options.grpc:
+            tls["grpc_options"] = pem_files(options)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"{where} cannot be asked: CA_CERTIFICATE, CLIENT_CERTIFICATE or CLIENT_KEY cannot be"
@@ -75,15 +77,3 @@ def _rest_tls(options: QdrantOptions) -> dict[str, Any]:
     if options.client_certificate:
         context.load_cert_chain(options.client_certificate, options.client_key or None)
     return {"verify": context}
-
-
-def _grpc_tls(options: QdrantOptions) -> dict[str, Any]:
-    if not options.grpc:
-        return {}
-    key = options.client_key or options.client_certificate
-    files = {
-        "root_certificates": options.ca_certificate,
-        "certificate_chain": options.client_certificate,
-        "private_key": key,
-    }
-    return {"grpc_options": {name: Path(file).read_bytes() for name, file in files.items() if file}}

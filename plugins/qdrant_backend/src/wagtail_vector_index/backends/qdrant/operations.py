@@ -45,11 +45,11 @@ class QdrantOperations(Operations):
     def create(self, spec: CollectionSpec) -> Steps[None]:
         """Make the collection, or what is missing of it; check one that exists."""
         try:
-            info = yield self._info(spec)
+            info = yield self._read(spec, "get_collection")
         except CollectionNotFound:
             with suppress(AlreadyThere):  # another thread or process was faster
                 yield self._write(spec, "create_collection", **shape(spec, self._options))
-            info = yield self._info(spec)
+            info = yield self._read(spec, "get_collection")
         check_shape(spec, info, self._errors.where)
         if self._options.in_memory:
             return
@@ -119,7 +119,7 @@ class QdrantOperations(Operations):
         threshold = models.OptimizersConfigDiff(indexing_threshold=self._options.indexing_threshold)
         yield self._write(spec, "update_collection", optimizers_config=threshold)
         info = yield from repeated(
-            self._info(spec),
+            self._read(spec, "get_collection"),
             _is_settled,
             timeout=self._options.indexing_timeout,
             first=FIRST_LOOK,
@@ -146,9 +146,6 @@ class QdrantOperations(Operations):
 
     def _write(self, spec: CollectionSpec, method: str, **arguments: Any) -> Call:
         return call(self._options, spec.name, method, writes=True, **arguments)
-
-    def _info(self, spec: CollectionSpec) -> Call:
-        return self._read(spec, "get_collection")
 
     def _payload_index(self, spec: CollectionSpec, field: str) -> Call:
         schema, key = SCHEMAS[spec.fields[field]], key_of(field)

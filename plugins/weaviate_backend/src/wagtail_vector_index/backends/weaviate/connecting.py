@@ -19,6 +19,8 @@ import httpx
 
 from wagtail_vector_index.contract import collect_before_forks
 from wagtail_vector_index.contract.sansio import Steps, arun, run
+from wagtail_vector_index.contract.services import pem_files
+from wagtail_vector_index.exceptions import BackendRefused
 
 from .errors import WeaviateErrors
 from .options import WeaviateOptions
@@ -83,7 +85,9 @@ def _connected(make: Callable[[], Any], errors: WeaviateErrors) -> Steps[Connect
         connection = Connection(client)
         if _is_new_enough(connection.server_version):
             return connection
-        failure = errors.too_old(connection.server_version, OLDEST_SERVER)
+        told, least = connection.server_version, ".".join(map(str, OLDEST_SERVER))
+        what = f"is of version {told}. Upgrade it to {least} or later"
+        failure = errors.told(BackendRefused, what)
     if client is not None:
         yield client.close
     raise failure
@@ -171,15 +175,7 @@ def _context(options: WeaviateOptions) -> ssl.SSLContext:
 def _credentials(options: WeaviateOptions) -> grpc.ChannelCredentials | None:
     if not options.endpoints.grpc_secure:
         return None
-    return grpc.ssl_channel_credentials(
-        root_certificates=_content(options.ca_certificate),
-        private_key=_content(options.client_key),
-        certificate_chain=_content(options.client_certificate),
-    )
-
-
-def _content(path: str) -> bytes | None:
-    return Path(path).read_bytes() if path else None
+    return grpc.ssl_channel_credentials(**pem_files(options))
 
 
 def _is_new_enough(version: str) -> bool:

@@ -150,16 +150,6 @@ class WeaviateErrors(ServiceErrors):
         # A client passes on the errors of several libraries that it speaks HTTP with.
         return error if hasattr(request, "message") else self._of_http(error)
 
-    def not_found(self, name: str) -> CollectionNotFound:
-        """Return that there is no such collection."""
-        what = f"has no collection {name!r}. Run: manage.py update_vector_indexes"
-        return self.told(CollectionNotFound, what)
-
-    def too_old(self, version: str, oldest: tuple[int, int]) -> BackendRefused:
-        """Return that the server lacks what filters need."""
-        least = ".".join(map(str, oldest))
-        return self.told(BackendRefused, f"is of version {version}. Upgrade it to {least} or later")
-
     def of_text(self, said: str, cause: Exception | None = None) -> BackendError:
         """Return the error for what the server says over gRPC, or of a single record."""
         refusal = (BackendRefused, "refuses the request")

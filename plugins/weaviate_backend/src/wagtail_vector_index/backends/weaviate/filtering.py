@@ -172,28 +172,19 @@ _STORED: dict[str, Callable[[Any], Any]] = {
 
 def _datetime(node: Comparison) -> Condition:
     if node.lookup == "in":
-        return any_of(_same_moment(node.field, value) for value in node.value)
+        return any_of(_in_second(node.field, value, "exact") for value in node.value)
     if node.lookup == "exact":
-        return _same_moment(node.field, node.value)
-    seconds, micros = seconds_and_micros(node.value)
-    name, beyond = property_of(node.field), node.lookup.removesuffix("e")
-    within = all_of(
-        [
-            _whole(name, "exact", seconds),
-            _whole(micros_of(node.field), node.lookup, micros),
-        ]
-    )
-    return any_of([_whole(name, beyond, seconds), within])
+        return _in_second(node.field, node.value, "exact")
+    seconds, _ = seconds_and_micros(node.value)
+    later = _whole(property_of(node.field), node.lookup.removesuffix("e"), seconds)
+    return any_of([later, _in_second(node.field, node.value, node.lookup)])
 
 
-def _same_moment(field: str, moment: datetime) -> Condition:
+def _in_second(field: str, moment: datetime, lookup: str) -> Condition:
+    """Moments of the same second whose microseconds compare like this."""
     seconds, micros = seconds_and_micros(moment)
-    return all_of(
-        [
-            _whole(property_of(field), "exact", seconds),
-            _whole(micros_of(field), "exact", micros),
-        ]
-    )
+    second = _whole(property_of(field), "exact", seconds)
+    return all_of([second, _whole(micros_of(field), lookup, micros)])
 
 
 def _part(lookup: str, value: int) -> Condition:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from wagtail_vector_index.backends.base import Health
-from wagtail_vector_index.contract.sansio import Steps
+from wagtail_vector_index.contract.sansio import Call, Steps
 from wagtail_vector_index.exceptions import CollectionNotFound
 
 from .messages import Messages
@@ -21,8 +19,13 @@ from .service import Rest, Rpc, allowed, nodes
 _NO_COLLECTION = "0"
 
 
-def health(options: WeaviateOptions) -> Steps[Health]:
-    """Versions, the state of nodes and collections, and how many records they have."""
+def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
+    """Versions, the state of nodes and collections, and how many records they have.
+
+    Args:
+        options: of the alias.
+        warn: asks for what the client warns of.
+    """
     meta = yield Rest(method="get", path="/meta")
     yield from _try_grpc(options)
     schema = yield Rest(method="get", path="/schema")
@@ -49,17 +52,12 @@ def health(options: WeaviateOptions) -> Steps[Health]:
         states = yield from allowed(f"/schema/{collection}/shards")
         if any(shard.get("status") == "READONLY" for shard in states or []):
             problems.append(f"{name} is read-only")
+    if warnings := (yield warn):
+        details["warnings"] = "; ".join(warnings)
     message = f"Weaviate {meta.get('version')}, {len(names)} collections"
     if problems:
         message = f"{message}; {'; '.join(problems)}"
     return Health(ok=not problems, message=message, details=details)
-
-
-def with_warnings(found: Health, warnings: Sequence[str]) -> Health:
-    """What was found, with what the client warns of."""
-    if not warnings:
-        return found
-    return dataclasses.replace(found, details={**found.details, "warnings": "; ".join(warnings)})
 
 
 def _try_grpc(options: WeaviateOptions) -> Steps[None]:

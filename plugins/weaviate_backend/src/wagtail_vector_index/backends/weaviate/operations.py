@@ -26,12 +26,13 @@ from wagtail_vector_index.exceptions import (
     BackendRefused,
     BackendUnavailable,
     CollectionMismatch,
+    CollectionNotFound,
 )
 
 from .connecting import client_warnings
 from .errors import TooLarge, WeaviateErrors
 from .filtering import condition_of, with_ids
-from .health import health, with_warnings
+from .health import health
 from .messages import Messages, batch_of
 from .options import WeaviateOptions
 from .schema import class_name, definition, own_names, shape_problem, shards_of, trained
@@ -142,10 +143,9 @@ class WeaviateOperations(Operations):
 
     def health(self) -> Steps[Health]:
         """Ask for versions, the state of nodes and collections, and how many records they have."""
-        found = yield from health(self._options)
         ask = partial(getattr, self, "_client_warnings")
-        warnings = yield Call(sync=ask, asynchronous=sync_to_async(ask, thread_sensitive=False))
-        return with_warnings(found, warnings)
+        warn = Call(sync=ask, asynchronous=sync_to_async(ask, thread_sensitive=False))
+        return health(self._options, warn)
 
     @cached_property
     def _client_warnings(self) -> list[str]:
@@ -191,7 +191,8 @@ class WeaviateOperations(Operations):
     def _existing(self, spec: CollectionSpec) -> Steps[dict[str, Any]]:
         found = yield self._look(spec)
         if found is None:
-            raise self._errors.not_found(spec.name)
+            what = f"has no collection {spec.name!r}. Run: manage.py update_vector_indexes"
+            raise self._errors.told(CollectionNotFound, what)
         self._check_shape(found, spec)
         return found  # type: ignore[no-any-return]
 
@@ -202,6 +203,7 @@ class WeaviateOperations(Operations):
         if problem := shape_problem(found, spec):
             raise self._errors.told(
                 CollectionMismatch,
+                CollectionNotFound,
                 f"has a collection {found['class']!r} that {problem}. Drop it, or set another"
                 " PREFIX",
             )
