@@ -170,7 +170,7 @@ def test_a_filter_nested_too_deeply_is_said_at_once():
 
 @pytest.mark.parametrize("instance", [None, 1, "testapp.note:1", Note, [Note()]])
 def test_similar_to_something_else_is_said_at_once(instance):
-    with pytest.raises(InvalidQuery, match="is told of an object, not of"):
+    with pytest.raises(InvalidQuery, match="needs a model instance, not"):
         NOTES.find_similar(instance)
 
 
