@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, TypeVar
@@ -55,7 +55,8 @@ class Service(ABC):
         connections: int | None = None,
     ) -> None:
         self.errors = errors
-        self._limits = {"timeout": timeout, "retries": retries}
+        self._timeout = timeout
+        self._retries = retries
         self._concurrency = concurrency
         self._connections = connections
         self._clients = Clients(self._held, self._aheld)
@@ -137,14 +138,17 @@ class Service(ABC):
     def _retried(self, request: Request) -> Any:
         from tenacity import Retrying
 
-        from .retrying import policy
-
         try:
-            return Retrying(**policy(request, self.errors, **self._limits))(self._once, request)
+            return Retrying(**self._policy(request))(self._once, request)
         except Exception as error:  # noqa: BLE001  # `explain` tells which are the client's
             failure = self.errors.explained(error, request)
         # Out here, so that nothing but what `told` allows is chained.
         raise failure
+
+    def _policy(self, request: Request) -> dict[str, Any]:
+        from .retrying import policy  # needs tenacity, which not every reader of the kit has
+
+        return policy(request, self.errors, retries=self._retries, timeout=self._timeout)
 
     def _once(self, request: Request) -> Any:
         held = self._clients.sync()
@@ -181,9 +185,7 @@ class Service(ABC):
     async def _aretried(self, request: Request) -> Any:
         from tenacity import AsyncRetrying
 
-        from .retrying import policy
-
-        retrying = AsyncRetrying(**policy(request, self.errors, **self._limits))
+        retrying = AsyncRetrying(**self._policy(request))
         try:
             return await retrying(self._aonce, request)
         except Exception as error:  # noqa: BLE001  # as in `_retried`
@@ -204,6 +206,6 @@ class _Held:
         self.client = client
         self.turn = turn or nullcontext()
 
-    def close(self) -> Awaitable[None] | None:
+    def close(self) -> Any:
         """Close the client; of an asynchronous one, this is awaited."""
-        return self.client.close()  # type: ignore[no-any-return]
+        return self.client.close()

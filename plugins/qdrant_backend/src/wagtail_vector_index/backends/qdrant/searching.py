@@ -49,7 +49,11 @@ def search(spec: CollectionSpec, options: QdrantOptions, query: Query) -> Steps[
 
 def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | None) -> Call:
     """Counts the records that match."""
-    given = {"count_filter": condition(filter), "exact": True, "timeout": options.timeout}
+    given: dict[str, Any] = {
+        "count_filter": condition(filter),
+        "exact": True,
+        "timeout": options.timeout,
+    }
     return call(options, spec.name, "count", **given)
 
 

@@ -71,11 +71,11 @@ class QdrantService(Service):
         )
         self._options = options
 
-    def connect(self) -> QdrantClient:
+    def connect(self) -> Any:
         """Make a client; it connects later."""
         return connected(QdrantClient, self._options, self.errors.where)
 
-    def aconnect(self) -> AsyncQdrantClient:
+    def aconnect(self) -> Any:
         """Make a client; it connects later."""
         return connected(AsyncQdrantClient, self._options, self.errors.where)
 
@@ -91,7 +91,7 @@ class MemoryService(QdrantService):
     def _client(self) -> QdrantClient:
         return QdrantClient(location=IN_MEMORY)
 
-    def connect(self) -> QdrantClient:
+    def connect(self) -> Any:
         """Return the one client, which holds the collections."""
         return self._client
 

@@ -179,6 +179,7 @@ class WeaviateErrors(ServiceErrors):
         return self.told(BackendRefused, f"cannot be asked: {problem}. {_FILES}")
 
     def _of_rpc(self, error: Any) -> BackendError:
+        kind: type[BackendError]
         code, said = error.code(), error.details() or ""
         if code == _CODE.DEADLINE_EXCEEDED:
             kind, what = BackendUnavailable, self._too_slow
