@@ -203,7 +203,6 @@ class WeaviateOperations(Operations):
         if problem := shape_problem(found, spec):
             raise self._errors.told(
                 CollectionMismatch,
-                CollectionNotFound,
                 f"has a collection {found['class']!r} that {problem}. Drop it, or set another"
                 " PREFIX",
             )
