@@ -44,9 +44,9 @@ def _messages(alias: str) -> Iterator[checks.CheckMessage]:
     ]
     if found:
         yield checks.Warning(
-            f"Collections in the database {alias!r} have more dimensions than pgvector can index"
-            f" ({LIMITS}): {', '.join(found)}. Their searches are exact, and become slower as"
-            " records are added.",
+            f"Collections in the database {alias!r} have more dimensions than pgvector can index:"
+            f" {', '.join(found)}. The limit is {LIMITS}. Searches of these collections are exact,"
+            " and become slower as records are added.",
             hint=(
                 "Use an embedding model with fewer dimensions, or set 'PRECISION' to 'bit', or"
                 " set 'INDEX' to 'none' if searches should be exact."
