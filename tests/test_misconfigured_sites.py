@@ -318,7 +318,7 @@ SITES = {
     },
     "an unknown metric": MisconfiguredSite(
         indexes=f'{INDEX}\n    metric = "manhattan"\n',
-        says=("shop.BookIndex: the metric 'manhattan' is not known", "cosine, dot, euclidean"),
+        says=("shop.BookIndex: <NumpyBackend", "the metric 'manhattan'", "cosine, dot, euclidean"),
     ),
     "content that cannot be asked for": MisconfiguredSite(
         indexes=f"{INDEX}\n    def get_querysets(self):\n        raise OSError('no catalogue')\n",

@@ -460,7 +460,7 @@ class TestParsedAlready:
     @pytest.mark.parametrize("query", FILTERS)
     def test_they_must_be_of_the_type_that_it_was_parsed_for(self, query):
         tree = parse_filter(query, FIELDS)
-        with pytest.raises(InvalidFilter, match=r"is of type list\[int\], and the filter"):
+        with pytest.raises(InvalidFilter, match=r"is of type list\[int\], but the filter"):
             parse_filter(tree, dict.fromkeys(FIELDS, "list[int]"))
 
     def test_trees_that_are_too_deep_are_refused(self):

@@ -83,7 +83,7 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://h", "INDEX": "flat", "QUANTIZATION": "pq"}, "none, bq, rq"),
         ({"HOST": "http://h", "CONSISTENCY": "MOST"}, "'ONE', 'QUORUM', 'ALL'"),
         ({"HOST": "http://h", "CLIENT_KEY": "key.pem"}, "go together"),
-        ({"HOST": "http://h", "HEADERS": {"a b": "hunter2"}}, "not the name of a header"),
+        ({"HOST": "http://h", "HEADERS": {"a b": "hunter2"}}, "not a valid header name"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": "hunter2\n"}}, "'X-Site'"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": " hunter2"}}, "'X-Site'"),
         ({"HOST": "http://h", "HEADERS": {"X-Site-Bin": "hunter2"}}, "gRPC takes for bytes"),
