@@ -284,7 +284,7 @@ class TestErrors:
     def test_the_cause_is_chained_unless_it_shows_a_secret(self, errors, told):
         cause = ValueError("outer")
         cause.__cause__ = KeyError(told)
-        error = errors.told(BackendRefused, "refuses", cause=cause)
+        error = errors.make(BackendRefused, "refuses", cause=cause)
         assert (error.__cause__ is cause) is (told == "plain")
         assert error.__context__ is None
         assert [*causes(cause)] == [cause, cause.__cause__]
@@ -292,7 +292,7 @@ class TestErrors:
     def test_a_secret_among_the_attributes_counts(self, errors):
         cause = ValueError("fine")
         cause.body = {"echo": KEY}
-        assert errors.told(BackendRefused, "refuses", cause=cause).__cause__ is None
+        assert errors.make(BackendRefused, "refuses", cause=cause).__cause__ is None
 
     def test_nothing_else_is_chained(self, backend, acme):
         acme.faults = [acme.Error(KEY)]

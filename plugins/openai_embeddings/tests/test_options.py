@@ -47,8 +47,14 @@ def parse(**settings: Any) -> Any:
             {"MODEL": "m", "ENCODING_FORMAT": "hex"},
             "'ENCODING_FORMAT' must be one of 'base64', 'float', not 'hex'.",
         ),
-        ({"MODEL": "m", "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space, a line break"),
-        ({"MODEL": "m", "API_KEY": f"{KEY}\u2019"}, "'API_KEY' has a space, a line break"),
+        (
+            {"MODEL": "m", "API_KEY": f"{KEY}\n"},
+            "'API_KEY' must be ASCII text without spaces or line breaks",
+        ),
+        (
+            {"MODEL": "m", "API_KEY": f"{KEY}\u2019"},
+            "'API_KEY' must be ASCII text without spaces or line breaks",
+        ),
         ({"MODEL": "m", "API_KEY": None}, "'API_KEY' must be of type str, not NoneType"),
         ({"MODEL": "m", "BASE_URL": "x"}, "unknown key 'BASE_URL'"),
     ],

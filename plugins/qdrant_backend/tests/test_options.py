@@ -32,7 +32,10 @@ def parse(**settings: Any) -> Any:
         ({"HOST": "https://a:99999"}, "'HOST' is a URL such as"),
         ({"HOST": "https://a/?key=1"}, "'HOST' is a URL such as"),
         ({"HOST": f"https://me:{KEY}@a"}, "'HOST' must not hold a user or password"),
-        ({"HOST": HOST, "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space, a line break"),
+        (
+            {"HOST": HOST, "API_KEY": f"{KEY}\n"},
+            "'API_KEY' must be ASCII text without spaces or line breaks",
+        ),
         ({"HOST": HOST, "API_KEY": None}, "'API_KEY' must be of type str"),
         ({"HOST": HOST, "HEADERS": {"token": 1}}, "'HEADERS' must be of type dict"),
         ({"HOST": HOST, "HEADERS": {"X Proxy": KEY}}, "'X Proxy' is not a valid header name"),

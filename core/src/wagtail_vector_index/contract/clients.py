@@ -1,4 +1,4 @@
-"""The clients of a service: one for threads, one for each event loop, none shared by a fork."""
+"""The clients of a service: one for threads, one per event loop, none shared across a fork."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Closable(Protocol):
     """A client for threads."""
 
     def close(self) -> Any:
-        """Give back connections."""
+        """Release the connections."""
 
 
 class AsyncClosable(Protocol):
     """A client for one event loop."""
 
     async def close(self) -> Any:
-        """Give back connections."""
+        """Release the connections."""
 
 
 SyncT = TypeVar("SyncT", bound=Closable)
@@ -38,10 +38,10 @@ AsyncT = TypeVar("AsyncT", bound=AsyncClosable)
 class Clients(Generic[SyncT, AsyncT]):
     """Makes each client when it is first needed, and keeps it; for backends of any kind.
 
-    Making one may connect to the service: callers that need it meanwhile wait for the same
-    attempt, and after a failed attempt the next caller tries again. The client of an event
-    loop is closed with its loop. In a child process all are made again, and those of the
-    parent are left alone.
+    Making a client may connect to the service. Callers that need the client meanwhile wait for
+    the same attempt. After a failed attempt the next caller tries again. The client of an event
+    loop is closed with its loop. A child process makes its own clients, and leaves those of its
+    parent alone.
 
     Args:
         make: makes the client that threads share.
@@ -75,7 +75,7 @@ class Clients(Generic[SyncT, AsyncT]):
             future, first = self._sync, self._sync is None
             if future is None:
                 future = self._sync = Future()
-        # Without the lock: others wait for this attempt, and not for one after the other.
+        # Outside the lock, so that all others wait for this one attempt, not for their turn.
         if first:
             try:
                 future.set_result(self._make())
@@ -88,21 +88,21 @@ class Clients(Generic[SyncT, AsyncT]):
         return future.result()
 
     async def of_loop(self) -> AsyncT:
-        """Return the client of the running event loop: no connection works on another."""
+        """Return the client of the running event loop: its connections work on no other loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
             found = self._loops.get(loop)
             if found is None:
                 found = _LoopClient(self._amake, self._forget)
-                # Without those of loops that were closed, but not shut down.
+                # A loop that was closed but not shut down has not removed its own client.
                 kept = {each: it for each, it in self._loops.items() if not each.is_closed()}
                 self._loops = {**kept, loop: found}
         return await found.client()
 
     def close(self) -> None:
-        """Close all; those of running event loops as soon as these get to it.
+        """Close all clients; a running event loop closes its own as soon as it can.
 
-        They are made again when they are next needed.
+        Each client is made again when it is next needed.
         """
         with self._lock:
             future, self._sync = self._sync, None
@@ -121,9 +121,9 @@ class Clients(Generic[SyncT, AsyncT]):
             await found.close()
 
     def abandon(self) -> None:
-        """In a child process: forget the parent's clients without closing them.
+        """Forget the parent's clients in a child process, without closing them.
 
-        They stay referenced, since a finaliser could end what the parent still uses.
+        The clients stay referenced: a finaliser could end connections that the parent still uses.
         """
         _inherited.append((self._sync, self._loops))
         self._begin()
@@ -138,9 +138,9 @@ class Clients(Generic[SyncT, AsyncT]):
 class _LoopClient(Generic[AsyncT]):
     """A client that is closed with its event loop.
 
-    A loop that shuts down closes the asynchronous generators that were begun on it:
-    `asyncio.run`, `async_to_sync` and servers all see to that. So one generator waits for this
-    moment, and closes the client while there is still a loop to do it on.
+    A loop that shuts down closes the asynchronous generators that were started on it:
+    `asyncio.run`, `async_to_sync` and servers all do this. So a generator waits for the
+    shutdown, and closes the client while the loop still runs.
     """
 
     def __init__(
@@ -154,15 +154,15 @@ class _LoopClient(Generic[AsyncT]):
         self._end: AsyncGenerator[None] | None = None
 
     async def client(self) -> AsyncT:
-        """Return the client, made by whoever comes first."""
+        """Return the client, which the first caller makes."""
         if self._making is None:
             self._making = asyncio.ensure_future(self._made())
             self._making.add_done_callback(_note)
-        # A caller who is cancelled does not take the client from the others.
+        # The shield keeps the client for the other callers if one of them is cancelled.
         return await asyncio.shield(self._making)
 
     async def close(self) -> None:
-        """Give back connections, also those that are just being made."""
+        """Release the connections, also those of a client that is being made."""
         if self._making is not None:
             with suppress(Exception):
                 await asyncio.shield(self._making)
@@ -189,17 +189,17 @@ class _LoopClient(Generic[AsyncT]):
 
 
 def _note(making: asyncio.Task[Any]) -> None:
-    # Otherwise a failure that nobody waits for any more would be reported by the loop.
+    # Otherwise the loop would report a failure that no caller waits for any more.
     if not making.cancelled():
         making.exception()
 
 
 @functools.cache
 def collect_before_forks() -> None:
-    """Have garbage collected before each fork; for clients that speak gRPC.
+    """Collect garbage before each fork; for clients that speak gRPC.
 
-    gRPC ends a child at once if the parent's channels of event loops that ended are left. Some
-    are, until cycles are collected.
+    gRPC ends a child process at once if its parent still holds channels of event loops that have
+    ended. Reference cycles keep some of these channels until garbage is collected.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=gc.collect)

@@ -1,7 +1,7 @@
 """The metrics that vectors are compared by, and the facts that hold for each on every backend.
 
-A new metric is a name in `Metric` and an entry in `FACTS` here, the computation in
-`arrays.scores`, and in each backend that offers it the name that its store gives it.
+To add a metric, add its name to `Metric`, its entry to `FACTS`, its computation to
+`arrays.scores`, and the store's name for it to each backend that offers it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 @dataclass(frozen=True, kw_only=True)
 class MetricFacts:
-    """What is true of a metric, whichever backend computes it; a higher score is nearer.
+    """The facts about a metric, whichever backend computes it; a higher score is nearer.
 
     Args:
-        lowest: the lowest score that there can be.
-        highest: the highest score that there can be.
+        lowest: the lowest possible score.
+        highest: the highest possible score.
         zero_is_valid: whether a vector of zeros can be compared.
         ignores_length: whether only directions count, so that vectors may be stored with the
             length 1.
@@ -39,7 +39,7 @@ class MetricFacts:
     is_distance: bool = False
 
     def clipped(self, score: float) -> float:
-        """Return a score that rounding may have moved out of the range, within it."""
+        """Return a score moved back into the range, which rounding may have taken it out of."""
         return min(self.highest, max(self.lowest, score))
 
 

@@ -1,6 +1,6 @@
 """Checks of options that backends of services share, for ``__post_init__``.
 
-Each raises ValueError, which is reported together with the alias.
+Each check raises ValueError, which is reported together with the alias.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def check_host(host: str, example: str) -> SplitResult:
 def check_api_key(key: str) -> None:
     """Check an option ``API_KEY``, which may be empty."""
     if not all("!" <= character <= "~" for character in key):
-        raise ValueError("'API_KEY' has a space, a line break or another character no key has.")
+        raise ValueError("'API_KEY' must be ASCII text without spaces or line breaks.")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Check an option ``HEADERS``: each can be sent over both HTTP and gRPC.
+    """Check an option ``HEADERS``: every header must be valid in both HTTP and gRPC.
 
-    The error names a header without its value.
+    The error names the header but not its value, which may be a secret.
     """
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
@@ -62,7 +62,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def check_ranges(options: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Check that numbers are within their ranges; an option that isn't a number passes.
+    """Check that numbers are within their ranges; an option that is not a number passes.
 
     Args:
         options: the options.

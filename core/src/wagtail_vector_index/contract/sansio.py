@@ -1,10 +1,10 @@
 """Operations without I/O ("sans-I/O"), so that each is written once.
 
 An operation that waits for a network is needed twice: for callers with threads, and for
-callers with an event loop. So it is written as a generator that does no I/O of its own. It
-yields *requests*; a driver carries each out and sends the answer back into the generator, or
-throws the error into it. `run` drives with blocking calls, `arun` with awaited ones: the order
-of the requests, and what is done with their answers, is the same code.
+callers with an event loop. So each operation is written as a generator that does no I/O. The
+generator yields *requests*. A driver carries each request out, and sends the answer back into
+the generator or throws the error into it. `run` drives with blocking calls, `arun` with awaited
+ones. Both share the code that orders the requests and handles their answers.
 
 Example::
 
@@ -15,8 +15,8 @@ Example::
     run(greeting("Ada"))
     await arun(greeting("Ada"))
 
-What a request is, is between the operation and its driver: the argument ``answer`` carries
-requests out. By default each is a `Call`, which knows both of its forms.
+The operation and its driver agree on what a request is: the argument ``answer`` carries
+requests out. By default each request is a `Call`, which holds both of its forms.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def run(steps: Steps[ResultT], answer: Callable[[Any], Any] | None = None) -> Re
 
     Args:
         steps: the operation.
-        answer: carries a request out and returns its answer; what it raises is thrown into
-            the operation. By default requests are of the type `Call`.
+        answer: carries a request out and returns its answer; an error that it raises is
+            thrown into the operation. By default requests are of the type `Call`.
     """
     answer = answer or _call
     state = _State(steps)
@@ -74,8 +74,8 @@ async def arun(
     Args:
         steps: the operation.
         answer: carries a request out, awaited.
-        blocking: whether the operation blocks between its requests, as it does if it reads a
-            database of Django's; then it runs in the thread that Django does this in.
+        blocking: whether the operation blocks between its requests, for example because it
+            reads Django's database; then it runs in the thread that Django uses for this.
     """
     answer = answer or _acall
     state = _State(steps)
@@ -105,7 +105,7 @@ def _acall(request: Call) -> Awaitable[Any]:
 
 
 class _State:
-    """How far an operation has got: to a request, or to its result."""
+    """The progress of an operation: its current request, or its result."""
 
     def __init__(self, steps: Steps[Any]) -> None:
         self._steps = steps
@@ -114,7 +114,7 @@ class _State:
         self.done = False
 
     def resume(self, value: Any = None, error: Exception | None = None) -> None:
-        """Begin, or continue with the answer to the request or with its error."""
+        """Start the operation, or continue it with the answer to its request or with the error."""
         try:
             self.request = self._steps.send(value) if error is None else self._steps.throw(error)
         except StopIteration as end:

@@ -34,7 +34,7 @@ def slices(sequence: SliceableT, size: int) -> Iterator[SliceableT]:
 
 
 def utf8_size(text: str) -> int:
-    """Return about how many bytes a text has as UTF-8: never too few."""
+    """Return an upper bound of the bytes that a text has as UTF-8."""
     return len(text) if text.isascii() else 4 * len(text)
 
 
@@ -55,8 +55,8 @@ def bounded(
         batch: the records.
         records: the most records of a slice.
         size: the most bytes of a slice.
-        fixed: the bytes of each record beside its metadata; by default those of its id and of
-            its vector in the batch. A protocol may need more.
+        fixed: the bytes of each record beside its metadata; by default the bytes of its
+            id and of its vector in the batch. A protocol may need more.
         text_size: returns the bytes of a record's metadata.
     """
     fixed = 16 + 4 * batch.dimensions if fixed is None else fixed
@@ -74,7 +74,7 @@ def bounded(
 
 
 def joined(batches: Sequence[RecordBatch], dimensions: int) -> RecordBatch:
-    """Return several batches as one; none give an empty batch of so many dimensions."""
+    """Return several batches as one; without any, an empty batch of these dimensions."""
     if len(batches) == 1:
         return batches[0]
     return RecordBatch(

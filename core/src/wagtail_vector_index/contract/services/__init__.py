@@ -1,19 +1,19 @@
-"""The kit for backends of services: a vector backend is its operations and its errors.
+"""The kit for vector backends that use a service over a network.
 
 You write four things:
 
-- `Operations`: each operation as steps that yield requests (`wagtail_vector_index.contract.sansio`
-  says how), written once for both kinds of client.
-- `Service`: how a client of either kind is made, and how it sends one request.
-- `ServiceErrors`: what an error of the client means, and what to do about it.
-- the backend itself, which derives from `ServiceBackend` and `VectorBackend`: its options and
-  its system checks.
+- `Operations`: each operation as steps that yield requests, written once for both kinds of
+  client; `wagtail_vector_index.contract.sansio` explains how.
+- `Service`: makes a client of either kind, and sends one request with it.
+- `ServiceErrors`: explains what an error of the client means, and what to do about it.
+- the backend, which derives from `ServiceBackend` and `VectorBackend`: its options and its
+  system checks.
 
-The kit adds the rest: clients for threads and for event loops, requests under way together,
-retries with a deadline, pauses, errors in one sentence without secrets, and every method of a
-vector backend in its two forms.
+The kit adds the rest: clients for threads and for event loops, concurrent requests, retries
+with a deadline, pauses, errors in one sentence without secrets, and every method of a vector
+backend in its two forms.
 
-Retries need the library tenacity, which the distribution of the backend must require.
+Retries need the library tenacity. The distribution of your backend must require it.
 """
 
 from .backend import Operations, Query, ServiceBackend

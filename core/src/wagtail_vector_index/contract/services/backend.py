@@ -1,4 +1,4 @@
-"""The methods of a vector backend, as the operations at a service."""
+"""The methods of a vector backend, derived from its operations at a service."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a search asks for; `VectorBackend` has checked it.
+    """The arguments of a search, which `VectorBackend` has checked.
 
     Args:
-        vector: float32.
-        limit: how many records.
-        filter: what they must match, if anything.
-        min_score: the lowest score; core leaves out what is below it.
+        vector: the query vector, float32.
+        limit: the most records to return.
+        filter: the filter that the records must match, if any.
+        min_score: the lowest score; core leaves out the records below it.
     """
 
     vector: memoryview[Any]
@@ -39,14 +39,14 @@ class Query:
 
 
 class Operations(ABC):
-    """What a vector backend does, each as steps that yield requests to its service.
+    """The operations of a vector backend, each as steps that yield requests to its service.
 
-    The methods of `VectorBackend` with the same names, and a ``_`` before them, say what each
-    must do.
+    The method of `VectorBackend` with the same name and a ``_`` before it says what each must
+    do.
 
     Args:
-        options: of the alias.
-        errors: make what is raised.
+        options: the options of the alias.
+        errors: make the errors that are raised.
     """
 
     def __init__(self, options: Any, errors: Any) -> None:
@@ -67,7 +67,7 @@ class Operations(ABC):
 
     @abstractmethod
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
-        """Write records, replacing those of the same id."""
+        """Write records; each replaces a record with the same id."""
 
     @abstractmethod
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
@@ -83,7 +83,7 @@ class Operations(ABC):
 
     @abstractmethod
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
-        """Return those of these records that exist."""
+        """Return the records with these ids, without any that do not exist."""
 
     @abstractmethod
     def page(self, spec: CollectionSpec, size: int, after: Any) -> Steps[tuple[RecordBatch, Any]]:
@@ -93,7 +93,7 @@ class Operations(ABC):
         """
 
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
-        """Build what makes searching fast, after a bulk fill."""
+        """Build the index that makes searches fast, after a bulk fill."""
         yield from ()
 
     def health(self) -> Steps[Health]:
@@ -103,9 +103,9 @@ class Operations(ABC):
 
 
 class ServiceBackend(ABC):
-    """Gives a vector backend its methods, in both forms, from the operations at its service.
+    """Derives the methods of a vector backend, in both forms, from its operations at a service.
 
-    Name it before `VectorBackend` among the base classes.
+    List this class before `VectorBackend` among the base classes.
 
     Example::
 
@@ -128,11 +128,11 @@ class ServiceBackend(ABC):
 
     @abstractmethod
     def _make_service(self) -> Service:
-        """Make the service, when it is first needed: import its client here, and not before."""
+        """Make the service when it is first needed. Import its client here, and not before."""
 
     @abstractmethod
     def _make_operations(self, service: Service) -> Operations:
-        """Make the operations, with the errors of the service."""
+        """Make the operations, which use the errors of the service."""
 
     @property
     def _service(self) -> Service:
@@ -144,7 +144,7 @@ class ServiceBackend(ABC):
 
     def _parts(self) -> tuple[Service, Operations]:
         if self._made is None:
-            with self._making:  # two services would have twice the clients
+            with self._making:  # two services would make twice as many clients
                 if self._made is None:
                     service = self._make_service()
                     self._made = service, self._make_operations(service)
@@ -163,7 +163,7 @@ class ServiceBackend(ABC):
         return self._run(self._operations.health())
 
     def close(self) -> None:
-        """Give back connections. The backend can be used again afterwards."""
+        """Release the connections. The backend can be used again afterwards."""
         if self._made is not None:
             self._service.close()
 

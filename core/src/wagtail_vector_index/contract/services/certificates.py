@@ -1,4 +1,4 @@
-"""Certificates of a service, as gRPC takes them."""
+"""The certificates of a service, in the form that gRPC takes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["pem_files"]
 
 
 def pem_files(options: Any) -> dict[str, bytes]:
-    """Return the contents of the files that options name, by the arguments of gRPC.
+    """Return the contents of the files that the options name, keyed by the arguments of gRPC.
 
     Args:
         options: with ``ca_certificate``, ``client_certificate`` and ``client_key``, each the
-            path of a PEM file or empty. A certificate without a key holds its own.
+            path of a PEM file or empty. Without a key, the file of the certificate holds the key.
 
     Raises:
         OSError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""Errors of a service: one sentence each, that hides secrets and says what to do."""
+"""The errors of a service: each a sentence that hides secrets and says what to do."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, the one that caused it, and so on."""
+    """Yield an error, the error that caused it, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def said_in(body: Any) -> str:
-    """Return a service's own words out of an answer, wherever it put them.
+    """Return a service's own words from its answer, wherever the service put them.
 
     Args:
-        body: JSON, or a text.
+        body: decoded JSON, or a text.
     """
     if isinstance(body, list):
         return " ".join(map(said_in, body))
@@ -45,11 +45,11 @@ def said_in(body: Any) -> str:
 
 
 class WriteUnavailable(WriteFailed, BackendUnavailable):
-    """Records were not written, since the service could not be reached in time."""
+    """Records were not written, because the service could not be reached in time."""
 
 
 class WriteRefused(WriteFailed, BackendRefused):
-    """Records were not written, since the service said no."""
+    """Records were not written, because the service refused them."""
 
 
 def unwritten(message: str, ids: Iterable[UUID], cause: BackendError | None) -> WriteFailed:
@@ -63,11 +63,11 @@ def unwritten(message: str, ids: Iterable[UUID], cause: BackendError | None) -> 
 
 
 class ServiceErrors(ABC):
-    """Turns the errors of a client into those of the contract.
+    """Turns the errors of a client into errors of the contract.
 
     Args:
         where: names the backend and the service; every message begins with it.
-        options: of the alias; their secrets are made unreadable in every message.
+        options: the options of the alias; every message hides their secrets.
 
     Example::
 
@@ -75,11 +75,11 @@ class ServiceErrors(ABC):
             def explain(self, error, request):
                 if isinstance(error, acme.ConnectError):
                     what = "cannot be reached. Check HOST"
-                    return self.told(BackendUnavailable, what, str(error), cause=error)
+                    return self.make(BackendUnavailable, what, str(error), cause=error)
                 return error
     """
 
-    #: Characters of the beginning, and as many of the end, that are kept of a long quotation.
+    #: The number of characters that a long quotation keeps of its beginning and of its end each.
     longest_quote = 300
 
     def __init__(self, where: str, options: Options) -> None:
@@ -88,9 +88,9 @@ class ServiceErrors(ABC):
 
     @abstractmethod
     def explain(self, error: Exception, request: Any) -> Exception:
-        """Return the error to raise for one that a client raised.
+        """Return the error to raise in place of an error that was caught.
 
-        Errors that the client doesn't raise, such as those of a bug, are returned as they are.
+        Return an error that is not the client's, such as a bug's TypeError, as it is.
         """
 
     def is_passing(self, error: BaseException, request: Any) -> bool:
@@ -100,21 +100,21 @@ class ServiceErrors(ABC):
         return isinstance(self.explained(error, request), BackendUnavailable)
 
     def is_getting_ready(self, error: BaseException) -> bool:
-        """Return whether the service will be able to do it soon.
+        """Return whether the service is still getting ready for the request.
 
-        Then the deadline alone ends the attempts, and not their number.
+        If so, only the deadline ends the attempts, not their number.
         """
         return False
 
     def retry_after(self, error: BaseException) -> float | None:
-        """Return how many seconds the service asks to wait, if it says so."""
+        """Return how many seconds the service asks to wait, or None if it does not say."""
         return None
 
     def explained(self, error: Exception, request: Any) -> Exception:
-        """Return the error to raise; those of the contract are explained already."""
+        """Return the error to raise; an error of the contract needs no explanation."""
         return error if isinstance(error, VectorIndexError) else self.explain(error, request)
 
-    def told(
+    def make(
         self,
         kind: type[ErrorT],
         what: str,
@@ -123,14 +123,14 @@ class ServiceErrors(ABC):
         cause: BaseException | None = None,
         where: str = "",
     ) -> ErrorT:
-        """Make an error of a kind, chained to its cause unless that shows a secret.
+        """Make an error of a kind, chained to its cause unless the cause shows a secret.
 
         Args:
             kind: the class of the error.
-            what: what the service does or is, and what to do: it follows the service's name.
+            what: what is wrong, and what to do; the service's name stands before it.
             said: the service's own words.
             cause: the error of the client.
-            where: names the service, if not as usual.
+            where: names the service, instead of ``self.where``.
         """
         made = kind(self.sentence(what, said, where))
         if cause is not None and not self._shows_secret(cause):
@@ -144,13 +144,13 @@ class ServiceErrors(ABC):
         return f"{where or self.where} {text}{f' It says: {sentence(quote)}' if quote else ''}"
 
     def quoted(self, text: str) -> str:
-        """Return foreign words on one line, cut only after their secrets are unreadable."""
+        """Return a quotation on one line; its secrets are hidden before it is shortened."""
         line = " ".join(self._options.redact(text).split())
         if len(line) <= 2 * self.longest_quote:
             return line
         return f"{line[: self.longest_quote]} … {line[-self.longest_quote :]}"
 
     def _shows_secret(self, error: BaseException) -> bool:
-        """Return whether a report of an error, and of those behind it, may show a secret."""
+        """Return whether a report of an error and of its causes may show a secret."""
         shown = (f"{each} {each!r} {getattr(each, '__dict__', '')!r}" for each in causes(error))
         return any(self._options.redact(text) != text for text in shown)

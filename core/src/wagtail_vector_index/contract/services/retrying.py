@@ -1,4 +1,4 @@
-"""How often a request is sent again, and how long is waited before. Needs tenacity."""
+"""The policy for sending a request again: how often, and after which wait. Needs tenacity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tenacity import (
 from .errors import ServiceErrors
 from .requests import Request
 
-#: Seconds before the first repetition; then twice as many, and so on, each with some more.
+#: Seconds before the first repetition. Each further wait is twice as long, plus a random part.
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 
@@ -27,8 +27,8 @@ def policy(
     """Return the arguments of tenacity's ``Retrying`` for a request.
 
     Args:
-        request: writes are sent again ``retries`` times; reads not after the deadline.
-        errors: say what may pass, and when.
+        request: a write is sent again ``retries`` times; a read, until the deadline at most.
+        errors: say which errors may pass, and when.
         retries: how often a request is sent again.
         timeout: seconds until the deadline.
     """
@@ -53,5 +53,5 @@ def policy(
 
 
 def _error_of(state: RetryCallState) -> Any:
-    """Return the error of the last attempt: no other outcome is tried again."""
+    """Return the error of the last attempt: only an attempt that failed is repeated."""
     return state.outcome and state.outcome.exception()

@@ -1,4 +1,4 @@
-"""Runs the operations of a backend at its service, with either kind of client."""
+"""The service that runs the operations of a backend, with either kind of client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Service(ABC):
         errors: explain what clients raise.
         timeout: seconds after which a request that reads is not sent again.
         retries: how often a request is sent again.
-        concurrency: how many requests of one `Together` are under way at once.
+        concurrency: how many requests of one `Together` are sent at once.
         connections: how many requests may use one client at once; None for any number.
 
     Example::
@@ -63,25 +63,25 @@ class Service(ABC):
 
     @abstractmethod
     def connect(self) -> Any:
-        """Make the client that threads share; it may connect, and has a method ``close``."""
+        """Make the client that threads share. It may connect, and must have a method ``close``."""
 
     @abstractmethod
     def aconnect(self) -> Any:
-        """Make the client of the running event loop; may be a coroutine function."""
+        """Make the client of the running event loop. This may be a coroutine function."""
 
     @abstractmethod
     def send(self, client: Any, request: Any) -> Any:
         """Send a request with a client of either kind, and return what its method returns.
 
-        What an asynchronous client returns is awaited by the kit. Errors are explained, and
-        the request is sent again if `ServiceErrors.is_passing`.
+        The kit awaits the result of an asynchronous client. It explains errors, and sends the
+        request again if `ServiceErrors.is_passing`.
         """
 
     def read(self, request: Any, answer: Any) -> Any:
-        """Return what the operation is sent for an answer.
+        """Return the part of an answer that is sent to the operation.
 
-        It may raise, as for an answer that reports a failure: this is treated as an error of
-        the client.
+        This may raise, for example for an answer that reports a failure. The error is handled
+        like an error of the client.
         """
         return answer
 
@@ -94,11 +94,11 @@ class Service(ABC):
         return await arun(steps, self._aanswer, blocking=False)
 
     def close(self) -> None:
-        """Give back connections. The service can be used again afterwards."""
+        """Release the connections. The service can be used again afterwards."""
         self._clients.close()
 
     async def aclose(self) -> None:
-        """Like `close`; waits for the client of the running event loop."""
+        """Like `close`, but wait until the client of the running event loop is closed."""
         await self._clients.aclose()
         await asyncio.to_thread(self._clients.close)
 
@@ -140,13 +140,13 @@ class Service(ABC):
 
         try:
             return Retrying(**self._policy(request))(self._once, request)
-        except Exception as error:  # noqa: BLE001  # `explain` tells which are the client's
+        except Exception as error:  # noqa: BLE001  # `explain` knows the client's errors
             failure = self.errors.explained(error, request)
-        # Out here, so that nothing but what `told` allows is chained.
+        # Raised outside the handler, so that only a cause that `make` allows is chained.
         raise failure
 
     def _policy(self, request: Request) -> dict[str, Any]:
-        from .retrying import policy  # needs tenacity, which not every reader of the kit has
+        from .retrying import policy  # needs tenacity, which not everyone who imports the kit has
 
         return policy(request, self.errors, retries=self._retries, timeout=self._timeout)
 
@@ -200,12 +200,12 @@ class Service(ABC):
 
 
 class _Held:
-    """A client, and the turns of those that use it."""
+    """A client, and the semaphore that limits the requests that use it at once."""
 
     def __init__(self, client: Any, turn: Any) -> None:
         self.client = client
         self.turn = turn or nullcontext()
 
     def close(self) -> Any:
-        """Close the client; of an asynchronous one, this is awaited."""
+        """Close the client; await the result if the client is asynchronous."""
         return self.client.close()

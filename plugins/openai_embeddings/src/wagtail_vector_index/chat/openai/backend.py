@@ -98,11 +98,11 @@ class OpenAIChatBackend(ChatBackend):
 
     def _failure(self, error: Exception) -> VectorIndexError:
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-            return InvalidAnswer(self._service.told("gave back something else than JSON"))
+            return InvalidAnswer(self._service.message("gave back something else than JSON"))
         return self._service.explain(error)
 
     def _end(self, pieces: Pieces) -> list[str]:
         if problem := pieces.problem():
             kind, what = problem
-            raise kind(self._service.told(what))
+            raise kind(self._service.message(what))
         return [CUT] if pieces.is_cut else []

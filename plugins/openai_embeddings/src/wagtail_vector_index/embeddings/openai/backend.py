@@ -131,7 +131,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
         try:
             return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
-            problem = self._service.told(str(error))
+            problem = self._service.message(str(error))
         # An error report shows what a frame holds when it raises, and an answer may hold the key.
         del content
         raise InvalidEmbeddings(problem)

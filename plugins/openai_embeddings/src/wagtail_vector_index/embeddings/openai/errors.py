@@ -82,7 +82,7 @@ class OpenAIErrors(ServiceErrors):
     def explain(self, error: Exception, request: Any = None) -> VectorIndexError:
         """Return the error to raise for one of the client's."""
         kind, what, said = self._explained(error)
-        return self.told(kind, what, said, cause=error)
+        return self.make(kind, what, said, cause=error)
 
     def _explained(self, error: Exception) -> _Explained:
         import openai

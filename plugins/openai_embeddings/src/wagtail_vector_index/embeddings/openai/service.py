@@ -52,7 +52,7 @@ class Service:
         """The error to raise for one of the client's."""
         return self._errors.explain(error)
 
-    def told(self, what: str) -> str:
+    def message(self, what: str) -> str:
         """A message about what the service did, without secrets."""
         return self._errors.sentence(f"the service {self._errors.quoted(what)}")
 
@@ -96,6 +96,6 @@ class Service:
 
     def _require_key(self) -> None:
         if not self._has_key:
-            raise self._errors.told(
+            raise self._errors.make(
                 self._errors.advice.refused, f"there is no key. {_HOW_TO_SET_A_KEY}"
             )

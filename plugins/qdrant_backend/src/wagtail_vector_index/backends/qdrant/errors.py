@@ -87,7 +87,7 @@ class QdrantErrors(ServiceErrors):
             )
             if (status or 0) >= 500:
                 said = f"{status} {said}"
-        return self.told(kind, what, said, cause=error)
+        return self.make(kind, what, said, cause=error)
 
     def is_passing(self, error: BaseException, request: Any) -> bool:
         """Return whether the same call may succeed a moment later.

@@ -87,7 +87,7 @@ def _connected(make: Callable[[], Any], errors: WeaviateErrors) -> Steps[Connect
             return connection
         told, least = connection.server_version, ".".join(map(str, OLDEST_SERVER))
         what = f"is of version {told}. Upgrade it to {least} or later"
-        failure = errors.told(BackendRefused, what)
+        failure = errors.make(BackendRefused, what)
     if client is not None:
         yield client.close
     raise failure

@@ -154,7 +154,7 @@ class WeaviateErrors(ServiceErrors):
         """Return the error for what the server says over gRPC, or of a single record."""
         refusal = (BackendRefused, "refuses the request")
         kind, what = next(((each.kind, each.what) for each in _TEXTS if each.is_in(said)), refusal)
-        return self.told(kind, what, said, cause=cause, where=self._grpc)
+        return self.make(kind, what, said, cause=cause, where=self._grpc)
 
     def of_status(self, status: int, body: Any, cause: Exception | None = None) -> BackendError:
         """Return the error for an answer over HTTP."""
@@ -164,19 +164,19 @@ class WeaviateErrors(ServiceErrors):
             kind, what = BackendUnavailable, "fails. Try again later"
             if _NO_ROOM.is_in(said):
                 kind, what = BackendRefused, _FULL
-        return self.told(kind, what, said, cause=cause)
+        return self.make(kind, what, said, cause=cause)
 
     def of_connecting(self, error: Exception) -> BackendError:
         """Return the error for whatever keeps a client from being connected."""
         if isinstance(error, WeaviateStartUpError) and "not supported" in str(error):
-            return self.told(BackendRefused, f"is too old for the client: {error}", cause=error)
+            return self.make(BackendRefused, f"is too old for the client: {error}", cause=error)
         if isinstance(error, OSError) and error.filename:
             problem = f"{error.filename!r} cannot be read ({error.strerror})"
         elif isinstance(error, ssl.SSLError) and not error.__cause__:
             problem = "a file of certificates cannot be used"
         else:
             return self._of_http(error)
-        return self.told(BackendRefused, f"cannot be asked: {problem}. {_FILES}")
+        return self.make(BackendRefused, f"cannot be asked: {problem}. {_FILES}")
 
     def _of_rpc(self, error: Any) -> BackendError:
         kind: type[BackendError]
@@ -189,20 +189,20 @@ class WeaviateErrors(ServiceErrors):
             return self.of_text(said, error)
         else:
             kind, what = _CODES[code]
-        return self.told(kind, what, said, cause=error, where=self._grpc)
+        return self.make(kind, what, said, cause=error, where=self._grpc)
 
     def _of_http(self, error: Exception) -> BackendError:
         if isinstance(error, (UnexpectedStatusCodeError, InsufficientPermissionsError)):
             return self.of_status(error.status_code, error.error, error)
         if isinstance(error, ResponseCannotBeDecodedError):
             what = "does not answer as Weaviate does. Is HOST that of a Weaviate server?"
-            return self.told(BackendRefused, what, cause=error)
+            return self.make(BackendRefused, what, cause=error)
         if isinstance(error, (WeaviateTimeoutError, httpx.TimeoutException)):
-            return self.told(BackendUnavailable, self._too_slow, cause=error)
+            return self.make(BackendUnavailable, self._too_slow, cause=error)
         said = [*filter(None, map(str, causes(error)))]
         what = _first(_TLS, " ".join(said), "cannot be reached. Look at HOST, and whether it is up")
         # The client tells it again and again; the last of the causes is where it began.
-        return self.told(BackendUnavailable, what, said[-1] if said else "", cause=error)
+        return self.make(BackendUnavailable, what, said[-1] if said else "", cause=error)
 
     @property
     def _too_slow(self) -> str:

@@ -111,7 +111,7 @@ class WeaviateOperations(Operations):
                 left = reply.matches > reply.successful
                 if reply.failed or (left and not reply.successful):
                     # Why, a server only tells together with ids, and then fails at these.
-                    raise self._errors.told(
+                    raise self._errors.make(
                         BackendRefused,
                         f"did not delete {reply.matches - reply.successful} records of"
                         f" {spec.name!r}. Is it read-only, or its disk full? manage.py"
@@ -192,7 +192,7 @@ class WeaviateOperations(Operations):
         found = yield self._look(spec)
         if found is None:
             what = f"has no collection {spec.name!r}. Run: manage.py update_vector_indexes"
-            raise self._errors.told(CollectionNotFound, what)
+            raise self._errors.make(CollectionNotFound, what)
         self._check_shape(found, spec)
         return found  # type: ignore[no-any-return]
 
@@ -201,7 +201,7 @@ class WeaviateOperations(Operations):
 
     def _check_shape(self, found: dict[str, Any], spec: CollectionSpec) -> None:
         if problem := shape_problem(found, spec):
-            raise self._errors.told(
+            raise self._errors.make(
                 CollectionMismatch,
                 f"has a collection {found['class']!r} that {problem}. Drop it, or set another"
                 " PREFIX",
@@ -249,7 +249,7 @@ class WeaviateOperations(Operations):
             if waiting is not None and left >= waiting:
                 patience -= _LOOK_AGAIN
             if patience <= 0:
-                raise self._errors.told(
+                raise self._errors.make(
                     BackendUnavailable,
                     f"has written all records of {spec.name!r}, but does not index them:"
                     f" {left} vectors wait. Try again later",
