@@ -287,7 +287,7 @@ def test_health(double: Double, backend: QdrantBackend) -> None:
         assert health.details == {
             "client": version("qdrant-client"),
             "server": double.version,
-            "versions": "fit together",
+            "versions": "compatible",
             "collections": "1",
             "blog": "5 records, green",
         }

@@ -1,4 +1,4 @@
-"""The Qdrant backend: collections in a server, or in this process's memory."""
+"""The Qdrant backend: collections on a server, or in this process's memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["QdrantBackend"]
 
 
 class QdrantBackend(ServiceBackend, VectorBackend):
-    """Collections in a Qdrant server or cluster; or in memory, with ``LOCATION``.
+    """Keeps collections on a Qdrant server or cluster; or in memory, with ``LOCATION``.
 
-    The client is imported with the first operation, which takes seconds.
+    The first operation imports the client, which takes seconds.
 
     Example::
 
@@ -28,9 +28,9 @@ class QdrantBackend(ServiceBackend, VectorBackend):
     """
 
     class Options(QdrantOptions):
-        """The keys beside ``BACKEND``; the README says what each is for."""
+        """The keys next to ``BACKEND``; the README explains each."""
 
-    # `_upsert` and the others divide them again, into requests that are sent side by side.
+    # The operations split these batches again, into requests that are sent at once.
     max_batch_records = 10_000
     max_batch_bytes = 64 * 2**20
 
@@ -39,16 +39,16 @@ class QdrantBackend(ServiceBackend, VectorBackend):
     def __init__(self, alias: str, options: QdrantOptions) -> None:
         super().__init__(alias, options)
         if options.grpc:
-            # gRPC reads it when it is first imported. Without it, calls after a fork fail.
+            # gRPC reads this when it is first imported. Without it, calls after a fork fail.
             os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
     @property
     def persistent(self) -> bool:
-        """Whether there is a server; without one, collections are this process's own."""
+        """Whether a server keeps the collections, rather than this process's memory."""
         return not self.options.in_memory
 
     def check(self) -> list[checks.CheckMessage]:
-        """Warns where the key travels unencrypted to another machine."""
+        """Warn if the key travels unencrypted to another machine."""
         host = urlsplit(self.options.host)
         local = host.hostname in ("localhost", "127.0.0.1", "::1")
         if not self.options.api_key or host.scheme == "https" or local:
@@ -56,7 +56,7 @@ class QdrantBackend(ServiceBackend, VectorBackend):
         return [
             checks.Warning(
                 f"Vector backend {self.alias!r} sends its API_KEY over an unencrypted connection.",
-                hint="Let HOST begin with https://.",
+                hint="Use a HOST that begins with https://.",
                 id="wagtail_vector_index_qdrant.W001",
             )
         ]

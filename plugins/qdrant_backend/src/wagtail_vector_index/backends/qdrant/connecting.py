@@ -1,4 +1,4 @@
-"""Makes the clients, with what the options say of headers and certificates."""
+"""Makes the clients, with the headers and certificates of the options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .options import QdrantOptions
 
 
 def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
-    """A client of this kind; it connects later.
+    """Return a client of this kind, which connects later.
 
     Raises:
         ConfigurationError: a certificate cannot be read, or the client cannot send headers.
@@ -30,12 +30,12 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             tls["grpc_options"] = pem_files(options)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"{where} cannot be asked: CA_CERTIFICATE, CLIENT_CERTIFICATE or CLIENT_KEY cannot be"
+            f"{where} cannot be used: CA_CERTIFICATE, CLIENT_CERTIFICATE or CLIENT_KEY cannot be"
             f" read as PEM: {error}."
         ) from error
     most = options.max_connections
     with warnings.catch_warnings():
-        # That the key travels unencrypted is said by the system check.
+        # The system check warns that the key travels unencrypted.
         warnings.simplefilter("ignore", UserWarning)
         return kind(
             url=options.host,
@@ -43,7 +43,7 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             prefer_grpc=options.grpc,
             grpc_port=options.grpc_port,
             timeout=options.timeout,
-            # Reported by `health`, once, and not asked in a thread of its own here.
+            # `health` reports this; the client would start a thread to ask the server for it.
             check_compatibility=False,
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
             **_headers(kind, options, where),
@@ -54,13 +54,13 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
 def _headers(kind: type[Any], options: QdrantOptions, where: str) -> dict[str, Any]:
     if not options.headers:
         return {}
-    # HTTP does not care, and gRPC takes no capitals.
+    # gRPC refuses capitals in the name of a header; HTTP ignores case.
     headers = {name.lower(): value for name, value in options.headers.items()}
     if "headers" in inspect.signature(kind.__init__).parameters:
         return {"headers": headers}
     if options.grpc:
         raise ConfigurationError(
-            f"{where} cannot be asked: this qdrant-client cannot send HEADERS with GRPC."
+            f"{where} cannot be used: this qdrant-client cannot send HEADERS with GRPC."
             " Run: pip install --upgrade qdrant-client"
         )
     return {"metadata": headers}
@@ -68,7 +68,7 @@ def _headers(kind: type[Any], options: QdrantOptions, where: str) -> dict[str, A
 
 def _rest_tls(options: QdrantOptions) -> dict[str, Any]:
     if not options.host.startswith("https://"):
-        # Trusts nobody, and isn't asked; loading what the system trusts takes a while.
+        # Without TLS no certificate is checked, and loading the system's takes a while.
         return {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
     context = ssl.create_default_context(cafile=options.ca_certificate or None)
     if not options.verify:

@@ -1,4 +1,4 @@
-"""From the client's errors to those of the contract: what happened, and what to do."""
+"""Turns the client's errors into errors of the contract, which say what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wagtail_vector_index.exceptions import (
 
 from .options import QdrantOptions
 
-#: What a client may raise: errors of its own, those of gRPC, and ValueError in local mode.
+#: The errors that a client raises: its own, gRPC's, and ValueError in local mode.
 CLIENT_ERRORS: tuple[type[Exception], ...] = (
     ResponseHandlingException,
     UnexpectedResponse,
@@ -31,7 +31,7 @@ CLIENT_ERRORS: tuple[type[Exception], ...] = (
     AssertionError,
 )
 
-#: Statuses of HTTP for those of gRPC.
+#: The HTTP status for each status of gRPC.
 _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.UNAUTHENTICATED: 401,
@@ -49,31 +49,31 @@ _TLS = ("CERTIFICATE", "SSL", "TLS", "Tls", "Hostname Verification")
 _OTHER_SHAPE = ("not existing vector name", "vector dimension error", "is not found in the coll")
 _ADVICE = {
     401: "does not accept the key. Set API_KEY",
-    402: "wants to be paid. Look at the plan of the account",
-    403: "forbids it. May the key of API_KEY write, and is the server not locked?",
-    404: "knows no such address. Look at HOST, and whether the server is too old",
-    413: "finds the request too large. Lower BATCH_SIZE or BATCH_BYTES",
+    402: "asks for a payment. Check the plan of the account",
+    403: "forbids the request. Check whether API_KEY may write, and whether the server is locked",
+    404: "has no such address. Check HOST, and whether the server is too old",
+    413: "refuses a request so large. Lower BATCH_SIZE or BATCH_BYTES",
 }
 _FULL_ADVICE = "has no space left. Make room on its disk, or move to a larger one"
 
 
-#: The class of an error, and what it says.
+#: The class of an error, and its text.
 _Explained: TypeAlias = tuple[type[BackendError], str]
 
 
 class AlreadyThere(BackendRefused):
-    """A collection that is to be made exists."""
+    """The collection that was to be made exists already."""
 
 
 class QdrantErrors(ServiceErrors):
-    """Explains what a client raises."""
+    """Explains the errors that a client raises."""
 
     longest_quote = 400
 
     _options: QdrantOptions
 
     def explain(self, error: Exception, request: Any) -> Exception:
-        """Return the error for one of a client's."""
+        """Return the error of the contract for a client's error."""
         if not isinstance(error, CLIENT_ERRORS):
             return error
         if isinstance(error, ResponseHandlingException):
@@ -92,17 +92,17 @@ class QdrantErrors(ServiceErrors):
     def is_passing(self, error: BaseException, request: Any) -> bool:
         """Return whether the same call may succeed a moment later.
 
-        Reading is not tried again after a time-out, since whoever waits for it has waited for
-        long enough.
+        A read is not sent again after a time-out, because its caller has waited long enough by
+        then.
         """
         return _is_passing(error) and (request.writes or not _is_timeout(error))
 
     def is_getting_ready(self, error: BaseException) -> bool:
-        """Return whether a cluster knows a collection, and has not placed its shards yet."""
+        """Return whether a cluster knows a collection, but has not placed its shards yet."""
         return _status(error) == 500 and "0 of 0 read operations" in _said(error)
 
     def retry_after(self, error: BaseException) -> float | None:
-        """Return what a server that limits the rate asks for."""
+        """Return how many seconds a server that limits the rate asks to wait."""
         if isinstance(error, ResourceExhaustedResponse):
             return float(error.retry_after_s)
         return None
@@ -125,7 +125,7 @@ class QdrantErrors(ServiceErrors):
         if status == 503 and isinstance(error, grpc.RpcError):
             if _is_tls(says):
                 return self._without_tls(says)
-            advice = "Look at the http:// or https:// of HOST, at GRPC_PORT, and whether it is up"
+            advice = "Check the http:// or https:// of HOST, GRPC_PORT, and whether it is up"
             return BackendUnavailable, f"cannot be reached. {advice}"
         if status >= 500:
             return BackendUnavailable, "fails. Try again later"
@@ -139,23 +139,23 @@ class QdrantErrors(ServiceErrors):
         cause = str(source) or type(source).__name__
         if _is_tls(cause):
             return *self._without_tls(cause), ""
-        return BackendUnavailable, "cannot be reached. Look at HOST, and whether it is up", cause
+        return BackendUnavailable, "cannot be reached. Check HOST, and whether it is up", cause
 
     def _without_tls(self, cause: str) -> _Explained:
         return BackendUnavailable, (
-            f"has no TLS connection to offer: {self.quoted(cause)}. Look at the http:// or https://"
-            " of HOST, and set CA_CERTIFICATE if its certificate is signed by an authority of your"
-            " own"
+            f"cannot be reached over TLS: {self.quoted(cause)}. Check the http:// or https:// of"
+            " HOST, and set CA_CERTIFICATE if an authority of your own signed the server's"
+            " certificate"
         )
 
     def _not_qdrant(self, error: Exception) -> tuple[type[BackendError], str, str]:
-        advice = "Look at HOST, and at the versions of server and qdrant-client"
-        return BackendRefused, f"gives an answer that is not Qdrant's. {advice}", str(error)
+        advice = "Check HOST, and the versions of server and qdrant-client"
+        return BackendRefused, f"returned an answer that is not Qdrant's. {advice}", str(error)
 
     @property
     def _late(self) -> str:
         seconds = self._options.timeout
-        return f"did not answer within {seconds} s. Is it up? Otherwise raise TIMEOUT."
+        return f"did not answer within {seconds} s. Check whether it is up, or raise TIMEOUT."
 
 
 def _is_passing(error: BaseException) -> bool:
@@ -189,20 +189,20 @@ def _is_full(error: BaseException) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status of an error, or what would be one; None in local mode."""
+    """Return the HTTP status of an error, or its equivalent; None in local mode."""
     if isinstance(error, UnexpectedResponse):
         return error.status_code
     if isinstance(error, ResourceExhaustedResponse):
         return 429
     if isinstance(error, grpc.RpcError):
         if "storage locked" in _said(error).lower():
-            return 403  # with the code of a replica that is not ready, which passes
+            return 403  # the code is that of a replica that is not ready, whose errors pass
         return _STATUSES.get(error.code(), 500)
     return None
 
 
 def _said(error: BaseException) -> str:
-    """The service's own words."""
+    """Return the service's own words."""
     if isinstance(error, grpc.RpcError):
         return str(error.details())
     if not isinstance(error, UnexpectedResponse):

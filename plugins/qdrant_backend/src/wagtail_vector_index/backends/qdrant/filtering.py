@@ -1,4 +1,4 @@
-"""Filters in Qdrant's words."""
+"""Turns the filters of the contract into Qdrant's."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from wagtail_vector_index.exceptions import InvalidFilter
 
 from .naming import key_of
 
-#: No record has none of all ids. An empty ``should`` would match every record.
+#: Matches no record: no id is in an empty list. An empty ``should`` would match every record.
 NOTHING = models.HasIdCondition(has_id=[])
 
-#: From here on a bound is written with more digits than a double has, ".0" being one of them,
-#: and servers that read it from JSON may be off by one.
+#: From this bound on, JSON has more digits than a double holds, counting the ".0", and a
+#: server that reads them may be off by one.
 LEAST_ROUNDED = 2**53 // 10
 
-#: Filters in filters, at most: servers read 128 levels of JSON, and gRPC 100 of messages.
+#: The most levels of nested filters: servers read 128 levels of JSON, and gRPC 100 of messages.
 MOST_NESTED = 40
 
 
 def condition(node: FilterNode | None) -> models.Filter | None:
-    """The filter of a request; None where everything matches.
+    """Return the filter of a request, or None if everything matches.
 
-    A field without a value has no key in the payload, so nothing matches it but
-    ``is_empty`` and a negation.
+    A field without a value has no key in the payload, so only ``is_empty`` and negations
+    match it.
 
     Raises:
         InvalidFilter: AND and OR alternate more often than a server reads.
@@ -38,13 +38,13 @@ def condition(node: FilterNode | None) -> models.Filter | None:
     if _depth(made) > MOST_NESTED:
         raise InvalidFilter(
             f"The filter is nested too deeply for Qdrant: AND and OR alternate {_depth(made)}"
-            f" times, and may {MOST_NESTED} times."
+            f" times, but may alternate at most {MOST_NESTED} times. Simplify the filter."
         )
     return made
 
 
 def _made(node: FilterNode, *, negated: bool) -> Any:
-    """The condition; negations move inwards, so that what they held apart becomes one list."""
+    """Return the condition. Negations move inwards, so that neighbouring lists can be merged."""
     if isinstance(node, Not):
         return _made(node.child, negated=not negated)
     if isinstance(node, (And, Or)):
@@ -98,9 +98,9 @@ def _comparison(node: Comparison) -> Any:
 
 
 def _beyond(key: str, lookup: str, bound: int) -> models.Filter:
-    """A comparison with a bound that may be read as one nearby.
+    """Return a comparison with a bound that the server may read as a neighbouring number.
 
-    A bound a little further out keeps some integers too many, which are told one by one.
+    The bound is moved a little further out, and the integers in between are excluded by name.
     """
     step = 1 if lookup in ("lt", "lte") else -1
     first = bound if lookup in ("lt", "gt") else bound + step
@@ -113,7 +113,7 @@ def _beyond(key: str, lookup: str, bound: int) -> models.Filter:
 
 
 def _in(node: Comparison, key: str) -> Any:
-    # Qdrant matches any of several texts or integers, but not of other values.
+    # Qdrant can match any of several texts or integers, but no other types.
     if node.value and node.type in ("str", "int"):
         return models.FieldCondition(key=key, match=models.MatchAny(any=list(node.value)))
     return _any_of([_equal(node, key, value) for value in node.value])

@@ -1,4 +1,4 @@
-"""Whether a server can be used: its version, and the state of the collections in it."""
+"""The health of a server: its version, and the state of its collections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .naming import own_name
 from .options import QdrantOptions
 from .service import Call, call
 
-#: The oldest server that answers as this backend needs it.
+#: The oldest server that this backend works with.
 OLDEST_SERVER = (1, 13)
 
 
 def health(options: QdrantOptions) -> Steps[Health]:
-    """Ask for the versions and for each collection."""
+    """Return the versions, the state of each collection, and the problems found."""
     client = version("qdrant-client")
     details = {"client": client}
     problems = []
@@ -53,7 +53,7 @@ def health(options: QdrantOptions) -> Steps[Health]:
 
 def _compatibility(client: str, server: str) -> str:
     if is_compatible(client, server):
-        return "fit together"
+        return "compatible"
     return "client and server should not be more than one minor version apart"
 
 

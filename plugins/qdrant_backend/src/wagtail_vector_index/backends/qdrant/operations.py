@@ -1,4 +1,4 @@
-"""Each operation of the backend but searching, as calls to a client."""
+"""The operations of the backend except searching, as calls to a client."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from .searching import count, search
 from .service import Call, call
 from .shaping import SCHEMAS, check_shape, shape
 
-#: Seconds between two looks at a collection that is being indexed.
+#: Seconds between two requests for the state of a collection that is being indexed.
 FIRST_LOOK = 0.02
 LONGEST_LOOK = 2.0
 
 
 class QdrantOperations(Operations):
-    """Makes the steps of operations; none of them is taken here."""
+    """Makes the steps of the operations, without carrying them out."""
 
     _options: QdrantOptions
     _errors: QdrantErrors
 
     def create(self, spec: CollectionSpec) -> Steps[None]:
-        """Make the collection, or what is missing of it; check one that exists."""
+        """Make the collection or its missing indexes; check a collection that exists."""
         try:
             info = yield self._read(spec, "get_collection")
         except CollectionNotFound:
@@ -65,7 +65,7 @@ class QdrantOperations(Operations):
             yield self._write(spec, "delete_collection", timeout=self._options.timeout)
 
     def collections(self) -> Steps[list[str]]:
-        """The names of all collections with the prefix, without it."""
+        """Return the names of the collections that begin with the prefix, without the prefix."""
         found = yield Call(method="get_collections")
         names = (own_name(self._options.collection_prefix, each.name) for each in found.collections)
         return [name for name in names if name is not None]
@@ -92,28 +92,28 @@ class QdrantOperations(Operations):
                 raise problem
 
     def search(self, spec: CollectionSpec, query: Query) -> Steps[list[Match]]:
-        """The nearest records."""
+        """Return the nearest records."""
         return search(spec, self._options, query)
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
-        """The number of records that match."""
+        """Return the number of records that match."""
         return int((yield count(spec, self._options, filter)).count)
 
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
-        """Those of these records that exist."""
+        """Return the records with these ids that exist."""
         points: list[Any] = []
         for part in slices([str(id) for id in ids], self._page_size(spec)):
             points += yield self._read(spec, "retrieve", ids=part, **self._whole(spec))
         return batch_of(spec, points)
 
     def page(self, spec: CollectionSpec, size: int, after: Any) -> Steps[tuple[RecordBatch, Any]]:
-        """Records from an offset on, and the offset of the next; None where there is none."""
+        """Return the records from an offset on, and the next offset, or None at the end."""
         limit, whole = min(size, self._page_size(spec)), self._whole(spec)
         points, following = yield self._read(spec, "scroll", limit=limit, offset=after, **whole)
         return batch_of(spec, points), following
 
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
-        """Have vectors indexed, and wait until they are."""
+        """Start indexing the vectors, and wait until the index is complete."""
         if self._options.in_memory:
             return
         threshold = models.OptimizersConfigDiff(indexing_threshold=self._options.indexing_threshold)
@@ -128,17 +128,17 @@ class QdrantOperations(Operations):
         if not _is_settled(info):
             raise BackendUnavailable(
                 f"{self._errors.where} is still indexing {spec.name!r} after"
-                f" {self._options.indexing_timeout} s. It goes on; wait for longer with"
+                f" {self._options.indexing_timeout} s. The server continues; raise"
                 " INDEXING_TIMEOUT, or update the index again later."
             )
         if info.status == models.CollectionStatus.RED:
             raise BackendRefused(
                 f"{self._errors.where} cannot index {spec.name!r}: {info.optimizer_status}."
-                " Look at the server's log; updating the index again tries again."
+                " Check the server's log, then update the index again."
             )
 
     def health(self) -> Steps[Health]:
-        """Ask for the versions and for each collection."""
+        """Return the versions, the state of each collection, and the problems found."""
         return health(self._options)
 
     def _read(self, spec: CollectionSpec, method: str, **arguments: Any) -> Call:
@@ -166,15 +166,15 @@ class QdrantOperations(Operations):
         return max(1, min(self._options.batch_size, fitting))
 
     def _problem(self, outcome: Any) -> BackendError | None:
-        """Return why records are not known to be written, or None if they are."""
+        """Return the error for records that may not be written, or None if they are."""
         if isinstance(outcome, BackendError):
             return outcome
         if outcome.status == models.UpdateStatus.COMPLETED:
             return None
         return BackendUnavailable(
-            f"{self._errors.where} took records, but had not written them within"
-            f" {self._options.timeout} s ({outcome.status.value}). Is it busy? Otherwise"
-            " raise TIMEOUT."
+            f"{self._errors.where} accepted records, but did not write them within"
+            f" {self._options.timeout} s ({outcome.status.value}). Check whether it is busy,"
+            " or raise TIMEOUT."
         )
 
 

@@ -1,4 +1,4 @@
-"""What can stand in the settings beside ``BACKEND``."""
+"""The options of the settings next to ``BACKEND``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Quantization = Literal["none", "scalar", "binary", "product"]
 Compression = Literal["x4", "x8", "x16", "x32", "x64"]
 Consistency = Literal["majority", "quorum", "all"]
 
-#: What can stand in ``HNSW``, and of which type it is.
+#: The keys of ``HNSW``, and their types.
 HNSW_KEYS: dict[str, type] = {
     "m": int,
     "ef_construct": int,
@@ -33,7 +33,7 @@ HNSW_KEYS: dict[str, type] = {
     "payload_m": int,
 }
 
-#: The least and the most that an option can be, where it is a number.
+#: The lowest and highest value of each option that is a number.
 RANGES = {
     "oversampling": (1.0, inf),
     "batch_bytes": (1_024, inf),
@@ -52,47 +52,47 @@ _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class QdrantOptions(Options):
-    """The options of an alias. One of ``HOST`` and ``LOCATION`` is needed.
+    """The options of an alias. Either ``HOST`` or ``LOCATION`` is required.
 
     Args:
-        host: the URL of the server, such as ``"https://qdrant.example.com:6333"``; without
-            a port, 6333 is meant.
+        host: the URL of the server, such as ``"https://qdrant.example.com:6333"``; the
+            default port is 6333.
         location: ``":memory:"`` for collections in this process's memory, without a server.
-        api_key: the server's key, if it wants one.
-        timeout: seconds that a request may take, and that a search may take with all it asks.
-        grpc: whether to speak gRPC; the port of ``host`` is then not used.
+        api_key: the server's key, if it requires one.
+        timeout: seconds that a request may take, and that a search with all its requests may.
+        grpc: whether to use gRPC instead of the port of ``host``.
         grpc_port: the port of gRPC.
-        headers: more headers of each request, such as those that a proxy wants.
+        headers: additional headers of each request, for example for a proxy.
         verify: whether the server's certificate is checked.
-        ca_certificate: a PEM file of the authority that signed it, if the system's don't.
+        ca_certificate: a PEM file of the authority that signed the server's certificate, if the
+            system does not know it.
         client_certificate: a PEM file to present to the server.
-        client_key: the PEM file of its private key, if that is another one.
-        collection_prefix: begins the name of each collection in the server; sites that share
-            a server have different ones.
+        client_key: the PEM file of the private key, if ``client_certificate`` lacks it.
+        collection_prefix: begins each collection's name; sites on one server need different ones.
         shard_number: how many shards a new collection has; the server's default if None.
         replication_factor: how many nodes hold each shard.
-        write_consistency_factor: how many of them must have written before a write is done.
+        write_consistency_factor: how many nodes must confirm a write.
         on_disk: whether the vectors of a new collection stay on disk.
-        quantization: how the vectors of a new collection are made smaller, if at all.
-        quantization_compression: by how much ``"product"`` makes them smaller.
-        quantization_always_ram: whether the small ones stay in memory.
-        oversampling: how many times more candidates the small vectors give than are wanted.
-        rescore: whether candidates are then compared by their whole vectors.
-        hnsw: ``m``, ``ef_construct`` and others of the index of a new collection.
-        hnsw_ef: how many candidates a search looks at.
+        quantization: how the vectors of a new collection are compressed, if at all.
+        quantization_compression: how much ``"product"`` compresses the vectors.
+        quantization_always_ram: whether the compressed vectors stay in memory.
+        oversampling: how many candidates the compressed vectors give for each wanted record.
+        rescore: whether the candidates are then compared by their full vectors.
+        hnsw: ``m``, ``ef_construct`` and other options of the index of a new collection.
+        hnsw_ef: how many candidates a search examines.
         exact: whether all searches compare every vector.
-        consistency: how many replicas must agree on what is read: a number, ``"majority"``,
+        consistency: how many replicas must agree on a read: a number, ``"majority"``,
             ``"quorum"`` or ``"all"``.
-        batch_size: records in a request, at most.
-        batch_bytes: bytes in a request, at most, unless one record has more.
-        concurrency: requests of one batch under way at once, at most.
-        max_connections: connections of a process, or of an event loop, at most.
-        max_retries: how often a request is tried again.
+        batch_size: the most records in a request.
+        batch_bytes: the most bytes in a request, unless a single record has more.
+        concurrency: the most requests of one batch that are sent at once.
+        max_connections: the most connections of a process, or of an event loop.
+        max_retries: how often a request is sent again.
         indexing_threshold: kilobytes of vectors above which a segment gets an index.
         indexing_timeout: seconds that `optimize` waits for the index.
 
     Raises:
-        ValueError: what is wrong, and what is allowed.
+        ValueError: an option is wrong; the message says what is allowed.
     """
 
     host: str = ""
@@ -135,7 +135,7 @@ class QdrantOptions(Options):
         self._check_tls()
         if not _PREFIX.fullmatch(self.collection_prefix):
             raise ValueError(
-                "'COLLECTION_PREFIX' is 1 to 64 letters, digits, '_' and '-', not"
+                "'COLLECTION_PREFIX' must be 1 to 64 letters, digits, '_' and '-', not"
                 f" {self.collection_prefix!r}."
             )
         check_ranges(self, RANGES)
@@ -143,14 +143,14 @@ class QdrantOptions(Options):
 
     @property
     def in_memory(self) -> bool:
-        """Whether there is no server, but the process's own memory."""
+        """Whether the process's own memory is used instead of a server."""
         return self.location == IN_MEMORY
 
     def _check_where(self) -> None:
         if self.location not in ("", IN_MEMORY):
             raise ValueError(
-                f"'LOCATION' can only be {IN_MEMORY!r}, not {self.location!r}. A folder can be"
-                " used by one process only, and a site has several: run a server, and set 'HOST'."
+                f"'LOCATION' can only be {IN_MEMORY!r}, not {self.location!r}. A site has several"
+                " processes, but only one can use a folder: run a server, and set 'HOST'."
             )
         if bool(self.host) == bool(self.location):
             raise ValueError(
@@ -164,15 +164,15 @@ class QdrantOptions(Options):
         files = (self.ca_certificate, self.client_certificate, self.client_key)
         if any(files) and not self.host.startswith("https://"):
             raise ValueError(
-                "certificates are of use only with a 'HOST' that begins with https://."
+                "certificates can be used only with a 'HOST' that begins with https://."
             )
         if self.client_key and not self.client_certificate:
             raise ValueError("'CLIENT_KEY' needs its 'CLIENT_CERTIFICATE'.")
         if not self.verify and self.ca_certificate:
-            raise ValueError("'CA_CERTIFICATE' is of no use where 'VERIFY' is False.")
+            raise ValueError("'CA_CERTIFICATE' has no effect if 'VERIFY' is False. Set only one.")
         if not self.verify and self.grpc:
             raise ValueError(
-                "'VERIFY' cannot be False with 'GRPC': it checks every certificate."
+                "'VERIFY' cannot be False with 'GRPC', which checks every certificate."
                 " Set 'CA_CERTIFICATE' to the authority that signed the server's."
             )
 
@@ -182,4 +182,4 @@ class QdrantOptions(Options):
                 known = ", ".join(HNSW_KEYS)
                 raise ValueError(f"'HNSW' has no key {key!r}. It knows: {known}.")
             if type(value) is not HNSW_KEYS[key]:
-                raise ValueError(f"'HNSW': {key!r} is of type {HNSW_KEYS[key].__name__}.")
+                raise ValueError(f"'HNSW': {key!r} must be of type {HNSW_KEYS[key].__name__}.")

@@ -1,4 +1,4 @@
-"""What the Qdrant plugin offers."""
+"""The plugin that offers the Qdrant backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ API_VERSION = 1
 
 @hookimpl
 def vector_backends() -> dict[str, BackendSpec]:
-    """The vector backend ``qdrant``."""
+    """Return the vector backend ``qdrant``."""
     return {
         "qdrant": BackendSpec(
             path="wagtail_vector_index.backends.qdrant.QdrantBackend",

@@ -1,4 +1,4 @@
-"""Records as Qdrant's points, and back."""
+"""Turns records into Qdrant's points, and back."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from wagtail_vector_index.contract.arrays import Floats32, matrix, stored
 
 from .naming import METADATA, key_of, vector_name
 
-#: Bytes that a component of a vector takes in JSON, where a float32 is written as a double.
+#: The bytes that a component of a vector takes in JSON, which has a float32 as a double.
 _COMPONENT_BYTES = 22
-#: Bytes that a record takes beside its vector and its metadata: id, keys, quotes.
+#: The bytes that a record takes besides its vector and its metadata: id, keys, quotes.
 _RECORD_BYTES = 200
 
 
 def requests_of(batch: RecordBatch, records: int, size: int) -> Iterator[RecordBatch]:
-    """Slices of a batch within the limits of records and of bytes on the wire."""
+    """Yield slices of a batch within the limits of records and of bytes on the wire."""
     return bounded(
         batch,
         records=records,
         size=size,
         fixed=bytes_of_vector(batch.dimensions),
-        # Fields travel twice, and in JSON a character may take six bytes.
+        # The values of fields are sent twice, and a character may take six bytes in JSON.
         text_size=lambda text: 2 * len(json.dumps(text)),
     )
 
 
 def bytes_of_vector(dimensions: int) -> int:
-    """About how many bytes a record without metadata takes on the wire."""
+    """Estimate how many bytes a record without metadata takes on the wire."""
     return _RECORD_BYTES + _COMPONENT_BYTES * dimensions
 
 
 def points_of(spec: CollectionSpec, batch: RecordBatch, *, as_json: bool) -> models.Batch:
-    """The points of a batch, column by column.
+    """Return the points of a batch, column by column.
 
     Args:
         spec: the collection.
@@ -59,10 +59,10 @@ def points_of(spec: CollectionSpec, batch: RecordBatch, *, as_json: bool) -> mod
 
 
 def short(vectors: Floats32) -> list[list[float]]:
-    """Vectors as the doubles with the fewest digits that are these float32.
+    """Return vectors as the doubles with the fewest digits that still give these float32.
 
-    As JSON they take half as many bytes as with all the digits of a double, which saves more
-    time on both sides than it takes to find them.
+    As JSON, they take half as many bytes as with all the digits of a double. This saves more
+    time on both sides than the conversion takes.
     """
     text = orjson.dumps(np.ascontiguousarray(vectors), option=orjson.OPT_SERIALIZE_NUMPY)
     found: list[list[float]] = orjson.loads(text)
@@ -70,7 +70,7 @@ def short(vectors: Floats32) -> list[list[float]]:
 
 
 def payload(spec: CollectionSpec, text: str) -> dict[str, Any]:
-    """Metadata as text, and the values of the filter fields beside it, each if it has one."""
+    """Return the metadata as text, and next to it the values of the filter fields that have any."""
     made: dict[str, Any] = {METADATA: text}
     if spec.fields:
         metadata = json.loads(text)
@@ -83,7 +83,7 @@ def payload(spec: CollectionSpec, text: str) -> dict[str, Any]:
 
 
 def batch_of(spec: CollectionSpec, points: Sequence[Any]) -> RecordBatch:
-    """The records of points that were read with vectors and metadata."""
+    """Return the records of points that were read with vectors and metadata."""
     name = vector_name(spec)
     vectors = np.array([point.vector[name] for point in points], np.float32)
     return RecordBatch(

@@ -1,4 +1,4 @@
-"""A search: exactly or by the index, and complete in either case."""
+"""Searches, exact or by the index; both return all the records asked for."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .naming import vector_name
 from .options import QdrantOptions
 from .service import Call, call
 
-#: How many more are asked for, to see where equal scores end.
+#: How many more records are requested, to find where equal scores end.
 BEYOND = 16
 
-#: Above this limit, first it is counted how many records there are.
+#: Above this limit, a search first counts the records.
 MOST_UNCOUNTED = 1_000
 
 
 def search(spec: CollectionSpec, options: QdrantOptions, query: Query) -> Steps[list[Match]]:
-    """The nearest records; of equal ones at the end those with the lowest ids."""
+    """Return the nearest records, with enough beyond the limit to order equal scores by id."""
     nearest = partial(_nearest, spec, options, _arguments(spec, options, query))
     limit, exact, most = query.limit, options.exact, query.limit + BEYOND
     if limit > MOST_UNCOUNTED or (query.filter is not None and not exact):
@@ -48,7 +48,7 @@ def search(spec: CollectionSpec, options: QdrantOptions, query: Query) -> Steps[
 
 
 def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | None) -> Call:
-    """Counts the records that match."""
+    """Return the call that counts the records that match."""
     given: dict[str, Any] = {
         "count_filter": condition(filter),
         "exact": True,

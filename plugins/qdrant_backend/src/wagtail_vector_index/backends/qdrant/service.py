@@ -1,4 +1,4 @@
-"""How Qdrant is asked: a server, or the client's local mode in this process's memory."""
+"""The services: a Qdrant server, or the client's local mode in this process's memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Request):
-    """One call of a client's method.
+    """A call of a client's method.
 
     Args:
-        method: its name.
+        method: the name of the method.
         collection: the name of the collection in the site, for errors; empty for none.
-        arguments: of the method.
+        arguments: the arguments of the method.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Call(Request):
 def call(
     options: QdrantOptions, name: str, method: str, *, writes: bool = False, **arguments: Any
 ) -> Call:
-    """Return a call about one collection; ``name`` is its name in the site."""
+    """Return a call about a collection; ``name`` is its name in the site."""
     given = {"collection_name": collection_name(options.collection_prefix, name), **arguments}
     return Call(method=method, collection=name, arguments=given, writes=writes)
 
@@ -53,15 +53,15 @@ def service(alias: str, options: QdrantOptions) -> QdrantService:
 
 
 class QdrantService(Service):
-    """Asks a server.
+    """Sends requests to a server.
 
     Args:
-        options: of the alias.
-        errors: explain what the clients raise.
+        options: the options of the alias.
+        errors: explain the errors of the clients.
     """
 
     def __init__(self, options: QdrantOptions, errors: QdrantErrors) -> None:
-        # What is in memory is asked one call at a time: it is not made for threads.
+        # Local mode is not safe for threads, so it gets one call at a time.
         super().__init__(
             errors,
             timeout=options.timeout,
@@ -72,11 +72,11 @@ class QdrantService(Service):
         self._options = options
 
     def connect(self) -> Any:
-        """Make a client; it connects later."""
+        """Make a client, which connects later."""
         return connected(QdrantClient, self._options, self.errors.where)
 
     def aconnect(self) -> Any:
-        """Make a client; it connects later."""
+        """Make a client, which connects later."""
         return connected(AsyncQdrantClient, self._options, self.errors.where)
 
     def send(self, client: Any, request: Call) -> Any:
@@ -85,14 +85,14 @@ class QdrantService(Service):
 
 
 class MemoryService(QdrantService):
-    """Asks the client's local mode."""
+    """Sends requests to the client's local mode."""
 
     @cached_property
     def _client(self) -> QdrantClient:
         return QdrantClient(location=IN_MEMORY)
 
     def connect(self) -> Any:
-        """Return the one client, which holds the collections."""
+        """Return the only client, which holds the collections."""
         return self._client
 
     aconnect = connect
@@ -100,16 +100,16 @@ class MemoryService(QdrantService):
     def send(self, client: Any, request: Call) -> Any:
         """Call the client's method."""
         with warnings.catch_warnings():
-            # That it is slow with many records stands in the README.
+            # The README says that local mode is slow with many records.
             warnings.simplefilter("ignore", UserWarning)
             return super().send(client, request)
 
     async def arun(self, steps: Steps[T]) -> T:
-        """Like `run`, in a thread."""
+        """Like `run`, but in a thread."""
         return await sync_to_async(self.run, thread_sensitive=False)(steps)
 
     def close(self) -> None:
-        """Do nothing: there are no connections, and collections stay."""
+        """Do nothing: there are no connections, and the collections stay."""
 
     async def aclose(self) -> None:
         """Do nothing, like `close`."""

@@ -1,4 +1,4 @@
-"""What a collection is made like, and whether one that exists is like that."""
+"""The shape that collections are made with, and the check of one that exists."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ SCHEMAS: dict[FieldType, models.PayloadSchemaType] = {
 
 
 def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
-    """The arguments of ``create_collection``, beside its name.
+    """Return the arguments of ``create_collection``, except the name.
 
-    Vectors are not indexed before `optimize`: loading first and indexing after builds the
-    index once.
+    Vectors are not indexed before `optimize`: after a bulk fill, the index is built only
+    once.
     """
     params = models.VectorParams(
         size=spec.dimensions, distance=DISTANCES[spec.metric], on_disk=options.on_disk or None
@@ -51,7 +51,7 @@ def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
 
 
 def check_shape(spec: CollectionSpec, info: models.CollectionInfo, where: str) -> None:
-    """Raise CollectionMismatch unless a collection is what the spec says."""
+    """Raise CollectionMismatch unless a collection has the shape of its spec."""
     vectors = info.config.params.vectors
     found = vectors.get(vector_name(spec)) if isinstance(vectors, dict) else None
     if found is None:
