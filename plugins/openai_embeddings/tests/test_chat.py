@@ -233,7 +233,10 @@ def test_time_out(make_chat: MakeChat, service: Service, where: str) -> None:
     finally:
         release.set()
     assert type(error) is ChatUnavailable
-    assert "did not answer within 0.3 seconds. Is it up? Otherwise raise TIMEOUT." in str(error)
+    assert (
+        "did not answer within 0.3 seconds. Check whether it is up; otherwise raise TIMEOUT."
+        in str(error)
+    )
     assert pieces == ([] if where == "before" else WORDS[:2])
 
 
@@ -247,7 +250,9 @@ def test_a_time_out_within_the_answer_claims_no_attempts(
     finally:
         release.set()
     assert len(service.requests) == 2  # one by `stream`, one by `astream`
-    assert "did not answer within 0.3 seconds, tried up to 3 times. Is it up?" in str(error)
+    assert "did not answer within 0.3 seconds, tried up to 3 times. Check whether it is up" in str(
+        error
+    )
 
 
 def test_connection_refused(make_chat: MakeChat) -> None:
@@ -283,11 +288,11 @@ def test_an_error_within_the_stream(chat: OpenAIChatBackend, service: Service) -
 @pytest.mark.parametrize(
     ("reply", "kind", "message"),
     [
-        (Reply(events=[]), InvalidAnswer, "no answer. Does HOST lead to its API"),
+        (Reply(events=[]), InvalidAnswer, "no answer. Check whether HOST leads to its API"),
         (Reply(events=[b"[DONE]"]), InvalidAnswer, "no answer"),
         (Reply(body=b"<html>Welcome</html>"), InvalidAnswer, "no answer"),
         (Reply(body={"choices": [{"message": {"content": "Hi"}}]}), InvalidAnswer, "no answer"),
-        (Reply(events=[b"{"]), InvalidAnswer, "something else than JSON"),
+        (Reply(events=[b"{"]), InvalidAnswer, "something other than JSON"),
         (Reply(events=[{"choices": None}, {"choices": [1]}, [], 1]), ChatUnavailable, "broke off"),
         (Reply(events=[part(reason="stop")]), InvalidAnswer, "an answer without text."),
         (Reply(events=[part(reason="length")]), InvalidAnswer, "used up its tokens"),
@@ -350,9 +355,9 @@ def test_neither_question_nor_key_is_logged(
             {"MODEL": "m", "CONTEXT_TOKENS": 1000},
             r"'ANSWER_TOKENS' \(1024\) must be less than 'CONTEXT_TOKENS', which is 1000\.",
         ),
-        ({"MODEL": "m", "ANSWER_TOKENS": 5000}, "which is 4096 unless you say otherwise"),
+        ({"MODEL": "m", "ANSWER_TOKENS": 5000}, "which is 4096 by default"),
         ({"MODEL": "m", "DIMENSIONS": 3}, "unknown key 'DIMENSIONS'"),
-        ({"MODEL": "m", "API_KEY": f"{KEY}\n"}, "'API_KEY' has a space"),
+        ({"MODEL": "m", "API_KEY": f"{KEY}\n"}, "'API_KEY' must be ASCII"),
     ],
 )
 def test_wrong_options(settings: dict[str, Any], message: str) -> None:

@@ -223,7 +223,7 @@ def test_requests_run_at_the_same_time(make_backend: MakeBackend, service: Servi
 
 def test_async_raises_the_same(backend: OpenAIEmbeddings, service: Service) -> None:
     service.always = Reply(body={"data": []})
-    with pytest.raises(InvalidEmbeddings, match="gave back 0 vectors for 3 texts"):
+    with pytest.raises(InvalidEmbeddings, match="returned 0 vectors for 3 texts"):
         asyncio.run(backend.aembed(TEXTS))
 
 

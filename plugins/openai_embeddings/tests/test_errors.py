@@ -53,7 +53,7 @@ def error_of(backend: OpenAIEmbeddings, texts: tuple[str, ...] = ("a", "b")) -> 
         (400, says("too many tokens"), EmbeddingRefused, "MAX_TOKENS"),
         (401, says("wrong key"), EmbeddingRefused, "does not accept the key. Set API_KEY"),
         (403, says("not for you"), EmbeddingRefused, "allowed to use this model"),
-        (404, says("no such model"), EmbeddingRefused, "Look at MODEL and HOST"),
+        (404, says("no such model"), EmbeddingRefused, "Check MODEL and HOST"),
         (404, b"<html>Not found</html>", EmbeddingRefused, "404 (an HTML page)"),
         (405, {"detail": "Method Not Allowed"}, EmbeddingRefused, "405 Method Not Allowed"),
         (408, says("slow"), EmbeddingUnavailable, "Try again later"),
@@ -126,7 +126,7 @@ def test_connection_refused(make_backend: MakeBackend) -> None:
         error = error_of(make_backend(HOST=f"http://127.0.0.1:{port}/v1"))
     assert type(error) is EmbeddingUnavailable
     assert "cannot be reached" in str(error)
-    assert "Look at HOST" in str(error)
+    assert "Check HOST" in str(error)
 
 
 def test_connection_dropped(backend: OpenAIEmbeddings, service: Service) -> None:
@@ -163,17 +163,17 @@ SHORT = base64.b64encode(array("f", [1, 2]).tobytes()).decode()
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"<html>Welcome</html>", "Is HOST the base URL of its API?"),
-        (b"", "something else than JSON"),
-        (b'{"data": [', "something else than JSON"),
+        (b"<html>Welcome</html>", "Check whether HOST is the base URL of its API"),
+        (b"", "something other than JSON"),
+        (b'{"data": [', "something other than JSON"),
         ({}, "no list of vectors"),
         ([], "no list of vectors"),
         ({"error": "Unexpected endpoint"}, "Unexpected endpoint"),
         ({"data": None}, "no list of vectors"),
         ({"data": [1, 2]}, "no list of vectors"),
-        ({"data": []}, "gave back 0 vectors for 2 texts"),
-        (lambda a: {"data": a["data"][:1]}, "gave back 1 vectors for 2 texts"),
-        (lambda a: {"data": a["data"] * 2}, "gave back 4 vectors for 2 texts"),
+        ({"data": []}, "returned 0 vectors for 2 texts"),
+        (lambda a: {"data": a["data"][:1]}, "returned 1 vectors for 2 texts"),
+        (lambda a: {"data": a["data"] * 2}, "returned 4 vectors for 2 texts"),
         (_replaced(index=0), "'index' is 0"),
         (_replaced(index=2), "'index' is 2"),
         (_replaced(index=-1), "'index' is -1"),
@@ -275,5 +275,5 @@ def test_what_the_client_refuses_by_itself(backend: OpenAIEmbeddings) -> None:
     error = backend._service.explain(OpenAIError(f"not with {KEY}"))
     assert type(error) is EmbeddingRefused
     assert str(error).startswith("Embedding backend 'default' (model 'test-model' at ")
-    assert str(error).endswith(" cannot be asked: not with ********.")
+    assert str(error).endswith(" cannot be used: not with ********.")
     assert error.__cause__ is None

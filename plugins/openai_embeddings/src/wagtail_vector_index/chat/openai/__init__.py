@@ -11,7 +11,7 @@ __all__ = ["OpenAIChatBackend"]
 
 
 def __getattr__(name: str) -> Any:
-    # To know where the backend is, nobody need import the client.
+    # Importing this package must not import the client.
     if name == "OpenAIChatBackend":
         from .backend import OpenAIChatBackend
 

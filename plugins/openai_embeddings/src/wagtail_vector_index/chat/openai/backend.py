@@ -19,7 +19,7 @@ __all__ = ["OpenAIChatBackend"]
 
 
 class OpenAIChatBackend(ChatBackend):
-    """Answers with the ``openai`` client, at OpenAI or at any service that speaks its protocol.
+    """Answers with the ``openai`` client, from OpenAI or any service that speaks its protocol.
 
     Example::
 
@@ -29,14 +29,14 @@ class OpenAIChatBackend(ChatBackend):
     """
 
     class Options(ChatOptions):
-        """The keys beside ``BACKEND``; the README says what each is for."""
+        """The keys next to ``BACKEND``; the README explains each."""
 
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         self._service = Service(f"Chat backend {alias!r}", options, CHAT_ADVICE)
 
     def stream(self, messages: Sequence[Message]) -> Generator[str]:
-        """The answer, piece by piece; one that stops at the model's limit ends in "…"."""
+        """Yield the answer in pieces; an answer that stops at the model's limit ends in "…"."""
         client = self._service.sync()
         create: Any = client.chat.completions.create
         pieces = Pieces()
@@ -45,12 +45,12 @@ class OpenAIChatBackend(ChatBackend):
                 for part in parts:
                     if text := pieces.text_of(part):
                         yield text
-        except Exception as error:  # noqa: BLE001  # whatever the client raises is told
+        except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
         else:
             yield from self._end(pieces)
             return
-        # Out here, so that nothing but what `explain` allows is chained.
+        # Raised outside the handler, so that only a cause that `explain` allows is chained.
         raise failure
 
     async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
@@ -63,7 +63,7 @@ class OpenAIChatBackend(ChatBackend):
                 async for part in parts:
                     if text := pieces.text_of(part):
                         yield text
-        except Exception as error:  # noqa: BLE001  # whatever the client raises is told
+        except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
         else:
             for text in self._end(pieces):
@@ -73,7 +73,7 @@ class OpenAIChatBackend(ChatBackend):
 
     @property
     def context_tokens(self) -> int:
-        """``CONTEXT_TOKENS``, or known for OpenAI's own models, or 4,096."""
+        """``CONTEXT_TOKENS``; by default the size of OpenAI's own models, or 4,096."""
         return int(self.options.window)
 
     @property
@@ -82,11 +82,11 @@ class OpenAIChatBackend(ChatBackend):
         return int(self.options.answer_tokens)
 
     def check(self) -> list[checks.CheckMessage]:
-        """Warns where OpenAI is to be asked without a key."""
+        """Warn if the alias names OpenAI without a key."""
         return self._service.check()
 
     def close(self) -> None:
-        """Give back connections. The backend can be used again afterwards."""
+        """Release the connections. The backend can be used again afterwards."""
         self._service.close()
 
     def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class OpenAIChatBackend(ChatBackend):
 
     def _failure(self, error: Exception) -> VectorIndexError:
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-            return InvalidAnswer(self._service.message("gave back something else than JSON"))
+            return InvalidAnswer(self._service.message("returned something other than JSON"))
         return self._service.explain(error)
 
     def _end(self, pieces: Pieces) -> list[str]:

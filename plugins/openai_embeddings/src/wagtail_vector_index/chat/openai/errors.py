@@ -10,9 +10,9 @@ CHAT_ADVICE = Advice(
     refused=ChatRefused,
     statuses={
         **COMMON_STATUSES,
-        400: "refuses the request. Look at MODEL, and set CONTEXT_TOKENS to what it can take",
-        413: "finds the request too large. Set CONTEXT_TOKENS to what MODEL can take",
-        422: "refuses the request. Look at MODEL, and set CONTEXT_TOKENS to what it can take",
+        400: "refuses the request. Check MODEL, and set CONTEXT_TOKENS to what it can take",
+        413: "refuses the request as too large. Set CONTEXT_TOKENS to what MODEL can take",
+        422: "refuses the request. Check MODEL, and set CONTEXT_TOKENS to what it can take",
     },
     slow="raise TIMEOUT",
     limited="",

@@ -9,7 +9,7 @@ from wagtail_vector_index.chat.base import ChatBackend
 from wagtail_vector_index.contract import check_ranges
 from wagtail_vector_index.embeddings.openai.options import ServiceOptions
 
-#: What OpenAI's own models take at least. Others may have been started with as little.
+#: The tokens that OpenAI's own models take at least, and a low default for other models.
 _KNOWN = ("gpt-4.1", "gpt-4o", "gpt-5", "o3", "o4")
 _KNOWN_TOKENS = 128_000
 _OTHER_TOKENS = 4_096
@@ -17,7 +17,7 @@ _OTHER_TOKENS = 4_096
 
 @dataclass(frozen=True, kw_only=True)
 class ChatOptions(ServiceOptions, ChatBackend.Options):
-    """The keys, with their defaults and what is wrong with them."""
+    """The keys of the chat backend, with their defaults and checks."""
 
     timeout: float = 60.0
     context_tokens: int | None = None
@@ -29,11 +29,11 @@ class ChatOptions(ServiceOptions, ChatBackend.Options):
         if self.answer_tokens >= self.window:
             raise ValueError(
                 f"'ANSWER_TOKENS' ({self.answer_tokens}) must be less than 'CONTEXT_TOKENS', which"
-                f" is {self.window}{'' if self.context_tokens else ' unless you say otherwise'}."
+                f" is {self.window}{'' if self.context_tokens else ' by default'}."
             )
 
     @property
     def window(self) -> int:
-        """How many tokens the model takes: ``CONTEXT_TOKENS``, or known, or assumed."""
+        """The tokens that the model takes: ``CONTEXT_TOKENS``, or a known or assumed number."""
         known = _KNOWN_TOKENS if self.model.startswith(_KNOWN) else _OTHER_TOKENS
         return self.context_tokens or known

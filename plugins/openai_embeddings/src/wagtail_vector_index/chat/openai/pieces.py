@@ -1,4 +1,4 @@
-"""Reads what a service streams: the text, and at its end whether that was all of it."""
+"""Reads the stream of a service: the text, and at its end whether the text is complete."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from wagtail_vector_index.exceptions import (
     InvalidAnswer,
 )
 
-#: What is put behind an answer that stops at the model's limit.
+#: The mark at the end of an answer that stops at the model's limit.
 CUT = " …"
 
 
 class Pieces:
-    """Takes the text out of the parts of one answer."""
+    """Extracts the text from the parts of an answer."""
 
     def __init__(self) -> None:
         self._begun = False
@@ -24,8 +24,8 @@ class Pieces:
         self._reason: Any = None
 
     def text_of(self, part: Any) -> str:
-        """The text in a part; services send parts without any, too."""
-        # The client believes what a service sends: any of this may be missing.
+        """Return the text in a part, which may be empty."""
+        # The client does not check what a service sends, so any of this may be missing.
         choices = getattr(part, "choices", None)
         if not isinstance(choices, list) or not choices:
             return ""
@@ -39,14 +39,14 @@ class Pieces:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the model stopped since it may not write more."""
+        """Whether the model stopped because it reached its limit."""
         return bool(self._reason == "length")
 
     def problem(self) -> tuple[type[ChatError], str] | None:
-        """What is wrong with the answer as a whole, in words that follow "the service"."""
+        """Return the error in the answer as a whole; its text follows "the service"."""
         if not self._begun:
             return InvalidAnswer, (
-                "gave back no answer. Does HOST lead to its API, and is MODEL a chat model?"
+                "returned no answer. Check whether HOST leads to its API, and MODEL is a chat model"
             )
         if self._reason is None:
             return ChatUnavailable, "broke off before the end of its answer. Try again later"
@@ -55,4 +55,4 @@ class Pieces:
         if self._has_text:
             return None
         why = " It used up its tokens before it wrote anything." if self.is_cut else ""
-        return InvalidAnswer, f"gave back an answer without text.{why}"
+        return InvalidAnswer, f"returned an answer without text.{why}"

@@ -11,7 +11,7 @@ __all__ = ["OpenAIEmbeddings"]
 
 
 def __getattr__(name: str) -> Any:
-    # Discovery imports this package with the plugin module, and must stay light.
+    # Discovery imports this package with the plugin module, so the import must be cheap.
     if name == "OpenAIEmbeddings":
         from .backend import OpenAIEmbeddings
 

@@ -1,4 +1,4 @@
-"""Reads what a service answers: one vector for each text, whatever order they come in."""
+"""Reads the answer of a service: one vector for each text, in any order."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any
 
 
 class BadAnswer(Exception):
-    """The answer is not what the protocol says; the message goes on after "The service"."""
+    """The answer does not follow the protocol; the message follows "the service"."""
 
 
 def read_vectors(content: bytes, count: int, dimensions: int | None = None) -> bytes:
-    """The vectors of an answer, in the order of the texts: count × dimensions float32.
+    """Return the vectors of an answer in the order of the texts: count × dimensions float32.
 
     Args:
-        content: the answer, JSON.
+        content: the answer, as JSON.
         count: how many texts were sent.
-        dimensions: the size of each vector, where it is known beforehand.
+        dimensions: the size of each vector, if it is known beforehand.
 
     Raises:
-        BadAnswer: not the protocol, or a wrong number, order or size of vectors.
+        BadAnswer: the answer does not follow the protocol, or has a wrong number, order or size
+            of vectors.
     """
     rows: list[bytes | None] = [None] * count
     items = _items(content)
     if len(items) != count:
-        raise BadAnswer(f"gave back {len(items)} vectors for {count} texts")
+        raise BadAnswer(f"returned {len(items)} vectors for {count} texts")
     for position, item in enumerate(items):
         index = item.get("index", position)
         if type(index) is not int or not 0 <= index < count or rows[index] is not None:
@@ -40,10 +41,10 @@ def read_vectors(content: bytes, count: int, dimensions: int | None = None) -> b
 
 def _check_sizes(sizes: set[int], dimensions: int | None) -> None:
     if len(sizes) > 1:
-        raise BadAnswer(f"gave back vectors of different sizes: {min(sizes)} and {max(sizes)}")
+        raise BadAnswer(f"returned vectors of different sizes: {min(sizes)} and {max(sizes)}")
     if dimensions is not None and (others := sizes - {dimensions}):
         raise BadAnswer(
-            f"gave back vectors of {others.pop()} dimensions instead of {dimensions}."
+            f"returned vectors of {others.pop()} dimensions instead of {dimensions}."
             f" Correct DIMENSIONS, or leave it out if the model has one size"
         )
 
@@ -53,20 +54,20 @@ def _items(content: bytes) -> list[dict[str, Any]]:
         answer = json.loads(content)
     except ValueError:
         raise BadAnswer(
-            f"gave back something else than JSON, which begins with {content[:60]!r}."
-            f" Is HOST the base URL of its API? Most end with '/v1'"
+            f"returned something other than JSON, which begins with {content[:60]!r}."
+            f" Check whether HOST is the base URL of its API; most end with '/v1'"
         ) from None
     items = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadAnswer(
-            f"gave back no list of vectors, but {json.dumps(answer)}."
-            f" Does HOST lead to its API, and is MODEL an embedding model?"
+            f"returned no list of vectors, but {json.dumps(answer)}."
+            f" Check whether HOST leads to its API, and MODEL is an embedding model"
         )
     return items
 
 
 def _row(embedding: Any) -> bytes:
-    """A vector as float32; services that know no base64 send numbers."""
+    """Return a vector as float32; services without base64 send numbers."""
     try:
         if isinstance(embedding, str):
             row = array("f", base64.b64decode(embedding, validate=True))
@@ -75,7 +76,7 @@ def _row(embedding: Any) -> bytes:
         else:
             row = array("f", embedding)
     except (TypeError, ValueError, OverflowError):
-        raise BadAnswer("gave back a vector that is neither numbers nor base64") from None
+        raise BadAnswer("returned a vector that is neither numbers nor base64") from None
     if not row:
-        raise BadAnswer("gave back an empty vector")
+        raise BadAnswer("returned an empty vector")
     return row.tobytes()

@@ -19,17 +19,17 @@ from .service import Service
 
 __all__ = ["OpenAIEmbeddings"]
 
-# Dimensions of OpenAI's own models, so that knowing them costs no request.
+# The dimensions of OpenAI's own models, so that no request is needed to learn them.
 _DIMENSIONS = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
 }
-_MAX_TOKENS = 8191  # of all of them
+_MAX_TOKENS = 8191  # the same for all of these models
 
 
 class OpenAIEmbeddings(EmbeddingBackend):
-    """Embeds with the ``openai`` client, at OpenAI or at any service that speaks its protocol.
+    """Embeds with the ``openai`` client, at OpenAI or any service that speaks its protocol.
 
     Example::
 
@@ -39,10 +39,10 @@ class OpenAIEmbeddings(EmbeddingBackend):
     """
 
     class Options(OpenAIOptions):
-        """The keys beside ``BACKEND``; the README says what each is for."""
+        """The keys next to ``BACKEND``; the README explains each."""
 
-    # OpenAI takes 300,000 a request. `count_tokens` only estimates, and can be short by
-    # more than half where text is no prose.
+    # OpenAI takes 300,000 tokens per request. `count_tokens` only estimates. If a text is not
+    # prose, the estimate can be less than half of the real number.
     max_batch_tokens = 120_000
 
     def __init__(self, alias: str, options: Any) -> None:
@@ -51,7 +51,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
         self._service = Service(f"Embedding backend {alias!r}", options, EMBEDDING_ADVICE)
 
     def embed(self, texts: Sequence[str]) -> memoryview[float]:
-        """One vector for each text: n × ``dimensions`` float32."""
+        """Return one vector for each text: n × ``dimensions`` float32."""
         from openai import OpenAIError
 
         try:
@@ -61,7 +61,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
             failure = self._service.explain(error)
         else:
             return self._read(answer.content, len(texts))
-        # Out here, so that nothing but what `explain` allows is chained.
+        # Raised outside the handler, so that only a cause that `explain` allows is chained.
         raise failure
 
     async def aembed(self, texts: Sequence[str]) -> memoryview[float]:
@@ -84,37 +84,38 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text the model reads: ``MAX_TOKENS``, or known for OpenAI's own models."""
+        """The most tokens of a text: ``MAX_TOKENS``, or the known limit of OpenAI's own models."""
         return self.options.max_tokens or (_MAX_TOKENS if self.model in _DIMENSIONS else None)
 
     def count_tokens(self, text: str) -> int:
-        """About how many tokens a text has, rather too many than too few.
+        """Estimate how many tokens a text has, rather too many than too few.
 
-        OpenAI's tokenizer loads its vocabulary from the network, and other models have others.
+        OpenAI's tokenizer loads its vocabulary from the network, and other models use other
+        tokenizers.
         """
         return estimate_tokens(text)
 
     def prepare_query(self, text: str) -> str:
-        """The text with ``QUERY_PREFIX`` before it."""
+        """Return the text with ``QUERY_PREFIX`` before it."""
         return f"{self.options.query_prefix}{text}"
 
     def prepare_document(self, text: str) -> str:
-        """The text with ``DOCUMENT_PREFIX`` before it."""
+        """Return the text with ``DOCUMENT_PREFIX`` before it."""
         return f"{self.options.document_prefix}{text}"
 
     @property
     def fingerprint(self) -> str:
-        """The backend, its model, the dimensions, and what is put before documents."""
+        """The backend, its model, its dimensions, and a hash of ``DOCUMENT_PREFIX`` if set."""
         if not (prefix := self.options.document_prefix):
             return super().fingerprint
         return f"{super().fingerprint}:{blake2s(prefix.encode(), digest_size=8).hexdigest()}"
 
     def check(self) -> list[checks.CheckMessage]:
-        """Warns where OpenAI is to be asked without a key."""
+        """Warn if the alias names OpenAI without a key."""
         return self._service.check()
 
     def close(self) -> None:
-        """Give back connections. The backend can be used again afterwards."""
+        """Release the connections. The backend can be used again afterwards."""
         self._service.close()
 
     def _request(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -132,6 +133,6 @@ class OpenAIEmbeddings(EmbeddingBackend):
             return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
             problem = self._service.message(str(error))
-        # An error report shows what a frame holds when it raises, and an answer may hold the key.
+        # Error reports show a frame's local variables, and an answer may contain the key.
         del content
         raise InvalidEmbeddings(problem)

@@ -1,4 +1,4 @@
-"""From the client's errors to those of the contract: what happened, and what to do."""
+"""Turns the client's errors into errors of the contract, which say what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .options import ServiceOptions
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError
 
-#: The class of an error, what it says, and the service's own words.
+#: The class of an error, its text, and the service's own words.
 _Explained = tuple[type[VectorIndexError], str, str]
 
 
@@ -23,11 +23,11 @@ class Advice:
     """The errors of one kind of backend, and what to do about them.
 
     Args:
-        unavailable: raised where trying again may help.
-        refused: raised where it will not.
-        statuses: what a status means, and what to do. All other 4xx are refusals.
-        slow: what to do about a time-out.
-        limited: what else to do about a limit of the rate than to try again later.
+        unavailable: the class of errors for which trying again may help.
+        refused: the class of errors for which trying again does not help.
+        statuses: the meaning of each HTTP status, with advice. All other 4xx are refusals.
+        slow: the advice about a time-out.
+        limited: the advice about a rate limit, besides trying again later.
     """
 
     unavailable: type[VectorIndexError]
@@ -37,11 +37,11 @@ class Advice:
     limited: str
 
 
-#: What a status means for every kind of backend.
+#: The meaning of an HTTP status for every kind of backend.
 COMMON_STATUSES = {
     401: "does not accept the key. Set API_KEY",
-    403: "forbids it. Is the key of API_KEY allowed to use this model, from here?",
-    404: "knows no such model or address. Look at MODEL and HOST; most base URLs end with '/v1'",
+    403: "forbids the request. Check whether API_KEY is allowed to use this model, from here",
+    404: "has no such model or address. Check MODEL and HOST; most base URLs end with '/v1'",
 }
 
 EMBEDDING_ADVICE = Advice(
@@ -49,25 +49,27 @@ EMBEDDING_ADVICE = Advice(
     refused=EmbeddingRefused,
     statuses={
         **COMMON_STATUSES,
-        400: "refuses the request. Look at MODEL, DIMENSIONS and ENCODING_FORMAT, lower"
+        400: "refuses the request. Check MODEL, DIMENSIONS and ENCODING_FORMAT, lower"
         " BATCH_SIZE, or set MAX_TOKENS to what the model reads",
-        413: "finds the request too large. Lower BATCH_SIZE",
-        422: "refuses the request. Look at MODEL and DIMENSIONS, or lower BATCH_SIZE",
+        413: "refuses the request as too large. Lower BATCH_SIZE",
+        422: "refuses the request. Check MODEL and DIMENSIONS, or lower BATCH_SIZE",
     },
     slow="raise TIMEOUT or lower BATCH_SIZE",
     limited=", or lower BATCH_SIZE",
 )
 
-_QUOTA = "has no quota left for this account. Look at its plan and billing; trying again won't help"
+_QUOTA = (
+    "has no quota left for this account. Check its plan and billing; trying again does not help"
+)
 _FAILED = "fails. Try again later"
 
 
 class OpenAIErrors(ServiceErrors):
-    """Explains what the client raises.
+    """Explains the errors that the client raises.
 
     Args:
-        where: names alias, model and host.
-        options: of the alias.
+        where: names the alias, the model and the host.
+        options: the options of the alias.
         advice: the errors of this kind of backend.
     """
 
@@ -80,7 +82,7 @@ class OpenAIErrors(ServiceErrors):
         self.advice = advice
 
     def explain(self, error: Exception, request: Any = None) -> VectorIndexError:
-        """Return the error to raise for one of the client's."""
+        """Return the error of the contract for a client's error."""
         kind, what, said = self._explained(error)
         return self.make(kind, what, said, cause=error)
 
@@ -97,15 +99,15 @@ class OpenAIErrors(ServiceErrors):
         if isinstance(error, UnicodeError):
             return (
                 refused,
-                f"takes texts that can be encoded as UTF-8: {self.quoted(str(error))}",
+                f"takes only texts that can be encoded as UTF-8: {self.quoted(str(error))}",
                 "",
             )
         if type(error) is openai.APIError:
-            # Told in the middle of a stream, whose status said that all was well.
+            # The service reported this inside a stream, after the status 200.
             return unavailable, _FAILED, said_in(error.body) or str(error)
         if isinstance(error, openai.OpenAIError):
-            return refused, f"cannot be asked: {self.quoted(str(error))}", ""
-        # While a stream is read, older clients let errors of their HTTP library through.
+            return refused, f"cannot be used: {self.quoted(str(error))}", ""
+        # Older clients let errors of their HTTP library through while a stream is read.
         if "Timeout" in type(error).__name__:
             return unavailable, self._timed_out, ""
         broken = f"{type(error).__name__}: {self.quoted(str(error))}"
@@ -113,19 +115,19 @@ class OpenAIErrors(ServiceErrors):
 
     @property
     def _timed_out(self) -> str:
-        # An answer that has begun is not asked for again, and the client does not say whether
-        # it had.
+        # "Up to", because the client does not repeat a request whose answer has begun, and does
+        # not say whether it had.
         retries, seconds = self._options.max_retries, self._options.timeout
         attempts = f", tried up to {retries + 1} times" if retries else ""
         what = f"did not answer within {seconds:g} seconds{attempts}."
-        return f"{what} Is it up? Otherwise {self.advice.slow}."
+        return f"{what} Check whether it is up; otherwise {self.advice.slow}."
 
     def _unreachable(self, error: APIConnectionError) -> str:
         cause = self.quoted(str(error.__cause__ or error))
         if "CERTIFICATE_VERIFY_FAILED" in cause or "certificate verify failed" in cause:
             advice = "Set the environment variable SSL_CERT_FILE to the authority that signed it."
             return f"has a certificate that is not trusted: {cause}. {advice}"
-        return f"cannot be reached: {cause}. Look at HOST, and whether it is up."
+        return f"cannot be reached: {cause}. Check HOST, and whether it is up."
 
     def _status(self, error: APIStatusError) -> _Explained:
         status, advice = error.status_code, self.advice

@@ -1,4 +1,4 @@
-"""The settings of the backends ``openai``: those of any service, and those of embeddings."""
+"""The settings of the backends ``openai``: for any service, and for embeddings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXAMPLE = "https://api.example.com/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceOptions(Options):
-    """The keys that say what to ask, and how; the same for every kind of backend."""
+    """The keys of the service, which are the same for every kind of backend."""
 
     model: str
     api_key: str = secret("")
@@ -35,17 +35,17 @@ class ServiceOptions(Options):
     def __post_init__(self) -> None:
         check_host(self.host, _EXAMPLE)
         if self.host.rstrip("/") == OPENAI_HOST and not self.api_key:
-            # For OpenAI alone: its key is nobody else's business.
+            # Only for OpenAI: no other service may see its key.
             object.__setattr__(self, "api_key", os.environ.get(OPENAI_KEY_VARIABLE, ""))
         check_api_key(self.api_key)
         if not self.model:
-            raise ValueError("'MODEL' is empty; it is the model's name, as the service knows it.")
+            raise ValueError("'MODEL' is empty. Set it to the service's name for the model.")
         check_ranges(self, {"timeout": (0.001, inf), "max_retries": (0, inf)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAIOptions(ServiceOptions, EmbeddingBackend.Options):
-    """The keys of the embedding backend, with their defaults and what is wrong with them."""
+    """The keys of the embedding backend, with their defaults and checks."""
 
     dimensions: int | None = None
     max_tokens: int | None = None

@@ -1,4 +1,4 @@
-"""Tells Wagtail Vector Index what this distribution offers."""
+"""The plugin that offers the OpenAI backends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ API_VERSION = 1
 
 @hookimpl
 def embedding_backends() -> dict[str, BackendSpec]:
-    """The embedding backend ``openai``."""
+    """Return the embedding backend ``openai``."""
     return {
         "openai": BackendSpec(
             path="wagtail_vector_index.embeddings.openai.OpenAIEmbeddings",
@@ -21,7 +21,7 @@ def embedding_backends() -> dict[str, BackendSpec]:
 
 @hookimpl
 def chat_backends() -> dict[str, BackendSpec]:
-    """The chat backend ``openai``."""
+    """Return the chat backend ``openai``."""
     return {
         "openai": BackendSpec(
             path="wagtail_vector_index.chat.openai.OpenAIChatBackend",

@@ -1,4 +1,4 @@
-"""A service that an alias names: its clients, its key, and how its errors are told."""
+"""The service that an alias names: its clients, its key, and its errors."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HOW_TO_SET_A_KEY = (
 
 
 class Service:
-    """What a backend asks, whatever it asks for.
+    """A service for embeddings or chat.
 
     Args:
-        name: what errors call the backend: its kind and alias.
-        options: of the alias.
+        name: the backend's name in errors: its kind and alias.
+        options: the options of the alias.
         advice: the errors of this kind of backend.
     """
 
@@ -39,25 +39,25 @@ class Service:
         self._clients = Clients(self._client, self._async_client)
 
     def sync(self) -> OpenAI:
-        """The client that threads share."""
+        """Return the client that threads share."""
         self._require_key()
         return self._clients.sync()
 
     async def of_loop(self) -> AsyncOpenAI:
-        """The client of the running event loop."""
+        """Return the client of the running event loop."""
         self._require_key()
         return await self._clients.of_loop()
 
     def explain(self, error: Exception) -> VectorIndexError:
-        """The error to raise for one of the client's."""
+        """Return the error of the contract for a client's error."""
         return self._errors.explain(error)
 
     def message(self, what: str) -> str:
-        """A message about what the service did, without secrets."""
+        """Return a message about the service, without secrets."""
         return self._errors.sentence(f"the service {self._errors.quoted(what)}")
 
     def check(self) -> list[checks.CheckMessage]:
-        """Warns where OpenAI is to be asked without a key."""
+        """Warn if the alias names OpenAI without a key."""
         if self._has_key:
             return []
         return [
@@ -69,7 +69,7 @@ class Service:
         ]
 
     def close(self) -> None:
-        """Give back connections. The service can be asked again afterwards."""
+        """Release the connections. The service can be used again afterwards."""
         self._clients.close()
 
     def _client(self) -> OpenAI:
@@ -84,7 +84,7 @@ class Service:
 
     def _arguments(self) -> dict[str, Any]:
         return {
-            "api_key": self._options.api_key or "none",  # the client insists on one
+            "api_key": self._options.api_key or "none",  # the client requires a key
             "base_url": self._options.host,
             "timeout": self._options.timeout,
             "max_retries": self._options.max_retries,
