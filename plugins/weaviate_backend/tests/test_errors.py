@@ -1,4 +1,4 @@
-"""What goes wrong at a server is a clear error, with the alias and without the key."""
+"""Failures at a server become clear errors, which name the alias and hide the key."""
 
 from __future__ import annotations
 
@@ -185,10 +185,10 @@ def test_forbidden(server: Double, make_backend: Make) -> None:
     backend = make_backend(retries=0)
     backend.create(SPEC)
     server.fail({"kind": "403", "on": "Search"})
-    with told(BackendRefused, "forbids"):
+    with told(BackendRefused, "denies access"):
         backend.search(SPEC, [1, 0])
     server.fail({"kind": "403", "on": "GET schema"})
-    with told(BackendRefused, "forbids"):
+    with told(BackendRefused, "denies access"):
         backend.upsert(SPEC, BATCH)
 
 
@@ -205,7 +205,7 @@ def test_collection_of_somebody_else(server: Double, backend: WeaviateBackend) -
 
     body = {"class": "Wagtail_some", "properties": []}
     httpx.post(f"{server.options['host']}/v1/schema", json=body).raise_for_status()
-    with told(CollectionMismatch, "PREFIX", "something else"):
+    with told(CollectionMismatch, "PREFIX", "another program made"):
         backend.create(SPEC)
     with told(CollectionMismatch, "PREFIX"):
         backend.upsert(SPEC, BATCH)

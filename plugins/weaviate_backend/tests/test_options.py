@@ -1,4 +1,4 @@
-"""What stands in the settings, and what becomes of it on the server."""
+"""The options of the settings are checked, and reach the server."""
 
 from __future__ import annotations
 
@@ -72,17 +72,17 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://localhost:8080/weaviate"}, "without a path"),
         ({"HOST": "http://me:hunter2@localhost:8080"}, "API_KEY"),
         ({"HOST": "http://h", "GRPC_PORT": 0}, "'GRPC_PORT' must be from 1"),
-        ({"HOST": "http://h:50051"}, "a port, or a host, of its own"),
-        ({"HOST": "http://h", "GRPC_HOST": "http://g"}, "'GRPC_HOST' is the name of a host"),
-        ({"HOST": "http://h", "API_KEY": "hunter2\n"}, "'API_KEY' has"),
-        ({"HOST": "http://h", "PREFIX": "blog"}, "begin with a capital"),
-        ({"HOST": "http://h", "PREFIX": "Blog_"}, "begin with a capital"),
+        ({"HOST": "http://h:50051"}, "gRPC needs another port or another host"),
+        ({"HOST": "http://h", "GRPC_HOST": "http://g"}, "'GRPC_HOST' must be the name of a host"),
+        ({"HOST": "http://h", "API_KEY": "hunter2\n"}, "'API_KEY' must be ASCII"),
+        ({"HOST": "http://h", "PREFIX": "blog"}, "must be a capital letter"),
+        ({"HOST": "http://h", "PREFIX": "Blog_"}, "must be a capital letter"),
         ({"HOST": "http://h", "TIMEOUT": 0}, "'TIMEOUT' must be from"),
         ({"HOST": "http://h", "RETRIES": -1}, "'RETRIES' must be from"),
         ({"HOST": "http://h", "INDEX": "ivf"}, "'INDEX' must be one of 'hnsw', 'flat', 'dynamic'"),
         ({"HOST": "http://h", "INDEX": "flat", "QUANTIZATION": "pq"}, "none, bq, rq"),
         ({"HOST": "http://h", "CONSISTENCY": "MOST"}, "'ONE', 'QUORUM', 'ALL'"),
-        ({"HOST": "http://h", "CLIENT_KEY": "key.pem"}, "go together"),
+        ({"HOST": "http://h", "CLIENT_KEY": "key.pem"}, "must be set together"),
         ({"HOST": "http://h", "HEADERS": {"a b": "hunter2"}}, "not a valid header name"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": "hunter2\n"}}, "'X-Site'"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": " hunter2"}}, "'X-Site'"),

@@ -17,14 +17,14 @@ from .options import WeaviateOptions
 
 __all__ = ["WeaviateBackend"]
 
-# gRPC reads it when it is first imported. Without it, calls in a forked process never end.
+# gRPC reads this when it is first imported. Without it, calls in a forked process never end.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 
 class WeaviateBackend(ServiceBackend, VectorBackend):
-    """Collections in Weaviate: one of the server's for each, with a property for each field.
+    """Keeps collections on a Weaviate server, with a property for each filter field.
 
-    Asynchronous methods use the client's asynchronous kind, one for each event loop.
+    Asynchronous methods use the asynchronous client, one for each event loop.
 
     Example::
 
@@ -34,9 +34,9 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
     """
 
     class Options(WeaviateOptions):
-        """The keys beside ``BACKEND``."""
+        """The keys next to ``BACKEND``; `WeaviateOptions` explains each."""
 
-    # What is split up further, into requests that are under way at once.
+    # The operations split these batches again, into requests that are sent at once.
     max_batch_records = 10_000
     max_batch_bytes = 64 * 2**20
 
@@ -54,7 +54,7 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
         return WeaviateOperations(self.options, service.errors)
 
     def check(self) -> list[CheckMessage]:
-        """Warns where Weaviate Cloud is to be asked without a key."""
+        """Warn if the alias names Weaviate Cloud without a key."""
         if not self.options.endpoints.cloud or self.options.api_key or self.options.headers:
             return []
         return [

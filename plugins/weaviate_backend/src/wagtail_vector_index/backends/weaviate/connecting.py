@@ -1,8 +1,8 @@
-"""The client's two kinds of connection. This is the one place that knows the client's inside.
+"""The client's two kinds of connection. Only this module uses the client's private parts.
 
-Calls over gRPC go through the client's own channel and headers, but not through its methods
-of searching: these wait up to 63 seconds for a server that is down, and tell errors by their
-text only.
+Calls over gRPC use the client's own channel and headers, but not its methods for searching.
+These wait up to 63 seconds for a server that is down, and their errors differ only in their
+text.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .errors import WeaviateErrors
 from .options import WeaviateOptions
 from .protocol import weaviate
 
-#: The first release that knows a filter's NOT.
+#: The first release that supports NOT in filters.
 OLDEST_SERVER = (1, 33)
 
-#: How fast a channel tries to connect again, and how long one try may take.
+#: How soon a channel tries to connect again.
 _RECONNECT = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -37,10 +37,10 @@ _RECONNECT = (
 
 
 class Connection:
-    """A client that is connected.
+    """A connected client.
 
     Args:
-        client: one of the two kinds.
+        client: a client of either kind.
     """
 
     def __init__(self, client: Any) -> None:
@@ -54,15 +54,15 @@ class Connection:
         self.server_version: str = inner.server_version
 
     def close(self) -> Any:
-        """Give back connections; of the asynchronous kind, this is awaited."""
+        """Release the connections; await the result if the client is asynchronous."""
         return self.client.close()
 
 
 def connect(options: WeaviateOptions, errors: WeaviateErrors) -> Connection:
-    """A connected client for threads.
+    """Return a connected client for threads.
 
     Raises:
-        BackendUnavailable, BackendRefused: it cannot be connected, or not be used.
+        BackendUnavailable, BackendRefused: the client cannot connect, or cannot be used.
     """
     make = partial(_make, weaviate.WeaviateClient, options, _http)
     return run(_connected(make, errors), lambda method: method())
@@ -85,8 +85,8 @@ def _connected(make: Callable[[], Any], errors: WeaviateErrors) -> Steps[Connect
         connection = Connection(client)
         if _is_new_enough(connection.server_version):
             return connection
-        told, least = connection.server_version, ".".join(map(str, OLDEST_SERVER))
-        what = f"is of version {told}. Upgrade it to {least} or later"
+        found, least = connection.server_version, ".".join(map(str, OLDEST_SERVER))
+        what = f"has version {found}, which is too old. Upgrade it to {least} or later"
         failure = errors.make(BackendRefused, what)
     if client is not None:
         yield client.close
@@ -94,13 +94,13 @@ def _connected(make: Callable[[], Any], errors: WeaviateErrors) -> Steps[Connect
 
 
 def client_warnings(options: WeaviateOptions) -> list[str]:
-    """What the client warns of if it makes its own checks, such as that it is too old."""
+    """Return the warnings of the client's own checks, for example that it is too old."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         client: Any = _make(weaviate.WeaviateClient, options, _http, skip_checks=False)
         try:
             client.connect()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is told
+        except Exception as error:  # noqa: BLE001  # health reports any error
             return [options.redact(str(error))]
         finally:
             client.close()
@@ -135,11 +135,11 @@ def _make(
                 credentials=_credentials(options),
             ),
         ),
-        # They ask a package index for the newest release, at every connection.
+        # Each check asks a package index for the newest release, at every connection.
         skip_init_checks=skip_checks,
     )
-    # The client has no way to be given certificates for HTTP, and takes up to five seconds
-    # to connect, whatever its time-outs are.
+    # The client takes no certificates for HTTP, and may take five seconds to connect,
+    # whatever its time-outs are.
     client._connection._make_client = lambda colour: http_client(options)  # noqa: SLF001
     return client
 

@@ -1,4 +1,4 @@
-"""Where a server speaks HTTP and gRPC, as its host tells."""
+"""The addresses at which a server speaks HTTP and gRPC, derived from its host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXAMPLE = "http://localhost:8080"
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """The addresses of one server.
+    """The addresses of a server.
 
     Example::
 
@@ -41,10 +41,10 @@ class Endpoints:
         grpc_port: int | None = None,
         grpc_secure: bool | None = None,
     ) -> Endpoints:
-        """The addresses for a host, where those of gRPC are derived unless they are given.
+        """Return the addresses for a host; derive the address of gRPC unless it is given.
 
         Raises:
-            ValueError: naming the option that makes no sense.
+            ValueError: an option is wrong; the message names it.
         """
         parts = _parts(host)
         name, secure = parts.hostname or "", parts.scheme == "https"
@@ -55,7 +55,7 @@ class Endpoints:
         if not 1 <= grpc_port <= 65_535:
             raise ValueError(f"'GRPC_PORT' must be from 1 to 65535, not {grpc_port}.")
         if any(character in grpc_host for character in "/@?# "):
-            raise ValueError("'GRPC_HOST' is the name of a host, without 'http://' or a path.")
+            raise ValueError("'GRPC_HOST' must be the name of a host, without 'http://' or a path.")
         endpoints = cls(
             http_host=_bracketed(name),
             http_port=parts.port or (443 if secure else 80),
@@ -66,25 +66,25 @@ class Endpoints:
         )
         if (endpoints.http_host, endpoints.http_port) == (endpoints.grpc_host, grpc_port):
             raise ValueError(
-                f"'HOST' and 'GRPC_PORT' are both {endpoints.grpc}: the server speaks gRPC on a"
-                " port, or a host, of its own."
+                f"'HOST' and 'GRPC_PORT' are both {endpoints.grpc}, but gRPC needs another port or"
+                " another host. Change 'GRPC_PORT'."
             )
         return endpoints
 
     @property
     def cloud(self) -> bool:
-        """Whether this is Weaviate Cloud."""
+        """True if this is Weaviate Cloud."""
         return self.http_host.endswith(CLOUD)
 
     @property
     def http(self) -> str:
-        """The base URL."""
+        """The base URL of HTTP."""
         scheme = "https" if self.http_secure else "http"
         return f"{scheme}://{self.http_host}:{self.http_port}"
 
     @property
     def grpc(self) -> str:
-        """Host and port of gRPC."""
+        """The host and port of gRPC."""
         return f"{self.grpc_host}:{self.grpc_port}"
 
 
@@ -94,7 +94,7 @@ def _parts(host: str) -> SplitResult:
     given = f"https://{host}" if "://" not in host and name.endswith(CLOUD) else host
     parts = check_host(given, _EXAMPLE)
     if parts.path.strip("/"):
-        raise ValueError(f"'HOST' is a URL without a path, such as {_EXAMPLE!r}, not {host!r}.")
+        raise ValueError(f"'HOST' must be without a path, such as {_EXAMPLE!r}, not {host!r}.")
     return parts
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong at a server, in the words of the project: what it is, and what to do."""
+"""Turns the errors of client and server into errors of the contract, which say what to do."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from wagtail_vector_index.exceptions import (
 from .options import WeaviateOptions
 
 _KEY = "does not accept the key. Set API_KEY"
-_FORBIDDEN = "forbids it. May the key of API_KEY read, write and make collections of PREFIX?"
+_FORBIDDEN = "denies access. Check whether API_KEY may read, write and make PREFIX's collections"
 _LIMITED = "limits the rate. Try again later, or lower CONCURRENCY and BATCH_SIZE"
 _FULL = "takes no more data: its disk or its memory is full, or an operator has set it read-only"
 _CERTIFICATE = (
     "has a certificate that is not trusted. Set CA_CERTIFICATE to the authority that signed it"
 )
-_NO_TLS = "speaks no TLS there. Look at whether HOST begins with https://, and at GRPC_SECURE"
-_GRPC = "Look at GRPC_HOST, GRPC_PORT and GRPC_SECURE"
+_NO_TLS = "does not use TLS there. Check the http:// or https:// of HOST, and GRPC_SECURE"
+_GRPC = "Check GRPC_HOST, GRPC_PORT and GRPC_SECURE"
 
 
-_FILES = "Look at CA_CERTIFICATE and CLIENT_CERTIFICATE"
+_FILES = "Check CA_CERTIFICATE and CLIENT_CERTIFICATE"
 
 
 class TooLarge(BackendRefused):
-    """A message is larger than the server, or the client, takes."""
+    """A message is larger than the server or the client accepts."""
 
 
 class _Meaning(NamedTuple):
-    """What a text of the server's means."""
+    """The meaning of a text in an error of the server."""
 
     pattern: str
     kind: type[BackendError]
@@ -69,7 +69,7 @@ _NO_ROOM = _Meaning(
     _FULL,
 )
 
-#: Weaviate has codes for few of its errors: what the others are stands in their text.
+#: Weaviate has codes for only a few of its errors. The text identifies the others.
 _TEXTS = (
     *_TLS,
     _Meaning(
@@ -84,7 +84,7 @@ _TEXTS = (
         CollectionMismatch,
         "holds the collection with another shape. Run: manage.py update_vector_indexes --rebuild",
     ),
-    _Meaning(r"larger than max|message larger|too large", TooLarge, "finds a message too large"),
+    _Meaning(r"larger than max|message larger|too large", TooLarge, "refuses a large message"),
     _NO_ROOM,
     _Meaning(
         r"unauthorized|unauthenticated|invalid api key|anonymous access", BackendRefused, _KEY
@@ -105,9 +105,9 @@ _TEXTS = (
 
 
 _CODE = grpc.StatusCode
-_BROKEN_OFF = (BackendUnavailable, "broke the call off. Try again later")
+_BROKEN_OFF = (BackendUnavailable, "broke off the call. Try again later")
 
-#: What the codes of gRPC mean that say what is wrong.
+#: The meaning of each gRPC code that identifies an error.
 _CODES: dict[grpc.StatusCode, tuple[type[BackendError], str]] = {
     _CODE.UNAUTHENTICATED: (BackendRefused, _KEY),
     _CODE.PERMISSION_DENIED: (BackendRefused, _FORBIDDEN),
@@ -119,21 +119,21 @@ _CODES: dict[grpc.StatusCode, tuple[type[BackendError], str]] = {
     _CODE.INTERNAL: _BROKEN_OFF,
 }
 
-#: What the statuses of HTTP mean that say what is wrong.
+#: The meaning of each HTTP status that identifies an error.
 _STATUSES: dict[int, tuple[type[BackendError], str]] = {
     401: (BackendRefused, _KEY),
     403: (BackendRefused, _FORBIDDEN),
-    404: (BackendRefused, "knows no such address. Is HOST that of a Weaviate server?"),
+    404: (BackendRefused, "has no such address. Check whether HOST is a Weaviate server"),
     429: (BackendUnavailable, _LIMITED),
 }
 
 
 class WeaviateErrors(ServiceErrors):
-    """Explains what the clients raise, and what the server answers.
+    """Explains the errors of the clients, and the answers of the server that report one.
 
     Args:
         alias: the key in the settings.
-        options: name the server.
+        options: the options of the alias, which name the server.
     """
 
     _options: WeaviateOptions
@@ -144,20 +144,20 @@ class WeaviateErrors(ServiceErrors):
         self._grpc = f"{server} {options.endpoints.grpc} (gRPC)"
 
     def explain(self, error: Exception, request: Any) -> Exception:
-        """Return the error for one of gRPC, or of what the client does over HTTP."""
+        """Return the error of the contract for an error of gRPC, or of the client over HTTP."""
         if isinstance(error, grpc.RpcError):
             return self._of_rpc(error)
-        # A client passes on the errors of several libraries that it speaks HTTP with.
+        # Over HTTP, the client lets the errors of several libraries through.
         return error if hasattr(request, "message") else self._of_http(error)
 
     def of_text(self, said: str, cause: Exception | None = None) -> BackendError:
-        """Return the error for what the server says over gRPC, or of a single record."""
+        """Return the error for the server's text over gRPC, or for its text about a record."""
         refusal = (BackendRefused, "refuses the request")
         kind, what = next(((each.kind, each.what) for each in _TEXTS if each.is_in(said)), refusal)
         return self.make(kind, what, said, cause=cause, where=self._grpc)
 
     def of_status(self, status: int, body: Any, cause: Exception | None = None) -> BackendError:
-        """Return the error for an answer over HTTP."""
+        """Return the error for a status and body over HTTP."""
         said = f"{status} {said_in(body)}"
         kind, what = _STATUSES.get(status, (BackendRefused, "refuses the request"))
         if status >= 500 or status == 408:
@@ -167,7 +167,7 @@ class WeaviateErrors(ServiceErrors):
         return self.make(kind, what, said, cause=cause)
 
     def of_connecting(self, error: Exception) -> BackendError:
-        """Return the error for whatever keeps a client from being connected."""
+        """Return the error for a client that could not connect."""
         if isinstance(error, WeaviateStartUpError) and "not supported" in str(error):
             return self.make(BackendRefused, f"is too old for the client: {error}", cause=error)
         if isinstance(error, OSError) and error.filename:
@@ -176,7 +176,7 @@ class WeaviateErrors(ServiceErrors):
             problem = "a file of certificates cannot be used"
         else:
             return self._of_http(error)
-        return self.make(BackendRefused, f"cannot be asked: {problem}. {_FILES}")
+        return self.make(BackendRefused, f"cannot be used: {problem}. {_FILES}")
 
     def _of_rpc(self, error: Any) -> BackendError:
         kind: type[BackendError]
@@ -195,23 +195,23 @@ class WeaviateErrors(ServiceErrors):
         if isinstance(error, (UnexpectedStatusCodeError, InsufficientPermissionsError)):
             return self.of_status(error.status_code, error.error, error)
         if isinstance(error, ResponseCannotBeDecodedError):
-            what = "does not answer as Weaviate does. Is HOST that of a Weaviate server?"
+            what = "does not answer like Weaviate. Check whether HOST is a Weaviate server"
             return self.make(BackendRefused, what, cause=error)
         if isinstance(error, (WeaviateTimeoutError, httpx.TimeoutException)):
             return self.make(BackendUnavailable, self._too_slow, cause=error)
         said = [*filter(None, map(str, causes(error)))]
-        what = _first(_TLS, " ".join(said), "cannot be reached. Look at HOST, and whether it is up")
-        # The client tells it again and again; the last of the causes is where it began.
+        what = _first(_TLS, " ".join(said), "cannot be reached. Check HOST, and whether it is up")
+        # The client repeats the error in each of its causes; the last cause is the original.
         return self.make(BackendUnavailable, what, said[-1] if said else "", cause=error)
 
     @property
     def _too_slow(self) -> str:
         return (
-            f"did not answer within {self._options.timeout:g} seconds. Is it up?"
-            " Otherwise raise TIMEOUT or lower BATCH_SIZE"
+            f"did not answer within {self._options.timeout:g} seconds. Check whether"
+            " it is up; otherwise raise TIMEOUT or lower BATCH_SIZE"
         )
 
 
 def _first(meanings: tuple[_Meaning, ...], said: str, otherwise: str) -> str:
-    """Return what a text means, of some things that it could."""
+    """Return the first of these meanings that a text has."""
     return next((each.what for each in meanings if each.is_in(said)), otherwise)

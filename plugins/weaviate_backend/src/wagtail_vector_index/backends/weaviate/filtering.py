@@ -1,8 +1,8 @@
-"""Filters as Weaviate is asked them.
+"""Turns the filters of the contract into Weaviate's.
 
-A filter becomes a tree of two kinds of node before it becomes a message: NOT is pushed down to
-the leaves, and nested ANDs and ORs become one, since a message may be nested a hundred times
-only.
+A filter first becomes a tree of two kinds of node, and then a message. NOT is moved down to
+the leaves, and nested ANDs and ORs are merged, because a message may have only a hundred
+levels.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ OPPOSITES = {
     Filters.OPERATOR_OR: Filters.OPERATOR_AND,
 }
 
-#: Of the hundred levels that a message may have, the request and a leaf take some.
+#: A message may have a hundred levels; the request and a leaf take some of them.
 _DEEPEST = 90
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf:
-    """A property compared with a value.
+    """A comparison of a property with a value.
 
     Args:
-        name: of the property.
-        operator: of the protocol.
+        name: the name of the property.
+        operator: the operator of the protocol.
         kind: the field of the message that holds the value.
         value: a scalar, or a list.
-        negated: whether what does not compare is meant.
+        negated: whether the comparison must not hold.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Joined:
-    """Conditions of which all, or one, must hold."""
+    """A list of conditions: all of them must hold, or at least one."""
 
     operator: Any
     children: tuple[Condition, ...]
@@ -70,7 +70,7 @@ Condition: TypeAlias = Leaf | Joined
 
 
 def condition_of(node: FilterNode) -> Condition:
-    """A filter in Weaviate's terms."""
+    """Return the condition for a filter of the contract."""
     if isinstance(node, Comparison):
         return _datetime(node) if node.type == "datetime" else _comparison(node)
     if isinstance(node, IsNull):
@@ -87,22 +87,22 @@ def condition_of(node: FilterNode) -> Condition:
 
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
-    """What all of these hold for."""
+    """Return the condition that all of these conditions hold."""
     return _joined(Filters.OPERATOR_AND, conditions) or _part("gte", 0)
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
-    """What one of these holds for."""
+    """Return the condition that at least one of these conditions holds."""
     return _joined(Filters.OPERATOR_OR, conditions) or _part("lt", 0)
 
 
 def in_part(low: int, high: int) -> Condition:
-    """The records of the parts from ``low`` up to, and without, ``high``."""
+    """Return the condition for the parts from ``low`` up to but not including ``high``."""
     return all_of([_part("gte", low), _part("lt", high)])
 
 
 def with_ids(ids: Iterable[str]) -> Condition:
-    """The records of these ids."""
+    """Return the condition for the records with these ids."""
     return Leaf(
         name="_id",
         operator=Filters.OPERATOR_CONTAINS_ANY,
@@ -115,10 +115,10 @@ def fill(message: Any, condition: Condition, depth: int = 0) -> None:
     """Write a condition into a message.
 
     Raises:
-        InvalidFilter: it is nested too deeply.
+        InvalidFilter: the condition is nested too deeply.
     """
     if depth > _DEEPEST:
-        raise InvalidFilter("The filter is nested too deeply.")
+        raise InvalidFilter("The filter is nested too deeply for Weaviate. Simplify it.")
     if isinstance(condition, Joined):
         message.operator = condition.operator
         for child in condition.children:
@@ -151,7 +151,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _without_minus_zero(value: float) -> float:
-    return value + 0.0  # the index tells -0.0 from 0.0
+    return value + 0.0  # the index distinguishes -0.0 from 0.0
 
 
 _KINDS = {
@@ -181,7 +181,7 @@ def _datetime(node: Comparison) -> Condition:
 
 
 def _in_second(field: str, moment: datetime, lookup: str) -> Condition:
-    """Moments of the same second whose microseconds compare like this."""
+    """Return the condition for moments of the same second whose microseconds compare so."""
     seconds, micros = seconds_and_micros(moment)
     second = _whole(property_of(field), "exact", seconds)
     return all_of([second, _whole(micros_of(field), lookup, micros)])

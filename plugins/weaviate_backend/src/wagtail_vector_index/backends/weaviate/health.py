@@ -1,4 +1,4 @@
-"""Whether a server works, and what an operator wants to know of it."""
+"""The health of a server, with the details that an operator needs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .protocol import weaviate
 from .schema import class_name, own_names, shards_of
 from .service import Rest, Rpc, allowed, nodes
 
-#: A name that no collection of ours has: asking for it tells whether gRPC works.
+#: A name that no collection of ours has; a request about it tests whether gRPC works.
 _NO_COLLECTION = "0"
 
 
 def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
-    """Versions, the state of nodes and collections, and how many records they have.
+    """Return versions, the state of nodes and collections, and the number of records.
 
     Args:
-        options: of the alias.
-        warn: asks for what the client warns of.
+        options: the options of the alias.
+        warn: the call that returns the client's warnings.
     """
     meta = yield Rest(method="get", path="/meta")
     yield from _try_grpc(options)

@@ -1,4 +1,4 @@
-"""The requests that go to a server, and what is in its replies."""
+"""Makes the messages of requests to a server, and reads its replies."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LEVELS = {
 
 
 class Messages:
-    """Makes requests about one collection.
+    """Makes requests about a collection.
 
     Args:
-        collection: its name on the server.
-        consistency: how many replicas are asked.
+        collection: the name of the collection on the server.
+        consistency: how many replicas must answer.
     """
 
     def __init__(self, collection: str, consistency: str) -> None:
@@ -43,7 +43,7 @@ class Messages:
     def nearest(
         self, vector: bytes, limit: int, condition: Condition | None, *, vectors: bool
     ) -> Any:
-        """The records nearest to a vector: their ids, with their vectors or distances."""
+        """Request the ids of the records nearest to a vector, with their vectors or distances."""
         request = self._search(limit, condition)
         request.near_vector.CopyFrom(
             base_search_pb2.NearVector(
@@ -58,7 +58,7 @@ class Messages:
         return request
 
     def matching(self, limit: int, condition: Condition | None, *, metadata: bool = True) -> Any:
-        """Records that match a filter, with their vectors and, if asked, their metadata."""
+        """Request the records that match a filter, with their vectors and maybe metadata."""
         request = self._search(limit, condition)
         request.metadata.vectors.append(VECTOR)
         if metadata:
@@ -66,20 +66,20 @@ class Messages:
         return request
 
     def page(self, limit: int, after: UUID) -> Any:
-        """The records with the ids that follow, in full."""
+        """Request the records whose ids follow ``after``, with their vectors and metadata."""
         request = self.matching(limit, None)
         request.after = str(after)
         return request
 
     def count(self, condition: Condition | None) -> Any:
-        """How many records match."""
+        """Request the number of records that match."""
         request = aggregate_pb2.AggregateRequest(collection=self._collection, objects_count=True)
         if condition is not None:
             fill(request.filters, condition)
         return request
 
     def delete(self, condition: Condition) -> Any:
-        """That what matches is to be deleted."""
+        """Request that the records that match are deleted."""
         request = batch_delete_pb2.BatchDeleteRequest(
             collection=self._collection, consistency_level=self._level
         )
@@ -87,7 +87,7 @@ class Messages:
         return request
 
     def write(self, spec: CollectionSpec, batch: RecordBatch) -> Any:
-        """That records are to be written; ``batch`` holds them as they are stored."""
+        """Request that records are written; ``batch`` holds them as they are stored."""
         request = batch_pb2.BatchObjectsRequest(consistency_level=self._level)
         vectors, size = memoryview(batch.vectors).cast("B"), 4 * batch.dimensions
         for row, id in enumerate(batch.uuids):
@@ -113,19 +113,19 @@ class Messages:
 
 
 def ids_of(reply: Any) -> list[UUID]:
-    """The ids in a reply to a search."""
+    """Return the ids in a reply to a search."""
     return [UUID(result.metadata.id) for result in reply.results]
 
 
 def vectors_of(results: Sequence[Any]) -> Iterator[bytes]:
-    """The vectors of results."""
+    """Yield the vectors of results."""
     for result in results:
         [vector] = result.metadata.vectors
         yield vector.vector_bytes
 
 
 def batch_of(reply: Any, dimensions: int) -> RecordBatch:
-    """The records in a reply to a search."""
+    """Return the records in a reply to a search."""
     return RecordBatch(
         ids=b"".join([id.bytes for id in ids_of(reply)]),
         vectors=b"".join(vectors_of(reply.results)),

@@ -1,4 +1,4 @@
-"""What a backend does, as calls: each is run with one or the other client."""
+"""The operations of the backend, as calls that either kind of client carries out."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ from .searching import Search
 from .service import Rest, Rpc, nodes
 from .vectors import same_record, stored_batch
 
-#: Seconds between two looks at an index that is being built.
+#: Seconds between two requests for the state of an index that is being built.
 _LOOK_AGAIN = 0.2
 
-#: Ids in one request, at most.
+#: The most ids in one request.
 MOST_IDS = 1_000
 
 _FIRST_ID = UUID(int=0)
 
 
 class WeaviateOperations(Operations):
-    """The operations of one backend."""
+    """Makes the steps of the operations, without carrying them out."""
 
     _options: WeaviateOptions
     _errors: WeaviateErrors
 
     def create(self, spec: CollectionSpec) -> Steps[None]:
-        """Make a collection, unless there is one of the same shape."""
+        """Make a collection, unless one of the same shape exists."""
         found = yield self._look(spec)
         if found is None:
             try:
                 body = definition(spec, self._options)
                 yield Rest(method="post", path="/schema", body=body)
             except BackendError:
-                # Another process may have made it meanwhile, or the answer was lost.
+                # Another process may have made the collection, or the answer was lost.
                 found = yield self._look(spec)
                 if found is None:
                     raise
@@ -71,17 +71,17 @@ class WeaviateOperations(Operations):
             self._check_shape(found, spec)
 
     def drop(self, spec: CollectionSpec) -> Steps[None]:
-        """Delete a collection, if there is one."""
+        """Delete a collection if it exists."""
         yield Rest(method="delete", path=self._path(spec))
 
     def collections(self) -> Steps[list[str]]:
-        """The names of all collections of this prefix."""
+        """Return the names of all collections with this prefix, without the prefix."""
         schema = yield Rest(method="get", path="/schema")
         return own_names(schema or {}, self._options.prefix)
 
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
-        """Write records, and see that they can be found."""
-        # First: a server makes collections that it does not know, as it pleases.
+        """Write records, and wait until searches find them."""
+        # Checked first, because a write makes a missing collection, with a shape of its own.
         yield from self._existing(spec)
         messages = self._messages(spec)
         parts = list(self._parts(stored_batch(batch, spec.metric)))
@@ -94,42 +94,42 @@ class WeaviateOperations(Operations):
                 failed |= yield from self._not_written(spec, part, outcome)
         if failed:
             first = next((each for each in outcomes if isinstance(each, BackendError)), None)
-            told = first or self._errors.of_text(next(iter(failed.values())))
-            what = f"{spec.name}: {len(failed)} of {len(batch)} records were not written. {told}"
+            reason = first or self._errors.of_text(next(iter(failed.values())))
+            what = f"{spec.name}: {len(failed)} of {len(batch)} records were not written. {reason}"
             raise unwritten(what, failed, first)
         yield from self._until_indexed(spec)
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
-        """Delete the records of these ids, if they exist."""
+        """Delete the records with these ids, if they exist."""
         messages = self._messages(spec)
         for part in slices(list(ids), min(MOST_IDS, self._options.max_results)):
             request = messages.delete(with_ids(map(str, part)))
             left = True
             while left:
                 reply = yield Rpc(method="BatchDelete", message=request, writes=True)
-                # A server deletes no more at once than its QUERY_MAXIMUM_RESULTS.
+                # A server deletes at most QUERY_MAXIMUM_RESULTS records per request.
                 left = reply.matches > reply.successful
                 if reply.failed or (left and not reply.successful):
-                    # Why, a server only tells together with ids, and then fails at these.
+                    # A server gives the reason only in replies with ids, which it fails to send.
                     raise self._errors.make(
                         BackendRefused,
                         f"did not delete {reply.matches - reply.successful} records of"
-                        f" {spec.name!r}. Is it read-only, or its disk full? manage.py"
-                        " vector_backends --check tells",
+                        f" {spec.name!r}. Check whether it is read-only or its disk is full. Run:"
+                        " manage.py vector_backends --check",
                     )
 
     def search(self, spec: CollectionSpec, query: Query) -> Steps[list[Match]]:
-        """The nearest records."""
+        """Return the nearest records."""
         return Search(spec, self._options, query).run()
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
-        """How many records match."""
+        """Return the number of records that match."""
         condition = None if filter is None else condition_of(filter)
         reply = yield Rpc(method="Aggregate", message=self._messages(spec).count(condition))
         return int(reply.single_result.objects_count)
 
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
-        """Those of these records that exist."""
+        """Return the records with these ids that exist."""
         batches: list[RecordBatch] = []
         for part in slices(list(ids), min(MOST_IDS, self._options.max_results)):
             found = yield from self._get(spec, part)
@@ -137,12 +137,12 @@ class WeaviateOperations(Operations):
         return joined(batches, spec.dimensions)
 
     def page(self, spec: CollectionSpec, size: int, after: Any) -> Steps[tuple[RecordBatch, Any]]:
-        """The records whose ids follow, at most ``size``, and the last of these ids."""
+        """Return at most ``size`` records whose ids follow ``after``, and the last id."""
         batch = yield from self._page(spec, after, size)
         return batch, batch.uuids[-1] if len(batch) else None
 
     def health(self) -> Steps[Health]:
-        """Ask for versions, the state of nodes and collections, and how many records they have."""
+        """Return versions, the state of nodes and collections, and the number of records."""
         ask = partial(getattr, self, "_client_warnings")
         warn = Call(sync=ask, asynchronous=sync_to_async(ask, thread_sensitive=False))
         return health(self._options, warn)
@@ -152,7 +152,7 @@ class WeaviateOperations(Operations):
         return client_warnings(self._options)
 
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
-        """Switch on what learns from the vectors, and see that all is indexed."""
+        """Switch on a quantisation that learns from the vectors, and wait for the index."""
         found = yield from self._existing(spec)
         changed = trained(found, self._options)
         if changed is not None:
@@ -161,7 +161,7 @@ class WeaviateOperations(Operations):
 
     def _page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Steps[RecordBatch]:
         if after is None:
-            # What follows the lowest id that there can be, does not include it.
+            # A page begins after an id, so the lowest possible id needs a request of its own.
             first = yield from self._get(spec, [_FIRST_ID])
             if len(first):
                 return first
@@ -218,10 +218,10 @@ class WeaviateOperations(Operations):
     def _not_written(
         self, spec: CollectionSpec, part: RecordBatch, reply: Any
     ) -> Steps[dict[UUID, str]]:
-        """The records of a part that are not there as they were sent, each with a reason.
+        """Return the records of a part that are not stored as they were sent, with the reasons.
 
-        Of an error that concerns many, such as a shard that is read-only, a server may tell
-        for the first of them alone: so the others are looked at.
+        If an error concerns many records, for example because a shard is read-only, a server
+        may report only the first. So the other records are read and compared.
         """
         failed = {part.uuids[each.index]: each.error for each in reply.errors}
         others = [row for row, id in enumerate(part.uuids) if id not in failed]
@@ -238,12 +238,12 @@ class WeaviateOperations(Operations):
 
     def _verify_written(self, reply: Any) -> None:
         for each in reply.errors:
-            told = self._errors.of_text(each.error)
-            if not isinstance(told, BackendRefused):
-                raise told
+            error = self._errors.of_text(each.error)
+            if not isinstance(error, BackendRefused):
+                raise error
 
     def _until_indexed(self, spec: CollectionSpec) -> Steps[None]:
-        """Wait while a server that indexes in the background has not caught up."""
+        """Wait until a server that indexes in the background has indexed all vectors."""
         waiting, patience = None, self._options.timeout
         while left := (yield from self._queued(spec)):
             if waiting is not None and left >= waiting:
@@ -269,12 +269,12 @@ class WeaviateOperations(Operations):
         return f"/schema/{class_name(self._options.prefix, spec.name)}"
 
     def _parts(self, batch: RecordBatch) -> Iterator[RecordBatch]:
-        """Slices within the limits of one request."""
+        """Yield slices within the limits of a request."""
         return bounded(
             batch,
             records=self._options.batch_size,
             size=self._options.batch_bytes,
-            # Beside the vector: the id as text, names, and lengths.
+            # The 200 bytes hold the id as text, names, and lengths.
             fixed=4 * batch.dimensions + 200,
             text_size=lambda text: 4 * len(text),
         )

@@ -1,4 +1,4 @@
-"""What can stand in the settings beside ``BACKEND``."""
+"""The options of the settings next to ``BACKEND``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Index = Literal["hnsw", "flat", "dynamic"]
 Quantization = Literal["none", "pq", "bq", "sq", "rq"]
 Consistency = Literal["ONE", "QUORUM", "ALL"]
 
-#: Option, and the least and the most that it can be.
+#: The lowest and highest value of each option that is a number.
 RANGES = {
     "timeout": (0.001, 86_400),
     "retries": (0, 100),
@@ -38,7 +38,7 @@ RANGES = {
     "replicas": (1, 1_000),
 }
 
-#: What each kind of index can hold its vectors as.
+#: The quantisations that each kind of index supports.
 QUANTIZATIONS: dict[Index, tuple[Quantization, ...]] = {
     "hnsw": ("none", "pq", "bq", "sq", "rq"),
     "flat": ("none", "bq", "rq"),
@@ -50,37 +50,37 @@ _PREFIX = re.compile(r"[A-Z][A-Za-z0-9]{0,63}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class WeaviateOptions(Options):
-    """The options of an alias; all but ``host`` have defaults.
+    """The options of an alias; only ``host`` is required.
 
     Args:
         host: the server's URL, such as ``"http://localhost:8080"``, or the address of a
             cluster in Weaviate Cloud.
         api_key: the key; a self-hosted server may need none.
-        grpc_host: where gRPC is spoken; derived from ``host`` by default.
-        grpc_port: its port; 443 in Weaviate Cloud, otherwise 50051.
-        grpc_secure: whether gRPC goes over TLS; by default if ``host`` is https.
+        grpc_host: the host of gRPC; derived from ``host`` by default.
+        grpc_port: the port of gRPC; by default 443 in Weaviate Cloud, otherwise 50051.
+        grpc_secure: whether gRPC uses TLS; by default it does if ``host`` is https.
         timeout: seconds that one request may take.
-        retries: how often a batch of writes is sent again after a time-out, a limit of the
-            rate or an error of the server. Reads are tried again within ``timeout``.
-        ca_certificate: a file of the authorities to trust, in PEM; the system's by default.
-        client_certificate: a file with a certificate to present, in PEM.
-        client_key: the file with its key.
-        headers: sent with every request.
-        prefix: begins the names of all collections, so that several sites share a cluster.
+        retries: how often a batch of writes is sent again after a time-out, a rate limit or an
+            error of the server. Reads are sent again within ``timeout``.
+        ca_certificate: a PEM file of the authorities to trust; the system's by default.
+        client_certificate: a PEM file with a certificate to present to the server.
+        client_key: the file with the key of ``client_certificate``.
+        headers: additional headers of every request.
+        prefix: begins the names of all collections, so that several sites can share a cluster.
         batch_size: the most records in one request.
-        batch_bytes: about the most bytes in one request.
-        concurrency: how many requests of one batch are under way at once.
+        batch_bytes: the most bytes in one request, approximately.
+        concurrency: the most requests of one batch that are sent at once.
         max_results: the server's ``QUERY_MAXIMUM_RESULTS``.
         index: the kind of index that collections are made with.
-        quantization: how that index holds its vectors in memory.
+        quantization: how that index compresses its vectors in memory.
         m: HNSW: how many neighbours each vector has in the graph.
-        ef_construction: HNSW: how many candidates are looked at for them.
-        ef: HNSW: how many candidates a search looks at; -1 lets the server choose.
-        rescore_limit: with a quantisation: of how many candidates, found by what is held in
-            memory, the vectors themselves are compared.
-        shards: into how many parts a collection is split; the server's default by default.
-        replicas: how many copies of each shard there are; the server's default by default.
-        consistency: how many replicas confirm a write, and are asked by a read.
+        ef_construction: HNSW: how many candidates for neighbours are examined.
+        ef: HNSW: how many candidates a search examines; -1 lets the server choose.
+        rescore_limit: with a quantisation: how many of the candidates that the compressed
+            vectors give are compared by their full vectors.
+        shards: how many parts a collection is split into; None for the server's default.
+        replicas: how many copies each shard has; None for the server's default.
+        consistency: how many replicas must confirm a write or answer a read.
     """
 
     host: str
@@ -113,26 +113,26 @@ class WeaviateOptions(Options):
         check_ranges(self, RANGES)
         if not _PREFIX.fullmatch(self.prefix):
             raise ValueError(
-                "'PREFIX' must begin with a capital, followed by at most 63 letters and digits,"
+                "'PREFIX' must be a capital letter followed by at most 63 letters and digits,"
                 f" not {self.prefix!r}."
             )
         check_api_key(self.api_key)
         if bool(self.client_certificate) != bool(self.client_key):
-            raise ValueError("'CLIENT_CERTIFICATE' and 'CLIENT_KEY' go together.")
+            raise ValueError("'CLIENT_CERTIFICATE' and 'CLIENT_KEY' must be set together.")
         if self.quantization not in QUANTIZATIONS[self.index]:
             raise ValueError(
                 f"'QUANTIZATION' of the index {self.index!r} must be one of"
                 f" {', '.join(QUANTIZATIONS[self.index])}, not {self.quantization!r}."
             )
         check_headers(self.headers)
-        self.endpoints  # noqa: B018  # raises ValueError if they make no sense
+        self.endpoints  # noqa: B018  # raises ValueError if they are wrong
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where HTTP and gRPC are spoken.
+        """The addresses of HTTP and gRPC.
 
         Raises:
-            ValueError: the options make no sense together.
+            ValueError: the options contradict each other.
         """
         return Endpoints.of(
             self.host,

@@ -1,4 +1,4 @@
-"""What the Weaviate plugin offers."""
+"""The plugin that offers the Weaviate backend."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How filter fields become properties: names, types and values.
+"""Turns filter fields into properties: names, types and values.
 
-Names get a prefix, since Weaviate reserves some. Texts are stored as JSON writes them, in
-quotes, since Weaviate trims white space and takes an empty text for none at all. A date of
-its own only reaches from 1678 to 2262, so a datetime is two whole numbers.
+Names get a prefix, because Weaviate reserves some names. Texts are stored as quoted JSON,
+because Weaviate trims white space and treats an empty text as none. Weaviate's dates only
+reach from 1678 to 2262, so a datetime becomes two whole numbers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from wagtail_vector_index.contract import FieldType
 
 from .protocol import base_pb2, batch_pb2
 
-#: The metadata as JSON. It is not indexed.
+#: The property with the metadata as JSON, which is not indexed.
 METADATA = "metadata"
 
-#: A number from 0 up to PARTS that spreads records evenly, so that a part of a collection
-#: can be asked for.
+#: The property with a number below PARTS. It spreads records evenly, so that a search can
+#: request only a part of a collection.
 PART = "part"
 PARTS = 2**32
 
-#: Texts beyond this are represented by their beginning and a hash: keys of indexes are bounded.
+#: Longer texts are stored as their beginning and a hash, because index keys are bounded.
 LONGEST_TEXT = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,35 +43,35 @@ _SCALARS: dict[FieldType, str] = {
 
 
 def property_of(field: str) -> str:
-    """The name of a field's property; that of its seconds, if it is a datetime."""
+    """Return the name of a field's property; for a datetime it holds the seconds."""
     return f"f_{field}"
 
 
 def micros_of(field: str) -> str:
-    """The name of the property with a datetime's microseconds."""
+    """Return the name of the property with a datetime's microseconds."""
     return f"f_{field}__us"  # no field has two underscores in its name
 
 
 def part_of(id: bytes) -> int:
-    """The part that a record belongs to."""
+    """Return the part that a record belongs to."""
     return zlib.crc32(id)
 
 
 def text_key(text: str) -> str:
-    """What stands for a text in an index; never the same for two texts."""
+    """Return the text that represents a text in an index; two texts never share one."""
     if len(text) > LONGEST_TEXT:
         text = text[:LONGEST_TEXT] + hashlib.sha256(text.encode()).hexdigest()
     return json.dumps(text, ensure_ascii=False)
 
 
 def seconds_and_micros(moment: datetime) -> tuple[int, int]:
-    """Seconds since 1970, rounded down, and the microseconds beyond them."""
+    """Return the whole seconds since 1970, and the microseconds beyond them."""
     seconds, rest = divmod(moment - _EPOCH, _SECOND)
     return seconds, rest.microseconds
 
 
 def definitions(fields: Mapping[str, FieldType]) -> list[dict[str, Any]]:
-    """The properties of a collection, as its schema has them."""
+    """Return the definitions of a collection's properties for its schema."""
     found = [
         {"name": METADATA, "dataType": ["text"], "indexFilterable": False},
         _number(PART, "int"),
@@ -119,7 +119,7 @@ def fill(
         elif type_ == "int":
             scalars[name].number_value = value
         elif type_ == "float":
-            scalars[name].number_value = value + 0.0  # the index tells -0.0 from 0.0
+            scalars[name].number_value = value + 0.0  # the index distinguishes -0.0 from 0.0
         elif type_ == "datetime":
             seconds, micros = seconds_and_micros(datetime.fromisoformat(value))
             scalars[name].number_value = seconds

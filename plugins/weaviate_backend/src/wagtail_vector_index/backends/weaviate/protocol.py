@@ -1,12 +1,12 @@
-"""What the client ships of Weaviate's protocol: its messages. Importing this imports the client."""
+"""The messages of Weaviate's protocol, from the client. Importing this imports the client."""
 
 from __future__ import annotations
 
 import warnings
 
 with warnings.catch_warnings():
-    # A library of the client's warns of another as soon as it is imported; nobody who uses
-    # a vector backend can do anything about that.
+    # Importing a library of the client raises a warning about another library. A user of
+    # the backend cannot fix that.
     warnings.simplefilter("ignore")
     import weaviate
     from weaviate.proto.v1 import (

@@ -1,4 +1,4 @@
-"""Collections as Weaviate's schema has them, and what it tells of them."""
+"""Makes the schemas of collections, and reads them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Metric
 from .options import WeaviateOptions
 from .properties import definitions
 
-#: The name of the one vector that each record has.
+#: The name of each record's only vector.
 VECTOR = "default"
 
 DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2-squared"}
 
-#: Learn from the vectors that are there, so they can only be switched on once there are some.
+#: The quantisations that learn from stored vectors. They can be switched on only after a fill.
 TRAINED = ("pq", "sq")
 
-#: The server's own limit of candidates where it chooses how many there are.
+#: The server's limit of candidates if it chooses their number.
 _MOST_BY_DEFAULT = 500
 
 _MARK = "wagtail_vector_index"
 
 
 def class_name(prefix: str, name: str) -> str:
-    """The name of a collection on the server."""
+    """Return the name of a collection on the server."""
     return f"{prefix}_{name}"
 
 
 def definition(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]:
-    """The schema that a collection is made with."""
+    """Return the schema that a collection is made with."""
     found: dict[str, Any] = {
         "class": class_name(options.prefix, spec.name),
         "description": _described(spec),
@@ -43,7 +43,7 @@ def definition(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]
             }
         },
         "properties": definitions(spec.fields),
-        # Whether there is a value must be indexed from the start; it cannot be added later.
+        # The index of missing values cannot be added to a collection later.
         "invertedIndexConfig": {"indexNullState": True},
     }
     if options.shards is not None:
@@ -54,35 +54,35 @@ def definition(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]
 
 
 def _described(spec: CollectionSpec) -> str:
-    # The schema does not hold how long vectors are, nor the types of fields as we know them.
-    told = {"dimensions": spec.dimensions, "metric": spec.metric, "fields": dict(spec.fields)}
-    return json.dumps({_MARK: told}, sort_keys=True)
+    # The schema itself has neither the vectors' dimensions nor our types of fields.
+    shape = {"dimensions": spec.dimensions, "metric": spec.metric, "fields": dict(spec.fields)}
+    return json.dumps({_MARK: shape}, sort_keys=True)
 
 
 def shape_problem(found: Mapping[str, Any], spec: CollectionSpec) -> str:
-    """How a collection on the server differs from a spec; empty if it does not."""
-    told = shape_of(found)
-    if told is None:
-        return "was made by something else"
+    """Return how a collection on the server differs from a spec; empty if it does not."""
+    shape = shape_of(found)
+    if shape is None:
+        return "another program made"
     asked = json.loads(_described(spec))[_MARK]
-    differing = [key for key in ("dimensions", "metric", "fields") if told.get(key) != asked[key]]
+    differing = [key for key in ("dimensions", "metric", "fields") if shape.get(key) != asked[key]]
     if not differing:
         return ""
     key = differing[0]
-    return f"has {key} {json.dumps(told.get(key))}, not {json.dumps(asked[key])}"
+    return f"has {key} {json.dumps(shape.get(key))}, not {json.dumps(asked[key])}"
 
 
 def shape_of(found: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was noted of a spec when the collection was made; None if it is not ours."""
+    """Return the shape noted in a collection when it was made; None if it is not ours."""
     try:
-        told = json.loads(found.get("description") or "")[_MARK]
+        shape = json.loads(found.get("description") or "")[_MARK]
     except (ValueError, TypeError, KeyError):
         return None
-    return told if isinstance(told, dict) else None
+    return shape if isinstance(shape, dict) else None
 
 
 def own_names(schema: Mapping[str, Any], prefix: str) -> list[str]:
-    """The names of the collections of this prefix."""
+    """Return the names of the collections with this prefix, without the prefix."""
     begin = class_name(prefix, "")
     classes = schema.get("classes") or []
     return [
@@ -93,7 +93,7 @@ def own_names(schema: Mapping[str, Any], prefix: str) -> list[str]:
 
 
 def trained(found: Mapping[str, Any], options: WeaviateOptions) -> dict[str, Any] | None:
-    """The schema with its quantisation switched on; None if there is nothing to switch."""
+    """Return the schema with its quantisation switched on; None if that changes nothing."""
     if options.quantization not in TRAINED:
         return None
     vector = found["vectorConfig"][VECTOR]
@@ -107,7 +107,7 @@ def trained(found: Mapping[str, Any], options: WeaviateOptions) -> dict[str, Any
 
 def _index(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]:
     distance = {"distance": DISTANCES[spec.metric]}
-    # A server may have a quantisation of its own for whoever asks for none.
+    # A server may set a default quantisation for collections that name none.
     compressed: dict[str, Any] = {"skipDefaultQuantization": True}
     if options.quantization in ("bq", "rq"):
         compressed = {options.quantization: _switched_on(options)}
@@ -126,7 +126,7 @@ def _graph(options: WeaviateOptions) -> dict[str, Any]:
         "flatSearchCutoff": EXACT_UP_TO + 1,
     }
     if options.quantization != "none":
-        # All that a graph's search looks at is compared, and nothing beyond it.
+        # A search rescores exactly the candidates that it finds in the graph.
         least = options.rescore_limit
         found |= {"dynamicEfMin": least, "dynamicEfMax": max(_MOST_BY_DEFAULT, least)}
     return found
@@ -137,5 +137,5 @@ def _switched_on(options: WeaviateOptions) -> dict[str, Any]:
 
 
 def shards_of(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a node tells of its shards."""
+    """Return the shards that a node reports."""
     return node.get("shards") or []

@@ -1,4 +1,4 @@
-"""The nearest records: by the index, and one by one where that comes up short."""
+"""Searches by the index, and compares every record where the index finds too few."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .schema import class_name
 from .service import Rpc
 from .vectors import score_of
 
-#: How many more are asked for, to see where equal scores end. The server takes its time for
-#: each: as much as all that is done here.
+#: How many more records are requested, to find where equal scores end. Each costs the server
+#: as much time as everything that is done here.
 BEYOND = 1
 
-#: The same where float32 may bring products that cancel out into another order.
+#: The same for metrics where rounding in float32 may change the order of products.
 FAR_BEYOND = 16
 
-#: Beyond this many matches, scores are those that Weaviate computes in float32, not computed
-#: here from the vectors: they would be more than what is searched for.
+#: Above this many matches, scores come from Weaviate in float32. Reading that many vectors to
+#: compute the scores here would cost more than the search.
 MOST_RESCORED = 2_000
 
 
 class Search:
-    """One search for the records nearest to a vector."""
+    """A search for the records nearest to a vector."""
 
     def __init__(self, spec: CollectionSpec, options: WeaviateOptions, query: Query) -> None:
         self._spec = spec
@@ -46,7 +46,7 @@ class Search:
         self._asked = stored(np.frombuffer(query.vector, np.float32)[None], spec.metric)[0]
 
     def run(self) -> Steps[list[Match]]:
-        """The matches, in any order."""
+        """Return the matches, in any order."""
         wanted = self._wanted
         while wanted <= self._most:
             found = yield from self._nearest(self._filter, wanted)
@@ -60,7 +60,7 @@ class Search:
         return (yield from self._exhaustive(0, PARTS))
 
     def _exhaustive(self, low: int, high: int) -> Steps[list[Match]]:
-        """The nearest of these parts, each record compared."""
+        """Return the nearest records of these parts, and compare every record."""
         part = in_part(low, high)
         condition = part if self._filter is None else all_of([self._filter, part])
         count = yield from self._count(condition)
@@ -94,7 +94,7 @@ class Search:
         return _matches(ids_of(reply), distances)
 
     def _compared(self, condition: Condition) -> Steps[list[Match]]:
-        """All that match, whether or not the index knows them already."""
+        """Return all records that match, whether or not the index has them already."""
         request = self._messages.matching(self._most, condition, metadata=False)
         reply = yield Rpc(method="Search", message=request)
         return self._scored(reply)
@@ -109,7 +109,7 @@ class Search:
         return _matches(ids_of(reply), scores(vectors, self._asked, self._spec.metric))
 
     def _is_decided(self, found: list[Match]) -> bool:
-        """Whether it is known which of equal scores have the lowest ids."""
+        """Return whether the matches include all equal scores at the end, so that ids decide."""
         best = self._best(found)
         return len(found) > self._limit and best[-1].score > min(match.score for match in found)
 

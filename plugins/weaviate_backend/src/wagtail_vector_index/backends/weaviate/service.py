@@ -1,4 +1,4 @@
-"""How Weaviate is asked: over gRPC, and over HTTP for what gRPC has no calls for."""
+"""The service: requests over gRPC, and over HTTP where gRPC has no call."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .options import WeaviateOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Rpc(Request):
-    """A call over gRPC; its answer is the reply's message.
+    """A call over gRPC; its answer is the message of the reply.
 
     Args:
-        method: its name.
-        message: of the request.
-        verify: is given the reply, and raises `BackendUnavailable` if it is to be tried again.
+        method: the name of the method.
+        message: the message of the request.
+        verify: checks the reply, and raises `BackendUnavailable` to have the call repeated.
     """
 
     method: Literal["Search", "Aggregate", "BatchObjects", "BatchDelete"]
@@ -32,12 +32,12 @@ class Rpc(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class Rest(Request):
-    """A request over HTTP; its answer is the JSON, or None if that is missing (404).
+    """A request over HTTP; its answer is the decoded JSON, or None for a 404.
 
     Args:
-        method: of HTTP.
-        path: below ``/v1``.
-        body: JSON.
+        method: the HTTP method.
+        path: the path below ``/v1``.
+        body: the body, sent as JSON.
         params: the query of the URL.
     """
 
@@ -48,13 +48,13 @@ class Rest(Request):
 
 
 def nodes(path: str = "/nodes") -> Steps[list[dict[str, Any]]]:
-    """Ask for the nodes, with all of their shards or with those of one collection."""
+    """Return the nodes with all of their shards, or with the shards of one collection."""
     answer = yield from allowed(path, output="verbose")
     return (answer or {}).get("nodes") or []
 
 
 def allowed(path: str, **params: str) -> Steps[Any]:
-    """Ask for what a key may be forbidden to see, though it may use collections."""
+    """Return the answer of a path, or None if the key may use collections, but not read it."""
     try:
         return (yield Rest(method="get", path=path, params=params or None))
     except BackendRefused:
@@ -62,11 +62,11 @@ def allowed(path: str, **params: str) -> Steps[Any]:
 
 
 class WeaviateService(Service):
-    """Asks a server.
+    """Sends requests to a server.
 
     Args:
-        options: of the alias.
-        errors: explain what the clients raise.
+        options: the options of the alias.
+        errors: explain the errors of the clients.
     """
 
     errors: WeaviateErrors
@@ -89,7 +89,7 @@ class WeaviateService(Service):
         return await aconnect(self._options, self.errors)
 
     def send(self, client: Connection, request: Rpc | Rest) -> Any:
-        """Call the client's stub, or its methods of HTTP."""
+        """Call the client's gRPC stub, or its HTTP methods."""
         if isinstance(request, Rpc):
             method = getattr(client.stub, request.method)
             seconds = self._options.timeout
@@ -100,7 +100,7 @@ class WeaviateService(Service):
         return client.rest[request.method](**arguments)
 
     def read(self, request: Rpc | Rest, answer: Any) -> Any:
-        """Return the reply, or the JSON."""
+        """Return the reply's message, or the decoded JSON."""
         if isinstance(request, Rpc):
             if request.verify is not None:
                 request.verify(answer)

@@ -1,4 +1,4 @@
-"""Vectors as they are stored, and the scores of what was found."""
+"""Converts vectors to their stored form, and distances to scores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wagtail_vector_index.contract.arrays import matrix, stored
 
 
 def stored_batch(batch: RecordBatch, metric: Metric) -> RecordBatch:
-    """A batch with its vectors as they are stored."""
+    """Return a batch with its vectors as they are stored."""
     if not FACTS[metric].ignores_length:
         return batch
     return replace(batch, vectors=stored(matrix(batch), metric).reshape(-1).data)
 
 
 def same_record(one: RecordBatch, row: int, other: RecordBatch, place: int) -> bool:
-    """Whether records of two batches are the same, but for the last digits of their vectors."""
+    """Return whether two records are equal, except for the last digits of their vectors."""
     if one.metadata[row] != other.metadata[place]:
         return False
     vectors = (np.asarray(one.vector(row)), np.asarray(other.vector(place)))
@@ -26,7 +26,7 @@ def same_record(one: RecordBatch, row: int, other: RecordBatch, place: int) -> b
 
 
 def score_of(distance: float, metric: Metric) -> float:
-    """The score for a distance that Weaviate tells."""
+    """Return the score for a distance that Weaviate returns."""
     if metric == "euclidean":
         return -float(max(0.0, distance) ** 0.5)
     return FACTS[metric].clipped(1.0 - distance if metric == "cosine" else -distance)
