@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the protocol of embeddings and chat, and fails as it is told."""
+"""An HTTP server with the protocol of embeddings and chat; a test chooses how it fails."""
 
 from __future__ import annotations
 

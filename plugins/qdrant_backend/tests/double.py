@@ -1,12 +1,12 @@
 """A double of a Qdrant server: its REST interface on a loopback port, for tests only.
 
-Behind it is qdrant-client's local mode, which is no proof of how a server filters or indexes.
-Where local mode is kinder than a server, the double isn't: it asks for the key, refuses
-requests above 32 MiB, filters nested beyond 128 levels of JSON or on fields without a payload
-index (as Qdrant Cloud does) and vectors of the wrong size or name, and words its errors as a
-server of 1.19 does.
+The double uses qdrant-client's local mode, which does not prove how a server filters or
+indexes. Where local mode is kinder than a server, the double is as strict as the server: it
+checks the key, and refuses requests above 32 MiB, filters nested beyond 128 levels of JSON or
+on fields without a payload index (as Qdrant Cloud does) and vectors of the wrong size or name.
+Its errors have the words of a server of version 1.19.
 
-It fails as it is told: see `Fault` and the attributes of `Double`.
+A test chooses how the double fails: see `Fault` and the attributes of `Double`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The double's second door: gRPC, by the servicer classes that qdrant-client ships.
+"""The double's gRPC interface, built on the servicer classes that qdrant-client ships.
 
-Each request becomes the one of REST that says the same, so all that stands in `double` holds
-here as well, its faults but for dropped connections included.
+Each request becomes the equivalent REST request, so everything in `double` applies here too,
+including its faults except dropped connections.
 """
 
 # ruff: noqa: N802  # the names are those of the protocol

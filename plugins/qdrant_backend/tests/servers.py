@@ -1,4 +1,4 @@
-"""A real Qdrant server for the tests, where there is one to be had."""
+"""A real Qdrant server for the tests, if one is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conformance suite as a command, on a server that has collections of a site's."""
+"""The conformance command, on a server that already holds a site's collections."""
 
 from __future__ import annotations
 

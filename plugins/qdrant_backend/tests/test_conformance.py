@@ -1,4 +1,4 @@
-"""The conformance suite in local mode, on the double, and on a server where there is one."""
+"""The conformance suite in local mode, on the double, and on a server if one is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same records and questions as for the NumPy backend get the same answers."""
+"""Qdrant and the NumPy backend give the same answers for the same records and queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong at the server is an error that says what to do, and hides the key."""
+"""Failures at the server become errors that say what to do, and hide the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records on their way to Qdrant."""
+"""Records are converted to Qdrant's points."""
 
 from __future__ import annotations
 

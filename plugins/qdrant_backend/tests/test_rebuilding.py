@@ -1,4 +1,4 @@
-"""Every fault at every request of a rebuild in turn: it ends well, or with an error."""
+"""A rebuild survives each fault at each of its requests, or ends with an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the options and a collection become in the requests."""
+"""The requests contain the options and the shape of the collection."""
 
 from __future__ import annotations
 

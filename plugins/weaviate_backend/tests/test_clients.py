@@ -1,4 +1,4 @@
-"""Clients are made when they are needed: one per process and event loop, closed with it."""
+"""Clients are made when needed: one per process and event loop, and closed with it."""
 
 from __future__ import annotations
 

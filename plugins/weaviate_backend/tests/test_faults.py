@@ -1,4 +1,4 @@
-"""A server that fails now and then: what can be tried again is, and nothing is lost silently."""
+"""A server fails sometimes: requests are sent again if possible, and no loss is silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The servers that these tests run against: the double, and a real one where there is one."""
+"""The servers that these tests run against: the double, and a real server if one is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the double on free ports, prints them, and ends with its standard input.
+"""Runs the double on free ports, prints the ports, and stops when standard input ends.
 
 python -m double [CERTIFICATE KEY]
 """

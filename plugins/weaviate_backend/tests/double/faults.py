@@ -1,4 +1,4 @@
-"""Failures out of the ordinary, at the calls that a test chooses."""
+"""Unusual failures, at the calls that a test chooses."""
 
 from __future__ import annotations
 

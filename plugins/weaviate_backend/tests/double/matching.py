@@ -1,4 +1,4 @@
-"""Which records match a filter, as the server has it."""
+"""Decides which records match a filter, as the server does."""
 
 from __future__ import annotations
 

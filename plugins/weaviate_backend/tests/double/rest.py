@@ -1,4 +1,4 @@
-"""The double's REST, and how a test tells it what to do."""
+"""The double's REST interface, and the paths by which a test controls the double."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The double's gRPC."""
+"""The double's gRPC interface."""
 
 from __future__ import annotations
 

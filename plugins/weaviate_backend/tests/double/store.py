@@ -1,4 +1,4 @@
-"""Collections in memory, searched one record after the other."""
+"""Collections in memory; a search compares every record."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Pieces:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the model stopped because it reached its limit."""
+        """True if the model stopped because it reached its limit."""
         return bool(self._reason == "length")
 
     def problem(self) -> tuple[type[ChatError], str] | None:

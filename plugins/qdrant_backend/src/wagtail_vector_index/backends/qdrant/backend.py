@@ -44,7 +44,7 @@ class QdrantBackend(ServiceBackend, VectorBackend):
 
     @property
     def persistent(self) -> bool:
-        """Whether a server keeps the collections, rather than this process's memory."""
+        """True if a server keeps the collections, rather than this process's memory."""
         return not self.options.in_memory
 
     def check(self) -> list[checks.CheckMessage]:

@@ -143,7 +143,7 @@ class QdrantOptions(Options):
 
     @property
     def in_memory(self) -> bool:
-        """Whether the process's own memory is used instead of a server."""
+        """True if the process's own memory is used instead of a server."""
         return self.location == IN_MEMORY
 
     def _check_where(self) -> None:
