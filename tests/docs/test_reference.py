@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from core.tests.test_public_api import PROMISED
 from wagtail_vector_index.checks import LEGACY_SETTINGS
+from wagtail_vector_index.content.declaration import IndexDeclaration
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.plugins import hookspecs
 from wagtail_vector_index.plugins.discovery import registry
@@ -143,7 +144,8 @@ def test_public_names(module: str) -> None:
 
 
 def test_what_an_index_declares() -> None:
-    names = [name for name in VectorIndex.__annotations__ if not name.startswith("_")]
+    declared = {**IndexDeclaration.__annotations__, **VectorIndex.__annotations__}
+    names = [name for name in declared if not name.startswith("_")]
     assert len(names) > 10
     text = built("api")
     id = f'id="{VectorIndex.__module__.rpartition(".")[0]}.VectorIndex'

@@ -58,7 +58,7 @@ class IndexDeclaration:
     #: embedding backend, which may be an external service. Only visitors who may see such an
     #: object find it.
     include_private: ClassVar[bool] = False
-    #: The measure of nearness: "cosine", "dot" or "euclidean".
+    #: The measure of nearness, "cosine", "dot" or "euclidean".
     metric: ClassVar[Metric] = "cosine"
     #: The longest chunk, in the embedding model's tokens; shorter if the model reads less.
     chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
