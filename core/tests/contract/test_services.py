@@ -36,7 +36,7 @@ from wagtail_vector_index.exceptions import (
 
 retrying = pytest.importorskip("wagtail_vector_index.contract.services.retrying")
 
-GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "write-a-backend.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-backend.md"
 KEY = "key-0123456789"
 SPEC = CollectionSpec(name="some", dimensions=2, metric="dot")
 IDS = [UUID(int=number) for number in range(1, 6)]
