@@ -1,56 +1,57 @@
-"""A contract type for import-linter: only some names may be imported from some libraries."""
+"""A kind of contract for import-linter: modules import only some names of a library."""
 
 from __future__ import annotations
 
 import ast
+import sys
+from pathlib import Path
 
 from importlinter import Contract, ContractCheck, fields, output
 
 
 class OnlyNames(Contract):
-    """A contract that modules import only these names from a library.
+    """Modules import only the listed names of a library.
 
-    import-linter itself treats a library as a whole. It can forbid ``django``, but not
-    ``django.db``.
+    import-linter knows a library as a whole: it can forbid ``django``, but not ``django.db``.
     """
 
     type_name = "only_names"
 
     source_modules = fields.SetField(subfield=fields.ModuleField())
-    #: A library's package, with everything below it.
+    #: A package of the library, with everything below it.
     library = fields.StringField()
     allowed = fields.SetField(subfield=fields.StringField())
 
     def check(self, graph, verbose):
-        root = self.library.partition(".")[0]
-        found = []
-        for source in sorted(module.name for module in self.source_modules):
-            for importer in sorted({source} | graph.find_descendants(source)):
-                for details in graph.get_import_details(importer=importer, imported=root):
-                    found += [
-                        f"{importer}:{details['line_number']} imports {name}"
-                        for name in names_in(details["line_contents"])
-                        if self._is_refused(name)
-                    ]
+        sources = {module.name for module in self.source_modules}
+        modules = sources.union(*map(graph.find_descendants, sources))
+        found = [
+            f"{module}:{line} imports {name}"
+            for module in sorted(modules)
+            for line, name in imported_names(source_of(module))
+            if f"{name}.".startswith(f"{self.library}.") and name not in self.allowed
+        ]
         return ContractCheck(kept=not found, metadata={"found": found})
-
-    def _is_refused(self, name):
-        return f"{name}.".startswith(f"{self.library}.") and name not in self.allowed
 
     def render_broken_contract(self, check):
         for line in check.metadata["found"]:
             output.print_error(line)
 
 
-def names_in(statement):
-    """Yield the dotted names that an import statement imports."""
-    # The first line of a statement over several lines is not a statement of its own.
-    text = statement.strip()
-    text = f"{text}\n    pass)" if text.endswith("(") else text
-    node = ast.parse(text).body[0]
-    if isinstance(node, ast.ImportFrom):
-        for alias in node.names:
-            yield f"{node.module}.{alias.name}"
-    else:
-        for alias in node.names:
-            yield alias.name
+def source_of(module):
+    """Return the source of a module, which is not imported: the library may be missing."""
+    path = Path(*module.split("."))
+    folders = [Path(folder) for folder in sys.path]
+    candidates = [
+        folder / file for folder in folders for file in (f"{path}.py", path / "__init__.py")
+    ]
+    return next(file for file in candidates if file.exists()).read_text(encoding="utf-8")
+
+
+def imported_names(source):
+    """Yield the line and the dotted name of each absolute import."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)

@@ -25,6 +25,8 @@ from django.db.models import Q
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.chat.base import ChatBackend
 from wagtail_vector_index.contract import CollectionSpec, RecordBatch, parse_filter
+from wagtail_vector_index.contract.sansio import arun, run
+from wagtail_vector_index.contract.services import ServiceBackend
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 
 spec = CollectionSpec(name="blog", dimensions=2, fields={"year": "int"})
