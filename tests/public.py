@@ -11,7 +11,7 @@ FOR_SITES = (
     "wagtail_vector_index.plugins",
 )
 
-#: All that a plugin may import.
+#: All that a plugin may import; its tests may import `wagtail_vector_index.testing` as well.
 FOR_AUTHORS = (
     "wagtail_vector_index.backends.base",
     "wagtail_vector_index.chat.base",
@@ -22,10 +22,7 @@ FOR_AUTHORS = (
     "wagtail_vector_index.embeddings.base",
     "wagtail_vector_index.exceptions",
     "wagtail_vector_index.handlers",
-    "wagtail_vector_index.indexes",
-    "wagtail_vector_index.models",
     "wagtail_vector_index.plugins",
-    "wagtail_vector_index.testing",
 )
 
-PUBLIC = tuple(sorted({*FOR_SITES, *FOR_AUTHORS}))
+PUBLIC = tuple(sorted({*FOR_SITES, *FOR_AUTHORS, "wagtail_vector_index.testing"}))

@@ -49,6 +49,21 @@ def test_an_answer_that_nobody_reads_on_is_ended(chat):
     assert async_to_sync(ask)() == (1, "Mix flour and water [1]. ")
 
 
+def test_instructions_may_come_from_the_database(chat, monkeypatch):
+    """Django refuses its database to the event loop's own thread."""
+
+    def instructions(index):
+        return f"Answer from {Note.objects.count()} notes."
+
+    monkeypatch.setattr(type(NOTES), "get_answer_instructions", instructions)
+
+    async def ask():
+        return await (await NOTES.aquery("bread")).atext()
+
+    assert async_to_sync(ask)() == "Mix flour and water [1]. "
+    assert "Answer from 3 notes." in chat.asked[0][0].content
+
+
 def test_errors_are_the_same(chat):
     def fail(piece):
         raise ChatUnavailable("down")

@@ -460,8 +460,30 @@ class TestParsedAlready:
     @pytest.mark.parametrize("query", FILTERS)
     def test_they_must_be_of_the_type_that_it_was_parsed_for(self, query):
         tree = parse_filter(query, FIELDS)
-        with pytest.raises(InvalidFilter, match=r"is of type list\[int\], but the filter"):
+        with pytest.raises(InvalidFilter, match=r"is of type list\[int\], which has no lookup"):
             parse_filter(tree, dict.fromkeys(FIELDS, "list[int]"))
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            (Q(year=2020), Comparison("year", "float", "exact", 2020.0)),
+            (Q(year__isnull=True), IsNull("year", "float")),
+            (~Q(year__in=[1, 2]), Not(Comparison("year", "float", "in", (1.0, 2.0)))),
+            (
+                Q(name="a") | Q(year__lt=3),
+                Or(
+                    (
+                        Comparison("name", "str", "exact", "a"),
+                        Comparison("year", "float", "lt", 3.0),
+                    )
+                ),
+            ),
+        ],
+    )
+    def test_it_gets_the_types_of_other_fields_if_its_values_fit(self, query, expected):
+        """As while a field has another type in the code than in the collection in use."""
+        tree = parse_filter(query, FIELDS)
+        assert parse_filter(tree, {**FIELDS, "year": "float"}) == expected
 
     def test_trees_that_are_too_deep_are_refused(self):
         tree = parse_filter(Q(name="bread"), FIELDS)

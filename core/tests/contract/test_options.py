@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.base import VectorBackend
-from wagtail_vector_index.contract.option_checks import check_headers
+from wagtail_vector_index.contract.option_checks import check_headers, check_host
 from wagtail_vector_index.contract.options import (
     HIDDEN,
     Options,
@@ -458,3 +458,20 @@ class TestHeaders:
         with pytest.raises(ValueError, match=f"^'HEADERS': .*{re.escape(repr(name))}") as raised:
             check_headers({"X-Fine": "s3cret", name: value})
         assert "s3" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://me:hunter2@acme.example.com",
+        "me:hunter2@acme.example.com",
+        "hunter2@acme.example.com:6333",
+        "//me:hunter2@acme.example.com",
+        "https://acme.example.com?key=hunter2",
+        "https://acme.example.com#hunter2",
+    ],
+)
+def test_a_secret_in_a_host_is_refused_and_not_shown(host):
+    with pytest.raises(ValueError, match="'HOST'") as caught:
+        check_host(host, "https://acme.example.com")
+    assert "hunter2" not in str(caught.value)

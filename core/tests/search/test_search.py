@@ -439,3 +439,8 @@ def test_private_pages_are_private_in_every_kind_of_index(root, article, index, 
     PageViewRestriction.objects.create(page=section, restriction_type="login")
     update(index)
     assert {str(found) for found in index.search("bread")} == {"Open", "bread"}
+
+
+def test_objects_that_a_queryset_repeats_are_asked_for_once():
+    """Querysets repeat objects, for instance if they filter by tags without ``distinct()``."""
+    assert searching.of_objects(["note:1", "note:2", "note:1"]).value == ("note:1", "note:2")

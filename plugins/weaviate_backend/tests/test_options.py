@@ -71,6 +71,7 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://localhost:port"}, "'HOST' is a URL"),
         ({"HOST": "http://localhost:8080/weaviate"}, "without a path"),
         ({"HOST": "http://me:hunter2@localhost:8080"}, "API_KEY"),
+        ({"HOST": "me:hunter2@localhost:8080"}, "API_KEY"),
         ({"HOST": "http://h", "GRPC_PORT": 0}, "'GRPC_PORT' must be from 1"),
         ({"HOST": "http://h:50051"}, "gRPC needs another port or another host"),
         ({"HOST": "http://h", "GRPC_HOST": "http://g"}, "'GRPC_HOST' must be the name of a host"),

@@ -58,8 +58,9 @@ class VectorBackend(ABC):
     and keep no state that another process would need. Creating a backend does no I/O.
 
     Asynchronous calls run the same methods in threads. A backend whose client is
-    asynchronous itself overrides ``_asearch``, ``_aupsert``, ``_adelete``, ``_acount`` and
-    ``_aget``, which take the same arguments as `_search` and the other synchronous methods.
+    asynchronous itself overrides ``_asearch``, ``_aupsert``, ``_adelete``, ``_acount``,
+    ``_aget`` and others, which take the same arguments as `_search` and the other synchronous
+    methods. `ServiceBackend` in the kit for services does so for an author.
 
     Every method may raise `CollectionNotFound`, `BackendUnavailable` or `BackendRefused`.
 

@@ -83,7 +83,8 @@ class Clients(Generic[SyncT, AsyncT]):
                 with self._lock:
                     if self._sync is future:
                         self._sync = None
-                future.set_exception(error)
+                is_failure = isinstance(error, Exception)
+                future.set_exception(error if is_failure else RuntimeError("interrupted"))
                 raise
         return future.result()
 

@@ -10,6 +10,7 @@ without a value matches no comparison, and therefore matches every negated compa
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,7 +105,7 @@ def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> Filte
 
     Args:
         query: a ``Q`` over the names in ``fields``, or a tree that was parsed already, or None.
-            Of a tree, only the fields are checked.
+            Of a tree, fields are checked, and values if they were parsed for another type.
         fields: the filterable fields of the collection, with their types.
 
     Returns:
@@ -123,27 +124,29 @@ def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> Filte
         return None
     try:
         if isinstance(query, FilterNode):
-            _check_declared(query, fields)
-            return query
+            return _fitted(query, fields)
         return _parse(query, fields)
     except RecursionError:
         raise InvalidFilter("The filter is nested too deeply.") from None
 
 
-def _check_declared(node: FilterNode, fields: Mapping[str, FieldType]) -> None:
-    """Raise InvalidFilter unless a parsed tree has only declared fields, with their types."""
+def _fitted(node: FilterNode, fields: Mapping[str, FieldType]) -> FilterNode:
+    """Return a parsed tree whose nodes have the types of the declared fields.
+
+    A tree may have been parsed for fields of other types. Nodes that fit already are kept.
+    """
     if isinstance(node, And | Or):
-        for child in node.children:
-            _check_declared(child, fields)
-    elif isinstance(node, Not):
-        _check_declared(node.child, fields)
-    elif node.field not in fields:
-        raise InvalidFilter(_unknown_field(node.field, fields))
-    elif fields[node.field] != node.type:
-        raise InvalidFilter(
-            f"{node.field!r} is of type {fields[node.field]}, but the filter was parsed for the"
-            f" type {node.type}."
-        )
+        children = tuple(_fitted(child, fields) for child in node.children)
+        same = all(map(operator.is_, children, node.children))
+        return node if same else type(node)(children)
+    if isinstance(node, Not):
+        child = _fitted(node.child, fields)
+        return node if child is node.child else Not(child)
+    if fields.get(node.field) == node.type:
+        return node
+    is_null = isinstance(node, IsNull)
+    lookup, value = ("isnull", True) if is_null else (node.lookup, node.value)
+    return _parse_lookup(f"{node.field}__{lookup}", value, fields)
 
 
 def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:

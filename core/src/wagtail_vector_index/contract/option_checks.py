@@ -27,7 +27,8 @@ def check_host(host: str, example: str) -> SplitResult:
         example: shown in the error.
     """
     parts = urlsplit(host)
-    if "@" in parts.netloc:
+    # Without a scheme, all of the text is a path.
+    if "@" in parts.netloc or ("://" not in host and "@" in host):
         raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
     if parts.query or parts.fragment:
         raise ValueError(f"'HOST' is a URL such as {example!r}, without '?' or '#'.")

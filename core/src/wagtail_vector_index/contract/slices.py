@@ -82,5 +82,4 @@ def joined(batches: Sequence[RecordBatch], dimensions: int) -> RecordBatch:
         vectors=b"".join(batch.vectors for batch in batches),
         metadata=[text for batch in batches for text in batch.metadata],
         dimensions=dimensions,
-        checked=all(batch.checked for batch in batches),
     )

@@ -222,8 +222,8 @@ class VectorIndex(IndexDeclaration):
         return answer_steps(
             self.search(question, limit=limit, **arguments),
             chat_backends[chat_backend],
-            instructions=self.get_answer_instructions(),
-            nothing_found=str(self.nothing_found),
+            instructions=self.get_answer_instructions,
+            nothing_found=lambda: str(self.nothing_found),
         )
 
     def get_answer_instructions(self) -> str:

@@ -121,7 +121,8 @@ class IndexStatus:
     @property
     def is_current(self) -> bool:
         """Whether a search finds all changes made so far."""
-        return bool(self.active) and not (self.pending or self.unapplied)
+        # Pending changes first: a change that leaves the outbox in between raises the revision.
+        return not self.pending and bool(self.active) and not self.unapplied
 
     def differences(self) -> list[str]:
         """Return the differences between the active collection and the settings and code.

@@ -21,6 +21,7 @@ from ..content.object_keys import key_of
 from ..content.visibility import Visibility, visible_to
 from ..contract.filters import And, Comparison, FilterNode, parse_filter
 from ..contract.metrics import FACTS, Metric, MetricFacts
+from ..contract.records import Match
 from ..contract.sansio import Call, Steps
 from ..contract.spec import CollectionSpec
 from ..contract.validation import check_positive
@@ -186,7 +187,7 @@ class Search(ABC):
             parse_filter(self.filter, collection.spec.fields)
         except InvalidFilter as error:
             raise IndexOutdated(
-                f"{self.index.name} was built before one of its filter fields was declared: {error}"
+                f"{self.index.name} was built with other filter fields: {error}"
                 f" Run: manage.py update_vector_indexes {self.index.name}"
             ) from error
 
@@ -205,7 +206,7 @@ class Search(ABC):
         inside = [key_of(self.within.model, pk) for pk in keys]
         return inside if len(inside) <= MAX_FILTER_KEYS else None
 
-    def _notify(self, matches: Sequence[Any], seconds: float) -> None:
+    def _notify(self, matches: Sequence[Match], seconds: float) -> None:
         notify(
             "search_performed",
             index=self.index,
@@ -215,14 +216,14 @@ class Search(ABC):
         )
 
 
-def both(one: Any, other: FilterNode) -> FilterNode:
+def both(one: FilterNode | None, other: FilterNode) -> FilterNode:
     """Return two parsed filters as one; the first may be None."""
     return other if one is None else And((one, other))
 
 
 def of_objects(keys: Iterable[str]) -> FilterNode:
     """Return the filter that matches the documents of these objects."""
-    return Comparison("object", "str", "in", tuple(keys))
+    return Comparison("object", "str", "in", tuple(dict.fromkeys(keys)))
 
 
 def search_call(

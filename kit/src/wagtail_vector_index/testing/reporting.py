@@ -1,7 +1,7 @@
 """A plugin of pytest that reports skipped tests and broken rules at the end of a run.
 
 The suite's classes register it when pytest collects them, so it has no effect on other
-runs. Under pytest-xdist, other processes collect the classes than the one that reports.
+runs. Under pytest-xdist, the process that reports is not the one that collects the classes.
 Add ``-p wagtail_vector_index.testing.reporting`` there to get the report.
 """
 

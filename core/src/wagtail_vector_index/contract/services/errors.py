@@ -23,8 +23,10 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, the error that caused it, and so on."""
-    while error is not None:
+    """Yield an error, the error that caused it, and so on, each once."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
         yield error
         error = error.__cause__ or error.__context__
 
@@ -39,7 +41,7 @@ def said_in(body: Any) -> str:
         return " ".join(map(said_in, body))
     if isinstance(body, dict):
         known = (body.get(key) for key in ("message", "error", "detail", "status"))
-        return next((said_in(each) for each in known if each), str(body or ""))
+        return next((said_in(each) for each in known if each), "")
     text = str(body or "").strip()
     return "(an HTML page)" if text.startswith("<") else text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -109,7 +110,7 @@ class Service(ABC):
     async def _aheld(self) -> _Held:
         turn = asyncio.Semaphore(self._connections) if self._connections else None
         client = self.aconnect()
-        return _Held(await client if asyncio.iscoroutine(client) else client, turn)
+        return _Held(await client if inspect.isawaitable(client) else client, turn)
 
     # With threads
 

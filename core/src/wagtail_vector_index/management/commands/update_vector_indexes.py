@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     help = (
         "Bring vector indexes up to date with the site's content and settings. You can interrupt"
-        " the command at any time, and run it twice at once."
+        " the command at any time, and run two at the same time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
