@@ -484,6 +484,7 @@ class TestParsedAlready:
         """As while a field has another type in the code than in the collection in use."""
         tree = parse_filter(query, FIELDS)
         assert parse_filter(tree, {**FIELDS, "year": "float"}) == expected
+        assert parse_filter(expected, FIELDS) == tree
 
     def test_trees_that_are_too_deep_are_refused(self):
         tree = parse_filter(Q(name="bread"), FIELDS)

@@ -268,14 +268,35 @@ def test_a_new_filter_field_builds_beside(notes, bring_up_to_date, monkeypatch):
     fields = [*Note.vector_filter_fields, FilterField("length", source="text", type="str")]
     monkeypatch.setattr(Note, "vector_filter_fields", fields)
     NOTES.__dict__.pop("configuration", None)
-    with pytest.raises(
-        IndexOutdated, match="before one of its filter fields was declared: 'length'"
-    ):
+    with pytest.raises(IndexOutdated, match="was built with other filter fields: 'length'"):
         NOTES.search("bread", filter=Q(length="wine")).count()
     assert NOTES.search("bread").count() == 3
     (updated,) = bring_up_to_date("note")
     assert updated.built
     assert NOTES.search("bread", filter=Q(length="wine")).count() == 1
+    monkeypatch.undo()
+    NOTES.__dict__.pop("configuration", None)
+
+
+def test_a_filter_field_of_another_type_filters_until_it_is_built(
+    notes, bring_up_to_date, monkeypatch
+):
+    def declare(type_):
+        fields = [*declared, FilterField("number", source="pk", type=type_)]
+        monkeypatch.setattr(Note, "vector_filter_fields", fields)
+        NOTES.__dict__.pop("configuration", None)
+
+    declared = Note.vector_filter_fields
+    declare("int")
+    bring_up_to_date("note")
+    first = Note.objects.order_by("pk").first()
+    declare("float")
+    wanted = Q(number=first.pk) | Q(number__isnull=True)
+    assert [note.pk for note in NOTES.search("bread", filter=wanted)] == [first.pk]
+    with pytest.raises(IndexOutdated, match="was built with other filter fields: number"):
+        NOTES.search("bread", filter=Q(number=0.5)).count()
+    bring_up_to_date("note")
+    assert [note.pk for note in NOTES.search("bread", filter=wanted)] == [first.pk]
     monkeypatch.undo()
     NOTES.__dict__.pop("configuration", None)
 

@@ -146,7 +146,14 @@ def _fitted(node: FilterNode, fields: Mapping[str, FieldType]) -> FilterNode:
         return node
     is_null = isinstance(node, IsNull)
     lookup, value = ("isnull", True) if is_null else (node.lookup, node.value)
-    return _parse_lookup(f"{node.field}__{lookup}", value, fields)
+    return _parse_lookup(f"{node.field}__{lookup}", _whole(value), fields)
+
+
+def _whole(value: Any) -> Any:
+    """Return a value as its caller may have given it: for floats, 2020 was parsed as 2020.0."""
+    if isinstance(value, tuple):
+        return tuple(map(_whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _parse(node: Any, fields: Mapping[str, FieldType]) -> FilterNode:
