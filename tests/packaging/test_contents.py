@@ -28,6 +28,7 @@ CONTENTS = {
         "wagtail_vector_index/content/*.py",
         "wagtail_vector_index/content/text/*.py",
         "wagtail_vector_index/contract/*.py",
+        "wagtail_vector_index/contract/services/*.py",
         "wagtail_vector_index/embeddings/base.py",
         "wagtail_vector_index/indexes/*.py",
         "wagtail_vector_index/indexing/*.py",
