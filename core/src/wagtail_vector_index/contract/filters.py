@@ -144,9 +144,9 @@ def _fitted(node: FilterNode, fields: Mapping[str, FieldType]) -> FilterNode:
         return node if child is node.child else Not(child)
     if fields.get(node.field) == node.type:
         return node
-    is_null = isinstance(node, IsNull)
-    lookup, value = ("isnull", True) if is_null else (node.lookup, node.value)
-    return _parse_lookup(f"{node.field}__{lookup}", _whole(value), fields)
+    if isinstance(node, IsNull):
+        return _parse_lookup(f"{node.field}__isnull", value=True, fields=fields)
+    return _parse_lookup(f"{node.field}__{node.lookup}", _whole(node.value), fields)
 
 
 def _whole(value: Any) -> Any:

@@ -216,7 +216,7 @@ class Search(ABC):
         )
 
 
-def both(one: FilterNode | None, other: FilterNode) -> FilterNode:
+def both(one: Any, other: FilterNode) -> FilterNode:
     """Return two parsed filters as one; the first may be None."""
     return other if one is None else And((one, other))
 
