@@ -308,7 +308,7 @@ class TestErrors:
             ({"status": {"error": "no"}}, "no"),
             ([{"message": "a"}, {"error": {"detail": "b"}}], "a b"),
             ("<html>", "(an HTML page)"),
-            ({"other": 1}, ""),
+            ({"other": 1}, "{'other': 1}"),
             (None, ""),
         ],
     )

@@ -41,7 +41,7 @@ def said_in(body: Any) -> str:
         return " ".join(map(said_in, body))
     if isinstance(body, dict):
         known = (body.get(key) for key in ("message", "error", "detail", "status"))
-        return next((said_in(each) for each in known if each), "")
+        return next((said_in(each) for each in known if each), str(body or ""))
     text = str(body or "").strip()
     return "(an HTML page)" if text.startswith("<") else text
 
