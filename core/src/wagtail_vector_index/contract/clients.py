@@ -163,7 +163,7 @@ class _LoopClient(Generic[AsyncT]):
         return await asyncio.shield(self._making)
 
     async def close(self) -> None:
-        """Release the connections, also those of a client that is being made."""
+        """Release the connections. Wait for a client that is being made, and close it too."""
         if self._making is not None:
             with suppress(Exception):
                 await asyncio.shield(self._making)
