@@ -54,8 +54,8 @@ def test_uninstalling_it_leaves_core_whole(environment: Environment) -> None:
     assert_absent(environment)
 
 
-@pytest.mark.parametrize("editable", [{KIT}, {CORE}, {CORE, KIT}], ids="+".join)
-def test_editable_and_wheel_installs_mix(environment: Environment, editable: set[str]) -> None:
+@pytest.mark.parametrize("editable", [[KIT], [CORE], [CORE, KIT]], ids="+".join)
+def test_editable_and_wheel_installs_mix(environment: Environment, editable: list[str]) -> None:
     environment.install(CORE, KIT, editable=frozenset(editable))
     environment.run(*START)
     assert " passed" in environment.run(*TEST, "--", "-k", "test_limit")
