@@ -3,7 +3,7 @@
 import sys
 import textwrap
 
-from wagtail_vector_index.plugins import discovery
+from wagtail_vector_index.plugins import discovery, scanning
 from wagtail_vector_index.plugins.handlers import HANDLERS
 
 #: The beginning of a plugin module.
@@ -74,7 +74,7 @@ class Site:
     def install(self, name, entry_points, *, version="1.0", metadata=None, **modules):
         """Install a distribution.
 
-        ``entry_points`` maps names to values, or is the text of the file. Modules are
+        ``entry_points`` maps names to values, or is the content of the file. Modules are
         sources by name, or by path such as ``"package/__init__"``.
         """
         folder = self.folder / f"{name}-{version}"
@@ -84,10 +84,12 @@ class Site:
             metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         if metadata:
             (info / "METADATA").write_text(metadata)
-        if not isinstance(entry_points, str):
+        if not isinstance(entry_points, str | bytes):
             lines = (f"{key} = {value}" for key, value in entry_points.items())
             entry_points = "\n".join(["[wagtail_vector_index]", *lines, ""])
-        (info / "entry_points.txt").write_text(entry_points)
+        if isinstance(entry_points, str):
+            entry_points = entry_points.encode()
+        (info / "entry_points.txt").write_bytes(entry_points)
         for module, source in modules.items():
             path = folder / f"{module}.py"
             path.parent.mkdir(exist_ok=True)
@@ -98,7 +100,7 @@ class Site:
 
     def hide(self, *names):
         """Hide these distributions as if they were not installed; without names, hide all."""
-        real = discovery.entry_points
+        real = scanning.entry_points
         prefix = str(self.folder)
 
         def entry_points(group):
@@ -107,7 +109,7 @@ class Site:
         def hidden(dist):
             return dist.name in names or not (names or str(dist.locate_file("")).startswith(prefix))
 
-        self.monkeypatch.setattr(discovery, "entry_points", entry_points)
+        self.monkeypatch.setattr(scanning, "entry_points", entry_points)
         clear()
 
     def close(self):

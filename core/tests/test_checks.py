@@ -200,6 +200,42 @@ class TestBackends:
             )
         ]
 
+    @pytest.mark.parametrize(
+        ("returned", "says"),
+        [
+            ("None", "TypeError: check() must return a list of messages, not None."),
+            ("'all is well'", "must return a list of messages, not 'all is well'."),
+            ("[True]", "TypeError: check() must return messages of checks, not True."),
+        ],
+    )
+    def test_the_check_of_a_backend_that_returns_nonsense(self, acme, returned, says):
+        acme(f"def check(self):\n        return {returned}\n")
+        (message,) = checks.check_backends()
+        assert message.id.endswith("E006")
+        assert says in message.msg
+
+    def test_the_check_of_a_backend_that_panics(self, acme):
+        acme("def check(self):\n        raise BaseException('in Rust')\n")
+        assert ids(checks.check_backends()) == ["E006"]
+
+    @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            ("metrics = None", "AcmeBackend.metrics must be a set of at least one of"),
+            ("metrics = 'cosine'", "not 'cosine'."),
+            ("metrics = frozenset()", "not frozenset()."),
+            ("metrics = frozenset({'manhattan'})", "not frozenset({'manhattan'})."),
+            ("max_batch_records = 0", "AcmeBackend.max_batch_records must be an int of at least 1"),
+            ("max_batch_bytes = '1MB'", "max_batch_bytes must be an int of at least 1, not '1MB'."),
+        ],
+    )
+    def test_attributes_of_a_backend_that_make_no_sense(self, acme, line, says):
+        acme(line)
+        (message,) = checks.check_backends()
+        assert message.id.endswith("E001")
+        assert "acme_backend.AcmeBackend of acme cannot be imported: TypeError: " in message.msg
+        assert says in message.msg
+
     def test_the_check_of_a_backend_that_finds_a_configuration_error(self, acme):
         acme(
             "def check(self):\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -26,7 +26,7 @@ from .models.tables import Collection, index_database
 from .plugins.calling import active_registry
 from .plugins.handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
 from .plugins.problems import problems
-from .wording import describe
+from .wording import describe, shown
 
 SEARCH_BACKEND = "wagtail_vector_index.wagtail_search"
 
@@ -153,12 +153,12 @@ def _plugin_messages() -> Messages:
         yield checks.Warning(problem.message, hint=problem.remedy, id=problem.id)
     known = {failure.source.name for failure in registry.failures}
     known |= {plugin.source.name for plugin in registry.plugins}
-    switched_off = {source.name for source in registry.disabled}
+    known |= {source.name for source in registry.disabled}
     for name in getattr(settings, DISABLED_PLUGINS_SETTING, ()):
-        if name not in switched_off:
+        if not registry.disables(name):
             yield checks.Warning(
                 f"{DISABLED_PLUGINS_SETTING} names {name!r}, but no such plugin is installed.",
-                hint=f"Installed plugins: {', '.join(sorted(known | switched_off)) or 'none'}.",
+                hint=f"Installed plugins: {', '.join(sorted(known)) or 'none'}.",
                 id="wagtail_vector_index.W003",
             )
 
@@ -176,16 +176,25 @@ def _backend_messages(handler: BackendHandler[Any]) -> Messages:
 def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
     backend = handler[alias]
     try:
-        yield from backend.check()
-    except ConfigurationError:
+        messages = backend.check()
+        if not isinstance(messages, Iterable) or isinstance(messages, str):
+            raise TypeError(f"check() must return a list of messages, not {shown(messages)}.")
+        messages = list(messages)
+        for message in messages:
+            if not isinstance(message, checks.CheckMessage):
+                raise TypeError(f"check() must return messages of checks, not {shown(message)}.")
+    except (ConfigurationError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001  # from a plugin, and no reason to stop
-        yield checks.Error(
-            f"{handler.where(alias)}: the check of {backend!r} failed:"
-            f" {backend.options.redact(describe(error))}",
-            hint="Report this to the authors of that backend.",
-            id="wagtail_vector_index.E006",
-        )
+    except BaseException as error:  # noqa: BLE001  # from a plugin, and no reason to stop
+        messages = [
+            checks.Error(
+                f"{handler.where(alias)}: the check of {backend!r} failed:"
+                f" {backend.options.redact(describe(error))}",
+                hint="Report this to the authors of that backend.",
+                id="wagtail_vector_index.E006",
+            )
+        ]
+    yield from messages
 
 
 def _is_used(alias: str) -> bool:

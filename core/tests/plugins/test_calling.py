@@ -6,7 +6,8 @@ import pytest
 from django.test import override_settings
 
 from tests.fake_distributions import PLUGIN
-from wagtail_vector_index.exceptions import ConfigurationError
+from wagtail_vector_index.exceptions import ConfigurationError, PluginBroken
+from wagtail_vector_index.plugins import PreparedDocument
 from wagtail_vector_index.plugins.calling import (
     active_registry,
     notify,
@@ -28,7 +29,9 @@ def install(site):
 ADD = """
 @hookimpl
 def documents_prepared(documents):
-    return [*documents, {!r}]
+    from wagtail_vector_index.plugins import PreparedDocument
+
+    return [*documents, PreparedDocument(text={!r}, context="", metadata={{}})]
 """
 ADD_FIRST = ADD.replace("@hookimpl", "@hookimpl(tryfirst=True)")
 ADD_LAST = ADD.replace("@hookimpl", "@hookimpl(trylast=True)")
@@ -43,7 +46,7 @@ def index_updated(index, upserted, deleted):
 FAIL = """
 @hookimpl(tryfirst=True)
 def index_updated():
-    raise RuntimeError("not my day")
+    {}
 """
 
 
@@ -52,46 +55,75 @@ def notes(name):
     return module.notes
 
 
+def prepared(index, *texts):
+    """Return the texts of documents after the hooks."""
+    documents = [PreparedDocument(text=text, context="", metadata={"a": 1}) for text in texts]
+    return [document.text for document in prepare_documents(index, documents)]
+
+
 class TestDocumentsPrepared:
     def test_without_plugins_they_stay_as_they_are(self, site):
-        documents = ["a"]
+        documents = [PreparedDocument(text="a", context="", metadata={})]
         assert prepare_documents("index", documents) is documents
 
     def test_each_plugin_gets_what_the_one_before_returned(self, install):
         install(a=ADD.format("a"), b=ADD.format("b"), c=ADD.format("c"))
-        assert prepare_documents("index", ["0"]) == ["0", "c", "b", "a"]
+        assert prepared("index", "0") == ["0", "c", "b", "a"]
 
     def test_tryfirst_comes_first_and_trylast_last(self, install):
         install(a=ADD_FIRST.format("a"), b=ADD.format("b"), c=ADD_LAST.format("c"))
-        assert prepare_documents("index", []) == ["a", "b", "c"]
+        assert prepared("index") == ["a", "b", "c"]
 
     def test_none_leaves_them_as_they_are(self, install):
         install(a=ADD.format("a"), b="@hookimpl\ndef documents_prepared():\n    return None\n")
-        assert prepare_documents("index", ["0"]) == ["0", "a"]
+        assert prepared("index", "0") == ["0", "a"]
 
     def test_an_empty_list_leaves_nothing(self, install):
         install(b="@hookimpl\ndef documents_prepared():\n    return []\n")
-        assert prepare_documents("index", ["0"]) == []
+        assert prepared("index", "0") == []
 
     def test_the_index_comes_along(self, install):
         install(a="@hookimpl\ndef documents_prepared(index):\n    return [index]\n")
-        assert prepare_documents("the index", ["0"]) == ["the index"]
+        assert prepare_documents("the index", []) == ["the index"]
 
     def test_an_argument_with_a_default_is_the_plugins_own(self, install):
         body = "@hookimpl\ndef documents_prepared(documents, index=7):\n    return [index]\n"
         install(a=body)
-        assert prepare_documents("the index", ["0"]) == [7]
+        assert prepare_documents("the index", []) == [7]
 
     def test_two_implementations_of_one_plugin_are_a_chain_as_well(self, install):
         second = ADD.format("2").replace("@hookimpl", "@hookimpl(specname='documents_prepared')")
         install(a=ADD.format("1") + second.replace("def documents_prepared", "def zebra"))
-        assert sorted(prepare_documents("index", [])) == ["1", "2"]
+        assert sorted(prepared("index")) == ["1", "2"]
 
-    def test_an_error_is_raised_so_that_nothing_unredacted_is_embedded(self, install):
-        body = "@hookimpl\ndef documents_prepared():\n    raise RuntimeError('cannot redact')\n"
-        install(a=ADD.format("a"), b=body)
-        with pytest.raises(RuntimeError, match="cannot redact"):
-            prepare_documents("index", ["0"])
+    def test_changes_in_place_have_no_effect(self, install):
+        body = (
+            "@hookimpl\ndef documents_prepared(documents):\n"
+            "    documents[0].metadata['a'] = 2\n    documents.clear()\n"
+        )
+        install(a=body)
+        documents = [PreparedDocument(text="0", context="", metadata={"a": 1})]
+        assert prepare_documents("index", documents) is documents
+        assert documents[0].metadata == {"a": 1}
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            ("raise RuntimeError('cannot redact')", "RuntimeError: cannot redact"),
+            ("raise BaseException('a panic')", "BaseException: a panic"),
+            ("async def later(): pass\n    return later()", "must not be asynchronous"),
+        ],
+    )
+    def test_an_error_is_raised_so_that_nothing_unredacted_is_embedded(self, install, body, says):
+        install(a=ADD.format("a"), b=f"@hookimpl\ndef documents_prepared():\n    {body}\n")
+        with pytest.raises(PluginBroken, match=says) as raised:
+            prepared("index", "0")
+        assert "documents_prepared of b_plugin (plugin 'b' of b 1.0) failed" in str(raised.value)
+
+    def test_keyboard_interrupt_passes_through(self, install):
+        install(a="@hookimpl\ndef documents_prepared():\n    raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            prepared("index", "0")
 
 
 class TestNotify:
@@ -107,14 +139,30 @@ class TestNotify:
         notify("index_updated", index="i", upserted=[], deleted=["d"])
         assert notes("a") == [(["d"])] or notes("a") == [["d"]]
 
-    def test_an_error_is_logged_and_harms_no_other(self, install, caplog):
-        install(a=NOTE, bad=FAIL, c=NOTE)
+    def test_each_plugin_gets_lists_of_its_own(self, install):
+        clears = "@hookimpl(tryfirst=True)\ndef index_updated(upserted):\n    upserted.clear()\n"
+        install(a=NOTE, bad=clears)
+        upserted = ["u"]
+        notify("index_updated", index="i", upserted=upserted, deleted=[])
+        assert notes("a") == [("i", ["u"], [])]
+        assert upserted == ["u"]
+
+    @pytest.mark.parametrize(
+        ("error", "says"),
+        [
+            ("raise RuntimeError('not my day')", "not my day"),
+            ("raise BaseException('not my day')", "not my day"),
+            ("async def later(): pass\n    return later()", "must not be asynchronous"),
+        ],
+    )
+    def test_an_error_is_logged_and_harms_no_other(self, install, caplog, error, says):
+        install(a=NOTE, bad=FAIL.format(error), c=NOTE)
         notify("index_updated", index="i", upserted=[], deleted=[])
         assert len(notes("a")) == len(notes("c")) == 1
         (record,) = caplog.records
         assert record.levelno == logging.ERROR
         assert "index_updated of bad_plugin (plugin 'bad' of bad 1.0) failed" in record.message
-        assert "not my day" in str(record.exc_info[1])
+        assert says in str(record.exc_info[1])
 
     def test_two_entry_points_to_one_module_hear_it_once(self, site):
         site.install("a", {"a": "a_plugin", "old": "a_plugin"}, a_plugin=PLUGIN + NOTE)
@@ -137,8 +185,8 @@ class TestSwitchingOff:
     def test_hooks_of_a_disabled_plugin_are_not_called(self, install):
         install(a=ADD.format("a"), b=ADD.format("b"))
         with override_settings(WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS=["a"]):
-            assert prepare_documents("index", []) == ["b"]
-        assert prepare_documents("index", []) == ["b", "a"]
+            assert prepared("index") == ["b"]
+        assert prepared("index") == ["b", "a"]
 
     @pytest.mark.parametrize("disabled", ["acme", None, 3, [1], {"a": 1, 2: 3}])
     def test_anything_but_a_list_of_names(self, site, disabled):

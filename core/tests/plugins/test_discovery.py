@@ -11,8 +11,9 @@ import pytest
 
 import tests
 from tests.fake_distributions import PLUGIN, offering
-from wagtail_vector_index.plugins import BackendSpec, discovery, django_apps
+from wagtail_vector_index.plugins import BackendSpec, discovery, django_apps, scanning
 from wagtail_vector_index.plugins.discovery import registry
+from wagtail_vector_index.plugins.problems import problems
 
 ROOT = Path(tests.__file__).parent.parent
 HEAVY = ("numpy", "openai", "wordllama", "qdrant_client", "weaviate", "psycopg")
@@ -116,6 +117,23 @@ BROKEN = {
     "old wrapper": (
         PLUGIN + "@hookimpl(hookwrapper=True)\ndef documents_prepared():\n    yield",
         "documents_prepared() must not be a wrapper",
+    ),
+    "panic": ("class Panic(BaseException): pass\nraise Panic('in Rust')", "Panic: in Rust"),
+    "panicking hook": (
+        PLUGIN + "@hookimpl\ndef chat_backends():\n    raise BaseException('in Rust')",
+        "BaseException: in Rust",
+    ),
+    "hook without a mark": (
+        PLUGIN + "def embedding_backends():\n    return {}",
+        "embedding_backends() is not marked as a hook. Write @hookimpl above it.",
+    ),
+    "asynchronous hook": (
+        PLUGIN + "@hookimpl\nasync def index_updated():\n    pass",
+        "index_updated() must not be asynchronous: nothing would await it.",
+    ),
+    "None": (
+        PLUGIN + "@hookimpl\ndef vector_backends():\n    pass",
+        "vector_backends() must return a dict of name to BackendSpec, not None",
     ),
     "list": (
         PLUGIN + "@hookimpl\ndef vector_backends():\n    return ['acme.Acme']",
@@ -227,15 +245,15 @@ class TestBrokenPlugins:
         assert list(registry().conflicts()) == []
 
     def test_a_distribution_that_was_half_removed(self, site):
-        site.monkeypatch.setattr(discovery, "entry_points", real_entry_points(site))
+        site.monkeypatch.setattr(scanning, "entry_points", real_entry_points(site))
         site.install("gone", {"gone": "gone_plugin"}, metadata="", gone_plugin=PLUGIN)
         (plugin,) = registry().plugins
-        assert str(plugin.source) == "plugin 'gone' of an unknown distribution without a version"
+        assert str(plugin.source) == "plugin 'gone' of gone-1.0.dist-info without a version"
 
     def test_an_entry_point_without_a_distribution(self, site):
         found = [discovery.EntryPoint("acme", "acme_plugin", "wagtail_vector_index")]
         site.install("acme", {}, acme_plugin=PLUGIN)
-        site.monkeypatch.setattr(discovery, "entry_points", lambda group: found)
+        site.monkeypatch.setattr(scanning, "entry_points", lambda group: found)
         assert "of an unknown distribution" in str(registry().plugins[0].source)
 
 
@@ -265,15 +283,27 @@ class TestUnreadableEntryPoints:
             found = metadata.distributions()
             return [d for d in found if str(d.locate_file("")).startswith(prefix)]
 
-        monkeypatch.setattr(discovery, "entry_points", metadata.entry_points)
-        monkeypatch.setattr(discovery, "distributions", own)
+        monkeypatch.setattr(scanning, "entry_points", metadata.entry_points)
+        monkeypatch.setattr(scanning, "distributions", own)
         return site
 
     def test_of_a_plugin_is_its_failure_alone(self, site):
         site.install("bad", self.BAD, version="0.9", acme_plugin=PLUGIN)
         site.install("good", {"good": "good_plugin"}, good_plugin=PLUGIN)
         assert "good" in names()
-        assert only_failure().startswith("plugin 'bad' of bad 0.9 is not usable: TypeError")
+        assert only_failure().startswith(
+            "plugin 'bad' of bad 0.9 is not usable: ValueError: its entry_points.txt cannot be"
+            " read: TypeError"
+        )
+
+    def test_that_are_no_text_harm_no_other(self, site):
+        site.install("latin", "[console_scripts]\nß = x:y\n".encode("latin-1"), version="0.3")
+        site.install("good", {"good": "good_plugin"}, good_plugin=PLUGIN)
+        assert names() == ["good"]
+        assert only_failure().startswith(
+            "plugin 'latin' of latin 0.3 is not usable: ValueError: its entry_points.txt cannot be"
+            " read: UnicodeDecodeError"
+        )
 
     def test_can_be_switched_off(self, site):
         site.install("bad", self.BAD, acme_plugin=PLUGIN)
@@ -312,7 +342,41 @@ class TestNamesThatAreTaken:
         assert [kind for kind, _, _ in registry().conflicts()] == ["vector"]
 
 
+class TestHiddenPlugins:
+    @pytest.fixture
+    def stale(self, site, monkeypatch):
+        """The folder of an earlier install, which comes first on the path."""
+        site.install("acme", {"acme": "acme_plugin"}, version="2.0", acme_plugin=PLUGIN)
+        folder = site.folder / "checkout"
+        info = folder / "acme.egg-info"
+        info.mkdir(parents=True)
+        (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 0.9\n")
+        monkeypatch.syspath_prepend(str(folder))
+        return info
+
+    def test_are_named_with_what_hides_them(self, stale):
+        (hidden,) = scanning.hidden_plugins()
+        assert str(hidden.source) == "plugin 'acme' of acme 2.0"
+        assert hidden.hidden_by == str(stale)
+        (problem,) = [p for p in problems(registry()) if p.id.endswith("W010")]
+        assert f"plugin 'acme' of acme 2.0 is installed, but {stale} hides it" in problem.message
+
+    def test_none_if_what_comes_first_has_the_plugin_too(self, stale):
+        (stale / "entry_points.txt").write_text("[wagtail_vector_index]\nacme = acme_plugin\n")
+        assert list(scanning.hidden_plugins()) == []
+
+
 class TestSwitchingOff:
+    @pytest.mark.parametrize("name", ["acme-one:acme", "Acme_One:acme"])
+    def test_one_of_two_plugins_of_the_same_name(self, site, name):
+        site.install("acme_one", {"acme": "one_plugin"}, one_plugin="1 / 0")
+        site.install("acme_two", {"acme": "two_plugin"}, two_plugin=PLUGIN)
+        (problem,) = [p for p in problems(registry()) if p.id.endswith("W001")]
+        assert "or add 'acme-one:acme' to WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS" in problem.remedy
+        found = registry([name])
+        assert [plugin.source.distribution for plugin in found.plugins] == ["acme_two"]
+        assert [source.distribution for source in found.disabled] == ["acme_one"]
+
     def test_the_module_is_never_imported(self, site):
         site.install("acme", {"acme": "acme_plugin"}, version="3", acme_plugin="raise SystemExit")
         found = registry(["acme"])
@@ -340,14 +404,14 @@ class TestOneScanAProcess:
     def scans(self, site):
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin=PLUGIN)
         scans = []
-        real = discovery.entry_points
+        real = scanning.entry_points
 
         def counted(group):
             scans.append(group)
             time.sleep(0.05)
             return real(group=group)
 
-        site.monkeypatch.setattr(discovery, "entry_points", counted)
+        site.monkeypatch.setattr(scanning, "entry_points", counted)
         return scans
 
     @pytest.mark.once
@@ -417,7 +481,10 @@ class TestDjangoApps:
             b='path="x.B", django_apps=("acme.a",)',
         )
         second = offering("chat", c='path="x.C", django_apps=("acme.b", "acme.apps.C")')
-        modules = {f"acme/{name}": "1 / 0" for name in ("a", "b", "apps")}  # none is imported
+        modules = {f"acme/{name}": "" for name in ("a", "b")}
+        modules["acme/apps"] = (
+            "from django.apps import AppConfig\nclass C(AppConfig): name = 'acme'"
+        )
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin=first, **modules)
         site.install("other", {"other": "other_plugin"}, other_plugin=second)
         assert django_apps() == ["acme.b", "acme.a", "acme.apps.C"]
@@ -447,23 +514,39 @@ class TestDjangoApps:
         assert registry().names("vector") == ["a", "b"]
         assert not registry().failures
 
-    def test_no_client_is_imported_for_them(self, site):
-        source = offering("vector", a='path="x.A", django_apps=("client.django.apps.C",)')
-        modules = {"client/__init__": "1 / 0", "client/django/__init__": "1 / 0"}
-        modules["client/django/apps"] = "1 / 0"
-        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=source, **modules)
-        assert django_apps() == ["client.django.apps.C"]
+    @pytest.mark.parametrize(
+        "source", ["1 / 0", "raise BaseException('a panic')", "import nothing_of_acme"]
+    )
+    def test_not_one_that_would_stop_the_site(self, site, source):
+        plugin = offering("vector", a='path="x.A", django_apps=("bad_app", "good_app")')
+        modules = {"bad_app/__init__": "", "bad_app/apps": source, "good_app/__init__": ""}
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=plugin, **modules)
+        assert django_apps() == ["good_app"]
+        (problem,) = [p for p in problems(registry()) if p.id.endswith("W011")]
+        assert problem.message.startswith(
+            "The Django app 'bad_app' of the plugin 'acme' of acme 1.0 cannot be loaded: "
+        )
+
+    def test_keyboard_interrupt_passes_through(self, site):
+        plugin = offering("vector", a='path="x.A", django_apps=("bad_app",)')
+        site.install(
+            "acme", {"acme": "p"}, p=plugin, **{"bad_app/__init__": "raise KeyboardInterrupt"}
+        )
+        with pytest.raises(KeyboardInterrupt):
+            django_apps()
 
     def test_a_lone_name_is_an_error_rather_than_a_list_of_letters(self, site):
         with pytest.raises(TypeError, match="a list of plugin names, not 'pgvector'"):
             django_apps(disabled="pgvector")
 
-    def test_needs_no_settings_and_not_even_django(self):
+    def test_needs_no_settings_and_discovery_not_even_django(self):
         code = (
             "import sys\n"
             "from wagtail_vector_index.plugins import django_apps\n"
-            "assert isinstance(django_apps(), list)\n"
+            "from wagtail_vector_index.plugins.discovery import registry\n"
+            "assert registry().plugins\n"
             "assert 'django' not in sys.modules, 'django'\n"
+            "assert isinstance(django_apps(), list)\n"
             "print('fine')"
         )
         result = run(code, DJANGO_SETTINGS_MODULE="")

@@ -34,6 +34,7 @@ from ..contract.validation import (
     vector_problem,
 )
 from ..exceptions import InvalidSpec, InvalidVector, WriteFailed
+from ..wording import shown
 
 __all__ = [
     "CollectionSpec",
@@ -90,6 +91,22 @@ class VectorBackend(ABC):
     #: a backend that uses these connections: in any other thread, a call is outside the
     #: caller's transaction, and the connection that it opens is never closed.
     thread_sensitive: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Checked here, because a mistake would otherwise show in the middle of a search.
+        metrics: Any = cls.metrics
+        if not isinstance(metrics, (set, frozenset)) or not metrics or metrics - set(METRICS):
+            raise TypeError(
+                f"{cls.__qualname__}.metrics must be a set of at least one of"
+                f" {', '.join(METRICS)}, not {shown(metrics)}."
+            )
+        for name in ("max_batch_records", "max_batch_bytes"):
+            value = getattr(cls, name)
+            if type(value) is not int or value < 1:
+                raise TypeError(
+                    f"{cls.__qualname__}.{name} must be an int of at least 1, not {shown(value)}."
+                )
 
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias

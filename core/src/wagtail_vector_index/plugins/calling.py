@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pluggy
 
 from ..conf import DISABLED_PLUGINS_SETTING, disabled_plugins
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, PluginBroken
+from ..wording import describe
 from .discovery import Registry, registry
 from .documents import Index, PreparedDocument
 
@@ -30,19 +34,40 @@ def active_registry() -> Registry:
 def prepare_documents(
     index: Index, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument]:
-    """Return the documents of one object after each plugin has redacted or enriched them."""
+    """Return the documents of one object after each plugin has redacted or enriched them.
+
+    Each plugin gets copies, so what it changes in place has no effect.
+
+    Raises:
+        PluginBroken: a plugin failed; the message names it.
+    """
     for implementation in _implementations("documents_prepared"):
-        result = _call(implementation, {"index": index, "documents": documents})
+        copies = [replace(document, metadata=dict(document.metadata)) for document in documents]
+        arguments = {"index": copy.copy(index), "documents": copies}
+        try:
+            result = _call(implementation, arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginBroken(
+                f"documents_prepared of {implementation.plugin_name} failed: {describe(error)}"
+            ) from error
         documents = documents if result is None else list(result)
     return documents
 
 
 def notify(hook_name: str, **arguments: Any) -> None:
-    """Call a hook of every plugin. If one fails, log the error and call the others."""
+    """Call a hook of every plugin. If one fails, log the error and call the others.
+
+    Each plugin gets copies of the index and the lists.
+    """
     for implementation in _implementations(hook_name):
+        copies = {name: copy.copy(value) for name, value in arguments.items()}
         try:
-            _call(implementation, arguments)
-        except Exception:  # the other plugins must still be called
+            _call(implementation, copies)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # the other plugins must still be called
             logger.exception("%s of %s failed.", hook_name, implementation.plugin_name)
 
 
@@ -53,4 +78,9 @@ def _implementations(hook_name: str) -> Iterator[pluggy.HookImpl]:
 
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
     """Call one implementation with the arguments that it accepts."""
-    return implementation.function(*(arguments[name] for name in implementation.argnames))
+    result = implementation.function(*(arguments[name] for name in implementation.argnames))
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()  # Python would warn that it was never awaited
+        raise TypeError("A hook must not be asynchronous: nothing would await it.")
+    return result

@@ -1,11 +1,10 @@
-"""Finds plugins through entry points. Importing this module runs no discovery."""
+"""Loads the plugins that entry points name. Importing this module runs no discovery."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import inspect
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,11 +13,11 @@ from types import ModuleType
 from typing import Any
 
 import pluggy
-from importlib_metadata import EntryPoint, distributions, entry_points
+from importlib_metadata import EntryPoint
 
 from ..conf import KINDS, BackendKind
-from ..wording import describe
 from . import hookspecs
+from .scanning import PluginFailure, PluginSource, normalise, scan
 from .specs import API_VERSION, ENTRY_POINT_GROUP, BackendSpec
 
 _lock = threading.RLock()
@@ -35,35 +34,12 @@ class LaterApiVersion(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PluginSource:
-    """The origin of a plugin: its name, distribution and version."""
-
-    name: str
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"plugin {self.name!r} of {self.distribution} {self.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plugin:
     """A loaded plugin, with the backends that it offers."""
 
     source: PluginSource
     module: ModuleType
     backends: Mapping[BackendKind, Mapping[str, BackendSpec]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PluginFailure:
-    """A plugin that could not be loaded, with the cause."""
-
-    source: PluginSource
-    cause: BaseException
-
-    def __str__(self) -> str:
-        return f"{self.source} is not usable: {describe(self.cause)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +86,17 @@ class Registry:
         """Return the short names of all installed backends of a kind."""
         return sorted({name for plugin in self.plugins for name in plugin.backends[kind]})
 
+    def disabling_name(self, source: PluginSource) -> str:
+        """Return the shortest name that disables this plugin and no other."""
+        loaded = (plugin.source for plugin in self.plugins)
+        failed = (failure.source for failure in self.failures)
+        same = [other for other in (*loaded, *failed, *self.disabled) if other.name == source.name]
+        return source.name if len(same) == 1 else source.full_name
+
+    def disables(self, name: str) -> bool:
+        """Return whether a name in the setting that disables plugins disables one."""
+        return any(_normal(name) in source.names for source in self.disabled)
+
     def conflicts(self) -> Iterator[tuple[BackendKind, str, list[Offer]]]:
         """Yield the kind, name and offers of each backend that several plugins offer."""
         for kind in KINDS:
@@ -118,13 +105,12 @@ class Registry:
                     yield kind, name, offers
 
 
-def normalise(distribution: str) -> str:
-    """Return a distribution's name in the normal form, in which names can be compared."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 def registry(disabled: Iterable[str] = ()) -> Registry:
     """Return the installed plugins. Each process scans for them only once.
+
+    Args:
+        disabled: names of plugins to leave out, each as ``"name"``, or as
+            ``"distribution:name"`` if several distributions have a plugin of that name.
 
     Raises:
         TypeError: ``disabled`` is not a list of names; a single string is not a list either.
@@ -140,8 +126,8 @@ def django_apps(disabled: Iterable[str] = ()) -> list[str]:
     """Return the Django apps of the installed plugins, for ``INSTALLED_APPS``.
 
     Settings modules can call this function because it reads no settings. Each app is listed
-    once. Apps that cannot be found are left out, such as the app of a client library that is not
-    installed: a missing app would stop every command, while a check says what to install.
+    once. Apps that Django could not load are left out, such as the app of a client library that
+    is not installed: such an app would stop every command, while a check says what is wrong.
 
     Args:
         disabled: names of plugins to leave out. Put the same names into
@@ -157,15 +143,34 @@ def django_apps(disabled: Iterable[str] = ()) -> list[str]:
         for specs in plugin.backends.values()
         for spec in specs.values()
         for app in spec.django_apps
-        if _exists(app)
+        if app_error(app) is None
     }
     return list(apps)
+
+
+def app_error(app: str) -> BaseException | None:
+    """Return the error with which Django would fail to load an app, or None if it loads.
+
+    Only the app's own module and its ``apps`` module are loaded, as `django.setup` does first.
+    """
+    # Imported here, because plugins can be discovered where Django is not installed.
+    from django.apps import AppConfig
+
+    if not _exists(app):
+        return ModuleNotFoundError(f"No module named {app!r}")
+    try:
+        AppConfig.create(app)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # an app may exit, or panic in another language
+        return error
+    return None
 
 
 def clear_cache() -> None:
     """Forget the discovered plugins, so that the next call scans again."""
     with _lock:
-        for function in (_registry, _scan, _load):
+        for function in (_registry, scan, _load):
             function.cache_clear()
 
 
@@ -173,8 +178,9 @@ def clear_cache() -> None:
 def _registry(disabled: frozenset[str]) -> Registry:
     hooks = _new_manager()
     plugins, failures, switched_off = [], [], []
-    for source, found in _scan():
-        if source.name in disabled:
+    unwanted = {_normal(name) for name in disabled}
+    for source, found in scan():
+        if not unwanted.isdisjoint(source.names):
             switched_off.append(source)
             continue
         loaded = _load(found, source) if isinstance(found, EntryPoint) else found
@@ -193,44 +199,9 @@ def _registry(disabled: frozenset[str]) -> Registry:
     )
 
 
-@functools.cache
-def _scan() -> tuple[tuple[PluginSource, EntryPoint | PluginFailure], ...]:
-    """Return all entry points, not yet loaded, in the same order on every machine."""
-    found: list[tuple[PluginSource, EntryPoint | PluginFailure]]
-    try:
-        found = [(_source(ep.name, ep.dist), ep) for ep in entry_points(group=ENTRY_POINT_GROUP)]
-    except Exception:  # noqa: BLE001  # one unreadable file makes the call fail for all distributions
-        found = list(_scan_one_by_one())
-    return tuple(sorted(found, key=lambda item: (item[0].distribution, item[0].name)))
-
-
-def _scan_one_by_one() -> Iterator[tuple[PluginSource, EntryPoint | PluginFailure]]:
-    seen = set()
-    for dist in distributions():
-        source = _source("", dist)
-        name = normalise(source.distribution)
-        if name in seen:  # the first one on the path hides others of the same name
-            continue
-        seen.add(name)
-        try:
-            for ep in dist.entry_points.select(group=ENTRY_POINT_GROUP):
-                yield _source(ep.name, dist), ep
-        except Exception as error:  # noqa: BLE001  # any error in that file
-            if f"[{ENTRY_POINT_GROUP}]" in (dist.read_text("entry_points.txt") or ""):
-                broken = _source(name, dist)
-                yield broken, PluginFailure(source=broken, cause=error)
-
-
-def _source(name: str, dist: Any) -> PluginSource:
-    found = {}
-    for key in ("Name", "Version"):
-        with contextlib.suppress(Exception):  # a distribution that was only partly removed
-            found[key] = dist.metadata[key] if dist is not None else None
-    return PluginSource(
-        name=name,
-        distribution=found.get("Name") or "an unknown distribution",
-        version=found.get("Version") or "without a version",
-    )
+def _normal(disabled: str) -> str:
+    distribution, colon, name = disabled.rpartition(":")
+    return f"{normalise(distribution)}{colon}{name}"
 
 
 @functools.cache
@@ -250,7 +221,9 @@ def _load(entry_point: EntryPoint, source: PluginSource) -> Plugin | PluginFailu
             module=module,
             backends={kind: _checked_backends(hooks, kind) for kind in KINDS},
         )
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may even exit
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # a plugin may exit, or panic in another language
         return PluginFailure(source=source, cause=error)
 
 
@@ -277,18 +250,30 @@ def _checked_hooks(module: ModuleType) -> pluggy.PluginManager:
     hooks = _new_manager()
     hooks.register(module)
     hooks.check_pending()
-    for hook in vars(hooks.hook).values():
-        for implementation in hook.get_hookimpls():
+    for name, hook in vars(hooks.hook).items():
+        implementations = hook.get_hookimpls()
+        if not implementations and _is_own_function(module, name):
+            raise TypeError(f"{name}() is not marked as a hook. Write @hookimpl above it.")
+        for implementation in implementations:
             if implementation.wrapper or implementation.hookwrapper:
                 # Each plugin is called separately, so a wrapper would have nothing to wrap.
-                raise TypeError(f"{implementation.function.__name__}() must not be a wrapper.")
+                raise TypeError(f"{name}() must not be a wrapper.")
+            if inspect.iscoroutinefunction(implementation.function):
+                raise TypeError(f"{name}() must not be asynchronous: nothing would await it.")
     return hooks
+
+
+def _is_own_function(module: ModuleType, name: str) -> bool:
+    value = getattr(module, name, None)
+    return inspect.isfunction(value) and value.__module__ == module.__name__
 
 
 def _checked_backends(hooks: pluggy.PluginManager, kind: BackendKind) -> dict[str, BackendSpec]:
     hook = f"{kind}_backends"
     backends: dict[str, BackendSpec] = {}
-    for offered in getattr(hooks.hook, hook)():
+    # Called one by one, since pluggy would leave out an implementation that returns None.
+    for implementation in getattr(hooks.hook, hook).get_hookimpls():
+        offered = implementation.function()
         if not isinstance(offered, Mapping):
             raise TypeError(f"{hook}() must return a dict of name to BackendSpec, not {offered!r}.")
         for name, spec in offered.items():

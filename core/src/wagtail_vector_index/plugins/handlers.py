@@ -127,7 +127,9 @@ class BackendHandler(Generic[BackendT]):
         for alias, backend in instances.items():
             try:
                 backend.close()
-            except Exception:  # the other backends must still be closed
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # the other backends must still be closed
                 logger.exception("%s cannot be closed.", self.where(alias))
 
     def made(self) -> list[BackendT]:
@@ -162,7 +164,9 @@ class BackendHandler(Generic[BackendT]):
             return backend_class(alias, options)
         except ConfigurationError:
             raise
-        except Exception as error:  # noqa: BLE001  # reported below, whatever it is
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # reported below, whatever it is
             failure = error
         # Raised outside the except block. An error that shows a secret must not become the context.
         message = options.redact(describe(failure))

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..conf import DISABLED_PLUGINS_SETTING, BackendKind
-from ..wording import article, listed
-from .discovery import LaterApiVersion, Offer, Plugin, Registry
+from ..wording import article, describe, listed
+from .discovery import LaterApiVersion, Offer, Plugin, Registry, app_error
 from .resolving import choices, install_command, missing_modules
+from .scanning import HiddenPlugin, hidden_plugins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +31,42 @@ def problems(registry: Registry) -> Iterator[Problem]:
             message=f"The {failure}",
             remedy=(
                 f"{first} {failure.source.distribution}, or add"
-                f" {failure.source.name!r} to {DISABLED_PLUGINS_SETTING}."
+                f" {registry.disabling_name(failure.source)!r} to {DISABLED_PLUGINS_SETTING}."
             ),
         )
+    yield from map(_hidden, hidden_plugins())
     for conflict in registry.conflicts():
         yield _conflict(*conflict)
     for plugin in registry.plugins:
-        yield from _unusable(plugin)
+        yield from _unusable(registry, plugin)
+        yield from _apps_that_fail(plugin)
+
+
+def _apps_that_fail(plugin: Plugin) -> Iterator[Problem]:
+    specs = [spec for offered in plugin.backends.values() for spec in offered.values()]
+    usable = [spec for spec in specs if not missing_modules(spec)]
+    for app in dict.fromkeys(app for spec in usable for app in spec.django_apps):
+        if error := app_error(app):
+            yield Problem(
+                id="wagtail_vector_index.W011",
+                message=(
+                    f"The Django app {app!r} of the {plugin.source} cannot be loaded:"
+                    f" {describe(error)}"
+                ),
+                remedy=f"Upgrade or uninstall {plugin.source.distribution}.",
+            )
+
+
+def _hidden(plugin: HiddenPlugin) -> Problem:
+    return Problem(
+        id="wagtail_vector_index.W010",
+        message=f"The {plugin.source} is installed, but {plugin.hidden_by} hides it.",
+        remedy=(
+            "Python takes the first metadata of a distribution on its path, and those name no such"
+            f" plugin. Delete {plugin.hidden_by} if an earlier install left it behind, or install"
+            f" {plugin.source.distribution} again."
+        ),
+    )
 
 
 def _conflict(kind: BackendKind, name: str, offers: list[Offer]) -> Problem:
@@ -50,7 +80,7 @@ def _conflict(kind: BackendKind, name: str, offers: list[Offer]) -> Problem:
     )
 
 
-def _unusable(plugin: Plugin) -> Iterator[Problem]:
+def _unusable(registry: Registry, plugin: Plugin) -> Iterator[Problem]:
     """Yield the modules that a plugin lacks, if none of its backends can be used."""
     offers = [
         (kind, Offer(spec=spec, plugin=plugin))
@@ -65,7 +95,7 @@ def _unusable(plugin: Plugin) -> Iterator[Problem]:
             id="wagtail_vector_index.W007",
             message=f"The {plugin.source} needs {listed(modules)}, which cannot be imported.",
             remedy=(
-                f"Run: {install_command(kind, offer)}, or add {plugin.source.name!r} to"
-                f" {DISABLED_PLUGINS_SETTING}."
+                f"Run: {install_command(kind, offer)}, or add"
+                f" {registry.disabling_name(plugin.source)!r} to {DISABLED_PLUGINS_SETTING}."
             ),
         )

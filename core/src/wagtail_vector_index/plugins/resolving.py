@@ -22,7 +22,8 @@ from ..exceptions import (
     UnknownBackend,
 )
 from ..wording import article, describe, did_you_mean, listed, sentence
-from .discovery import Offer, PluginFailure, Registry, normalise
+from .discovery import Offer, Registry, app_error
+from .scanning import PluginFailure, normalise
 from .specs import BackendSpec
 
 #: Backends of this project's own distributions, all of them extras of core.
@@ -116,6 +117,12 @@ class Resolver:
                 f" Run: {install_command(self.kind, offer)}"
             )
         absent = [app for app in offer.spec.django_apps if not _app_installed(app)]
+        for app in absent:
+            if error := app_error(app):
+                raise PluginBroken(
+                    f"{self.where}: the Django app {app!r} of {source.distribution}"
+                    f" {source.version} cannot be loaded: {describe(error)}"
+                ) from error
         if absent:
             raise AppNotInstalled(
                 f"{self.where}: the backend {self.name!r} needs {listed(absent)} in"
@@ -127,7 +134,9 @@ class Resolver:
         module_name, _, class_name = self.path.rpartition(".")
         try:
             return getattr(import_module(module_name), class_name)  # type: ignore[no-any-return]
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
             remedy = "" if self._offer else " Check the path."
             raise PluginBroken(
@@ -260,7 +269,9 @@ def _can_import(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # a parent is missing or is not a package
         return False
-    except (Exception, SystemExit):  # noqa: BLE001  # the module exists; importing it will show the error
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # the module exists; importing it will show the error
         return True
 
 
