@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["article", "describe", "did_you_mean", "listed", "sentence", "shown"]
+__all__ = [
+    "HIDDEN",
+    "article",
+    "describe",
+    "did_you_mean",
+    "listed",
+    "sentence",
+    "shown",
+    "without_keys",
+]
+
+#: Stands for a secret in texts.
+HIDDEN = "********"
+
+#: A part of a name, a path or a host that is long enough to be a key.
+_LONG_PART = re.compile(r"[A-Za-z0-9_+=-]{16,}", re.ASCII)
+_KEY_PREFIX = re.compile(r"(sk|pk|rk|gsk|xai|hf|pa|jina|pplx|ghp)[-_]|AIza|AKIA|eyJ")
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 100
@@ -31,6 +49,28 @@ def shown(value: Any) -> str:
         return _REPR.repr(value)
     except ValueError:  # Python refuses to write out integers of thousands of digits
         return f"<{type(value).__name__}>"
+
+
+def without_keys(text: str) -> str:
+    """Return a text in which everything that looks like a key of a service is hidden.
+
+    Keys end up in the wrong setting. A key has a well-known beginning, or it is long and changes
+    often between letters, capitals and digits, which words do not.
+
+    Example::
+
+        >>> without_keys("https://sk-proj-4fGh7Jk9Lm2Np5Qr/v1")
+        'https://********/v1'
+    """
+    return _LONG_PART.sub(lambda part: HIDDEN if _is_key(part[0]) else part[0], text)
+
+
+def _is_key(part: str) -> bool:
+    if not any(c.isdigit() for c in part):
+        return False
+    kinds = [(c.isdigit(), c.isupper()) for c in part if c.isalnum()]
+    changes = sum(one != other for one, other in itertools.pairwise(kinds))
+    return bool(_KEY_PREFIX.match(part)) or (len(part) >= 20 and changes >= len(part) / 4)
 
 
 def did_you_mean(name: Any, known: Iterable[Any]) -> str:

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.contract.option_checks import check_headers, check_host
 from wagtail_vector_index.contract.options import (
-    HIDDEN,
     Options,
     is_secret,
     parse_options,
     secret,
 )
 from wagtail_vector_index.exceptions import InvalidOptions, PluginBroken
+from wagtail_vector_index.wording import HIDDEN
 
 WHERE = "SETTING['default']"
 
@@ -397,6 +397,13 @@ class TestUrls:
             ("postgres://me:s3#cret@db", f"postgres://me:{HIDDEN}@db"),
             ("postgres://me:s3@cret@db", f"postgres://me:{HIDDEN}@db"),
             ("http://me:s3[cret@db", f"http://me:{HIDDEN}@db"),
+            (
+                "https://db.example/x?api_key=s3cret&a=1",
+                f"https://db.example/x?api_key={HIDDEN}&a=1",
+            ),
+            ("https://db.example?a=1&sig=s3%2Fcret", f"https://db.example?a=1&sig={HIDDEN}"),
+            ("https://db.example?key=k3y#part", f"https://db.example?key={HIDDEN}#part"),
+            ("https://db.example?page=2", "https://db.example?page=2"),
             ("https://db.example:6333/x", "https://db.example:6333/x"),
             ("https://me@db.example", "https://me@db.example"),
             ("me:pw@db", "me:pw@db"),
@@ -431,6 +438,36 @@ class TestUrls:
     def test_in_errors_about_what_is_no_text(self, value):
         message = error(Secretive, NEEDED="", MAX_TOKENS=value)
         assert f"https://me:{HIDDEN}@db" in message
+
+
+class TestKeysInTheWrongSetting:
+    KEYS = (
+        "sk-proj-4fGh7Jk9Lm2Np5Qr",
+        "pcsk_6Yq8Ab3Zt5Xc7Vb9Nm1Lk",
+        "9f86d081884c7d659a2feaa0c55ad015",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.4Fk9Zq1",
+    )
+    NAMES = (
+        "qdrant.example.org:6333",
+        "https://a1b2c3.eu-central-1.aws.cloud.example.io",
+        "wagtail_vector_index.backends.pgvector.backend.PgvectorBackend",
+        "text-embedding-3-small",
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "acme_vectors_for_postgresql_16",
+    )
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_are_not_shown(self, key):
+        with pytest.raises(ValueError, match="'HOST' is a URL") as raised:
+            check_host(key, "https://db.example")
+        assert key not in str(raised.value)
+        assert HIDDEN in str(raised.value)
+        message = error(Secretive, NEEDED="", MAX_TOKENS=key)
+        assert key not in message
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_names_and_hosts_are_shown(self, name):
+        assert error(Secretive, NEEDED="", MAX_TOKENS=name).endswith(f"not {name!r}.")
 
 
 class TestHeaders:

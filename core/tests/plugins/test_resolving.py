@@ -36,6 +36,17 @@ def error(expected, name, **arguments):
     return caught.value
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["sk-proj-4fGh7Jk9Lm2Np5Qr", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.4Fk9Zq1Lm2Np5Qr8St0Uv"],
+)
+def test_a_key_in_place_of_a_name_is_not_shown(site, key):
+    with pytest.raises(ConfigurationError) as raised:
+        resolve(key).backend_class()
+    assert "4" not in str(raised.value)
+    assert "eyJ" not in str(raised.value)
+
+
 @pytest.fixture
 def acme(site):
     """An installed plugin with a backend that works."""

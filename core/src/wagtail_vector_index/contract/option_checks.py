@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ..wording import without_keys
+
 __all__ = ["check_api_key", "check_headers", "check_host", "check_ranges"]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
@@ -33,7 +35,7 @@ def check_host(host: str, example: str) -> SplitResult:
     if parts.query or parts.fragment:
         raise ValueError(f"'HOST' is a URL such as {example!r}, without '?' or '#'.")
     if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
-        raise ValueError(f"'HOST' is a URL such as {example!r}, not {host!r}.")
+        raise ValueError(f"'HOST' is a URL such as {example!r}, not {without_keys(host)!r}.")
     return parts
 
 

@@ -14,11 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 
 from ..exceptions import InvalidOptions, PluginBroken
-from ..wording import describe, did_you_mean
+from ..wording import HIDDEN, describe, did_you_mean, without_keys
 
 __all__ = ["Options", "parse_options", "secret"]
-
-HIDDEN = "********"
 
 _SECRET_NAME = re.compile(
     r"((^|[_-])(API)?KEYS?|(^|[_-])PASS|PASSWO?R?D|PASSPHRASE|TOKEN|SECRETS?|CREDENTIALS?"
@@ -27,6 +25,9 @@ _SECRET_NAME = re.compile(
 )
 #: The password in a URL. It may hold characters that should be escaped and are not, such as "/".
 _URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
+_URL_PARAMETER = re.compile(r"[?&;]([^=&;#\s]+)=([^&;#\s]+)")
+#: Names of parameters in URLs that hold a secret, beside the names of secret options.
+_SECRET_PARAMETERS = frozenset({"auth", "code", "sig", "signature"})
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -242,7 +243,7 @@ def _shown(value: Any, *, hide: bool = False) -> str:
     if hide:
         return HIDDEN
     if isinstance(value, str):
-        return repr(_redact_all(value, _url_passwords(value)))
+        return repr(without_keys(_redact_all(value, _url_secrets(value))))
     if isinstance(value, Mapping):
         items = (
             f"{key!r}: {_shown(item, hide=_is_secret_name(key))}" for key, item in value.items()
@@ -253,7 +254,7 @@ def _shown(value: Any, *, hide: bool = False) -> str:
     if isinstance(value, Promise):
         return f"{_shown(str(value))}, which is translated lazily"
     text = repr(value)
-    return _redact_all(text, _url_passwords(text))
+    return _redact_all(text, _url_secrets(text))
 
 
 def _redact(text: str, values: Iterable[tuple[dataclasses.Field[Any], Any]]) -> str:
@@ -283,12 +284,17 @@ def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
         for item in value:
             yield from _secrets(item, hide=hide)
     elif isinstance(value, str):
-        yield from _url_passwords(value)
+        yield from _url_secrets(value)
         if hide:
             yield value
     elif hide and value is not None and not isinstance(value, bool):
         yield str(value)
 
 
-def _url_passwords(value: str) -> list[str]:
-    return _URL_PASSWORD.findall(value)
+def _url_secrets(value: str) -> list[str]:
+    """Return the password of a URL, and the values of parameters that are secrets by their name."""
+    return _URL_PASSWORD.findall(value) + [
+        parameter
+        for name, parameter in _URL_PARAMETER.findall(value)
+        if _is_secret_name(name) or name.lower() in _SECRET_PARAMETERS
+    ]

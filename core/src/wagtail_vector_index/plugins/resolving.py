@@ -21,7 +21,7 @@ from ..exceptions import (
     PluginNotInstalled,
     UnknownBackend,
 )
-from ..wording import article, describe, did_you_mean, listed, sentence
+from ..wording import article, describe, did_you_mean, listed, sentence, without_keys
 from .discovery import Offer, Registry, app_error
 from .scanning import PluginFailure, normalise
 from .specs import BackendSpec
@@ -94,6 +94,11 @@ class Resolver:
         return "." in self.name and ":" not in self.name
 
     @property
+    def _shown(self) -> str:
+        """The name as errors show it: somebody may have put a key into the wrong setting."""
+        return without_keys(self.name)
+
+    @property
     def _short_name(self) -> str:
         return self.name.rpartition(":")[2]
 
@@ -140,7 +145,10 @@ class Resolver:
             owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
             remedy = "" if self._offer else " Check the path."
             raise PluginBroken(
-                sentence(f"{self.where}: {self.path}{owner} cannot be imported: {describe(error)}")
+                sentence(
+                    f"{self.where}: {without_keys(self.path)}{owner} cannot be imported:"
+                    f" {without_keys(describe(error))}"
+                )
                 + remedy
             ) from error
 
@@ -151,14 +159,15 @@ class Resolver:
             package = f"{_PACKAGES[self.kind]}.{extra}"
             if f"{self.name}.".startswith(f"{package}.") and not _can_import(package):
                 raise PluginNotInstalled(
-                    f"{self.where}: {self.name} belongs to a plugin that is not installed."
+                    f"{self.where}: {self._shown} belongs to a plugin that is not installed."
                     f" Run: {pip_command(extra)}"
                 )
         module = self.name.rpartition(".")[0]
         top = module.partition(".")[0]
         if not _can_import(top):
             raise PluginNotInstalled(
-                f"{self.where}: there is no module {top!r} to import {self.name} from."
+                f"{self.where}: there is no module {without_keys(top)!r} to import"
+                f" {self._shown} from."
                 " Install the distribution that contains it, or correct the path."
             )
 
@@ -178,7 +187,7 @@ class Resolver:
             return UnknownBackend(f"{self.where}: {reason} {self._inventory()}")
         return UnknownBackend(
             f"{self.where}: no installed plugin offers {article(self.kind)} backend"
-            f" named {self.name!r}.{self._close_match()} {self._inventory()}"
+            f" named {self._shown!r}.{self._close_match()} {self._inventory()}"
         )
 
     def _broken(self, failure: PluginFailure) -> Exception:
