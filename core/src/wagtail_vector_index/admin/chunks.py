@@ -41,9 +41,11 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
         VectorIndexError: for the same reasons as a search.
     """
     found = index.search(query, limit=_OBJECTS, request=request)
-    objects = {object_key(instance): instance for instance in found}
-    scores = run(chunk_scores(found.search, list(objects), _CHUNKS))
+    hits = run(found.search.steps())
+    scores = run(chunk_scores(found.search, [hit.key for hit in hits], _CHUNKS))
     documents = Document.objects.filter(deleted_at=None).in_bulk(list(scores))
+    # The objects are loaded last. This leaves out objects that the visitor may no longer see.
+    objects = {object_key(instance): instance for instance in found}
     finder = AdminURLFinder(request.user)
     return [
         Chunk(
@@ -54,5 +56,5 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
             score=score,
         )
         for id, score in scores.items()
-        if (document := documents.get(id)) is not None
+        if (document := documents.get(id)) is not None and document.object_key in objects
     ]

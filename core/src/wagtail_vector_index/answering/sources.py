@@ -68,13 +68,13 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     They include the best chunk of each object, by which the search found it.
     """
     hits = yield from results.search.steps()
-    # Loading the objects leaves out objects that were deleted since the search.
-    objects = {object_key(instance): instance for instance in results}
-    hits = [hit for hit in hits if hit.key in objects]
     keys = [hit.key for hit in hits]
     ranks = {key: rank for rank, key in enumerate(keys)}
     scores = {hit.document: hit.score for hit in hits}
     scores |= yield from chunk_scores(results.search, keys, CHUNKS_PER_OBJECT * len(keys))
+    documents = list(Document.objects.filter(pk__in=list(scores), deleted_at=None))
+    # The objects are loaded last. This leaves out objects that the visitor may no longer see.
+    objects = {object_key(instance): instance for instance in results}
     found = [
         Candidate(
             key=document.object_key,
@@ -85,7 +85,7 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
             position=document.position,
             score=scores[document.pk],
         )
-        for document in Document.objects.filter(pk__in=list(scores), deleted_at=None)
+        for document in documents
         if document.object_key in objects
     ]
     return sorted(found, key=lambda candidate: -candidate.score)

@@ -181,6 +181,13 @@ class Search(ABC):
         """What the visitor may see, computed when the search first needs it."""
         return visible_to(self.user, self.request)
 
+    def still_visible(self, keys: Sequence[str]) -> set[str]:
+        """Return the given keys that name objects which the visitor may see at this moment.
+
+        `visibility` is that of the moment of the search, so the restrictions are read again.
+        """
+        return self.index.visible_among(keys, visible_to(self.user, self.request), self.within)
+
     def _check_fields(self, collection: Collection) -> None:
         """Raise IndexOutdated if the filter uses a field that was declared after the last build."""
         try:

@@ -19,8 +19,9 @@ class SearchResults(Sequence[Any]):
     """Source objects, best first, each with ``vector_score`` and ``vector_excerpt``.
 
     The search runs when the results are first used, and only once, however they are sliced.
-    Objects are loaded slice by slice. An object that is deleted between the two steps is left
-    out.
+    Objects are loaded slice by slice. An object that the visitor may no longer see when it is
+    loaded is left out. So there may be fewer objects than `count` says, which is their number
+    at the time of the search.
     """
 
     def __init__(self, search: Search, windows: tuple[slice, ...] = ()) -> None:
@@ -40,6 +41,9 @@ class SearchResults(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._load())
+
+    def __reversed__(self) -> Iterator[Any]:
+        return reversed(self._load())
 
     @overload
     def __getitem__(self, key: int) -> Any: ...
@@ -77,11 +81,21 @@ class SearchResults(Sequence[Any]):
 
     def _load(self) -> list[Any]:
         if self._objects is None:
-            self._objects = list(self._loaded(self._hits()))
+            is_fresh = self.search.hits is None
+            self._objects = list(self._loaded(self._hits(), is_fresh=is_fresh))
         return self._objects
 
-    def _loaded(self, hits: list[Hit]) -> Iterator[Any]:
+    def _loaded(self, hits: list[Hit], *, is_fresh: bool) -> Iterator[Any]:
+        """Yield the objects of these hits, without those that the visitor may no longer see.
+
+        Args:
+            hits: the hits.
+            is_fresh: whether the search has just run, and so has just checked the objects.
+        """
         objects = self.search.index.fetch([hit.key for hit in hits])
+        if not is_fresh:
+            visible = self.search.still_visible(list(objects))
+            objects = {key: objects[key] for key in objects if key in visible}
         documents = Document.objects.filter(pk__in=[hit.document for hit in hits])
         excerpts = dict(documents.values_list("pk", "content"))
         for hit in hits:

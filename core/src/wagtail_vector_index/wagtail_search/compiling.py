@@ -8,7 +8,6 @@ from modelsearch.backends.base import BaseSearchQueryCompiler, SearchFieldError
 from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, PlainText
 
 from ..content.object_keys import key_of, primary_keys
-from ..content.visibility import visible_to
 from ..contract.sansio import run
 from ..search.ranking import Hit
 from ..search.text_search import TextSearch
@@ -56,10 +55,13 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
         return None if hit is None else hit.score
 
     def load(self, backend: Any, keys: list[str]) -> dict[str, Any]:
-        """Return the objects with these keys, loaded through the queryset."""
-        queryset = self._search(backend).within
+        """Return the objects with these keys that may be seen now, loaded through the queryset."""
+        search = self._search(backend)
+        queryset = search.within
         found = queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by()
-        return {key_of(queryset.model, instance.pk): instance for instance in found}
+        objects = {key_of(queryset.model, instance.pk): instance for instance in found}
+        visible = search.still_visible(list(objects))
+        return {key: instance for key, instance in objects.items() if key in visible}
 
     def _search(self, backend: Any) -> Any:
         text = text_of(self.query)
@@ -80,7 +82,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
 
     def _visible(self, search: TextSearch) -> list[str]:
         keys = self._ordered(self.queryset)
-        visible = search.index.visible_among(keys, visible_to(search.user, search.request))
+        visible = search.still_visible(keys)
         return [key for key in keys if key in visible]
 
     def _ordered(self, queryset: Any) -> list[str]:

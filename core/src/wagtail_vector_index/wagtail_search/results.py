@@ -13,13 +13,14 @@ class SemanticSearchResults(BaseSearchResults):
     """Objects of the queryset that was searched, nearest first or in the queryset's order.
 
     In either order, there are at most as many objects as the backend's ``LIMIT``. A slice of
-    the results loads only its own objects.
+    the results loads only its own objects, and only those that may still be seen. So there may
+    be fewer objects than ``count()`` says, which is their number at the time of the search.
     """
 
     def _do_search(self) -> list[Any]:
         keys = self._slice()
         objects = self.query_compiler.load(self.backend, keys) if keys else {}
-        # An object may have been deleted since the search.
+        # An object may have been deleted, unpublished or restricted since the search.
         return [self._annotated(key, objects[key]) for key in keys if key in objects]
 
     def _do_count(self) -> int:
