@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import connections, models
 from django.db.models.constants import OnConflict
 
 from ..contract.slices import slices
 from ..models.tables import index_database
+from ..models.transactions import in_transaction
 
 BATCH_SIZE = 1_000
 
@@ -23,6 +24,9 @@ def insert_rows(
     ignore_conflicts: bool = False,
 ) -> None:
     """Insert rows of values into an index table, either all rows or none.
+
+    If other transactions may insert the same rows, all must do so in the same order. Otherwise,
+    two of them can wait for each other.
 
     Args:
         model: the model of the table; defaults of its fields do not apply.
@@ -54,9 +58,13 @@ def insert_rows(
         [by_name[name] for name in (*same, *columns)],
         OnConflict.IGNORE if ignore_conflicts else None,
     )
-    with transaction.atomic(using=connection.alias, savepoint=False), connection.cursor() as cursor:
-        for some in slices(values, BATCH_SIZE):
-            cursor.executemany(statement, some)
+
+    def insert() -> None:
+        with connection.cursor() as cursor:
+            for some in slices(values, BATCH_SIZE):
+                cursor.executemany(statement, some)
+
+    in_transaction(insert, connection.alias, savepoint=False)
 
 
 def _statement(

@@ -19,6 +19,7 @@ from ..exceptions import (
     RebuildRunning,
 )
 from ..models.tables import Collection, PendingChange
+from ..models.transactions import is_conflict
 from ..plugins.calling import notify
 from .backoff import OBJECT_DELAY, delay_after
 from .embedding import embedding_ids
@@ -106,8 +107,11 @@ class _Drain:
         try:
             objects = self._prepared(list(by_key))
             embeddings = self._embeddings(objects)
-        except (OperationalError, InterfaceError):
-            raise  # the database is down; other errors may come from the query of one object
+        except (OperationalError, InterfaceError) as error:
+            # The database is down; other errors may come from the query of one object. A read
+            # that loses against another transaction is read again by `run`.
+            if not is_conflict(error) or not self._may_try_again():
+                raise
         except EmbeddingUnavailable as error:
             self._keep_error([pk for pk, _ in changes], error)
             raise
@@ -138,12 +142,16 @@ class _Drain:
         except (Superseded, IntegrityError):
             # Another process wrote the changes, or deleted an embedding. `run` reads again which
             # changes are due.
-            self._setbacks += 1
-            if self._setbacks > _MAX_SETBACKS:
+            if not self._may_try_again():
                 raise
         else:
             self._setbacks = 0
             self._note(len(objects), written)
+
+    def _may_try_again(self) -> bool:
+        """Count that another process was faster; return whether it may happen again."""
+        self._setbacks += 1
+        return self._setbacks <= _MAX_SETBACKS
 
     def _nothing_is_embedded(self) -> bool:
         """Return whether the service refuses every text, for instance because of a wrong key."""

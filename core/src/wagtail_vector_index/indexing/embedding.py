@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 
 from django.utils import timezone
 
@@ -44,10 +45,12 @@ def _embed(
     size = 4 * embedder.dimensions
     for vectors in embedder.embed_documents(texts.values()):
         rows = list(slices(vectors.tobytes(), size))
+        by_hash = {key: row for row, key in zip(rows, hashes, strict=False)}
         insert_rows(
             Embedding,
             ("content_hash", "vector"),
-            [(key, row) for row, key in zip(rows, hashes, strict=False)],
+            # Every process inserts in this order, so that no two of them wait for each other.
+            sorted(by_hash.items(), key=itemgetter(0)),
             same={"fingerprint": embedder.fingerprint, "created_at": timezone.now()},
             ignore_conflicts=True,
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
-
-from django.db import transaction
 
 from ..content.declaration import IndexDeclaration
 from ..content.object_keys import key_of, primary_keys
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..models.tables import PendingChange, index_database
+from ..models.transactions import in_transaction
 from .dependencies import readers
 from .outbox import append
 
@@ -20,10 +20,13 @@ def expand(index: IndexDeclaration) -> None:
     rows = PendingChange.objects.filter(index=index.name).exclude(scope=PendingChange.Scope.OBJECT)
     for pk, scope, key in rows.order_by("pk").values_list("pk", "scope", "object_key"):
         keys = list(dict.fromkeys(_EXPANSIONS[scope](index, key)))
-        with transaction.atomic(using=index_database()):
-            # If two processes expand the same row, only the one that deletes it adds the objects.
-            if PendingChange.objects.filter(pk=pk).delete_rows():
-                append(index.name, keys)
+        in_transaction(partial(_replace, index.name, pk, keys), index_database())
+
+
+def _replace(index_name: str, pk: int, keys: list[str]) -> None:
+    # If two processes expand the same row, only the one that deletes it adds the objects.
+    if PendingChange.objects.filter(pk=pk).delete_rows():
+        append(index_name, keys)
 
 
 def _subtree(index: IndexDeclaration, key: str) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import transaction
 from django.utils import timezone
 
 from ..contract.slices import slices
 from ..models.tables import PendingChange, index_database
+from ..models.transactions import in_transaction
 from .bulk_insert import insert_rows
 
 _SLICE = 500
@@ -55,7 +55,8 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
             replaced.append(pk)
             earliest, most, last_error = known[key]
             known[key] = min(earliest, created_at), max(most, attempts), error or last_error
-    with transaction.atomic(using=index_database()):
+
+    def replace() -> None:
         insert_rows(
             PendingChange,
             ("object_key", "created_at", "attempts", "last_error"),
@@ -68,3 +69,5 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
         )
         for some in slices(replaced, _SLICE):
             PendingChange.objects.filter(pk__in=some).delete_rows()
+
+    in_transaction(replace, index_database())

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from ..contract.slices import slices
 from ..models.tables import Collection, Document, PendingChange, index_database, xor
+from ..models.transactions import in_transaction
 from ..plugins.documents import PreparedDocument
 from .bulk_insert import insert_rows
 from .preparing import PreparedObject
@@ -61,7 +61,9 @@ def write(
 
     The transaction begins with an UPDATE, which takes the collection's lock before anything is
     read. On SQLite, transactions that read first fail with "database is locked" when several
-    processes write. On other databases, the lock makes revisions become visible in order.
+    processes write. On other databases, the lock makes revisions become visible in order. At the
+    levels REPEATABLE READ and SERIALIZABLE, the UPDATE fails if another writer held the lock, and
+    the transaction is tried again with what that writer wrote.
 
     Args:
         collections: the collections, in order of their primary keys, so that two writers never
@@ -73,15 +75,18 @@ def write(
     Raises:
         Superseded: nothing was written.
     """
-    written = Written()
-    with transaction.atomic(using=index_database()):
+
+    def write_all() -> Written:
+        written = Written()
         for collection in collections:
             _write_to(collection, objects, embeddings, written)
         if changes:
             done = PendingChange.objects.filter(pk__in=changes).delete_rows()
             if done != len(changes):
                 raise Superseded
-    return written
+        return written
+
+    return in_transaction(write_all, index_database())
 
 
 def _write_to(

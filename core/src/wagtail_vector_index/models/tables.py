@@ -6,6 +6,7 @@ always stands for the same content, metadata and vector.
 
 from __future__ import annotations
 
+import functools
 import uuid
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..contract.spec import CollectionSpec
 from ..exceptions import AppNotInstalled
+from .transactions import tried_again
 
 if apps.apps_ready and not apps.is_installed("wagtail_vector_index"):
     raise AppNotInstalled(
@@ -33,7 +35,16 @@ OBJECT_KEY_LENGTH = 640
 
 
 class IndexTableQuerySet(models.QuerySet[Any]):
-    """A queryset over one of the index tables."""
+    """A queryset over one of the index tables.
+
+    Its writes are tried again after a conflict with another transaction.
+    """
+
+    def update(self, **values: Any) -> int:
+        """Update the rows in one statement, and return their number."""
+        return tried_again(functools.partial(super().update, **values), self.db)
+
+    update.alters_data = True  # type: ignore[attr-defined]  # not to be called by templates
 
     def delete_rows(self) -> int:
         """Delete the rows in one statement, and return their number.
@@ -41,7 +52,7 @@ class IndexTableQuerySet(models.QuerySet[Any]):
         Wagtail handles the deletion signals of every model. Because of that, ``delete()`` would
         load each row first, including its texts.
         """
-        return self._raw_delete(self.db)
+        return tried_again(functools.partial(self._raw_delete, self.db), self.db)
 
 
 class IndexTableManager(models.Manager.from_queryset(IndexTableQuerySet)):  # type: ignore[misc]
