@@ -37,6 +37,7 @@ class ServerBackend(OracleBackend):
 
     def _optimize(self, spec):
         self.before("optimize")
+        self._collection(spec)  # a lost collection cannot be optimized
         self.optimized.append(spec.name)
 
     def _drop(self, spec):

@@ -240,6 +240,53 @@ def test_a_rebuild_that_is_under_way_is_shown(manage, at, articles):
     assert "This index is being rebuilt: 0 chunks so far." in text
 
 
+# What the monitor tells
+
+
+def test_changes_that_nothing_writes_are_told(manage, at, articles, pending):
+    long_ago = timezone.now() - datetime.timedelta(hours=2)
+    pending("wagtailcore.page:1", created_at=long_ago)
+    text = manage.get(at("detail")).text
+    assert "1 changes of testapp.ArticlePage have waited for more than 30 minutes" in text
+    assert "needs attention" in text
+
+
+def test_a_rebuild_that_stopped_is_told(manage, at, articles):
+    Collection.objects.create(
+        name="half_built",
+        index=ARTICLES,
+        vector_backend="default",
+        dimensions=64,
+        created_at=timezone.now() - datetime.timedelta(hours=2),
+    )
+    assert "stopped more than 30 minutes ago" in manage.get(at("detail")).text
+    rows = {row["name"]: row for row in rows_of(manage.get(at("index")))}
+    assert rows[ARTICLES]["status"] == "needs attention"
+
+
+def test_records_that_the_backend_lost_are_told(manage, at, server, articles):
+    collection = Collection.objects.get(index=ARTICLES)
+    server.drop(collection.spec)
+    text = manage.get(at("detail")).text
+    assert f"{collection.name} is missing in the vector backend" in text
+    assert "manage.py update_vector_indexes testapp.ArticlePage" in text
+
+
+def test_a_backend_that_failed_is_not_asked(manage, at, server, articles, monkeypatch):
+    def down(*arguments):
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(server, "count", down)
+    Collection.objects.filter(index=ARTICLES).update(attempts=3, last_error="it is down")
+    assert "asked" not in manage.get(at("detail")).text
+
+
+def test_what_is_stored_of_an_index_that_is_gone_is_told(manage, at, articles):
+    Collection.objects.filter(index=ARTICLES).update(index="shop.OldIndex")
+    [message] = told(manage.get(at("index")))
+    assert message.startswith("shop.OldIndex is no longer in the code")
+
+
 # Trying a query
 
 

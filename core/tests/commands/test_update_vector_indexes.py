@@ -7,10 +7,14 @@ import io
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from tests.testapp.models import Note, Product
+from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.management.commands import update_vector_indexes as command
 from wagtail_vector_index.models import Collection, Document
+from wagtail_vector_index.wording import describe
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -81,11 +85,16 @@ def test_the_progress_bar_stays_on_its_line():
     assert output.splitlines()[-1].startswith("testapp.Note: 20 objects written")
 
 
-def test_says_nothing_of_its_progress_if_asked_to():
+def test_says_nothing_if_asked_to(capfd):
     Note.objects.create(text="bread")
-    assert update("note", verbosity=0).splitlines() == [
-        "testapp.Note: 1 objects written (1 chunks added, 0 deleted). Rebuilt."
-    ]
+    assert update("note", verbosity=0, dry_run=True) == ""
+    assert update("note", verbosity=0) == ""
+    assert Document.objects.count() == 1
+    assert update("note", verbosity=0) == ""
+    stream = io.StringIO()
+    call_command("search_vector_index", "note", "bread", verbosity=0, stdout=stream)
+    assert stream.getvalue() == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_dry_run_only_counts():
@@ -186,3 +195,45 @@ def test_what_an_index_kept_that_is_no_more_is_deleted_once_it_is_retired():
     [collection] = Collection.objects.all()
     assert collection.index == "testapp.Note"
     assert {document.collection for document in Document.objects.all()} == {collection}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("deadlock detected"),
+        DatabaseError("the disk is full"),
+        RuntimeError("a bug of the backend"),
+        KeyError("bug"),
+    ],
+    ids=repr,
+)
+def test_an_error_of_one_index_stops_no_other(settings, monkeypatch, error):
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "numpy"},
+        "broken": {"BACKEND": "tests.testapp.backends.ServerBackend"},
+    }
+
+    def fail(method):
+        raise error
+
+    vector_backends["broken"].before = fail
+    monkeypatch.setattr("tests.testapp.vector_indexes.ProductIndex.vector_backend", "broken")
+    Product.objects.create(label="kettle")
+    Note.objects.create(text="bread")
+    with pytest.raises(CommandError) as raised:
+        update("ProductIndex", "note")
+    assert str(raised.value) == f"testapp.ProductIndex: {describe(error)}"
+    assert raised.value.returncode == 1
+    active = Collection.objects.filter(state="active")
+    assert list(active.values_list("index", flat=True)) == ["testapp.Note"]
+    vector_backends["broken"].before = lambda method: None
+    assert "Rebuilt." in update("ProductIndex", "note")
+
+
+def test_ctrl_c_ends_the_command(monkeypatch):
+    def interrupt(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "update", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        update("ProductIndex", "note")

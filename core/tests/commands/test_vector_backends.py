@@ -2,19 +2,23 @@
 
 import datetime
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError
+from django.db.models import F
 from django.utils import timezone
 
 from tests.fake_distributions import BACKEND, offering
 from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
+from wagtail_vector_index.backends.base import RecordBatch
 from wagtail_vector_index.exceptions import BackendUnavailable
 from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.management.commands import vector_backends as command
-from wagtail_vector_index.models.tables import Collection, PendingChange
+from wagtail_vector_index.models.tables import Collection, Document, PendingChange
 
 SERVER = "tests.testapp.backends.ServerBackend"
 VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
@@ -129,6 +133,11 @@ class TestConfigured:
 
 
 class TestHealth:
+    @pytest.fixture(autouse=True)
+    def _without_indexes(self, monkeypatch):
+        """Indexes that are not built would fail as well."""
+        monkeypatch.setattr(command, "all_indexes", list)
+
     def test_is_asked_for_only_with_check(self, acme):
         acme("def health(self):\n        raise AssertionError('asked')\n")
         assert run()[1] == 0
@@ -187,6 +196,10 @@ class TestHealth:
 
 
 class TestIndexes:
+    @pytest.fixture(autouse=True)
+    def _one_index(self, monkeypatch):
+        monkeypatch.setattr(command, "all_indexes", lambda: [Note.vector_index])
+
     def test_none(self, acme, monkeypatch):
         acme()
         monkeypatch.setattr(command, "all_indexes", list)
@@ -223,8 +236,8 @@ class TestIndexes:
         assert "To try again now, run: manage.py update_vector_indexes testapp.Note\n" in printed
         assert run("--check")[1] == 1
 
-    def test_changes_that_only_wait_are_no_failure(self, acme):
-        acme()
+    def test_changes_that_only_wait_are_no_failure(self, bring_up_to_date):
+        bring_up_to_date("note")
         PendingChange.objects.create(index="testapp.Note", object_key="testapp.note:1")
         printed, code = run("--check")
         assert "1 changes pending" in printed
@@ -265,3 +278,178 @@ class TestIndexes:
         printed, code = run()
         assert code == 1
         assert "DatabaseError: no such table. Run: manage.py migrate" in printed
+
+
+class TestMonitor:
+    """What ``--check`` exits with 1 for, and says what to do about."""
+
+    UPDATE = "run: manage.py update_vector_indexes testapp.Note"
+
+    @pytest.fixture(autouse=True)
+    def notes(self, monkeypatch, server, bring_up_to_date):
+        """An index of three notes in a persistent backend, up to date."""
+        monkeypatch.setattr(command, "all_indexes", lambda: [Note.vector_index])
+        for text in ("bread", "cheese", "wine"):
+            Note.objects.create(text=text)
+        bring_up_to_date("note")
+        return Collection.objects.get()
+
+    def ago(self, **time):
+        return timezone.now() - datetime.timedelta(**time)
+
+    def wait(self, **time):
+        PendingChange.objects.create(
+            index="testapp.Note", object_key="testapp.note:1", created_at=self.ago(**time)
+        )
+
+    def test_an_index_that_is_up_to_date(self):
+        assert run("--check")[1] == 0
+
+    def test_an_index_that_is_not_built(self):
+        Collection.objects.all().delete()
+        printed, code = run("--check")
+        assert code == 1
+        assert "testapp.Note is not built yet and cannot be searched." in printed
+        assert self.UPDATE in printed
+        assert run()[1] == 0
+
+    def test_an_index_that_is_being_built(self):
+        Collection.objects.update(state="building", builder="web1:7", builder_seen=self.ago())
+        printed, code = run("--check")
+        assert code == 1
+        assert "Another process builds it (web1:7). Wait until it has ended." in printed
+
+    def test_an_index_of_another_model(self):
+        Collection.objects.update(fingerprint="an older model")
+        printed, code = run("--check")
+        assert code == 1
+        assert "was built with other settings and cannot be searched: embedding model" in printed
+        assert self.UPDATE in printed
+
+    def test_changes_that_nothing_has_written(self):
+        self.wait(minutes=29)
+        assert run("--check")[1] == 0
+        self.wait(minutes=31)
+        self.wait(days=2)
+        printed, code = run("--check")
+        assert code == 1
+        assert "2 changes of testapp.Note have waited for more than 30 minutes" in printed
+        assert "Check that the worker of the task queue runs." in printed
+        assert self.UPDATE in printed
+        assert run()[1] == 0
+
+    def test_changes_that_were_never_sent(self, notes):
+        """A process was killed between the index tables and the vector backend."""
+        Collection.objects.update(revision=notes.revision + 1, changed_at=self.ago(minutes=5))
+        assert run("--check")[1] == 0
+        Collection.objects.update(changed_at=self.ago(hours=1))
+        printed, code = run("--check")
+        assert code == 1
+        assert "The vector backend 'default' has lacked changes of testapp.Note for" in printed
+        assert self.UPDATE in printed
+
+    def test_a_rebuild_that_stopped(self, notes):
+        new = {"name": "new", "index": notes.index, "vector_backend": "default", "dimensions": 64}
+        building = Collection.objects.create(**new, builder="web1:7", builder_seen=self.ago())
+        assert run("--check")[1] == 0
+        Collection.objects.filter(pk=building.pk).update(builder_seen=self.ago(minutes=40))
+        printed, code = run("--check")
+        assert code == 1
+        assert "A rebuild of testapp.Note stopped more than 30 minutes ago." in printed
+        assert self.UPDATE in printed
+
+    def test_records_that_the_backend_lost(self, notes, server):
+        server.delete(notes.spec, [Document.objects.first().pk])
+        printed, code = run("--check")
+        assert code == 1
+        where = "in the vector backend 'default', and 3 in the index tables"
+        assert f"{notes.name} has 2 records {where}." in printed
+        assert self.UPDATE in printed
+        assert run()[1] == 0
+
+    def test_records_that_the_backend_kept(self, notes, server):
+        ghost = {"ids": [uuid4()], "vectors": [[1.0] * 64], "metadata": [{"object": "x"}]}
+        server.upsert(notes.spec, RecordBatch.of(**ghost))
+        printed, code = run("--check")
+        assert code == 1
+        assert f"{notes.name} has 4 records in the vector backend 'default'" in printed
+
+    def test_a_collection_that_the_backend_lost(self, notes, server, bring_up_to_date):
+        server.drop(notes.spec)
+        printed, code = run("--check")
+        assert code == 1
+        assert f"{notes.name} is missing in the vector backend 'default'." in printed
+        bring_up_to_date("note")
+        assert run("--check")[1] == 0
+
+    def test_changes_in_flight_are_no_difference(self, notes, server, monkeypatch):
+        """A change is written, and another one sent, while the records are counted."""
+
+        def count(spec, filter=None):
+            if not len(counted):
+                Collection.objects.update(
+                    revision=F("revision") + 1,
+                    applied_revision=F("revision") + 1,
+                    document_count=4,
+                )
+            counted.append(spec.name)
+            return 3 if len(counted) == 1 else 4
+
+        counted = []
+        monkeypatch.setattr(server, "count", count)
+        assert run("--check")[1] == 0
+        assert len(counted) > 1
+
+    def test_changes_that_are_about_to_be_sent_are_no_difference(self, notes):
+        Collection.objects.update(
+            revision=notes.revision + 1, document_count=9, changed_at=self.ago(seconds=2)
+        )
+        assert run("--check")[1] == 0
+
+    def test_a_backend_that_cannot_count(self, notes, server, monkeypatch):
+        def count(spec, filter=None):
+            raise RuntimeError("a bug of the backend")
+
+        monkeypatch.setattr(server, "count", count)
+        printed, code = run("--check")
+        assert code == 1
+        assert f"{notes.name} cannot be counted: RuntimeError: a bug of the backend." in printed
+
+    def test_a_backend_that_does_not_work_is_not_asked_again(self, server, monkeypatch):
+        def down(*arguments):
+            asked.append(arguments)
+            raise BackendUnavailable("no answer")
+
+        asked = []
+        monkeypatch.setattr(server, "health", down)
+        monkeypatch.setattr(server, "count", down)
+        assert run("--check")[1] == 1
+        assert len(asked) == 1
+
+    def test_what_is_stored_of_an_index_that_is_gone(self):
+        Collection.objects.update(index="shop.OldIndex")
+        printed, code = run("--check")
+        assert code == 1
+        assert "shop.OldIndex is no longer in the code, but 3 of its chunks are still" in printed
+        assert "To delete them, run: manage.py purge_vector_indexes" in printed
+        assert run()[1] == 0
+
+    def test_an_index_that_raises_stops_no_other(self, monkeypatch):
+        class Broken(VectorIndex):
+            name = "shop.Broken"
+
+            @property
+            def configuration(self):
+                raise LookupError("a bug of the site")
+
+        monkeypatch.setattr(command, "all_indexes", lambda: [Broken(), Note.vector_index])
+        printed, code = run("--check")
+        assert code == 1
+        assert "shop.Broken: LookupError: a bug of the site" in printed
+        assert "testapp.Note: 3 chunks" in printed
+
+    def test_nothing_is_printed_if_asked_to(self, capfd):
+        Collection.objects.all().delete()
+        assert run("--check", "--verbosity", "0") == ("", 1)
+        assert run("--verbosity", "0") == ("", 0)
+        assert capfd.readouterr() == ("", "")

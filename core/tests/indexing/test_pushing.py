@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.base import RecordBatch
-from wagtail_vector_index.exceptions import BackendUnavailable
-from wagtail_vector_index.indexing import cleaning
+from wagtail_vector_index.exceptions import BackendUnavailable, CollectionNotFound
+from wagtail_vector_index.indexing import cleaning, updating
+from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, Document, Embedding
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +106,94 @@ def test_what_nobody_needs_goes_in_time(notes, server, bring_up_to_date):
     cleaning.clean_up()
     assert Document.objects.filter(deleted_at__isnull=False).count() == 0
     assert Embedding.objects.count() == 2
+
+
+def test_records_are_complete_before_a_new_collection_serves(
+    notes, server, bring_up_to_date, monkeypatch
+):
+    """The store loses what a rebuild has filled, before the rebuild has ended."""
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "_try_flip", lose_all(server))
+        with pytest.raises(ConnectionError):
+            bring_up_to_date("note", rebuild=True)
+    building = Collection.objects.get(state=Collection.State.BUILDING)
+    assert building.applied_revision == building.revision > 0
+    assert server.count(building.spec) == 0
+    bring_up_to_date("note")
+    assert Collection.objects.get(state=Collection.State.ACTIVE) == building
+    assert server.count(building.spec) == 3
+
+
+def lose_all(server):
+    def flip(building):
+        server.delete(
+            building.spec, [id for batch in server.scan(building.spec) for id in batch.uuids]
+        )
+        raise ConnectionError("the process is cut off")
+
+    return flip
+
+
+def test_a_rebuild_whose_collection_the_store_lost_begins_again(
+    notes, server, bring_up_to_date, embedder, found, monkeypatch
+):
+    before = Collection.objects.get()
+
+    def cut_off(building):
+        raise ConnectionError("the process is cut off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "_try_flip", cut_off)
+        with pytest.raises(ConnectionError):
+            bring_up_to_date("note", rebuild=True)
+    building = Collection.objects.get(state=Collection.State.BUILDING)
+    server.drop(building.spec)
+    embedder.calls = 0
+    (updated,) = bring_up_to_date("note")
+    assert updated.built
+    assert embedder.calls == 0
+    assert Collection.objects.get(state=Collection.State.ACTIVE) != before
+    assert server.count(building.spec) == 3
+    assert found(NOTES, "wine", limit=1) == ["wine"]
+
+
+def test_a_store_that_loses_the_collection_of_each_rebuild_is_reported(
+    notes, server, bring_up_to_date, found
+):
+    def lose(method):
+        if method == "optimize":
+            for name in server.collections():
+                if name != before.name:
+                    server.stored.pop(name)
+
+    before = Collection.objects.get()
+    server.before = lose
+    for _ in range(2):
+        with pytest.raises(CollectionNotFound):
+            bring_up_to_date("note", rebuild=True)
+    status = status_of(NOTES)
+    assert not status.is_ok
+    assert [collection.attempts for collection in status.failed_collections] == [2]
+    assert found(NOTES, "wine", limit=1) == ["wine"]
+    server.before = lambda method: None
+    (updated,) = bring_up_to_date("note")
+    assert updated.built
+    assert status_of(NOTES).is_ok
+
+
+def test_a_retired_collection_that_cannot_be_dropped_stops_no_update(
+    notes, server, bring_up_to_date, monkeypatch
+):
+    def broken(method):
+        if method == "drop":
+            raise RuntimeError("a bug of the backend")
+
+    bring_up_to_date("note", rebuild=True)
+    long_ago = timezone.now() - datetime.timedelta(days=1)
+    Collection.objects.filter(state="retired").update(retired_at=long_ago)
+    server.before = broken
+    bring_up_to_date("note")
+    assert Collection.objects.filter(state="retired").exists()
+    server.before = lambda method: None
+    bring_up_to_date("note")
+    assert not Collection.objects.filter(state="retired").exists()

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from ..content.declaration import IndexDeclaration
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import ConfigurationError
+from ..indexing.counting import count_problems
 from ..indexing.status import IndexStatus
 from .errors import message_of, readable
 
@@ -31,9 +32,24 @@ class IndexState(IndexStatus):
     def problem(self) -> str:
         """The reason why the index cannot be searched, and the remedy; "" if it can be searched."""
         try:
-            return self._problem()
+            return readable(" ".join(map(str, self.unusable())), self.index)
         except Exception as error:  # noqa: BLE001  # whatever a backend raises is shown
             return message_of(error, self.index)
+
+    @cached_property
+    def delays(self) -> list[str]:
+        """The changes that wait for too long and the rebuilds that stopped, with the remedies."""
+        return [str(problem) for problem in self.late()]
+
+    @cached_property
+    def losses(self) -> list[str]:
+        """The records that vector backends have lost or kept, with the remedies.
+
+        This asks the vector backends, except those that failed a moment ago.
+        """
+        failed = {collection.vector_backend for collection in self.failed_collections}
+        found = count_problems(self, without=failed)
+        return [readable(str(problem), self.index) for problem in found]
 
     @property
     def service_error(self) -> str:
@@ -49,26 +65,15 @@ class IndexState(IndexStatus):
     @property
     def status(self) -> str:
         """The status of the index in a word or two."""
+        if self.service_error or self.delays:
+            return _("needs attention")
         if self.building:
             return _("rebuilding") if self.active else _("being built")
         if not self.active:
             return _("not built")
-        if self.problem or self.service_error:
+        if self.problem:
             return _("needs attention")
         return _("up to date") if self.is_fresh else _("changes pending")
-
-    def _problem(self) -> str:
-        self.index.configuration  # noqa: B018  # raises what is wrong with its fields
-        if not self.active:
-            return _("This index is not built yet and cannot be searched. Rebuild it.")
-        if self.index.embedder.known_dimensions is None:
-            return ""  # only the embedding service knows, and this page calls no service
-        differences = self.differences()
-        if not differences:
-            return ""
-        return _("This index was built with other settings: %(differences)s. Rebuild it.") % {
-            "differences": "; ".join(differences)
-        }
 
     @cached_property
     def _embedder(self) -> EmbeddingBackend | None:

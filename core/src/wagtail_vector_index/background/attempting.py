@@ -12,10 +12,9 @@ from ..exceptions import RebuildRunning, VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
 from ..indexing.backoff import SERVICE_DELAY, delay_after
-from ..indexing.draining import Drained
 from ..indexing.failures import is_waiting, seconds_of_pause
 from ..indexing.plan import live_collections
-from ..indexing.updating import apply_changes, update
+from ..indexing.updating import Updated, apply_changes, update
 from ..models.tables import PendingChange
 from ..plugins.redaction import redacted, traceback_to_log
 from ..wording import describe
@@ -54,24 +53,27 @@ def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Att
         if pause:
             return Attempt(retry_in=max(_SHORTEST, pause), failures=failures)
         waits = not is_first and any(map(is_waiting, live_collections(index_name)))
-        drained = _write(get_index(index_name), rebuild=rebuild and not waits)
-        if drained is None:
+        updated = _write(get_index(index_name), rebuild=rebuild and not waits)
+        if updated is None:
             return Attempt()
-        return Attempt(
-            retry_in=_seconds_to_next(index_name), failures=failures if rebuild and waits else 0
-        )
+        failed = failures if rebuild and waits else 0
+        if updated.held_back:
+            logger.warning("%s", updated.held_back)
+            failed = failures + 1
+        return Attempt(retry_in=_seconds_to_next(index_name), failures=failed)
     except Exception as error:  # noqa: BLE001  # after any error, changes must be tried again
         return _failed(index_name, failures + 1, error)
 
 
-def _write(index: VectorIndex, *, rebuild: bool) -> Drained | None:
+def _write(index: VectorIndex, *, rebuild: bool) -> Updated | None:
     if rebuild:
         try:
-            return update(index, rebuild=True).drained
+            return update(index, rebuild=True)
         except RebuildRunning as error:
             # Another process already does the rebuild that was asked for.
             logger.info("%s is not rebuilt here: %s", index.name, error)
-    return apply_changes(index)
+    drained = apply_changes(index)
+    return None if drained is None else Updated(drained=drained, built=False)
 
 
 def _failed(index_name: str, failures: int, error: Exception) -> Attempt:

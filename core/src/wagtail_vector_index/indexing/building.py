@@ -83,6 +83,13 @@ class Heartbeat(Progress):
             own_row.update(builder_seen=now)
 
 
+def is_being_built(collection: Collection) -> bool:
+    """Return whether a process that builds a collection was seen a short time ago."""
+    if not collection.builder or _is_dead(collection.builder):
+        return False
+    return bool(collection.builder_seen and collection.builder_seen > timezone.now() - SILENCE)
+
+
 def release(collection: Collection) -> None:
     """Give up this process's claim of a collection."""
     Collection.objects.filter(pk=collection.pk, builder=_myself()).update(builder="")

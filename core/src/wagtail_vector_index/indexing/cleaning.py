@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
-from ..exceptions import BackendError, ConfigurationError
+from ..exceptions import ConfigurationError
 from ..models.tables import Collection, Document, Embedding, index_database
+from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
 from ..plugins.redaction import redacted
+from ..wording import describe
 
 __all__ = ["clean_up"]
 
@@ -37,12 +39,12 @@ def clean_up() -> None:
     for collection in retired:
         try:
             _drop(collection)
-        except BackendError as error:
+        except Exception as error:  # noqa: BLE001  # a backend may raise anything
             # This must not make the update fail, since the next update tries it again.
             logger.warning(
                 "%s could not be dropped. The next update tries again: %s",
                 collection,
-                redacted(str(error)),
+                redacted(describe(error)),
             )
     Document.objects.filter(
         deleted_at__lt=now - TOMBSTONE_LIFE,
@@ -50,8 +52,7 @@ def clean_up() -> None:
     ).delete_rows()
     unused = Embedding.objects.filter(documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE)
     try:
-        with transaction.atomic(using=index_database()):
-            unused.delete_rows()
+        in_transaction(unused.delete_rows, index_database())
     except IntegrityError:
         logger.info(
             "Unused embeddings were not deleted, because one is in use again. The next update"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from ..content.text import clean_text
@@ -14,7 +14,17 @@ from ..plugins.redaction import redacted
 from ..wording import describe
 from .backoff import SERVICE_DELAY, delay_after
 
-__all__ = ["error_text", "is_waiting", "note_failure", "note_success", "seconds_of_pause"]
+__all__ = [
+    "FAILED",
+    "error_text",
+    "is_waiting",
+    "note_failure",
+    "note_success",
+    "seconds_of_pause",
+]
+
+#: The pending changes that failed at their last attempt.
+FAILED = ~Q(last_error="")
 
 _LONGEST_ERROR = 2_000
 

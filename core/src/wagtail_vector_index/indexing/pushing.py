@@ -37,14 +37,26 @@ def push(
     _or_refill(_push, collection, backend, pushed)
 
 
-def sweep(collection: Collection, backend: VectorBackend) -> None:
-    """Make a backend contain exactly the live documents, if it has another number of them.
+def sweep(
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _ignore_count
+) -> None:
+    """Push, and make the backend contain exactly the live documents.
 
     A late push can leave documents in the backend that were deleted in the meantime. Searches
-    ignore such ghosts; a sweep deletes them.
+    ignore such ghosts; a sweep deletes them. The arguments and errors are those of `push`.
     """
-    if backend.persistent:
-        _or_refill(_sweep, collection, backend, _ignore_count)
+    _or_refill(_sweep, collection, backend, pushed)
+
+
+def complete(
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _ignore_count
+) -> None:
+    """Push, make the backend contain exactly the live documents, and prepare it for searches.
+
+    A collection that the backend has lost since the last push is filled again. The arguments and
+    errors are those of `push`.
+    """
+    _or_refill(_complete, collection, backend, pushed)
 
 
 def _or_refill(
@@ -86,8 +98,20 @@ def _send(
         backend.delete(collection.spec, deleted_after(collection, applied))
 
 
+def _complete(
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]
+) -> None:
+    _sweep(collection, backend, pushed)
+    if backend.persistent:
+        backend.optimize(collection.spec)
+
+
 def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
-    if backend.count(collection.spec) == live_documents(collection).count():
+    _push(collection, backend, pushed)
+    if (
+        not backend.persistent
+        or backend.count(collection.spec) == live_documents(collection).count()
+    ):
         return
     # The backend is read before the index tables. A document that is pushed in the meantime is
     # then found live, and not taken for a ghost.

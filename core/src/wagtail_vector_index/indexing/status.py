@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection as Names
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, Sum
+from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
+from ..exceptions import ConfigurationError
 from ..models.tables import Collection, Document, PendingChange
+from ..plugins.redaction import redacted
+from ..wording import sentence
+from .building import is_being_built
+from .failures import FAILED
 from .plan import Plan, live_collections
+from .problems import Problem
+from .replacing import reason_to_wait
 
-__all__ = ["FAILED", "IndexStatus", "status_of"]
+__all__ = ["OVERDUE", "IndexStatus", "orphans", "status_of"]
 
-#: The pending changes that were tried at least once.
-FAILED = ~Q(last_error="")
+#: After this time, a change that nobody has tried to write waits for too long. It is three times
+#: the longest pause after a failure of a service.
+OVERDUE = dt.timedelta(minutes=30)
 
 _FAILURES_SHOWN = 5
 
@@ -115,8 +125,82 @@ class IndexStatus:
 
     @property
     def is_ok(self) -> bool:
-        """Whether nothing has failed. Changes that only wait are not failures."""
-        return not (self.failed or self.failed_collections)
+        """Whether the index can be searched, nothing has failed, and no change waits too long."""
+        return not (self.failed or self.failed_collections or self.problems)
+
+    @cached_property
+    def problems(self) -> Sequence[Problem]:
+        """The problems other than failures: an index that cannot be searched, and late changes."""
+        return [*self.unusable(), *self.late()]
+
+    def unusable(self) -> Iterator[Problem]:
+        """Yield the reason why the index cannot be searched, if there is one."""
+        try:
+            message = self._why_unusable()
+        except ConfigurationError as error:
+            yield Problem(
+                message=redacted(sentence(str(error))),
+                remedy="To see all mistakes in the settings, run: manage.py check",
+            )
+        else:
+            if message:
+                yield Problem(message=message, remedy=self._wait_or_update())
+
+    def late(self) -> Iterator[Problem]:
+        """Yield changes that have waited for longer than `OVERDUE`, and rebuilds that stopped."""
+        minutes = OVERDUE.seconds // 60
+        if overdue := self._changes["overdue"]:
+            yield Problem(
+                message=(
+                    f"{overdue} changes of {self.name} have waited for more than {minutes} minutes,"
+                    " and nothing has tried to write them."
+                ),
+                remedy=f"Check that the worker of the task queue runs. {self._update()}",
+            )
+        too_early = timezone.now() - OVERDUE
+        for collection in self.collections:
+            if collection.state == Collection.State.BUILDING:
+                if is_being_built(collection):
+                    continue
+                if reason := reason_to_wait(collection):
+                    yield reason
+                elif (collection.builder_seen or collection.created_at) < too_early:
+                    yield Problem(
+                        message=(
+                            f"A rebuild of {self.name} stopped more than {minutes} minutes ago."
+                        ),
+                        remedy=f"To continue it, run: manage.py update_vector_indexes {self.name}",
+                    )
+            elif collection.is_behind and (collection.changed_at or too_early) < too_early:
+                yield Problem(
+                    message=(
+                        f"The vector backend {collection.vector_backend!r} has lacked changes of"
+                        f" {self.name} for more than {minutes} minutes."
+                    ),
+                    remedy=self._update(),
+                )
+
+    def _why_unusable(self) -> str:
+        self.index.configuration  # noqa: B018  # raises what is wrong with its fields
+        if not self.active:
+            return f"{self.name} is not built yet and cannot be searched."
+        if self.index.embedder.known_dimensions is None:
+            return ""  # only the embedding service knows, and this calls no service
+        differences = self.differences()
+        if not differences:
+            return ""
+        return (
+            f"{self.name} was built with other settings and cannot be searched:"
+            f" {'; '.join(differences)}."
+        )
+
+    def _update(self) -> str:
+        return f"To write them now, run: manage.py update_vector_indexes {self.name}"
+
+    def _wait_or_update(self) -> str:
+        if self.building and is_being_built(self.building):
+            return f"Another process builds it ({self.building.builder}). Wait until it has ended."
+        return f"To build it, run: manage.py update_vector_indexes {self.name}"
 
     @property
     def is_current(self) -> bool:
@@ -143,10 +227,33 @@ class IndexStatus:
     @cached_property
     def _changes(self) -> dict[str, Any]:
         return self._pending.aggregate(  # type: ignore[no-any-return]
-            pending=Count("pk"), failed=Count("pk", filter=FAILED), oldest=Min("created_at")
+            pending=Count("pk"),
+            failed=Count("pk", filter=FAILED),
+            oldest=Min("created_at"),
+            overdue=Count("pk", filter=~FAILED & Q(created_at__lt=timezone.now() - OVERDUE)),
         )
 
 
 def status_of(index: IndexDeclaration) -> IndexStatus:
     """Return the current status of an index."""
     return IndexStatus(index)
+
+
+def orphans(names: Names[str]) -> list[Problem]:
+    """Return what is stored of indexes that are no longer in the code.
+
+    Args:
+        names: the names of all indexes in the code.
+    """
+    states = (Collection.State.BUILDING, Collection.State.ACTIVE)
+    live = Collection.objects.filter(state__in=states).exclude(index__in=names)
+    stored = live.values("index").annotate(chunks=Sum("document_count")).order_by("index")
+    return [
+        Problem(
+            message=(
+                f"{name} is no longer in the code, but {chunks} of its chunks are still stored."
+            ),
+            remedy="To delete them, run: manage.py purge_vector_indexes",
+        )
+        for name, chunks in stored.values_list("index", "chunks")
+    ]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
+from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
-from ..exceptions import BackendError, EmbeddingError, RebuildRunning
+from ..exceptions import EmbeddingError, RebuildRunning
 from ..models.tables import Collection, PendingChange, index_database
+from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
 from .building import Heartbeat, claim, release
 from .cleaning import clean_up
@@ -21,10 +26,15 @@ from .expanding import expand
 from .failures import error_text, is_waiting, note_failure, note_success
 from .outbox import queue
 from .plan import Plan, live_collections
+from .problems import Problem
 from .progress import Progress
-from .pushing import push, sweep
+from .pushing import complete, push, sweep
+from .replacing import reason_to_wait
 
 logger = logging.getLogger(__name__)
+
+#: An action of `pushing` on a collection and its backend, which reports numbers of documents.
+_Action: TypeAlias = Callable[[Collection, VectorBackend, Callable[[int], None]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +45,8 @@ class Updated:
     built: bool
     #: The reason why the update did nothing, if another process builds the index.
     left_alone: str = ""
+    #: The reason why the new collection does not replace the active one yet, or is not the first.
+    held_back: Problem | None = None
 
 
 def update(
@@ -81,21 +93,20 @@ def _update(
     waiting = changes.values("object_key").distinct().count()
     progress.started(index.name, "writing", waiting)
     drained = _drain(index, progress)
-    built = building is not None and not _is_worse(building, drained)
+    held_back = None if building is None else reason_to_wait(building)
+    built = building is not None and not held_back
     if building is not None and built:
         # The new collection comes first, since the old one's backend may no longer exist.
         try:
             _flip(building, progress)
-        except BackendError:
+        except Exception:  # a backend may raise anything
             # The collection that still serves searches must get the changes nevertheless.
             _push_all([c for c in _targets(plan) if c.pk != building.pk], progress)
             raise
-    _push_all(_targets(plan), progress)
-    for collection in _targets(plan):
-        sweep(collection, vector_backends[collection.vector_backend])
+    _push_all(_targets(plan), progress, sweep)
     clean_up()
     progress.finished()
-    return Updated(drained=drained, built=built)
+    return Updated(drained=drained, built=built, held_back=held_back)
 
 
 def apply_changes(index: IndexDeclaration) -> Drained | None:
@@ -138,22 +149,22 @@ def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
         raise
 
 
-def _push_all(collections: list[Collection], progress: Progress) -> None:
+def _push_all(collections: list[Collection], progress: Progress, action: _Action = push) -> None:
     """Send changes to the backends of all these collections, even if one backend fails."""
     errors = []
     for collection in collections:
         try:
-            _push(collection, progress)
+            _push(collection, progress, action)
         except Exception as error:  # noqa: BLE001  # a backend may raise anything
             errors.append(error)
     if errors:
         raise errors[0]
 
 
-def _push(collection: Collection, progress: Progress) -> None:
+def _push(collection: Collection, progress: Progress, action: _Action = push) -> None:
     backend = vector_backends[collection.vector_backend]
     try:
-        push(collection, backend, progress.pushed)
+        action(collection, backend, progress.pushed)
     except Exception as error:  # a backend may raise anything
         own_row = Collection.objects.filter(pk=collection.pk)
         note_failure(own_row, error_text(error))
@@ -178,46 +189,36 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
         return None
     collection = plan.new_collection()
     try:
-        with transaction.atomic(using=index_database()):
-            collection.save()
+        in_transaction(collection.save, index_database())
     except IntegrityError:  # another process has begun to build one
         return live_collections(plan.index).get(state=Collection.State.BUILDING)  # type: ignore[no-any-return]
     return collection
 
 
-def _is_worse(building: Collection, drained: Drained) -> bool:
-    """Return whether a rebuild produced only errors, so that the active collection must stay."""
-    if not drained.errors:
-        return False
-    building.refresh_from_db(using=index_database())
-    active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
-    return not building.document_count and active.exists()
-
-
 def _flip(building: Collection, progress: Progress) -> None:
     """Replace the active collection by a new one, once the new one's backend is up to date."""
-    backend = vector_backends[building.vector_backend]
-    _push(building, progress)
-    if backend.persistent:
-        backend.optimize(building.spec)
+    _push(building, progress, complete)
     while not _try_flip(building):
         _push(building, progress)
 
 
 def _try_flip(building: Collection) -> bool:
     live = list(live_collections(building.index).values_list("pk", flat=True))
-    with transaction.atomic(using=index_database()):
-        for pk in live:
-            # Rows are locked one by one, in the same order as by writers, to avoid deadlocks.
-            Collection.objects.filter(pk=pk).update(revision=F("revision"))
-        building.refresh_from_db(using=index_database())
-        if building.state != Collection.State.BUILDING:
-            return True  # another process was faster
-        if building.applied_revision < building.revision:
-            return False
-        active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
-        _retire(list(active))
-        Collection.objects.filter(pk=building.pk).update(state=Collection.State.ACTIVE)
+    return in_transaction(partial(_flip_among, live, building), index_database())
+
+
+def _flip_among(live: list[int], building: Collection) -> bool:
+    for pk in live:
+        # Rows are locked one by one, in the same order as by writers, to avoid deadlocks.
+        Collection.objects.filter(pk=pk).update(revision=F("revision"))
+    building.refresh_from_db(using=index_database())
+    if building.state != Collection.State.BUILDING:
+        return True  # another process was faster
+    if building.applied_revision < building.revision:
+        return False
+    active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
+    _retire(list(active))
+    Collection.objects.filter(pk=building.pk).update(state=Collection.State.ACTIVE)
     return True
 
 

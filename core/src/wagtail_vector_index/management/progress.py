@@ -11,10 +11,8 @@ from ..indexing.progress import Progress
 _LINES = 10
 
 
-def progress_to(stream: Any, *, quiet: bool = False) -> Progress:
+def progress_to(stream: Any) -> Progress:
     """Return the progress display for a command that writes to this stream."""
-    if quiet:
-        return Progress()
     return Bar(stream) if stream.isatty() else Lines(stream)
 
 

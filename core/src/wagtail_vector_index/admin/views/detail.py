@@ -16,7 +16,7 @@ from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColum
 from wagtail.admin.views.generic.base import BaseListingView
 from wagtail.admin.widgets.button import HeaderButton
 
-from ...indexing.status import FAILED
+from ...indexing.failures import FAILED
 from ...models.tables import PendingChange
 from ..errors import readable
 from ..state import index_url

@@ -17,6 +17,7 @@ from wagtail.admin.views.generic.base import BaseListingView
 
 from ...exceptions import ConfigurationError
 from ...indexes.registry import all_indexes
+from ...indexing.status import orphans
 from ..state import IndexState
 from .base import SECTION, ManagersOnly
 
@@ -46,7 +47,10 @@ class IndexListView(ManagersOnly, BaseListingView):
         If an index is declared wrongly, show an error message and return none.
         """
         try:
-            return [IndexState(index) for index in all_indexes()]
+            indexes = all_indexes()
+            for problem in orphans([index.name for index in indexes]):
+                messages.warning(self.request, str(problem))
+            return [IndexState(index) for index in indexes]
         except ConfigurationError as error:
             messages.error(self.request, str(error))
             return []

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import VectorIndexError
 from ...indexes.registry import get_index
 from ...plugins.redaction import redacted
+from ..quiet import QuietableCommand
 from ..requirements import require_tables
 
 _EXCERPT = 200
 
 
-class Command(BaseCommand):
+class Command(QuietableCommand):
     """Prints the objects nearest in meaning to a text, with their scores and excerpts."""
 
     help = "Search a vector index, as an anonymous visitor would."

@@ -11,12 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+
+from ..quiet import QuietableCommand
 
 SCAFFOLD = "wagtail_vector_index.scaffold"
 
 
-class Command(BaseCommand):
+class Command(QuietableCommand):
     """Write a distribution that holds a working backend and its tests."""
 
     help = "Write a distribution with a small working backend, for you to turn into your own."

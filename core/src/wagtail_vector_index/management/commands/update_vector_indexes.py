@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
 from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.updating import pending_keys, update
-from ...plugins.redaction import redacted
+from ...plugins.redaction import redacted, traceback_to_log
+from ...wording import describe
 from ..progress import progress_to
+from ..quiet import QuietableCommand
 from ..requirements import require_tables
+
+logger = logging.getLogger(__name__)
 
 _KEYS_SHOWN = 5
 
@@ -22,7 +28,7 @@ _KEYS_SHOWN = 5
 _INTERRUPTED = 130
 
 
-class Command(BaseCommand):
+class Command(QuietableCommand):
     """Compares content with the indexes, embeds new texts, and updates the vector backends."""
 
     help = (
@@ -62,6 +68,12 @@ class Command(BaseCommand):
                 failures += self._handle_index(index, options)
             except VectorIndexError as error:
                 failures.append(redacted(f"{index.name}: {error}"))
+            except Exception as error:  # from a database, a backend or the site's own code
+                failures.append(redacted(f"{index.name}: {describe(error)}"))
+                logger.warning(
+                    "%s could not be updated.", index.name, exc_info=traceback_to_log(error)
+                )
+                _close_broken_connections()
         if failures:
             raise CommandError("\n".join(failures))
 
@@ -82,7 +94,7 @@ class Command(BaseCommand):
             count = len(pending_keys(index, rebuild=options["rebuild"]))
             self.stdout.write(f"{index.name}: {count} objects to write.")
             return []
-        progress = progress_to(self.stdout, quiet=options["verbosity"] < 1)
+        progress = progress_to(self.stdout)
         try:
             updated = update(index, rebuild=options["rebuild"], progress=progress)
         finally:
@@ -96,7 +108,15 @@ class Command(BaseCommand):
             f"{index.name}: {drained.objects} objects written ({drained.upserted} chunks"
             f" added, {drained.deleted} deleted).{built}"
         )
-        return [f"{index.name}: {failure}" for failure in _by_error(drained.errors)]
+        failures = [f"{index.name}: {failure}" for failure in _by_error(drained.errors)]
+        return [str(updated.held_back), *failures] if updated.held_back else failures
+
+
+def _close_broken_connections() -> None:
+    """Close connections that broke, so that the next index gets connections that work."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _by_error(errors: dict[str, str]) -> Iterator[str]:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
 from ...backends.base import VectorBackend
 from ...conf import KINDS
 from ...exceptions import VectorIndexError
+from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
-from ...indexing.status import IndexStatus, status_of
+from ...indexing.counting import count_problems
+from ...indexing.problems import Problem
+from ...indexing.status import IndexStatus, orphans, status_of
 from ...models.tables import Collection, PendingChange
 from ...plugins.calling import active_registry
 from ...plugins.handlers import HANDLERS, BackendHandler, vector_backends
 from ...plugins.problems import problems
 from ...plugins.redaction import redacted
 from ...wording import describe
+from ..quiet import QuietableCommand
 
 
-class Command(BaseCommand):
+class Command(QuietableCommand):
     """Lists plugins, their backends, the configured aliases and the indexes."""
 
     help = (
@@ -40,14 +44,16 @@ class Command(BaseCommand):
             "--check",
             action="store_true",
             help=(
-                "Check whether every configured vector backend works. The command exits with 1 if"
-                " a backend does not work, or if a change could not be written."
+                "Check whether every configured vector backend works and holds what it should. The"
+                " command exits with 1 if one does not, if an index is not built, or if a change"
+                " could not be written or waits for too long."
             ),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the lists, each up to its first error."""
         check = options["check"]
+        self._broken: set[str] = set()
         configured = (partial(self._configured, h, check=check) for h in HANDLERS)
         indexes = partial(self._indexes, check=check)
         lists: list[Callable[[], bool]] = [self._installed, *configured, indexes]
@@ -104,6 +110,8 @@ class Command(BaseCommand):
         if not check or handler is not vector_backends:
             return True, text
         ok, health = self._health(backend)
+        if not ok:
+            self._broken.add(alias)
         return ok, f"{text}: {redacted(health)}"
 
     def _health(self, backend: VectorBackend) -> tuple[bool, str]:
@@ -117,21 +125,30 @@ class Command(BaseCommand):
 
     def _indexes(self, *, check: bool) -> bool:
         self._heading("Vector indexes")
-        fine = True
+        indexes = all_indexes()
         try:
-            indexes = all_indexes()
-            for index in indexes:
-                fine &= self._index(status_of(index))
+            stored = orphans([index.name for index in indexes])
         except DatabaseError as error:
             text = f"  {describe(error)}. Run: manage.py migrate"
             self.stdout.write(self.style.ERROR(text))
             return False
+        fine = True
+        for index in indexes:
+            fine &= self._index_or_error(index, check=check)
+        self._problems(stored)
         if not indexes:
             self.stdout.write("  none")
-        return fine or not check
+        return (fine and not stored) or not check
 
-    def _index(self, status: IndexStatus) -> bool:
-        """Print an index, its failures and the next step; return whether nothing failed."""
+    def _index_or_error(self, index: VectorIndex, *, check: bool) -> bool:
+        try:
+            return self._index(status_of(index), check=check)
+        except Exception as error:  # noqa: BLE001  # from the site's own code, and shown
+            self.stdout.write(self.style.ERROR(f"  {index.name}: {redacted(describe(error))}"))
+            return False
+
+    def _index(self, status: IndexStatus, *, check: bool) -> bool:
+        """Print an index, its problems and what to do; return whether there are none."""
         chunks = "not built" if status.active is None else f"{status.documents} chunks"
         text = f"  {status.name}: {chunks}, {status.pending} changes pending"
         if status.oldest:
@@ -145,12 +162,19 @@ class Command(BaseCommand):
             self.stdout.write(f"    and {status.failed - len(status.failures)} more")
         for line in map(_failed_collection, status.failed_collections):
             self.stdout.write(self.style.ERROR(f"    {line}"))
-        if not status.is_ok:
+        if status.failed or status.failed_collections:
             self.stdout.write(
                 "    Nothing is lost, and failed changes are tried again automatically. To try"
                 f" again now, run: manage.py update_vector_indexes {status.name}"
             )
-        return status.is_ok
+        counted = list(count_problems(status, without=self._broken)) if check else []
+        self._problems([*status.problems, *counted])
+        return status.is_ok and not counted
+
+    def _problems(self, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            self.stdout.write(self.style.ERROR(f"    {problem.message}"))
+            self.stdout.write(f"    {problem.remedy}")
 
     def _heading(self, text: str) -> None:
         self.stdout.write(self.style.MIGRATE_HEADING(text))
