@@ -74,7 +74,6 @@ class Site:
             [sys.executable, *arguments],
             env=self.environment,
             cwd=ROOT,
-            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
