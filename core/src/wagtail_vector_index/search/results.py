@@ -43,7 +43,7 @@ class SearchResults(Sequence[Any]):
         return iter(self._load())
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._load())
+        return iter(self._load()[::-1])
 
     @overload
     def __getitem__(self, key: int) -> Any: ...
