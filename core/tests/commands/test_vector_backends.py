@@ -338,6 +338,12 @@ class TestMonitor:
         assert self.UPDATE in printed
         assert run()[1] == 0
 
+    def test_changes_that_wait_for_a_process_that_builds(self, notes):
+        new = {"name": "new", "index": notes.index, "vector_backend": "default", "dimensions": 64}
+        Collection.objects.create(**new, builder="web1:7", builder_seen=self.ago())
+        self.wait(hours=3)
+        assert run("--check")[1] == 0
+
     def test_changes_that_were_never_sent(self, notes):
         """A process was killed between the index tables and the vector backend."""
         Collection.objects.update(revision=notes.revision + 1, changed_at=self.ago(minutes=5))

@@ -149,7 +149,8 @@ class IndexStatus:
     def late(self) -> Iterator[Problem]:
         """Yield changes that have waited for longer than `OVERDUE`, and rebuilds that stopped."""
         minutes = OVERDUE.seconds // 60
-        if overdue := self._changes["overdue"]:
+        # A process that builds a large collection writes changes when their turn comes.
+        if (overdue := self._changes["overdue"]) and not self._is_being_built:
             yield Problem(
                 message=(
                     f"{overdue} changes of {self.name} have waited for more than {minutes} minutes,"
@@ -198,7 +199,7 @@ class IndexStatus:
         return f"To write them now, run: manage.py update_vector_indexes {self.name}"
 
     def _wait_or_update(self) -> str:
-        if self.building and is_being_built(self.building):
+        if self.building and self._is_being_built:
             return f"Another process builds it ({self.building.builder}). Wait until it has ended."
         return f"To build it, run: manage.py update_vector_indexes {self.name}"
 
@@ -219,6 +220,10 @@ class IndexStatus:
 
     def _collection(self, state: Collection.State) -> Collection | None:
         return next((each for each in self.collections if each.state == state), None)
+
+    @property
+    def _is_being_built(self) -> bool:
+        return self.building is not None and is_being_built(self.building)
 
     @property
     def _pending(self) -> Any:
