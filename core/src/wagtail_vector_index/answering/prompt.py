@@ -6,7 +6,6 @@ word, so that no text can pretend to end before its end.
 
 from __future__ import annotations
 
-import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -14,9 +13,10 @@ from dataclasses import replace
 
 from ..chat.base import ChatBackend, Message
 from ..exceptions import InvalidQuery
+from .role_markers import without_role_markers
 from .sources import Candidate, in_order
 
-__all__ = ["ANSWER_INSTRUCTIONS", "Prompt", "without_role_markers"]
+__all__ = ["ANSWER_INSTRUCTIONS", "Prompt"]
 
 #: The instructions of indexes that do not set their own. Models read chunks as "passages".
 ANSWER_INSTRUCTIONS = """\
@@ -44,14 +44,6 @@ _LEAST_ROOM = 128
 #: Stands for the number of any chunk when its tokens are counted.
 _LONGEST_NUMBER = 999
 _LONGEST_WORD = 30
-
-#: The markers that separate roles in the templates of language models. Some services obey them
-#: anywhere in a text.
-_ROLE_MARKERS = re.compile(
-    r"<(?=[|\uff5c][^|\uff5c<>\n]{0,64}[|\uff5c]>|/?s>|</?SYS>>|(?:start|end)_of_turn>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
-    re.IGNORECASE,
-)
 
 
 class Prompt:
@@ -137,11 +129,6 @@ class Prompt:
         lengths = range(len(chunk.content))
         too_long = bisect_right(lengths, self._room, key=lambda length: self._size(cut(length)))
         return cut(max(too_long - 1, 0))
-
-
-def without_role_markers(text: str) -> str:
-    """Return the text with a space in every marker by which models' templates separate roles."""
-    return _ROLE_MARKERS.sub(lambda match: f"{match[0]} ", text)
 
 
 def _shown(chunk: Candidate) -> str:
