@@ -512,3 +512,63 @@ def test_a_secret_in_a_host_is_refused_and_not_shown(host):
     with pytest.raises(ValueError, match="'HOST'") as caught:
         check_host(host, "https://acme.example.com")
     assert "hunter2" not in str(caught.value)
+
+
+EXAMPLE = "https://acme.example.com"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://localhost",
+        "http://localhost:1",
+        "https://acme.example.com:65535/v1",
+        "https://acme.example.com./v1/",
+        "http://vector_db:6333",
+        "http://127.0.0.1:8000",
+        "http://[::1]:8000",
+        "https://b\u00fccher.example",
+    ],
+)
+def test_a_host_that_a_client_can_use(host):
+    assert check_host(host, EXAMPLE).hostname
+
+
+@pytest.mark.parametrize("place", [0, 5, 12, 24, 35])
+@pytest.mark.parametrize(
+    "character", [" ", "\n", "\r\n", "\t", "\u00a0", "\u200b", "\ufeff", "\x00"]
+)
+def test_white_space_in_a_host_is_refused(place, character):
+    host = "https://acme.example.com:6333/v1/abc"
+    host = f"{host[:place]}{character}{host[place:]}"
+    with pytest.raises(ValueError, match=r"'HOST' contains a space, a line break or an invis"):
+        check_host(host, EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://acme.example.com:0",
+        "https://acme.example.com:65536",
+        "https://acme.example.com:99999/v1",
+        "https://acme.example.com:-1",
+        "https://acme.example.com:",
+        "https://acme.example.com:port",
+        "https://:6333",
+        "https://",
+        "https:///v1",
+        "https://.example.com",
+        "https://acme..example.com",
+        "https://.",
+        "https://acme.example.com..",
+        f"https://{'a' * 64}.example.com",
+        "https://one,two:6333",
+        "https://acme\\example.com",
+        "https://*.example.com",
+        "acme.example.com:6333",
+        "",
+    ],
+)
+def test_a_host_without_a_name_or_port_that_can_be_is_refused(host):
+    with pytest.raises(ValueError, match=r"'HOST' is a URL such as .*1 to 65535\.$"):
+        check_host(host, EXAMPLE)

@@ -43,6 +43,8 @@ def parse(**settings: Any) -> Any:
         ({"HOST": HOST, "HEADERS": {"token": 1}}, "'HEADERS' must be of type dict"),
         ({"HOST": HOST, "HEADERS": {"X Proxy": KEY}}, "'X Proxy' is not a valid header name"),
         ({"HOST": HOST, "HEADERS": {"X-Proxy": f"ü{KEY}"}}, "of 'X-Proxy' must be ASCII"),
+        ({"HOST": f"{HOST}\n"}, "'HOST' contains a space, a line break"),
+        ({"HOST": HOST, "GRPC_PORT": 65_536}, "'GRPC_PORT' must be from 1 to 65535"),
         ({"HOST": HOST, "TIMEOUT": 0}, "'TIMEOUT' must be at least 1, not 0"),
         ({"HOST": HOST, "TIMEOUT": 0.5}, "'TIMEOUT' must be of type int"),
         ({"HOST": HOST, "BATCH_BYTES": 1}, "'BATCH_BYTES' must be at least 1024"),

@@ -75,6 +75,7 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://h", "GRPC_PORT": 0}, "'GRPC_PORT' must be from 1"),
         ({"HOST": "http://h:50051"}, "gRPC needs another port or another host"),
         ({"HOST": "http://h", "GRPC_HOST": "http://g"}, "'GRPC_HOST' must be the name of a host"),
+        ({"HOST": "http://h", "GRPC_HOST": "g\n"}, "'GRPC_HOST' must be the name of a host"),
         ({"HOST": "http://h", "API_KEY": "hunter2\n"}, "'API_KEY' must be ASCII"),
         ({"HOST": "http://h", "PREFIX": "blog"}, "must be a capital letter"),
         ({"HOST": "http://h", "PREFIX": "Blog_"}, "must be a capital letter"),

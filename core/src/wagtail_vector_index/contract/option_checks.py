@@ -15,6 +15,12 @@ from ..wording import without_keys
 
 __all__ = ["check_api_key", "check_headers", "check_host", "check_ranges"]
 
+#: The highest port there is.
+_MAX_PORT = 65_535
+
+#: One part of a host's name between dots. Docker's names contain "_".
+_HOST_PART = re.compile(r"[\w-]{1,63}")
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?", re.ASCII)
 
@@ -28,14 +34,23 @@ def check_host(host: str, example: str) -> SplitResult:
         host: the URL; its path is not checked.
         example: shown in the error.
     """
+    # Some clients drop white space, some send it, and `urlsplit` removes some of it.
+    if any(character.isspace() or not character.isprintable() for character in host):
+        raise ValueError(
+            "'HOST' contains a space, a line break or an invisible character. Files of secrets"
+            " often end with a line break. Remove it."
+        )
     parts = urlsplit(host)
     # Without a scheme, all of the text is a path.
     if "@" in parts.netloc or ("://" not in host and "@" in host):
         raise ValueError("'HOST' must not hold a user or password; the key goes into 'API_KEY'.")
     if parts.query or parts.fragment:
         raise ValueError(f"'HOST' is a URL such as {example!r}, without '?' or '#'.")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
-        raise ValueError(f"'HOST' is a URL such as {example!r}, not {without_keys(host)!r}.")
+    if parts.scheme not in ("http", "https") or not _has_name(parts) or not _has_port(parts):
+        raise ValueError(
+            f"'HOST' is a URL such as {example!r}, not {without_keys(host)!r}. A port is from 1 to"
+            f" {_MAX_PORT}."
+        )
     return parts
 
 
@@ -82,8 +97,14 @@ def check_ranges(options: Any, ranges: Mapping[str, tuple[float, float]]) -> Non
             raise ValueError(f"{name.upper()!r} must be {allowed}, not {value}.")
 
 
+def _has_name(parts: SplitResult) -> bool:
+    name = (parts.hostname or "").removesuffix(".")
+    # `urlsplit` checks an IPv6 address, which stands in brackets.
+    return "[" in parts.netloc or all(map(_HOST_PART.fullmatch, name.split(".")))
+
+
 def _has_port(parts: SplitResult) -> bool:
     try:
-        return parts.port != 0
+        return parts.port != 0 and not parts.netloc.endswith(":")
     except ValueError:
         return False

@@ -19,6 +19,7 @@ Retries need the library tenacity. The distribution of your backend must require
 from .backend import Operations, Query, ServiceBackend
 from .certificates import pem_files
 from .errors import ServiceErrors, causes, said_in, unwritten
+from .proxies import proxy_of, without_credentials
 from .requests import Pause, Request, Together, repeated
 from .running import Service
 
@@ -33,7 +34,9 @@ __all__ = [
     "Together",
     "causes",
     "pem_files",
+    "proxy_of",
     "repeated",
     "said_in",
     "unwritten",
+    "without_credentials",
 ]

@@ -36,11 +36,12 @@ HNSW_KEYS: dict[str, type] = {
 #: The lowest and highest value of each option that is a number.
 RANGES = {
     "oversampling": (1.0, inf),
+    "grpc_port": (1, 65_535),
     "batch_bytes": (1_024, inf),
     "max_retries": (0, inf),
 } | dict.fromkeys(
     (
-        "timeout grpc_port shard_number replication_factor write_consistency_factor hnsw_ef"
+        "timeout shard_number replication_factor write_consistency_factor hnsw_ef"
         " consistency batch_size concurrency max_connections indexing_threshold indexing_timeout"
     ).split(),
     (1, inf),

@@ -54,7 +54,7 @@ class Endpoints:
             grpc_port = 443 if cloud else 50051
         if not 1 <= grpc_port <= 65_535:
             raise ValueError(f"'GRPC_PORT' must be from 1 to 65535, not {grpc_port}.")
-        if any(character in grpc_host for character in "/@?# "):
+        if any(each in "/@?#" or each.isspace() or not each.isprintable() for each in grpc_host):
             raise ValueError("'GRPC_HOST' must be the name of a host, without 'http://' or a path.")
         endpoints = cls(
             http_host=_bracketed(name),

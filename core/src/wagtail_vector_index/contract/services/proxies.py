@@ -1,0 +1,65 @@
+"""The proxy that leads to a service, by the environment variables of every common client.
+
+Clients read these variables differently, and gRPC reads other ones than HTTP. So backends ask
+here, and tell their client.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.request import getproxies_environment
+
+__all__ = ["proxy_of", "without_credentials"]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def proxy_of(url: str) -> str:
+    """Return the URL of the proxy for a URL, or "" if none leads there.
+
+    The variables are ``http_proxy`` or ``https_proxy``, by the scheme of the URL, otherwise
+    ``all_proxy``; in lower or upper case. ``no_proxy`` lists the hosts that need no proxy:
+    names, which include all names that end with them, addresses, networks such as
+    ``10.0.0.0/8``, each with a port if the rule is for that port only; or ``*`` for all hosts.
+    """
+    found, parts = getproxies_environment(), urlsplit(url)
+    proxy = found.get(parts.scheme) or found.get("all") or ""
+    if not proxy or any(_covers(rule, parts) for rule in found.get("no", "").split(",")):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def without_credentials(proxy: str) -> str:
+    """Return the URL of a proxy without its user and password, to be shown in errors."""
+    parts = urlsplit(proxy)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _covers(rule: str, parts: SplitResult) -> bool:
+    """Return whether a rule of ``no_proxy`` covers the host of a URL."""
+    rule = rule.strip().lower().removeprefix("http://").removeprefix("https://")
+    if rule in ("", "*"):
+        return rule == "*"
+    name, port = _split_port(rule)
+    if port and port != str(parts.port or _PORTS.get(parts.scheme)):
+        return False
+    host = (parts.hostname or "").removesuffix(".")
+    return _is_in_network(host, name) or f".{host}".endswith(f".{name.lstrip('*.')}")
+
+
+def _split_port(rule: str) -> tuple[str, str]:
+    if rule.startswith("["):
+        name, _, port = rule[1:].partition("]")
+        return name, port.removeprefix(":")
+    if rule.count(":") > 1:  # an IPv6 address
+        return rule, ""
+    name, _, port = rule.partition(":")
+    return name, port
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
