@@ -195,6 +195,9 @@ class EmbeddingError(VectorIndexError):
 class EmbeddingUnavailable(EmbeddingError):
     """The service cannot be reached, is overloaded, or limits the rate. Try again."""
 
+    #: Does the service limit the rate? Then no text is to blame, and other texts must wait too.
+    limits_rate: bool = False
+
 
 class EmbeddingRefused(EmbeddingError):
     """The service refuses the key, the model or the text. Trying again won't help."""

@@ -27,9 +27,9 @@ def service():
         yield service
 
 
-def embeddings(url):
+def embeddings(url, **more):
     options = {"MODEL": "test", "API_KEY": "k", "DIMENSIONS": 8, "BATCH_SIZE": 8, "MAX_RETRIES": 0}
-    return {"default": {"BACKEND": "openai", "HOST": url, **options}}
+    return {"default": {"BACKEND": "openai", "HOST": url, **options, **more}}
 
 
 @pytest.fixture
@@ -139,6 +139,77 @@ def test_a_text_that_is_refused_holds_up_no_other(built, service, found):
     assert "EmbeddingRefused" in status.failures[0].last_error
     everything = found(Note.vector_index, "note1", limit=40)
     assert sorted(everything) == sorted(["bread", *written[:11], *written[12:]])
+
+
+def null_for_poison(answer, texts):
+    """One null among the vectors."""
+    data = [
+        {**item, "embedding": None} if text == "poison" else item
+        for item, text in zip(answer["data"], texts, strict=True)
+    ]
+    return {**answer, "data": data}
+
+
+NAN = {"error": {"message": "json: unsupported value: NaN"}}
+TOO_LONG = {"error": {"code": 500, "message": "input (900 tokens) is too large to process"}}
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (lambda never, texts: Reply(500, NAN), "unsupported value: NaN"),
+        (lambda never, texts: Reply(500, TOO_LONG), "too large to process"),
+        (lambda never, texts: Reply(200, NAN), "unsupported value: NaN"),
+        (lambda never, texts: Reply(502, b"<html>", content_type="text/html"), "502"),
+        (lambda never, texts: Reply(drop=True), "cannot be reached"),
+        (lambda never, texts: Reply(wait=never), "did not answer within 1 seconds"),
+        (
+            lambda never, texts: Reply(body=lambda answer: null_for_poison(answer, texts)),
+            "neither numbers nor base64",
+        ),
+    ],
+    ids=["nan", "too-long", "error-in-a-200", "gateway", "crash", "time-out", "null"],
+)
+def test_a_poisoned_text_holds_up_no_other(built, service, settings, found, reply, says):
+    """However the service says it. Visitors search meanwhile as ever."""
+    url, never = service.url, threading.Event()
+    settings.WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = embeddings(url, TIMEOUT=1.0)
+
+    def next_reply():
+        sent = service.requests[-1].body["input"]
+        return reply(never, sent) if "poison" in sent else Reply()
+
+    service.next_reply = next_reply
+    written = ["poison" if number == 11 else f"note{number}" for number in range(30)]
+    with_one_commit(written)
+    assert worker().wait(30)
+    never.set()
+    status = status_of(Note.vector_index)
+    assert (status.pending, status.failed) == (1, 1)
+    [failure] = status.failures
+    assert says in failure.last_error
+    assert failure.object_key.startswith("testapp.note:")
+    assert status.active.next_attempt is None  # the index waits for no service
+    everything = found(Note.vector_index, "note1", limit=40)
+    assert sorted(everything) == sorted(["bread", *written[:11], *written[12:]])
+    # Each text is paid for once but for those that shared a batch with the poisoned one.
+    assert max(map(texts(service).count, written[16:])) == 1
+
+
+def test_a_rate_limit_is_not_taken_for_poisoned_texts(built, service):
+    """A short text may pass where many don't."""
+
+    def next_reply():
+        many = len(service.requests[-1].body["input"]) > 1
+        return Reply(429, {"error": {"message": "too many tokens per minute"}}) if many else Reply()
+
+    service.next_reply = next_reply
+    with_one_commit([f"note{number}" for number in range(20)])
+    assert worker().wait(20)
+    assert len(service.requests) == 1
+    status = status_of(Note.vector_index)
+    assert (status.pending, status.failed) == (20, 20)
+    assert status.active.next_attempt > timezone.now()
 
 
 def with_one_commit(texts):

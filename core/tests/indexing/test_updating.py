@@ -370,7 +370,7 @@ def test_a_service_that_refuses_everything_is_asked_no_more(bring_up_to_date, em
     embedder.before = refuse
     with pytest.raises(EmbeddingRefused, match="wrong key"):
         bring_up_to_date("note")
-    assert len(asked) == 8 + 1 + 1  # a batch, the first object of it, and a word
+    assert len(asked) == 8 + 1  # a batch, and a word
     embedder.before = lambda texts: None
     bring_up_to_date("note")
     assert live().count() == 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,16 @@ from typing import Any, TypeAlias
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
+from ..contract.batching import Batches, Sizes
 from ..contract.options import Options as BaseOptions
 from ..contract.records import Vector, float32
-from ..exceptions import InvalidEmbeddings, InvalidVector
+from ..exceptions import (
+    EmbeddingError,
+    EmbeddingRefused,
+    EmbeddingUnavailable,
+    InvalidEmbeddings,
+    InvalidVector,
+)
 
 __all__ = ["EmbeddingBackend", "Vectors"]
 
@@ -24,6 +32,14 @@ __all__ = ["EmbeddingBackend", "Vectors"]
 Vectors: TypeAlias = "Sequence[Vector] | memoryview[Any] | bytes"
 
 _PROBE = "dimensions"
+
+#: A text that no model refuses. If it is embedded, the service works.
+_HARMLESS = "test"
+
+#: A failure that takes longer than these seconds is a time-out. If so many texts time out in a
+#: row, the service is too slow for all texts.
+_SLOW = 5.0
+_SLOW_TEXTS = 3
 
 
 class EmbeddingBackend(ABC):
@@ -57,6 +73,7 @@ class EmbeddingBackend(ABC):
         self.alias = alias
         self.options = options
         self._probe_lock = threading.Lock()
+        self._sizes = Sizes()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
@@ -75,6 +92,20 @@ class EmbeddingBackend(ABC):
         return await sync_to_async(self.embed, thread_sensitive=False)(texts)
 
     # What a backend may override
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector for each query, like `embed`.
+
+        Override this, and `aembed_queries`, where a service must be told that texts are queries,
+        or where a visitor must not wait as long as `embed` may take.
+        """
+        return self.embed(texts)
+
+    async def aembed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Like `embed_queries`, asynchronously."""
+        if type(self).embed_queries is EmbeddingBackend.embed_queries:
+            return await self.aembed(texts)
+        return await sync_to_async(self.embed_queries, thread_sensitive=False)(texts)
 
     @property
     def model(self) -> str:
@@ -138,15 +169,18 @@ class EmbeddingBackend(ABC):
         Raises:
             InvalidEmbeddings: the model returned something other than one vector.
         """
-        return self._checked(self.embed([self.prepare_query(text)]), 1)
+        return self._checked(self.embed_queries([self.prepare_query(text)]), 1)
 
     async def aembed_query(self, text: str) -> memoryview[Any]:
         """Like `embed_query`, asynchronously."""
+        vectors = await self.aembed_queries([self.prepare_query(text)])
         await self._aprobe()
-        return self._checked(await self.aembed([self.prepare_query(text)]), 1)
+        return self._checked(vectors, 1)
 
     def embed_documents(self, texts: Iterable[str]) -> Iterator[memoryview[Any]]:
         """Yield the vectors of texts, batch by batch, so that each batch can be stored at once.
+
+        A batch that the service does not take is split, and the limit remembered.
 
         Yields:
             float32 of length n × ``dimensions`` for the next n texts, in order.
@@ -155,14 +189,89 @@ class EmbeddingBackend(ABC):
             InvalidEmbeddings: the model returned a wrong number or size of vectors, a vector
                 with NaN or infinity, or a vector of zeros.
         """
-        for batch in self._batches([self.prepare_document(text) for text in texts]):
-            yield self._without_zeros(self._checked(self.embed(batch), len(batch)))
+        batches = self._batches(texts)
+        while batch := batches.next():
+            try:
+                vectors = self._documents(self.embed(batch), len(batch))
+            except EmbeddingError as error:
+                if not _may_be_too_large(batch, error) or not self.answers():
+                    raise
+                batches.split(error)
+            else:
+                batches.done()
+                yield vectors
 
     async def aembed_documents(self, texts: Iterable[str]) -> AsyncIterator[memoryview[Any]]:
         """Like `embed_documents`, asynchronously."""
         await self._aprobe()
-        for batch in self._batches([self.prepare_document(text) for text in texts]):
-            yield self._without_zeros(self._checked(await self.aembed(batch), len(batch)))
+        batches = self._batches(texts)
+        while batch := batches.next():
+            try:
+                vectors = self._documents(await self.aembed(batch), len(batch))
+            except EmbeddingError as error:
+                if not _may_be_too_large(batch, error) or not await self.aanswers():
+                    raise
+                batches.split(error)
+            else:
+                batches.done()
+                yield vectors
+
+    def embed_each(self, texts: Iterable[str]) -> Iterator[memoryview[Any] | Exception]:
+        """Yield the vectors of texts like `embed_documents`, but go on after a text that fails.
+
+        Yields:
+            float32 of length n × ``dimensions`` for the next n texts, in order; or an error for
+            the next text, which cannot be embedded though the service works.
+
+        Raises:
+            EmbeddingUnavailable: the service does not work, limits the rate, or has timed out
+                for several texts in a row.
+            EmbeddingRefused: the service refuses every text.
+        """
+        batches, slow_texts = self._batches(texts), 0
+        while batch := batches.next():
+            started = time.monotonic()
+            try:
+                vectors = self._documents(self.embed(batch), len(batch))
+            except Exception as error:  # noqa: BLE001  # a model may raise anything for a text
+                failure, seconds = error, time.monotonic() - started
+            else:
+                slow_texts = 0
+                batches.done()
+                yield vectors
+                continue
+            if not self._works_despite(failure):
+                raise failure
+            if len(batch) > 1:
+                batches.split(failure)
+                continue
+            batches.skip()
+            yield failure
+            slow_texts += isinstance(failure, EmbeddingUnavailable) and seconds > _SLOW
+            if slow_texts == _SLOW_TEXTS:
+                raise failure
+
+    def answers(self) -> bool:
+        """Return whether the model embeds a harmless text. If so, a failure is due to the text."""
+        try:
+            self.embed_query(_HARMLESS)
+        except Exception:  # noqa: BLE001  # a model may raise anything
+            return False
+        return True
+
+    async def aanswers(self) -> bool:
+        """Like `answers`."""
+        try:
+            await self.aembed_query(_HARMLESS)
+        except Exception:  # noqa: BLE001  # a model may raise anything
+            return False
+        return True
+
+    def _works_despite(self, failure: Exception) -> bool:
+        """Return whether the service works, so that a failure is due to the texts sent."""
+        if not isinstance(failure, (EmbeddingUnavailable, EmbeddingRefused)):
+            return True
+        return not _limits_rate(failure) and self.answers()
 
     def _probe(self) -> int:
         vectors = self.embed([_PROBE])
@@ -178,20 +287,24 @@ class EmbeddingBackend(ABC):
     async def _aprobe(self) -> None:
         await sync_to_async(lambda: self.dimensions, thread_sensitive=False)()
 
-    def _batches(self, texts: list[str]) -> Iterator[list[str]]:
-        batch: list[str] = []
+    def _batches(self, texts: Iterable[str]) -> Batches:
+        prepared = [self.prepare_document(text) for text in texts]
+        return Batches(prepared, self._fitting, self._sizes, f"Embedding backend {self.alias!r}")
+
+    def _fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first of these texts fit into one batch, at least 1."""
+        most = min(len(texts), self.max_batch_texts)
+        if self.max_batch_tokens is None:
+            return most
         tokens = 0
-        for text in texts:
-            size = 0 if self.max_batch_tokens is None else self.count_tokens(text)
-            too_many = len(batch) == self.max_batch_texts
-            too_long = self.max_batch_tokens is not None and tokens + size > self.max_batch_tokens
-            if batch and (too_many or too_long):
-                yield batch
-                batch, tokens = [], 0
-            batch.append(text)
-            tokens += size
-        if batch:
-            yield batch
+        for count, text in enumerate(texts[:most]):
+            tokens += self.count_tokens(text)
+            if count and tokens > self.max_batch_tokens:
+                return count
+        return most
+
+    def _documents(self, vectors: Vectors, count: int) -> memoryview[Any]:
+        return self._without_zeros(self._checked(vectors, count))
 
     def _checked(self, vectors: Vectors, count: int) -> memoryview[Any]:
         """Return the vectors as one buffer, after a check of their number, sizes and values."""
@@ -227,6 +340,15 @@ class EmbeddingBackend(ABC):
     def _wrong(self, what: str) -> InvalidEmbeddings:
         model = f" (model {self.model})" if self.model else ""
         return InvalidEmbeddings(f"Embedding backend {self.alias!r}{model} returned {what}.")
+
+
+def _may_be_too_large(batch: Sequence[str], error: EmbeddingError) -> bool:
+    # A batch that is too large is answered with an error, and not with wrong vectors.
+    return len(batch) > 1 and not isinstance(error, InvalidEmbeddings) and not _limits_rate(error)
+
+
+def _limits_rate(error: EmbeddingError) -> bool:
+    return isinstance(error, EmbeddingUnavailable) and error.limits_rate
 
 
 def _flat(vectors: Vectors) -> memoryview[Any] | None:

@@ -12,12 +12,7 @@ from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
 from ..contract.slices import slices
-from ..exceptions import (
-    EmbeddingError,
-    EmbeddingRefused,
-    EmbeddingUnavailable,
-    RebuildRunning,
-)
+from ..exceptions import EmbeddingError, RebuildRunning
 from ..models.tables import Collection, PendingChange
 from ..models.transactions import is_conflict
 from ..plugins.calling import notify
@@ -60,8 +55,8 @@ def drain(index: IndexDeclaration, progress: Progress | None = None) -> Drained:
     not hold up other objects.
 
     Raises:
-        EmbeddingUnavailable, EmbeddingRefused: the embedding service is down, or refuses every
-            text. Changes that are not written stay due.
+        EmbeddingError: the embedding service is down, or refuses every text. Changes that are
+            not written stay due.
         RebuildRunning: another process builds the index with other settings. Changes that are
             not written stay due.
     """
@@ -106,30 +101,48 @@ class _Drain:
             by_key.setdefault(key, []).append(pk)
         try:
             objects = self._prepared(list(by_key))
-            embeddings = self._embeddings(objects)
         except (OperationalError, InterfaceError) as error:
             # The database is down; other errors may come from the query of one object. A read
             # that loses against another transaction is read again by `run`.
             if not is_conflict(error) or not self._may_try_again():
                 raise
-        except EmbeddingUnavailable as error:
-            self._keep_error([pk for pk, _ in changes], error)
-            raise
-        except Exception as error:  # a site's own code may raise anything
+        except Exception as error:  # noqa: BLE001  # a site's own code may raise anything
             if len(by_key) == 1:
-                if isinstance(error, EmbeddingRefused) and self._nothing_is_embedded():
-                    self._keep_error([pk for pk, _ in changes], error)
-                    raise
                 self._fail(next(iter(by_key)), [pk for pk, _ in changes], error)
                 return
             for key, pks in by_key.items():
                 self._apply([(pk, key) for pk in pks])
         else:
+            self._embed_and_write(objects, by_key)
+
+    def _embed_and_write(
+        self, objects: dict[str, PreparedObject], by_key: dict[str, list[int]]
+    ) -> None:
+        """Embed objects and write them, except those with a text that cannot be embedded."""
+        documents = [document for wanted in objects.values() for document in wanted.documents]
+        embedder, errors = self.index.embedder, dict[str, Exception]()
+        try:
+            embeddings = embedding_ids(embedder, documents, errors, self.progress.embedded)
+        except EmbeddingError as error:
+            self._leave_out(objects, by_key, errors)
+            self._keep_error([pk for pks in by_key.values() for pk in pks], error)
+            raise
+        self._leave_out(objects, by_key, errors)
+        if objects:
             self._write(objects, embeddings, [pk for key in objects for pk in by_key[key]])
 
-    def _embeddings(self, objects: Mapping[str, PreparedObject]) -> dict[str, int]:
-        documents = [document for wanted in objects.values() for document in wanted.documents]
-        return embedding_ids(self.index.embedder, documents, self.progress.embedded)
+    def _leave_out(
+        self,
+        objects: dict[str, PreparedObject],
+        by_key: dict[str, list[int]],
+        errors: Mapping[str, Exception],
+    ) -> None:
+        """Leave the objects with a text that cannot be embedded in the outbox with its error."""
+        for key, wanted in list(objects.items()):
+            hashes = (document.content_hash for document in wanted.documents)
+            if error := next((errors[each] for each in hashes if each in errors), None):
+                del objects[key]
+                self._fail(key, by_key.pop(key), error)
 
     def _write(
         self,
@@ -152,14 +165,6 @@ class _Drain:
         """Count that another process was faster; return whether it may happen again."""
         self._setbacks += 1
         return self._setbacks <= _MAX_SETBACKS
-
-    def _nothing_is_embedded(self) -> bool:
-        """Return whether the service refuses every text, for instance because of a wrong key."""
-        try:
-            self.index.embedder.embed_query("test")
-        except EmbeddingError:
-            return True
-        return False
 
     def _targets(self) -> list[Collection]:
         """Return the collections to write to.

@@ -19,12 +19,20 @@ _LOOKUP_SIZE = 500
 def embedding_ids(
     embedder: EmbeddingBackend,
     documents: Iterable[PreparedDocument],
+    errors: dict[str, Exception],
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, int]:
     """Return the primary keys of the documents' embeddings, by content hash.
 
     Missing embeddings are made, and stored batch by batch. After an interruption, at most one
     batch is paid for twice.
+
+    Args:
+        embedder: the embedding backend.
+        documents: the documents to embed.
+        errors: gets the error of each text that cannot be embedded though the service works, by
+            content hash. Such a text has no embedding.
+        progress: called with the number of embeddings stored.
 
     Raises:
         EmbeddingError: embeddings stored before the error are kept.
@@ -33,17 +41,23 @@ def embedding_ids(
     known = _known(embedder.fingerprint, list(texts))
     missing = {key: text for key, text in texts.items() if key not in known}
     if missing:
-        _embed(embedder, missing, progress)
+        _embed(embedder, missing, errors, progress)
         known |= _known(embedder.fingerprint, list(missing))
     return known
 
 
 def _embed(
-    embedder: EmbeddingBackend, texts: dict[str, str], progress: Callable[[int], None]
+    embedder: EmbeddingBackend,
+    texts: dict[str, str],
+    errors: dict[str, Exception],
+    progress: Callable[[int], None],
 ) -> None:
     hashes = iter(texts)
     size = 4 * embedder.dimensions
-    for vectors in embedder.embed_documents(texts.values()):
+    for vectors in embedder.embed_each(texts.values()):
+        if isinstance(vectors, Exception):
+            errors[next(hashes)] = vectors
+            continue
         rows = list(slices(vectors.tobytes(), size))
         by_hash = {key: row for row, key in zip(rows, hashes, strict=False)}
         insert_rows(
