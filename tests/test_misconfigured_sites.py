@@ -174,7 +174,7 @@ SITES = {
         settings=embedding(BACKEND="openai", MODLE="x"),
         says=(
             f"{EMBEDDING}['default']: unknown key 'MODLE'. Did you mean 'MODEL'?",
-            "Allowed: API_KEY, BACKEND, ",
+            "Allowed: API_KEY, API_VERSION, BACKEND, ",
         ),
     ),
     "a key that is missing": MisconfiguredSite(

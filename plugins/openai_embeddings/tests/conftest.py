@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -20,8 +21,8 @@ MakeChat = Callable[..., OpenAIChatBackend]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the developer's own: no key, no service, no proxy."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_LOG"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if "OPENAI" in name or "proxy" in name.lower()]:
+        monkeypatch.delenv(name)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "*")
 

@@ -54,6 +54,7 @@ class Reply:
 
     ``body`` is sent as it is, or as JSON, or is a function of the ordinary answer.
     ``events`` are streamed; then the service waits for ``stall``, or resets the connection.
+    With ``trickle``, it sends a space now and then before the body, until that is set.
     """
 
     status: int = 200
@@ -65,6 +66,7 @@ class Reply:
     events: list[Any] = field(default_factory=lambda: EVENTS)
     stall: threading.Event | None = None
     reset: bool = False
+    trickle: threading.Event | None = None
 
 
 @dataclass
@@ -153,7 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.drop:
             self._drop()
             return
-        if self.path.endswith("/chat/completions") and reply.status == 200 and reply.body is None:
+        path = self.path.partition("?")[0]
+        if path.endswith("/chat/completions") and reply.status == 200 and reply.body is None:
             self._stream(reply)
         else:
             self._send(reply, {} if "messages" in body else service.answer(body))
@@ -188,10 +191,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
-            self.send_header("Content-Length", str(len(content)))
+            length = len(content) if reply.trickle is None else 1_000_000
+            self.send_header("Content-Length", str(length))
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            while reply.trickle is not None and not reply.trickle.wait(0.02):
+                self.wfile.write(b" ")
             self.wfile.write(content)
         except OSError:
             self.close_connection = True  # the client has gone: it timed out

@@ -6,6 +6,7 @@ import sys
 import threading
 from array import array
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -97,6 +98,31 @@ def test_answers_without_index_are_taken_as_they_come(
         body=lambda answer: {"data": [{"embedding": item["embedding"]} for item in answer["data"]]}
     )
     assert backend.embed(TEXTS).tolist() == expected(TEXTS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda item: {**item, "index": None},
+        lambda item: {**item, "index": float(item["index"]), "object": 1, "more": {}},
+        lambda item: {"embedding": item["embedding"], "index": item["index"]},
+        lambda item: {**item, "embedding": item["embedding"].rstrip("=")},
+        lambda item: {**item, "embedding": f"{item['embedding'][:10]}\n{item['embedding'][10:]}\n"},
+        lambda item: {**item, "embedding": [vector_of(TEXTS[item["index"]])]},
+        lambda item: {**item, "embedding": vector_of(TEXTS[item["index"]])},
+    ],
+)
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": "none", "model": None}])
+def test_answers_that_are_right_in_substance_are_taken(
+    backend: OpenAIEmbeddings, service: Service, change: Any, usage: dict[str, Any]
+) -> None:
+    service.always = Reply(body=lambda answer: {"data": list(map(change, answer["data"])), **usage})
+    assert backend.embed(TEXTS).tolist() == expected(TEXTS)
+
+
+def test_whole_numbers_and_a_byte_order_mark(make_backend: MakeBackend, service: Service) -> None:
+    service.always = Reply(body=b'\xef\xbb\xbf{"data": [{"index": 0, "embedding": [1, 0, -2]}]}')
+    assert make_backend(DIMENSIONS=3).embed(["text"]).tolist() == [1.0, 0.0, -2.0]
 
 
 def test_batches_by_count(make_backend: MakeBackend, service: Service) -> None:

@@ -108,6 +108,8 @@ def test_no_key_for_openai() -> None:
 
 def test_a_key_makes_the_check_pass() -> None:
     assert OpenAIEmbeddings("default", parse(MODEL="m", API_KEY=KEY)).check() == []
+    headers = {"Authorization": f"Bearer {KEY}"}
+    assert OpenAIEmbeddings("default", parse(MODEL="m", HEADERS=headers)).check() == []
 
 
 def test_a_host_with_a_slash_at_the_end(make_backend: MakeBackend, service: Service) -> None:

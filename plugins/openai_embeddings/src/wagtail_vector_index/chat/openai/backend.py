@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Sequence
+from functools import partial
 from typing import Any
 
 from django.core import checks
 
 from wagtail_vector_index.chat.base import ChatBackend, Message
 from wagtail_vector_index.embeddings.openai.service import Service
-from wagtail_vector_index.exceptions import InvalidAnswer, VectorIndexError
+from wagtail_vector_index.exceptions import InvalidAnswer
 
 from .errors import CHAT_ADVICE
 from .options import ChatOptions
@@ -37,11 +38,9 @@ class OpenAIChatBackend(ChatBackend):
 
     def stream(self, messages: Sequence[Message]) -> Generator[str]:
         """Yield the answer in pieces; an answer that stops at the model's limit ends in "…"."""
-        client = self._service.sync()
-        create: Any = client.chat.completions.create
         pieces = Pieces()
         try:
-            with create(**self._request(messages)) as parts:
+            with self._service.open(partial(_create, self._request(messages))) as parts:
                 for part in parts:
                     if text := pieces.text_of(part):
                         yield text
@@ -55,11 +54,10 @@ class OpenAIChatBackend(ChatBackend):
 
     async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
         """Like `stream`."""
-        client = await self._service.of_loop()
-        create: Any = client.chat.completions.create
         pieces = Pieces()
         try:
-            async with await create(**self._request(messages)) as parts:
+            send = partial(_create, self._request(messages))
+            async with await self._service.aopen(send) as parts:
                 async for part in parts:
                     if text := pieces.text_of(part):
                         yield text
@@ -96,7 +94,7 @@ class OpenAIChatBackend(ChatBackend):
             "stream": True,
         }
 
-    def _failure(self, error: Exception) -> VectorIndexError:
+    def _failure(self, error: Exception) -> Exception:
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
             return InvalidAnswer(self._service.message("returned something other than JSON"))
         return self._service.explain(error)
@@ -106,3 +104,7 @@ class OpenAIChatBackend(ChatBackend):
             kind, what = problem
             raise kind(self._service.message(what))
         return [CUT] if pieces.is_cut else []
+
+
+def _create(request: dict[str, Any], client: Any, seconds: float) -> Any:
+    return client.chat.completions.create(**request, timeout=seconds)

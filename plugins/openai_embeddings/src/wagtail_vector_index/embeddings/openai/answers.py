@@ -30,7 +30,7 @@ def read_vectors(content: bytes, count: int, dimensions: int | None = None) -> b
     if len(items) != count:
         raise BadAnswer(f"returned {len(items)} vectors for {count} texts")
     for position, item in enumerate(items):
-        index = item.get("index", position)
+        index = _whole(item.get("index"), position)
         if type(index) is not int or not 0 <= index < count or rows[index] is not None:
             raise BadAnswer(f"numbered its {count} vectors wrongly: 'index' is {index!r:.40}")
         rows[index] = _row(item.get("embedding"))
@@ -66,11 +66,22 @@ def _items(content: bytes) -> list[dict[str, Any]]:
     return items
 
 
+def _whole(index: Any, position: int) -> Any:
+    """Return the number of a vector; some services send null, or a float such as 1.0."""
+    if index is None:
+        return position
+    return int(index) if isinstance(index, float) and index.is_integer() else index
+
+
 def _row(embedding: Any) -> bytes:
     """Return a vector as float32; services without base64 send numbers."""
+    if isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
+        embedding = embedding[0]  # llama.cpp wraps the vector of a pooled text
     try:
         if isinstance(embedding, str):
-            row = array("f", base64.b64decode(embedding, validate=True))
+            text = "".join(embedding.split()).rstrip("=")
+            text += "=" * (-len(text) % 4)  # some services leave out the padding
+            row = array("f", base64.b64decode(text, validate=True))
             if sys.byteorder == "big":
                 row.byteswap()
         else:

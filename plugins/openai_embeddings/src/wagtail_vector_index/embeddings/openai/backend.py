@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2s
 from typing import Any
 
@@ -52,30 +54,23 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     def embed(self, texts: Sequence[str]) -> memoryview[float]:
         """Return one vector for each text: n × ``dimensions`` float32."""
-        from openai import OpenAIError
-
-        try:
-            client = self._service.sync()
-            answer = client.embeddings.with_raw_response.create(**self._request(texts))
-        except (OpenAIError, UnicodeError) as error:
-            failure = self._service.explain(error)
-        else:
-            return self._read(answer.content, len(texts))
-        # Raised outside the handler, so that only a cause that `explain` allows is chained.
-        raise failure
+        request = self._request(texts, self.options.document_body)
+        return self._read(self._service.call(partial(_send, request)), len(texts))
 
     async def aembed(self, texts: Sequence[str]) -> memoryview[float]:
         """Like `embed`."""
-        from openai import OpenAIError
+        request = self._request(texts, self.options.document_body)
+        return self._read(await self._service.acall(partial(_asend, request)), len(texts))
 
-        try:
-            client = await self._service.of_loop()
-            answer = await client.embeddings.with_raw_response.create(**self._request(texts))
-        except (OpenAIError, UnicodeError) as error:
-            failure = self._service.explain(error)
-        else:
-            return self._read(answer.content, len(texts))
-        raise failure
+    def embed_queries(self, texts: Sequence[str]) -> memoryview[float]:
+        """Like `embed`, with ``QUERY_BODY``, and within ``QUERY_TIMEOUT`` in all."""
+        request, total = self._request(texts, self.options.query_body), self.options.query_timeout
+        return self._read(self._service.call(partial(_send, request), total), len(texts))
+
+    async def aembed_queries(self, texts: Sequence[str]) -> memoryview[float]:
+        """Like `embed_queries`."""
+        request, total = self._request(texts, self.options.query_body), self.options.query_timeout
+        return self._read(await self._service.acall(partial(_asend, request), total), len(texts))
 
     @property
     def known_dimensions(self) -> int | None:
@@ -105,10 +100,15 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     @property
     def fingerprint(self) -> str:
-        """The backend, its model, its dimensions, and a hash of ``DOCUMENT_PREFIX`` if set."""
-        if not (prefix := self.options.document_prefix):
+        """The backend, its model and dimensions, and a hash of what documents are sent with."""
+        options = self.options
+        sent: list[Any] = [options.document_prefix] if options.document_prefix else []
+        if options.document_body:
+            sent.append(json.dumps(dict(options.document_body), sort_keys=True))
+        if not sent:
             return super().fingerprint
-        return f"{super().fingerprint}:{blake2s(prefix.encode(), digest_size=8).hexdigest()}"
+        digest = blake2s("\0".join(sent).encode(), digest_size=8).hexdigest()
+        return f"{super().fingerprint}:{digest}"
 
     def check(self) -> list[checks.CheckMessage]:
         """Warn if the alias names OpenAI without a key."""
@@ -118,11 +118,12 @@ class OpenAIEmbeddings(EmbeddingBackend):
         """Release the connections. The backend can be used again afterwards."""
         self._service.close()
 
-    def _request(self, texts: Sequence[str]) -> dict[str, Any]:
+    def _request(self, texts: Sequence[str], body: Mapping[str, Any]) -> dict[str, Any]:
         request = {
             "model": self.options.model,
             "input": list(texts),
             "encoding_format": self.options.encoding_format,
+            "extra_body": dict(body),
         }
         if self.options.dimensions is not None:
             request["dimensions"] = self.options.dimensions
@@ -130,9 +131,23 @@ class OpenAIEmbeddings(EmbeddingBackend):
 
     def _read(self, content: bytes, count: int) -> memoryview[float]:
         try:
-            return memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
+            vectors = memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
         except BadAnswer as error:
             problem = self._service.message(str(error))
+        else:
+            # Any answer tells the dimensions, so that a first search needs no request for them.
+            self.__dict__.setdefault("dimensions", len(vectors) // count)
+            return vectors
         # Error reports show a frame's local variables, and an answer may contain the key.
         del content
         raise InvalidEmbeddings(problem)
+
+
+def _send(request: dict[str, Any], client: Any, seconds: float) -> bytes:
+    answer = client.embeddings.with_raw_response.create(**request, timeout=seconds)
+    return answer.content  # type: ignore[no-any-return]
+
+
+async def _asend(request: dict[str, Any], client: Any, seconds: float) -> bytes:
+    answer = await client.embeddings.with_raw_response.create(**request, timeout=seconds)
+    return answer.content  # type: ignore[no-any-return]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING, Any
 
-from wagtail_vector_index.contract.services import ServiceErrors, said_in
+from wagtail_vector_index.contract.services import (
+    ServiceErrors,
+    causes,
+    proxy_of,
+    said_in,
+    without_credentials,
+)
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable, VectorIndexError
 
+from .connecting import OtherHost
 from .options import ServiceOptions
 
 if TYPE_CHECKING:
@@ -63,6 +73,9 @@ _QUOTA = (
 )
 _FAILED = "fails. Try again later"
 
+#: The statuses of a service that asks its clients to come less often.
+_LIMITED = (429, 529)
+
 
 class OpenAIErrors(ServiceErrors):
     """Explains the errors that the client raises.
@@ -82,16 +95,37 @@ class OpenAIErrors(ServiceErrors):
         self.advice = advice
 
     def explain(self, error: Exception, request: Any = None) -> VectorIndexError:
-        """Return the error of the contract for a client's error."""
-        kind, what, said = self._explained(error)
-        return self.make(kind, what, said, cause=error)
+        """Return the error of the contract for a client's error.
 
-    def _explained(self, error: Exception) -> _Explained:
+        Args:
+            error: the client's error.
+            request: the total seconds that the request may take, or None.
+        """
+        kind, what, said = self._explained(error, request)
+        for each in causes(error):
+            # Reports show the variables of the client's frames, and so the headers it sent.
+            each.__traceback__ = None
+        made = self.make(kind, what, said, cause=error)
+        if isinstance(made, EmbeddingUnavailable):
+            made.limits_rate = getattr(error, "status_code", None) in _LIMITED
+        return made
+
+    def is_passing(self, error: BaseException, request: Any) -> bool:
+        """Return whether the same request may succeed a moment later."""
+        from openai import OpenAIError
+
+        if not isinstance(error, OpenAIError):
+            return False
+        return issubclass(self._explained(error, request)[0], self.advice.unavailable)
+
+    def _explained(self, error: Exception, total: float | None) -> _Explained:
         import openai
 
         refused, unavailable = self.advice.refused, self.advice.unavailable
-        if isinstance(error, openai.APITimeoutError):
-            return unavailable, self._timed_out, ""
+        if other := next((each for each in causes(error) if isinstance(each, OtherHost)), None):
+            return refused, _redirects(other), ""
+        if isinstance(error, (openai.APITimeoutError, TimeoutError)):
+            return unavailable, self._timed_out(total), ""
         if isinstance(error, openai.APIConnectionError):
             return unavailable, self._unreachable(error), ""
         if isinstance(error, openai.APIStatusError):
@@ -109,15 +143,17 @@ class OpenAIErrors(ServiceErrors):
             return refused, f"cannot be used: {self.quoted(str(error))}", ""
         # Older clients let errors of their HTTP library through while a stream is read.
         if "Timeout" in type(error).__name__:
-            return unavailable, self._timed_out, ""
+            return unavailable, self._timed_out(None), ""
         broken = f"{type(error).__name__}: {self.quoted(str(error))}"
         return unavailable, f"broke off: {broken}. Try again later.", ""
 
-    @property
-    def _timed_out(self) -> str:
+    def _timed_out(self, total: float | None) -> str:
         # "Up to", because the client does not repeat a request whose answer has begun, and does
         # not say whether it had.
         retries, seconds = self._options.max_retries, self._options.timeout
+        if total is not None and total <= seconds * (retries + 1):
+            what = f"did not answer within {total:g} seconds."
+            return f"{what} Check whether it is up; otherwise raise QUERY_TIMEOUT."
         attempts = f", tried up to {retries + 1} times" if retries else ""
         what = f"did not answer within {seconds:g} seconds{attempts}."
         return f"{what} Check whether it is up; otherwise {self.advice.slow}."
@@ -127,16 +163,47 @@ class OpenAIErrors(ServiceErrors):
         if "CERTIFICATE_VERIFY_FAILED" in cause or "certificate verify failed" in cause:
             advice = "Set the environment variable SSL_CERT_FILE to the authority that signed it."
             return f"has a certificate that is not trusted: {cause}. {advice}"
+        if proxy := without_credentials(proxy_of(self._options.base_url)):
+            return (
+                f"cannot be reached through the proxy {proxy}: {cause}. Check HOST, whether it is"
+                " up, and the environment variables of the proxy. If this host needs none, add it"
+                " to no_proxy."
+            )
         return f"cannot be reached: {cause}. Check HOST, and whether it is up."
 
     def _status(self, error: APIStatusError) -> _Explained:
         status, advice = error.status_code, self.advice
         if status == 429 and error.code == "insufficient_quota":
             kind, what = advice.refused, _QUOTA
-        elif status == 429:
+        elif status in _LIMITED:
             kind, what = advice.unavailable, f"limits the rate. Try again later{advice.limited}"
         elif status >= 500 or status in (408, 409):
             kind, what = advice.unavailable, _FAILED
         else:
             kind, what = advice.refused, advice.statuses.get(status, "refuses the request")
         return kind, what, f"{status} {said_in(error.body)}"
+
+
+def retry_after(error: Exception) -> float | None:
+    """Return how many seconds the service asks to wait, or None if it does not say."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    for name, unit in (("retry-after-ms", 1_000), ("retry-after", 1)):
+        seconds = _number(headers.get(name, "")) / unit
+        if 0 <= seconds < math.inf:
+            return seconds
+    date = parsedate_tz(headers.get("retry-after", ""))
+    return None if date is None else max(0.0, mktime_tz(date) - time.time())
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _redirects(other: BaseException) -> str:
+    return (
+        f"redirects to another host, {other}, which gets neither texts nor the key."
+        " If that is the right service, set HOST to its base URL"
+    )

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from math import inf
+from typing import Any
 
 from django.core import checks
 
 from wagtail_vector_index.contract import Clients
-from wagtail_vector_index.exceptions import VectorIndexError
+from wagtail_vector_index.contract.sansio import Call, Steps, arun, run
 
-from .errors import Advice, OpenAIErrors
-from .options import OPENAI_HOST, OPENAI_KEY_VARIABLE, ServiceOptions
+from .connecting import OtherHost, async_client_of, client_of
+from .deadline import within
+from .errors import Advice, OpenAIErrors, retry_after
+from .options import OPENAI_KEY_VARIABLE, ServiceOptions
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI, OpenAI
+#: Sends a request: called with a client of either kind, and the seconds that it may wait.
+Send = Callable[[Any, float], Any]
+
+#: Seconds before the first repetition. Each further wait is twice as long, up to the longest.
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 8.0
+#: If a service asks for a longer wait, its caller is told at once.
+_LONGEST_WAIT_ASKED = 120.0
 
 _HOW_TO_SET_A_KEY = (
     f"Set API_KEY, or the environment variable {OPENAI_KEY_VARIABLE};"
@@ -36,21 +51,49 @@ class Service:
         self._errors = OpenAIErrors(
             f"{name} (model {options.model!r} at {options.host}):", options, advice
         )
-        self._clients = Clients(self._client, self._async_client)
+        self._clients = Clients(partial(client_of, options), partial(async_client_of, options))
 
-    def sync(self) -> OpenAI:
-        """Return the client that threads share."""
-        self._require_key()
-        return self._clients.sync()
+    def call(self, send: Send, total: float | None = None) -> Any:
+        """Send a request and return its answer.
 
-    async def of_loop(self) -> AsyncOpenAI:
-        """Return the client of the running event loop."""
-        self._require_key()
-        return await self._clients.of_loop()
+        Args:
+            send: sends the request.
+            total: the most seconds that the call takes, with its repetitions and its waits.
+        """
+        from openai import OpenAIError
 
-    def explain(self, error: Exception) -> VectorIndexError:
-        """Return the error of the contract for a client's error."""
-        return self._errors.explain(error)
+        try:
+            steps = self._attempts(send, self._sync(), total)
+            return run(steps) if total is None else within(total, partial(run, steps))
+        except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
+            failure = self.explain(error, total)
+        # Raised outside the handler, so that only a cause that `explain` allows is chained.
+        raise failure
+
+    async def acall(self, send: Send, total: float | None = None) -> Any:
+        """Like `call`."""
+        from openai import OpenAIError
+
+        try:
+            steps = self._attempts(send, await self._of_loop(), total)
+            async with asyncio.timeout(total):
+                return await arun(steps, blocking=False)
+        except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
+            failure = self.explain(error, total)
+        raise failure
+
+    def open(self, send: Send) -> Any:
+        """Send a request and return its stream, which begins within ``TIMEOUT``."""
+        return run(self._attempts(send, self._sync(), self._options.timeout))
+
+    async def aopen(self, send: Send) -> Any:
+        """Like `open`."""
+        steps = self._attempts(send, await self._of_loop(), self._options.timeout)
+        return await arun(steps, blocking=False)
+
+    def explain(self, error: Exception, total: float | None = None) -> Exception:
+        """Return the error of the contract for a client's error, or the error if it is one."""
+        return self._errors.explained(error, total)
 
     def message(self, what: str) -> str:
         """Return a message about the service, without secrets."""
@@ -72,27 +115,42 @@ class Service:
         """Release the connections. The service can be used again afterwards."""
         self._clients.close()
 
-    def _client(self) -> OpenAI:
-        from openai import OpenAI
+    def _attempts(self, send: Send, client: Any, total: float | None) -> Steps[Any]:
+        """Send a request, and again after each error that may pass, within a total time."""
+        end = time.monotonic() + (inf if total is None else total)
+        for attempt in count():
+            seconds = max(0.001, min(self._options.timeout, end - time.monotonic()))
+            attempted = partial(send, client, seconds)
+            try:
+                return (yield Call(sync=attempted, asynchronous=attempted))
+            except Exception as error:
+                wait = self._wait_after(error, attempt)
+                if wait is None or time.monotonic() + wait >= end:
+                    raise
+            yield Call(sync=partial(time.sleep, wait), asynchronous=partial(asyncio.sleep, wait))
 
-        return OpenAI(**self._arguments())
+    def _wait_after(self, error: Exception, attempt: int) -> float | None:
+        """Return the seconds to wait before the request is repeated; None if it must not be."""
+        if attempt >= self._options.max_retries or not self._errors.is_passing(error, None):
+            return None
+        if (asked := retry_after(error)) is not None:
+            return asked if asked <= _LONGEST_WAIT_ASKED else None
+        # Clients that failed together should not come back together.
+        return min(_FIRST_WAIT * 2.0**attempt, _LONGEST_WAIT) * random.uniform(0.75, 1.0)  # noqa: S311
 
-    def _async_client(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI
+    def _sync(self) -> Any:
+        self._require_key()
+        return self._clients.sync()
 
-        return AsyncOpenAI(**self._arguments())
-
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "api_key": self._options.api_key or "none",  # the client requires a key
-            "base_url": self._options.host,
-            "timeout": self._options.timeout,
-            "max_retries": self._options.max_retries,
-        }
+    async def _of_loop(self) -> Any:
+        self._require_key()
+        return await self._clients.of_loop()
 
     @property
     def _has_key(self) -> bool:
-        return bool(self._options.api_key) or self._options.host.rstrip("/") != OPENAI_HOST
+        options = self._options
+        named = {name.lower() for name in options.headers}
+        return bool(options.api_key) or not options.is_openai or "authorization" in named
 
     def _require_key(self) -> None:
         if not self._has_key:
