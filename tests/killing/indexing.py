@@ -16,9 +16,14 @@ from wagtail_vector_index.exceptions import RebuildRunning
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing import draining
-from wagtail_vector_index.indexing.updating import apply_changes, update
+from wagtail_vector_index.indexing.updating import apply_changes, apply_removals, update
 
-INDEXES = ("testapp.ArticlePage", "testapp.SiteIndex")
+INDEXES = (
+    "testapp.ArticlePage",
+    "testapp.SiteIndex",
+    "testapp.Notice",
+    "killing.DocumentIndex",
+)
 
 
 def index_until_killed(fate, seed):
@@ -32,6 +37,8 @@ def index_until_killed(fate, seed):
         with contextlib.suppress(RebuildRunning):
             if way < 0.1:
                 update(index, rebuild=way < 0.03)
+            elif way < 0.2:
+                apply_removals(index, compare=way < 0.12)
             else:
                 apply_changes(index)
         time.sleep(0.002)

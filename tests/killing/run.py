@@ -1,6 +1,6 @@
 """One run of the kill test: ``python -m tests.killing.run KILLS SEED``.
 
-Django is set up once; editor and indexers are forks of this process.
+Django is set up once; editors and indexers are forks of this process.
 """
 
 import json
@@ -10,7 +10,6 @@ import signal
 import sys
 import traceback
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import django
@@ -44,15 +43,11 @@ def prepare():
     from django.core.management import call_command
 
     from tests.killing.editing import make_site
+    from tests.killing.indexing import INDEXES
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     make_site()
-
-
-def edit(end, seed):
-    from tests.killing.editing import edit_until
-
-    print(f"{edit_until(end.exists, seed)} edits")
+    call_command("update_vector_indexes", *INDEXES, verbosity=0)
 
 
 def judge(log, killed):
@@ -61,22 +56,47 @@ def judge(log, killed):
     print(json.dumps({"kills": killed, **judged(log)}))
 
 
-def kill_indexers(kills, seed):
-    """Keep indexers running until so many were killed; how often in which way."""
-    from tests.killing.indexing import FATES, index_until_killed
+class Role:
+    """Keeps processes of one kind running: until a process is killed, in ways that take turns."""
 
-    chosen = random.Random(seed)
-    fates, running, killed = [], {}, Counter()
-    while killed.total() < kills:
-        while len(running) < INDEXERS:
-            fates = fates or chosen.sample(list(FATES), len(FATES))
-            fate = fates.pop()
-            running[fork(index_until_killed, fate, chosen.random())] = fate
+    def __init__(self, function, fates, number, seed):
+        self.function = function
+        self.fates = fates
+        self.number = number
+        self.chosen = random.Random(seed)
+        self.next = []
+        self.running = {}
+
+    def killed(self, counts):
+        return sum(counts[fate] for fate in self.fates)
+
+    def fill(self):
+        while len(self.running) < self.number:
+            self.next = self.next or self.chosen.sample(list(self.fates), len(self.fates))
+            fate = self.next.pop()
+            self.running[fork(self.function, fate, self.chosen.random())] = fate
+
+
+def kill(kills, seed):
+    """Keep an editor and indexers running until so many were killed; how often in which way."""
+    from tests.killing import editing, indexing
+
+    roles = [
+        Role(editing.edit_until_killed, editing.FATES, 1, seed),
+        Role(indexing.index_until_killed, indexing.FATES, INDEXERS, seed),
+    ]
+    killed = Counter()
+    # Editors are killed sooner than indexers.
+    while killed.total() < kills or any(
+        role.killed(killed) < max(kills // 4, len(role.fates)) for role in roles
+    ):
+        for role in roles:
+            role.fill()
         process, status = os.wait()
-        assert process in running, "the editor failed; see above"
-        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, "an indexer failed; see above"
-        killed[running.pop(process)] += 1
-    for process in running:
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, "a process failed; see above"
+        (role,) = (role for role in roles if process in role.running)
+        killed[role.running.pop(process)] += 1
+    for process in [process for role in roles for process in role.running]:
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
     return killed
@@ -87,13 +107,7 @@ def main(kills, seed):
     django.setup()
     folder = Path(os.environ["KILL_FOLDER"])
     waited_for(fork(prepare))
-    editor = fork(edit, folder / "end", seed)
-    try:
-        killed = kill_indexers(kills, seed)
-    finally:
-        (folder / "end").touch()
-    with suppress(ChildProcessError):
-        waited_for(editor)
+    killed = kill(kills, seed)
     waited_for(fork(judge, folder / "embeddings.log", killed))
 
 

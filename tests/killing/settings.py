@@ -4,13 +4,15 @@ import os
 from pathlib import Path
 
 from tests.settings_file import *  # noqa: F403
-from tests.settings_file import DATABASES
+from tests.settings_file import DATABASES, INSTALLED_APPS
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Wagtail's own transactions read before they write.
     DATABASES["default"]["OPTIONS"] |= {"transaction_mode": "IMMEDIATE", "timeout": 60}
 
+INSTALLED_APPS = ["tests.killing", *INSTALLED_APPS]
 FOLDER = Path(os.environ["KILL_FOLDER"])
+MEDIA_ROOT = FOLDER / "media"
 WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
     "default": {
         "numpy": {"BACKEND": "numpy"},

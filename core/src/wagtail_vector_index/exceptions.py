@@ -88,6 +88,10 @@ __all__ = [
 class VectorIndexError(Exception):
     """The root of every error raised by Wagtail Vector Index."""
 
+    #: The part of the message that quotes a service, which may repeat content there. What is
+    #: stored or logged leaves it out. None: the message does not say which part of it is a quote.
+    quotation: str | None = None
+
 
 class ConfigurationError(VectorIndexError, ImproperlyConfigured):
     """The settings are wrong, or do not fit the installed packages."""

@@ -183,12 +183,12 @@ def test_the_worker_tries_again(monkeypatch, caplog):
 def test_a_table_that_is_missing_is_nothing_to_the_editor(db, monkeypatch, caplog):
     from django.db import DatabaseError
 
-    from wagtail_vector_index.changes import receivers
+    from wagtail_vector_index.changes import noting
 
     def missing(*arguments):
         raise DatabaseError("no such table")
 
-    monkeypatch.setattr(receivers, "append", missing)
+    monkeypatch.setattr(noting, "append", missing)
     Note.objects.create(text="cake")
     assert Note.objects.exists()
     assert "could not be noted for testapp.Note" in caplog.text

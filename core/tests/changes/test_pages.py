@@ -8,13 +8,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from wagtail.actions.copy_page import CopyPageAction
 from wagtail.models import Locale, Page, PageViewRestriction
 from wagtail.signals import pre_page_move
 
 from tests.testapp.models import ArticlePage, EventPage
+from wagtail_vector_index.changes import receivers
 from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.expanding import expand
@@ -142,20 +143,39 @@ def test_saving_after_a_move(article, noted):
     assert noted(ArticlePage.objects.get(pk=top.pk).save) == both(key(top))
 
 
-def test_a_new_slug(article, noted, django_capture_on_commit_callbacks):
+@pytest.fixture
+def addresses(monkeypatch):
+    """The indexes embed the addresses of pages."""
+    monkeypatch.setattr(receivers, "depends_on_tree", lambda index: True)
+
+
+def test_a_new_slug(article, noted, addresses):
     page = article("Bread")
-    PageViewRestriction.objects.create(page=article("Secret"), restriction_type="login")
+    page.slug = "cake"
+    assert noted(page.save_revision().publish) == both(key(page), f"{key(page)}/")
+    page.title = "Cake"
+    assert noted(page.save_revision().publish) == both(key(page))
 
-    def change():
-        page.slug = "cake"
-        with django_capture_on_commit_callbacks(execute=True):
-            page.save_revision().publish()
 
-    settled = noted(change)
-    assert {name: keys[-1] for name, keys in settled.items()} == {
-        ARTICLES: f"{key(page)}/",
-        SITE: f"{key(page)}/",
-    }
+def test_a_new_slug_of_a_page_that_is_in_no_index(root, noted, addresses):
+    page = root.add_child(instance=Page(title="Section"))
+    page.slug = "part"
+    assert noted(page.save) == both(f"{key(page)}/")
+
+
+def test_a_new_slug_where_no_index_reads_addresses(article, noted):
+    page = article("Bread")
+    page.slug = "cake"
+    assert noted(page.save_revision().publish) == both(key(page))
+
+
+def test_a_new_slug_that_could_not_be_saved(article, noted, addresses):
+    page = article("Bread")
+    page.slug, page.depth = "cake", None
+    with pytest.raises(IntegrityError), transaction.atomic():
+        page.save(clean=False)
+    page = ArticlePage.objects.get(pk=page.pk)
+    assert noted(page.save) == both(key(page))
 
 
 def test_copying(article, noted, root):

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 
 from ..content.declaration import IndexDeclaration
 from ..exceptions import ConfigurationError, VectorIndexError
+from ..indexing.failures import error_text
 from ..plugins.handlers import embedding_backends, vector_backends
-from ..plugins.redaction import redacted, traceback_to_log
-from ..wording import describe
+from ..plugins.redaction import redacted, stack_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,7 @@ def message_of(error: Exception, index: IndexDeclaration) -> str:
     logger.error(
         "%s: an unexpected error in the admin: %s",
         index.name,
-        readable(describe(error), index),
-        exc_info=traceback_to_log(error),
+        f"{readable(error_text(error), index)}\n{stack_of(error)}",
     )
     return _("An unexpected error occurred. Look for its cause in the site’s log.")
 

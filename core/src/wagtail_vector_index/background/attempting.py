@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from django.db import Error
 from django.utils import timezone
@@ -12,14 +14,16 @@ from ..exceptions import RebuildRunning, VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
 from ..indexing.backoff import SERVICE_DELAY, delay_after
-from ..indexing.failures import is_waiting, seconds_of_pause
+from ..indexing.cleaning import clean_up, next_cleaning, sweep_all
+from ..indexing.failures import error_text, is_waiting, seconds_of_pause
 from ..indexing.plan import live_collections
-from ..indexing.updating import Updated, apply_changes, update
+from ..indexing.updating import Updated, apply_changes, apply_removals, update
 from ..models.tables import PendingChange
-from ..plugins.redaction import redacted, traceback_to_log
-from ..wording import describe
+from ..plugins.redaction import stack_of
 
 logger = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 #: The shortest time between two attempts, in seconds.
 _SHORTEST = 1.0
@@ -41,11 +45,23 @@ def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Att
     It raises no errors. A change that cannot be written stays in the outbox with its error. A
     change that cannot be sent to the vector backend stays in the index tables until it is sent.
 
+    Removals wait for no embedding service. Afterwards, whatever is due to be cleaned up is, in all
+    indexes, and the next attempt comes when the next cleaning is due.
+
     Args:
         index_name: the name of the index.
         failures: the number of attempts in a row that have failed so far.
         rebuild: whether to rebuild the index. The first attempt does not wait for a service.
     """
+    made = _attempt(index_name, failures, rebuild=rebuild)
+    if made.retry_in is not None:
+        _tried(index_name, lambda: apply_removals(get_index(index_name)))
+    cleaning = _tried(index_name, _clean)
+    waits = [seconds for seconds in (made.retry_in, cleaning) if seconds is not None]
+    return replace(made, retry_in=min(waits, default=None))
+
+
+def _attempt(index_name: str, failures: int, *, rebuild: bool) -> Attempt:
     try:
         # Only the first attempt of a rebuild tries a service that has just failed.
         is_first = rebuild and not failures
@@ -83,13 +99,31 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
         pause = 0.0
     seconds = pause or delay_after(failures, SERVICE_DELAY).total_seconds()
     logger.warning(
-        "Changes of %s could not be written and are tried again in %.0f s: %s",
+        "Changes of %s could not be written and are tried again in %.0f s: %s%s",
         index_name,
         seconds,
-        redacted(describe(error)),
-        exc_info=None if isinstance(error, VectorIndexError) else traceback_to_log(error),
+        error_text(error),
+        "" if isinstance(error, VectorIndexError) else f"\n{stack_of(error)}",
     )
     return Attempt(retry_in=seconds, failures=failures)
+
+
+def _clean() -> float | None:
+    """Delete what is due; return the seconds until more is due, or None if nothing waits."""
+    due = next_cleaning()
+    if due is not None and due <= timezone.now():
+        sweep_all()
+        clean_up()
+        due = next_cleaning()
+    return None if due is None else max(_SHORTEST, (due - timezone.now()).total_seconds())
+
+
+def _tried(index_name: str, action: Callable[[], ResultT]) -> ResultT | None:
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001  # the attempt that follows tries it again
+        logger.warning("%s: not everything could be removed: %s", index_name, error_text(error))
+        return None
 
 
 def _seconds_to_next(index_name: str) -> float | None:

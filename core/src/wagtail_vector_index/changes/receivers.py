@@ -1,24 +1,22 @@
-"""Receivers of signals, which note changes in the outbox within the editor's transaction."""
+"""Receivers of signals, which find out what a change concerns, and have it noted."""
 
 from __future__ import annotations
 
-import functools
-import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, connections, router, transaction
+from django.db import router
 from django.db.models import Model, signals
 
 from ..conf import auto_update
 from ..content.object_keys import key_of, object_key
 from ..content.visibility import is_page_model, page_model
+from ..indexes import VectorIndex
 from ..indexing.dependencies import readers
-from ..indexing.outbox import append
-from ..models.tables import PendingChange, index_database
+from ..models.tables import PendingChange
 from .interests import (
     Interest,
     collection_indexes,
@@ -27,11 +25,9 @@ from .interests import (
     page_indexes,
     senders_of_deletion,
 )
-from .starting import drain_after_commit
+from .noting import Changes, begin, finish, in_transaction, merged, note
 
 __all__ = ["Receivers"]
-
-logger = logging.getLogger(__name__)
 
 
 class Receivers:
@@ -48,8 +44,10 @@ class Receivers:
     def connect(self) -> None:
         """Connect the receivers. They live as long as this object."""
         read = set()
-        for sender, some in self._interests.items():
+        for sender in {**self._interests, **dict.fromkeys(_page_models(self._interests))}:
+            signals.pre_save.connect(self.before_save, sender=sender)
             signals.post_save.connect(self.on_save, sender=sender)
+        for sender, some in self._interests.items():
             if any(interest.path for interest in some):
                 signals.pre_delete.connect(self.before_deletion, sender=sender)
             read |= {i.path.through for i in some if i.path and i.path.through}
@@ -62,15 +60,35 @@ class Receivers:
 
     def _connect_to_wagtail(self) -> None:
         from wagtail.models import Collection, CollectionViewRestriction, PageViewRestriction
-        from wagtail.signals import page_slug_changed, post_page_move, pre_page_move
+        from wagtail.signals import post_page_move, pre_page_move
 
         pre_page_move.connect(self.before_move)
         post_page_move.connect(self.after_move)
-        page_slug_changed.connect(self.on_slug)
-        for signal in (signals.post_save, signals.post_delete):
+        for signal in (signals.pre_save, signals.post_save, signals.post_delete):
             signal.connect(self.on_restriction, sender=PageViewRestriction)
             signal.connect(self.on_collection_restriction, sender=CollectionViewRestriction)
-        signals.post_save.connect(self.on_collection, sender=Collection)
+        for signal in (signals.pre_save, signals.post_save):
+            signal.connect(self.on_collection, sender=Collection)
+
+    def before_save(
+        self,
+        sender: type[Model],
+        instance: Any,
+        using: str | None = None,
+        raw: bool = False,  # noqa: FBT001, FBT002  # Django's signature
+        update_fields: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Promise the change of a save outside of a transaction, and note a page's new slug."""
+        if raw or not auto_update():
+            return
+        # An object with a key may be new as well. Then some rows are promised in vain.
+        is_new = instance.pk is None
+        found = {} if is_new else self._of_slug(sender, instance, update_fields)
+        expected: Changes = {}
+        if not in_transaction(using):
+            expected = self._of_save(sender, instance, update_fields, created=is_new)
+        begin(sender, instance, using, expected, found)
 
     def on_save(
         self,
@@ -86,10 +104,16 @@ class Receivers:
         if raw or not auto_update():
             return
         if sender is _page_model_of(sender) and self._is_moved(instance):
-            self._subtree_changed(instance)
-            return
-        found = {}
-        for interest in self._interests[sender]:
+            changes = self._of_move(instance)
+        else:
+            changes = self._of_save(sender, instance, update_fields, created=created)
+        finish(sender, instance, using, changes)
+
+    def _of_save(
+        self, sender: type[Model], instance: Any, update_fields: Any, *, created: bool
+    ) -> Changes:
+        found: dict[tuple[str, PendingChange.Scope], Sequence[str]] = {}
+        for interest in self._interests.get(sender, ()):
             if not interest.is_touched(update_fields):
                 continue
             if interest.path is None:
@@ -98,9 +122,11 @@ class Receivers:
                     continue
             elif created and not interest.path.reverse:
                 continue  # no object of the index can refer to a new object yet
-            found[interest.index.name, interest.scope] = [object_key(instance)]
-        for (name, scope), keys in found.items():
-            self._note(name, keys, using, scope)
+            if instance.pk is None:  # known only after the save
+                found[interest.index.name, PendingChange.Scope.INDEX] = [sender._meta.label_lower]
+            else:
+                found[interest.index.name, interest.scope] = [object_key(instance)]
+        return found
 
     def on_deletion(
         self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
@@ -109,15 +135,15 @@ class Receivers:
         if not auto_update():
             return
         # The sender may be a parent model of the index's model, or a child model.
-        for name in {
-            interest.index.name: None
+        changes = {
+            (interest.index.name, PendingChange.Scope.OBJECT): [object_key(instance)]
             for some in self._interests.values()
             for interest in some
             if interest.path is None
             and _same_tree(interest.model, sender)
             and interest.includes(instance)
-        }:
-            self._note(name, [object_key(instance)], using)
+        }
+        note(changes, using)
 
     def before_deletion(
         self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
@@ -125,10 +151,8 @@ class Receivers:
         """Note the objects that read an object about to be deleted, while they can be found."""
         if not auto_update():
             return
-        indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}
-        for name, index in indexes.items():
-            keys = list(dict.fromkeys(readers(index, object_key(instance))))
-            self._note(name, keys, using)
+        indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}.values()
+        note(_objects((index, readers(index, object_key(instance))) for index in indexes), using)
 
     def on_relation(
         self,
@@ -143,17 +167,16 @@ class Receivers:
         """Note that objects were added to a many-to-many relation, or removed from it."""
         if not auto_update():
             return
-        for interest in self._by_through(sender):
-            name, model = interest.index.name, interest.model
-            keys: list[str] = []
-            if not reverse and action in ("post_add", "post_remove", "post_clear"):
-                if isinstance(instance, model):
-                    keys = [object_key(instance)]
-            elif reverse and action in ("post_add", "post_remove"):
-                keys = [key_of(model, pk) for pk in pk_set]
-            elif reverse and action == "pre_clear":
-                keys = list(readers(interest.index, object_key(instance)))
-            self._note(name, keys, using)
+        through = list(self._by_through(sender))
+        changes = _objects((i.index, _related(i, instance, reverse, pk_set)) for i in through)
+        if action.startswith("post_"):
+            finish(sender, instance, using, changes)
+            return
+        found: Changes = {}
+        if reverse and action == "pre_clear":
+            # Afterwards, nobody knows which objects the relation contained.
+            found = _objects((i.index, readers(i.index, object_key(instance))) for i in through)
+        begin(sender, instance, using, changes, found)
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """Remember where a page is before a move, so that `on_save` can recognize the move.
@@ -166,90 +189,75 @@ class Receivers:
         """Forget where a page was before its move."""
         self._paths_before().pop(instance.pk, None)
 
-    def on_slug(self, sender: Any, instance: Any, **kwargs: Any) -> None:
-        """Note that the address of a page changed, and so the addresses of all pages below it."""
-        if auto_update():
-            self._subtree_changed(instance)
-
     def on_restriction(
-        self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
+        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """Note that a page and all pages below it became private or public."""
+        """Note that a page and all pages below it become private or public."""
         if auto_update() and not kwargs.get("raw"):
             key = key_of(page_model(), instance.page_id)
-            for index in page_indexes(self._interests):
-                self._note(index.name, [key], using, PendingChange.Scope.SUBTREE)
+            changes = _subtrees(page_indexes(self._interests), key)
+            _step(kwargs["signal"], sender, instance, using, changes)
 
     def on_collection_restriction(
-        self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
+        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """Note that a collection and all collections below it became private or public."""
+        """Note that a collection and all collections below it become private or public."""
+        from wagtail.models import Collection
+
         if auto_update() and not kwargs.get("raw"):
-            self._collection_changed(instance.collection_id, using)
+            key = key_of(Collection, instance.collection_id)
+            changes = _subtrees(collection_indexes(self._interests), key)
+            _step(kwargs["signal"], sender, instance, using, changes)
 
     def on_collection(
-        self, sender: Any, instance: Any, using: str | None = None, **kwargs: Any
+        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
     ) -> None:
-        """Note that a collection was saved, perhaps because it was moved."""
+        """Note that a collection is saved, perhaps because it was moved."""
         from wagtail.models import CollectionViewRestriction
 
-        if not auto_update() or kwargs.get("raw") or kwargs.get("created"):
+        if not auto_update() or kwargs.get("raw") or kwargs.get("created") or instance.pk is None:
             return
         if CollectionViewRestriction.objects.exists():
-            self._collection_changed(instance.pk, using)
+            changes = _subtrees(collection_indexes(self._interests), object_key(instance))
+            _step(kwargs["signal"], sender, instance, using, changes)
 
     def after_update(self, objects: Iterable[Model]) -> None:
         """Note that objects were changed by a queryset's update, which sends no signal."""
         if not auto_update():
             return
-        keys: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        found: dict[str, list[tuple[VectorIndex, list[str]]]] = defaultdict(list)
         for instance in objects:
             for interest in self._interests.get(type(instance), ()):
                 if interest.path is None and instance.pk is not None:
-                    where = interest.index.name, router.db_for_write(type(instance))
-                    keys[where][object_key(instance)] = None
-        for (name, using), some in keys.items():
-            self._note(name, list(some), using)
+                    using = router.db_for_write(type(instance))
+                    found[using].append((interest.index, [object_key(instance)]))
+        for using, some in found.items():
+            note(_objects(some), using)
 
-    def _collection_changed(self, pk: Any, using: str | None) -> None:
-        from wagtail.models import Collection
-
-        for index in collection_indexes(self._interests):
-            self._note(index.name, [key_of(Collection, pk)], using, PendingChange.Scope.SUBTREE)
-
-    def _subtree_changed(self, instance: Any) -> None:
+    def _of_move(self, instance: Any) -> Changes:
+        """Return the changes if a page was moved."""
         from wagtail.models import PageViewRestriction
 
-        using = router.db_for_write(type(instance))
-        for index in page_indexes(self._interests):
-            # A move into a private section, or out of it, changes who may find the pages.
-            if depends_on_tree(index) or PageViewRestriction.objects.exists():
-                key = object_key(instance)
-                self._note(index.name, [key], using, PendingChange.Scope.SUBTREE)
+        # A move into a private section, or out of it, changes who may find the pages.
+        is_private = PageViewRestriction.objects.exists()
+        indexes = page_indexes(self._interests)
+        return _subtrees(
+            [index for index in indexes if is_private or depends_on_tree(index)],
+            object_key(instance),
+        )
 
-    def _note(
-        self,
-        index_name: str,
-        keys: list[str],
-        using: str | None,
-        scope: PendingChange.Scope = PendingChange.Scope.OBJECT,
-    ) -> None:
-        """Put changes into the outbox.
+    def _of_slug(self, sender: type[Model], instance: Any, update_fields: Any) -> Changes:
+        """Return the changes if a page gets another slug, and all below it another address.
 
-        Args:
-            index_name: the name of the index.
-            keys: the keys of the changed objects.
-            using: the database of the change; by default that of the index tables.
-            scope: the objects that each key stands for.
+        Wagtail's signal for this comes after the commit, when the process may have ended.
         """
-        if not keys:
-            return
-        note = functools.partial(_append, index_name, keys, scope)
-        if using in (None, index_database()) or not connections[using].in_atomic_block:
-            note()
-        else:
-            # A drain before the commit would read the objects as they were before the change.
-            transaction.on_commit(note, using=using, robust=auto_update() != "inline")
+        if not is_page_model(sender) or (update_fields is not None and "slug" not in update_fields):
+            return {}
+        indexes = [index for index in page_indexes(self._interests) if depends_on_tree(index)]
+        if not indexes:
+            return {}
+        slugs = page_model().objects.filter(pk=instance.pk).exclude(slug=instance.slug)
+        return _subtrees(indexes, object_key(instance)) if slugs.exists() else {}
 
     def _by_through(self, through: type[Model]) -> Iterable[Interest]:
         for some in self._interests.values():
@@ -273,20 +281,34 @@ class Receivers:
         return paths
 
 
-def _append(index_name: str, keys: list[str], scope: PendingChange.Scope) -> None:
-    try:
-        # An error here must not break the editor's transaction, hence the savepoint.
-        with transaction.atomic(using=index_database()):
-            append(index_name, keys, scope)
-    except DatabaseError:
-        logger.exception(
-            "A change of %s could not be noted for %s. To index it, run:"
-            " manage.py update_vector_indexes",
-            ", ".join(keys[:3]),
-            index_name,
-        )
+def _page_models(interests: Mapping[type[Model], list[Interest]]) -> Iterable[type[Model]]:
+    """Return all page models if an index contains pages, since any page can be above these."""
+    return filter(is_page_model, apps.get_models()) if page_indexes(interests) else ()
+
+
+def _step(signal: Any, sender: type[Model], instance: Any, using: Any, changes: Changes) -> None:
+    """Promise changes before a save, and note them after a save or deletion."""
+    if signal is signals.pre_save:
+        begin(sender, instance, using, changes)
     else:
-        drain_after_commit(index_name)
+        finish(sender, instance, using, changes)
+
+
+def _related(interest: Interest, instance: Any, reverse: bool, pk_set: Any) -> list[str]:  # noqa: FBT001
+    """Return the keys of the objects of an index whose relation changes, where known."""
+    if reverse:
+        return [key_of(interest.model, pk) for pk in pk_set or ()]
+    return [object_key(instance)] if isinstance(instance, interest.model) else []
+
+
+def _objects(keys: Iterable[tuple[VectorIndex, Iterable[str]]]) -> Changes:
+    """Return the changes of single objects, given as indexes with keys of their objects."""
+    scope = PendingChange.Scope.OBJECT
+    return merged(*({(index.name, scope): list(some)} for index, some in keys))
+
+
+def _subtrees(indexes: Iterable[VectorIndex], key: str) -> Changes:
+    return {(index.name, PendingChange.Scope.SUBTREE): [key] for index in indexes}
 
 
 def _page_model_of(model: type[Model]) -> Any:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from ..exceptions import ConfigurationError
 from ..models.tables import Collection, Document, Embedding, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
-from ..plugins.redaction import redacted
-from ..wording import describe
+from .failures import error_text, is_waiting, note_failure
+from .pushing import sweep
 
-__all__ = ["clean_up"]
+__all__ = ["clean_up", "next_cleaning", "retire", "sweep_all", "uncleaned"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,50 +28,123 @@ RETIREMENT = dt.timedelta(minutes=5)
 #: How long tombstones are kept. A process that lags further behind loads the whole collection.
 TOMBSTONE_LIFE = dt.timedelta(hours=1)
 
-#: How long an embedding without a document is kept.
-EMBEDDING_LIFE = dt.timedelta(days=1)
+#: How long an embedding is kept at least, since its documents may not be written yet.
+EMBEDDING_LIFE = dt.timedelta(hours=1)
 
 
-def clean_up() -> None:
-    """Delete collections, tombstones and embeddings that are no longer needed."""
+def next_cleaning() -> dt.datetime | None:
+    """Return when `clean_up` has something to delete next, or None if nothing waits for it."""
+    return min(_moments(), default=None)
+
+
+def clean_up(*, at_once: bool = False) -> list[str]:
+    """Delete collections, tombstones and embeddings that are no longer needed.
+
+    Args:
+        at_once: whether to delete what is kept for some time for the sake of speed.
+
+    Returns:
+        what could not be deleted, and why.
+    """
     now = timezone.now()
-    retired = Collection.objects.filter(
-        state=Collection.State.RETIRED, retired_at__lt=now - RETIREMENT
-    )
-    for collection in retired:
-        try:
-            _drop(collection)
-        except Exception as error:  # noqa: BLE001  # a backend may raise anything
-            # This must not make the update fail, since the next update tries it again.
-            logger.warning(
-                "%s could not be dropped. The next update tries again: %s",
-                collection,
-                redacted(describe(error)),
-            )
-    Document.objects.filter(
-        deleted_at__lt=now - TOMBSTONE_LIFE,
-        revision__lte=F("collection__applied_revision"),
-    ).delete_rows()
-    unused = Embedding.objects.filter(documents__isnull=True, created_at__lt=now - EMBEDDING_LIFE)
+    problems = [_drop(collection) for collection in _retired() if at_once or _due(collection) < now]
+    deletable = _tombstones()
+    if not at_once:
+        deletable = deletable.filter(deleted_at__lt=now - TOMBSTONE_LIFE)
+    deletable.delete_rows()
+    unused = _unused()
+    if not at_once:
+        unused = unused.filter(created_at__lt=now - EMBEDDING_LIFE)
     try:
         in_transaction(unused.delete_rows, index_database())
     except IntegrityError:
-        logger.info(
-            "Unused embeddings were not deleted, because one is in use again. The next update"
-            " deletes the others."
+        problems.append(
+            "Unused embeddings were not deleted, because one is in use again. They are deleted the"
+            " next time."
         )
+    problems = list(filter(None, problems))
+    for problem in problems:
+        logger.warning("%s", problem)
+    return problems
 
 
-def _drop(collection: Collection) -> None:
+def uncleaned() -> dict[str, int]:
+    """Return how much `clean_up` would delete at once: numbers, by what is counted."""
+    return {
+        "replaced collections": _retired().count(),
+        "records of deleted chunks": _tombstones().count(),
+        "embeddings that no chunk uses": _unused().count(),
+    }
+
+
+def sweep_all() -> list[str]:
+    """Delete from vector backends what is in no document; return what could not be swept."""
+    problems = []
+    for collection in Collection.objects.exclude(state=Collection.State.RETIRED):
+        if is_waiting(collection) or collection.is_behind:
+            continue  # the next push comes first
+        try:
+            sweep(collection, vector_backends[collection.vector_backend])
+        except Exception as error:  # noqa: BLE001  # a backend may raise anything
+            problems.append(f"{collection} could not be compared: {error_text(error)}")
+    return problems
+
+
+def retire(collections: QuerySet[Any]) -> None:
+    """Have collections dropped by the next cleaning, when no search uses them any more."""
+    collections.update(state=Collection.State.RETIRED, retired_at=timezone.now())
+
+
+def _moments() -> Iterator[dt.datetime]:
+    yield from map(_due, _retired())
+    tombstones = _tombstones().order_by("deleted_at").values_list("deleted_at", flat=True)
+    for deleted_at in tombstones[:1]:
+        yield deleted_at + TOMBSTONE_LIFE
+    # Embeddings without documents are rare: an object was deleted before it was written. A look
+    # at all embeddings would take too long, and tombstones tell of the others.
+    recent = _unused().filter(created_at__gt=timezone.now() - 2 * EMBEDDING_LIFE)
+    for created_at in recent.order_by("created_at").values_list("created_at", flat=True)[:1]:
+        yield created_at + EMBEDDING_LIFE
+
+
+def _retired() -> Any:
+    return Collection.objects.filter(state=Collection.State.RETIRED)
+
+
+def _due(collection: Collection) -> dt.datetime:
+    """Return when a retired collection is to be dropped; later after a failure."""
+    due = (collection.retired_at or collection.created_at) + RETIREMENT
+    return max(due, collection.next_attempt or due)
+
+
+def _tombstones() -> Any:
+    """Return the tombstones that the vector backend has applied."""
+    return Document.objects.filter(
+        deleted_at__isnull=False, revision__lte=F("collection__applied_revision")
+    )
+
+
+def _unused() -> Any:
+    return Embedding.objects.filter(documents__isnull=True)
+
+
+def _drop(collection: Collection) -> str:
+    """Drop a retired collection; return the problem if its vector backend still has it."""
+    # The texts go even if the backend cannot be reached. The row stays, to try again.
+    Document.objects.filter(collection=collection).delete_rows()
+    problem = ""
     try:
         vector_backends[collection.vector_backend].drop(collection.spec)
     except ConfigurationError as error:
-        logger.warning(
-            "%s cannot be dropped from the vector backend %r, because the settings no longer lead"
-            " to it. Drop it there yourself: %s",
-            collection,
-            collection.vector_backend,
-            error,
+        problem = (
+            f"{collection} cannot be dropped from the vector backend {collection.vector_backend!r},"
+            f" because the settings no longer lead to it. Drop it there yourself: {error}"
         )
-    Document.objects.filter(collection=collection).delete_rows()
+    except Exception as error:  # noqa: BLE001  # a backend may raise anything
+        note_failure(Collection.objects.filter(pk=collection.pk), error_text(error))
+        return (
+            f"{collection} could not be dropped from the vector backend"
+            f" {collection.vector_backend!r}, which is tried again: {error_text(error)}"
+        )
     collection.delete()
+    return problem

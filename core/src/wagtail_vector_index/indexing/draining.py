@@ -21,6 +21,7 @@ from .embedding import embedding_ids
 from .expanding import expand
 from .failures import error_text
 from .fetching import fetch_to_prepare
+from .outbox import changes_of
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress
@@ -85,9 +86,7 @@ class _Drain:
         A change that fails is tried only once in a drain. Otherwise, with many failing objects,
         the delays of the first would end before the last was tried, and the drain never.
         """
-        rows = PendingChange.objects.filter(
-            index=self.index.name, scope=PendingChange.Scope.OBJECT
-        ).order_by("pk")
+        rows = changes_of(self.index.name).filter(scope=PendingChange.Scope.OBJECT).order_by("pk")
         is_due = Q(attempts=0) | Q(next_attempt__lte=self._started)
         due = list(rows.filter(is_due).values_list("pk", "object_key")[:BATCH_SIZE])
         keys = {key for _, key in due}

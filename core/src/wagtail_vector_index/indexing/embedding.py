@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import itemgetter
+from typing import Any
 
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from ..embeddings.base import EmbeddingBackend
 from ..models.tables import Embedding
 from ..plugins.documents import PreparedDocument
 from .bulk_insert import insert_rows
+from .failures import hide_content
 
 _LOOKUP_SIZE = 500
 
@@ -54,7 +56,7 @@ def _embed(
 ) -> None:
     hashes = iter(texts)
     size = 4 * embedder.dimensions
-    for vectors in embedder.embed_each(texts.values()):
+    for vectors in _vectors(embedder, texts.values()):
         if isinstance(vectors, Exception):
             errors[next(hashes)] = vectors
             continue
@@ -69,6 +71,20 @@ def _embed(
             ignore_conflicts=True,
         )
         progress(len(rows))
+
+
+def _vectors(
+    embedder: EmbeddingBackend, texts: Collection[str]
+) -> Iterator[memoryview[Any] | Exception]:
+    """Yield what `embed_each` yields, with the texts left out of all its errors."""
+    try:
+        for vectors in embedder.embed_each(texts):
+            if isinstance(vectors, Exception):
+                hide_content(vectors, texts)
+            yield vectors
+    except Exception as error:
+        hide_content(error, texts)
+        raise
 
 
 def _known(fingerprint: str, hashes: list[str]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,21 +12,27 @@ from ..content.object_keys import key_of, primary_keys
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
+from .comparing import changed_keys
 from .dependencies import readers
-from .outbox import append
+from .outbox import append, changes_of
+from .plan import live_collections
+from .progress import Progress
 
 
 def expand(index: IndexDeclaration) -> None:
     """Replace rows of the outbox that stand for many objects by one row for each object."""
-    rows = PendingChange.objects.filter(index=index.name).exclude(scope=PendingChange.Scope.OBJECT)
-    for pk, scope, key in rows.order_by("pk").values_list("pk", "scope", "object_key"):
+    rows = changes_of(index.name).exclude(scope=PendingChange.Scope.OBJECT).order_by("pk")
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for pk, scope, key in rows.values_list("pk", "scope", "object_key"):
+        alike[scope, key].append(pk)
+    for (scope, key), pks in alike.items():
         keys = list(dict.fromkeys(_EXPANSIONS[scope](index, key)))
-        in_transaction(partial(_replace, index.name, pk, keys), index_database())
+        in_transaction(partial(_replace, index.name, pks, keys), index_database())
 
 
-def _replace(index_name: str, pk: int, keys: list[str]) -> None:
-    # If two processes expand the same row, only the one that deletes it adds the objects.
-    if PendingChange.objects.filter(pk=pk).delete_rows():
+def _replace(index_name: str, pks: Sequence[int], keys: Sequence[str]) -> None:
+    # If two processes expand the same rows, only the one that deletes them adds the objects.
+    if PendingChange.objects.filter(pk__in=pks).delete_rows():
         append(index_name, keys)
 
 
@@ -66,7 +73,13 @@ def _pages_below(index: IndexDeclaration, key: str) -> Iterator[str]:
         level = [pk for pk in aliases if pk not in seen]
 
 
-_EXPANSIONS: Mapping[str, Callable[[IndexDeclaration, str], Iterator[str]]] = {
+def _whole_index(index: IndexDeclaration, key: str) -> Iterable[str]:
+    """Return the keys of all objects that are not indexed as they are now."""
+    return changed_keys(index, list(live_collections(index.name)), Progress())
+
+
+_EXPANSIONS: Mapping[str, Callable[[IndexDeclaration, str], Iterable[str]]] = {
     PendingChange.Scope.SUBTREE: _subtree,
     PendingChange.Scope.READERS: readers,
+    PendingChange.Scope.INDEX: _whole_index,
 }

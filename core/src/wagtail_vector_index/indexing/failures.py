@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Iterable
 from typing import Any
 
+from django.db import DataError, Error, IntegrityError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from ..content.text import clean_text
+from ..exceptions import VectorIndexError
 from ..models.tables import Collection
 from ..plugins.redaction import redacted
-from ..wording import describe
 from .backoff import SERVICE_DELAY, delay_after
 
 __all__ = [
     "FAILED",
     "error_text",
+    "hide_content",
     "is_waiting",
+    "message_without_content",
     "note_failure",
     "note_success",
     "seconds_of_pause",
@@ -27,11 +32,67 @@ __all__ = [
 FAILED = ~Q(last_error="")
 
 _LONGEST_ERROR = 2_000
+_LEFT_OUT = "…"
+
+#: The attribute of an error that holds its message without content.
+_WITHOUT_CONTENT = "message_without_content"
+
+_WORD = re.compile(r"\w+")
+_HIDDEN = re.compile(rf"{_LEFT_OUT}(?:\W{{0,3}}{_LEFT_OUT})+")
 
 
 def error_text(error: BaseException) -> str:
-    """Return the text of an error to store and show, without the secrets of backends."""
-    return clean_text(redacted(describe(error)))[:_LONGEST_ERROR]
+    """Return the text of an error to store, log and show: no secrets of backends, no content.
+
+    Errors outlive the content that they are about. They are also shown to people who may not see
+    it.
+    """
+    message = " ".join(message_without_content(error).split())
+    name = type(error).__name__
+    return clean_text(redacted(f"{name}: {message}" if message else name))[:_LONGEST_ERROR]
+
+
+def message_without_content(error: BaseException) -> str:
+    """Return the message of an error without what a service or a database quotes in it."""
+    quotation = error.quotation if isinstance(error, VectorIndexError) else None
+    if quotation is not None and quotation in str(error):
+        before, _, after = str(error).rpartition(quotation)
+        return f"{before}{_LEFT_OUT}{after}" if quotation else str(error)
+    if isinstance(error, Error):
+        return _of_database(error)
+    return str(getattr(error, _WITHOUT_CONTENT, error))
+
+
+def hide_content(error: Exception, sent: Iterable[str]) -> None:
+    """Have the words that were sent to a service left out of the message of its error.
+
+    Args:
+        error: the error that the service's backend raised.
+        sent: the texts that were sent.
+    """
+    words = {word.casefold() for text in sent for word in _WORD.findall(_unescaped(text))}
+
+    def shown(match: re.Match[str]) -> str:
+        word = match[0].casefold()
+        return _LEFT_OUT if word in words and (len(word) > 1 or not word.isascii()) else match[0]
+
+    message = _WORD.sub(shown, _unescaped(str(error)))
+    setattr(error, _WITHOUT_CONTENT, _HIDDEN.sub(_LEFT_OUT, message))
+
+
+def _unescaped(text: str) -> str:
+    """Return a text with the characters that JSON writes as escapes."""
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+
+
+def _of_database(error: Error) -> str:
+    """Return what a database says, without the values of rows, which it may quote."""
+    lines = str(error).strip().splitlines()
+    if lines and not isinstance(error, (DataError, IntegrityError)):
+        return lines[0]  # the lines that follow are details, such as the row
+    cause = error.__cause__
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    return str(code or "")
 
 
 def note_failure(collections: QuerySet[Any], message: str) -> None:

@@ -1,9 +1,13 @@
-"""Puts changes into the outbox."""
+"""Puts changes and promises of changes into the outbox."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
 from ..contract.slices import slices
@@ -11,13 +15,33 @@ from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
 from .bulk_insert import insert_rows
 
+#: How long a promise waits for its save. After that, it counts as a change.
+PROMISE_LIFE = dt.timedelta(minutes=5)
+
 _SLICE = 500
 
 
+def changes_of(index_name: str) -> Any:
+    """Return the rows of an index's outbox, without promises whose save may still be running."""
+    now = timezone.now()
+    waits = Q(next_attempt__gt=now, next_attempt__lte=now + PROMISE_LIFE)
+    return PendingChange.objects.filter(Q(promise=None) | ~waits, index=index_name)
+
+
 def append(
-    index_name: str, keys: Sequence[str], scope: PendingChange.Scope = PendingChange.Scope.OBJECT
+    index_name: str,
+    keys: Sequence[str],
+    scope: PendingChange.Scope = PendingChange.Scope.OBJECT,
+    promise: UUID | None = None,
 ) -> None:
-    """Add a change of each of these objects to the outbox of an index."""
+    """Add a change of each of these objects to the outbox of an index.
+
+    Args:
+        index_name: the name of the index.
+        keys: the keys of the objects.
+        scope: the objects that each key stands for.
+        promise: the id of a save that has not happened yet. Its rows wait for `withdraw`.
+    """
     now = timezone.now()
     insert_rows(
         PendingChange,
@@ -29,9 +53,15 @@ def append(
             "created_at": now,
             "attempts": 0,
             "last_error": "",
-            "next_attempt": now,
+            "next_attempt": now if promise is None else now + PROMISE_LIFE,
+            "promise": promise,
         },
     )
+
+
+def withdraw(promise: UUID) -> None:
+    """Delete the rows of a promise, whose changes the caller adds in the same transaction."""
+    PendingChange.objects.filter(promise=promise).delete_rows()
 
 
 def queue(index_name: str, keys: Sequence[str]) -> None:
@@ -40,10 +70,10 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
     Another process may already work on a waiting row, having read the object before it changed,
     or before there was a collection to fill. Since its row is gone, that process must read the
     object again. The new row is due at once. It keeps the age of the oldest old row, the
-    number of failures and the last error.
+    number of failures and the last error. Promises stay.
     """
     wanted = set(keys)
-    waiting = PendingChange.objects.filter(index=index_name, scope=PendingChange.Scope.OBJECT)
+    waiting = changes_of(index_name).filter(scope=PendingChange.Scope.OBJECT)
     rows = waiting.order_by("pk").values_list(
         "pk", "object_key", "created_at", "attempts", "last_error"
     )
@@ -65,6 +95,7 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
                 "index": index_name,
                 "scope": PendingChange.Scope.OBJECT,
                 "next_attempt": now,
+                "promise": None,
             },
         )
         for some in slices(replaced, _SLICE):

@@ -9,6 +9,7 @@ from ..backends.base import VectorBackend
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
+from .failures import hide_content
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,11 @@ def _send(
     collection: Collection, backend: VectorBackend, applied: int, pushed: Callable[[int], None]
 ) -> None:
     for batch in written_after(collection, applied):
-        backend.upsert(collection.spec, batch)
+        try:
+            backend.upsert(collection.spec, batch)
+        except Exception as error:
+            hide_content(error, batch.metadata)
+            raise
         pushed(len(batch))
     if applied:
         backend.delete(collection.spec, deleted_after(collection, applied))

@@ -19,16 +19,17 @@ from ..models.tables import Collection, PendingChange, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
 from .building import Heartbeat, claim, release
-from .cleaning import clean_up
+from .cleaning import clean_up, retire
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
 from .failures import error_text, is_waiting, note_failure, note_success
-from .outbox import queue
+from .outbox import changes_of, queue
 from .plan import Plan, live_collections
 from .problems import Problem
 from .progress import Progress
 from .pushing import complete, push, sweep
+from .removing import remove_gone
 from .replacing import reason_to_wait
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def _update(
 ) -> Updated:
     expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
-    changes = PendingChange.objects.filter(index=index.name)
+    changes = changes_of(index.name)
     changes.update(next_attempt=timezone.now())
     # An object that was saved several times has several rows, but counts once.
     waiting = changes.values("object_key").distinct().count()
@@ -129,11 +130,37 @@ def apply_changes(index: IndexDeclaration) -> Drained | None:
     return drained
 
 
+def apply_removals(index: IndexDeclaration, *, compare: bool = False) -> int:
+    """Remove objects that were deleted, unpublished or restricted; return their number.
+
+    Unlike `apply_changes`, this works while the embedding service is down.
+
+    Args:
+        index: the index.
+        compare: whether to compare all indexed objects, and the contents of the vector backends.
+            By default, only the changes in the outbox are looked at.
+
+    Raises:
+        BackendError: a vector backend does not have the removals yet; the index tables have.
+    """
+    # A collection that waits, but was not behind, waits for the embedding service.
+    late = {c.pk for c in live_collections(index.name) if is_waiting(c) and c.is_behind}
+    removed = remove_gone(index, compare=compare)
+    if removed or compare:
+        live = live_collections(index.name)
+        reachable = [c for c in live if compare or c.pk not in late]
+        _push_all(reachable, Progress(), ends_wait=False)
+    if compare:
+        for collection in live_collections(index.name):
+            sweep(collection, vector_backends[collection.vector_backend])
+    return removed
+
+
 def pending_keys(index: IndexDeclaration, *, rebuild: bool = False) -> list[str]:
     """Return the keys of the objects that `update` would write now, without any change."""
     plan = Plan.of(index)
     fitting = [c for c in live_collections(index.name) if plan.fits(c)]
-    outbox = PendingChange.objects.filter(index=index.name, scope=PendingChange.Scope.OBJECT)
+    outbox = changes_of(index.name).filter(scope=PendingChange.Scope.OBJECT)
     waiting = outbox.values_list("object_key", flat=True)
     keys = (
         index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Progress())
@@ -149,19 +176,31 @@ def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
         raise
 
 
-def _push_all(collections: list[Collection], progress: Progress, action: _Action = push) -> None:
+def _push_all(
+    collections: list[Collection],
+    progress: Progress,
+    action: _Action = push,
+    *,
+    ends_wait: bool = True,
+) -> None:
     """Send changes to the backends of all these collections, even if one backend fails."""
     errors = []
     for collection in collections:
         try:
-            _push(collection, progress, action)
+            _push(collection, progress, action, ends_wait=ends_wait)
         except Exception as error:  # noqa: BLE001  # a backend may raise anything
             errors.append(error)
     if errors:
         raise errors[0]
 
 
-def _push(collection: Collection, progress: Progress, action: _Action = push) -> None:
+def _push(
+    collection: Collection,
+    progress: Progress,
+    action: _Action = push,
+    *,
+    ends_wait: bool = True,
+) -> None:
     backend = vector_backends[collection.vector_backend]
     try:
         action(collection, backend, progress.pushed)
@@ -169,7 +208,8 @@ def _push(collection: Collection, progress: Progress, action: _Action = push) ->
         own_row = Collection.objects.filter(pk=collection.pk)
         note_failure(own_row, error_text(error))
         raise
-    note_success(collection)
+    if ends_wait:
+        note_success(collection)
 
 
 def _targets(plan: Plan) -> list[Collection]:
@@ -180,7 +220,8 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     """Return the collection to build, new or left unfinished; None if none needs building."""
     collections: list[Collection] = list(live_collections(plan.index))
     building = [c for c in collections if c.state == Collection.State.BUILDING]
-    _retire([c for c in building if not plan.fits(c)])
+    misfits = [c.pk for c in building if not plan.fits(c)]
+    retire(Collection.objects.filter(pk__in=misfits))
     unfinished = [c for c in building if plan.fits(c)]
     if unfinished:
         return unfinished[0]
@@ -217,12 +258,6 @@ def _flip_among(live: list[int], building: Collection) -> bool:
     if building.applied_revision < building.revision:
         return False
     active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
-    _retire(list(active))
+    retire(active)
     Collection.objects.filter(pk=building.pk).update(state=Collection.State.ACTIVE)
     return True
-
-
-def _retire(collections: list[Collection]) -> None:
-    Collection.objects.filter(pk__in=[c.pk for c in collections]).update(
-        state=Collection.State.RETIRED, retired_at=timezone.now()
-    )

@@ -38,4 +38,16 @@ class Migration(migrations.Migration):
                 name="wvi_collection_one_building",
             ),
         ),
+        migrations.AddIndex(
+            model_name="document",
+            index=models.Index(
+                condition=models.Q(deleted_at__isnull=False),
+                fields=["deleted_at"],
+                name="wvi_document_tombstones",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="embedding",
+            index=models.Index(fields=["created_at"], name="wvi_embedding_created"),
+        ),
     ]

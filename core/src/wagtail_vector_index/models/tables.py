@@ -178,6 +178,7 @@ class Embedding(models.Model):
                 fields=["content_hash", "fingerprint"], name="wvi_embedding_unique"
             ),
         ]
+        indexes = [models.Index(fields=["created_at"], name="wvi_embedding_created")]
 
     def __str__(self) -> str:
         return self.content_hash
@@ -220,6 +221,11 @@ class Document(models.Model):
         indexes = [
             models.Index(fields=["collection", "object_key"], name="wvi_document_object"),
             models.Index(fields=["collection", "revision"], name="wvi_document_revision"),
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="wvi_document_tombstones",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -227,7 +233,12 @@ class Document(models.Model):
 
 
 class PendingChange(models.Model):
-    """A source object that changed and is not yet indexed. Rows are only added."""
+    """A source object that changed and is not yet indexed. Rows are only added.
+
+    A promise is a row that is written before a save outside of a transaction. The save replaces
+    it. If the process ends in between, the promise remains and counts as a change once its
+    ``next_attempt`` has passed.
+    """
 
     class Scope(models.TextChoices):
         """The objects that a row stands for."""
@@ -235,6 +246,7 @@ class PendingChange(models.Model):
         OBJECT = "object", _("the object")
         SUBTREE = "subtree", _("the page and all below it")
         READERS = "readers", _("the objects that read this one")
+        INDEX = "index", _("any object of the index")
 
     id = models.BigAutoField(primary_key=True)
     index = models.CharField(max_length=255)
@@ -244,6 +256,8 @@ class PendingChange(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     next_attempt = models.DateTimeField(default=timezone.now)
+    #: Identifies the save that a promise was written for; None for a change.
+    promise = models.UUIDField(null=True, blank=True, db_index=True)
 
     #: Wagtail need not search these rows for references.
     wagtail_reference_index_ignore = True

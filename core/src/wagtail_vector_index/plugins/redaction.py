@@ -9,7 +9,7 @@ import traceback
 
 from .handlers import HANDLERS
 
-__all__ = ["redacted", "traceback_to_log"]
+__all__ = ["redacted", "stack_of"]
 
 
 def redacted(text: str) -> str:
@@ -20,7 +20,6 @@ def redacted(text: str) -> str:
     return text
 
 
-def traceback_to_log(error: BaseException) -> BaseException | None:
-    """Return the error as ``exc_info`` for a log, or None if its traceback shows a secret."""
-    shown = "".join(traceback.format_exception(error))
-    return error if redacted(shown) == shown else None
+def stack_of(error: BaseException) -> str:
+    """Return where an error was raised, to be logged: lines of code, but no messages or values."""
+    return redacted("".join(traceback.format_tb(error.__traceback__)).rstrip())

@@ -12,7 +12,9 @@ from ..content.visibility import Visibility
 from ..contract.records import Match
 from ..contract.sansio import Steps
 from ..exceptions import InvalidQuery
+from ..indexing.failures import error_text
 from ..models.tables import Collection
+from ..plugins.redaction import stack_of
 from .base import Search, both, of_objects
 from .collections import active_collection
 from .ranking import Hit, reciprocal_rank_fusion
@@ -79,13 +81,12 @@ class HybridSearch(TextSearch):
             rankings = word_rankings(
                 self.index, self.text, None if among is None else frozenset(among)
             )
-        except Exception as error:  # the backend is the site's, and may raise anything
+        except Exception as error:  # noqa: BLE001  # the backend is the site's
             logger.warning(
-                "%s is searched by meaning alone, because the search for words failed: %s: %s",
+                "%s is searched by meaning alone, because the search for words failed: %s\n%s",
                 self.index.name,
-                type(error).__name__,
-                error,
-                exc_info=True,
+                error_text(error),
+                stack_of(error),
             )
             return []
         keys = list(dict.fromkeys(key for ranking in rankings for key in ranking))

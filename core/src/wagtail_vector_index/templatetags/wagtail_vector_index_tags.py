@@ -19,9 +19,8 @@ from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
 from ..indexes.registry import get_index, index_holding
-from ..plugins.redaction import redacted
+from ..indexing.failures import error_text
 from ..search.results import SearchResults
-from ..wording import describe
 
 register = template.Library()
 
@@ -94,5 +93,5 @@ def _found(search: Callable[[], SearchResults | tuple[()]]) -> list[Any]:
             raise
         logger.exception("A template tag found nothing because of a mistake.")
     except VectorIndexError as error:
-        logger.warning("A template tag found nothing: %s", redacted(describe(error)))
+        logger.warning("A template tag found nothing: %s", error_text(error))
     return []

@@ -19,8 +19,8 @@ from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 from ...content.visibility import page_model
 from ...exceptions import VectorIndexError
 from ...indexes.registry import index_holding
-from ...plugins.redaction import redacted, traceback_to_log
-from ...wording import describe
+from ...indexing.failures import error_text
+from ...plugins.redaction import stack_of
 from .base import ICON
 
 logger = logging.getLogger(__name__)
@@ -93,12 +93,12 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
                     "problem": _("This page is not in a vector index. Perhaps it is unpublished.")
                 }
             results = list(index.find_similar(self.page, limit=_LIMIT, request=self.request))
-        except Exception as error:  # from a backend; the editor works without the list
+        except Exception as error:  # noqa: BLE001  # from a backend; the editor works without the list
             logger.warning(
-                "The pages similar to page %s cannot be shown: %s",
+                "The pages similar to page %s cannot be shown: %s%s",
                 self.page.pk,
-                redacted(describe(error)),
-                exc_info=None if isinstance(error, VectorIndexError) else traceback_to_log(error),
+                error_text(error),
+                "" if isinstance(error, VectorIndexError) else f"\n{stack_of(error)}",
             )
             return {"problem": _("Similar pages cannot be shown at the moment.")}
         finder = AdminURLFinder(self.request.user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -29,6 +30,11 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.append(error)
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _without_status(quote: str) -> str:
+    """Return a quote without the HTTP status at its beginning, which tells nothing of content."""
+    return re.sub(r"^\d{3}(?: |$)", "", quote)
 
 
 def said_in(body: Any) -> str:
@@ -61,6 +67,7 @@ def unwritten(message: str, ids: Iterable[UUID], cause: BackendError | None) -> 
         kind = WriteUnavailable if isinstance(cause, BackendUnavailable) else WriteRefused
     made = kind(message, ids)
     made.__cause__ = cause
+    made.quotation = cause.quotation if cause is not None else None
     return made
 
 
@@ -127,14 +134,18 @@ class ServiceErrors(ABC):
     ) -> ErrorT:
         """Make an error of a kind, chained to its cause unless the cause shows a secret.
 
+        The service's own words may repeat what was sent, so they are the error's ``quotation``.
+
         Args:
             kind: the class of the error.
             what: what is wrong, and what to do; the service's name stands before it.
-            said: the service's own words.
+            said: the service's own words, perhaps after the status of its answer.
             cause: the error of the client.
             where: names the service, instead of ``self.where``.
         """
         made = kind(self.sentence(what, said, where))
+        if isinstance(made, VectorIndexError):
+            made.quotation = _without_status(self.quoted(said))
         if cause is not None and not self._shows_secret(cause):
             made.__cause__ = cause
         return made

@@ -13,9 +13,9 @@ from django.db import connections
 from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
+from ...indexing.failures import error_text, message_without_content
 from ...indexing.updating import pending_keys, update
-from ...plugins.redaction import redacted, traceback_to_log
-from ...wording import describe
+from ...plugins.redaction import redacted, stack_of
 from ..progress import progress_to
 from ..quiet import QuietableCommand
 from ..requirements import require_tables
@@ -67,12 +67,10 @@ class Command(QuietableCommand):
             try:
                 failures += self._handle_index(index, options)
             except VectorIndexError as error:
-                failures.append(redacted(f"{index.name}: {error}"))
-            except Exception as error:  # from a database, a backend or the site's own code
-                failures.append(redacted(f"{index.name}: {describe(error)}"))
-                logger.warning(
-                    "%s could not be updated.", index.name, exc_info=traceback_to_log(error)
-                )
+                failures.append(redacted(f"{index.name}: {message_without_content(error)}"))
+            except Exception as error:  # noqa: BLE001  # from a database, a backend or the site's code
+                failures.append(f"{index.name}: {error_text(error)}")
+                logger.warning("%s could not be updated:\n%s", index.name, stack_of(error))
                 _close_broken_connections()
         if failures:
             raise CommandError("\n".join(failures))

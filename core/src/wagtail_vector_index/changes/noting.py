@@ -1,0 +1,149 @@
+"""Notes changes in the outbox, so that no change is lost when a process ends.
+
+Within a transaction, a change and its rows in the outbox are committed together. Outside of a
+transaction, and in a transaction of another database, a change is committed before its rows can
+be. For these, a promise is put into the outbox before the commit, and replaced by the rows after
+it. If the process ends in between, the promise remains. It counts as a change after some minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import DatabaseError, connections, transaction
+from django.db.models import Model
+
+from ..conf import auto_update
+from ..indexing.outbox import append, withdraw
+from ..models.tables import PendingChange, index_database
+from .starting import drain_after_commit
+
+__all__ = ["Changes", "begin", "finish", "in_transaction", "merged", "note"]
+
+logger = logging.getLogger(__name__)
+
+#: The keys of changed objects, by the name of an index and the scope of the rows.
+Changes = Mapping[tuple[str, PendingChange.Scope], Sequence[str]]
+
+#: The attribute of an instance's state that holds its unfinished changes, by their senders.
+_UNFINISHED = "vector_index_changes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unfinished:
+    """A change that has begun."""
+
+    #: The id of the promise in the outbox, if there is one.
+    promise: uuid.UUID | None = None
+    #: The changes that could be found only before.
+    found: Changes = field(default_factory=dict)
+
+
+def begin(
+    sender: type[Model],
+    instance: Any,
+    using: str | None,
+    expected: Changes,
+    found: Changes | None = None,
+) -> None:
+    """Prepare for a change that a signal announces; outside of a transaction, promise it.
+
+    Args:
+        sender: the sender of the signal.
+        instance: the object of the signal.
+        using: the database of the change; by default that of the index tables.
+        expected: what to promise.
+        found: what `finish` must note, because it cannot be found after the change.
+    """
+    unfinished: dict[type[Model], _Unfinished] = vars(instance._state).setdefault(_UNFINISHED, {})  # noqa: SLF001
+    found = found or {}
+    promised = {} if in_transaction(using) else merged(expected, found)
+    promise = _promise(promised) if promised else None
+    # This also replaces what is left of a save that failed.
+    unfinished[sender] = _Unfinished(promise=promise, found=found)
+
+
+def finish(sender: type[Model], instance: Any, using: str | None, changes: Changes) -> None:
+    """Note a change that was made, in place of what `begin` promised.
+
+    Args:
+        sender: the sender of the signal.
+        instance: the object of the signal.
+        using: the database of the change; by default that of the index tables.
+        changes: the changes that were found after the change.
+    """
+    unfinished = vars(instance._state).get(_UNFINISHED, {}).pop(sender, None) or _Unfinished()  # noqa: SLF001
+    note(merged(unfinished.found, changes), using, unfinished.promise)
+
+
+def note(changes: Changes, using: str | None, promise: uuid.UUID | None = None) -> None:
+    """Put changes into the outbox, and start their drains after the commit.
+
+    Args:
+        changes: the changes.
+        using: the database of the change; by default that of the index tables.
+        promise: the promise that the changes replace, if any.
+    """
+    if not (promise or changes):
+        return
+    if using in (None, index_database()) or not in_transaction(using):
+        _replace(promise, changes)
+        return
+    # A drain before the commit would read the objects as they were before the change.
+    promise = promise or _promise(changes)
+    replace = functools.partial(_replace, promise, changes)
+    transaction.on_commit(replace, using=using, robust=auto_update() != "inline")
+
+
+def merged(*several: Changes) -> Changes:
+    """Return changes together, without those that have no keys."""
+    found: dict[tuple[str, PendingChange.Scope], list[str]] = {}
+    for changes in several:
+        for where, keys in changes.items():
+            if keys:
+                found[where] = list(dict.fromkeys([*found.get(where, ()), *keys]))
+    return found
+
+
+def in_transaction(using: str | None) -> bool:
+    """Return whether a change in this database is part of a transaction."""
+    return connections[using or index_database()].in_atomic_block
+
+
+def _promise(changes: Changes) -> uuid.UUID | None:
+    """Put a promise into the outbox, and return its id, or None if that failed."""
+    promise = uuid.uuid4()
+    return promise if _is_written(changes, promise=promise) else None
+
+
+def _replace(promise: uuid.UUID | None, changes: Changes) -> None:
+    if _is_written(changes, withdrawn=promise):
+        for index_name in dict.fromkeys(name for name, _ in changes):
+            drain_after_commit(index_name)
+
+
+def _is_written(
+    changes: Changes, *, promise: uuid.UUID | None = None, withdrawn: uuid.UUID | None = None
+) -> bool:
+    try:
+        # An error here must not break the editor's transaction, hence the savepoint.
+        with transaction.atomic(using=index_database()):
+            if withdrawn:
+                withdraw(withdrawn)
+            for (index_name, scope), keys in changes.items():
+                append(index_name, keys, scope, promise)
+    except DatabaseError:
+        keys = [key for some in changes.values() for key in some]
+        logger.exception(
+            "A change of %s could not be noted for %s. To index it, run:"
+            " manage.py update_vector_indexes",
+            ", ".join(keys[:3]),
+            ", ".join(dict.fromkeys(name for name, _ in changes)),
+        )
+        return False
+    return True

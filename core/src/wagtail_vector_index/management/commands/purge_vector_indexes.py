@@ -1,0 +1,95 @@
+"""Deletes what nobody may find any more, at once and everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...indexes import VectorIndex
+from ...indexes.registry import all_indexes
+from ...indexing.cleaning import clean_up, uncleaned
+from ...indexing.failures import error_text
+from ...indexing.orphans import Orphan, orphans, remove
+from ...indexing.removing import gone_keys
+from ...indexing.updating import apply_removals
+from ..requirements import require_tables
+
+
+class Command(BaseCommand):
+    """Removes deleted content, leftovers, and indexes that are no longer in the code."""
+
+    help = (
+        "Delete at once the texts and vectors of objects that were deleted, unpublished or"
+        " restricted, and whatever is no longer needed. Also delete what indexes that are no"
+        " longer in the code have left, after a question."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Only list what would be deleted."
+        )
+        parser.add_argument(
+            "--noinput",
+            action="store_false",
+            dest="interactive",
+            help="Delete what indexes that are no longer in the code have left without asking.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """List what would be deleted, and delete it. If something fails, go on with the rest."""
+        require_tables()
+        self._quiet = options["verbosity"] < 1
+        indexes = all_indexes()
+        left = orphans(index.name for index in indexes)
+        for orphan in left:
+            self._write(_line_of(orphan))
+        if options["dry_run"]:
+            self._list(indexes)
+            return
+        if left and (not options["interactive"] or self._is_wanted()):
+            for orphan in left:
+                remove(orphan)
+                self._write(f"{orphan.index}: removed.")
+        problems = [problem for index in indexes for problem in self._purge(index)]
+        problems += clean_up(at_once=True)
+        if problems:
+            raise CommandError("\n".join(problems))
+        self._write("Nothing is left of deleted, unpublished or restricted content.")
+
+    def _list(self, indexes: list[VectorIndex]) -> None:
+        for index in indexes:
+            if gone := len(gone_keys(index)):
+                self._write(f"{index.name}: {gone} objects that nobody may find any more.")
+        for what, count in uncleaned().items():
+            if count:
+                self._write(f"{count} {what}.")
+
+    def _is_wanted(self) -> bool:
+        self.stdout.write(
+            "The indexes above are not in the code of this site. If they are in the code of"
+            " another release that still runs, keep them."
+        )
+        return input("Delete what they have left? [y/N] ").strip().lower() in ("y", "yes")
+
+    def _purge(self, index: VectorIndex) -> list[str]:
+        try:
+            removed = apply_removals(index, compare=True)
+        except Exception as error:  # noqa: BLE001  # a backend or the site's own code
+            return [f"{index.name}: {error_text(error)}"]
+        if removed:
+            self._write(f"{index.name}: {removed} objects removed.")
+        return []
+
+    def _write(self, text: str) -> None:
+        if not self._quiet:
+            self.stdout.write(text)
+
+
+def _line_of(orphan: Orphan) -> str:
+    collections = ", ".join(f"{c.name} on {c.vector_backend!r}" for c in orphan.collections)
+    return (
+        f"{orphan.index} is no index of this site. It has left {orphan.documents} chunks,"
+        f" {orphan.pending} pending changes and these collections: {collections or 'none'}."
+    )
