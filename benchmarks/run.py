@@ -31,6 +31,7 @@ BENCHMARKS = (
     "usearch_backend",
     "end_to_end",
     "large_index",
+    "unchanged",
     "demo_site",
     "restricted",
     "hybrid",

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     *(["wagtail_vector_index.backends.pgvector"] if VECTOR_BACKEND == "pgvector" else []),
     "wagtail.sites",
     "wagtail.users",
+    "wagtail.snippets",
     "wagtail.documents",
     "wagtail.images",
     "wagtail.search",

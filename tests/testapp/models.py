@@ -2,17 +2,26 @@
 
 import uuid
 
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from modelcluster.contrib.taggit import ClusterTaggableManager
-from modelcluster.fields import ParentalKey
+from modelcluster.fields import ParentalKey, ParentalManyToManyField
+from modelcluster.models import ClusterableModel
+from taggit.managers import TaggableManager
 from taggit.models import TaggedItemBase
 from wagtail import blocks
 from wagtail.fields import RichTextField, StreamField
+from wagtail.images.blocks import ImageChooserBlock
 from wagtail.models import DraftStateMixin, Page, RevisionMixin, TranslatableMixin
 
 from wagtail_vector_index.admin.panels import SimilarPagesPanel
 from wagtail_vector_index.models import EmbeddingField, FilterField, VectorIndexedMixin
+
+#: Django itself translates the labels.
+DAYS = [("1", gettext_lazy("Monday")), ("2", gettext_lazy("Tuesday"))]
 
 
 class ArticleTag(TaggedItemBase):
@@ -148,6 +157,98 @@ class Notice(VectorIndexedMixin, DraftStateMixin, RevisionMixin, TranslatableMix
 
     embedding_fields = [EmbeddingField("text")]
     vector_filter_fields = ["locale"]
+
+    class Meta(TranslatableMixin.Meta):
+        pass
+
+
+# Models without an index of their own. Tests make indexes of them, to read them in many ways.
+
+
+class Remark(models.Model):
+    """Says something about an object of any model."""
+
+    text = models.CharField(max_length=100)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+    object_id = models.CharField(max_length=50)
+    about = GenericForeignKey()
+
+
+class Publication(ClusterableModel):
+    """A parent by multi-table inheritance, which declares relations."""
+
+    title = models.CharField(max_length=100)
+    subjects = models.ManyToManyField(Author, related_name="covered", blank=True)
+    remarks = GenericRelation(Remark)
+
+
+class Magazine(Publication):
+    """Reads other objects through relations of every kind."""
+
+    owner = models.ForeignKey("auth.User", null=True, on_delete=models.SET_NULL)
+    editors = models.ManyToManyField(Author, through="Editing", related_name="edited")
+    shelves = ParentalManyToManyField("testapp.Shelf", related_name="magazines", blank=True)
+    neighbours = models.ManyToManyField("self", blank=True)
+    tags = TaggableManager()
+    body = StreamField(
+        [
+            ("text", blocks.TextBlock()),
+            ("image", ImageChooserBlock()),
+            ("notes", blocks.TextBlock()),
+        ],
+        blank=True,
+    )
+
+    @property
+    def crew(self):
+        return [issue.star.name for issue in self.issues.order_by("pk") if issue.star]
+
+
+class Shelf(models.Model):
+    name = models.CharField(max_length=100)
+
+
+class Editing(models.Model):
+    """A row between, with a hidden name and a primary key of two columns."""
+
+    pk = models.CompositePrimaryKey("magazine_id", "editor_id")
+    magazine = models.ForeignKey(Magazine, on_delete=models.CASCADE, related_name="+")
+    editor = models.ForeignKey(Author, on_delete=models.CASCADE)
+    role = models.CharField(max_length=100, blank=True)
+
+
+class Issue(models.Model):
+    magazine = ParentalKey(Magazine, on_delete=models.CASCADE, related_name="issues")
+    title = models.CharField(max_length=100)
+    star = models.ForeignKey(Author, null=True, on_delete=models.SET_NULL, related_name="starred")
+
+
+class Clip(models.Model):
+    """Has fields with the names of Wagtail's, and other meanings."""
+
+    text = models.CharField(max_length=100)
+    live = models.URLField(blank=True)
+    expire_at = models.DateField(default="2020-01-01")
+    locked = models.CharField(max_length=100, blank=True)
+    day = models.CharField(max_length=1, choices=DAYS, default="1")
+
+    def get_text(self):
+        return f"{self.text} {self.locked}"
+
+
+class Seat(models.Model):
+    """A primary key of two columns."""
+
+    pk = models.CompositePrimaryKey("row", "letter")
+    row = models.IntegerField()
+    letter = models.CharField(max_length=5)
+    view = models.CharField(max_length=100)
+
+
+class Leaflet(TranslatableMixin, models.Model):
+    """A choice whose label depends on the language."""
+
+    day = models.CharField(max_length=1, choices=DAYS, default="1")
 
     class Meta(TranslatableMixin.Meta):
         pass

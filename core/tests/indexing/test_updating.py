@@ -483,7 +483,9 @@ def test_a_hook_that_returns_what_is_no_document_is_told_so(
 
 def hook(monkeypatch, function):
     """Let a plugin's ``documents_prepared`` be this function."""
-    implementation = SimpleNamespace(function=function, argnames=("index", "documents"))
+    implementation = SimpleNamespace(
+        function=function, argnames=("index", "documents"), plugin_name=function.__name__
+    )
 
     def implementations(name):
         return [implementation] if name == "documents_prepared" else []

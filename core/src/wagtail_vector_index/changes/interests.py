@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,6 +13,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, QuerySet
 
 from ..content.configuration import ModelConfiguration
+from ..content.relations import is_generic
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..exceptions import VectorIndexError
 from ..indexes import VectorIndex
@@ -21,12 +23,14 @@ from ..models.tables import PendingChange
 
 logger = logging.getLogger(__name__)
 
-#: Fields in which Wagtail notes drafts and editing, in saves that change no content.
-BOOKKEEPING = frozenset(
-    "draft_title has_unpublished_changes latest_revision latest_revision_id"
-    " latest_revision_created_at live_revision live_revision_id locked locked_at locked_by"
-    " locked_by_id go_live_at".split()
-)
+#: Fields in which Wagtail notes drafts and editing, in saves that change no content, by the name
+#: of Wagtail's class. A site's own field may have one of these names too.
+_BOOKKEEPING = {
+    "AbstractPage": "draft_title latest_revision_created_at",
+    "DraftStateMixin": "has_unpublished_changes live_revision live_revision_id go_live_at",
+    "LockableMixin": "locked locked_at locked_by locked_by_id",
+    "RevisionMixin": "latest_revision latest_revision_id",
+}
 #: Fields that decide whether an object may be found.
 _VISIBILITY = frozenset("live expire_at alias_of alias_of_id collection collection_id".split())
 #: Names of fields and methods whose values change on all pages below a page that is moved or
@@ -52,9 +56,10 @@ class Interest:
     def is_touched(self, update_fields: Collection[str] | None) -> bool:
         """Return whether a save of these fields can matter; None means all fields."""
         if update_fields is None:
-            return True
+            return self.fields is None or bool(self.fields)
         if self.fields is None:
-            return not BOOKKEEPING.issuperset(update_fields)
+            model = self.path.related if self.path else self.model
+            return not _bookkeeping(model).issuperset(update_fields)
         return not self.fields.isdisjoint(update_fields)
 
     def includes(self, instance: Any) -> bool:
@@ -73,6 +78,12 @@ class Interest:
     def scope(self) -> PendingChange.Scope:
         """The scope of an outbox row for the changed object: itself, or the objects reading it."""
         return PendingChange.Scope.READERS if self.path else PendingChange.Scope.OBJECT
+
+    @property
+    def source_scope(self) -> PendingChange.Scope:
+        """The scope of an outbox row for an object that the last step of the path begins at."""
+        is_short = self.path is None or len(self.path.steps) == 1
+        return PendingChange.Scope.OBJECT if is_short else PendingChange.Scope.READERS
 
 
 def interests() -> dict[type[Model], list[Interest]]:
@@ -120,9 +131,7 @@ def depends_on_tree(index: VectorIndex) -> bool:
     A method or property may depend on anything, so the answer is true if the index reads one.
     """
     for model, configuration in index.configuration.models.items():
-        names = [field.name for field in configuration.embedding_fields]
-        names += [field.source for field, _ in configuration.filter_fields]
-        for name in (name.partition("__")[0] for name in names):
+        for name in (path.partition("__")[0] for path in configuration.paths):
             if name in _OF_THE_TREE or not _is_field(model, name):
                 return True
     columns = [_columns(queryset) for queryset in index.get_querysets()]
@@ -136,7 +145,9 @@ def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
         for sender in dict.fromkeys(concrete_family(queryset.model)):
             yield sender, Interest(index=index, model=queryset.model, fields=fields)
     for path in dict.fromkeys(reading_paths(index)):
-        read = None if path.attribute is None else _names(path.related, [path.attribute])
+        read = None
+        if path.attributes is not None:
+            read = _names(path.related, [*path.attributes, *path.last.pointer])
         for sender in dict.fromkeys(concrete_family(path.related)):
             yield sender, Interest(index=index, model=path.model, fields=read, path=path)
 
@@ -152,13 +163,22 @@ def _fields(
     for model, configuration in models.items():
         if not issubclass(model, queryset.model):
             continue
-        names = [field.name for field in configuration.embedding_fields]
-        names += [field.source for field, _ in configuration.filter_fields]
-        known = _names(model, [name.partition("__")[0] for name in names])
+        known = _names(model, [path.partition("__")[0] for path in configuration.paths])
         if known is None:
             return None
         found |= known
     return frozenset(found)
+
+
+@functools.cache
+def _bookkeeping(model: type[Model]) -> frozenset[str]:
+    """Return the fields of a model in which Wagtail notes drafts and editing."""
+    return frozenset(
+        name
+        for base in model.__mro__
+        if base.__module__.startswith("wagtail.models.")
+        for name in _BOOKKEEPING.get(base.__name__, "").split()
+    )
 
 
 def _names(model: type[Model], names: list[str]) -> frozenset[str] | None:
@@ -168,6 +188,8 @@ def _names(model: type[Model], names: list[str]) -> frozenset[str] | None:
         if not _is_field(model, name):
             return None
         field: Any = model._meta.get_field(name)
+        if is_generic(field):
+            found |= _names(model, [field.ct_field, field.fk_field]) or set()
         found |= {name, getattr(field, "attname", name)}
     return frozenset(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -13,9 +13,9 @@ from django.db.models import Model, signals
 
 from ..conf import auto_update
 from ..content.object_keys import key_of, object_key
-from ..content.visibility import is_page_model, page_model
+from ..content.visibility import has_drafts, is_page_model, page_model
 from ..indexes import VectorIndex
-from ..indexing.dependencies import readers
+from ..indexing.dependencies import ReadingPath, readers
 from ..models.tables import PendingChange
 from .interests import (
     Interest,
@@ -48,9 +48,10 @@ class Receivers:
             signals.pre_save.connect(self.before_save, sender=sender)
             signals.post_save.connect(self.on_save, sender=sender)
         for sender, some in self._interests.items():
-            if any(interest.path for interest in some):
+            paths = [interest.path for interest in some if interest.path]
+            if paths:
                 signals.pre_delete.connect(self.before_deletion, sender=sender)
-            read |= {i.path.through for i in some if i.path and i.path.through}
+            read |= {path.last.through for path in paths if path.last.through}
         for through in read:
             signals.m2m_changed.connect(self.on_relation, sender=through)
         for sender in senders_of_deletion(self._interests):
@@ -79,12 +80,21 @@ class Receivers:
         update_fields: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Promise the change of a save outside of a transaction, and note a page's new slug."""
+        """Promise the change of a save outside of a transaction, and find what only now shows.
+
+        That is the new slug of a page, and the objects that read a row which the save moves to
+        other objects.
+        """
         if raw or not auto_update():
             return
         # An object with a key may be new as well. Then some rows are promised in vain.
         is_new = instance.pk is None
-        found = {} if is_new else self._of_slug(sender, instance, update_fields)
+        found: Changes = {}
+        if not is_new:
+            found = merged(
+                self._of_slug(sender, instance, update_fields),
+                self._left_behind(sender, instance, using, update_fields),
+            )
         expected: Changes = {}
         if not in_transaction(using):
             expected = self._of_save(sender, instance, update_fields, created=is_new)
@@ -117,16 +127,28 @@ class Receivers:
             if not interest.is_touched(update_fields):
                 continue
             if interest.path is None:
-                draft = created and not getattr(instance, "live", True)
+                draft = created and has_drafts(sender) and not instance.live
                 if draft or not interest.includes(instance):
                     continue
-            elif created and not interest.path.reverse:
+            elif created and not interest.path.last.pointer:
                 continue  # no object of the index can refer to a new object yet
             if instance.pk is None:  # known only after the save
                 found[interest.index.name, PendingChange.Scope.INDEX] = [sender._meta.label_lower]
             else:
                 found[interest.index.name, interest.scope] = [object_key(instance)]
         return found
+
+    def _left_behind(
+        self, sender: type[Model], instance: Any, using: str | None, update_fields: Any
+    ) -> Changes:
+        """Return the objects that read a row which moves to other objects, as a comment may."""
+        left: dict[tuple[str, PendingChange.Scope], list[str]] = defaultdict(list)
+        for interest in self._interests.get(sender, ()):
+            path = interest.path
+            if path and interest.is_touched(update_fields) and path.last.is_moved(instance, using):
+                keys = path.sources(path.last.back([instance.pk], using))
+                left[interest.index.name, interest.source_scope] += keys
+        return left
 
     def on_deletion(
         self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
@@ -167,16 +189,25 @@ class Receivers:
         """Note that objects were added to a many-to-many relation, or removed from it."""
         if not auto_update():
             return
-        through = list(self._by_through(sender))
-        changes = _objects((i.index, _related(i, instance, reverse, pk_set)) for i in through)
+        through = self._by_through(sender)
+        changes: list[Changes] = []
+        found: list[Changes] = []
+        for interest, path in through:
+            where = interest.index.name, interest.source_scope
+            # Either side may declare the relation, and either side may be read.
+            is_source = reverse == path.last.reverse
+            if is_source:
+                changes.append({where: [object_key(instance)]})
+            if not is_source or path.last.symmetrical:
+                changes.append({where: path.sources(pk_set or ())})
+                if action == "pre_clear":
+                    # Afterwards, nobody knows which objects the relation contained.
+                    before = path.last.back([instance.pk], using)
+                    found.append({where: path.sources(before)})
         if action.startswith("post_"):
-            finish(sender, instance, using, changes)
-            return
-        found: Changes = {}
-        if reverse and action == "pre_clear":
-            # Afterwards, nobody knows which objects the relation contained.
-            found = _objects((i.index, readers(i.index, object_key(instance))) for i in through)
-        begin(sender, instance, using, changes, found)
+            finish(sender, instance, using, merged(*changes))
+        else:
+            begin(sender, instance, using, merged(*changes), merged(*found))
 
     def before_move(self, sender: Any, instance: Any, **kwargs: Any) -> None:
         """Remember where a page is before a move, so that `on_save` can recognize the move.
@@ -259,11 +290,14 @@ class Receivers:
         slugs = page_model().objects.filter(pk=instance.pk).exclude(slug=instance.slug)
         return _subtrees(indexes, object_key(instance)) if slugs.exists() else {}
 
-    def _by_through(self, through: type[Model]) -> Iterable[Interest]:
-        for some in self._interests.values():
-            for interest in some:
-                if interest.path and interest.path.through is through:
-                    yield interest
+    def _by_through(self, through: type[Model]) -> Iterator[tuple[Interest, ReadingPath]]:
+        found = {
+            interest: interest.path
+            for some in self._interests.values()
+            for interest in some
+            if interest.path and interest.path.last.through is through
+        }
+        yield from found.items()
 
     def _is_moved(self, instance: Any) -> bool:
         """Return whether a move saves this page.
@@ -292,13 +326,6 @@ def _step(signal: Any, sender: type[Model], instance: Any, using: Any, changes: 
         begin(sender, instance, using, changes)
     else:
         finish(sender, instance, using, changes)
-
-
-def _related(interest: Interest, instance: Any, reverse: bool, pk_set: Any) -> list[str]:  # noqa: FBT001
-    """Return the keys of the objects of an index whose relation changes, where known."""
-    if reverse:
-        return [key_of(interest.model, pk) for pk in pk_set or ()]
-    return [object_key(instance)] if isinstance(instance, interest.model) else []
 
 
 def _objects(keys: Iterable[tuple[VectorIndex, Iterable[str]]]) -> Changes:

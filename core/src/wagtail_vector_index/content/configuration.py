@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 from django.core.exceptions import FieldDoesNotExist
@@ -14,6 +15,7 @@ from ..exceptions import InvalidIndex, InvalidSpec
 from ..wording import did_you_mean, shown
 from .fields import EmbeddingField, FilterField
 from .filter_values import infer_type
+from .relations import relation
 from .text.splitting import TextSplitter
 
 #: The fields that core itself stores with every document: the source object's key and model.
@@ -41,6 +43,14 @@ class ModelConfiguration:
 
     embedding_fields: tuple[EmbeddingField, ...]
     filter_fields: tuple[tuple[FilterField, FieldType], ...]
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all values that are read of an object of the model, each once."""
+        fields = [*self.embedding_fields, *(field for field, _ in self.filter_fields)]
+        own = [field.name for field in self.embedding_fields]
+        own += [field.source for field, _ in self.filter_fields]
+        return tuple(dict.fromkeys([*own, *(path for field in fields for path in field.reads)]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +190,7 @@ def _model_configuration(index: Declaration, model: type[Model]) -> ModelConfigu
                 " which is not an EmbeddingField: write EmbeddingField('…')."
             )
         _check_path(index, model, field.name)
+        _check_reads(index, model, field)
     return ModelConfiguration(
         embedding_fields=embedding_fields,
         filter_fields=tuple(_filter_fields(index, model)),
@@ -202,6 +213,7 @@ def _filter_fields(index: Declaration, model: type[Model]) -> list[tuple[FilterF
                 f" {field.name!r}. Choose another name: FilterField('…', source={field.source!r})."
             )
         _check_path(index, model, field.source)
+        _check_reads(index, model, field)
         type_ = field.type or infer_type(model, field.source)
         if type_ is None:
             raise InvalidIndex(
@@ -224,22 +236,48 @@ def _hint_of_path(field: FilterField) -> str:
 def _check_path(index: Declaration, model: type[Model], path: str) -> None:
     """Raise if a path leads nowhere, as far as the fields of the models show."""
     name, _, rest = path.partition("__")
-    field = _field(model, name)
-    if field is None and not hasattr(model, name):
-        hint = did_you_mean(name, [field.name for field in model._meta.get_fields()])
+    field = relation(model, name)
+    if field is None and not hasattr(model, name) and not _is_column(model, name):
         raise InvalidIndex(
-            f"{index.name}: {model._meta.label} has no field, attribute or method {name!r}.{hint}"
+            f"{index.name}: {model._meta.label} has no field, attribute or method"
+            f" {name!r}.{_similar_names(model, name)}"
         )
     target = getattr(field, "related_model", None)
     if rest and isinstance(target, type):
         _check_path(index, target, rest)
 
 
-def _field(model: type[Model], name: str) -> Any:
+def _check_reads(
+    index: Declaration, model: type[Model], field: EmbeddingField | FilterField
+) -> None:
+    """Raise unless the paths of ``reads`` lead through relations to other objects."""
+    where = f"{index.name}: reads of the field {field.name!r} of {model._meta.label}"
+    if not isinstance(field.reads, tuple) or not all(isinstance(p, str) for p in field.reads):
+        raise InvalidIndex(
+            f"{where} must be a list of paths such as 'author__publisher', not"
+            f" {shown(field.reads)}."
+        )
+    for path in field.reads:
+        _check_path(index, model, path)
+        name = path.partition("__")[0]
+        if relation(model, name) is None:
+            raise InvalidIndex(
+                f"{where} holds {path!r}, but {name!r} is no relation to other objects. List"
+                f" relations, such as foreign keys.{_similar_names(model, name)}"
+            )
+
+
+def _similar_names(model: type[Model], name: str) -> str:
+    fields = model._meta.get_fields()
+    accessors = [
+        f.get_accessor_name() if isinstance(f, ForeignObjectRel) else f.name for f in fields
+    ]
+    return did_you_mean(name, [name for name in accessors if name])
+
+
+def _is_column(model: type[Model], name: str) -> bool:
     try:
         field: Any = model._meta.get_field(name)
     except FieldDoesNotExist:
-        return None
-    if isinstance(field, ForeignObjectRel) and field.get_accessor_name() != name:
-        return None  # this name is for queries; the attribute is "book_set"
-    return field
+        return False
+    return not isinstance(field, ForeignObjectRel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,14 +21,25 @@ class EmbeddingField:
         name: a field, an attribute, a method without arguments, or a path such as
             ``"author__name"``. Rich text and StreamField values become prose.
         important: embed this text with every chunk, before the chunk. Use it for titles.
+        reads: the relations through which a method or property reads other objects, as paths
+            such as ``"blog_authors__author"``. When one of these objects changes, so does the
+            text. The relations in ``name`` itself need not be listed.
 
     Example::
 
-        embedding_fields = [EmbeddingField("title", important=True), EmbeddingField("body")]
+        embedding_fields = [
+            EmbeddingField("title", important=True),
+            EmbeddingField("body"),
+            EmbeddingField("authors_text", reads=["blog_authors__author"]),
+        ]
     """
 
     name: str
     important: bool = field(default=False, kw_only=True)
+    reads: Sequence[str] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        _freeze_reads(self)
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class FilterField:
         source: the origin of the value: a field, an attribute, a method without arguments, or
             a path such as ``"author__name"``. The default is ``name``.
         type: the type of the value. The default is the type of the model's field.
+        reads: the relations through which a method or property reads other objects, as in
+            `EmbeddingField`.
 
     Example::
 
@@ -48,8 +62,10 @@ class FilterField:
     name: str
     source: str = field(default="", kw_only=True)
     type: FieldType | None = field(default=None, kw_only=True)
+    reads: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
+        _freeze_reads(self)
         if not self.source:
             object.__setattr__(self, "source", self.name)
 
@@ -69,3 +85,9 @@ class FilterField:
     def of(cls, value: Any) -> FilterField:
         """Return the field that a declaration means: a name, or a `FilterField`."""
         return value if isinstance(value, FilterField) else cls(value)
+
+
+def _freeze_reads(declared: EmbeddingField | FilterField) -> None:
+    """Make a tuple of a list, since fields can be hashed. Anything else is refused later."""
+    if isinstance(declared.reads, list):
+        object.__setattr__(declared, "reads", tuple(declared.reads))

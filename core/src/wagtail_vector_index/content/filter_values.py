@@ -48,7 +48,7 @@ def infer_type(model: type[models.Model], path: str) -> FieldType | None:
 
 
 def _related_type(model: Any) -> FieldType | None:
-    if _is_named(model):
+    if is_named(model):
         return "str"
     pk = model._meta.pk
     while pk.is_relation:
@@ -67,7 +67,9 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
         if value is None:
             return []
         items = value if isinstance(value, (list, tuple, set)) else [value]
-        return [_stored(item, type_[5:-1]) for item in items if item is not None]
+        # Sorted, since a database returns related objects in any order, and each order would
+        # look like a change.
+        return sorted(_stored(item, type_[5:-1]) for item in items if item is not None)
     if isinstance(value, (list, tuple, set)):
         raise ValueError(  # noqa: TRY004  # the same as for other values that do not fit
             f"{path!r} has several values, but {type_} is the type of a single value."
@@ -162,13 +164,13 @@ def _aware(value: dt.date) -> dt.datetime:
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
-def _is_named(model: Any) -> bool:
+def is_named(model: type[Any]) -> bool:
     """Return whether the name of an object, such as a locale or tag, is its identity."""
     bases = {f"{base.__module__}.{base.__name__}" for base in model.__mro__}
     return model._meta.label == "wagtailcore.Locale" or "taggit.models.TagBase" in bases
 
 
 def _identity(instance: Any) -> Any:
-    if _is_named(instance.__class__):  # not type(): ``request.user`` is a lazy proxy
+    if is_named(instance.__class__):  # not type(): ``request.user`` is a lazy proxy
         return getattr(instance, "language_code", None) or instance.name
     return instance.pk if isinstance(instance.pk, int) else str(instance.pk)

@@ -2,17 +2,18 @@
 
 Multi-table inheritance shares primary keys between a parent and its children. A page is the
 same object as a ``Page`` and as a ``BlogPage``. So the key names the topmost concrete model:
-``"wagtailcore.page:12"``.
+``"wagtailcore.page:12"``. A composite primary key is a JSON list: ``'shop.seat:["3", "F"]'``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import CompositePrimaryKey, Model
 
 __all__ = ["key_of", "object_key", "primary_keys", "root_model"]
 
@@ -29,7 +30,8 @@ def root_model(model: type[Model]) -> type[Model]:
 
 def key_of(model: type[Model], pk: Any) -> str:
     """Return the key of the object of this model with this primary key."""
-    return f"{root_model(model)._meta.label_lower}:{pk}"
+    text = json.dumps([str(part) for part in pk]) if isinstance(pk, tuple) else pk
+    return f"{root_model(model)._meta.label_lower}:{text}"
 
 
 def object_key(instance: Model) -> str:
@@ -49,6 +51,13 @@ def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
     found = []
     for key in keys:
         if key.startswith(prefix):
-            with contextlib.suppress(ValidationError):
-                found.append(root._meta.pk.to_python(key[len(prefix) :]))
+            with contextlib.suppress(ValidationError, ValueError, TypeError):
+                found.append(_from_text(root._meta.pk, key[len(prefix) :]))
     return found
+
+
+def _from_text(field: Any, text: str) -> Any:
+    if not isinstance(field, CompositePrimaryKey):
+        return field.to_python(text)
+    parts = zip(field.fields, json.loads(text), strict=True)
+    return tuple(part.to_python(value) for part, value in parts)

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 __all__ = [
     "Visibility",
+    "has_drafts",
     "is_collection_member",
     "is_page_model",
     "live_filter",
@@ -55,13 +56,24 @@ def is_collection_member(model: type[Any]) -> bool:
     return issubclass(model, CollectionMember)
 
 
-def live_filter(model: Any) -> Q:
-    """Return a condition for the objects of a model that are live and have not expired."""
-    names = {field.name for field in model._meta.get_fields()}
-    live = Q(live=True) if "live" in names else Q()
-    if "expire_at" in names:
-        live &= Q(expire_at__isnull=True) | Q(expire_at__gt=timezone.now())
-    return live
+def has_drafts(model: type[Any]) -> bool:
+    """Return whether Wagtail publishes and expires a model's objects, as it does with pages."""
+    if not apps.is_installed("wagtail"):
+        return False
+    from wagtail.models import DraftStateMixin
+
+    return issubclass(model, DraftStateMixin)
+
+
+def live_filter(model: type[Any]) -> Q:
+    """Return a condition for the objects of a model that are live and have not expired.
+
+    Only the fields of Wagtail's `DraftStateMixin` count. A site's own field may be called
+    ``live`` too, and mean anything.
+    """
+    if not has_drafts(model):
+        return Q()
+    return Q(live=True) & (Q(expire_at__isnull=True) | Q(expire_at__gt=timezone.now()))
 
 
 class Visibility:

@@ -10,7 +10,7 @@ from ..contract.slices import slices
 from ..models.tables import Collection
 from .batches import live_documents
 from .fetching import fetch_to_prepare
-from .preparing import prepare, source_hash
+from .preparing import prepare_source, read
 from .progress import Progress
 
 BATCH_SIZE = 500
@@ -21,7 +21,9 @@ def changed_keys(
 ) -> list[str]:
     """Return the keys of objects whose documents are out of date in any of the collections.
 
-    An object is up to date if its `source_hash` has not changed since it was indexed.
+    An object is up to date if what would be embedded of it now is what was embedded. Its texts
+    are read, since the fields and blocks that they come from do not show every change: the code
+    may exclude a block, and an object that a text names may have another name.
     """
     keys = index.source_keys()
     recorded = {collection: _recorded(collection) for collection in collections}
@@ -50,11 +52,11 @@ def _differs(
     recorded: Mapping[Collection, Mapping[str, str]],
 ) -> bool:
     try:
-        current = source_hash(index, instance)
+        source = read(index, instance)
         known = {hashes.get(key) for hashes in recorded.values()}
         if known == {None}:
             # The object is not indexed, because it is new or has no text.
-            return bool(prepare(index, instance).documents)
+            return bool(prepare_source(index, source).documents)
     except Exception:  # noqa: BLE001  # the drain meets the same error, and stores it
         return True
-    return known != {current}
+    return known != {source.hash}

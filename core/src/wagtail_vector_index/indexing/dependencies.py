@@ -2,57 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import ForeignObjectRel, Model
+from django.apps import apps
+from django.db.models import ForeignObjectRel, ManyToManyRel, Model, QuerySet
 
 from ..content.declaration import IndexDeclaration
+from ..content.filter_values import is_named
 from ..content.object_keys import key_of, primary_keys, root_model
+from ..content.relations import is_generic, points_generically, relation
+from ..contract.slices import slices
+
+_SLICE = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A relation from objects that read to objects that are read, and the way back.
+
+    The way back is a query for each step. A single query for a path of several steps could not
+    lead through generic relations or hidden tables.
+    """
+
+    source: type[Model]
+    target: type[Model]
+    #: The relation's name in queries of the source. Unused if the rows are looked up by columns.
+    lookup: str = ""
+    #: The fields by which rows of the target point to the source, as a comment to its page. A
+    #: change of them is a move to another source.
+    pointer: tuple[str, ...] = ()
+    #: The fields by which rows of the source point to an object of any model.
+    generic: tuple[str, ...] = ()
+    #: The table of a many-to-many relation, and whether the target declares the relation.
+    through: type[Model] | None = None
+    reverse: bool = False
+    symmetrical: bool = False
+
+    def back(self, pks: Iterable[Any], using: str | None = None) -> list[Any]:
+        """Return the primary keys of the sources that read the targets with these keys."""
+        found = chain.from_iterable(self._back(some, using) for some in slices(list(pks), _SLICE))
+        return list(dict.fromkeys(pk for pk in found if pk is not None))
+
+    def _back(self, pks: list[Any], using: str | None) -> Iterable[Any]:
+        if self.generic:
+            return self._pointing_generically(pks, using)
+        if self.lookup:
+            chosen = _everything(self.source, using).filter(**{f"{self.lookup}__pk__in": pks})
+            return chosen.order_by().values_list("pk", flat=True)
+        rows = _everything(self.target, using).filter(pk__in=pks).order_by()
+        if len(self.pointer) == 1:
+            return rows.values_list(f"{self.pointer[0]}__pk", flat=True)
+        return _pointed_to(self.source, rows.values_list(*self.pointer))
+
+    def _pointing_generically(self, pks: list[Any], using: str | None) -> Iterable[Any]:
+        content_type, object_id = self.generic
+        chosen = _everything(self.source, using).filter(
+            **{content_type: _content_type(self.target), f"{object_id}__in": pks}
+        )
+        return chosen.order_by().values_list("pk", flat=True)
+
+    def is_moved(self, instance: Model, using: str | None) -> bool:
+        """Return whether a row of the target is about to point to another source than before."""
+        names = [self.target._meta.get_field(name).attname for name in self.pointer]  # type: ignore[union-attr]
+        if not names or not instance.get_deferred_fields().isdisjoint(names):
+            return False
+        rows = _everything(self.target, using).filter(pk=instance.pk)
+        before = rows.values_list(*names).first()
+        return before not in (None, tuple(getattr(instance, name) for name in names))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadingPath:
-    """A relation that leads from objects of an index to objects that they read."""
+    """The relations that lead from objects of an index to objects that they read."""
 
-    #: The model of the index.
-    model: type[Model]
-    #: The model whose objects are read.
-    related: type[Model]
-    #: The relation in the form of a query: ``author__publisher``.
-    lookup: str
-    #: The attribute that is read of the related objects; None if it is not known.
-    attribute: str | None
-    #: Whether the related object points to the object that reads it, as a comment to its page.
-    reverse: bool
-    #: The table between the two models; None without a table, or if the path is longer.
-    through: type[Model] | None
+    steps: tuple[Step, ...]
+    #: The attributes that are read of the related objects; None if they are not known.
+    attributes: frozenset[str] | None
+
+    @property
+    def model(self) -> type[Model]:
+        """The model of the index."""
+        return self.steps[0].source
+
+    @property
+    def last(self) -> Step:
+        """The last step."""
+        return self.steps[-1]
+
+    @property
+    def related(self) -> type[Model]:
+        """The model whose objects are read."""
+        return self.last.target
+
+    def sources(self, pks: Iterable[Any]) -> list[str]:
+        """Return the keys of objects that the last step begins at, from their primary keys."""
+        return [key_of(self.last.source, pk) for pk in pks]
+
+    def readers(self, pks: Iterable[Any]) -> list[Any]:
+        """Return the primary keys of the objects that read the related objects with these keys."""
+        found = list(pks)
+        for step in reversed(self.steps):
+            found = step.back(found)
+        return found
 
 
 def reading_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
     """Yield the relations through which an index's texts and filter values are read.
 
-    Relations that methods and properties read are not known.
+    What methods and properties read is only known if their field declares it as ``reads``.
     """
     for model, configuration in index.configuration.models.items():
+        filtered = [field for field, _ in configuration.filter_fields]
         for embedded in configuration.embedding_fields:
             yield from _along(model, embedded.name)
-        for filtered, _ in configuration.filter_fields:
-            for path in _along(model, filtered.source):
-                # A foreign key is filtered by its primary key, which never changes.
-                if path.attribute or path.through or path.reverse:
-                    yield path
+        for field in filtered:
+            yield from _along(model, field.source, keys_only=True)
+        for declared in (*configuration.embedding_fields, *filtered):
+            for path in declared.reads:
+                yield from _along(model, path)
 
 
 def readers(index: IndexDeclaration, key: str) -> Iterator[str]:
     """Yield the keys of the objects of an index that read the object with this key."""
     for path in reading_paths(index):
-        for pk in primary_keys(path.related, [key]):
-            everything = path.model._base_manager  # noqa: SLF001  # hides no objects
-            found = everything.filter(**{f"{path.lookup}__pk": pk})
-            for reader in found.order_by().values_list("pk", flat=True):
+        if pks := primary_keys(path.related, [key]):
+            for reader in path.readers(pks):
                 yield key_of(path.model, reader)
 
 
@@ -78,37 +155,136 @@ def _children(model: type[Model]) -> Iterator[type[Model]]:
         yield from _children(child)
 
 
-def _along(model: type[Model], path: str) -> Iterator[ReadingPath]:
-    current: Any = model
-    lookup: list[str] = []
-    names = path.split("__")
-    for position, name in enumerate(names):
-        field = _relation(current, name)
-        if field is None:
-            return
-        lookup.append(field.name)
-        current = field.related_model
-        reverse = isinstance(field, ForeignObjectRel)
-        remote = field if reverse else field.remote_field
-        yield ReadingPath(
-            model=model,
-            related=current,
-            lookup="__".join(lookup),
-            attribute=names[position + 1] if position + 1 < len(names) else None,
-            reverse=reverse,
-            through=getattr(remote, "through", None) if position == 0 else None,
+def _along(
+    model: type[Model], path: str, *, keys_only: bool = False, before: tuple[Step, ...] = ()
+) -> Iterator[ReadingPath]:
+    """Yield the relations on a path, each with the ones before it.
+
+    Args:
+        model: the model that the path begins at.
+        path: the names of attributes.
+        keys_only: only the primary key is read of an object at the end of the path, unless its
+            name is its identity. A primary key never changes.
+        before: the steps that lead to the model.
+    """
+    name, _, rest = path.partition("__")
+    field = relation(model, name)
+    if field is None:
+        return
+    rows = _rows_between(model, field)
+    if rows is not None:
+        yield ReadingPath(steps=(*before, rows), attributes=None)
+    for way in _ways(model, field, rows):
+        steps = (*before, *way)
+        attributes = _attributes(steps[-1], rest, keys_only=keys_only)
+        yield ReadingPath(steps=steps, attributes=attributes)
+        if rest:
+            yield from _along(steps[-1].target, rest, keys_only=keys_only, before=steps)
+
+
+def _attributes(step: Step, rest: str, *, keys_only: bool) -> frozenset[str] | None:
+    if rest:
+        ordering = step.target._meta.ordering
+        names = [name.lstrip("-") for name in ordering if isinstance(name, str)]
+        return frozenset([rest.partition("__")[0], *(name.partition("__")[0] for name in names)])
+    return frozenset() if keys_only and not is_named(step.target) else None
+
+
+def _ways(model: type[Model], field: Any, rows: Step | None) -> Iterator[tuple[Step, ...]]:
+    """Yield the steps of a relation, once for each model that it is known to lead to."""
+    if rows is not None and len(rows.pointer) > 1:
+        # taggit's own lookups of generic rows warn on recent versions of Django.
+        to_target = field.m2m_reverse_field_name()
+        yield rows, Step(source=rows.target, target=field.related_model, lookup=to_target)
+        return
+    for step in _steps(model, field):
+        yield (step,)
+
+
+def _steps(model: type[Model], field: Any) -> Iterator[Step]:
+    target = field.related_model
+    if is_generic(field):
+        for related in _models_that_know(model, field):
+            yield Step(source=model, target=related, generic=(field.ct_field, field.fk_field))
+    elif not isinstance(target, type):
+        return
+    elif points_generically(field):
+        pointer = field.content_type_field_name, field.object_id_field_name
+        yield Step(source=model, target=target, pointer=pointer)
+    elif through := _through(field):
+        yield Step(
+            source=model,
+            target=target,
+            lookup=field.name,
+            through=through,
+            reverse=isinstance(field, ManyToManyRel),
+            symmetrical=_is_symmetrical(field),
         )
+    else:
+        pointer = (field.field.name,) if isinstance(field, ForeignObjectRel) else ()
+        yield Step(source=model, target=target, lookup=field.name, pointer=pointer)
 
 
-def _relation(model: type[Model], name: str) -> Any:
-    """Return the relation with this name, or None if it does not lead to one model."""
-    try:
-        field: Any = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        by_accessor = {
-            field.get_accessor_name(): field
-            for field in model._meta.get_fields()
-            if isinstance(field, ForeignObjectRel)
-        }
-        field = by_accessor.get(name)
-    return field if isinstance(getattr(field, "related_model", None), type) else None
+def _is_symmetrical(field: Any) -> bool:
+    # taggit's relations say that they are symmetrical as well.
+    to_itself = root_model(field.model) is root_model(field.related_model)
+    return to_itself and bool(getattr(field.remote_field, "symmetrical", False))
+
+
+def _rows_between(model: type[Model], field: Any) -> Step | None:
+    """Return the step to the rows of a table that the site declared for a many-to-many relation."""
+    through = _through(field)
+    if through is None or through._meta.auto_created:
+        return None
+    if isinstance(field, ManyToManyRel):
+        name = field.field.m2m_reverse_field_name()
+    elif hasattr(field, "m2m_field_name"):
+        name = field.m2m_field_name()
+    else:
+        name = "content_object"  # taggit's name
+    pointer = next(f for f in through._meta.get_fields() if f.name == name)
+    names = (pointer.ct_field, pointer.fk_field) if is_generic(pointer) else (name,)
+    return Step(source=model, target=through, pointer=names)
+
+
+def _through(field: Any) -> Any:
+    if not field.many_to_many:
+        return None
+    return (field if isinstance(field, ManyToManyRel) else field.remote_field).through
+
+
+def _models_that_know(model: type[Model], field: Any) -> Iterator[type[Model]]:
+    """Yield the models that declare the other direction of a generic foreign key."""
+    names = field.ct_field, field.fk_field
+    for other in apps.get_models():
+        for private in other._meta.private_fields:
+            if (
+                points_generically(private)
+                and issubclass(model, private.related_model)
+                and (private.content_type_field_name, private.object_id_field_name) == names
+            ):
+                yield other
+
+
+def _everything(model: type[Model], using: str | None) -> QuerySet[Any]:
+    everything: QuerySet[Any] = model._base_manager.using(using)  # noqa: SLF001  # hides no objects
+    return everything
+
+
+def _content_type(model: type[Model]) -> Any:
+    from django.contrib.contenttypes.models import ContentType
+
+    return ContentType.objects.get_for_model(model)
+
+
+def _pointed_to(source: type[Model], rows: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
+    """Yield the primary keys of objects of a model's family, from content types and keys.
+
+    An object with rows in several models may be pointed to as an object of any of them.
+    """
+    from django.contrib.contenttypes.models import ContentType
+
+    for content_type, pk in rows:
+        model = ContentType.objects.get_for_id(content_type).model_class()
+        if model is not None and root_model(model) is root_model(source):
+            yield from primary_keys(source, [key_of(source, pk)])

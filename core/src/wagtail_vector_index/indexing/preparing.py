@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..content.declaration import IndexDeclaration
 from ..content.filter_values import filter_value
+from ..content.language import reading_in_its_language
 from ..content.object_keys import object_key
-from ..content.text import clean_text, field_to_text, raw_value
+from ..content.text import clean_text, field_to_text
 from ..contract.filters import text_problem, value_problem
 from ..contract.records import metadata_problem
-from ..plugins.calling import prepare_documents
+from ..plugins.calling import document_plugins, prepare_documents
 from ..plugins.documents import PreparedDocument
 
 #: Important fields may take 1 / _CONTEXT_SHARE of a chunk. Longer text is cut.
@@ -29,6 +31,42 @@ class PreparedObject:
     source_hash: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What would be embedded of an object, and filtered by, before it is split into chunks."""
+
+    important: str
+    body: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there is any text to embed."""
+        return bool(self.important or self.body)
+
+    @cached_property
+    def hash(self) -> str:
+        """A hash of the texts and metadata, and of the plugins that change documents."""
+        parts = [self.important, self.body, self.metadata, *document_plugins()]
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def read(index: IndexDeclaration, instance: Any) -> Source:
+    """Return what would be embedded of an object now.
+
+    Raises:
+        ValueError: a filter value does not fit its type.
+        Exception: any error of the object's own methods.
+    """
+    fields = index.configuration.of(index, type(instance)).embedding_fields
+    with reading_in_its_language(instance):
+        return Source(
+            important=_text(instance, [field.name for field in fields if field.important]),
+            body=_text(instance, [field.name for field in fields if not field.important]),
+            metadata=_metadata(index, instance),
+        )
+
+
 def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
     """Return the documents that a source object should have; none if it has no text.
 
@@ -36,35 +74,18 @@ def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
         ValueError: a filter value does not fit its type.
         Exception: any error of the object's own methods, or of a plugin's hook.
     """
-    metadata = _metadata(index, instance)
-    # The hash comes first, since reading a StreamField's text changes its stored form.
-    hash_now = _source_hash(index, instance, metadata)
-    fields = index.configuration.of(index, type(instance)).embedding_fields
-    important = _text(instance, [field.name for field in fields if field.important])
-    body = _text(instance, [field.name for field in fields if not field.important])
-    context, chunks = _split(index, important, body)
+    return prepare_source(index, read(index, instance))
+
+
+def prepare_source(index: IndexDeclaration, source: Source) -> PreparedObject:
+    """Return the documents of an object that has been read; none if it has no text."""
+    if not source.has_text:
+        return PreparedObject(source_hash=source.hash)
+    context, chunks = _split(index, source.important, source.body)
     documents = [
-        PreparedDocument(text=chunk, context=context, metadata=metadata) for chunk in chunks
+        PreparedDocument(text=chunk, context=context, metadata=source.metadata) for chunk in chunks
     ]
-    return PreparedObject(documents=_after_hooks(index, documents), source_hash=hash_now)
-
-
-def source_hash(index: IndexDeclaration, instance: Any) -> str:
-    """Return a hash of all values that `prepare` depends on, at a much lower cost.
-
-    Fields of the object's own table are hashed as they are stored. For values that are computed
-    or stored elsewhere, the text is hashed.
-    """
-    return _source_hash(index, instance, _metadata(index, instance))
-
-
-def _source_hash(index: IndexDeclaration, instance: Any, metadata: Mapping[str, Any]) -> str:
-    parts: list[Any] = [metadata]
-    for field in index.configuration.of(index, type(instance)).embedding_fields:
-        raw = raw_value(instance, field.name)
-        value = field_to_text(instance, field.name) if raw is None else raw
-        parts.append([field.name, field.important, value])
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+    return PreparedObject(documents=_after_hooks(index, documents), source_hash=source.hash)
 
 
 def _text(instance: Any, names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db.models import F
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from ..contract.slices import slices
@@ -142,6 +143,7 @@ def _current(collection: Collection, keys: Sequence[str]) -> dict[str, list[Docu
     documents = Document.objects.filter(
         collection=collection, object_key__in=keys, deleted_at__isnull=True
     ).defer("content", "context")
+    documents = documents.annotate(context_length=Length("context"))
     for document in documents.order_by("position"):
         found[document.object_key].append(document)
     return found
@@ -154,17 +156,19 @@ def _compared(
 
     Documents that stay are updated in place, if their positions or source hashes have changed.
     """
-    unused: dict[tuple[str, str], list[Document]] = defaultdict(list)
+    # The length of the context says where the context ends in the text that the hash is of.
+    unused: dict[tuple[str, int, str], list[Document]] = defaultdict(list)
     for document in reversed(current):
-        unused[document.content_hash, document.metadata].append(document)
+        same = document.content_hash, document.context_length, document.metadata  # type: ignore[attr-defined]
+        unused[same].append(document)
     added: list[tuple[int, PreparedDocument]] = []
     kept: list[Document] = []
     for position, prepared in enumerate(wanted.documents):
-        same = unused[prepared.content_hash, prepared.metadata_text]
-        if not same:
+        matching = unused[prepared.content_hash, len(prepared.context), prepared.metadata_text]
+        if not matching:
             added.append((position, prepared))
             continue
-        kept.append(same.pop())
+        kept.append(matching.pop())
         if kept[-1].position != position:
             Document.objects.filter(pk=kept[-1].pk).update(position=position)
     if any(document.source_hash != wanted.source_hash for document in kept):

@@ -56,6 +56,13 @@ def prepare_documents(
     return documents
 
 
+def document_plugins() -> list[str]:
+    """Return the plugins that change documents, in the order of their calls, with versions."""
+    versions = {plugin.source.name: str(plugin.source) for plugin in active_registry().plugins}
+    names = (each.plugin_name for each in _implementations("documents_prepared"))
+    return [versions.get(name, name) for name in names]
+
+
 def notify(hook_name: str, **arguments: Any) -> None:
     """Call a hook of every plugin. If one fails, log the error and call the others.
 

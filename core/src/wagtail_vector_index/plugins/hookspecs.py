@@ -62,7 +62,8 @@ def documents_prepared(
     Return the documents to embed, or None to leave them as they are. Each plugin gets the
     documents that the previous plugin returned. An error here stops the update of that object:
     text that could not be redacted is never embedded. For an object that is already indexed, the
-    hook is called when the object changes, or when ``update_vector_indexes --rebuild`` runs.
+    hook is called when the object changes, when ``update_vector_indexes`` runs with another set
+    or other versions of the plugins that have this hook, or with ``--rebuild``.
 
     Example::
 

@@ -13,9 +13,9 @@ def test_what_is_public():
     assert wagtail_vector_index.content.text.__all__ == [
         "TextSplitter",
         "clean_text",
+        "convert_streams",
         "field_to_text",
         "html_to_text",
-        "raw_value",
         "split_text",
         "stream_to_text",
         "value_to_text",

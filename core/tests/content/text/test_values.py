@@ -17,7 +17,7 @@ from wagtail.images.models import Image
 from wagtail.models import Collection
 from wagtail.rich_text import RichText
 
-from wagtail_vector_index.content.text import field_to_text, raw_value, value_to_text
+from wagtail_vector_index.content.text import field_to_text, value_to_text
 
 
 class Section(models.Model):
@@ -263,69 +263,3 @@ class TestFieldToText:
         assert field_to_text(Record(), "author__name") == ""
         with pytest.raises(AttributeError, match=r"Record has no attribute 'x' \(in 'x__y'\)"):
             field_to_text(Record(), "x__y")
-
-
-class TestRawValue:
-    def test_columns(self):
-        at = dt.datetime(2026, 11, 3, 17, 30, tzinfo=dt.UTC)
-        article = Article(
-            title="One", body="<p>Two</p>", size=1, price=decimal.Decimal("1.50"), at=at,
-            section_id=7, data={"b": 1, "a": "é"},
-        )  # fmt: skip
-        assert raw_value(article, "title") == "One"
-        assert raw_value(article, "body") == "<p>Two</p>"
-        assert raw_value(article, "size") == "1"
-        assert raw_value(article, "price") == "1.50"
-        assert raw_value(article, "at") == "2026-11-03T17:30:00+00:00"
-        assert raw_value(article, "featured") == "False"
-        assert raw_value(article, "section_id") == "7"
-        assert raw_value(article, "data") == '{"a": "é", "b": 1}'
-
-    def test_null(self):
-        assert raw_value(Article(), "size") == ""
-
-    @pytest.mark.parametrize(
-        "name", ["section", "section__name", "shout", "get_summary", "no_such_thing"]
-    )
-    def test_nothing_but_columns(self, name):
-        assert raw_value(Article(section=Section(name="Pets")), name) is None
-
-    def test_relations_to_many_and_other_objects(self):
-        assert raw_value(Image(collection_id=1), "tags") is None
-        assert raw_value(Group(id=1), "permissions") is None
-        assert raw_value(object(), "title") is None
-
-    def test_inherited_column(self):
-        assert raw_value(Image(title="Kite", collection_id=1), "title") == "Kite"
-
-    def test_stream_makes_no_blocks(self, monkeypatch):
-        article = Article(content=RAW_STREAM)
-
-        def fail(*args):
-            pytest.fail("a block was made")
-
-        monkeypatch.setattr(blocks.RichTextBlock, "to_python", fail)
-        monkeypatch.setattr(blocks.StreamValue, "__getitem__", fail)
-        assert raw_value(article, "content") == (
-            '[{"id": "1", "type": "heading", "value": "Über"}, '
-            '{"id": "2", "type": "text", "value": "<p>One</p><p>Two</p>"}]'
-        )
-
-    def test_stream_without_ids_is_the_same_each_time(self):
-        raw = [{"type": "heading", "value": "One"}]
-        first, second = (raw_value(Article(content=raw), "content") for _ in range(2))
-        assert first == second == '[{"type": "heading", "value": "One"}]'
-
-    def test_stream_that_was_edited_in_place(self):
-        article = Article(content=RAW_STREAM)
-        before = raw_value(article, "content")
-        article.content[0].value = "Unter"
-        article.content.append(("heading", "New"))
-        after = raw_value(article, "content")
-        assert after != before
-        assert "Unter" in after
-        assert "New" in after
-
-    def test_stream_that_holds_no_json(self):
-        assert raw_value(Article(content="plain words"), "content") == "plain words"
-        assert raw_value(Article(content=[]), "content") == "[]"

@@ -7,6 +7,7 @@ Wagtail's blocks has a reader here. Custom blocks are read by their ``get_search
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,7 +17,7 @@ from .html import html_to_text
 if TYPE_CHECKING:
     from wagtail.blocks import Block
 
-__all__ = ["stream_to_text"]
+__all__ = ["convert_streams", "stream_to_text"]
 
 _Reader: TypeAlias = "Callable[[Any, Any], Iterable[str]]"
 
@@ -38,6 +39,25 @@ def stream_to_text(value: Any, block: Block | None = None) -> str:
     if block is None:
         raise TypeError(f"A {type(value).__name__} does not know its block. Pass the block too.")
     return "\n\n".join(_pieces(block, value))
+
+
+def convert_streams(instances: Iterable[Any], name: str) -> None:
+    """Convert the blocks of a StreamField of many objects, fetching what is chosen in few queries.
+
+    Wagtail converts the blocks of one object when they are first read, with queries of their own.
+    """
+    from wagtail.blocks import StreamValue
+
+    by_block: dict[int, list[Any]] = defaultdict(list)  # blocks themselves cannot be hashed
+    for instance in {id(instance): instance for instance in instances}.values():
+        value = vars(instance).get(name)
+        if isinstance(value, StreamValue) and value.is_lazy and value:
+            by_block[id(value.stream_block)].append(instance)
+    for group in by_block.values():
+        values = [vars(instance)[name] for instance in group]
+        converted = values[0].stream_block.bulk_to_python([list(v.raw_data) for v in values])
+        for instance, value in zip(group, converted, strict=True):
+            setattr(instance, name, value)
 
 
 def block_of(value: Any) -> Any:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.core.files import File
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Field, Manager, Model, QuerySet
 from django.db.models.fields.related_descriptors import (
     ForwardManyToOneDescriptor,
@@ -20,7 +18,7 @@ from django.utils.functional import Promise
 from .html import html_to_text
 from .stream import block_of, stream_to_text
 
-__all__ = ["field_to_text", "raw_value", "value_to_text"]
+__all__ = ["field_to_text", "value_to_text"]
 
 _TO_ONE = (ForwardManyToOneDescriptor, ReverseOneToOneDescriptor)
 _MISSING = object()
@@ -64,30 +62,6 @@ def field_to_text(instance: Any, field_name_path: str) -> str:
     except _NoAttribute as error:
         message = f"{error.model} has no attribute {error.name!r} (in {field_name_path!r})."
         raise AttributeError(message, name=error.name, obj=error.obj) from None
-
-
-def raw_value(instance: Any, field_name: str) -> str | None:
-    """Return the content of a field's column as a text for comparisons, not for reading.
-
-    This is cheap: it creates no blocks of a StreamField. Blocks that exist already may differ from
-    the stored value, so get the raw value before the text. SQL's NULL gives ``""``.
-
-    Returns:
-        The text, or None if the name is not a column of the object itself but a relation, a
-        property, a method or a path. (A foreign key's ``author_id`` is a column.)
-    """
-    field = _own_field(instance, field_name)
-    if field is None:
-        return None
-    value = getattr(instance, field.attname)
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if _is_stream(value):
-        return _stream_to_json(value)
-    text: object = field.value_to_string(instance)
-    return text if isinstance(text, str) else _to_json(text)
 
 
 class _NoAttribute(Exception):
@@ -214,24 +188,3 @@ def _is_rich_text(field: object) -> bool:
     from wagtail.fields import RichTextField
 
     return isinstance(field, RichTextField)
-
-
-def _is_stream(value: object) -> bool:
-    from wagtail.blocks import StreamValue
-
-    return isinstance(value, StreamValue)
-
-
-def _stream_to_json(value: Any) -> str:
-    if not value and value.raw_text is not None:
-        return str(value.raw_text)
-    # Like StreamValue.get_prep_value(), but without adding random ids to blocks that lack one.
-    bound_blocks = value._bound_blocks  # noqa: SLF001
-    raw_data = value._raw_data  # noqa: SLF001
-    pairs = zip(bound_blocks, raw_data, strict=True)
-    return _to_json([raw if bound is None else bound.get_prep_value() for bound, raw in pairs])
-
-
-def _to_json(value: object) -> str:
-    # Sorted, because PostgreSQL returns keys in its own order.
-    return json.dumps(value, cls=DjangoJSONEncoder, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,288 @@
+"""What is read of other objects, through relations of every kind, is noticed when it changes."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from taggit.models import Tag, TaggedItem
+
+from tests.testapp.models import (
+    Author,
+    Editing,
+    Issue,
+    Magazine,
+    Publication,
+    Remark,
+    Shelf,
+)
+from wagtail_vector_index.changes.receivers import Receivers
+from wagtail_vector_index.exceptions import InvalidIndex
+from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.indexing.comparing import changed_keys
+from wagtail_vector_index.indexing.plan import live_collections
+from wagtail_vector_index.indexing.progress import Progress
+from wagtail_vector_index.indexing.updating import apply_changes, update
+from wagtail_vector_index.models import Document, EmbeddingField, FilterField
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def reading(monkeypatch):
+    """Makes an index that reads these fields, and notices changes."""
+    connected = []
+
+    def make(*fields, model=Magazine, filters=()):
+        declared = [EmbeddingField(f) if isinstance(f, str) else f for f in fields]
+        attributes = {
+            "name": "reading",
+            "querysets": [model.objects.all()],
+            "embedding_fields": [EmbeddingField("title"), *declared],
+            "filter_fields": list(filters),
+        }
+        index = type("Reading", (VectorIndex,), attributes)()
+        monkeypatch.setattr("wagtail_vector_index.changes.interests.all_indexes", lambda: [index])
+        connected.append(Receivers())
+        connected[-1].connect()
+        update(index)
+        return index
+
+    return make
+
+
+@pytest.fixture
+def magazines():
+    return [Magazine.objects.create(title=title) for title in ("Bread", "Tea")]
+
+
+@pytest.fixture
+def ada():
+    return Author.objects.create(name="Ada")
+
+
+def texts(index):
+    """The texts after the noted changes were written; they are all that there was to write."""
+    apply_changes(index)
+    assert changed_keys(index, live_collections(index.name), Progress()) == []
+    live = Document.objects.filter(deleted_at=None).order_by("object_key", "position")
+    return [" ".join(content.split()) for content in live.values_list("content", flat=True)]
+
+
+def test_rows_of_a_table_between(reading, magazines, ada):
+    bread, tea = magazines
+    index = reading("editors__name")
+    row = Editing.objects.create(magazine=bread, editor=ada)
+    assert texts(index) == ["Bread Ada", "Tea"]
+    row.delete()
+    assert texts(index) == ["Bread", "Tea"]
+    tea.editors.add(ada)
+    assert texts(index) == ["Bread", "Tea Ada"]
+    ada.edited.remove(tea)
+    assert texts(index) == ["Bread", "Tea"]
+    ada.edited.set(magazines)
+    assert texts(index) == ["Bread Ada", "Tea Ada"]
+    ada.edited.clear()
+    assert texts(index) == ["Bread", "Tea"]
+
+
+def test_a_child_that_moves(reading, magazines):
+    bread, tea = magazines
+    index = reading("issues__title")
+    issue = Issue.objects.create(magazine=bread, title="one")
+    assert texts(index) == ["Bread one", "Tea"]
+    issue.magazine = tea
+    issue.save(update_fields=["magazine"])
+    assert texts(index) == ["Bread", "Tea one"]
+    Issue(pk=issue.pk, magazine=bread, title="two").save()
+    assert texts(index) == ["Bread two", "Tea"]
+    issue = Issue.objects.defer("magazine").get()
+    issue.title = "three"
+    issue.save()
+    assert texts(index) == ["Bread three", "Tea"]
+    issue.delete()
+    assert texts(index) == ["Bread", "Tea"]
+
+
+def test_a_row_that_moves_in_two_steps(reading, magazines, ada):
+    """The text of an author's magazines is read through the issues that the author stars in."""
+    issue = Issue.objects.create(magazine=magazines[0], title="one", star=ada)
+    index = reading("issues__star__name")
+    assert texts(index) == ["Bread Ada", "Tea"]
+    issue.magazine = magazines[1]
+    issue.save()
+    assert texts(index) == ["Bread", "Tea Ada"]
+    ada.name = "Grace"
+    ada.save()
+    assert texts(index) == ["Bread", "Tea Grace"]
+    ada.delete()
+    assert texts(index) == ["Bread", "Tea"]
+
+
+def test_several_steps(reading, magazines):
+    user = User.objects.create(username="someone")
+    group, other = (Group.objects.create(name=name) for name in ("bakers", "brewers"))
+    index = reading("owner__groups__name")
+    Magazine.objects.filter(title="Bread").update(owner=user)
+    update(index)
+    user.groups.add(group)
+    assert texts(index) == ["Bread bakers", "Tea"]
+    other.user_set.add(user)
+    assert texts(index) == ["Bread bakers brewers", "Tea"]
+    other.name = "cooks"
+    other.save()
+    assert texts(index) == ["Bread bakers cooks", "Tea"]
+    other.user_set.clear()
+    assert texts(index) == ["Bread bakers", "Tea"]
+    user.groups.set([])
+    assert texts(index) == ["Bread", "Tea"]
+
+
+def test_generic_relations(reading, magazines):
+    bread, tea = magazines
+    index = reading("remarks__text")
+    remark = Remark.objects.create(about=bread, text="good")
+    assert texts(index) == ["Bread good", "Tea"]
+    remark.about = tea
+    remark.text = "better"
+    remark.save()
+    assert texts(index) == ["Bread", "Tea better"]
+    remark.delete()
+    assert texts(index) == ["Bread", "Tea"]
+
+
+def test_generic_foreign_keys(reading, monkeypatch, magazines):
+    remark = Remark.objects.create(about=magazines[0], text="good")
+    monkeypatch.setattr(Remark, "title", "Remark", raising=False)
+    index = reading("about__title", model=Remark)
+    assert texts(index) == ["Remark Bread"]
+    magazines[0].title = "Cake"
+    magazines[0].save()
+    assert texts(index) == ["Remark Cake"]
+    remark.about = magazines[1]
+    remark.save(update_fields=["object_id"])
+    assert texts(index) == ["Remark Tea"]
+
+
+def test_relations_that_a_parent_model_declares(reading, magazines, ada):
+    bread = magazines[0]
+    index = reading("subjects__name")
+    Publication.objects.get(pk=bread.pk).subjects.add(ada)
+    assert texts(index) == ["Bread Ada", "Tea"]
+    ada.covered.clear()
+    assert texts(index) == ["Bread", "Tea"]
+    bread.subjects.add(ada)
+    assert texts(index) == ["Bread Ada", "Tea"]
+
+
+def test_relations_that_the_other_model_declares(reading, monkeypatch, magazines, ada):
+    """The index reads the side that does not declare the relation."""
+    monkeypatch.setattr(Author, "title", "Author", raising=False)
+    index = reading("covered__title", model=Author)
+    ada.covered.add(magazines[0])
+    assert texts(index) == ["Author Bread"]
+    magazines[0].subjects.clear()
+    assert texts(index) == ["Author"]
+    magazines[0].subjects.set([ada])
+    assert texts(index) == ["Author Bread"]
+
+
+def test_a_relation_of_a_model_to_itself(reading, magazines):
+    bread, tea = magazines
+    index = reading("neighbours__title")
+    bread.neighbours.add(tea)
+    assert texts(index) == ["Bread Tea", "Tea Bread"]
+    tea.neighbours.clear()
+    assert texts(index) == ["Bread", "Tea"]
+
+
+def test_generic_tags(reading, magazines):
+    bread = magazines[0]
+    index = reading("tags__name", filters=[FilterField("tags", type="list[str]")])
+    bread.tags.add("food")
+    assert texts(index) == ["Bread food", "Tea"]
+    Tag.objects.get().delete()
+    assert texts(index) == ["Bread", "Tea"]
+    TaggedItem.objects.create(content_object=bread, tag=Tag.objects.create(name="meals"))
+    assert texts(index) == ["Bread meals", "Tea"]
+
+
+def test_relations_that_a_parent_keeps_until_it_is_saved(reading, magazines):
+    bread = magazines[0]
+    shelf = Shelf.objects.create(name="kitchen")
+    index = reading("shelves__name", "issues__title")
+    bread.shelves = [shelf]
+    bread.issues = [Issue(title="one")]
+    bread.save()
+    assert texts(index) == ["Bread kitchen one", "Tea"]
+    shelf.name = "cellar"
+    shelf.save()
+    assert texts(index) == ["Bread cellar one", "Tea"]
+
+
+def test_what_a_method_reads_if_the_field_says_so(reading, magazines, ada):
+    index = reading(EmbeddingField("crew", reads=["issues__star"]))
+    issue = Issue.objects.create(magazine=magazines[0], title="one", star=ada)
+    assert texts(index) == ["Bread Ada", "Tea"]
+    ada.name = "Grace"
+    ada.save()
+    assert texts(index) == ["Bread Grace", "Tea"]
+    issue.magazine = magazines[1]
+    issue.save()
+    assert texts(index) == ["Bread", "Tea Grace"]
+
+
+def test_what_the_method_of_a_filter_reads(reading, magazines, ada):
+    index = reading(
+        filters=[FilterField("crew", type="list[str]", reads=["issues__star"])],
+    )
+    Issue.objects.create(magazine=magazines[0], title="one", star=ada)
+    texts(index)
+    ada.name = "Grace"
+    ada.save()
+    texts(index)
+    metadata = Document.objects.filter(deleted_at=None).values_list("metadata", flat=True)
+    assert sum('"crew":["Grace"]' in text for text in metadata) == 1
+
+
+def test_a_key_that_is_set_to_null(reading, magazines):
+    owner = User.objects.create(username="someone")
+    Magazine.objects.filter(title="Bread").update(owner=owner)
+    index = reading(filters=["owner"])
+    owner.delete()
+    texts(index)
+    metadata = Document.objects.filter(deleted_at=None).values_list("metadata", flat=True)
+    assert all('"owner":null' in text for text in metadata)
+
+
+def test_a_filter_by_key_does_not_care_for_names(reading, noted, magazines):
+    owner = User.objects.create(username="someone")
+    Magazine.objects.update(owner=owner)
+    reading(filters=["owner"])
+    owner.username = "another"
+    assert "reading" not in noted(owner.save)
+
+
+@pytest.mark.parametrize(
+    ("reads", "message"),
+    [
+        (["isues__star"], r"no field, attribute or method 'isues'.*issues"),
+        (["issues__sta"], r"Issue has no field, attribute or method 'sta'.*star"),
+        (["crew"], r"reads of the field 'crew'.*'crew' is no relation"),
+        ("issues", r"reads of the field 'crew' of testapp\.Magazine must be a list"),
+        ([3], r"must be a list of paths"),
+    ],
+)
+def test_wrong_paths(reads, message):
+    for field in (
+        EmbeddingField("crew", reads=reads),
+        FilterField("crew", type="str", reads=reads),
+    ):
+        is_embedded = isinstance(field, EmbeddingField)
+        attributes = {
+            "name": "reading",
+            "querysets": [Magazine.objects.all()],
+            "embedding_fields": [EmbeddingField("title"), *([field] if is_embedded else [])],
+            "filter_fields": [] if is_embedded else [field],
+        }
+        with pytest.raises(InvalidIndex, match=message):
+            type("Reading", (VectorIndex,), attributes)().configuration  # noqa: B018
