@@ -28,7 +28,11 @@ from wagtail_vector_index.exceptions import (
 MESSAGES = [Message(role="user", content="How is bread baked?")]
 
 #: Far less than any of the waits below that must not happen.
-SOON = 8.0
+SOON = 20.0
+
+#: Not in the tests themselves, because a report shows their lines.
+HEADERS = {"X-Tenant": "s3cret-tenant"}
+ECHO = {"error": {"message": "not for s3cret-tenant"}}
 
 #: All that OpenAI's client reads, and what it might read one day.
 ENVIRONMENT = {
@@ -175,23 +179,23 @@ def test_headers_are_sent_with_questions(make_chat: MakeChat, service: Service) 
 
 
 def test_headers_show_nowhere(make_backend: MakeBackend, service: Service) -> None:
-    backend = make_backend(HEADERS={"X-Tenant": "s3cret-tenant"})
-    service.always = Reply(400, {"error": {"message": "not for s3cret-tenant"}})
+    backend = make_backend(HEADERS=HEADERS)
+    service.always = Reply(400, ECHO)
     with pytest.raises(EmbeddingRefused) as raised:
         backend.embed(["text"])
     report = ExceptionReporter(None, raised.type, raised.value, raised.tb).get_traceback_html()
     shown = "".join(traceback.format_exception(raised.value)) + report
-    assert "s3cret" not in f"{shown} {backend!r} {backend.options!r}"
+    assert HEADERS["X-Tenant"] not in f"{shown} {backend!r} {backend.options!r}"
 
 
 def test_headers_show_in_no_report_of_a_request_that_did_not_leave(
     make_backend: MakeBackend,
 ) -> None:
-    backend = make_backend(HOST="http://127.0.0.1:1/v1", HEADERS={"X-Tenant": "s3cret-tenant"})
+    backend = make_backend(HOST="http://127.0.0.1:1/v1", HEADERS=HEADERS)
     with pytest.raises(EmbeddingUnavailable) as raised:
         backend.embed(["text"])
     report = ExceptionReporter(None, raised.type, raised.value, raised.tb).get_traceback_html()
-    assert "s3cret" not in report
+    assert HEADERS["X-Tenant"] not in report
 
 
 def test_headers_change_no_fingerprint(make_backend: MakeBackend) -> None:
@@ -371,10 +375,10 @@ def test_a_query_does_not_wait_as_long_as_a_service_asks(
 def test_a_query_ends_in_time_however_often_it_may_be_repeated(
     make_backend: MakeBackend, service: Service, ask: Any
 ) -> None:
-    service.always = Reply(500, b"")
+    service.always = Reply(500, b"", headers={"Retry-After-Ms": "100"})
     started = time.monotonic()
-    with pytest.raises(EmbeddingUnavailable, match="fails"):
-        ask(make_backend(MAX_RETRIES=1_000, QUERY_TIMEOUT=1.0))
+    with pytest.raises(EmbeddingUnavailable):
+        ask(make_backend(MAX_RETRIES=1_000, QUERY_TIMEOUT=2.0))
     assert time.monotonic() - started < SOON
     assert len(service.requests) > 1
 

@@ -67,9 +67,7 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
         if value is None:
             return []
         items = value if isinstance(value, (list, tuple, set)) else [value]
-        # Sorted, since a database returns related objects in any order, and each order would
-        # look like a change.
-        return sorted(_stored(item, type_[5:-1]) for item in items if item is not None)
+        return [_stored(item, type_[5:-1]) for item in items if item is not None]
     if isinstance(value, (list, tuple, set)):
         raise ValueError(  # noqa: TRY004  # the same as for other values that do not fit
             f"{path!r} has several values, but {type_} is the type of a single value."
@@ -127,7 +125,7 @@ def _comparable_child(child: Any) -> Any:
 def _follow(value: Any, names: list[str]) -> Any:
     """Return the value at the end of a path: one value, a list of values, or None."""
     if isinstance(value, models.Manager):
-        value = list(value.all())
+        value = _related(value)
     if callable(value) and not isinstance(value, type):
         value = value()
     if isinstance(value, models.QuerySet):
@@ -140,6 +138,14 @@ def _follow(value: Any, names: list[str]) -> Any:
         return _follow(getattr(value, names[0]), names[1:])
     except ObjectDoesNotExist:
         return None
+
+
+def _related(manager: models.Manager[Any]) -> list[Any]:
+    """Return related objects in an order that never changes. Another order is another value."""
+    items = list(manager.all())
+    if not manager.model._meta.ordering:
+        items.sort(key=lambda item: item.pk)
+    return items
 
 
 def _flat(values: Iterable[Any]) -> list[Any]:
