@@ -27,8 +27,10 @@ WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {
         "BACKEND": "tests.killing.backends.LoggedEmbeddings",
         "LOG": str(FOLDER / "embeddings.log"),
+        "MODEL": os.environ.get("TEST_MODEL", "words"),
     },
 }
+WAGTAIL_VECTOR_INDEX_OWNER = os.environ.get("TEST_OWNER", "")
 # Changes are noted, and left to the indexers: this queue runs nothing.
 WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
 TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}

@@ -18,10 +18,12 @@ from .conf import (
     SETTINGS,
     auto_update,
 )
+from .content.without_database import DatabaseAsked, without_database
 from .exceptions import ConfigurationError
 from .indexes.base import VectorIndex
 from .indexes.registry import all_indexes
-from .indexing.plan import Plan
+from .indexing.ownership import foreign_problem
+from .indexing.plan import Plan, live_collections
 from .models.tables import Collection, index_database
 from .plugins.calling import active_registry
 from .plugins.handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
@@ -217,9 +219,12 @@ def _index_messages() -> Messages:
 
 def _one_index_messages(index: VectorIndex) -> Messages:
     try:
-        index.configuration  # noqa: B018  # raises an error if the index's fields are wrong
+        with without_database():
+            index.configuration  # noqa: B018  # raises an error if the index's fields are wrong
     except ConfigurationError:
         raise
+    except DatabaseAsked:
+        pass  # check_database reads its fields
     except Exception as error:  # noqa: BLE001  # from the site's own code, and no reason to stop
         yield checks.Error(
             f"{index.name} cannot be read: {describe(error)}",
@@ -314,7 +319,40 @@ def _database_messages() -> Messages:
         )
     if Collection._meta.db_table in tables:
         for index in all_indexes():
+            yield from _guarded(_asking_messages, index)
             yield from _outdated_messages(index)
+            yield from _owner_messages(index)
+
+
+def _asking_messages(index: VectorIndex) -> Messages:
+    """Check the fields of an index whose content depends on the database.
+
+    While the site is set up, the database may lack what the index asks for. So a failure must
+    not stop ``migrate``.
+    """
+    try:
+        with without_database():
+            index.configuration  # noqa: B018  # read here to see whether it asks
+    except DatabaseAsked:
+        try:
+            index.configuration  # noqa: B018  # raises an error if the index's fields are wrong
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001  # from the site's own code
+            yield checks.Warning(
+                f"{index.name} asks the database for its content, and cannot be read now:"
+                f" {describe(error)}",
+                hint=f"Until {_origin(index)} can be read, its changes are not noticed. Then run:"
+                f" manage.py update_vector_indexes {index.name}",
+                id="wagtail_vector_index.W012",
+            )
+    except Exception:  # noqa: BLE001, S110  # check_indexes reports it
+        pass
+
+
+def _owner_messages(index: VectorIndex) -> Messages:
+    for problem in filter(None, map(foreign_problem, live_collections(index.name))):
+        yield checks.Warning(problem.message, hint=problem.remedy, id="wagtail_vector_index.W013")
 
 
 def _outdated_messages(index: VectorIndex) -> Messages:

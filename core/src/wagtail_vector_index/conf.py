@@ -18,14 +18,25 @@ BACKEND_SETTINGS: Mapping[BackendKind, str] = {
 
 DISABLED_PLUGINS_SETTING = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"
 AUTO_UPDATE_SETTING = "WAGTAIL_VECTOR_INDEX_AUTO_UPDATE"
+OWNER_SETTING = "WAGTAIL_VECTOR_INDEX_OWNER"
 
 #: All settings of this package.
-SETTINGS = (*BACKEND_SETTINGS.values(), DISABLED_PLUGINS_SETTING, AUTO_UPDATE_SETTING)
+SETTINGS = (
+    *BACKEND_SETTINGS.values(),
+    DISABLED_PLUGINS_SETTING,
+    AUTO_UPDATE_SETTING,
+    OWNER_SETTING,
+)
 
 
 def auto_update() -> Any:
     """Return the setting that decides how changes are written: True, False or "inline"."""
     return _setting(AUTO_UPDATE_SETTING, default=True)
+
+
+def owner() -> Any:
+    """Return the setting that names this deployment of the site, or ""."""
+    return _setting(OWNER_SETTING, default="")
 
 
 def disabled_plugins() -> Any:

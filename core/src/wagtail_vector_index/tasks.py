@@ -19,7 +19,7 @@ _TOLERANCE = dt.timedelta(seconds=1)
 
 
 @_tasks.task()  # type: ignore[untyped-decorator]
-def apply_pending_changes(index_name: str, failures: int = 0) -> None:
+def apply_pending_changes(index_name: str, failures: int = 0, tenant: str = "") -> None:
     """Write the changes that are due in an index's outbox, and send them to the vector backends.
 
     After a failure, another task tries again later. If the queue cannot defer tasks, a thread
@@ -28,16 +28,19 @@ def apply_pending_changes(index_name: str, failures: int = 0) -> None:
     Args:
         index_name: the name of the index.
         failures: how many tasks in a row have failed before this one.
+        tenant: the schema of the tenant whose index it is, on a site with tenants.
     """
     from .background.attempting import attempt
+    from .models.tenants import in_tenant
 
-    made = attempt(index_name, failures)
-    if made.retry_in is not None:
-        _try_again(index_name, made.failures, made.retry_in)
+    with in_tenant(tenant):
+        made = attempt(index_name, failures)
+        if made.retry_in is not None:
+            _try_again(index_name, made.failures, made.retry_in)
 
 
 @_tasks.task()  # type: ignore[untyped-decorator]
-def rebuild_index(index_name: str, failures: int = 0) -> None:
+def rebuild_index(index_name: str, failures: int = 0, tenant: str = "") -> None:
     """Rebuild an index beside the one in use, and replace the one in use with it.
 
     While another process rebuilds the index, the task does nothing. After a failure, it is
@@ -46,19 +49,22 @@ def rebuild_index(index_name: str, failures: int = 0) -> None:
     Args:
         index_name: the name of the index.
         failures: how many tasks in a row have failed before this one.
+        tenant: the schema of the tenant whose index it is, on a site with tenants.
     """
     from .background.attempting import attempt
     from .background.worker import worker
+    from .models.tenants import in_tenant
 
-    made = attempt(index_name, failures, rebuild=True)
-    if made.retry_in is None:
-        return
-    if not made.failures:
-        _try_again(index_name, 0, made.retry_in)
-    elif rebuild_index.get_backend().supports_defer:
-        _put_off(rebuild_index, index_name, made.failures, made.retry_in)
-    else:
-        worker().rebuild(index_name, made.retry_in, made.failures)
+    with in_tenant(tenant):
+        made = attempt(index_name, failures, rebuild=True)
+        if made.retry_in is None:
+            return
+        if not made.failures:
+            _try_again(index_name, 0, made.retry_in)
+        elif rebuild_index.get_backend().supports_defer:
+            _put_off(rebuild_index, index_name, made.failures, made.retry_in)
+        else:
+            worker().rebuild(index_name, made.retry_in, made.failures)
 
 
 def _try_again(index_name: str, failures: int, seconds: float) -> None:
@@ -85,8 +91,10 @@ def _is_next(index_name: str, seconds: float) -> bool:
 
 
 def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> None:
+    from .models.tenants import current_tenant
+
     run_after = timezone.now() + dt.timedelta(seconds=seconds)
-    some_task.using(run_after=run_after).enqueue(index_name, failures)
+    some_task.using(run_after=run_after).enqueue(index_name, failures, tenant=current_tenant())
 
 
 def runs_at_once(some_task: Any) -> bool:

@@ -253,7 +253,7 @@ def test_a_queue_that_puts_nothing_off_leaves_it_to_a_thread(built, embedder, se
     Note.objects.update(text="cake")
     embedder.before = down
     apply_pending_changes.call(NOTES)
-    assert worker()._due.keys() == {NOTES}
+    assert worker()._due.keys() == {("", NOTES)}
 
 
 def test_a_vector_backend_that_is_down_is_told_later(server, built, embedder, found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 from django.db import transaction
@@ -28,7 +29,11 @@ class Counting(OracleBackend):
         super().__init__()
         self.upserted = 0
 
+        #: Called before each batch is written.
+        self.before = lambda: None
+
     def _upsert(self, spec, batch):
+        self.before()
         super()._upsert(spec, batch)
         self.upserted += len(batch)
 
@@ -46,8 +51,14 @@ def collection(bring_up_to_date):
     return Collection.objects.get()
 
 
+def copy_of(backend, collection):
+    """The only copy of a collection, which has a name of its own."""
+    [name] = [n for n in backend.collections() if n.startswith(collection.name[:31].rstrip("_"))]
+    return replace(collection.spec, name=name)
+
+
 def ids(backend, collection):
-    return {id for batch in backend.scan(collection.spec) for id in batch.uuids}
+    return {id for batch in backend.scan(copy_of(backend, collection)) for id in batch.uuids}
 
 
 def live_ids():
@@ -174,7 +185,7 @@ def test_who_read_the_record_earlier_loads_nothing_anew(collection, backend, bri
 
 def test_a_lost_copy_is_loaded_once_by_all_who_miss_it(collection, backend):
     catch_up(collection, backend)
-    backend.drop(collection.spec)
+    backend.drop(copy_of(backend, collection))
     backend.upserted = 0
     for _ in range(3):
         forget(collection, backend)
@@ -194,7 +205,7 @@ def test_a_replica_that_lags_behind_is_not_asked(collection, backend, bring_up_t
 
 def test_a_copy_that_somebody_dropped_is_loaded_again(collection, backend, bring_up_to_date):
     catch_up(collection, backend)
-    backend.drop(collection.spec)
+    backend.drop(copy_of(backend, collection))
     Note.objects.create(text="new")
     bring_up_to_date("note")
     collection.refresh_from_db()
@@ -204,17 +215,61 @@ def test_a_copy_that_somebody_dropped_is_loaded_again(collection, backend, bring
 
 def test_a_search_recovers_from_a_collection_dropped_under_it(collection, found):
     found(NOTES, "note1")
-    vector_backends["default"].drop(collection.spec)
+    backend = vector_backends["default"]
+    backend.drop(catch_up(collection, backend))
     assert found(NOTES, "note1", limit=1) == ["note1"]
 
 
-def test_a_replaced_collection_gives_its_memory_back(collection, bring_up_to_date, found):
-    found(NOTES, "note1")
+def test_a_replaced_collection_gives_its_memory_back(
+    collection, backend, bring_up_to_date, monkeypatch
+):
+    old = catch_up(collection, backend)
     bring_up_to_date("note", rebuild=True)
-    found(NOTES, "note1")
     active = Collection.objects.get(state=Collection.State.ACTIVE)
-    held = vector_backends["default"].collections()
-    assert [name for name in held if name.startswith("testapp_note_")] == [active.name]
+    new = catch_up(active, backend)
+    assert set(backend.collections()) == {old.name, new.name}  # a search may still read the old
+    monkeypatch.setattr(catching_up, "_LONGEST_SNAPSHOT", -1)
+    catch_up(active, backend)
+    assert backend.collections() == [new.name]
+
+
+def test_searches_go_on_in_the_old_copy_while_a_new_one_is_loaded(
+    collection, backend, bring_up_to_date
+):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Note.objects.create(text="never")
+        bring_up_to_date("note")
+        old = catch_up(Collection.objects.get(), backend)
+        raise ZeroDivisionError
+    seen = []
+    backend.before = lambda: seen.append(backend.count(old))
+    new = catch_up(Collection.objects.get(), backend)
+    assert seen
+    assert set(seen) == {21}
+    assert new != old
+    assert backend.collections() == [new.name]
+
+
+def test_a_load_that_fails_leaves_nothing_behind(collection, backend):
+    def fail():
+        raise MemoryError
+
+    backend.before = fail
+    with pytest.raises(MemoryError):
+        catch_up(collection, backend)
+    assert backend.collections() == []
+    backend.before = lambda: None
+    catch_up(collection, backend)
+    assert ids(backend, collection) == live_ids()
+
+
+def test_copies_of_tenants_stay_beside_each_other(collection, backend, monkeypatch):
+    """Two schemas may even hold the same rows, if one was cloned from the other."""
+    for tenant in ["one", "two"] * 10:
+        monkeypatch.setattr(catching_up, "place", lambda tenant=tenant: ("default", tenant))
+        catch_up(collection, backend)
+    assert backend.upserted == 2 * 20
+    assert len(backend.collections()) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -222,7 +277,7 @@ def test_a_replaced_collection_gives_its_memory_back(collection, bring_up_to_dat
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_in_the_middle_of_a_search_leaves_the_child_able_to_search():
     def search():
-        with catching_up._applied_lock:
+        with catching_up._copies_lock:
             searching.set()
             forked.wait(0.2)
 

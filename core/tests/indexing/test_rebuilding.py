@@ -27,6 +27,7 @@ from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexing import batches, cleaning, draining, pushing, updating
 from wagtail_vector_index.indexing import building as building_module
 from wagtail_vector_index.indexing.building import Heartbeat, claim
+from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
 from wagtail_vector_index.indexing.outbox import queue
@@ -389,6 +390,29 @@ class TestTwoAtOnce:
         bring_up_to_date("note")
         assert Collection.objects.get(state=State.ACTIVE) == building
 
+    @pytest.mark.parametrize("ahead", [300, 86_400])
+    def test_of_one_that_was_seen_in_the_future_the_rest_is_built(
+        self, building, bring_up_to_date, ahead
+    ):
+        """Its clock was wrong, and nothing says that it still works."""
+        self.claimed_by(building, "elsewhere:7", seconds_ago=-ahead)
+        bring_up_to_date("note")
+        assert Collection.objects.get(state=State.ACTIVE) == building
+
+    def test_one_with_other_settings_is_left_alone_while_it_works(
+        self, building, bring_up_to_date, settings
+    ):
+        self.claimed_by(building, "elsewhere:7")
+        model_changed(settings, MODEL="better")
+        for rebuild in (False, True):
+            with pytest.raises(RebuildRunning, match="other settings .*elsewhere:7"):
+                bring_up_to_date("note", rebuild=rebuild)
+        building.refresh_from_db()
+        assert building.state == State.BUILDING
+        self.claimed_by(building, "elsewhere:7", seconds_ago=301)
+        bring_up_to_date("note")
+        assert Collection.objects.get(state=State.ACTIVE) != building
+
     def test_one_that_fails_leaves_it_to_the_next(self, notes, bring_up_to_date, settings):
         def down(texts):
             raise EmbeddingUnavailable("the service is down")
@@ -402,7 +426,7 @@ class TestTwoAtOnce:
     def test_a_builder_is_heard_of_while_it_works(self, notes, bring_up_to_date, settings):
         def an_hour_passes(texts):
             Collection.objects.filter(state=State.BUILDING).update(builder_seen=long_ago)
-            heartbeat._last_beat = long_ago
+            heartbeat._last_beat -= 3600
 
         long_ago = timezone.now() - datetime.timedelta(hours=1)
         building = updating._ensure_collection(Plan.of(NOTES), rebuild=True)
@@ -416,7 +440,7 @@ class TestTwoAtOnce:
         self, server, bring_up_to_date, monkeypatch
     ):
         """Which can take longer than a builder is believed to live without a word."""
-        monkeypatch.setattr(building_module, "_HEARTBEAT", datetime.timedelta(0))
+        monkeypatch.setattr(building_module, "_HEARTBEAT", 0.0)
         monkeypatch.setattr(pushing, "written_after", in_batches_of_one)
         long_ago = timezone.now() - datetime.timedelta(hours=1)
         heard = []
@@ -462,7 +486,8 @@ def test_a_search_that_began_before_a_rebuild_ended(
     assert sorted(result.vector_excerpt for result in results) == ["bread", "tea"]
     active = Collection.objects.get(state=State.ACTIVE)
     assert results.search.searched[0] == active
-    assert active.name in vector_backends["default"].collections()
+    backend = vector_backends["default"]
+    assert catch_up(active, backend).name in backend.collections()
 
 
 def test_a_search_that_began_before_a_rebuild_with_another_model_ended(
@@ -478,3 +503,45 @@ def test_a_search_that_began_before_a_rebuild_with_another_model_ended(
     embedder.before = meanwhile
     with pytest.raises(IndexOutdated):
         list(NOTES.search("bread"))
+
+
+class TestNewerSettings:
+    """A process whose settings were replaced, such as cron of an old release."""
+
+    def pass_time(self, days):
+        for row in Collection.objects.exclude(retired_at=None):
+            moment = row.retired_at - datetime.timedelta(days=days)
+            Collection.objects.filter(pk=row.pk).update(retired_at=moment)
+
+    def test_it_does_not_turn_back_the_change(self, notes, bring_up_to_date, settings):
+        bring_up_to_date("note")
+        model_changed(settings, MODEL="better")
+        bring_up_to_date("note")
+        self.pass_time(days=1)
+        bring_up_to_date("note")  # drops the former collection
+        assert Document.objects.filter(collection__state=State.DROPPED).count() == 0
+        better = Collection.objects.get(state=State.ACTIVE)
+        model_changed(settings)
+        with pytest.raises(RebuildRunning, match="Newer settings are at work: testapp.Note"):
+            bring_up_to_date("note")
+        assert Collection.objects.get(state=State.ACTIVE) == better
+        (updated,) = bring_up_to_date("note", rebuild=True)
+        assert updated.built
+
+    def test_they_are_remembered_for_a_month(self, notes, bring_up_to_date, settings):
+        bring_up_to_date("note")
+        model_changed(settings, MODEL="better")
+        bring_up_to_date("note")
+        for _ in range(2):
+            self.pass_time(days=31)
+            bring_up_to_date("note")
+        assert Collection.objects.get().state == State.ACTIVE
+        model_changed(settings)
+        (updated,) = bring_up_to_date("note")
+        assert updated.built
+
+    def test_a_third_model_is_a_change_like_any(self, notes, bring_up_to_date, settings):
+        for model in ("better", "best"):
+            model_changed(settings, MODEL=model)
+            (updated,) = bring_up_to_date("note")
+            assert updated.built

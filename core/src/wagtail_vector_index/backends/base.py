@@ -120,6 +120,14 @@ class VectorBackend(ABC):
         """Whether collections outlive this process. If not, each process has its own."""
         return True
 
+    @property
+    def shared(self) -> bool:
+        """Whether a copy of the site's database reaches the same collections.
+
+        False for a backend that keeps its collections in the site's own database or process.
+        """
+        return self.persistent
+
     # Methods that the author of a backend writes
 
     @abstractmethod

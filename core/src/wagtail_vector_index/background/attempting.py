@@ -13,12 +13,13 @@ from django.utils import timezone
 from ..exceptions import RebuildRunning, VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
-from ..indexing.backoff import SERVICE_DELAY, delay_after
+from ..indexing.backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after, seconds_until
 from ..indexing.cleaning import clean_up, next_cleaning, sweep_all
 from ..indexing.failures import error_text, is_waiting, seconds_of_pause
 from ..indexing.plan import live_collections
 from ..indexing.updating import Updated, apply_changes, apply_removals, update
 from ..models.tables import PendingChange
+from ..models.tenants import current_tenant, has_tables
 from ..plugins.redaction import stack_of
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,15 @@ def _write(index: VectorIndex, *, rebuild: bool) -> Updated | None:
 
 def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
     try:
+        if not has_tables():
+            # The schema of a tenant that was removed, or the app is being installed.
+            logger.warning(
+                "Changes of %s cannot be written, because there are no index tables%s. Run:"
+                " manage.py migrate",
+                index_name,
+                f" in the schema {current_tenant()!r}" if current_tenant() else "",
+            )
+            return Attempt()
         pause = seconds_of_pause(live_collections(index_name))
     except Error:  # the database is down
         pause = 0.0
@@ -129,9 +139,12 @@ def _tried(index_name: str, action: Callable[[], ResultT]) -> ResultT | None:
 def _seconds_to_next(index_name: str) -> float | None:
     """Return the seconds until the next attempt after failures, or None if nothing failed."""
     changes = PendingChange.objects.filter(index=index_name)
-    moments = [
-        *changes.order_by("next_attempt").values_list("next_attempt", flat=True)[:1],
-        *live_collections(index_name).filter(attempts__gt=0).values_list("next_attempt", flat=True),
+    collections = live_collections(index_name).filter(attempts__gt=0)
+    first = changes.order_by("next_attempt").values_list("next_attempt", flat=True)[:1]
+    waits = [seconds_until(moment, OBJECT_DELAY) for moment in first]
+    waits += [
+        seconds_until(moment, SERVICE_DELAY)
+        for moment in collections.values_list("next_attempt", flat=True)
+        if moment
     ]
-    waits = [(moment - timezone.now()).total_seconds() for moment in moments if moment]
     return max(_SHORTEST, min(waits)) if waits else None

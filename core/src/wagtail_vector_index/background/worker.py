@@ -7,9 +7,11 @@ import logging
 import os
 import threading
 import time
+from typing import TypeAlias
 
 from django.db import connections
 
+from ..models.tenants import current_tenant, in_tenant
 from .attempting import attempt
 
 logger = logging.getLogger(__name__)
@@ -18,25 +20,32 @@ logger = logging.getLogger(__name__)
 _AT_EXIT = 5.0
 
 
+#: A tenant, and the name of one of its indexes.
+_Work: TypeAlias = "tuple[str, str]"
+
+
 class Worker:
     """Writes the changes of indexes, one index at a time, and tries again after failures.
+
+    On a site with tenants, it does so in the schema of the tenant that asked for it.
 
     The thread ends when no changes wait, and starts again when there are changes.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._due: dict[str, float] = {}
-        self._failures: dict[str, int] = {}
-        self._to_rebuild: set[str] = set()
+        self._due: dict[_Work, float] = {}
+        self._failures: dict[_Work, int] = {}
+        self._to_rebuild: set[_Work] = set()
         self._thread: threading.Thread | None = None
         self._busy = False
 
     def wake(self, index_name: str, delay: float = 0.0) -> None:
         """Write the changes of an index in the thread, after ``delay`` seconds at the latest."""
         with self._changed:
+            work = current_tenant(), index_name
             due = time.monotonic() + delay
-            self._due[index_name] = min(due, self._due.get(index_name, due))
+            self._due[work] = min(due, self._due.get(work, due))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._run, name="wagtail-vector-index", daemon=True
@@ -54,8 +63,9 @@ class Worker:
                 rebuild waits for services that failed.
         """
         with self._changed:
-            self._to_rebuild.add(index_name)
-            self._failures[index_name] = failures
+            work = current_tenant(), index_name
+            self._to_rebuild.add(work)
+            self._failures[work] = failures
             self.wake(index_name, delay)
 
     def wait(self, timeout: float) -> bool:
@@ -68,14 +78,16 @@ class Worker:
         return not self._busy and all(due > now for due in self._due.values())
 
     def _run(self) -> None:
-        while (name := self._next()) is not None:
+        while (work := self._next()) is not None:
+            tenant, name = work
             delay = None
-            try:
-                delay = self._apply(name)
-            finally:
-                self._rest()
-            if delay is not None:
-                self.wake(name, delay)
+            with in_tenant(tenant):
+                try:
+                    delay = self._apply(work)
+                finally:
+                    self._rest()
+                if delay is not None:
+                    self.wake(name, delay)
 
     def _rest(self) -> None:
         try:
@@ -85,31 +97,31 @@ class Worker:
                 self._busy = False
                 self._changed.notify_all()
 
-    def _next(self) -> str | None:
+    def _next(self) -> _Work | None:
         with self._changed:
             while self._due:
-                name = min(self._due, key=self._due.__getitem__)
-                seconds = self._due[name] - time.monotonic()
+                work = min(self._due, key=self._due.__getitem__)
+                seconds = self._due[work] - time.monotonic()
                 if seconds <= 0:
-                    del self._due[name]
+                    del self._due[work]
                     self._busy = True
-                    return name
+                    return work
                 self._changed.wait(seconds)
             self._thread = None
             return None
 
-    def _apply(self, name: str) -> float | None:
+    def _apply(self, work: _Work) -> float | None:
         """Write the changes of an index; return the seconds until the next attempt."""
         with self._changed:
-            rebuild = name in self._to_rebuild
-            self._to_rebuild.discard(name)
-            failures = self._failures.pop(name, 0)
-        made = attempt(name, failures, rebuild=rebuild)
+            rebuild = work in self._to_rebuild
+            self._to_rebuild.discard(work)
+            failures = self._failures.pop(work, 0)
+        made = attempt(work[1], failures, rebuild=rebuild)
         with self._changed:
             if rebuild and made.failures:
-                self._to_rebuild.add(name)
+                self._to_rebuild.add(work)
             # A rebuild that was requested meanwhile has set its own number, so as not to wait.
-            self._failures.setdefault(name, made.failures)
+            self._failures.setdefault(work, made.failures)
         return made.retry_in
 
 

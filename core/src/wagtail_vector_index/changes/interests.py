@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist
+from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from ..content.configuration import ModelConfiguration
 from ..content.relations import is_generic
 from ..content.visibility import is_collection_member, is_page_model, page_model
+from ..content.without_database import DatabaseAsked, without_database
 from ..exceptions import VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import all_indexes
@@ -86,25 +89,72 @@ class Interest:
         return PendingChange.Scope.OBJECT if is_short else PendingChange.Scope.READERS
 
 
-def interests() -> dict[type[Model], list[Interest]]:
-    """Return all interests, by the model whose changes matter.
+Interests: TypeAlias = "dict[type[Model], list[Interest]]"
 
-    An index whose declaration is wrong has no interests; a system check reports it.
+
+def declared_interests() -> tuple[Interests, list[VectorIndex]]:
+    """Return the interests of indexes by model, and the indexes that ask the database for them.
+
+    No database is asked. An index whose declaration is wrong has no interests; a system check
+    reports it.
     """
-    found: dict[type[Model], list[Interest]] = defaultdict(list)
+    found: Interests = defaultdict(list)
+    asking = []
     for index in all_indexes():
         try:
-            for sender, interest in _of_index(index):
-                found[sender].append(interest)
-        except Exception as error:  # a site's get_querysets() may raise anything
-            logger.warning(
-                "%s does not notice changes, because its declaration is wrong. Correct it and run"
-                " `manage.py update_vector_indexes`: %s",
-                index.name,
-                error,
-                exc_info=not isinstance(error, VectorIndexError),
-            )
+            with without_database():
+                own = list(_of_index(index))
+        except DatabaseAsked:
+            asking.append(index)
+        except Exception as error:  # noqa: BLE001  # a site's get_querysets() may raise anything
+            _warn(index, error)
+        else:
+            _add(found, own)
+    return found, asking
+
+
+def asked_interests(index: VectorIndex, *, warn: bool) -> Interests | None:
+    """Return the interests of an index that asks the database, or None if it cannot be read now.
+
+    Args:
+        index: the index.
+        warn: whether to log why it cannot be read.
+    """
+    try:
+        with savepoints():
+            own = list(_of_index(index))
+    except Exception as error:  # noqa: BLE001  # a site's get_querysets() may raise anything
+        if warn:
+            _warn(index, error)
+        return None
+    found: Interests = defaultdict(list)
+    _add(found, own)
     return found
+
+
+@contextmanager
+def savepoints() -> Iterator[None]:
+    """Run a block whose failing queries leave the open transactions usable."""
+    with ExitStack() as stack:
+        for connection in connections.all(initialized_only=True):
+            if connection.in_atomic_block:
+                stack.enter_context(transaction.atomic(using=connection.alias))
+        yield
+
+
+def _add(found: Interests, own: Iterable[tuple[type[Model], Interest]]) -> None:
+    for sender, interest in own:
+        found[sender].append(interest)
+
+
+def _warn(index: VectorIndex, error: Exception) -> None:
+    logger.warning(
+        "%s does not notice changes, because its declaration cannot be read. Correct it and run"
+        " `manage.py update_vector_indexes`: %s",
+        index.name,
+        error,
+        exc_info=None if isinstance(error, VectorIndexError) else error,
+    )
 
 
 def page_indexes(interests: Mapping[type[Model], list[Interest]]) -> list[VectorIndex]:
@@ -134,7 +184,11 @@ def depends_on_tree(index: VectorIndex) -> bool:
         for name in (path.partition("__")[0] for path in configuration.paths):
             if name in _OF_THE_TREE or not _is_field(model, name):
                 return True
-    columns = [_columns(queryset) for queryset in index.get_querysets()]
+    try:
+        with savepoints():
+            columns = [_columns(queryset) for queryset in index.get_querysets()]
+    except Exception:  # noqa: BLE001  # the site's own code must not stop the move
+        return True
     return any(found is None or not _OF_THE_TREE.isdisjoint(found) for found in columns)
 
 

@@ -21,6 +21,7 @@ from django.db.models import Model
 from ..conf import auto_update
 from ..indexing.outbox import append, withdraw
 from ..models.tables import PendingChange, index_database
+from ..models.tenants import current_tenant, in_tenant
 from .starting import drain_after_commit
 
 __all__ = ["Changes", "begin", "finish", "in_transaction", "merged", "note"]
@@ -91,12 +92,13 @@ def note(changes: Changes, using: str | None, promise: uuid.UUID | None = None) 
     """
     if not (promise or changes):
         return
+    tenant = current_tenant()
     if using in (None, index_database()) or not in_transaction(using):
-        _replace(promise, changes)
+        _replace(tenant, promise, changes)
         return
     # A drain before the commit would read the objects as they were before the change.
     promise = promise or _promise(changes)
-    replace = functools.partial(_replace, promise, changes)
+    replace = functools.partial(_replace, tenant, promise, changes)
     transaction.on_commit(replace, using=using, robust=auto_update() != "inline")
 
 
@@ -121,10 +123,11 @@ def _promise(changes: Changes) -> uuid.UUID | None:
     return promise if _is_written(changes, promise=promise) else None
 
 
-def _replace(promise: uuid.UUID | None, changes: Changes) -> None:
-    if _is_written(changes, withdrawn=promise):
-        for index_name in dict.fromkeys(name for name, _ in changes):
-            drain_after_commit(index_name)
+def _replace(tenant: str, promise: uuid.UUID | None, changes: Changes) -> None:
+    with in_tenant(tenant):
+        if _is_written(changes, withdrawn=promise):
+            for index_name in dict.fromkeys(name for name, _ in changes):
+                drain_after_commit(index_name)
 
 
 def _is_written(

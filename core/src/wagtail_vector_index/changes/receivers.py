@@ -19,15 +19,25 @@ from ..indexing.dependencies import ReadingPath, readers
 from ..models.tables import PendingChange
 from .interests import (
     Interest,
+    Interests,
+    asked_interests,
     collection_indexes,
+    declared_interests,
     depends_on_tree,
-    interests,
     page_indexes,
     senders_of_deletion,
 )
 from .noting import Changes, begin, finish, in_transaction, merged, note
 
 __all__ = ["Receivers"]
+
+#: The signals that come before a change of any object, and the receivers that handle them.
+#: Wagtail's changes of pages save pages.
+_FIRST_SIGNALS = {
+    signals.pre_save: "before_save",
+    signals.pre_delete: "before_deletion",
+    signals.m2m_changed: "on_relation",
+}
 
 
 class Receivers:
@@ -38,26 +48,41 @@ class Receivers:
     """
 
     def __init__(self, by_sender: Mapping[type[Model], list[Interest]] | None = None) -> None:
-        self._interests = interests() if by_sender is None else by_sender
+        self._interests: Interests = defaultdict(list)
+        #: The indexes whose interests only the database knows, until they are read.
+        self._asking: list[VectorIndex] = []
+        if by_sender is None:
+            self._interests, self._asking = declared_interests()
+        else:
+            self._interests.update((sender, list(some)) for sender, some in by_sender.items())
+        self._reading = threading.RLock()
+        self._is_reading = False
+        self._warned: set[str] = set()
         self._moving = threading.local()
 
     def connect(self) -> None:
         """Connect the receivers. They live as long as this object."""
+        self._connect_to(self._interests)
+        if apps.is_installed("wagtail"):
+            self._connect_to_wagtail()
+        if self._asking:
+            for signal in _FIRST_SIGNALS:
+                signal.connect(self.before_change)
+
+    def _connect_to(self, interests: Interests) -> None:
         read = set()
-        for sender in {**self._interests, **dict.fromkeys(_page_models(self._interests))}:
+        for sender in {**interests, **dict.fromkeys(_page_models(interests))}:
             signals.pre_save.connect(self.before_save, sender=sender)
             signals.post_save.connect(self.on_save, sender=sender)
-        for sender, some in self._interests.items():
+        for sender, some in interests.items():
             paths = [interest.path for interest in some if interest.path]
             if paths:
                 signals.pre_delete.connect(self.before_deletion, sender=sender)
             read |= {path.last.through for path in paths if path.last.through}
         for through in read:
             signals.m2m_changed.connect(self.on_relation, sender=through)
-        for sender in senders_of_deletion(self._interests):
+        for sender in senders_of_deletion(interests):
             signals.post_delete.connect(self.on_deletion, sender=sender)
-        if apps.is_installed("wagtail"):
-            self._connect_to_wagtail()
 
     def _connect_to_wagtail(self) -> None:
         from wagtail.models import Collection, CollectionViewRestriction, PageViewRestriction
@@ -70,6 +95,42 @@ class Receivers:
             signal.connect(self.on_collection_restriction, sender=CollectionViewRestriction)
         for signal in (signals.pre_save, signals.post_save):
             signal.connect(self.on_collection, sender=Collection)
+
+    def before_change(self, sender: Any, **kwargs: Any) -> None:
+        """Read the indexes that ask the database, before the first change of any object.
+
+        Migrations change models of a registry of their own, and may run without any table.
+        """
+        if sender._meta.apps is apps and self._read_asking():
+            # Django had chosen the receivers of this signal before these were connected.
+            getattr(self, _FIRST_SIGNALS[kwargs["signal"]])(sender, **kwargs)
+
+    def _read_asking(self) -> bool:
+        """Read the indexes that ask the database; return whether one was read."""
+        with self._reading:
+            if self._is_reading or not self._asking:
+                return False  # reading an index has changed an object
+            self._is_reading = True
+            try:
+                unread = [index for index in self._asking if not self._read(index)]
+            finally:
+                self._is_reading = False
+            is_read = len(unread) < len(self._asking)
+            self._asking = unread
+            if not unread:
+                for signal in _FIRST_SIGNALS:
+                    signal.disconnect(self.before_change)
+            return is_read
+
+    def _read(self, index: VectorIndex) -> bool:
+        found = asked_interests(index, warn=index.name not in self._warned)
+        if found is None:
+            self._warned.add(index.name)
+            return False
+        for sender, some in found.items():
+            self._interests[sender] += some
+        self._connect_to(found)
+        return True
 
     def before_save(
         self,
@@ -256,6 +317,7 @@ class Receivers:
         """Note that objects were changed by a queryset's update, which sends no signal."""
         if not auto_update():
             return
+        self._read_asking()
         found: dict[str, list[tuple[VectorIndex, list[str]]]] = defaultdict(list)
         for instance in objects:
             for interest in self._interests.get(type(instance), ()):

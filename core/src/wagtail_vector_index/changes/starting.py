@@ -5,13 +5,13 @@ A drain starts after the editor's transaction is committed. A rebuild starts at 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, transaction
 
 from ..models.tables import index_database
+from ..models.tenants import current_tenant, in_tenant
 
 
 def drain_after_commit(index_name: str) -> None:
@@ -24,7 +24,7 @@ def drain_after_commit(index_name: str) -> None:
     from ..conf import auto_update
 
     using = index_database()
-    start = _starter(index_name)
+    start = _Drain(index_name, current_tenant())
     is_inline = auto_update() == "inline"
     if not is_inline and _is_coming(start, connections[using]):
         return
@@ -32,18 +32,22 @@ def drain_after_commit(index_name: str) -> None:
     transaction.on_commit(start, using=using, robust=not is_inline)
 
 
-def _is_coming(start: Callable[[], None], connection: Any) -> bool:
-    """Return whether the current transaction already calls ``start`` at its end."""
+@dataclass(frozen=True)
+class _Drain:
+    """Starts a drain of an index, in the tenant's schema where the change was noted."""
+
+    index_name: str
+    tenant: str
+
+    def __call__(self) -> None:
+        with in_tenant(self.tenant):
+            _start(self.index_name)
+
+
+def _is_coming(start: _Drain, connection: Any) -> bool:
+    """Return whether the current transaction already starts this drain at its end."""
     # If a savepoint is rolled back, Django removes the callbacks that were added in it.
-    return any(hook is start for _, hook, *_ in connection.run_on_commit)
-
-
-@functools.cache
-def _starter(index_name: str) -> Callable[[], None]:
-    def start_drain() -> None:
-        _start(index_name)
-
-    return start_drain
+    return any(hook == start for _, hook, *_ in connection.run_on_commit)
 
 
 def _start(index_name: str) -> None:
@@ -58,7 +62,7 @@ def _start(index_name: str) -> None:
     elif runs_at_once(apply_pending_changes):
         worker().wake(index_name)
     else:
-        apply_pending_changes.enqueue(index_name)
+        apply_pending_changes.enqueue(index_name, tenant=current_tenant())
 
 
 def start_rebuild(index_name: str) -> None:
@@ -78,4 +82,4 @@ def start_rebuild(index_name: str) -> None:
     elif runs_at_once(rebuild_index):
         worker().rebuild(index_name)
     else:
-        rebuild_index.enqueue(index_name)
+        rebuild_index.enqueue(index_name, tenant=current_tenant())

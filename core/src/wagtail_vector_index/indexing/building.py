@@ -9,28 +9,35 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
+import time
 
 from django.db.models import Q
 from django.utils import timezone
 
 from ..exceptions import RebuildRunning
 from ..models.tables import Collection
+from .backoff import CLOCK_DIFFERENCE, older_than
 from .progress import Progress
 
 #: After this time without a heartbeat, a building process counts as ended.
 SILENCE = dt.timedelta(minutes=5)
 
-_HEARTBEAT = dt.timedelta(seconds=10)
+_HEARTBEAT = 10.0
 
 
 def claim(collection: Collection) -> None:
     """Claim a collection for this process, which will build it.
 
+    A collection that is not saved yet is claimed without a query.
+
     Raises:
         RebuildRunning: another process builds the collection, and its last heartbeat is recent.
     """
     now = timezone.now()
-    unclaimed = Q(builder__in=("", _myself())) | Q(builder_seen__lt=now - SILENCE)
+    if collection.pk is None:
+        collection.builder, collection.builder_seen = _myself(), now
+        return
+    unclaimed = Q(builder__in=("", _myself())) | older_than("builder_seen", SILENCE)
     if _is_dead(collection.builder):
         unclaimed |= Q(builder=collection.builder)
     own_row = Collection.objects.filter(pk=collection.pk)
@@ -50,7 +57,7 @@ class Heartbeat(Progress):
     def __init__(self, collection: Collection, progress: Progress) -> None:
         self._collection = collection
         self._progress = progress
-        self._last_beat = timezone.now()
+        self._last_beat = time.monotonic()
 
     def started(self, index: str, doing: str, total: int) -> None:
         """Pass the call on."""
@@ -76,18 +83,24 @@ class Heartbeat(Progress):
         self._progress.finished()
 
     def _beat(self) -> None:
-        now = timezone.now()
+        now = time.monotonic()
         if now - self._last_beat > _HEARTBEAT:
             self._last_beat = now
             own_row = Collection.objects.filter(pk=self._collection.pk, builder=_myself())
-            own_row.update(builder_seen=now)
+            own_row.update(builder_seen=timezone.now())
 
 
 def is_being_built(collection: Collection) -> bool:
     """Return whether a process that builds a collection was seen a short time ago."""
-    if not collection.builder or _is_dead(collection.builder):
+    if not collection.builder or collection.builder_seen is None or _is_dead(collection.builder):
         return False
-    return bool(collection.builder_seen and collection.builder_seen > timezone.now() - SILENCE)
+    # A heartbeat in the future was noted by a clock that was wrong.
+    return -CLOCK_DIFFERENCE <= timezone.now() - collection.builder_seen <= SILENCE
+
+
+def is_claimed(collection: Collection) -> bool:
+    """Return whether another process builds a collection, as far as is known."""
+    return collection.builder != _myself() and is_being_built(collection)
 
 
 def release(collection: Collection) -> None:

@@ -1,23 +1,33 @@
-"""Keeps collections in this process's memory up to date with the index tables.
+"""Keeps copies of collections in this process's memory up to date with the index tables.
 
-Before a search, `catch_up` compares the revision in the index tables with the revision that
-this process has applied, and streams the difference into the backend. The first load is the
-difference from revision 0. Then it compares the number of documents and the XOR of their ids,
-and loads the whole collection again if they differ. Revisions alone do not suffice after a
-transaction was rolled back, a database was restored, or tombstones were purged.
+Before a search, `catch_up` compares the revision in the index tables with the revision of this
+process's copy, and streams the difference into the backend. The first load is the difference
+from revision 0. Then it compares the number of documents and the XOR of their ids, and loads the
+whole collection again if they differ. Revisions alone do not suffice after a transaction was
+rolled back, a database was restored, or tombstones were purged.
+
+A load fills a new collection of the backend, beside the copy that serves searches, and takes its
+place when it is complete. So no search sees a part of a collection.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from django.db import connections, transaction
 
 from ..backends.base import CollectionSpec, VectorBackend
 from ..contract.records import RecordBatch
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, index_database, xor
+from ..models.tenants import place
 from .batches import deleted_after, written_after, xor_of
 
 _ATTEMPTS = 5
@@ -26,18 +36,22 @@ _ATTEMPTS = 5
 #: with batches of 2,000.
 _BATCH_SIZE = 500
 
+#: The seconds after which a copy that matched no reader's row counts as outdated. Until then,
+#: transactions that began earlier may still see the index tables as they were.
+_LONGEST_SNAPSHOT = 60.0
 
-@dataclass
-class _Applied:
-    """The state of this process's copy of a collection."""
 
+@dataclass(kw_only=True)
+class _Loaded:
+    """The state of a complete copy. A change makes a new one."""
+
+    #: The collection of the backend, which has a name of its own.
     spec: CollectionSpec
-    index: str
-    #: The revision that was applied last; None if nothing was loaded yet.
-    revision: int | None = None
+    revision: int
     count: int = 0
     checksum: int = 0
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    #: Whether the transaction that was read from is committed, as far as is known.
+    is_committed: bool = False
 
     def agrees_with(self, collection: Collection) -> bool:
         return (self.revision, self.count, self.checksum) == (
@@ -47,149 +61,217 @@ class _Applied:
         )
 
 
-_applied: weakref.WeakKeyDictionary[VectorBackend, dict[str, _Applied]] = (
-    weakref.WeakKeyDictionary()
-)
-_applied_lock = threading.Lock()
+@dataclass(kw_only=True, eq=False)
+class _Copy:
+    """This process's copy of a collection, if it is loaded, and the lock for changes of it."""
+
+    loaded: _Loaded | None = None
+    #: When the copy last matched the row of a reader.
+    matched: float = field(default_factory=time.monotonic)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def agrees_with(self, collection: Collection) -> bool:
+        """Return whether the copy is as a reader has read the index tables."""
+        loaded = self.loaded
+        if loaded is None or not loaded.agrees_with(collection):
+            return False
+        self.matched = time.monotonic()
+        return True
+
+    def is_newer_than(self, collection: Collection) -> bool:
+        """Return whether a reader's transaction sees an earlier state of the index tables.
+
+        A row with a lower revision can also mean that changes were rolled back, or that the
+        database was restored. Then the copy must go back as well.
+        """
+        return (
+            self.loaded is not None
+            and self.loaded.is_committed
+            and self.loaded.revision > collection.revision
+            and not _reads_latest()
+            and not self.is_outdated
+        )
+
+    @property
+    def is_outdated(self) -> bool:
+        return time.monotonic() - self.matched > _LONGEST_SNAPSHOT
+
+
+#: The database, the schema and the index of copies.
+_Place: TypeAlias = "tuple[tuple[str, str], str]"
+_Copies: TypeAlias = "dict[_Place, dict[str, _Copy]]"
+
+_copies: weakref.WeakKeyDictionary[VectorBackend, _Copies] = weakref.WeakKeyDictionary()
+_copies_lock = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
     # If another thread held the lock during a fork, the child would wait for the lock for ever,
     # since that thread does not exist in the child.
     os.register_at_fork(
-        before=_applied_lock.acquire,
-        after_in_parent=_applied_lock.release,
-        after_in_child=_applied_lock.release,
+        before=_copies_lock.acquire,
+        after_in_parent=_copies_lock.release,
+        after_in_child=_copies_lock.release,
     )
 
 
-def catch_up(collection: Collection, backend: VectorBackend) -> None:
-    """Bring a backend in this process's memory up to date with the index tables.
+def catch_up(collection: Collection, backend: VectorBackend) -> CollectionSpec:
+    """Return the collection of a backend to search, up to date with the index tables.
+
+    For a persistent backend, that is the collection itself, and nothing is done.
 
     Args:
         collection: the active collection, as just read from the database.
-        backend: the backend that serves the collection; nothing is done for a persistent one.
+        backend: the backend that serves the collection.
 
     Raises:
         CollectionNotFound: another collection has replaced this collection.
     """
     if backend.persistent:
-        return
-    state = _state(collection, backend)
-    if state.agrees_with(collection):
-        return
-    with state.lock:
-        _catch_up(collection, backend, state)
-    _drop_others(collection, backend)
+        return collection.spec
+    copies = _copies_of(collection, backend)
+    with _copies_lock:
+        copy = copies.setdefault(collection.name, _Copy())
+    if not copy.agrees_with(collection):
+        with copy.lock:
+            copies[collection.name] = copy  # it may have been dropped a moment ago
+            _catch_up(collection, backend, copy)
+    if len(copies) > 1:
+        _drop_outdated(copies, copy, backend)
+    if (loaded := copy.loaded) is None:
+        raise CollectionNotFound(f"{backend!r} has just lost {collection}.")
+    return loaded.spec
 
 
 def forget(collection: Collection, backend: VectorBackend) -> None:
     """Have a collection loaded again before the next search, if the backend has lost it."""
-    with _applied_lock:
-        state = _applied.get(backend, {}).get(collection.name)
-    if state is None:
+    copy = _copies_of(collection, backend).get(collection.name)
+    if copy is None:
         return
-    with state.lock:
+    with copy.lock:
         # Another thread may have loaded the lost collection while this thread waited.
-        if collection.name not in backend.collections():
-            state.revision = None
+        if copy.loaded and copy.loaded.spec.name not in backend.collections():
+            copy.loaded = None
 
 
-def _catch_up(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
-    if state.revision is None or state.revision >= collection.revision:
+def _catch_up(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
+    if copy.loaded is None or copy.loaded.revision >= collection.revision:
         # Usually, another thread has read a later revision than this thread, and a look at the
         # row avoids a load.
-        _read_again(collection, backend)
+        _read_again(collection)
     for _ in range(_ATTEMPTS):
-        if state.agrees_with(collection):
+        loaded = copy.loaded
+        if copy.agrees_with(collection) or copy.is_newer_than(collection):
             return
-        if state.revision and state.revision < collection.revision:
-            _apply_difference(collection, backend, state, state.revision)
+        if loaded and 0 < loaded.revision < collection.revision:
+            _apply_difference(collection, backend, copy, loaded)
         else:
-            _load(collection, backend, state)
-        _read_again(collection, backend)
+            _load(collection, backend, copy)
+        _read_again(collection)
     # Other processes write faster than this process reads. Its copy is consistent, and as new
     # as the start of the search.
 
 
-def _read_again(collection: Collection, backend: VectorBackend) -> None:
-    """Read a collection's row again, and drop the collection if it was replaced.
-
-    Otherwise, the replaced collection could make `_drop_others` drop its successor.
-    """
-    collection.refresh_from_db(using=index_database())
-    if collection.state == Collection.State.RETIRED:
-        with _applied_lock:
-            _applied[backend].pop(collection.name, None)
-        backend.drop(collection.spec)
+def _read_again(collection: Collection) -> None:
+    try:
+        collection.refresh_from_db(using=index_database())
+    except Collection.DoesNotExist:
+        collection.state = Collection.State.RETIRED
+    if collection.state not in (Collection.State.BUILDING, Collection.State.ACTIVE):
         raise CollectionNotFound(f"{collection} was replaced a moment ago.")
 
 
-def _load(collection: Collection, backend: VectorBackend, state: _Applied) -> None:
-    state.revision, state.count, state.checksum = None, 0, 0
-    backend.drop(collection.spec)
-    backend.create(collection.spec)
-    revision = collection.revision
-    for batch in written_after(collection, 0, _BATCH_SIZE):
-        backend.upsert(collection.spec, batch)
-        state.count += len(batch)
-        state.checksum ^= xor_of(batch)
-    state.revision = revision
-    backend.optimize(collection.spec)
+def _load(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
+    """Load a collection beside the present copy, and replace that copy by it."""
+    name = f"{collection.name[:31].rstrip('_')}_{uuid4().hex[:16]}"
+    loaded = _Loaded(spec=replace(collection.spec, name=name), revision=collection.revision)
+    try:
+        backend.create(loaded.spec)
+        for batch in written_after(collection, 0, _BATCH_SIZE):
+            backend.upsert(loaded.spec, batch)
+            loaded.count += len(batch)
+            loaded.checksum ^= xor_of(batch)
+        backend.optimize(loaded.spec)
+    except BaseException:
+        backend.drop(loaded.spec)
+        raise
+    previous = copy.loaded
+    _finish(copy, loaded)
+    if previous is not None:
+        backend.drop(previous.spec)
 
 
 def _apply_difference(
-    collection: Collection, backend: VectorBackend, state: _Applied, applied: int
+    collection: Collection, backend: VectorBackend, copy: _Copy, loaded: _Loaded
 ) -> None:
-    """Apply the changes after the revision that this process has applied.
+    """Apply the changes after the revision of the present copy.
 
     The snapshot may be newer than the revision that was read. Then the next round meets
     documents that the backend has already, so those are not counted again.
     """
-    revision = collection.revision
-    deleted = deleted_after(collection, applied)
+    deleted = deleted_after(collection, loaded.revision)
+    changed = replace(loaded, revision=collection.revision, is_committed=False)
     try:
-        for batch in written_after(collection, applied):
-            _upsert(collection, backend, state, batch)
-        held = backend.get(collection.spec, deleted)
-        backend.delete(collection.spec, deleted)
+        for batch in written_after(collection, loaded.revision):
+            _upsert(backend, changed, batch)
+        held = backend.get(loaded.spec, deleted)
+        backend.delete(loaded.spec, deleted)
     except CollectionNotFound:
-        _load(collection, backend, state)
+        _load(collection, backend, copy)
         return
     except BaseException:
-        state.revision = None  # changes may be half-written, so the next search loads everything
+        # Changes may be half-written, so the next search loads everything.
+        copy.loaded = None
+        backend.drop(loaded.spec)
         raise
-    state.count -= len(held)
-    state.checksum ^= xor_of(held)
-    state.revision = revision
+    changed.count -= len(held)
+    changed.checksum ^= xor_of(held)
+    _finish(copy, changed)
 
 
-def _upsert(
-    collection: Collection, backend: VectorBackend, state: _Applied, batch: RecordBatch
-) -> None:
-    held = set(backend.get(collection.spec, batch.uuids).uuids)
-    backend.upsert(collection.spec, batch)
+def _upsert(backend: VectorBackend, changed: _Loaded, batch: RecordBatch) -> None:
+    held = set(backend.get(changed.spec, batch.uuids).uuids)
+    backend.upsert(changed.spec, batch)
     new = [id for id in batch.uuids if id not in held]
-    state.count += len(new)
-    state.checksum ^= xor(new)
+    changed.count += len(new)
+    changed.checksum ^= xor(new)
 
 
-def _state(collection: Collection, backend: VectorBackend) -> _Applied:
-    with _applied_lock:
-        states = _applied.setdefault(backend, {})
-        return states.setdefault(
-            collection.name, _Applied(spec=collection.spec, index=collection.index)
-        )
+def _finish(copy: _Copy, loaded: _Loaded) -> None:
+    """Let searches use a new state, and note whether what it was read from is committed."""
+    copy.loaded, copy.matched = loaded, time.monotonic()
+    connection: Any = connections[index_database()]
+
+    def note_commit() -> None:
+        # Tests run such callbacks within a transaction that they roll back in the end.
+        loaded.is_committed = not connection.in_atomic_block
+
+    if connection.in_atomic_block:
+        transaction.on_commit(note_commit, using=connection.alias, robust=True)
+    else:
+        loaded.is_committed = _reads_latest()
 
 
-def _drop_others(collection: Collection, backend: VectorBackend) -> None:
-    """Free the memory of the collections that this collection has replaced."""
-    with _applied_lock:
-        states = _applied[backend]
-        others = [
-            name
-            for name, state in states.items()
-            if state.index == collection.index and name != collection.name
-        ]
-        specs = [states.pop(name).spec for name in others]
-    for spec in specs:
-        backend.drop(spec)
+def _reads_latest() -> bool:
+    """Return whether each query sees all that is committed, and nothing else."""
+    return bool(connections[index_database()].get_autocommit())
+
+
+def _copies_of(collection: Collection, backend: VectorBackend) -> dict[str, _Copy]:
+    """Return the copies of an index's collections in the current database and schema."""
+    with _copies_lock:
+        by_place = _copies.setdefault(backend, defaultdict(dict))
+        return by_place[place(), collection.index]
+
+
+def _drop_outdated(copies: dict[str, _Copy], kept: _Copy, backend: VectorBackend) -> None:
+    """Free the memory of the collections that were replaced, once no search reads them."""
+    for name, copy in list(copies.items()):
+        if copy is kept or not copy.is_outdated or not copy.lock.acquire(blocking=False):
+            continue  # in use, or being loaded
+        try:
+            if copy.loaded is not None:
+                backend.drop(copy.loaded.spec)
+                copy.loaded = None
+            copies.pop(name, None)
+        finally:
+            copy.lock.release()

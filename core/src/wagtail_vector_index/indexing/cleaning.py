@@ -15,7 +15,10 @@ from ..exceptions import ConfigurationError
 from ..models.tables import Collection, Document, Embedding, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
+from .backoff import CLOCK_DIFFERENCE, older_than
 from .failures import error_text, is_waiting, note_failure
+from .ownership import is_foreign
+from .plan import Plan, live_collections
 from .pushing import sweep
 
 __all__ = ["clean_up", "next_cleaning", "retire", "sweep_all", "uncleaned"]
@@ -24,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 #: How long a replaced collection is kept for searches that are still running.
 RETIREMENT = dt.timedelta(minutes=5)
+
+#: How long the settings of a replaced collection are remembered, so that a process which still
+#: has them does not turn back the change.
+SETTINGS_MEMORY = dt.timedelta(days=30)
 
 #: How long tombstones are kept. A process that lags further behind loads the whole collection.
 TOMBSTONE_LIFE = dt.timedelta(hours=1)
@@ -48,13 +55,16 @@ def clean_up(*, at_once: bool = False) -> list[str]:
     """
     now = timezone.now()
     problems = [_drop(collection) for collection in _retired() if at_once or _due(collection) < now]
+    Collection.objects.filter(
+        older_than("retired_at", SETTINGS_MEMORY), state=Collection.State.DROPPED
+    ).delete_rows()
     deletable = _tombstones()
     if not at_once:
-        deletable = deletable.filter(deleted_at__lt=now - TOMBSTONE_LIFE)
+        deletable = deletable.filter(older_than("deleted_at", TOMBSTONE_LIFE))
     deletable.delete_rows()
     unused = _unused()
     if not at_once:
-        unused = unused.filter(created_at__lt=now - EMBEDDING_LIFE)
+        unused = unused.filter(older_than("created_at", EMBEDDING_LIFE))
     try:
         in_transaction(unused.delete_rows, index_database())
     except IntegrityError:
@@ -80,7 +90,8 @@ def uncleaned() -> dict[str, int]:
 def sweep_all() -> list[str]:
     """Delete from vector backends what is in no document; return what could not be swept."""
     problems = []
-    for collection in Collection.objects.exclude(state=Collection.State.RETIRED):
+    states = (Collection.State.BUILDING, Collection.State.ACTIVE)
+    for collection in Collection.objects.filter(state__in=states):
         if is_waiting(collection) or collection.is_behind:
             continue  # the next push comes first
         try:
@@ -99,12 +110,18 @@ def _moments() -> Iterator[dt.datetime]:
     yield from map(_due, _retired())
     tombstones = _tombstones().order_by("deleted_at").values_list("deleted_at", flat=True)
     for deleted_at in tombstones[:1]:
-        yield deleted_at + TOMBSTONE_LIFE
+        yield _after(deleted_at, TOMBSTONE_LIFE)
     # Embeddings without documents are rare: an object was deleted before it was written. A look
     # at all embeddings would take too long, and tombstones tell of the others.
     recent = _unused().filter(created_at__gt=timezone.now() - 2 * EMBEDDING_LIFE)
     for created_at in recent.order_by("created_at").values_list("created_at", flat=True)[:1]:
-        yield created_at + EMBEDDING_LIFE
+        yield _after(created_at, EMBEDDING_LIFE)
+
+
+def _after(moment: dt.datetime, life: dt.timedelta) -> dt.datetime:
+    """Return when the life of something ends; now if it began in the future, by a wrong clock."""
+    now = timezone.now()
+    return now if moment > now + CLOCK_DIFFERENCE else moment + life
 
 
 def _retired() -> Any:
@@ -113,8 +130,8 @@ def _retired() -> Any:
 
 def _due(collection: Collection) -> dt.datetime:
     """Return when a retired collection is to be dropped; later after a failure."""
-    due = (collection.retired_at or collection.created_at) + RETIREMENT
-    return max(due, collection.next_attempt or due)
+    due = _after(collection.retired_at or collection.created_at, RETIREMENT)
+    return max(due, collection.next_attempt or due) if is_waiting(collection) else due
 
 
 def _tombstones() -> Any:
@@ -134,7 +151,16 @@ def _drop(collection: Collection) -> str:
     Document.objects.filter(collection=collection).delete_rows()
     problem = ""
     try:
-        vector_backends[collection.vector_backend].drop(collection.spec)
+        backend = vector_backends[collection.vector_backend]
+        if is_foreign(collection, backend):
+            problem = (
+                f"{collection} is no longer used here. It stays in the vector backend"
+                f" {collection.vector_backend!r}, because it was created for another site:"
+                f" {collection.owner}. If that site is this one before a move, drop it there"
+                " yourself."
+            )
+        else:
+            backend.drop(collection.spec)
     except ConfigurationError as error:
         problem = (
             f"{collection} cannot be dropped from the vector backend {collection.vector_backend!r},"
@@ -146,5 +172,10 @@ def _drop(collection: Collection) -> str:
             f"{collection} could not be dropped from the vector backend"
             f" {collection.vector_backend!r}, which is tried again: {error_text(error)}"
         )
-    collection.delete()
+    live = live_collections(collection.index)
+    plan = Plan.of_collection(collection)
+    if not live or any(map(plan.fits, live)):
+        collection.delete()
+    else:  # its settings are remembered
+        Collection.objects.filter(pk=collection.pk).update(state=Collection.State.DROPPED)
     return problem

@@ -13,6 +13,7 @@ from ..models.tables import Collection
 from ..plugins.handlers import vector_backends
 from ..plugins.redaction import redacted
 from ..wording import describe
+from .ownership import is_foreign
 from .problems import Problem
 from .status import IndexStatus
 
@@ -37,7 +38,8 @@ def count_problems(status: IndexStatus, *, without: Container[str] = ()) -> Iter
             continue
         try:
             backend = vector_backends[collection.vector_backend]
-            message = _difference(collection, backend) if backend.persistent else ""
+            ours = backend.persistent and not is_foreign(collection, backend)
+            message = _difference(collection, backend) if ours else ""
         except Exception as error:  # noqa: BLE001  # a backend may raise anything
             message = redacted(f"{collection} cannot be counted: {describe(error)}.")
         if message:

@@ -16,7 +16,7 @@ from ..exceptions import EmbeddingError, RebuildRunning
 from ..models.tables import Collection, PendingChange
 from ..models.transactions import is_conflict
 from ..plugins.calling import notify
-from .backoff import OBJECT_DELAY, delay_after
+from .backoff import CLOCK_DIFFERENCE, OBJECT_DELAY, delay_after
 from .embedding import embedding_ids
 from .expanding import expand
 from .failures import error_text
@@ -74,11 +74,18 @@ class _Drain:
         self._setbacks = 0
 
     def run(self) -> Drained:
+        self._correct_clocks()
         expand(self.index)
         while changes := self._due():
             self._apply(changes)
             expand(self.index)
         return self.result
+
+    def _correct_clocks(self) -> None:
+        """Make changes due whose next attempt was set by a clock that was wrong."""
+        latest = self._started + OBJECT_DELAY + CLOCK_DIFFERENCE
+        rows = PendingChange.objects.filter(index=self.index.name, next_attempt__gt=latest)
+        rows.update(next_attempt=self._started)
 
     def _due(self) -> list[tuple[int, str]]:
         """Return the changes that are due, and other changes of the same objects.

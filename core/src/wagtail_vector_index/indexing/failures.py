@@ -15,7 +15,7 @@ from ..content.text import clean_text
 from ..exceptions import VectorIndexError
 from ..models.tables import Collection
 from ..plugins.redaction import redacted
-from .backoff import SERVICE_DELAY, delay_after
+from .backoff import SERVICE_DELAY, delay_after, seconds_until
 
 __all__ = [
     "FAILED",
@@ -127,4 +127,4 @@ def is_waiting(collection: Collection) -> bool:
 
 
 def _seconds_until(moment: dt.datetime | None) -> float:
-    return 0.0 if moment is None else max(0.0, (moment - timezone.now()).total_seconds())
+    return 0.0 if moment is None else seconds_until(moment, SERVICE_DELAY)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..models.tables import Collection, Document, PendingChange
 from .cleaning import retire
+from .problems import Problem
 
 __all__ = ["Orphan", "orphans", "remove"]
 
@@ -23,6 +24,17 @@ class Orphan:
     #: The number of its changes in the outbox.
     pending: int
 
+    @property
+    def problem(self) -> Problem:
+        """The problem, as commands and the admin show it."""
+        return Problem(
+            message=(
+                f"{self.index} is no longer in the code, but {self.documents} of its chunks and"
+                f" {self.pending} of its changes are still stored."
+            ),
+            remedy="To delete them, run: manage.py purge_vector_indexes",
+        )
+
 
 def orphans(index_names: Iterable[str]) -> list[Orphan]:
     """Return the indexes that have rows in the index tables, but are none of these.
@@ -31,7 +43,8 @@ def orphans(index_names: Iterable[str]) -> list[Orphan]:
         index_names: the names of the indexes in the code.
     """
     known = list(index_names)
-    collections = Collection.objects.exclude(state=Collection.State.RETIRED)
+    states = (Collection.State.BUILDING, Collection.State.ACTIVE)
+    collections = Collection.objects.filter(state__in=states)
     left = [
         *collections.exclude(index__in=known).values_list("index", flat=True),
         *PendingChange.objects.exclude(index__in=known).values_list("index", flat=True).distinct(),

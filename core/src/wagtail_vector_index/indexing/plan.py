@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db.models import QuerySet
@@ -36,7 +36,7 @@ class Plan:
             ConfigurationError: the index's settings or fields are wrong.
             EmbeddingError: only the embedding service knows the dimensions, and it failed.
         """
-        fields = index.configuration.fields
+        filter_fields = index.configuration.fields
         embedder = index.embedder
         return cls(
             index=index.name,
@@ -45,8 +45,13 @@ class Plan:
             chunking=_chunking(index),
             dimensions=embedder.dimensions,
             metric=index.metric,
-            fields=fields,
+            fields=filter_fields,
         )
+
+    @classmethod
+    def of_collection(cls, collection: Collection) -> Plan:
+        """Return the plan that a collection was made by."""
+        return cls(**{field.name: getattr(collection, field.name) for field in fields(cls)})
 
     def new_collection(self) -> Collection:
         """Return a collection as planned, with a new name, not saved yet."""

@@ -10,6 +10,7 @@ from ..exceptions import CollectionNotFound
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
 from .failures import hide_content
+from .ownership import is_foreign
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ def push(
     collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _ignore_count
 ) -> None:
     """Bring a backend up to the collection's revision, unless it is at that revision already.
+
+    A collection that belongs to another site stays as it is.
 
     If the backend has lost the collection, it is created again and filled from the index
     tables.
@@ -66,6 +69,8 @@ def _or_refill(
     backend: VectorBackend,
     pushed: Callable[[int], None],
 ) -> None:
+    if is_foreign(collection, backend):
+        return
     try:
         action(collection, backend, pushed)
     except CollectionNotFound:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection as Names
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
@@ -18,11 +17,12 @@ from ..plugins.redaction import redacted
 from ..wording import sentence
 from .building import is_being_built
 from .failures import FAILED
+from .ownership import foreign_problem
 from .plan import Plan, live_collections
 from .problems import Problem
 from .replacing import reason_to_wait
 
-__all__ = ["OVERDUE", "IndexStatus", "orphans", "status_of"]
+__all__ = ["OVERDUE", "IndexStatus", "status_of"]
 
 #: After this time, a change that nobody has tried to write waits for too long. It is three times
 #: the longest pause after a failure of a service.
@@ -130,8 +130,12 @@ class IndexStatus:
 
     @cached_property
     def problems(self) -> Sequence[Problem]:
-        """The problems other than failures: an index that cannot be searched, and late changes."""
-        return [*self.unusable(), *self.late()]
+        """The problems other than failures: why searches or changes do not reach the index."""
+        return [*self.unusable(), *self.foreign(), *self.late()]
+
+    def foreign(self) -> Iterator[Problem]:
+        """Yield the collections that were created for another site."""
+        yield from filter(None, map(foreign_problem, self.collections))
 
     def unusable(self) -> Iterator[Problem]:
         """Yield the reason why the index cannot be searched, if there is one."""
@@ -242,23 +246,3 @@ class IndexStatus:
 def status_of(index: IndexDeclaration) -> IndexStatus:
     """Return the current status of an index."""
     return IndexStatus(index)
-
-
-def orphans(names: Names[str]) -> list[Problem]:
-    """Return what is stored of indexes that are no longer in the code.
-
-    Args:
-        names: the names of all indexes in the code.
-    """
-    states = (Collection.State.BUILDING, Collection.State.ACTIVE)
-    live = Collection.objects.filter(state__in=states).exclude(index__in=names)
-    stored = live.values("index").annotate(chunks=Sum("document_count")).order_by("index")
-    return [
-        Problem(
-            message=(
-                f"{name} is no longer in the code, but {chunks} of its chunks are still stored."
-            ),
-            remedy="To delete them, run: manage.py purge_vector_indexes",
-        )
-        for name, chunks in stored.values_list("index", "chunks")
-    ]

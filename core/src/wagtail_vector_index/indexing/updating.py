@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from django.db import IntegrityError
 from django.db.models import F
@@ -14,17 +14,18 @@ from django.utils import timezone
 
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
-from ..exceptions import EmbeddingError, RebuildRunning
+from ..exceptions import ConfigurationError, EmbeddingError, RebuildRunning
 from ..models.tables import Collection, PendingChange, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
-from .building import Heartbeat, claim, release
+from .building import SILENCE, Heartbeat, claim, is_claimed, release
 from .cleaning import clean_up, retire
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
 from .failures import error_text, is_waiting, note_failure, note_success
 from .outbox import changes_of, queue
+from .ownership import current_owner, is_foreign
 from .plan import Plan, live_collections
 from .problems import Problem
 from .progress import Progress
@@ -159,7 +160,7 @@ def apply_removals(index: IndexDeclaration, *, compare: bool = False) -> int:
 def pending_keys(index: IndexDeclaration, *, rebuild: bool = False) -> list[str]:
     """Return the keys of the objects that `update` would write now, without any change."""
     plan = Plan.of(index)
-    fitting = [c for c in live_collections(index.name) if plan.fits(c)]
+    fitting = [c for c in live_collections(index.name) if _is_wanted(plan, c)]
     outbox = changes_of(index.name).filter(scope=PendingChange.Scope.OBJECT)
     waiting = outbox.values_list("object_key", flat=True)
     keys = (
@@ -220,20 +221,63 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     """Return the collection to build, new or left unfinished; None if none needs building."""
     collections: list[Collection] = list(live_collections(plan.index))
     building = [c for c in collections if c.state == Collection.State.BUILDING]
-    misfits = [c.pk for c in building if not plan.fits(c)]
-    retire(Collection.objects.filter(pk__in=misfits))
-    unfinished = [c for c in building if plan.fits(c)]
+    unfinished = [c for c in building if _is_wanted(plan, c)]
     if unfinished:
         return unfinished[0]
+    for other in building:
+        if _is_own(other) and is_claimed(other):
+            raise RebuildRunning(
+                f"{plan.index} is being built with other settings than the ones of this process,"
+                f" by the process {other.builder}. If the settings of this process are outdated,"
+                " stop it. If not, stop the other process, and run this again"
+                f" {SILENCE.seconds // 60} minutes later."
+            )
     active = [c for c in collections if c.state == Collection.State.ACTIVE]
-    if active and plan.fits(active[0]) and not rebuild:
+    if active and _is_wanted(plan, active[0]) and not rebuild:
+        retire(_rows(building))
         return None
+    if active and not rebuild and _is_own(active[0]) and _is_outdated(plan, active[0]):
+        raise RebuildRunning(
+            f"Newer settings are at work: {plan.index} was built with other settings on"
+            f" {active[0].created_at:%Y-%m-%d %H:%M} UTC, and this process has the settings from"
+            " before. Nothing was changed. Restart this process with the newer settings. To go"
+            f" back to the earlier settings, run: manage.py update_vector_indexes {plan.index}"
+            " --rebuild"
+        )
+    retire(_rows(building))
     collection = plan.new_collection()
+    collection.owner = current_owner()
+    claim(collection)
     try:
         in_transaction(collection.save, index_database())
     except IntegrityError:  # another process has begun to build one
         return live_collections(plan.index).get(state=Collection.State.BUILDING)  # type: ignore[no-any-return]
     return collection
+
+
+def _rows(collections: list[Collection]) -> Any:
+    return Collection.objects.filter(pk__in=[collection.pk for collection in collections])
+
+
+def _is_wanted(plan: Plan, collection: Collection) -> bool:
+    return plan.fits(collection) and _is_own(collection)
+
+
+def _is_own(collection: Collection) -> bool:
+    try:
+        return not is_foreign(collection, vector_backends[collection.vector_backend])
+    except ConfigurationError:
+        return True  # the settings no longer have its backend
+
+
+def _is_outdated(plan: Plan, active: Collection) -> bool:
+    """Return whether a plan is that of a collection from before the active one.
+
+    The active collection's settings then came later.
+    """
+    earlier = Collection.objects.filter(index=plan.index, pk__lt=active.pk)
+    replaced = earlier.exclude(pk__in=live_collections(plan.index).values("pk"))
+    return not plan.fits(active) and any(plan.fits(collection) for collection in replaced)
 
 
 def _flip(building: Collection, progress: Progress) -> None:

@@ -97,7 +97,8 @@ def _write_to(
     written: Written,
 ) -> None:
     own_row = Collection.objects.filter(pk=collection.pk)
-    locked = own_row.exclude(state=Collection.State.RETIRED).update(
+    live = (Collection.State.BUILDING, Collection.State.ACTIVE)
+    locked = own_row.filter(state__in=live).update(
         revision=F("revision") + 1, changed_at=timezone.now()
     )
     if not locked:

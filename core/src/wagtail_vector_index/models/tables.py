@@ -77,6 +77,8 @@ class Collection(models.Model):
         BUILDING = "building", _("building")
         ACTIVE = "active", _("active")
         RETIRED = "retired", _("retired")
+        #: Only this row is left, to recognize settings that were used before.
+        DROPPED = "dropped", _("dropped")
 
     name = models.CharField(max_length=48, unique=True)
     index = models.CharField(max_length=255)
@@ -103,6 +105,8 @@ class Collection(models.Model):
     next_attempt = models.DateTimeField(null=True, blank=True)
     #: The time of the deferred task that will try again.
     retry_task_at = models.DateTimeField(null=True, blank=True)
+    #: The deployment of the site that created the collection in the vector backend.
+    owner = models.TextField(blank=True)
     #: The process that builds the collection, and the time of its last heartbeat.
     builder = models.CharField(max_length=255, blank=True)
     builder_seen = models.DateTimeField(null=True, blank=True)

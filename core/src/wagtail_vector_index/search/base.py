@@ -129,7 +129,7 @@ class Search(ABC):
     ) -> Steps[list[Hit]]:
         """Ask for more and more matches until the visitor may see enough of the objects."""
         backend = serving_backend(self.index, collection)
-        catch_up(collection, backend)
+        spec = catch_up(collection, backend)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
         looked_at = 0
@@ -140,7 +140,7 @@ class Search(ABC):
             started = time.perf_counter()
             matches = yield search_call(
                 backend,
-                collection.spec,
+                spec,
                 vector,
                 limit=wanted,
                 filter=filter,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from ..contract.sansio import Steps
 from ..exceptions import CollectionNotFound
+from ..indexing.catching_up import catch_up
 from ..plugins.handlers import vector_backends
 from .base import Search, of_objects, search_call
 
@@ -24,10 +25,11 @@ def chunk_scores(search: Search, keys: Sequence[str], limit: int) -> Steps[dict[
     if not keys or search.searched is None:
         return {}
     collection, vector = search.searched
+    backend = vector_backends[collection.vector_backend]
     try:
         matches = yield search_call(
-            vector_backends[collection.vector_backend],
-            collection.spec,
+            backend,
+            catch_up(collection, backend),
             vector,
             limit=limit,
             filter=of_objects(keys),

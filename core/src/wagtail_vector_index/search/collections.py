@@ -81,7 +81,7 @@ def document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str
         ):
             if owner != collection.pk:
                 continue
-            if state == Collection.State.RETIRED:
+            if state not in (Collection.State.BUILDING, Collection.State.ACTIVE):
                 raise CollectionNotFound(f"{collection} was replaced a moment ago.")
             if deleted_at is None:
                 found[pk] = key

@@ -17,7 +17,7 @@ from wagtail.admin.views.generic.base import BaseListingView
 
 from ...exceptions import ConfigurationError
 from ...indexes.registry import all_indexes
-from ...indexing.status import orphans
+from ...indexing.orphans import orphans
 from ..state import IndexState
 from .base import SECTION, ManagersOnly
 
@@ -48,8 +48,8 @@ class IndexListView(ManagersOnly, BaseListingView):
         """
         try:
             indexes = all_indexes()
-            for problem in orphans([index.name for index in indexes]):
-                messages.warning(self.request, str(problem))
+            for orphan in orphans(index.name for index in indexes):
+                messages.warning(self.request, str(orphan.problem))
             return [IndexState(index) for index in indexes]
         except ConfigurationError as error:
             messages.error(self.request, str(error))

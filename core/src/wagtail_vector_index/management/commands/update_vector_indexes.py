@@ -14,6 +14,7 @@ from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.failures import error_text, message_without_content
+from ...indexing.ownership import take_over
 from ...indexing.updating import pending_keys, update
 from ...plugins.redaction import redacted, stack_of
 from ..progress import progress_to
@@ -43,6 +44,14 @@ class Command(QuietableCommand):
             "--rebuild",
             action="store_true",
             help="Rebuild each index beside the one in use. Embeddings are reused.",
+        )
+        parser.add_argument(
+            "--take-over",
+            action="store_true",
+            help=(
+                "Go on with collections that another site created in the vector backends, because"
+                " this site was moved and that one is gone."
+            ),
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="Only print how many objects would be written."
@@ -92,6 +101,8 @@ class Command(QuietableCommand):
             count = len(pending_keys(index, rebuild=options["rebuild"]))
             self.stdout.write(f"{index.name}: {count} objects to write.")
             return []
+        if options["take_over"] and (count := take_over(index.name)):
+            self.stdout.write(f"{index.name}: {count} collections taken over.")
         progress = progress_to(self.stdout)
         try:
             updated = update(index, rebuild=options["rebuild"], progress=progress)

@@ -18,15 +18,18 @@ from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
 from ...indexing.counting import count_problems
+from ...indexing.orphans import orphans
 from ...indexing.problems import Problem
-from ...indexing.status import IndexStatus, orphans, status_of
+from ...indexing.status import IndexStatus, status_of
 from ...models.tables import Collection, PendingChange
+from ...models.tenants import current_tenant, has_tables
 from ...plugins.calling import active_registry
 from ...plugins.handlers import HANDLERS, BackendHandler, vector_backends
 from ...plugins.problems import problems
 from ...plugins.redaction import redacted
 from ...wording import describe
 from ..quiet import QuietableCommand
+from ..requirements import missing_tables
 
 
 class Command(QuietableCommand):
@@ -124,10 +127,14 @@ class Command(QuietableCommand):
         return health.ok, f"{state}: {health.message}{details}"
 
     def _indexes(self, *, check: bool) -> bool:
-        self._heading("Vector indexes")
+        tenant = current_tenant()
+        self._heading(f"Vector indexes in the schema {tenant!r}" if tenant else "Vector indexes")
         indexes = all_indexes()
         try:
-            stored = orphans([index.name for index in indexes])
+            if not has_tables():
+                self.stdout.write(self.style.ERROR(f"  {missing_tables()}"))
+                return False
+            stored = [orphan.problem for orphan in orphans(index.name for index in indexes)]
         except DatabaseError as error:
             text = f"  {describe(error)}. Run: manage.py migrate"
             self.stdout.write(self.style.ERROR(text))

@@ -61,6 +61,13 @@ class PgvectorBackend(VectorBackend):
         super().__init__(alias, options)
         self._database = Database(options.database, options.timeout)
 
+    @property
+    def shared(self) -> bool:
+        """Whether collections are in another database than the index tables."""
+        from wagtail_vector_index.models import Collection
+
+        return bool(self.options.database != Collection.objects.all().db)
+
     def check(self) -> list[CheckMessage]:
         """Return an error unless the database is PostgreSQL."""
         problem = database_problem(self.options.database)
