@@ -111,6 +111,8 @@ def service(settings, built):
         (422, {"detail": [{"msg": "too long", "input": [SECRET]}]}, "It says: 422 …"),
         (500, {"error": f"unsupported value: NaN in {SECRET}"}, "It says: 500 …"),
         (500, SECRET.encode(), "fails. Try again later"),
+        (500, b"", "It says: 500."),
+        (503, {"error": "no"}, "It says: 503 …"),
         (200, {"error": {"message": f"cannot read {SECRET}"}}, "InvalidEmbeddings"),
         (200, SECRET.encode("latin-1"), "something other than JSON"),
         (200, {"data": [{"index": SECRET, "embedding": [1.0]}]}, "InvalidEmbeddings"),

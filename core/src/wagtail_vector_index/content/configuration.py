@@ -47,10 +47,15 @@ class ModelConfiguration:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """The paths of all values that are read of an object of the model, each once."""
-        fields = [*self.embedding_fields, *(field for field, _ in self.filter_fields)]
-        own = [field.name for field in self.embedding_fields]
-        own += [field.source for field, _ in self.filter_fields]
-        return tuple(dict.fromkeys([*own, *(path for field in fields for path in field.reads)]))
+        found = [field.name for field in self.embedding_fields]
+        found += [field.source for field, _ in self.filter_fields]
+        return tuple(dict.fromkeys([*found, *self.reads]))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The paths that the fields say their methods and properties read."""
+        found = [path for field in self.embedding_fields for path in field.reads]
+        return (*found, *(path for field, _ in self.filter_fields for path in field.reads))
 
 
 @dataclass(frozen=True, kw_only=True)

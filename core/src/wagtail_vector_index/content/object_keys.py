@@ -59,5 +59,6 @@ def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
 def _from_text(field: Any, text: str) -> Any:
     if not isinstance(field, CompositePrimaryKey):
         return field.to_python(text)
-    parts = zip(field.fields, json.loads(text), strict=True)
+    fields: Any = field.fields
+    parts = zip(fields, json.loads(text), strict=True)
     return tuple(part.to_python(value) for part, value in parts)

@@ -120,9 +120,8 @@ def reading_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
             yield from _along(model, embedded.name)
         for field in filtered:
             yield from _along(model, field.source, keys_only=True)
-        for declared in (*configuration.embedding_fields, *filtered):
-            for path in declared.reads:
-                yield from _along(model, path)
+        for path in configuration.reads:
+            yield from _along(model, path)
 
 
 def readers(index: IndexDeclaration, key: str) -> Iterator[str]:
@@ -184,7 +183,7 @@ def _along(
 
 def _attributes(step: Step, rest: str, *, keys_only: bool) -> frozenset[str] | None:
     if rest:
-        ordering = step.target._meta.ordering
+        ordering = step.target._meta.ordering or ()
         names = [name.lstrip("-") for name in ordering if isinstance(name, str)]
         return frozenset([rest.partition("__")[0], *(name.partition("__")[0] for name in names)])
     return frozenset() if keys_only and not is_named(step.target) else None
@@ -209,8 +208,8 @@ def _steps(model: type[Model], field: Any) -> Iterator[Step]:
     elif not isinstance(target, type):
         return
     elif points_generically(field):
-        pointer = field.content_type_field_name, field.object_id_field_name
-        yield Step(source=model, target=target, pointer=pointer)
+        columns = field.content_type_field_name, field.object_id_field_name
+        yield Step(source=model, target=target, pointer=columns)
     elif through := _through(field):
         yield Step(
             source=model,

@@ -55,9 +55,11 @@ def error_text(error: BaseException) -> str:
 def message_without_content(error: BaseException) -> str:
     """Return the message of an error without what a service or a database quotes in it."""
     quotation = error.quotation if isinstance(error, VectorIndexError) else None
-    if quotation is not None and quotation in str(error):
+    if quotation == "":
+        return str(error)
+    if quotation and quotation in str(error):
         before, _, after = str(error).rpartition(quotation)
-        return f"{before}{_LEFT_OUT}{after}" if quotation else str(error)
+        return f"{before}{_LEFT_OUT}{after}"
     if isinstance(error, Error):
         return _of_database(error)
     return str(getattr(error, _WITHOUT_CONTENT, error))

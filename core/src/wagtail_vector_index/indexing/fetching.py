@@ -52,7 +52,7 @@ def _lookups(model: type[Model], paths: Iterable[str]) -> list[str]:
 
 
 def _prefetch(instances: list[Any], lookup: str) -> None:
-    manager = getattr(type(instances[0]), lookup, None)
+    manager: Any = getattr(type(instances[0]), lookup, None)
     if hasattr(manager, "through") and hasattr(manager.through, "lookup_kwargs"):
         _prefetch_tags(instances, manager)
     else:

@@ -45,19 +45,33 @@ def convert_streams(instances: Iterable[Any], name: str) -> None:
     """Convert the blocks of a StreamField of many objects, fetching what is chosen in few queries.
 
     Wagtail converts the blocks of one object when they are first read, with queries of their own.
+    Blocks without text, such as a chosen page, stay as they are.
     """
     from wagtail.blocks import StreamValue
 
     by_block: dict[int, list[Any]] = defaultdict(list)  # blocks themselves cannot be hashed
     for instance in {id(instance): instance for instance in instances}.values():
         value = vars(instance).get(name)
-        if isinstance(value, StreamValue) and value.is_lazy and value:
-            by_block[id(value.stream_block)].append(instance)
-    for group in by_block.values():
-        values = [vars(instance)[name] for instance in group]
-        converted = values[0].stream_block.bulk_to_python([list(v.raw_data) for v in values])
-        for instance, value in zip(group, converted, strict=True):
-            setattr(instance, name, value)
+        if isinstance(value, StreamValue) and value.is_lazy:
+            by_block[id(value.stream_block)].append(value)
+    for values in by_block.values():
+        for block in values[0].stream_block.child_blocks.values():
+            if _has_text(block):
+                _convert_children(values, block)
+
+
+def _convert_children(values: Iterable[Any], block: Any) -> None:
+    """Convert the child blocks of one kind, as a stream does with its own when they are read."""
+    places = [
+        (value, position, raw)
+        for value in values
+        for position, raw in enumerate(value._raw_data)  # noqa: SLF001
+        if raw["type"] == block.name and value._bound_blocks[position] is None  # noqa: SLF001
+    ]
+    converted = block.bulk_to_python([raw["value"] for _, _, raw in places])
+    for (value, position, raw), native in zip(places, converted, strict=True):
+        child = value.StreamChild(block, native, id=raw.get("id"))
+        value._bound_blocks[position] = child  # noqa: SLF001
 
 
 def block_of(value: Any) -> Any:
@@ -88,6 +102,20 @@ def _is_indexed(block: Any) -> bool:
     return bool(getattr(block, "search_index", True) and getattr(block.meta, "search_index", True))
 
 
+def _has_text(block: Any) -> bool:
+    return _is_indexed(block) and not _is_mute(block.__class__)
+
+
+@lru_cache(maxsize=1024)
+def _is_mute(block_class: type) -> bool:
+    """Return whether the blocks of a class never have text, as those that choose a page."""
+    from wagtail.blocks import Block
+
+    inherited = getattr(block_class, "get_searchable_content", None)
+    is_silent = inherited is Block.get_searchable_content
+    return is_silent and _reader_of(block_class) is _searchable_content
+
+
 @lru_cache(maxsize=1024)
 def _reader_of(block_class: type) -> _Reader:
     """Return the reader of the nearest ancestor class with a reader here or text of its own."""
@@ -108,8 +136,13 @@ def _searchable_content(block: Any, value: Any) -> Iterator[str]:
 
 
 def _stream(block: Any, value: Any) -> Iterator[str]:
-    for child in value:
-        yield from _pieces(child.block, child.value)
+    without_text = {name for name, child in block.child_blocks.items() if not _has_text(child)}
+    raw = value.raw_data if without_text and value.is_lazy else ()
+    for position in range(len(value)):
+        # Reading a child would fetch what is chosen in it.
+        if not raw or raw[position]["type"] not in without_text:
+            child = value[position]
+            yield from _pieces(child.block, child.value)
 
 
 def _struct(block: Any, value: Any) -> Iterator[str]:
