@@ -33,6 +33,10 @@ class Prefixing(Recording):
         return f"passage: {text}"
 
 
+class Cased(Prefixing):
+    cased = True
+
+
 class Fixed(EmbeddingBackend):
     """Gives back what it was made with, whatever it is asked."""
 
@@ -356,6 +360,52 @@ def test_the_model_is_an_option() -> None:
 )
 def test_tokens_are_estimated(text: str, tokens: int) -> None:
     assert Recording().count_tokens(text) == tokens
+
+
+def embedded_query(backend: Recording, text: str) -> str:
+    """The text that is embedded for a query, which must be that of the async twin."""
+    backend.embed_query(text)
+    asyncio.run(backend.aembed_query(text))
+    [one, other] = [text for [text] in backend.calls if text != "dimensions"]
+    assert one == other
+    return one.removeprefix("query: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "embedded"),
+    [
+        ("HOW DO I BAKE BREAD?", "how do i bake bread?"),
+        ("BREAD", "bread"),
+        ("GO ON", "go on"),
+        ("COVID-19", "covid-19"),
+        ("WIE WÄR'S MIT ÄPFELN", "wie wär's mit äpfeln"),
+        ("ΠΩΣ ΦΤΙΑΧΝΩ ΨΩΜΙ", "πως φτιαχνω ψωμι"),
+        ("ՀԱՑ 2 ԱՆԳԱՄ", "հաց 2 անգամ"),
+        ("国民主権 BREAD", "国民主権 bread"),
+    ],
+)
+def test_queries_in_capitals_are_lowered_for_models_that_are_cased(
+    text: str, embedded: str
+) -> None:
+    assert embedded_query(Cased(), text) == embedded
+    assert embedded_query(Prefixing(), text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NASA", "SAP", "X", "HTTP 404", "国民主権 GDP", "How do I use the API?", "iPHONE CASE",
+        "国民主権の原理", "كيف أخبز الخبز", "कैसे", "1234 5678", "?!", "STRAßE NACH ROM",
+    ],
+)  # fmt: skip
+def test_other_queries_keep_their_capitals(text: str) -> None:
+    assert embedded_query(Cased(), text) == text
+
+
+def test_documents_keep_their_capitals() -> None:
+    backend = Cased()
+    gather(backend, ["HOW TO BAKE BREAD"])
+    assert backend.calls[-1] == ["passage: HOW TO BAKE BREAD"]
 
 
 def test_what_need_not_be_written() -> None:

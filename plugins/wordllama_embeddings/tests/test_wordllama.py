@@ -107,6 +107,23 @@ def test_queries_and_documents(backend: WordLlamaEmbeddings) -> None:
     assert (array_of(np.concatenate(batches)) == np.tile(vectors, (100, 1))).all()
 
 
+def test_a_query_in_capitals_keeps_its_meaning(backend: WordLlamaEmbeddings) -> None:
+    question, shouted = TEXTS[0], TEXTS[0].upper()
+    bread, train = array_of(backend.embed(TEXTS[1:3]))
+    found = array_of(backend.embed_query(shouted))[0]
+    assert found @ array_of(backend.embed_query(question))[0] > 0.9
+    assert found @ bread > 0.3 > found @ train
+    # The model itself is cased: without help, most of the meaning is lost.
+    assert array_of(backend.embed([shouted]))[0] @ bread < 0.2
+
+
+def test_acronyms_and_documents_are_embedded_as_they_are(backend: WordLlamaEmbeddings) -> None:
+    for text in ("NASA", "HTTP"):
+        assert backend.embed_query(text).tolist() == array_of(backend.embed([text]))[0].tolist()
+    [batch] = backend.embed_documents(["BAKING BREAD"])
+    assert batch.tolist() == array_of(backend.embed(["BAKING BREAD"]))[0].tolist()
+
+
 def test_async_is_the_same(backend: WordLlamaEmbeddings) -> None:
     async def run() -> Any:
         return await backend.aembed(TEXTS), await backend.aembed_query(TEXTS[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import threading
 import time
@@ -40,6 +41,10 @@ _HARMLESS = "test"
 #: row, the service is too slow for all texts.
 _SLOW = 5.0
 _SLOW_TEXTS = 3
+
+_WORD = re.compile(r"[^\W\d_]+")
+#: The most letters of a word that is taken for an acronym if it is a whole query.
+_ACRONYM = 4
 
 
 class EmbeddingBackend(ABC):
@@ -140,6 +145,16 @@ class EmbeddingBackend(ABC):
         """
         return -(-len(text.encode()) // 4)
 
+    @property
+    def cased(self) -> bool:
+        """Whether a word in capitals has another vector than the same word in small letters.
+
+        If so, a query that is typed all in capitals is lowered before `prepare_query` gets it. A
+        query of one word of up to four letters is kept, since it may be an acronym. Documents
+        are never changed.
+        """
+        return False
+
     def prepare_query(self, text: str) -> str:
         """Return the text to embed for a query. Models with instructions add them here."""
         return text
@@ -169,11 +184,11 @@ class EmbeddingBackend(ABC):
         Raises:
             InvalidEmbeddings: the model returned something other than one vector.
         """
-        return self._checked(self.embed_queries([self.prepare_query(text)]), 1)
+        return self._checked(self.embed_queries([self._query(text)]), 1)
 
     async def aembed_query(self, text: str) -> memoryview[Any]:
         """Like `embed_query`, asynchronously."""
-        vectors = await self.aembed_queries([self.prepare_query(text)])
+        vectors = await self.aembed_queries([self._query(text)])
         await self._aprobe()
         return self._checked(vectors, 1)
 
@@ -273,6 +288,9 @@ class EmbeddingBackend(ABC):
             return True
         return not _limits_rate(failure) and self.answers()
 
+    def _query(self, text: str) -> str:
+        return self.prepare_query(text.lower() if _is_shouted(text) and self.cased else text)
+
     def _probe(self) -> int:
         vectors = self.embed([_PROBE])
         try:
@@ -349,6 +367,17 @@ def _may_be_too_large(batch: Sequence[str], error: EmbeddingError) -> bool:
 
 def _limits_rate(error: EmbeddingError) -> bool:
     return isinstance(error, EmbeddingUnavailable) and error.limits_rate
+
+
+def _is_shouted(text: str) -> bool:
+    """Return whether a text is all in capitals, and not only an acronym.
+
+    Scripts without capitals, such as Arabic and Han, are neither.
+    """
+    if not text.isupper():
+        return False
+    words = [word for word in _WORD.findall(text) if word.isupper()]
+    return len(words) > 1 or any(len(word) > _ACRONYM for word in words)
 
 
 def _flat(vectors: Vectors) -> memoryview[Any] | None:

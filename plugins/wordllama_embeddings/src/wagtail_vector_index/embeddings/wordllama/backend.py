@@ -44,6 +44,11 @@ class WordLlamaEmbeddings(EmbeddingBackend):
         return "l2_supercat"
 
     @property
+    def cased(self) -> bool:
+        """True: the model knows hardly any words that are written in capitals."""
+        return True
+
+    @property
     def known_dimensions(self) -> int:
         """The option ``DIMENSIONS``, known without loading the model."""
         return int(self.options.dimensions)
