@@ -22,8 +22,9 @@ ALLOWED = 0.050
 
 GROUP = "wagtail_vector_index"
 HEAVY = (
-    "aiohttp", "grpc", "httpx", "httpx2", "huggingface_hub", "numpy", "openai", "pgvector",
-    "psycopg", "qdrant_client", "safetensors", "tokenizers", "weaviate", "wordllama",
+    "aiohttp", "fastembed", "grpc", "httpx", "httpx2", "huggingface_hub", "numpy", "onnxruntime",
+    "openai", "pgvector", "psycopg", "qdrant_client", "safetensors", "tokenizers", "weaviate",
+    "wordllama",
 )  # fmt: skip
 
 

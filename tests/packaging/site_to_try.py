@@ -15,8 +15,8 @@ import django
 from django.conf import settings
 
 CLIENTS = [
-    "numpy", "openai", "orjson", "pgvector", "psycopg", "qdrant_client", "usearch", "weaviate",
-    "wordllama",
+    "fastembed", "numpy", "onnxruntime", "openai", "orjson", "pgvector", "psycopg", "qdrant_client",
+    "usearch", "weaviate", "wordllama",
 ]  # fmt: skip
 
 

@@ -51,6 +51,10 @@ CONTENTS = {
         "wagtail_vector_index/testing/py.typed",
         "wagtail_vector_index/testing/*.py",
     ],
+    "wagtail-vector-index-fastembed": [
+        "wagtail_vector_index/embeddings/fastembed/py.typed",
+        "wagtail_vector_index/embeddings/fastembed/*.py",
+    ],
     "wagtail-vector-index-numpy": [
         "wagtail_vector_index/backends/numpy/py.typed",
         "wagtail_vector_index/backends/numpy/*.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from distributions import CORE, FOLDERS, PLUGINS, Environment
 
+FASTEMBED = "wagtail-vector-index-fastembed"
 NUMPY = "wagtail-vector-index-numpy"
 EXAMPLE = "usearch-wagtail-vectors"
 OPENAI = "wagtail-vector-index-openai"
@@ -13,6 +14,7 @@ QDRANT = "wagtail-vector-index-qdrant"
 WEAVIATE = "wagtail-vector-index-weaviate"
 WORDLLAMA = "wagtail-vector-index-wordllama"
 PACKAGES = {
+    FASTEMBED: "wagtail_vector_index.embeddings.fastembed",
     NUMPY: "wagtail_vector_index.backends.numpy",
     OPENAI: "wagtail_vector_index.embeddings.openai",
     PGVECTOR: "wagtail_vector_index.backends.pgvector",
@@ -21,7 +23,9 @@ PACKAGES = {
     WORDLLAMA: "wagtail_vector_index.embeddings.wordllama",
 }
 CLIENTS = {
+    "fastembed",
     "numpy",
+    "onnxruntime",
     "openai",
     "orjson",
     "pgvector",

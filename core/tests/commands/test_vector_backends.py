@@ -436,10 +436,7 @@ class TestMonitor:
         Collection.objects.update(index="shop.OldIndex")
         printed, code = run("--check")
         assert code == 1
-        assert (
-            "shop.OldIndex is no longer in the code, but 3 of its chunks and 0 of its changes are still"
-            in printed
-        )
+        assert "shop.OldIndex is no longer in the code, but 3 of its chunks and" in printed
         assert "To delete them, run: manage.py purge_vector_indexes" in printed
         assert run()[1] == 0
 

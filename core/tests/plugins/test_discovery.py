@@ -16,7 +16,16 @@ from wagtail_vector_index.plugins.discovery import registry
 from wagtail_vector_index.plugins.problems import problems
 
 ROOT = Path(tests.__file__).parent.parent
-HEAVY = ("numpy", "openai", "wordllama", "qdrant_client", "weaviate", "psycopg")
+HEAVY = (
+    "fastembed",
+    "onnxruntime",
+    "numpy",
+    "openai",
+    "wordllama",
+    "qdrant_client",
+    "weaviate",
+    "psycopg",
+)
 
 
 def run(code, **environment):

@@ -29,7 +29,7 @@ from .specs import BackendSpec
 #: Backends of this project's own distributions, all of them extras of core.
 KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "vector": frozenset({"numpy", "pgvector", "qdrant", "weaviate"}),
-    "embedding": frozenset({"openai", "wordllama"}),
+    "embedding": frozenset({"fastembed", "openai", "wordllama"}),
     "chat": frozenset({"openai"}),
 }
 
