@@ -47,7 +47,8 @@ def hub(repository: str, folder: Path) -> Iterator[str]:
             else:
                 self.answer(b"", status=404)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def answer(self, content: bytes, status: int = 200, **headers: str) -> None:
             self.send_response(status)
