@@ -35,6 +35,7 @@ BENCHMARKS = (
     "demo_site",
     "restricted",
     "hybrid",
+    "rankings",
     "publishing",
     "start_up",
 )

@@ -1,4 +1,4 @@
-"""A plain model and a page model with the same content, and a page that reads other objects."""
+"""Models of a site: plain objects, pages, pages that read other objects, and test collections."""
 
 from django.db import models
 from modelcluster.contrib.taggit import ClusterTaggableManager
@@ -82,3 +82,14 @@ class Story(VectorIndexedMixin, Page):
         "topics",
         FilterField("author", source="author__name"),
     ]
+
+
+class Entry(VectorIndexedMixin, index.Indexed, models.Model):
+    """A text of a test collection, with its title."""
+
+    key = models.CharField(max_length=64, unique=True)
+    title = models.TextField()
+    body = models.TextField()
+
+    embedding_fields = [EmbeddingField("title", important=True), EmbeddingField("body")]
+    search_fields = [index.SearchField("title"), index.SearchField("body")]

@@ -16,6 +16,9 @@ ALLOWED_HOSTS = ["*"]
 
 DATABASE = os.environ.get("BENCHMARK_DATABASE", ":memory:")
 VECTOR_BACKEND = os.environ.get("BENCHMARK_VECTOR_BACKEND", "numpy")
+EMBEDDING_BACKEND = os.environ.get(
+    "BENCHMARK_EMBEDDING_BACKEND", "benchmarks.website.embeddings.HashEmbeddings"
+)
 
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
@@ -53,5 +56,5 @@ WAGTAILADMIN_BASE_URL = "http://localhost"
 
 WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": VECTOR_BACKEND}}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
-    "default": {"BACKEND": "benchmarks.website.embeddings.HashEmbeddings"},
+    "default": {"BACKEND": EMBEDDING_BACKEND},
 }

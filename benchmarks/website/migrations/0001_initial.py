@@ -32,4 +32,13 @@ class Migration(migrations.Migration):
             ],
             bases=("wagtailcore.page",),
         ),
+        migrations.CreateModel(
+            name="Entry",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("key", models.CharField(max_length=64, unique=True)),
+                ("title", models.TextField()),
+                ("body", models.TextField()),
+            ],
+        ),
     ]

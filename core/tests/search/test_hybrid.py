@@ -15,9 +15,11 @@ from wagtail.models import Page, PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Note
 from tests.testapp.vector_indexes import SiteIndex
-from wagtail_vector_index.exceptions import InvalidQuery
+from wagtail_vector_index.exceptions import InvalidIndex, InvalidQuery
+from wagtail_vector_index.indexes import PageVectorIndex
 from wagtail_vector_index.search import base as searching
 from wagtail_vector_index.search.ranking import reciprocal_rank_fusion
+from wagtail_vector_index.search.word_search import word_scores
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("full_text")]
 
@@ -58,6 +60,88 @@ def test_scores_and_excerpts_are_those_of_the_best_chunk(bakery):
     for page in results:
         assert page.vector_score == pytest.approx(by_meaning[page.pk].vector_score, abs=1e-6)
         assert page.vector_excerpt == by_meaning[page.pk].vector_excerpt
+
+
+def test_other_forms_of_a_word_are_found(article, bring_up_to_date):
+    pages = [article("Our kilns"), article("The kiln"), article("Mixed breads")]
+    bring_up_to_date("ArticlePage")
+    keys = [f"wagtailcore.page:{page.pk}" for page in pages]
+    assert word_scores(ARTICLES, "how is the kiln").keys() == set(keys[:2])
+    assert word_scores(ARTICLES, "mixing bread").keys() == {keys[2]}
+
+
+def test_rare_words_count_more_than_common_ones(article, bring_up_to_date):
+    for number in range(12):
+        article(f"bread bread bread {number}")
+    article("one kiln beside a long row of many other things")
+    bring_up_to_date("ArticlePage")
+    scores = word_scores(ARTICLES, "bread kiln")
+    assert len(scores) == 13
+    first = ArticlePage.objects.get(pk=next(iter(scores)).partition(":")[2])
+    assert first.title.startswith("one kiln")
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert min(scores.values()) > 0
+
+
+@pytest.mark.parametrize("name", ["CVE-2024-1234", "U+00AD", "Django 5.2", "SETTING_NAME"])
+def test_names_and_phrases_are_found_as_a_whole(article, bring_up_to_date, name):
+    for title in ("2024 CVE", "1234", "00AD", "Django 4", "5.2 parts", "NAME or SETTING"):
+        article(title)
+    article(f"What {name} is")
+    query = f'"{name}"' if " " in name else name
+    scores = word_scores(ARTICLES, query)
+    assert [key.partition(":")[2] for key in scores] == [
+        str(ArticlePage.objects.get(title=f"What {name} is").pk)
+    ]
+
+
+class ByRanks(PageVectorIndex):
+    name = "testapp.ArticlePage"
+    querysets = [ArticlePage.objects.all()]
+    fusion = "ranks"
+
+
+class ByWords(ByRanks):
+    fusion = "scores"
+    vector_weight = 0.0
+
+
+class ByMeaning(ByWords):
+    vector_weight = 1
+
+
+def test_ranks_can_be_fused_instead_of_scores(bakery, found):
+    assert codes(ByRanks().search(QUESTION, limit=5, mode="hybrid"))
+
+
+def test_an_index_declares_the_weight(bakery, found):
+    assert codes(ByWords().search(QUESTION, limit=1, mode="hybrid"))
+    by_meaning = found(ByMeaning(), QUESTION, limit=12, mode="hybrid")
+    assert by_meaning == found(ARTICLES, QUESTION, limit=12)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("fusion", "rrf", "fusion must be 'scores' or 'ranks', not 'rrf'"),
+        ("fusion", None, "fusion must be"),
+        ("vector_weight", 1.5, "vector_weight must be a number from 0 to 1"),
+        ("vector_weight", "0.5", "vector_weight must be a number"),
+        ("vector_weight", True, "vector_weight must be a number"),
+    ],
+)
+def test_a_wrong_declaration_is_told(attribute, value, message):
+    index = type("Wrong", (ByRanks,), {attribute: value})()
+    with pytest.raises(InvalidIndex, match=message):
+        index.search("bread", mode="hybrid")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 9])
+def test_pages_of_results_continue_each_other(bakery, limit):
+    """A search with a smaller limit finds the first objects of one with a larger limit."""
+    all_of_them = [page.pk for page in ARTICLES.search(QUESTION, limit=13, mode="hybrid")]
+    some = [page.pk for page in ARTICLES.search(QUESTION, limit=limit, mode="hybrid")]
+    assert some == all_of_them[:limit]
 
 
 def test_asearch(bakery):
@@ -179,7 +263,8 @@ def test_without_a_search_for_words_meaning_is_left_and_a_warning(
 ODD = [
     '"', "'", '"unbalanced', "a\x00b", "   ", "\n\t", "AND OR NOT NEAR(a b)", "title: x*", "^bread",
     "-", "--", "a--b", "(", "{title} : x", "%s", "%", "\\", "bread' OR 1=1 --", "\ud800", "_",
-    "é 中文 😀", "a_b.c", "x" * 100_000, "word " * 10_000, " ".join(map(str, range(10_000))),
+    "é 中文 😀", "a_b.c", "a-" * 480, "a_" * 480,
+    '"' + "the " * 60 + '"', "x" * 400_000, "word " * 10_000, " ".join(map(str, range(10_000))),
 ]  # fmt: skip
 
 

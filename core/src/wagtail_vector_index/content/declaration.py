@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from django.apps import apps
 from django.db.models import QuerySet
@@ -21,7 +21,9 @@ from .object_keys import key_of, object_key, primary_keys, root_model
 from .text.splitting import TextSplitter
 from .visibility import Visibility, live_filter, visible_to, visible_to_all
 
-__all__ = ["IndexDeclaration"]
+__all__ = ["Fusion", "IndexDeclaration"]
+
+Fusion = Literal["scores", "ranks"]
 
 #: A chunk of about this many tokens has one subject, and searches for it find the chunk.
 DEFAULT_CHUNK_TOKENS = 256
@@ -64,6 +66,12 @@ class IndexDeclaration:
     chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
     #: How many tokens of the previous chunk a chunk repeats.
     chunk_overlap: ClassVar[int] = 0
+    #: How hybrid search combines the scores by meaning and by words: "scores" adds them up,
+    #: weighted; "ranks" uses reciprocal rank fusion, which looks at ranks only.
+    fusion: ClassVar[Fusion] = "scores"
+    #: The weight of the vector scores in hybrid search, from 0 to 1. None means the weight that
+    #: the embedding backend declares for its models.
+    vector_weight: ClassVar[float | None] = None
     #: The class that splits text into chunks.
     text_splitter: ClassVar[type[TextSplitter]] = TextSplitter
 

@@ -74,6 +74,10 @@ class EmbeddingBackend(ABC):
     #: How many tokens may one call of ``embed`` carry? None means any number.
     max_batch_tokens: int | None = None
 
+    #: How much do the vectors count in hybrid search, from 0 to 1? The words count the rest. The
+    #: better the model, the higher.
+    vector_weight: float = 0.6
+
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias
         self.options = options

@@ -63,8 +63,9 @@ class VectorIndex(IndexDeclaration):
     ) -> SearchResults:
         """Return the source objects nearest in meaning to a text, best first.
 
-        Each object comes once, ranked by its best chunk, with ``vector_score`` and
-        ``vector_excerpt`` (the text of that chunk). The search runs when the results are first
+        Each object comes once, with ``vector_score`` and ``vector_excerpt``. The score mixes
+        that of its best chunk with that of its first chunk, which has its title and beginning.
+        The excerpt is the text of the best chunk. The search runs when the results are first
         used.
 
         Args:
@@ -72,13 +73,14 @@ class VectorIndex(IndexDeclaration):
             limit: the most objects to return. Fewer are returned only if no more exist.
             filter: a ``Q`` over the filter fields of the index.
             within: a queryset; only its objects are found.
-            similarity_threshold: the lowest score; objects with a lower score are left out.
+            similarity_threshold: the lowest ``vector_score``; objects with a lower score are
+                left out.
             user: the user who will see the results; by default the request's user.
             request: the visitor's request. Without it, shared passwords that a visitor has
                 entered do not count. Without a request and a user, the visitor is anonymous.
-            mode: "vector" ranks by meaning alone. "hybrid" merges that ranking with the ranking
-                by words of the site's own search backend. Scores and excerpts are still those
-                of the best chunk, so the scores are no longer in descending order.
+            mode: "vector" ranks by meaning alone. "hybrid" combines this with the words that
+                the site's own search backend finds, as `fusion` and `vector_weight` say. Scores
+                and excerpts are the same, so the scores are no longer in descending order.
 
         Raises:
             InvalidQuery, InvalidFilter: an argument is wrong; raised by the call itself.

@@ -32,6 +32,7 @@ from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
 from ..wording import shown
 from .collections import active_collection, check_current, document_keys, serving_backend
+from .lead_chunks import mixed_with_lead
 from .ranking import Hit, best_of_each, nearest_first
 
 __all__ = ["NOTHING", "Search", "both", "of_objects", "search_call"]
@@ -47,6 +48,10 @@ _RARE = 20
 #: see too few. Each step costs some queries, whatever its size: three of the largest see 10,000
 #: matches.
 _GROWTHS = 4, 20
+
+#: The least number of matches that a search asks for. The objects of all of them are ranked, since
+#: an object with a slightly worse chunk may rank before others by its lead chunk.
+_LEAST_MATCHES = 100
 
 #: Stands for a filter that no record can match.
 NOTHING = object()
@@ -132,8 +137,8 @@ class Search(ABC):
         spec = catch_up(collection, backend)
         hits: dict[str, Hit] = {}
         seen: set[UUID] = set()
-        looked_at = 0
-        wanted = self.limit + min(self.limit, 10)
+        looked_at: set[str] = set()
+        wanted = self._wanted(collection)
         self.visible_keys = None
         has_asked = False
         while True:
@@ -152,20 +157,29 @@ class Search(ABC):
             # approximate backend may return more matches in another order.
             fresh = [match for match in matches if match.id not in seen]
             keys = document_keys(collection, [match.id for match in fresh])
-            best = best_of_each(fresh, keys, hits)
+            best = best_of_each(fresh, keys, looked_at)
             visible = self.index.visible_among(list(best), self.visibility, self.within)
-            hits.update((key, hit) for key, hit in best.items() if key in visible)
-            looked_at += len(best)
+            may_see = [hit for key, hit in best.items() if key in visible]
+            mixed = yield from mixed_with_lead(collection, backend, vector, may_see)
+            hits.update((hit.key, hit) for hit in mixed if self._is_near_enough(hit))
+            looked_at.update(best)
             if len(hits) >= self.limit or len(matches) < wanted:
                 return nearest_first(hits.values())[: self.limit]
             seen.update(match.id for match in fresh)
-            if not has_asked and looked_at > _RARE * len(hits):
+            if not has_asked and len(looked_at) > _RARE * len(hits):
                 has_asked = True
                 self.visible_keys = self._few_visible()
                 if self.visible_keys is not None:
                     filter = both(filter, of_objects(self.visible_keys))
                     continue
             wanted *= self._growth(len(hits))
+
+    def _wanted(self, collection: Collection) -> int:
+        """Return the number of matches to ask for first."""
+        return max(self.limit + min(self.limit, 10), _LEAST_MATCHES)
+
+    def _is_near_enough(self, hit: Hit) -> bool:
+        return self.similarity_threshold is None or hit.score >= self.similarity_threshold
 
     def _growth(self, found: int) -> int:
         """Return twice the factor that would suffice if visible objects were spread evenly."""

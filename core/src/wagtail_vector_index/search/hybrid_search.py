@@ -1,25 +1,26 @@
-"""Hybrid search, which merges rankings by meaning and by words into one ranking."""
+"""Hybrid search, which ranks objects by their meaning and their words together."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from itertools import zip_longest
 from typing import Any, Literal, get_args
 
+from ..content.declaration import Fusion, IndexDeclaration
 from ..content.visibility import Visibility
 from ..contract.records import Match
 from ..contract.sansio import Steps
-from ..exceptions import InvalidQuery
+from ..exceptions import InvalidIndex, InvalidQuery
 from ..indexing.failures import error_text
-from ..models.tables import Collection
+from ..models.tables import Collection, Document
 from ..plugins.redaction import stack_of
+from ..wording import shown
 from .base import Search, both, of_objects
 from .collections import active_collection
-from .ranking import Hit, reciprocal_rank_fusion
+from .ranking import Hit, reciprocal_rank_fusion, score_fusion
 from .text_search import TextSearch
-from .word_search import word_rankings
+from .word_search import word_scores
 
 __all__ = ["HybridSearch", "Mode", "text_search"]
 
@@ -27,8 +28,11 @@ Mode = Literal["vector", "hybrid"]
 
 logger = logging.getLogger(__name__)
 
-#: The number of nearest objects that are merged, unless the limit is higher.
+#: The number of objects that each of the two searches contributes, unless the limit is higher.
 DEPTH = 30
+
+#: The most chunks that one lookup of the objects found by their words asks for at first.
+_MOST_CHUNKS = 10_000
 
 
 def text_search(mode: str, **arguments: Any) -> TextSearch:
@@ -51,6 +55,10 @@ class HybridSearch(TextSearch):
     filter, threshold and visibility apply to them, and they have scores and excerpts as well.
     """
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_fusion(self.index)
+
     def _rank(self) -> Steps[list[Hit]]:
         collection = active_collection(self.index)
         self._check_fields(collection)
@@ -58,29 +66,40 @@ class HybridSearch(TextSearch):
         if vector is None:
             return []
         nearest = _Nearest(
-            **self._arguments(),
-            vector=vector,
-            limit=max(self.limit, DEPTH),
-            visitor=self.visibility,
+            **self._arguments(), vector=vector, limit=self._depth, visitor=self.visibility
         )
         nearest.text = self.text  # type: ignore[misc]
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
         among = self._inside() if nearest.visible_keys is None else nearest.visible_keys
-        rankings = yield from self._verified(self._word_rankings(among), known, vector)
-        fused = reciprocal_rank_fusion([[hit.key for hit in near], *rankings])
-        return [known[key] for key in fused if key in known][: self.limit]
+        words = yield from self._verified(self._word_scores(among), known, vector)
+        return self._fused(near, known, words)[: self.limit]
 
-    def _word_rankings(self, among: list[str] | None) -> list[list[str]]:
-        """Return the rankings by words, or none if the search for words fails.
+    @property
+    def _depth(self) -> int:
+        """The number of candidates to take from each of the two searches."""
+        return max(self.limit, DEPTH)
 
-        Objects that the visitor may not see are removed before ranks are counted. Otherwise,
-        the ranks would reveal that such objects exist.
+    def _fused(self, near: list[Hit], known: dict[str, Hit], words: dict[str, float]) -> list[Hit]:
+        if self.index.fusion == "ranks":
+            rankings = [[hit.key for hit in near], list(words)]
+            return [known[key] for key in reciprocal_rank_fusion(rankings)]
+        weight = self.index.vector_weight
+        return score_fusion(
+            known.values(),
+            words,
+            vector_weight=self.index.embedder.vector_weight if weight is None else weight,
+            metric=self.index.metric,
+        )
+
+    def _word_scores(self, among: list[str] | None) -> dict[str, float]:
+        """Return the scores by words, best first, or none if the search for words fails.
+
+        Objects that the visitor may not see are removed first. Otherwise, the best score would
+        reveal that such objects exist.
         """
         try:
-            rankings = word_rankings(
-                self.index, self.text, None if among is None else frozenset(among)
-            )
+            scores = word_scores(self.index, self.text, None if among is None else frozenset(among))
         except Exception as error:  # noqa: BLE001  # the backend is the site's
             logger.warning(
                 "%s is searched by meaning alone, because the search for words failed: %s\n%s",
@@ -88,35 +107,35 @@ class HybridSearch(TextSearch):
                 error_text(error),
                 stack_of(error),
             )
-            return []
-        keys = list(dict.fromkeys(key for ranking in rankings for key in ranking))
-        visible = self.index.visible_among(keys, self.visibility, self.within)
-        return [[key for key in ranking if key in visible] for ranking in rankings]
+            return {}
+        visible = self.index.visible_among(list(scores), self.visibility, self.within)
+        return {key: score for key, score in scores.items() if key in visible}
 
     def _verified(
-        self, rankings: list[list[str]], known: dict[str, Hit], vector: Any
-    ) -> Steps[list[list[str]]]:
-        """Return the rankings without objects that must not be found; add to the known hits.
+        self, words: dict[str, float], known: dict[str, Hit], vector: Any
+    ) -> Steps[dict[str, float]]:
+        """Return the scores by words without objects that must not be found.
 
-        Only the beginnings of the rankings are looked up, until there are ``limit`` objects. An
-        object at a later rank that is found by its words alone cannot be in the result, since
-        at least ``limit`` objects come before it. It still counts in the ranks of the others.
+        Adds the first objects to the known hits, with their vector scores. Objects at later ranks
+        that are found by their words alone are left out, since enough others come before them.
         """
-        candidates = [key for row in zip_longest(*rankings) for key in row if key is not None]
-        position, size, found, rejected = 0, self.limit, 0, set()
-        while found < self.limit and position < len(candidates):
+        candidates = list(words)
+        position, size, found = 0, self._depth, 0
+        while found < self._depth and position < len(candidates):
             some = candidates[position : position + size]
             if unknown := [key for key in some if key not in known]:
                 named = _Named(
-                    **self._arguments(), vector=vector, limit=len(unknown), visitor=self.visibility
+                    **self._arguments(),
+                    vector=vector,
+                    limit=len(unknown),
+                    visitor=self.visibility,
+                    keys=unknown,
                 )
-                named.filter = both(named.filter, of_objects(unknown))
                 hits: list[Hit] = yield from named.steps()
                 known.update((hit.key, hit) for hit in hits)
-            rejected |= set(some) - known.keys()
             found += len(set(some) & known.keys())
             position, size = position + size, size * 4
-        return [[key for key in ranking if key not in rejected] for ranking in rankings]
+        return {key: score for key, score in words.items() if key in known}
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments that every part of the search gets, except the limit."""
@@ -145,5 +164,32 @@ class _Nearest(Search):
 class _Named(_Nearest):
     """The part of a hybrid search that looks up the objects found by their words."""
 
+    keys: list[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.filter = both(self.filter, of_objects(self.keys))
+
+    def _wanted(self, collection: Collection) -> int:
+        """Return the number of the objects' chunks, so that one call of the backend is enough."""
+        chunks = Document.objects.filter(
+            collection=collection, object_key__in=self.keys, deleted_at=None
+        )
+        return min(max(chunks.count(), 1), _MOST_CHUNKS)
+
     def _notify(self, matches: Sequence[Match], seconds: float) -> None:
         """Call no hook, since `_Nearest` has called it already for the same hybrid search."""
+
+
+def _check_fusion(index: IndexDeclaration) -> None:
+    """Raise InvalidIndex if the index declares another fusion or weight than there are."""
+    if index.fusion not in get_args(Fusion):
+        allowed = " or ".join(map(repr, get_args(Fusion)))
+        raise InvalidIndex(f"{index.name}: fusion must be {allowed}, not {shown(index.fusion)}.")
+    weight = index.vector_weight
+    is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if weight is not None and not (is_number and 0 <= weight <= 1):
+        raise InvalidIndex(
+            f"{index.name}: vector_weight must be a number from 0 to 1, or None, not"
+            f" {shown(weight)}."
+        )

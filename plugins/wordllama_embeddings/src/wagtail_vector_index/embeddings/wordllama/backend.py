@@ -34,6 +34,9 @@ class WordLlamaEmbeddings(EmbeddingBackend):
 
         dimensions: Literal[64, 128, 256] = 256
 
+    #: The model knows subjects, and few names and codes. So words count more than usual.
+    vector_weight = 0.45
+
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         self._load_lock = threading.Lock()

@@ -1,0 +1,125 @@
+"""Reads the terms of a query: words with their stems, names of several parts, and phrases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+
+import snowballstemmer
+from django.conf import settings
+from django.utils.translation import get_language
+
+from .stop_words import STOP_WORDS
+
+__all__ = ["Term", "query_terms"]
+
+#: The most words of a query to search for, since each word costs time. Each part of a name and
+#: each word of a phrase counts. Questions rarely have as many.
+MAX_WORDS = 32
+
+#: The longest word. Longer ones, such as encoded files, are left out.
+MAX_LETTERS = 100
+
+#: The shortest stem that stands for all words that begin with it.
+_SHORTEST_STEM = 3
+
+#: Matches a phrase in quotation marks; or a word, which may be a name with several parts, such as
+#: "CVE-2024-1234", "5.2" or "U+00AD". The letters after an apostrophe in "page's" are no word.
+_TERM = re.compile(
+    r"[\"“„«](?P<phrase>[^\"“”„«»\n]{1,200})[\"“”»]"
+    r"|(?P<word>\w+(?:[-.+@:]+\w+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
+    re.IGNORECASE,
+)
+_BETWEEN_PARTS = re.compile(r"[\W_]+")
+
+#: The names of the stemmers by the codes of their languages.
+_STEMMERS = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
+    "en": "english", "es": "spanish", "et": "estonian", "eu": "basque", "fi": "finnish",
+    "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian", "hy": "armenian",
+    "id": "indonesian", "it": "italian", "lt": "lithuanian", "nb": "norwegian", "ne": "nepali",
+    "nl": "dutch", "nn": "norwegian", "no": "norwegian", "pt": "portuguese", "ro": "romanian",
+    "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Term:
+    """Something to find in texts.
+
+    Args:
+        text: a word, a name of several parts, or a phrase, in lower case. Its parts must follow
+            each other.
+        stem: the letters that all forms of the word begin with. If empty, only the word itself
+            is searched for.
+    """
+
+    text: str
+    stem: str = ""
+
+
+def query_terms(text: str, language: str | None = None) -> list[Term]:
+    """Return the different terms of a query, in their order, without stop words.
+
+    A query of stop words alone keeps them. A name with a digit or an underscore is found only as
+    a whole, like a phrase. A compound of letters, such as "boundary-layer", is found both as a
+    whole and by its parts.
+
+    Args:
+        text: any text.
+        language: the code of the language of stop words and stems. The default is the active
+            language.
+    """
+    code = (language or get_language() or settings.LANGUAGE_CODE).lower().partition("-")[0]
+    found = list(dict.fromkeys(_texts(text)))
+    stop_words = STOP_WORDS.get(code, frozenset())
+    texts = [one for one in found if one not in stop_words] or found
+    terms: list[Term] = []
+    count = 0
+    stem = _Stem(code)
+    for term in dict.fromkeys(map(stem, texts)):
+        count += len(_parts(term.text))
+        if count > MAX_WORDS:
+            break
+        terms.append(term)
+    return terms
+
+
+def _texts(text: str) -> Iterator[str]:
+    """Yield phrases, words and names in lower case, and the parts of compounds after them."""
+    for match in _TERM.finditer(text):
+        if phrase := match["phrase"]:
+            parts = _parts(phrase)
+            yield from [" ".join(phrase.lower().split())] if 0 < len(parts) <= MAX_WORDS else parts
+            continue
+        word = match["word"].lower()
+        if len(word) > MAX_LETTERS:
+            continue
+        yield word
+        if not word.isalpha() and not any(letter.isdigit() or letter == "_" for letter in word):
+            yield from (part for part in _parts(word) if len(part) > 1)
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in _BETWEEN_PARTS.split(text.lower()) if part]
+
+
+class _Stem:
+    """Makes terms of texts. A stemmer is not safe for threads, so each query has its own."""
+
+    def __init__(self, code: str) -> None:
+        name = _STEMMERS.get(code)
+        self._stemmer = snowballstemmer.stemmer(name) if name else None
+
+    def __call__(self, text: str) -> Term:
+        if self._stemmer is None or not text.isalpha():
+            return Term(text)
+        stem = _common_beginning(self._stemmer.stemWord(text), text)
+        return Term(text, stem if len(stem) >= _SHORTEST_STEM else "")
+
+
+def _common_beginning(one: str, other: str) -> str:
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return "".join(letter for letter, _ in pairs)
