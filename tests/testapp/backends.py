@@ -43,3 +43,37 @@ class ServerBackend(OracleBackend):
     def _drop(self, spec):
         self.before("drop")
         super()._drop(spec)
+
+
+class CrashingBackend(ServerBackend):
+    """Behaves as Weaviate was seen to: it does not index again what it already holds."""
+
+    def __init__(self, alias, options):
+        super().__init__(alias, options)
+        self.unindexed = set()
+        self.runs = 1
+
+    def service_run(self):
+        return f"run {self.runs}"
+
+    def crash(self, ids=()):
+        """Start again, and have lost these records from the index."""
+        self.unindexed |= set(ids)
+        self.runs += 1
+
+    def _upsert(self, spec, batch):
+        held = set(self._get(spec, batch.uuids).uuids)
+        try:
+            super()._upsert(spec, batch)
+        except Exception:
+            OracleBackend._upsert(self, spec, batch)
+            self.unindexed |= set(batch.uuids) - held
+            raise
+
+    def _delete(self, spec, ids):
+        super()._delete(spec, ids)
+        self.unindexed -= set(ids)
+
+    def _search(self, spec, vector, limit, filter, min_score):
+        found = super()._search(spec, vector, limit + len(self.unindexed), filter, min_score)
+        return [match for match in found if match.id not in self.unindexed][:limit]

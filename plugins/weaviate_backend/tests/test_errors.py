@@ -83,6 +83,12 @@ def test_missing_key(server: Double, make_backend: Make) -> None:
         make_backend().collections()
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_key_where_the_server_has_none(server: Double, make_backend: Make, operation: str) -> None:
+    with told(BackendRefused, "Remove API_KEY"):
+        OPERATIONS[operation](make_backend(api_key=KEY))
+
+
 def test_right_key(server: Double, make_backend: Make) -> None:
     server.configure(key=KEY)
     backend = make_backend(api_key=KEY)
@@ -115,7 +121,7 @@ def test_server_that_never_answers(make_backend: Make, listens: str) -> None:
         backend = make_backend(timeout=0.5, **options)
         started = time.monotonic()
         with told(BackendUnavailable, f":{port}"):
-            backend.count(SPEC)
+            backend.search(SPEC, [1, 0])
         assert time.monotonic() - started < 10  # the client itself would wait for a minute
 
 
@@ -132,7 +138,7 @@ def test_http_where_grpc_should_be(server: Double, make_backend: Make) -> None:
     port = int(server.options["host"].rpartition(":")[2])
     backend = make_backend(grpc_host="localhost", grpc_port=port, timeout=1.0)
     with told(BackendUnavailable, "GRPC_PORT"):
-        backend.count(SPEC)
+        backend.search(SPEC, [1, 0])
 
 
 def test_host_that_is_not_weaviate(make_backend: Make) -> None:
@@ -179,6 +185,74 @@ def test_read_only_server(server: Double, make_backend: Make) -> None:
     found = backend.health()
     assert not found.ok
     assert "some is read-only" in found.message
+
+
+NODE = {"name": "double"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"members": ["double", "second", "third"]},
+            ["node second is missing", "third is missing"],
+        ),
+        ({"nodes": [NODE, {"name": "second", "status": "UNAVAILABLE"}]}, ["second is UNAVAILABLE"]),
+        ({"nodes": [NODE | {"operationalMode": "ReadOnly"}]}, ["double is in the mode ReadOnly"]),
+        ({"nodes": [NODE | {"shards": []}, NODE]}, []),
+        ({"no_statistics": True}, []),
+    ],
+)
+def test_health_of_nodes(
+    server: Double, backend: WeaviateBackend, settings: dict[str, Any], told: list[str]
+) -> None:
+    backend.create(SPEC)
+    server.configure(**settings)
+    found = backend.health()
+    assert found.ok is (not told)
+    for words in told:
+        assert words in found.message
+
+
+def test_health_of_a_collection_whose_replicas_are_missing(
+    server: Double, make_backend: Make
+) -> None:
+    backend = make_backend(replicas=3)
+    backend.create(SPEC)
+    found = backend.health()
+    assert not found.ok
+    assert "some has 1 of 3 replicas" in found.message
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A proxy that refuses to connect to anything, for all hosts but the tests' own server."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for name in ("http_proxy", "HTTPS_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+        monkeypatch.setenv("http_proxy", f"http://ada:{KEY}@{address}")
+        yield address
+
+
+def test_proxy_that_fails_is_named(make_backend: Make, proxy: str) -> None:
+    with told(BackendUnavailable, proxy, "no_proxy"):
+        make_backend(host="http://vectors.example.org:8080", timeout=1.0).collections()
+
+
+def test_proxy_that_fails_for_grpc_is_named(make_backend: Make, proxy: str) -> None:
+    backend = make_backend(grpc_host="vectors.example.org", timeout=1.0)
+    backend.collections()
+    with told(BackendUnavailable, proxy, "no_proxy"):
+        backend.search(SPEC, [1, 0])
+
+
+def test_host_in_no_proxy_is_reached_directly(make_backend: Make, proxy: str) -> None:
+    backend = make_backend()
+    backend.create(SPEC)
+    assert backend.search(SPEC, [1, 0]) == []
 
 
 def test_forbidden(server: Double, make_backend: Make) -> None:
@@ -299,7 +373,7 @@ def test_certificate_of_an_unknown_authority_for_grpc(
 ) -> None:
     options = server.options | {"grpc_port": secure.options["grpc_port"], "grpc_secure": True}
     with told(BackendUnavailable, "CA_CERTIFICATE"):
-        make_backend(**options, timeout=1.0).count(SPEC)
+        make_backend(**options, timeout=1.0).search(SPEC, [1, 0])
 
 
 def test_tls_where_there_is_none(server: Double, make_backend: Make) -> None:
@@ -307,7 +381,7 @@ def test_tls_where_there_is_none(server: Double, make_backend: Make) -> None:
     with told(BackendUnavailable, "https://"):
         make_backend(host=host, timeout=1.0).collections()
     with told(BackendUnavailable, "GRPC_SECURE"):
-        make_backend(grpc_secure=True, timeout=1.0).count(SPEC)
+        make_backend(grpc_secure=True, timeout=1.0).search(SPEC, [1, 0])
 
 
 def test_no_tls_where_there_is_some(secure: Double, server: Double, make_backend: Make) -> None:
@@ -315,7 +389,7 @@ def test_no_tls_where_there_is_some(secure: Double, server: Double, make_backend
     with told(BackendError, "HOST"):
         make_backend(host=host, timeout=1.0).collections()
     with told(BackendUnavailable, "GRPC_SECURE"):
-        make_backend(grpc_port=secure.options["grpc_port"], timeout=1.0).count(SPEC)
+        make_backend(grpc_port=secure.options["grpc_port"], timeout=1.0).search(SPEC, [1, 0])
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])

@@ -229,4 +229,4 @@ def test_rebuild_with_a_fault_at_every_call(
 def test_answers_of_an_older_server_are_understood(server: Double, filled: WeaviateBackend) -> None:
     server.fail({"kind": "404", "on": "DELETE schema"})
     filled.drop(SPEC)
-    assert server.calls == ["DELETE schema"]
+    assert server.calls == ["GET schema", "DELETE schema"]

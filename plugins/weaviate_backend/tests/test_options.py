@@ -117,6 +117,16 @@ def test_cloud_without_a_key_is_warned_of() -> None:
     assert messages(host="http://localhost:8080") == []
 
 
+def test_what_replicas_do_not_cover_is_said() -> None:
+    def messages(**options: Any) -> list[str | None]:
+        given = WeaviateBackend.Options(host="http://localhost:8080", **options)
+        return [message.id for message in WeaviateBackend("default", given).check()]
+
+    assert messages(replicas=3) == ["wagtail_vector_index_weaviate.I001"]
+    assert messages(replicas=3, consistency="ONE") == []
+    assert messages(replicas=1) == messages() == []
+
+
 def schema(server: Double, name: str = "Wagtail_some") -> dict[str, Any]:
     import httpx
 
@@ -128,7 +138,7 @@ def test_what_a_collection_is_made_with(server: Double, backend: WeaviateBackend
     backend.create(SPEC)
     found = schema(server)
     assert found["invertedIndexConfig"] == {"indexNullState": True}
-    vector = found["vectorConfig"]["default"]
+    vector = found["vectorConfig"]["wagtail"]
     assert vector["vectorizer"] == {"none": {}}
     assert vector["vectorIndexType"] == "hnsw"
     asked = {
@@ -138,12 +148,15 @@ def test_what_a_collection_is_made_with(server: Double, backend: WeaviateBackend
     assert vector["vectorIndexConfig"].items() >= asked.items()
     types = {each["name"]: each["dataType"] for each in found["properties"]}
     assert types == {
-        "metadata": ["text"], "part": ["int"], "f_text": ["text"], "f_number": ["number"],
+        "wagtail_metadata": ["text"], "wagtail_guard": ["object"], "part": ["int"],
+        "f_text": ["text"], "f_number": ["number"],
         "f_whole": ["int"], "f_yes": ["boolean"], "f_when": ["int"], "f_when__us": ["int"],
         "f_tags": ["text[]"], "f_ids": ["int[]"], "f_id": ["text"], "f_vector": ["int"],
     }  # fmt: skip
     for each in found["properties"]:
-        assert each["indexFilterable"] is (each["name"] != "metadata")
+        assert each["indexFilterable"] is (
+            each["name"] not in ("wagtail_metadata", "wagtail_guard")
+        )
         ranges = each["dataType"][0] in ("int", "number")
         assert each.get("indexRangeFilters", False) is ranges
         if each["dataType"][0].startswith("text"):
@@ -168,14 +181,14 @@ def test_hnsw(
     server: Double, make_backend: Make, given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     make_backend(**given).create(SPEC)
-    assert schema(server)["vectorConfig"]["default"]["vectorIndexConfig"].items() >= (
+    assert schema(server)["vectorConfig"]["wagtail"]["vectorIndexConfig"].items() >= (
         expected.items()
     )
 
 
 def test_flat(server: Double, make_backend: Make) -> None:
     make_backend(index="flat", quantization="bq").create(SPEC)
-    vector = schema(server)["vectorConfig"]["default"]
+    vector = schema(server)["vectorConfig"]["wagtail"]
     assert vector["vectorIndexType"] == "flat"
     assert vector["vectorIndexConfig"] == {
         "distance": "l2-squared",
@@ -185,7 +198,7 @@ def test_flat(server: Double, make_backend: Make) -> None:
 
 def test_dynamic(server: Double, make_backend: Make) -> None:
     make_backend(index="dynamic", quantization="rq", m=16).create(SPEC)
-    vector = schema(server)["vectorConfig"]["default"]
+    vector = schema(server)["vectorConfig"]["wagtail"]
     assert vector["vectorIndexType"] == "dynamic"
     index = vector["vectorIndexConfig"]
     assert index["hnsw"]["maxConnections"] == 16
@@ -196,8 +209,11 @@ def test_dynamic(server: Double, make_backend: Make) -> None:
 def test_shards_and_replicas(server: Double, make_backend: Make) -> None:
     make_backend(shards=3, replicas=2).create(SPEC)
     found = schema(server)
-    assert found["shardingConfig"] == {"desiredCount": 3}
-    assert found["replicationConfig"] == {"factor": 2}
+    assert found["shardingConfig"]["desiredCount"] == 3
+    replication = {
+        "factor": 2, "asyncEnabled": True, "deletionStrategy": "TimeBasedResolution",
+    }  # fmt: skip
+    assert found["replicationConfig"] == replication
 
 
 def test_sites_share_a_cluster(make_backend: Make) -> None:
@@ -241,7 +257,7 @@ def test_quantisation_that_is_trained_begins_with_optimize(
     server.fail()
     backend.optimize(SPEC)
     backend.optimize(SPEC)
-    index = schema(server)["vectorConfig"]["default"]["vectorIndexConfig"]
+    index = schema(server)["vectorConfig"]["wagtail"]["vectorIndexConfig"]
     assert index[kind]["enabled"] is True
     assert server.calls.count("PUT schema") == 1
 

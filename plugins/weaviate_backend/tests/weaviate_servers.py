@@ -50,7 +50,7 @@ class Double(Server):
         self._tell("faults", list(faults))
 
     def configure(self, **settings: Any) -> None:
-        """Set the server: ``version``, ``key``, ``max_results``, ``read_only``, ``queue``."""
+        """Set the server; the double's `Store.configure` lists the settings."""
         self._tell("settings", settings)
 
     def forget(self) -> None:

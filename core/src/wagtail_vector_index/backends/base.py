@@ -20,7 +20,7 @@ from django.core.checks import CheckMessage
 
 from ..contract.filters import Filter, FilterNode, parse_filter
 from ..contract.health import Health
-from ..contract.metrics import METRICS, Metric
+from ..contract.metrics import METRICS, Metric, own_score
 from ..contract.options import Options as BaseOptions
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
 from ..contract.slices import bounded, joined, slices
@@ -46,6 +46,9 @@ __all__ = [
     "VectorBackend",
 ]
 
+
+#: How many matches are requested, one number after another, to find a record by its own vector.
+_LIMITS = (10, 100, 1_000, 10_000)
 
 ArgumentsT = ParamSpec("ArgumentsT")
 ResultT = TypeVar("ResultT")
@@ -282,6 +285,22 @@ class VectorBackend(ABC):
         """Build the structures that make searches fast. Call it after a bulk fill."""
         self._optimize(spec)
 
+    def unfound(self, spec: CollectionSpec, batch: RecordBatch) -> list[UUID]:
+        """Return the ids of the records that a search by their own vectors does not find.
+
+        A service that crashed may hold such records. They are mended by `delete` and `upsert`.
+        """
+        return [record.id for record in batch if not self._finds(spec, record)]
+
+    def service_run(self) -> str:
+        """Return a text that changes whenever the service is started again.
+
+        Core compares it with the text of an earlier update. If it has changed, the service may
+        have crashed in the meantime, and core verifies the records that it sent last. An empty
+        text says that the backend cannot tell. The text has at most 255 characters.
+        """
+        return ""
+
     def check(self) -> list[CheckMessage]:
         """Return the problems in the configuration that can be found without a network."""
         return []
@@ -410,6 +429,21 @@ class VectorBackend(ABC):
         self, function: Callable[ArgumentsT, ResultT]
     ) -> Callable[ArgumentsT, Coroutine[Any, Any, ResultT]]:
         return sync_to_async(function, thread_sensitive=self.thread_sensitive)
+
+    def _finds(self, spec: CollectionSpec, record: Record) -> bool:
+        """Return whether a search by a record's vector finds the record.
+
+        Other records may be as near, or nearer under ``dot``. So more matches are requested until
+        the last of them is farther away than the record must be.
+        """
+        expected = own_score(spec.metric, record.vector)
+        for limit in _LIMITS:
+            found = self.search(spec, record.vector, limit=limit)
+            if any(match.id == record.id for match in found):
+                return True
+            if len(found) < limit or found[-1].score < expected:
+                return False
+        return True  # too many records are nearer to tell
 
     # Validation
 

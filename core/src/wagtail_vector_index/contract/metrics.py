@@ -6,7 +6,7 @@ To add a metric, add its name to `Metric`, its entry to `FACTS`, its computation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
@@ -43,6 +43,11 @@ class MetricFacts:
         return min(self.highest, max(self.lowest, score))
 
 
+#: How much lower a score may be because vectors are rounded or compressed, relative to 1 or, if
+#: that is more, to the score.
+_ROUNDING = 0.01
+
+
 #: The facts of each metric.
 FACTS: Mapping[Metric, MetricFacts] = MappingProxyType(
     {
@@ -51,3 +56,13 @@ FACTS: Mapping[Metric, MetricFacts] = MappingProxyType(
         "euclidean": MetricFacts(highest=0.0, is_distance=True),
     }
 )
+
+
+def own_score(metric: Metric, vector: Sequence[float]) -> float:
+    """Return the score that a vector has at least if it is compared with itself."""
+    if FACTS[metric].is_distance:
+        return -_ROUNDING
+    if FACTS[metric].ignores_length:
+        return 1.0 - _ROUNDING
+    product = sum(number * number for number in vector)
+    return product - _ROUNDING * max(1.0, product)

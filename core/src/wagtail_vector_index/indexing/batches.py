@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast
@@ -33,13 +33,39 @@ def live_documents(collection: Collection) -> QuerySet[Any]:
 
 
 def written_after(
-    collection: Collection, revision: int, batch_size: int = BATCH_SIZE
+    collection: Collection,
+    revision: int,
+    batch_size: int = BATCH_SIZE,
+    *,
+    until: int | None = None,
 ) -> Iterator[RecordBatch]:
-    """Yield the live documents that were written after a revision, as one snapshot."""
+    """Yield the live documents that were written after a revision, as one snapshot.
+
+    Args:
+        collection: the collection.
+        revision: the revision after which the documents were written; 0 for all of them.
+        batch_size: the most documents in a batch.
+        until: the last revision whose documents are wanted; None for no last one.
+    """
     documents = live_documents(collection)
     if revision:
         documents = documents.filter(revision__gt=revision)
+    if until is not None:
+        documents = documents.filter(revision__lte=until)
+    return _batches(documents.order_by(), collection.dimensions, batch_size)
+
+
+def newest_first(collection: Collection, batch_size: int) -> Iterator[RecordBatch]:
+    """Yield the live documents, those that were written last first."""
+    documents = live_documents(collection).order_by("-revision")
     return _batches(documents, collection.dimensions, batch_size)
+
+
+def sample(collection: Collection, count: int) -> Iterator[RecordBatch]:
+    """Yield some live documents, chosen at random: those whose ids follow a random id."""
+    ids, begin = live_documents(collection).order_by("pk").values_list("pk", flat=True), uuid4()
+    chosen = [*ids.filter(pk__gte=begin)[:count], *ids.filter(pk__lt=begin)[:count]]
+    return batch_of(collection, chosen[:count])
 
 
 def deleted_after(collection: Collection, revision: int) -> list[UUID]:
@@ -54,7 +80,7 @@ def deleted_after(collection: Collection, revision: int) -> list[UUID]:
 def batch_of(collection: Collection, ids: list[UUID]) -> Iterator[RecordBatch]:
     """Yield the live documents that have one of these ids."""
     for some in slices(ids, BATCH_SIZE):
-        chosen = live_documents(collection).filter(pk__in=some)
+        chosen = live_documents(collection).filter(pk__in=some).order_by()
         yield from _batches(chosen, collection.dimensions, BATCH_SIZE)
 
 
@@ -66,10 +92,8 @@ def xor_of(batch: RecordBatch) -> int:
 
 
 def _batches(documents: QuerySet[Any], dimensions: int, batch_size: int) -> Iterator[RecordBatch]:
-    rows = (
-        documents.order_by()
-        .values_list(Cast("pk", CharField()), "metadata", "embedding__vector")
-        .iterator(chunk_size=batch_size)
+    rows = documents.values_list(Cast("pk", CharField()), "metadata", "embedding__vector").iterator(
+        chunk_size=batch_size
     )
     while batch := list(islice(rows, batch_size)):
         ids, metadata, vectors = zip(*batch, strict=True)

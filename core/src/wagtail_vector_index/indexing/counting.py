@@ -1,4 +1,4 @@
-"""Compares the number of records in vector backends with the index tables."""
+"""Asks vector backends whether they have all records, and find them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..wording import describe
 from .ownership import is_foreign
 from .problems import Problem
 from .status import IndexStatus
+from .verifying import unfound_in_sample
 
-__all__ = ["count_problems"]
+__all__ = ["count_problems", "unfound_problems"]
 
 #: How often records are counted while changes are being written.
 _ATTEMPTS = 5
@@ -47,6 +48,32 @@ def count_problems(status: IndexStatus, *, without: Container[str] = ()) -> Iter
                 message=message,
                 remedy=f"To correct this, run: manage.py update_vector_indexes {status.name}",
             )
+
+
+def unfound_problems(status: IndexStatus, *, without: Container[str] = ()) -> Iterator[Problem]:
+    """Yield the active collection if searches do not find a sample of its records.
+
+    Each record of the sample is searched by its own vector, so this takes some hundred searches.
+    The arguments are those of `count_problems`.
+    """
+    collection = status.active
+    if collection is None or collection.is_behind or collection.vector_backend in without:
+        return
+    try:
+        backend = vector_backends[collection.vector_backend]
+        if not backend.persistent or is_foreign(collection, backend):
+            return
+        lost, size = unfound_in_sample(collection, backend)
+        message = f"{lost} of {size} records of {collection} are not found by their own vectors."
+    except CollectionNotFound:
+        return  # `count_problems` says so
+    except Exception as error:  # noqa: BLE001  # a backend may raise anything
+        lost, message = 1, redacted(f"{collection} cannot be searched: {describe(error)}.")
+    if lost:
+        yield Problem(
+            message=message,
+            remedy=f"To mend this, run: manage.py update_vector_indexes {status.name} --rebuild",
+        )
 
 
 def _difference(collection: Collection, backend: VectorBackend) -> str:

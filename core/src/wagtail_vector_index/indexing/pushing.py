@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..backends.base import VectorBackend
+from ..contract.records import RecordBatch
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
 from .failures import hide_content
 from .ownership import is_foreign
+from .verifying import must_be_verified, replace, verify
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,16 @@ def complete(
     _or_refill(_complete, collection, backend, pushed)
 
 
+def reconcile(
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _ignore_count
+) -> None:
+    """Sweep, and verify what was sent if the service failed or was started again meanwhile.
+
+    The arguments and errors are those of `push`.
+    """
+    _or_refill(_reconcile, collection, backend, pushed)
+
+
 def _or_refill(
     action: Callable[[Collection, VectorBackend, Callable[[int], None]], None],
     collection: Collection,
@@ -75,7 +88,7 @@ def _or_refill(
         action(collection, backend, pushed)
     except CollectionNotFound:
         logger.warning("%r has lost %s. It is filled again.", backend, collection)
-        Collection.objects.filter(pk=collection.pk).update(applied_revision=0)
+        Collection.objects.filter(pk=collection.pk).update(applied_revision=0, sent_revision=0)
         _push(collection, backend, pushed)
         backend.optimize(collection.spec)
 
@@ -83,29 +96,64 @@ def _or_refill(
 def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
     own_row = Collection.objects.filter(pk=collection.pk)
     while True:
-        applied, revision = own_row.values_list("applied_revision", "revision").get()
+        applied, sent, revision = own_row.values_list(
+            "applied_revision", "sent_revision", "revision"
+        ).get()
         if backend.persistent:
             if not applied:
                 backend.create(collection.spec)
+            if not sent:
+                own_row.update(service_run=backend.service_run())
             if applied < revision:
-                _send(collection, backend, applied, pushed)
+                own_row.filter(sent_revision__lt=revision).update(sent_revision=revision)
+                _send(collection, backend, applied, sent, pushed)
         if applied >= revision:
             return
         own_row.filter(applied_revision__lt=revision).update(applied_revision=revision)
 
 
+@contextmanager
+def _content_hidden(batch: RecordBatch) -> Iterator[None]:
+    """Leave the metadata of records out of the errors of a backend, which may quote it."""
+    try:
+        yield
+    except Exception as error:
+        hide_content(error, batch.metadata)
+        raise
+
+
 def _send(
-    collection: Collection, backend: VectorBackend, applied: int, pushed: Callable[[int], None]
+    collection: Collection,
+    backend: VectorBackend,
+    applied: int,
+    sent: int,
+    pushed: Callable[[int], None],
 ) -> None:
-    for batch in written_after(collection, applied):
-        try:
+    """Send the changes after the revision that is applied.
+
+    Those up to the revision ``sent`` were sent before, and nobody knows how that ended: the
+    process, the service or the network between them may have failed in the middle. So these
+    records are deleted before they are sent again.
+    """
+    if sent > applied:
+        must_be_verified(collection)
+        for batch in written_after(collection, applied, until=sent):
+            with _content_hidden(batch):
+                replace(collection, backend, batch)
+            pushed(len(batch))
+    for batch in written_after(collection, max(applied, sent)):
+        with _content_hidden(batch):
             backend.upsert(collection.spec, batch)
-        except Exception as error:
-            hide_content(error, batch.metadata)
-            raise
         pushed(len(batch))
     if applied:
         backend.delete(collection.spec, deleted_after(collection, applied))
+
+
+def _reconcile(
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]
+) -> None:
+    _sweep(collection, backend, pushed)
+    verify(collection, backend)
 
 
 def _complete(
@@ -129,5 +177,5 @@ def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int
     live = set(live_documents(collection).values_list("pk", flat=True).iterator())
     backend.delete(collection.spec, held - live)
     for batch in batch_of(collection, list(live - held)):
-        backend.upsert(collection.spec, batch)
+        replace(collection, backend, batch)
         pushed(len(batch))

@@ -29,7 +29,7 @@ from .ownership import current_owner, is_foreign
 from .plan import Plan, live_collections
 from .problems import Problem
 from .progress import Progress
-from .pushing import complete, push, sweep
+from .pushing import complete, push, reconcile, sweep
 from .removing import remove_gone
 from .replacing import reason_to_wait
 
@@ -105,7 +105,7 @@ def _update(
             # The collection that still serves searches must get the changes nevertheless.
             _push_all([c for c in _targets(plan) if c.pk != building.pk], progress)
             raise
-    _push_all(_targets(plan), progress, sweep)
+    _push_all(_targets(plan), progress, reconcile)
     clean_up()
     progress.finished()
     return Updated(drained=drained, built=built, held_back=held_back)

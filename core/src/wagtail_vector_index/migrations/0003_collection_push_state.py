@@ -7,6 +7,16 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="collection",
+            name="sent_revision",
+            field=models.PositiveBigIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name="collection",
+            name="service_run",
+            field=models.CharField(blank=True, max_length=255),
+        ),
+        migrations.AddField(
+            model_name="collection",
             name="attempts",
             field=models.PositiveIntegerField(default=0),
         ),

@@ -95,6 +95,11 @@ class Collection(models.Model):
     revision = models.PositiveBigIntegerField(default=0)
     #: The last revision whose changes the vector backend has.
     applied_revision = models.PositiveBigIntegerField(default=0)
+    #: The last revision whose changes were sent to the vector backend. It may have those after
+    #: ``applied_revision`` in part: nobody knows how the last attempt to send them ended.
+    sent_revision = models.PositiveBigIntegerField(default=0)
+    #: The run of the backend's service whose records were verified last; `VectorBackend` explains.
+    service_run = models.CharField(max_length=255, blank=True)
     #: The number of live documents, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)

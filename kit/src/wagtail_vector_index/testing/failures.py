@@ -106,6 +106,39 @@ class FailureTests(Harness):
         self.backend.upsert(spec, batch)
         expect_equal(self.names(spec), ids, "A batch that failed can be sent again.")
 
+    @about("what-was-written-in-part-can-be-mended")
+    def test_what_failed_is_deleted_and_written_again(self) -> None:
+        spec = self.collection(fields={"n": "int"})
+        ids, vectors = sorted_ids(10), random_vectors(10, 4)
+        batch = RecordBatch.of(ids=ids, vectors=vectors, metadata=[{"n": 1}] * 10)
+        with (
+            self.need(REFUSING, self.refusing(self.backend, spec, ids[4:6])),
+            expect_error(WriteFailed, "A store that refuses records is an error."),
+        ):
+            self.backend.upsert(spec, batch)
+        self.backend.delete(spec, ids)
+        expect_equal(self.backend.count(spec), 0, "delete() deletes what was written in part.")
+        self.backend.upsert(spec, batch)
+        rule = "What failed is found once it was deleted and written again."
+        expect_equal(self.names(spec), ids, rule)
+        expect_equal(self.names(spec, Q(n=1)), ids, rule)
+        expect_equal(self.backend.unfound(spec, batch), [], rule)
+
+    @about("records-are-found-by-their-own-vectors")
+    def test_records_are_found_by_their_own_vectors(self) -> None:
+        spec = self.collection()
+        vectors = [[1.0, 2.0, 3.0, 4.0]] * 15 + [list(v) for v in random_vectors(15, 4)]
+        ids = sorted_ids(30)
+        batch = RecordBatch.of(ids=ids, vectors=vectors)
+        self.backend.upsert(spec, batch)
+        expect_equal(self.backend.unfound(spec, batch), [], "Every record that exists is found.")
+        self.backend.delete(spec, [ids[7], ids[20]])
+        expect_equal(
+            sorted(self.backend.unfound(spec, batch)),
+            [ids[7], ids[20]],
+            "unfound() names the records that do not exist.",
+        )
+
     def names_all_that_is_missing(self, spec: CollectionSpec, batch: RecordBatch) -> None:
         """Fail unless upsert() raises WriteFailed with every id that was not written."""
         failed = set()

@@ -88,6 +88,13 @@ RULES: Mapping[str, str] = {
     "nothing-is-silently-unwritten": (
         "If a part of a batch is not written, the error names every record that was not written."
     ),
+    "what-was-written-in-part-can-be-mended": (
+        "A record that may be written in part is found once it was deleted and written again."
+    ),
+    "records-are-found-by-their-own-vectors": (
+        "A search by a record's own vector finds the record, and `unfound` names those that no"
+        " search finds."
+    ),
     # Threads, event loops, processes
     "threads-share-a-backend": "Many threads may use one backend at once.",
     "asynchronous-twins": "An asynchronous method does what its synchronous twin does.",

@@ -435,3 +435,31 @@ class AcceptsAnyJson(Refusing):
                 ids=batch.ids, vectors=batch.vectors, metadata=texts, dimensions=batch.dimensions
             ),
         )
+
+
+class NeverMended(Refusing):
+    """A record that was refused once stays hidden, even if it is deleted and written again."""
+
+    def report(self, refused):
+        self.hidden = refused
+        super().report(refused)
+
+    def _upsert(self, spec, batch):
+        hidden = getattr(self, "hidden", ())
+        super()._upsert(spec, pick(batch, lambda record: record.id not in hidden))
+
+
+class FindsNobodyMissing(Refusing):
+    """unfound() believes that every record is found."""
+
+    def unfound(self, spec, batch):
+        return []
+
+
+class MissesEqualRecords(Refusing):
+    """unfound() looks only at the nearest match, which may be another record."""
+
+    def unfound(self, spec, batch):
+        nearest = (self.search(spec, record.vector, limit=1) for record in batch)
+        found = {match.id for matches in nearest for match in matches}
+        return [id for id in batch.uuids if id not in found]

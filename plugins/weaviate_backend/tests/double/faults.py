@@ -13,8 +13,9 @@ class Fault:
 
     Args:
         kind: ``refuse`` (nothing is done, the connection breaks), ``drop`` (it is done, and the
-            answer is lost), ``delay``, ``401``, ``403``, ``429``, ``500``, or ``partial``
-            (some records of a batch are not written).
+            answer is lost), ``delay``, ``401``, ``403``, ``429``, ``500``, ``partial``
+            (some records of a batch are not written), or ``crash`` (a batch is stored, but not
+            indexed, and the answer is lost).
         at: the number of calls that go well before.
         times: how many fail, of those that follow.
         on: the method of gRPC, or of HTTP with the path's first part, that is meant; or any.

@@ -73,6 +73,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str, path: list[str], body: Any) -> Answer:
         key = self.store.settings["key"]
+        if not key and self.headers.get("Authorization"):
+            said = (
+                "no authentication scheme is configured (API Key or OIDC), but an 'Authorization'"
+                " header was provided. Please configure an auth scheme or remove the header for"
+                " anonymous access"
+            )
+            return 401, {"code": 401, "message": said}
         if key and self.headers.get("Authorization") != f"Bearer {key}":
             said = (
                 "unauthorized: invalid api key"
@@ -94,6 +101,10 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"version": version, "grpcMaxMessageSize": 104_858_000, "modules": {}}
         if path[0] == "nodes":
             return self._nodes(path[1:])
+        if path == ["cluster", "statistics"]:
+            return self._statistics()
+        if path[0] == "objects":
+            return self._delete_object(path[1], path[2])
         if path[0] != "schema":
             return 404, {"code": 404, "message": f"path /v1/{'/'.join(path)} was not found"}
         if len(path) == 1:
@@ -111,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         if method == "DELETE":
             self.store.drop(name)
             return 200, None
-        found = self.store.collections.get(name)
+        found = self.store.collections.get(self.store.settings["aliases"].get(name, name))
         if found is None:
             return 404, None
         if rest == ["shards"]:
@@ -121,6 +132,28 @@ class Handler(BaseHTTPRequestHandler):
             found.config = body
         return 200, found.config
 
+    def _delete_object(self, name: str, id: str) -> Answer:
+        with self.store.lock:
+            if id not in self.store.get(name).records:
+                return 404, None
+            if not self.store.delete(name, [id]):
+                return 500, {"error": [{"message": "store is read-only due to: disk usage"}]}
+        return 204, None
+
+    def _statistics(self) -> Answer:
+        if self.store.settings["no_statistics"]:
+            return 403, {"error": [{"message": "forbidden"}]}
+        raft = {
+            "term": str(1 + self.store.settings["starts"]),
+            "latestConfigurationIndex": "1",
+            "latestConfiguration": [
+                {"id": name, "address": "127.0.0.1:8300", "suffrage": 0}
+                for name in self.store.settings["members"]
+            ],
+        }
+        one = {"name": "double", "status": "HEALTHY", "initialLastAppliedIndex": 0, "raft": raft}
+        return 200, {"statistics": [one], "synchronized": True}
+
     def _nodes(self, path: list[str]) -> Answer:
         queue = self.store.settings["queue"]
         waiting = queue.pop(0) if queue and path else 0
@@ -129,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
                 "class": name,
                 "name": "shard",
                 "objectCount": len(each.records),
-                "vectorIndexingStatus": "INDEXING" if waiting else "READY",
+                "vectorIndexingStatus": self._indexing_status(waiting),
                 "vectorQueueLength": waiting,
             }
             for name, each in self.store.collections.items()
@@ -138,8 +171,18 @@ class Handler(BaseHTTPRequestHandler):
         if path and not shards:
             return 404, {"error": [{"message": f"class {path[0]} not found"}]}
         version = self.store.settings["version"]
-        node = {"name": "double", "status": "HEALTHY", "version": version, "shards": shards}
-        return 200, {"nodes": [node]}
+        nodes = [
+            {"status": "HEALTHY", "operationalMode": "ReadWrite", "version": version}
+            | ({"shards": shards} if each["name"] == "double" else {})
+            | each
+            for each in self.store.settings["nodes"]
+        ]
+        return 200, {"nodes": nodes}
+
+    def _indexing_status(self, waiting: int) -> str:
+        if self.store.settings["read_only"]:
+            return "READONLY"
+        return "INDEXING" if waiting else "READY"
 
     def _send(self, status: int, body: Any) -> None:
         content = b"" if body is None else json.dumps(body).encode()
@@ -164,4 +207,6 @@ def _completed(config: dict[str, Any]) -> dict[str, Any]:
             if "maxConnections" in graph:
                 for kind in ("pq", "sq", "bq", "rq"):
                     graph.setdefault(kind, {"enabled": False})
+    sharding = config.setdefault("shardingConfig", {})
+    sharding["actualCount"] = sharding.get("desiredCount", 1)
     return config

@@ -25,6 +25,7 @@ CODES = {
     "refuse": grpc.StatusCode.UNAVAILABLE,
     "drop": grpc.StatusCode.UNAVAILABLE,
     "delay": grpc.StatusCode.UNAVAILABLE,
+    "crash": grpc.StatusCode.UNAVAILABLE,
     "401": grpc.StatusCode.UNAUTHENTICATED,
     "403": grpc.StatusCode.PERMISSION_DENIED,
     "429": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -56,11 +57,14 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         self._check_key(context)
         if fault is not None and fault.kind == "delay" and fault.delay():
             fault = None
-        if fault is not None and fault.kind not in ("drop", "partial"):
+        if fault is not None and fault.kind not in ("drop", "partial", "crash"):
             self._abort(context, fault)
         try:
             if fault is not None and fault.kind == "partial":
                 reply = self._write_in_part(request, fault)
+            elif fault is not None and fault.kind == "crash":
+                self._write(request, crash=True)
+                self._abort(context, fault)
             else:
                 reply = work(request)
         except Refused as error:
@@ -93,6 +97,9 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
             for name in request.properties.non_ref_properties:
                 if name not in collection.types:
                     raise Refused(f"no such prop with name '{name}' found")
+            for name in (*request.metadata.vectors, *request.near_vector.targets.target_vectors):
+                if name != collection.vector_name:
+                    raise Refused(f"class {request.collection} does not have named vector {name}")
             kept = self._kept(collection, request)
             if request.HasField("near_vector"):
                 [vector] = request.near_vector.vectors
@@ -111,7 +118,11 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         if getattr(request, "after", ""):
             raise Refused("where cannot be set with after and limit parameters")
         test = test_of(request.filters, collection)
-        return [row for row, record in enumerate(collection.ordered()) if test(record)]
+        return [
+            row
+            for row, record in enumerate(collection.ordered())
+            if record.id not in collection.unindexed and test(record)
+        ]
 
     def _listed(
         self, collection: Collection, after: str, kept: list[int] | None, limit: int
@@ -145,11 +156,11 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         ]
         return batch_pb2.BatchObjectsReply(errors=errors)
 
-    def _write(self, request: Any) -> Any:
+    def _write(self, request: Any, *, crash: bool = False) -> Any:
         errors: list[Any] = []
         if request.objects:
             records = [_record(each) for each in request.objects]
-            found = self.store.write(request.objects[0].collection, records)
+            found = self.store.write(request.objects[0].collection, records, crash=crash)
             errors = [
                 batch_pb2.BatchObjectsReply.BatchError(index=row, error=text)
                 for row, text in found.items()
@@ -160,7 +171,8 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         with self.store.lock:
             collection = self.store.get(request.collection)
             test = test_of(request.filters, collection)
-            ids = [record.id for record in collection.ordered() if test(record)]
+            indexed = (each for each in collection.ordered() if each.id not in collection.unindexed)
+            ids = [record.id for record in indexed if test(record)]
             deleted = self.store.delete(request.collection, ids)
         failed = 1 if ids and not deleted else 0  # of a shard that is read-only, one is told
         return batch_delete_pb2.BatchDeleteReply(
@@ -171,6 +183,7 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
 def _record(given: Any) -> Stored:
     [vector] = given.vectors
     properties = dict(given.properties.non_ref_properties)
+    properties |= {each.prop_name: {} for each in given.properties.object_properties}
     for each in (*given.properties.text_array_properties, *given.properties.int_array_properties):
         properties[each.prop_name] = [
             float(value) if isinstance(value, int) else value for value in each.values
@@ -187,7 +200,7 @@ def _result(request: Any, record: Stored, distance: float) -> Any:
     if request.metadata.vectors:
         metadata.vectors.append(
             base_pb2.Vectors(
-                name="default",
+                name=request.metadata.vectors[0],
                 vector_bytes=record.vector.tobytes(),
                 type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32,
             )

@@ -28,6 +28,8 @@ class Collection:
 
     config: dict[str, Any]
     records: dict[str, Stored] = field(default_factory=dict)
+    #: The ids of the records that no index has, since the server crashed while it wrote them.
+    unindexed: set[str] = field(default_factory=set)
     matrix: Any = None
     rows: list[Stored] = field(default_factory=list)
 
@@ -37,8 +39,12 @@ class Collection:
 
     @property
     def distance(self) -> str:
-        vector = self.config["vectorConfig"]["default"]["vectorIndexConfig"]
-        return str(vector.get("distance", "cosine"))
+        [vector] = self.config["vectorConfig"].values()
+        return str(vector["vectorIndexConfig"].get("distance", "cosine"))
+
+    @property
+    def vector_name(self) -> str:
+        return next(iter(self.config.get("vectorConfig", {})), "")
 
     def ordered(self) -> list[Stored]:
         """All records, by id."""
@@ -66,6 +72,11 @@ class Store:
             "max_results": 10_000,
             "read_only": False,
             "queue": [],
+            "nodes": [{"name": "double"}],
+            "members": ["double"],
+            "starts": 1,
+            "aliases": {},
+            "no_statistics": False,
             "auto_schema": True,
             "latest_client": "",
         } | settings
@@ -89,8 +100,11 @@ class Store:
         return config
 
     def drop(self, name: str) -> None:
+        """Delete a class, or one whose name differs only in case: to a server, they are one."""
         with self.lock:
-            self.collections.pop(name, None)
+            for known in list(self.collections):
+                if known.lower() == name.lower():
+                    del self.collections[known]
 
     def get(self, name: str) -> Collection:
         """A class.
@@ -103,16 +117,21 @@ class Store:
             raise Refused(f"could not find class {name} in schema")
         return found
 
-    def write(self, name: str, records: list[Stored]) -> dict[int, str]:
-        """Write records; the errors by their row."""
+    def write(self, name: str, records: list[Stored], *, crash: bool = False) -> dict[int, str]:
+        """Write records; the errors by their row. With ``crash``, no index gets new vectors."""
         with self.lock:
             if name not in self.collections:
+                rows = range(len(records))
                 if not self.settings["auto_schema"]:
+                    return dict.fromkeys(rows, f"class '{name}' not present in schema")
+                if any(value == {} for value in records[0].properties.values()):
                     return dict.fromkeys(
-                        range(len(records)), f"class '{name}' not present in schema"
+                        rows,
+                        "auto-schema: create collection: property 'x': At least one nested"
+                        " property is required for data type object/object[]",
                     )
                 self.create({"class": name, "properties": []})
-                return dict.fromkeys(range(len(records)), f"vector index for {name} not found")
+                return dict.fromkeys(rows, f"vector index for {name} not found")
             if self.settings["read_only"]:
                 return {0: "store is read-only due to: disk usage"}  # no word of the others
             collection = self.collections[name]
@@ -126,7 +145,11 @@ class Store:
                         " match the index dimensions"
                     )
                     continue
+                held = collection.records.get(record.id)
                 collection.records[record.id] = record
+                # A record that is held already is not indexed again, unless its vector differs.
+                if held is None or not np.array_equal(held.vector, record.vector):
+                    (collection.unindexed.add if crash else collection.unindexed.discard)(record.id)
             collection.matrix = None
             return errors
 
@@ -139,6 +162,7 @@ class Store:
             ids = ids[: self.settings["max_results"]]
             for id in ids:
                 del collection.records[id]
+                collection.unindexed.discard(id)
             collection.matrix = None
             return len(ids)
 
@@ -147,6 +171,9 @@ class Store:
     ) -> list[tuple[Stored, float]]:
         """The rows with the least distance from a query; of equal ones, any."""
         rows = collection.ordered()
+        if collection.unindexed:
+            places = range(len(rows)) if kept is None else kept
+            kept = [place for place in places if rows[place].id not in collection.unindexed]
         if not rows or kept == []:
             return []
         vectors = collection.matrix if kept is None else collection.matrix[kept]

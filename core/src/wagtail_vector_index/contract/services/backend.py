@@ -96,6 +96,11 @@ class Operations(ABC):
         """Build the index that makes searches fast, after a bulk fill."""
         yield from ()
 
+    def service_run(self) -> Steps[str]:
+        """Return a text that changes whenever the service is started again; empty if unknown."""
+        yield from ()
+        return ""
+
     def health(self) -> Steps[Health]:
         """Return whether the service works right now."""
         names = yield from self.collections()
@@ -161,6 +166,10 @@ class ServiceBackend(ABC):
     def health(self) -> Health:
         """Return whether the service works right now."""
         return self._run(self._operations.health())
+
+    def service_run(self) -> str:
+        """Return a text that changes whenever the service is started again; empty if unknown."""
+        return self._run(self._operations.service_run())
 
     def close(self) -> None:
         """Release the connections. The backend can be used again afterwards."""

@@ -20,9 +20,13 @@ class Request:
         writes: whether the request changes anything. A request that writes is sent again as
             often as the service allows. A request that only reads is not sent again after the
             deadline, because its caller has waited long enough by then.
+        undo: makes the steps that remove what an attempt may have left behind. They are carried
+            out before the request is sent again, for a service that does not repair what it wrote
+            in part.
     """
 
     writes: bool = False
+    undo: Callable[[], Steps[None]] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import inspect
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, TypeVar
@@ -140,7 +140,7 @@ class Service(ABC):
         from tenacity import Retrying
 
         try:
-            return Retrying(**self._policy(request))(self._once, request)
+            return Retrying(**self._policy(request))(self._attempts(request))
         except Exception as error:  # noqa: BLE001  # `explain` knows the client's errors
             failure = self.errors.explained(error, request)
         # Raised outside the handler, so that only a cause that `make` allows is chained.
@@ -150,6 +150,19 @@ class Service(ABC):
         from .retrying import policy  # needs tenacity, which not everyone who imports the kit has
 
         return policy(request, self.errors, retries=self._retries, timeout=self._timeout)
+
+    def _attempts(self, request: Request) -> Callable[[], Any]:
+        """Return a function that sends the request, and undoes the last attempt before the next."""
+        failed = False
+
+        def attempt() -> Any:
+            nonlocal failed
+            if failed and request.undo is not None:
+                self.run(request.undo())
+            failed = True
+            return self._once(request)
+
+        return attempt
 
     def _once(self, request: Request) -> Any:
         held = self._clients.sync()
@@ -188,10 +201,22 @@ class Service(ABC):
 
         retrying = AsyncRetrying(**self._policy(request))
         try:
-            return await retrying(self._aonce, request)
+            return await retrying(self._aattempts(request))
         except Exception as error:  # noqa: BLE001  # as in `_retried`
             failure = self.errors.explained(error, request)
         raise failure
+
+    def _aattempts(self, request: Request) -> Callable[[], Awaitable[Any]]:
+        failed = False
+
+        async def attempt() -> Any:
+            nonlocal failed
+            if failed and request.undo is not None:
+                await self.arun(request.undo())
+            failed = True
+            return await self._aonce(request)
+
+        return attempt
 
     async def _aonce(self, request: Request) -> Any:
         held = await self._clients.of_loop()

@@ -17,7 +17,7 @@ from ...conf import KINDS
 from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
-from ...indexing.counting import count_problems
+from ...indexing.counting import count_problems, unfound_problems
 from ...indexing.orphans import orphans
 from ...indexing.problems import Problem
 from ...indexing.status import IndexStatus, status_of
@@ -174,9 +174,12 @@ class Command(QuietableCommand):
                 "    Nothing is lost, and failed changes are tried again automatically. To try"
                 f" again now, run: manage.py update_vector_indexes {status.name}"
             )
-        counted = list(count_problems(status, without=self._broken)) if check else []
-        self._problems([*status.problems, *counted])
-        return status.is_ok and not counted
+        asked: list[Problem] = []
+        if check:
+            asked += count_problems(status, without=self._broken)
+            asked += unfound_problems(status, without=self._broken)
+        self._problems([*status.problems, *asked])
+        return status.is_ok and not asked
 
     def _problems(self, problems: Sequence[Problem]) -> None:
         for problem in problems:

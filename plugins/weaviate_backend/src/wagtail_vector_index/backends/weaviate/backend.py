@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's name
+from django.core.checks import CheckMessage, Info, Warning  # noqa: A004  # Django's name
 
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
@@ -54,16 +54,31 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
         return WeaviateOperations(self.options, service.errors)
 
     def check(self) -> list[CheckMessage]:
-        """Warn if the alias names Weaviate Cloud without a key."""
-        if not self.options.endpoints.cloud or self.options.api_key or self.options.headers:
-            return []
-        return [
-            Warning(
-                f"Vector backend {self.alias!r} has no key for Weaviate Cloud.",
-                hint="Set API_KEY.",
-                id="wagtail_vector_index_weaviate.W001",
+        """Warn if the alias names Weaviate Cloud without a key; say what replicas do not cover."""
+        messages: list[CheckMessage] = []
+        options = self.options
+        if options.endpoints.cloud and not options.api_key and not options.headers:
+            messages.append(
+                Warning(
+                    f"Vector backend {self.alias!r} has no key for Weaviate Cloud.",
+                    hint="Set API_KEY.",
+                    id="wagtail_vector_index_weaviate.W001",
+                )
             )
-        ]
+        if (options.replicas or 1) > 1 and options.consistency != "ONE":
+            messages.append(
+                Info(
+                    f"Vector backend {self.alias!r}: CONSISTENCY {options.consistency!r} holds for"
+                    " writes. A search asks one replica of each shard, whatever CONSISTENCY says:"
+                    " a node that was away lacks recent records until it has caught up.",
+                    hint=(
+                        "Set FORCE_FULL_REPLICAS_SEARCH=true in the environment of the servers,"
+                        " then a search asks all replicas. Silence this check afterwards."
+                    ),
+                    id="wagtail_vector_index_weaviate.I001",
+                )
+            )
+        return messages
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         from wagtail_vector_index.contract.arrays import first_invalid, matrix

@@ -19,7 +19,7 @@ import httpx
 
 from wagtail_vector_index.contract import collect_before_forks
 from wagtail_vector_index.contract.sansio import Steps, arun, run
-from wagtail_vector_index.contract.services import pem_files
+from wagtail_vector_index.contract.services import pem_files, proxy_of
 from wagtail_vector_index.exceptions import BackendRefused
 
 from .errors import WeaviateErrors
@@ -131,7 +131,11 @@ def _make(
         additional_config=AdditionalConfig(
             timeout=Timeout(query=seconds, insert=seconds, init=seconds),
             grpc_config=GrpcConfig(
-                channel_options=[*_RECONNECT, ("grpc.min_reconnect_backoff_ms", milliseconds)],
+                channel_options=[
+                    *_RECONNECT,
+                    ("grpc.min_reconnect_backoff_ms", milliseconds),
+                    *_proxied(to.grpc_url),
+                ],
                 credentials=_credentials(options),
             ),
         ),
@@ -146,7 +150,15 @@ def _make(
 
 def _http_client(kind: type[Any], limit: Callable[..., Any], options: WeaviateOptions) -> Any:
     hooks = {"request": [partial(limit, options.timeout)]}
-    return kind(verify=_context(options), event_hooks=hooks, trust_env=False)
+    proxy = proxy_of(options.endpoints.http) or None
+    return kind(verify=_context(options), event_hooks=hooks, proxy=proxy, trust_env=False)
+
+
+def _proxied(url: str) -> list[tuple[str, Any]]:
+    """Return the options of a channel that goes through the proxy of a URL, or through none."""
+    if proxy := proxy_of(url):
+        return [("grpc.http_proxy", proxy)]
+    return [("grpc.enable_http_proxy", 0)]
 
 
 def _limit(seconds: float, request: httpx.Request) -> None:

@@ -83,6 +83,11 @@ class Endpoints:
         return f"{scheme}://{self.http_host}:{self.http_port}"
 
     @property
+    def grpc_url(self) -> str:
+        """The URL of gRPC, by which its proxy is chosen."""
+        return f"{'https' if self.grpc_secure else 'http'}://{self.grpc}"
+
+    @property
     def grpc(self) -> str:
         """The host and port of gRPC."""
         return f"{self.grpc_host}:{self.grpc_port}"

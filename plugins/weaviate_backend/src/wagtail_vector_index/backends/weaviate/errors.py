@@ -16,7 +16,13 @@ from weaviate.exceptions import (
     WeaviateTimeoutError,
 )
 
-from wagtail_vector_index.contract.services import ServiceErrors, causes, said_in
+from wagtail_vector_index.contract.services import (
+    ServiceErrors,
+    causes,
+    proxy_of,
+    said_in,
+    without_credentials,
+)
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -28,6 +34,9 @@ from wagtail_vector_index.exceptions import (
 from .options import WeaviateOptions
 
 _KEY = "does not accept the key. Set API_KEY"
+_NO_KEYS = (
+    "has no keys: it is not set up to check any. Remove API_KEY, or set up keys on the server"
+)
 _FORBIDDEN = "denies access. Check whether API_KEY may read, write and make PREFIX's collections"
 _LIMITED = "limits the rate. Try again later, or lower CONCURRENCY and BATCH_SIZE"
 _FULL = "takes no more data: its disk or its memory is full, or an operator has set it read-only"
@@ -69,12 +78,24 @@ _NO_ROOM = _Meaning(
     _FULL,
 )
 
+_KEYLESS = _Meaning(r"no authentication scheme is configured", BackendRefused, _NO_KEYS)
+
+_SIMILAR = _Meaning(
+    r"found similar",
+    CollectionMismatch,
+    "has a collection whose name differs only in upper and lower case, which is one name to"
+    " Weaviate. Set another PREFIX",
+)
+
 #: Weaviate has codes for only a few of its errors. The text identifies the others.
 _TEXTS = (
     *_TLS,
+    _SIMILAR,
     _Meaning(
         r"could not find class|cannot find index for class|class '.*' not present"
-        r"|class .* not found|could not find collection",
+        r"|class .* not found|could not find collection"
+        # See GUARD among the properties.
+        r"|auto-schema: create collection",
         CollectionNotFound,
         "has no such collection. Run: manage.py update_vector_indexes",
     ),
@@ -86,6 +107,7 @@ _TEXTS = (
     ),
     _Meaning(r"larger than max|message larger|too large", TooLarge, "refuses a large message"),
     _NO_ROOM,
+    _KEYLESS,
     _Meaning(
         r"unauthorized|unauthenticated|invalid api key|anonymous access", BackendRefused, _KEY
     ),
@@ -160,10 +182,14 @@ class WeaviateErrors(ServiceErrors):
         """Return the error for a status and body over HTTP."""
         said = f"{status} {said_in(body)}"
         kind, what = _STATUSES.get(status, (BackendRefused, "refuses the request"))
-        if status >= 500 or status == 408:
-            kind, what = BackendUnavailable, "fails. Try again later"
+        if status >= 500 or status in (407, 408):
+            way = _through(self._options.endpoints.http)
+            kind, what = BackendUnavailable, f"fails{way}. Try again later"
             if _NO_ROOM.is_in(said):
                 kind, what = BackendRefused, _FULL
+        else:
+            known = (each for each in (_SIMILAR, _KEYLESS) if each.is_in(said))
+            kind, what = next(((each.kind, each.what) for each in known), (kind, what))
         return self.make(kind, what, said, cause=cause)
 
     def of_connecting(self, error: Exception) -> BackendError:
@@ -182,9 +208,11 @@ class WeaviateErrors(ServiceErrors):
         kind: type[BackendError]
         code, said = error.code(), error.details() or ""
         if code == _CODE.DEADLINE_EXCEEDED:
-            kind, what = BackendUnavailable, self._too_slow
+            kind, what = BackendUnavailable, self._too_slow(self._options.endpoints.grpc_url)
         elif code == _CODE.UNAVAILABLE:
-            kind, what = BackendUnavailable, _first(_TLS, said, f"cannot be reached. {_GRPC}")
+            way = _through(self._options.endpoints.grpc_url)
+            what = _first(_TLS, said, f"cannot be reached{way}. {_GRPC}")
+            kind = BackendUnavailable
         elif code not in _CODES or "larger than max" in said:
             return self.of_text(said, error)
         else:
@@ -198,18 +226,30 @@ class WeaviateErrors(ServiceErrors):
             what = "does not answer like Weaviate. Check whether HOST is a Weaviate server"
             return self.make(BackendRefused, what, cause=error)
         if isinstance(error, (WeaviateTimeoutError, httpx.TimeoutException)):
-            return self.make(BackendUnavailable, self._too_slow, cause=error)
+            what = self._too_slow(self._options.endpoints.http)
+            return self.make(BackendUnavailable, what, cause=error)
         said = [*filter(None, map(str, causes(error)))]
-        what = _first(_TLS, " ".join(said), "cannot be reached. Check HOST, and whether it is up")
+        way = _through(self._options.endpoints.http)
+        otherwise = f"cannot be reached{way}. Check HOST, and whether it is up"
+        what = _first(_TLS, " ".join(said), otherwise)
         # The client repeats the error in each of its causes; the last cause is the original.
         return self.make(BackendUnavailable, what, said[-1] if said else "", cause=error)
 
-    @property
-    def _too_slow(self) -> str:
+    def _too_slow(self, url: str) -> str:
         return (
-            f"did not answer within {self._options.timeout:g} seconds. Check whether"
+            f"did not answer within {self._options.timeout:g} seconds{_through(url)}. Check whether"
             " it is up; otherwise raise TIMEOUT or lower BATCH_SIZE"
         )
+
+
+def _through(url: str) -> str:
+    """Return words that name the proxy of a URL, which may be what fails; empty without one."""
+    if proxy := proxy_of(url):
+        return (
+            f" through the proxy {without_credentials(proxy)}, which the environment names. If it"
+            " needs none, list the host in no_proxy"
+        )
+    return ""
 
 
 def _first(meanings: tuple[_Meaning, ...], said: str, otherwise: str) -> str:

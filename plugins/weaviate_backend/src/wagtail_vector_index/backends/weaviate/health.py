@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from wagtail_vector_index.backends.base import Health
@@ -12,8 +13,8 @@ from wagtail_vector_index.exceptions import CollectionNotFound
 from .messages import Messages
 from .options import WeaviateOptions
 from .protocol import weaviate
-from .schema import class_name, own_names, shards_of
-from .service import Rest, Rpc, allowed, nodes
+from .schema import class_name, own_names, replicas_of, shards_of
+from .service import Rest, Rpc, allowed, nodes, statistics
 
 #: A name that no collection of ours has; a request about it tests whether gRPC works.
 _NO_COLLECTION = "0"
@@ -30,7 +31,9 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
     yield from _try_grpc(options)
     schema = yield Rest(method="get", path="/schema")
     names = sorted(own_names(schema or {}, options.prefix))
+    classes = {each["class"]: each for each in (schema or {}).get("classes") or []}
     found = yield from nodes()
+    servers = yield from statistics()
     details = {
         "server": options.endpoints.http,
         "grpc": options.endpoints.grpc,
@@ -38,7 +41,7 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
         "client": weaviate.__version__,
         "collections": str(len(names)),
     }
-    problems = [f"node {node['name']} is {node['status']}" for node in _unwell(found)]
+    problems = [*_problems_of_nodes(found), *_missing(servers, found)]
     if found:
         details["nodes"] = ", ".join(f"{node['name']} {node['status']}" for node in found)
     for name in names:
@@ -49,9 +52,15 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
         shards = [each for node in found for each in shards_of(node) if each["class"] == collection]
         if shards:
             details[name] += f", {_states(shards)}"
+            wanted = replicas_of(classes[collection])
+            if len(shards) < wanted:
+                problems.append(f"{name} has {len(shards)} of {wanted} replicas of its shards")
         states = yield from allowed(f"/schema/{collection}/shards")
-        if any(shard.get("status") == "READONLY" for shard in states or []):
-            problems.append(f"{name} is read-only")
+        # Each node has a disk and a status of its own; the second request asks one of them.
+        told = [each.get("vectorIndexingStatus") for each in shards]
+        told += [each.get("status") for each in states or []]
+        if "READONLY" in told:
+            problems.append(f"{name} is read-only: check the disk and the memory of the server")
     if warnings := (yield warn):
         details["warnings"] = "; ".join(warnings)
     message = f"Weaviate {meta.get('version')}, {len(names)} collections"
@@ -69,8 +78,26 @@ def _try_grpc(options: WeaviateOptions) -> Steps[None]:
         return
 
 
-def _unwell(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [node for node in nodes if node.get("status") != "HEALTHY"]
+def _problems_of_nodes(nodes: list[dict[str, Any]]) -> Iterator[str]:
+    for node in nodes:
+        if node.get("status") != "HEALTHY":
+            yield f"node {node['name']} is {node.get('status')}"
+        elif (mode := node.get("operationalMode") or "ReadWrite") != "ReadWrite":
+            yield f"node {node['name']} is in the mode {mode}"
+
+
+def _missing(servers: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> list[str]:
+    """Return a problem for each member of the cluster that the list of nodes lacks.
+
+    A node that was away for some seconds is no longer listed, but stays a member.
+    """
+    members = {
+        member["id"]
+        for server in servers
+        for member in (server.get("raft") or {}).get("latestConfiguration") or []
+    }
+    listed = {node["name"] for node in nodes}
+    return [f"node {name} is missing" for name in sorted(members - listed)] if listed else []
 
 
 def _states(shards: list[dict[str, Any]]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
@@ -35,13 +37,24 @@ from .filtering import condition_of, with_ids
 from .health import health
 from .messages import Messages, batch_of
 from .options import WeaviateOptions
-from .schema import class_name, definition, own_names, shape_problem, shards_of, trained
+from .schema import (
+    class_name,
+    definition,
+    is_own,
+    own_names,
+    shape_problem,
+    shards_of,
+    trained,
+)
 from .searching import Search
-from .service import Rest, Rpc, nodes
+from .service import Rest, Rpc, nodes, statistics
 from .vectors import same_record, stored_batch
 
 #: Seconds between two requests for the state of an index that is being built.
 _LOOK_AGAIN = 0.2
+
+#: What the nodes agree upon anew when one of them starts.
+_CHANGED_BY_A_START = ("term", "latestConfigurationIndex")
 
 #: The most ids in one request.
 MOST_IDS = 1_000
@@ -55,16 +68,23 @@ class WeaviateOperations(Operations):
     _options: WeaviateOptions
     _errors: WeaviateErrors
 
+    def __init__(self, options: WeaviateOptions, errors: WeaviateErrors) -> None:
+        super().__init__(options, errors)
+        #: By collection, the ids of the records that may be written in part, because an attempt
+        #: to write them failed. If this process sends them again, they are deleted first. Sets
+        #: are replaced, not changed, because threads share them.
+        self._unsure: dict[str, frozenset[UUID]] = {}
+
     def create(self, spec: CollectionSpec) -> Steps[None]:
         """Make a collection, unless one of the same shape exists."""
-        found = yield self._look(spec)
+        found = yield from self._own(spec)
         if found is None:
             try:
                 body = definition(spec, self._options)
                 yield Rest(method="post", path="/schema", body=body)
             except BackendError:
                 # Another process may have made the collection, or the answer was lost.
-                found = yield self._look(spec)
+                found = yield from self._own(spec)
                 if found is None:
                     raise
         if found is not None:
@@ -72,7 +92,9 @@ class WeaviateOperations(Operations):
 
     def drop(self, spec: CollectionSpec) -> Steps[None]:
         """Delete a collection if it exists."""
-        yield Rest(method="delete", path=self._path(spec))
+        if (yield from self._own(spec)) is not None:
+            yield Rest(method="delete", path=self._path(spec))
+        self._unsure.pop(spec.name, None)
 
     def collections(self) -> Steps[list[str]]:
         """Return the names of all collections with this prefix, without the prefix."""
@@ -81,11 +103,18 @@ class WeaviateOperations(Operations):
 
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
         """Write records, and wait until searches find them."""
-        # Checked first, because a write makes a missing collection, with a shape of its own.
-        yield from self._existing(spec)
+        self._check_shape((yield from self._existing(spec)), spec)
+        if again := self._unsure.get(spec.name, frozenset()).intersection(batch.uuids):
+            yield from self.delete(spec, list(again))
         messages = self._messages(spec)
         parts = list(self._parts(stored_batch(batch, spec.metric)))
-        outcomes = yield Together([partial(self._write, messages, spec, part) for part in parts])
+        try:
+            outcomes = yield Together(
+                [partial(self._write, messages, spec, part) for part in parts]
+            )
+        except BaseException:  # the caller gave up
+            self._note_unsure(spec, batch.uuids)
+            raise
         failed: dict[UUID, str] = {}
         for part, outcome in zip(parts, outcomes, strict=True):
             if isinstance(outcome, BackendError):
@@ -93,20 +122,25 @@ class WeaviateOperations(Operations):
             elif outcome.errors:
                 failed |= yield from self._not_written(spec, part, outcome)
         if failed:
+            self._note_unsure(spec, failed)
             first = next((each for each in outcomes if isinstance(each, BackendError)), None)
             reason = first or self._errors.of_text(next(iter(failed.values())))
+            if isinstance(reason, CollectionNotFound):
+                raise reason  # it was dropped a moment ago
             what = f"{spec.name}: {len(failed)} of {len(batch)} records were not written. {reason}"
             raise unwritten(what, failed, first)
         yield from self._until_indexed(spec)
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete the records with these ids, if they exist."""
+        yield from self._existing(spec)
         messages = self._messages(spec)
         for part in slices(list(ids), min(MOST_IDS, self._options.max_results)):
             request = messages.delete(with_ids(map(str, part)))
-            left = True
+            deleted, left = 0, True
             while left:
                 reply = yield Rpc(method="BatchDelete", message=request, writes=True)
+                deleted += reply.successful
                 # A server deletes at most QUERY_MAXIMUM_RESULTS records per request.
                 left = reply.matches > reply.successful
                 if reply.failed or (left and not reply.successful):
@@ -117,6 +151,9 @@ class WeaviateOperations(Operations):
                         f" {spec.name!r}. Check whether it is read-only or its disk is full. Run:"
                         " manage.py vector_backends --check",
                     )
+            if deleted < len(part):
+                yield from self._delete_unindexed(spec, part)
+        self._unsure[spec.name] = self._unsure.get(spec.name, frozenset()).difference(ids)
 
     def search(self, spec: CollectionSpec, query: Query) -> Steps[list[Match]]:
         """Return the nearest records."""
@@ -124,6 +161,7 @@ class WeaviateOperations(Operations):
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
         """Return the number of records that match."""
+        yield from self._existing(spec)
         condition = None if filter is None else condition_of(filter)
         reply = yield Rpc(method="Aggregate", message=self._messages(spec).count(condition))
         return int(reply.single_result.objects_count)
@@ -141,6 +179,20 @@ class WeaviateOperations(Operations):
         batch = yield from self._page(spec, after, size)
         return batch, batch.uuids[-1] if len(batch) else None
 
+    def service_run(self) -> Steps[str]:
+        """Return a text that changes whenever a node is started again; empty if unknown."""
+        servers = yield from statistics()
+        told = [
+            [
+                server.get("name"),
+                server.get("initialLastAppliedIndex"),
+                *((server.get("raft") or {}).get(key) for key in _CHANGED_BY_A_START),
+            ]
+            for server in servers
+        ]
+        text = json.dumps(sorted(told, key=str))
+        return hashlib.sha256(text.encode()).hexdigest() if servers else ""
+
     def health(self) -> Steps[Health]:
         """Return versions, the state of nodes and collections, and the number of records."""
         ask = partial(getattr, self, "_client_warnings")
@@ -154,6 +206,7 @@ class WeaviateOperations(Operations):
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
         """Switch on a quantisation that learns from the vectors, and wait for the index."""
         found = yield from self._existing(spec)
+        self._check_shape(found, spec)
         changed = trained(found, self._options)
         if changed is not None:
             yield Rest(method="put", path=self._path(spec), body=changed)
@@ -188,16 +241,47 @@ class WeaviateOperations(Operations):
             return joined([lower, upper], spec.dimensions)
         return batch_of(reply, spec.dimensions)
 
+    def _delete_unindexed(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
+        """Delete the records with these ids one by one.
+
+        After a crash, a server may hold records that its indexes lack. A filter does not find
+        them, but a request that names the id does.
+        """
+        path = f"/objects/{class_name(self._options.prefix, spec.name)}"
+        query = {"consistency_level": self._options.consistency}
+        requests = [
+            partial(Rest, method="delete", path=f"{path}/{id}", params=query, writes=True)
+            for id in ids
+        ]
+        for outcome in (yield Together(requests)):
+            if isinstance(outcome, BackendError):
+                raise outcome
+
+    def _note_unsure(self, spec: CollectionSpec, ids: Iterable[UUID]) -> None:
+        self._unsure[spec.name] = self._unsure.get(spec.name, frozenset()).union(ids)
+
     def _existing(self, spec: CollectionSpec) -> Steps[dict[str, Any]]:
-        found = yield self._look(spec)
+        found = yield from self._own(spec)
         if found is None:
             what = f"has no collection {spec.name!r}. Run: manage.py update_vector_indexes"
             raise self._errors.make(CollectionNotFound, what)
-        self._check_shape(found, spec)
-        return found  # type: ignore[no-any-return]
+        return found
 
-    def _look(self, spec: CollectionSpec) -> Rest:
-        return Rest(method="get", path=self._path(spec))
+    def _own(self, spec: CollectionSpec) -> Steps[dict[str, Any] | None]:
+        """Return a collection that the backend made, or None if there is no such collection.
+
+        Raises:
+            CollectionMismatch: another program made it.
+        """
+        found = yield Rest(method="get", path=self._path(spec))
+        name = class_name(self._options.prefix, spec.name)
+        if found is not None and not is_own(found, name):
+            raise self._errors.make(
+                CollectionMismatch,
+                f"has a collection {found['class']!r} that another program made, or another site."
+                " It stays as it is. Set another PREFIX",
+            )
+        return found  # type: ignore[no-any-return]
 
     def _check_shape(self, found: dict[str, Any], spec: CollectionSpec) -> None:
         if problem := shape_problem(found, spec):
@@ -213,6 +297,8 @@ class WeaviateOperations(Operations):
             message=messages.write(spec, part),
             writes=True,
             verify=self._verify_written,
+            # A server does not index a record again that it has already, however incompletely.
+            undo=partial(self.delete, spec, part.uuids),
         )
 
     def _not_written(

@@ -18,8 +18,14 @@ from wagtail_vector_index.contract import FieldType
 
 from .protocol import base_pb2, batch_pb2
 
-#: The property with the metadata as JSON, which is not indexed.
-METADATA = "metadata"
+#: The property with the metadata as JSON, which is not indexed. Collections of other programs
+#: have none of this name, so a server refuses to read them.
+METADATA = "wagtail_metadata"
+
+#: The property with an empty object. If a collection is missing, a server makes one of its own
+#: design from the first record, unless that is switched off. It cannot make this property: an
+#: object whose parts are unknown is no type. So a write never makes a collection.
+GUARD = "wagtail_guard"
 
 #: The property with a number below PARTS. It spreads records evenly, so that a search can
 #: request only a part of a collection.
@@ -75,6 +81,12 @@ def definitions(fields: Mapping[str, FieldType]) -> list[dict[str, Any]]:
     found = [
         {"name": METADATA, "dataType": ["text"], "indexFilterable": False},
         _number(PART, "int"),
+        {
+            "name": GUARD,
+            "dataType": ["object"],
+            "nestedProperties": [{"name": "empty", "dataType": ["int"]}],
+            "indexFilterable": False,
+        },
     ]
     for field, type_ in fields.items():
         name = property_of(field)
@@ -104,6 +116,9 @@ def fill(
     scalars = properties.non_ref_properties.fields
     scalars[METADATA].string_value = text
     scalars[PART].number_value = part_of(id)
+    properties.object_properties.append(
+        base_pb2.ObjectProperties(prop_name=GUARD, value=base_pb2.ObjectPropertiesValue())
+    )
     if not fields:
         return
     metadata = json.loads(text)

@@ -11,8 +11,9 @@ from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Metric
 from .options import WeaviateOptions
 from .properties import definitions
 
-#: The name of each record's only vector.
-VECTOR = "default"
+#: The name of each record's only vector. Collections of other programs have no vector of this
+#: name, so a server refuses to search them.
+VECTOR = "wagtail"
 
 DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2-squared"}
 
@@ -49,7 +50,13 @@ def definition(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]
     if options.shards is not None:
         found["shardingConfig"] = {"desiredCount": options.shards}
     if options.replicas is not None:
-        found["replicationConfig"] = {"factor": options.replicas}
+        found["replicationConfig"] = {
+            "factor": options.replicas,
+            # A node that was away gets what it missed. Servers from 1.38 on need not be asked.
+            "asyncEnabled": options.replicas > 1,
+            # A record that was deleted and sent again is there.
+            "deletionStrategy": "TimeBasedResolution",
+        }
     return found
 
 
@@ -59,11 +66,17 @@ def _described(spec: CollectionSpec) -> str:
     return json.dumps({_MARK: shape}, sort_keys=True)
 
 
+def is_own(found: Mapping[str, Any], name: str) -> bool:
+    """Return whether the backend made a collection that the server returned for this name.
+
+    To a server, names that differ only in case are one name, and a name may be an alias.
+    """
+    return found["class"] == name and shape_of(found) is not None
+
+
 def shape_problem(found: Mapping[str, Any], spec: CollectionSpec) -> str:
-    """Return how a collection on the server differs from a spec; empty if it does not."""
-    shape = shape_of(found)
-    if shape is None:
-        return "another program made"
+    """Return how a collection of the backend differs from a spec; empty if it does not."""
+    shape = shape_of(found) or {}
     asked = json.loads(_described(spec))[_MARK]
     differing = [key for key in ("dimensions", "metric", "fields") if shape.get(key) != asked[key]]
     if not differing:
@@ -139,3 +152,9 @@ def _switched_on(options: WeaviateOptions) -> dict[str, Any]:
 def shards_of(node: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the shards that a node reports."""
     return node.get("shards") or []
+
+
+def replicas_of(found: Mapping[str, Any]) -> int:
+    """Return how many replicas of shards a collection has on all nodes; 0 if it does not say."""
+    shards = (found.get("shardingConfig") or {}).get("actualCount") or 0
+    return int(shards * ((found.get("replicationConfig") or {}).get("factor") or 1))

@@ -53,6 +53,12 @@ def nodes(path: str = "/nodes") -> Steps[list[dict[str, Any]]]:
     return (answer or {}).get("nodes") or []
 
 
+def statistics() -> Steps[list[dict[str, Any]]]:
+    """Return the state of the agreement between the nodes, as each node that answers sees it."""
+    answer = yield from allowed("/cluster/statistics")
+    return (answer or {}).get("statistics") or []
+
+
 def allowed(path: str, **params: str) -> Steps[Any]:
     """Return the answer of a path, or None if the key may use collections, but not read it."""
     try:
