@@ -29,7 +29,7 @@ def hub(repository: str, folder: Path) -> Iterator[str]:
     ]
     about = {
         "id": repository, "modelId": repository, "sha": REVISION, "private": False, "tags": [],
-        "downloads": 0, "siblings": [{"rfilename": name} for name in files],
+        "downloads": 0, "likes": 0, "siblings": [{"rfilename": name} for name in files],
     }  # fmt: skip
 
     class Handler(BaseHTTPRequestHandler):
