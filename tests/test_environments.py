@@ -263,9 +263,9 @@ def test_a_copy_of_the_database_leaves_production_alone(production, staging):
 def test_a_site_that_was_moved_goes_on_after_one_command(production, staging):
     before = production.script(HELD).split(" of ")[0].split()
     staging.script(CHANGE)
-    assert "note3" in staging.script(
+    assert "note3 about subject3" in staging.script(
         "from tests.testapp.models import Note\n"
-        "print([note.text for note in Note.vector_index.search('note3', limit=1)])"
+        "print([note.text for note in Note.vector_index.search('note3 about subject3', limit=1)])"
     )
     output = staging.run(*UPDATE, "--take-over")
     assert "1 collections taken over" in output

@@ -41,7 +41,8 @@ def texts(index):
 
 
 @pytest.fixture
-def image():
+def image(settings, tmp_path):
+    settings.MEDIA_ROOT = str(tmp_path)
     Collection.objects.exists() or Collection.add_root(name="Root")
     return get_image_model().objects.create(
         title="A loaf", description="A loaf of bread", file=get_test_image_file()
@@ -123,9 +124,9 @@ def test_a_plugin_that_redacts(monkeypatch):
     index = an_index(Clip, "text")
     texts(index)
     releases = ["redact 1.0"]
-    monkeypatch.setattr(
-        "wagtail_vector_index.indexing.preparing.document_plugins", lambda: releases
-    )
+    for module in ("preparing", "comparing"):
+        name = f"wagtail_vector_index.indexing.{module}.document_plugins"
+        monkeypatch.setattr(name, lambda: releases)
     assert update(index).drained.objects == 1
     assert update(index).drained.objects == 0
     releases[0] = "redact 1.1"

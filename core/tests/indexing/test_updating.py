@@ -354,7 +354,8 @@ def test_a_query_of_one_object_that_fails_holds_up_no_other(bring_up_to_date, mo
     Product.objects.create(label="whole")
     (updated,) = bring_up_to_date("ProductIndex")
     assert live().get().content == "whole"
-    assert list(updated.drained.errors.values()) == ["DataError: value out of range"]
+    # The message of such an error may quote the value.
+    assert list(updated.drained.errors.values()) == ["DataError"]
 
 
 def test_a_service_that_refuses_everything_is_asked_no_more(bring_up_to_date, embedder):

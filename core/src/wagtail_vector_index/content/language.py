@@ -32,7 +32,7 @@ def reading_in_its_language(instance: Any) -> AbstractContextManager[object]:
     ``LANGUAGE_CODE``. So labels of choices do not depend on the editor or task that happens to
     index the object.
     """
-    translatable = is_translatable(type(instance))
+    translatable = is_translatable(instance.__class__)
     language = instance.locale.language_code if translatable else settings.LANGUAGE_CODE
     zone = timezone.get_default_timezone()
     if translation.get_language() == language and timezone.get_current_timezone() is zone:

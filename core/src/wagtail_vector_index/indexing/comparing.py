@@ -8,6 +8,7 @@ from typing import Any
 from ..content.declaration import IndexDeclaration
 from ..contract.slices import slices
 from ..models.tables import Collection
+from ..plugins.calling import document_plugins
 from .batches import live_documents
 from .fetching import fetch_to_prepare
 from .preparing import prepare_source, read
@@ -32,9 +33,10 @@ def changed_keys(
         # A collection is empty, so it lacks all objects, and there is nothing to compare.
         return [*changed, *keys]
     progress.started(index.name, "comparing", len(keys))
+    plugins = document_plugins()
     for some in slices(keys, BATCH_SIZE):
         for key, instance in fetch_to_prepare(index, some).items():
-            if _differs(index, key, instance, recorded):
+            if _differs(index, key, instance, recorded, plugins):
                 changed[key] = None
         progress.indexed(len(some))
     return list(changed)
@@ -50,6 +52,7 @@ def _differs(
     key: str,
     instance: Any,
     recorded: Mapping[Collection, Mapping[str, str]],
+    plugins: Sequence[str],
 ) -> bool:
     try:
         source = read(index, instance)
@@ -59,4 +62,4 @@ def _differs(
             return bool(prepare_source(index, source).documents)
     except Exception:  # noqa: BLE001  # the drain meets the same error, and stores it
         return True
-    return known != {source.hash}
+    return known != {source.hash_with(plugins)}

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from ..content.declaration import IndexDeclaration
@@ -44,10 +43,9 @@ class Source:
         """Whether there is any text to embed."""
         return bool(self.important or self.body)
 
-    @cached_property
-    def hash(self) -> str:
-        """A hash of the texts and metadata, and of the plugins that change documents."""
-        parts = [self.important, self.body, self.metadata, *document_plugins()]
+    def hash_with(self, plugins: Sequence[str]) -> str:
+        """Return a hash of the texts and metadata, and of the plugins that change documents."""
+        parts = [self.important, self.body, self.metadata, *plugins]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -79,13 +77,14 @@ def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
 
 def prepare_source(index: IndexDeclaration, source: Source) -> PreparedObject:
     """Return the documents of an object that has been read; none if it has no text."""
+    source_hash = source.hash_with(document_plugins())
     if not source.has_text:
-        return PreparedObject(source_hash=source.hash)
+        return PreparedObject(source_hash=source_hash)
     context, chunks = _split(index, source.important, source.body)
     documents = [
         PreparedDocument(text=chunk, context=context, metadata=source.metadata) for chunk in chunks
     ]
-    return PreparedObject(documents=_after_hooks(index, documents), source_hash=source.hash)
+    return PreparedObject(documents=_after_hooks(index, documents), source_hash=source_hash)
 
 
 def _text(instance: Any, names: Sequence[str]) -> str:
