@@ -23,9 +23,7 @@ def started(monkeypatch):
     """The indexes whose drain is started."""
     names = []
     monkeypatch.setattr(starting, "_start", names.append)
-    starting._starter.cache_clear()
     yield names
-    starting._starter.cache_clear()
 
 
 @pytest.fixture

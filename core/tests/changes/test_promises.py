@@ -36,9 +36,7 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def _nothing_starts(transactional_db, monkeypatch):
     monkeypatch.setattr(starting, "_start", lambda index_name: None)
-    starting._starter.cache_clear()
     yield
-    starting._starter.cache_clear()
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def site(root, asked):
 
 def test_few_matches_are_asked_for(site, asked, found, django_assert_max_num_queries):
     assert all("more" in title for title in found(RARE, "bread", limit=10))
-    assert asked == [20, 20]
+    assert asked == [100, 100]
     with django_assert_max_num_queries(12):
         assert len(found(RARE, "bread", limit=10)) == 10
 
@@ -83,13 +83,13 @@ def test_few_matches_are_asked_for(site, asked, found, django_assert_max_num_que
 def test_who_may_see_all_costs_no_more_than_before(site, asked, found):
     reader = User.objects.create_user("reader")
     assert set(found(RARE, "bread", limit=10, user=reader)) == {"bread"}
-    assert asked == [20]
+    assert asked == [100]
 
 
 def test_where_the_visible_are_not_few_more_and_more_is_asked_for(site, asked, found, monkeypatch):
     monkeypatch.setattr(searching, "MAX_FILTER_KEYS", 5)
     assert all("more" in title for title in found(RARE, "bread", limit=10))
-    assert asked == [20, 400]
+    assert asked == [100, 2_000]
 
 
 def test_filter_within_and_threshold_hold_as_ever(site, found):
@@ -149,7 +149,7 @@ def test_few_are_found_as_many_are(article, root, monkeypatch, most):
         restriction.delete() if page == below[2] else None
 
 
-def test_private_pages_do_not_count_in_the_ranks_of_words(article, monkeypatch):
+def test_private_pages_do_not_count_in_the_scores_of_words(article, monkeypatch):
     """The order of what one may see would tell of what one may not."""
     index = type("Private", (RareIndex,), {"querysets": [ArticlePage.objects.all()]})()
     words = ["bread", "a", "b", "c", "d"]
@@ -162,11 +162,11 @@ def test_private_pages_do_not_count_in_the_ranks_of_words(article, monkeypatch):
     def key(page):
         return f"wagtailcore.page:{page.pk}"
 
-    def results(between):
-        by_words = [*reversed(pages[2:]), *between, pages[1]]
-        monkeypatch.setattr(
-            hybrid_search, "word_rankings", lambda *_: [[key(page) for page in by_words]]
-        )
+    scores = {key(page): float(number) for number, page in enumerate(pages, start=1)}
+
+    def results(private):
+        higher = {key(page): 100.0 + number for number, page in enumerate(private)}
+        monkeypatch.setattr(hybrid_search, "word_scores", lambda *_: higher | scores)
         return [page.pk for page in index.search("bread", limit=3, mode="hybrid")]
 
     assert results(hidden) == results([])
@@ -177,9 +177,9 @@ def test_hybrid_search_looks_for_words_among_the_few_that_may_be_seen(site, monk
 
     def noting(index, text, among):
         asked_among.append(among)
-        return []
+        return {}
 
-    monkeypatch.setattr(hybrid_search, "word_rankings", noting)
+    monkeypatch.setattr(hybrid_search, "word_scores", noting)
     assert len(list(RARE.search("bread", limit=10, mode="hybrid"))) == 10
     ((among),) = asked_among
     assert len(among) == len(visible_to().primary_keys(Page.objects.all()))

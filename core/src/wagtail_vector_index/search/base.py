@@ -31,8 +31,8 @@ from ..models.tables import Collection
 from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
 from ..wording import shown
-from .collections import active_collection, check_current, document_keys, serving_backend
-from .lead_chunks import mixed_with_lead
+from .collections import active_collection, check_current, document_places, serving_backend
+from .lead_chunks import LEAD_POSITION, mixed_with_lead
 from .ranking import Hit, best_of_each, nearest_first
 
 __all__ = ["NOTHING", "Search", "both", "of_objects", "search_call"]
@@ -156,11 +156,16 @@ class Search(ABC):
             # Known matches are recognized by their ids, not by their positions, because an
             # approximate backend may return more matches in another order.
             fresh = [match for match in matches if match.id not in seen]
-            keys = document_keys(collection, [match.id for match in fresh])
-            best = best_of_each(fresh, keys, looked_at)
+            places = document_places(collection, [match.id for match in fresh])
+            best = best_of_each(fresh, {id: key for id, (key, _) in places.items()}, looked_at)
             visible = self.index.visible_among(list(best), self.visibility, self.within)
             may_see = [hit for key, hit in best.items() if key in visible]
-            mixed = yield from mixed_with_lead(collection, backend, vector, may_see)
+            leads = {
+                places[match.id][0]: match.score
+                for match in fresh
+                if places.get(match.id, ("", -1))[1] == LEAD_POSITION
+            }
+            mixed = yield from mixed_with_lead(collection, spec, backend, vector, may_see, leads)
             hits.update((hit.key, hit) for hit in mixed if self._is_near_enough(hit))
             looked_at.update(best)
             if len(hits) >= self.limit or len(matches) < wanted:

@@ -13,7 +13,7 @@ from ..indexing.plan import Plan
 from ..models.tables import Collection, Document
 from ..plugins.handlers import vector_backends
 
-__all__ = ["active_collection", "check_current", "document_keys", "serving_backend"]
+__all__ = ["active_collection", "check_current", "document_places", "serving_backend"]
 
 _LOOKUP_SIZE = 5_000
 
@@ -64,8 +64,8 @@ def check_current(index: IndexDeclaration, collection: Collection) -> None:
         )
 
 
-def document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return the object keys of the documents, among these, that are still live.
+def document_places(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, int]]:
+    """Return the object keys and positions of the documents, among these, that are still live.
 
     The query filters by primary key alone. With more conditions, SQLite would choose to read
     every document of the collection.
@@ -73,16 +73,16 @@ def document_keys(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, str
     Raises:
         CollectionNotFound: another collection has replaced this one, and gets its changes.
     """
-    found: dict[UUID, str] = {}
+    found: dict[UUID, tuple[str, int]] = {}
     for some in slices(ids, _LOOKUP_SIZE):
         rows = Document.objects.filter(pk__in=some)
-        for pk, key, owner, state, deleted_at in rows.values_list(
-            "pk", "object_key", "collection_id", "collection__state", "deleted_at"
+        for pk, key, position, owner, state, deleted_at in rows.values_list(
+            "pk", "object_key", "position", "collection_id", "collection__state", "deleted_at"
         ):
             if owner != collection.pk:
                 continue
             if state not in (Collection.State.BUILDING, Collection.State.ACTIVE):
                 raise CollectionNotFound(f"{collection} was replaced a moment ago.")
             if deleted_at is None:
-                found[pk] = key
+                found[pk] = key, position
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -17,53 +17,60 @@ from ..backends.base import VectorBackend
 from ..contract.metrics import FACTS, Metric
 from ..contract.records import RecordBatch
 from ..contract.sansio import Call, Steps
+from ..contract.spec import CollectionSpec
 from ..models.tables import Collection, Document
 from .ranking import Hit
 
-__all__ = ["LEAD_WEIGHT", "mixed_with_lead"]
+__all__ = ["LEAD_POSITION", "LEAD_WEIGHT", "mixed_with_lead"]
+
+#: The position of an object's lead chunk.
+LEAD_POSITION = 0
 
 #: The weight of the lead chunk's score. The rest is the weight of the best chunk's score.
 LEAD_WEIGHT = 0.3
 
 
 def mixed_with_lead(
-    collection: Collection, backend: VectorBackend, vector: Any, hits: Sequence[Hit]
+    collection: Collection,
+    spec: CollectionSpec,
+    backend: VectorBackend,
+    vector: Any,
+    hits: Sequence[Hit],
+    leads: Mapping[str, float],
 ) -> Steps[list[Hit]]:
     """Return hits with the score of the best chunk replaced by the mixed score.
 
     The mixed score is never higher than that of the best chunk, and equal if the best chunk is
-    the lead chunk. This costs one query of the database, and one call of the vector backend if
-    any best chunk is not the lead chunk.
+    the lead chunk. If the lead chunks of some objects are not among the matches, this costs one
+    query of the database and one call of the vector backend.
 
     Args:
         collection: the collection that was searched.
+        spec: its specification in the vector backend.
         backend: its vector backend.
         vector: the vector that was searched with.
         hits: objects, each with the score of its best chunk.
+        leads: the scores of the lead chunks that are known already, by the keys of objects.
     """
-    leads = _leads(collection, hits)
-    others = {leads[hit.key] for hit in hits if leads.get(hit.key, hit.document) != hit.document}
-    if not others:
-        return list(hits)
-    spec = collection.spec
-    batch: RecordBatch = yield Call(
-        sync=lambda: backend.get(spec, others),
-        asynchronous=lambda: backend.aget(spec, others),
-    )
-    asked = list(vector)
-    scores = {record.id: _score(record.vector, asked, spec.metric) for record in batch}
-    return [_mixed(hit, scores.get(leads.get(hit.key, hit.document))) for hit in hits]
+    scores = dict(leads)
+    if unknown := [hit.key for hit in hits if hit.key not in leads]:
+        key_of = _leads(collection, unknown)
+        batch: RecordBatch = yield Call(
+            sync=lambda: backend.get(spec, key_of),
+            asynchronous=lambda: backend.aget(spec, key_of),
+        )
+        asked = list(vector)
+        for record in batch:
+            scores[key_of[record.id]] = _score(record.vector, asked, spec.metric)
+    return [_mixed(hit, scores.get(hit.key)) for hit in hits]
 
 
-def _leads(collection: Collection, hits: Iterable[Hit]) -> dict[str, UUID]:
-    """Return the ids of the lead chunks of objects, by the objects' keys."""
+def _leads(collection: Collection, keys: Iterable[str]) -> dict[UUID, str]:
+    """Return the keys of objects by the ids of their lead chunks."""
     documents = Document.objects.filter(
-        collection=collection,
-        object_key__in=[hit.key for hit in hits],
-        position=0,
-        deleted_at=None,
+        collection=collection, object_key__in=keys, position=LEAD_POSITION, deleted_at=None
     )
-    return dict(documents.values_list("object_key", "pk"))
+    return dict(documents.values_list("pk", "object_key"))
 
 
 def _mixed(hit: Hit, lead: float | None) -> Hit:
