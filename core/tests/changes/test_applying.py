@@ -23,7 +23,7 @@ def started(monkeypatch):
     """The indexes whose drain is started."""
     names = []
     monkeypatch.setattr(starting, "_start", names.append)
-    yield names
+    return names
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from wagtail_vector_index.changes.interests import Interest
 from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing import expanding
-from wagtail_vector_index.indexing.dependencies import ReadingPath
+from wagtail_vector_index.indexing.dependencies import ReadingPath, Step
 from wagtail_vector_index.indexing.draining import drain
 from wagtail_vector_index.indexing.outbox import PROMISE_LIFE
 from wagtail_vector_index.indexing.updating import apply_changes, update
@@ -36,7 +36,6 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def _nothing_starts(transactional_db, monkeypatch):
     monkeypatch.setattr(starting, "_start", lambda index_name: None)
-    yield
 
 
 @pytest.fixture
@@ -298,9 +297,8 @@ class TestAnotherDatabase:
 
 
 def test_a_new_object_that_another_reads(dying, embedder):
-    path = ReadingPath(
-        model=Note, related=Comment, lookup="comments", attribute=None, reverse=True, through=None
-    )
+    step = Step(source=Note, target=Comment, lookup="comments", pointer=("note",))
+    path = ReadingPath(steps=(step,), attributes=None)
     interest = Interest(index=get_index(NOTES), model=Note, fields=None, path=path)
     connected = receivers.Receivers({Comment: [interest]})
     connected.connect()

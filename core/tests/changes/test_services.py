@@ -157,8 +157,8 @@ TOO_LONG = {"error": {"code": 500, "message": "input (900 tokens) is too large t
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        (lambda never, texts: Reply(500, NAN), "unsupported value: NaN"),
-        (lambda never, texts: Reply(500, TOO_LONG), "too large to process"),
+        (lambda never, texts: Reply(500, NAN), "It says: 500"),
+        (lambda never, texts: Reply(500, TOO_LONG), "It says: 500"),
         (lambda never, texts: Reply(200, NAN), "unsupported value: NaN"),
         (lambda never, texts: Reply(502, b"<html>", content_type="text/html"), "502"),
         (lambda never, texts: Reply(drop=True), "cannot be reached"),

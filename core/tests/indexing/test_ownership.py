@@ -14,11 +14,18 @@ from tests.testapp.models import Note
 from wagtail_vector_index import checks
 from wagtail_vector_index.indexing.ownership import current_owner
 from wagtail_vector_index.indexing.updating import apply_changes
+from wagtail_vector_index.management.commands import vector_backends as vector_backends_command
 from wagtail_vector_index.models import Collection
 
 pytestmark = pytest.mark.django_db
 
 NOTES = Note.vector_index
+
+
+@pytest.fixture(autouse=True)
+def _one_index(monkeypatch):
+    """A check would say that the other indexes of the tests are not built."""
+    monkeypatch.setattr(vector_backends_command, "all_indexes", lambda: [Note.vector_index])
 
 
 @pytest.fixture

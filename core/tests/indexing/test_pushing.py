@@ -195,5 +195,6 @@ def test_a_retired_collection_that_cannot_be_dropped_stops_no_update(
     bring_up_to_date("note")
     assert Collection.objects.filter(state="retired").exists()
     server.before = lambda method: None
+    Collection.objects.filter(state="retired").update(next_attempt=long_ago)
     bring_up_to_date("note")
     assert not Collection.objects.filter(state="retired").exists()

@@ -13,6 +13,7 @@ from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.updating import apply_changes
 from wagtail_vector_index.indexing.verifying import unfound_in_sample
+from wagtail_vector_index.management.commands import vector_backends as vector_backends_command
 from wagtail_vector_index.models import Collection, Document
 from wagtail_vector_index.testing.examples import random_vectors, sorted_ids
 
@@ -168,6 +169,12 @@ def test_a_sample_tells_what_is_not_found(notes, server):
     assert unfound_in_sample(collection, server) == (0, 0)
 
 
+@pytest.fixture(autouse=True)
+def _one_index(monkeypatch):
+    """A check would say that the other indexes of the tests are not built."""
+    monkeypatch.setattr(vector_backends_command, "all_indexes", lambda: [Note.vector_index])
+
+
 def test_the_check_tells_what_is_not_found(notes, server, capsys):
     call_command("vector_backends", check=True)
     assert "own vectors" not in capsys.readouterr().out
@@ -175,7 +182,8 @@ def test_the_check_tells_what_is_not_found(notes, server, capsys):
     with pytest.raises(SystemExit):
         call_command("vector_backends", check=True)
     printed = capsys.readouterr().out
-    assert "7 of 30 records are not found by their own vectors" in printed
+    assert "7 of 30 records of testapp_note" in printed
+    assert "are not found by their own vectors" in printed
     assert "--rebuild" in printed
 
 

@@ -53,8 +53,8 @@ def clean_up(*, at_once: bool = False) -> list[str]:
     Returns:
         what could not be deleted, and why.
     """
-    now = timezone.now()
-    problems = [_drop(collection) for collection in _retired() if at_once or _due(collection) < now]
+    due = [each for each in _retired() if at_once or _due(each) <= timezone.now()]
+    problems = [_drop(collection) for collection in due]
     Collection.objects.filter(
         older_than("retired_at", SETTINGS_MEMORY), state=Collection.State.DROPPED
     ).delete_rows()
