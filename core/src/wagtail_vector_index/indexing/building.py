@@ -34,7 +34,7 @@ def claim(collection: Collection) -> None:
         RebuildRunning: another process builds the collection, and its last heartbeat is recent.
     """
     now = timezone.now()
-    if collection.pk is None:
+    if collection._state.adding:  # noqa: SLF001
         collection.builder, collection.builder_seen = _myself(), now
         return
     unclaimed = Q(builder__in=("", _myself())) | older_than("builder_seen", SILENCE)

@@ -175,7 +175,8 @@ class _Named(_Nearest):
         chunks = Document.objects.filter(
             collection=collection, object_key__in=self.keys, deleted_at=None
         )
-        return min(max(chunks.count(), 1), _MOST_CHUNKS)
+        count: int = chunks.count()
+        return min(max(count, 1), _MOST_CHUNKS)
 
     def _notify(self, matches: Sequence[Match], seconds: float) -> None:
         """Call no hook, since `_Nearest` has called it already for the same hybrid search."""

@@ -49,9 +49,10 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
         return WeaviateService(self.options, WeaviateErrors(self.alias, self.options))
 
     def _make_operations(self, service: Service) -> Operations:
+        from .errors import WeaviateErrors
         from .operations import WeaviateOperations
 
-        return WeaviateOperations(self.options, service.errors)
+        return WeaviateOperations(self.options, WeaviateErrors(self.alias, self.options))
 
     def check(self) -> list[CheckMessage]:
         """Warn if the alias names Weaviate Cloud without a key; say what replicas do not cover."""

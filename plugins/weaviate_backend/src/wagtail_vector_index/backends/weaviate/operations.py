@@ -248,7 +248,7 @@ class WeaviateOperations(Operations):
         them, but a request that names the id does.
         """
         path = f"/objects/{class_name(self._options.prefix, spec.name)}"
-        query = {"consistency_level": self._options.consistency}
+        query: dict[str, str] = {"consistency_level": self._options.consistency}
         requests = [
             partial(Rest, method="delete", path=f"{path}/{id}", params=query, writes=True)
             for id in ids
