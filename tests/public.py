@@ -22,6 +22,7 @@ FOR_AUTHORS = (
     "wagtail_vector_index.embeddings.base",
     "wagtail_vector_index.exceptions",
     "wagtail_vector_index.handlers",
+    "wagtail_vector_index.models",
     "wagtail_vector_index.plugins",
 )
 

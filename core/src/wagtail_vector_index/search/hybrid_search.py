@@ -93,13 +93,9 @@ class HybridSearch(TextSearch):
         )
 
     def _word_scores(self, among: list[str] | None) -> dict[str, float]:
-        """Return the scores by words, best first, or none if the search for words fails.
-
-        Objects that the visitor may not see are removed first. Otherwise, the best score would
-        reveal that such objects exist.
-        """
+        """Return the scores by words, best first, or none if the search for words fails."""
         try:
-            scores = word_scores(self.index, self.text, None if among is None else frozenset(among))
+            return word_scores(self.index, self.text, None if among is None else frozenset(among))
         except Exception as error:  # noqa: BLE001  # the backend is the site's
             logger.warning(
                 "%s is searched by meaning alone, because the search for words failed: %s\n%s",
@@ -108,8 +104,6 @@ class HybridSearch(TextSearch):
                 stack_of(error),
             )
             return {}
-        visible = self.index.visible_among(list(scores), self.visibility, self.within)
-        return {key: score for key, score in scores.items() if key in visible}
 
     def _verified(
         self, words: dict[str, float], known: dict[str, Hit], vector: Any
@@ -118,12 +112,16 @@ class HybridSearch(TextSearch):
 
         Adds the first objects to the known hits, with their vector scores. Objects at later ranks
         that are found by their words alone are left out, since enough others come before them.
+        What the visitor may not see is left out of the scores, because the best score would
+        reveal that it exists.
         """
         candidates = list(words)
         position, size, found = 0, self._depth, 0
         while found < self._depth and position < len(candidates):
             some = candidates[position : position + size]
-            if unknown := [key for key in some if key not in known]:
+            unknown = [key for key in some if key not in known]
+            visible = self.index.visible_among(unknown, self.visibility, self.within)
+            if unknown := [key for key in unknown if key in visible]:
                 named = _Named(
                     **self._arguments(),
                     vector=vector,
