@@ -11,7 +11,8 @@ import pytest
 from tests.shared_databases import new_postgresql_database, postgres  # noqa: F401  # fixtures
 from tests.test_processes import FILL, ROOT, Site
 
-pytestmark = pytest.mark.once
+# Each test runs several processes one after the other.
+pytestmark = [pytest.mark.once, pytest.mark.timeout(900)]
 
 UPDATE = ("-m", "django", "update_vector_indexes", "testapp.Note")
 CHECK = ("-m", "django", "vector_backends", "--check")
@@ -20,7 +21,7 @@ CHECK = ("-m", "django", "vector_backends", "--check")
 def failed(site, *arguments):
     """The output of a command that must fail."""
     process = site.start(*arguments)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 1, output
     assert "Traceback" not in output
     return output
@@ -337,7 +338,7 @@ def test_an_old_release_leaves_a_build_with_newer_settings_alone(blue, green):
     for arguments in (UPDATE, (*UPDATE, "--rebuild")):
         output = failed(blue, *arguments)
         assert "is being built with other settings" in output
-    output, _ = build.communicate("\n", timeout=120)
+    output, _ = build.communicate("\n", timeout=400)
     assert output == "built\n"
     assert ":newer:" in green.script(MODEL)
 

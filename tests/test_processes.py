@@ -87,7 +87,7 @@ class Site:
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
 
@@ -133,14 +133,14 @@ def test_two_updates_at_once(database, request):
 
 def test_an_update_that_is_killed_goes_on(site):
     killed = site.start("-c", KILLED)
-    killed.communicate(timeout=120)
+    killed.communicate(timeout=400)
     assert killed.returncode == -9
     assert "equal 300 300" in site.script(COMPARE)
 
 
 def test_an_update_that_is_interrupted_says_how_to_go_on(site):
     interrupted = site.start("-c", INTERRUPTED)
-    output, _ = interrupted.communicate(timeout=120)
+    output, _ = interrupted.communicate(timeout=400)
     assert interrupted.returncode == 130
     assert "Traceback" not in output
     assert output.endswith("Finished work is kept. To continue, run the command again.\n")
