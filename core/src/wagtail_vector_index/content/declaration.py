@@ -66,8 +66,8 @@ class IndexDeclaration:
     chunk_tokens: ClassVar[int] = DEFAULT_CHUNK_TOKENS
     #: How many tokens of the previous chunk a chunk repeats.
     chunk_overlap: ClassVar[int] = 0
-    #: How hybrid search combines the scores by meaning and by words: "scores" adds them up,
-    #: weighted; "ranks" uses reciprocal rank fusion, which looks at ranks only.
+    #: The way in which hybrid search combines the scores by meaning and by words. "scores" adds
+    #: them up, weighted; "ranks" uses reciprocal rank fusion, which looks at ranks only.
     fusion: ClassVar[Fusion] = "scores"
     #: The weight of the vector scores in hybrid search, from 0 to 1. None means the weight that
     #: the embedding backend declares for its models.

@@ -130,7 +130,7 @@ class IndexStatus:
 
     @cached_property
     def problems(self) -> Sequence[Problem]:
-        """The problems other than failures: why searches or changes do not reach the index."""
+        """The reasons why searches or changes do not reach the index, other than failures."""
         return [*self.unusable(), *self.foreign(), *self.late()]
 
     def foreign(self) -> Iterator[Problem]:
