@@ -12,6 +12,7 @@ from tests.killing.editing import WORDS
 from tests.killing.indexing import INDEXES, log_what_is_held
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
+from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.updating import apply_changes
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 from wagtail_vector_index.models.tables import xor
@@ -71,7 +72,8 @@ def state(index):
         for hits in (index.search(" ".join(WORDS[at : at + 3]), limit=200) for at in range(20))
     ]
     backend = vector_backends[collection.vector_backend]
-    assert {id for batch in backend.scan(collection.spec) for id in batch.uuids} == ids
+    spec = catch_up(collection, backend)
+    assert {id for batch in backend.scan(spec) for id in batch.uuids} == ids
     return rows_of(live), results
 
 

@@ -329,3 +329,17 @@ def test_where_there_is_no_fork(monkeypatch):
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, name, module)
         spec.loader.exec_module(module)
+
+
+@pytest.mark.parametrize("method", ["__init__", "close"])
+def test_keyboard_interrupt_passes_through(acme, configure, method):
+    acme(BACKEND + f"\n    def {method}(self, *arguments):\n        raise KeyboardInterrupt\n")
+    configure(default={"BACKEND": "acme"})
+    with pytest.raises(KeyboardInterrupt):
+        _use_and_close()
+    vector_backends.reset()
+
+
+def _use_and_close():
+    assert vector_backends["default"]
+    vector_backends.close_all()

@@ -370,6 +370,23 @@ class TestHiddenPlugins:
         (problem,) = [p for p in problems(registry()) if p.id.endswith("W010")]
         assert f"plugin 'acme' of acme 2.0 is installed, but {stale} hides it" in problem.message
 
+    def test_by_metadata_that_is_no_folder(self, site, monkeypatch):
+        from importlib_metadata import Distribution, distributions
+
+        class InMemory(Distribution):
+            def read_text(self, filename):
+                text = "Metadata-Version: 2.1\nName: acme\nVersion: 1\n"
+                return text if filename == "METADATA" else None
+
+            def locate_file(self, path):
+                return path
+
+        site.install("acme", {"acme": "acme_plugin"}, version="2.0", acme_plugin=PLUGIN)
+        found = [InMemory(), *distributions(name="acme")]
+        monkeypatch.setattr(scanning, "distributions", lambda: found)
+        (hidden,) = scanning.hidden_plugins()
+        assert str(hidden.source) == "plugin 'acme' of acme 2.0"
+
     def test_none_if_what_comes_first_has_the_plugin_too(self, stale):
         (stale / "entry_points.txt").write_text("[wagtail_vector_index]\nacme = acme_plugin\n")
         assert list(scanning.hidden_plugins()) == []

@@ -312,3 +312,24 @@ def test_a_plugin_module_imports_nothing_of_its_backend(site):
 def test_a_resolver_does_not_read_settings(acme):
     acme()
     assert resolve("acme").backend_class()
+
+
+def test_a_django_app_that_cannot_be_loaded(site):
+    spec = f'{PATH}, django_apps=("bad_app",)'
+    modules = {"bad_app/__init__": "", "bad_app/apps": "1 / 0", "acme_backend": BACKEND}
+    plugin = offering("vector", acme=spec)
+    site.install("acme", {"acme": "acme_plugin"}, acme_plugin=plugin, **modules)
+    assert "the Django app 'bad_app' of acme 1.0 cannot be loaded: ZeroDivisionError" in str(
+        error(PluginBroken, "acme")
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "module"),
+    [(PATH, "acme_backend"), (f'{PATH}, requires=("client.part",)', "client/__init__")],
+)
+def test_keyboard_interrupt_passes_through(site, spec, module):
+    plugin = offering("vector", acme=spec)
+    site.install("acme", {"acme": "p"}, p=plugin, **{module: "raise KeyboardInterrupt"})
+    with pytest.raises(KeyboardInterrupt):
+        resolve("acme").backend_class()

@@ -143,9 +143,7 @@ def _follow(value: Any, names: list[str]) -> Any:
 def _related(manager: models.Manager[Any]) -> list[Any]:
     """Return related objects in an order that never changes. Another order is another value."""
     items = list(manager.all())
-    if not manager.model._meta.ordering:
-        items.sort(key=lambda item: item.pk)
-    return items
+    return items if manager.model._meta.ordering else sorted(items, key=lambda item: item.pk)
 
 
 def _flat(values: Iterable[Any]) -> list[Any]:

@@ -86,8 +86,7 @@ def _implementations(hook_name: str) -> Iterator[pluggy.HookImpl]:
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
     """Call one implementation with the arguments that it accepts."""
     result = implementation.function(*(arguments[name] for name in implementation.argnames))
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()  # Python would warn that it was never awaited
+    if inspect.iscoroutine(result):
+        result.close()  # Python would warn that it was never awaited
         raise TypeError("A hook must not be asynchronous: nothing would await it.")
     return result
