@@ -87,7 +87,7 @@ def test_the_same_texts_in_another_order():
 
     def embed(step):
         for some in texts:
-            embedding_ids(embedder, some[::step])
+            embedding_ids(embedder, some[::step], {})
 
     at_once(*[lambda step=step: embed(step) for step in (1, -1, 1, -1)])
     assert Embedding.objects.count() == 5_000
