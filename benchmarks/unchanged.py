@@ -17,7 +17,7 @@ from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNT = 2_000 if QUICK else 20_000
-REPEATS = 2 if QUICK else 5
+REPEATS = 2 if QUICK else 3
 
 #: The most queries for each 1,000 pages, and the fewest pages a second.
 QUERIES = 30
