@@ -75,8 +75,8 @@ def test_settings_are_accepted(block: Block, monkeypatch: pytest.MonkeyPatch) ->
     """Each backend is made with the options that a block gives it, which asks no service."""
     for name in ("QDRANT_URL", "WEAVIATE_URL"):
         monkeypatch.setenv(name, "https://vectors.example.org")
-    for name in ("OPENAI_API_KEY", "QDRANT_API_KEY", "WEAVIATE_API_KEY"):
-        monkeypatch.setenv(name, "a-key")
+    for service in ("OPENAI", "AZURE_OPENAI", "NVIDIA", "QDRANT", "WEAVIATE"):
+        monkeypatch.setenv(f"{service}_API_KEY", "a-key")
     values: dict[str, Any] = {"INSTALLED_APPS": []}
     exec(compile(block.code, str(block), "exec"), values)
     given = {name: value for name, value in values.items() if name.isupper()}
