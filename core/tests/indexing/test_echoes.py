@@ -161,7 +161,7 @@ def test_a_database(built, monkeypatch, caplog):
     assert error_text(DataError(f'invalid input: "{SECRET}"')) == "DataError"
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'")
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="needs PostgreSQL")
 def test_postgresql_itself(built):
     with pytest.raises(DataError) as failure, connection.cursor() as cursor:
         cursor.execute("SELECT %s::int", [SECRET])
