@@ -92,6 +92,15 @@ class TestFilterValue:
         with pytest.raises(ValueError, match="'comments__text' has several values, but str is the"):
             filter_value(note, "comments__text", "str")
 
+    def test_what_was_fetched_before_is_not_what_was_changed_since(self, article):
+        page = article("Bread")
+        page.tags.add("rye")
+        page.save()
+        [page] = ArticlePage.objects.prefetch_related("tags").filter(pk=page.pk)
+        assert filter_value(page, "tags", "list[str]") == ["rye"]
+        page.tags.add("wheat")  # in memory only
+        assert sorted(filter_value(page, "tags", "list[str]")) == ["rye", "wheat"]
+
     def test_datetimes_are_texts_with_an_offset(self):
         page = ArticlePage(published=MIDNIGHT)
         assert filter_value(page, "published", "datetime") == "2026-11-03T00:00:00+01:00"

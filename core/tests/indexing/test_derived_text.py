@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 
 import pytest
 from django.db import connection
@@ -240,6 +241,21 @@ def test_queries_do_not_grow_with_the_number_of_objects(image):
     update(index)
     # "crew" makes two queries for each object, which nothing can avoid.
     assert queries() == few + 20
+
+
+def test_garbage_is_collected_afterwards_as_it_was_before(monkeypatch):
+    before = gc.get_threshold()
+    magazine(("text", "flour"))
+    during = []
+    monkeypatch.setattr(
+        Magazine, "get_mood", lambda self: str(during.append(gc.get_threshold())), raising=False
+    )
+    index = an_index(Magazine, "get_mood")
+    update(index)
+    during.clear()
+    update(index)
+    assert during[0][0] > before[0]
+    assert gc.get_threshold() == before
 
 
 def test_a_value_that_cannot_be_read_concerns_its_object_only():

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from ..contract.filters import FieldType
 from ..exceptions import InvalidFilter
+from .relations import prefetched
 
 _TYPES: tuple[tuple[type[models.Field[Any, Any]], FieldType], ...] = (
     (models.BooleanField, "bool"),
@@ -125,7 +126,7 @@ def _comparable_child(child: Any) -> Any:
 def _follow(value: Any, names: list[str]) -> Any:
     """Return the value at the end of a path: one value, a list of values, or None."""
     if isinstance(value, models.Manager):
-        value = _related(value)
+        value = _in_order(value.model, value.all())
     if callable(value) and not isinstance(value, type):
         value = value()
     if isinstance(value, models.QuerySet):
@@ -134,16 +135,18 @@ def _follow(value: Any, names: list[str]) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return _flat(_follow(item, names) for item in value)
+    if (fetched := prefetched(value, names[0])) is not None:
+        return _follow(_in_order(fetched.model, fetched), names[1:])
     try:
         return _follow(getattr(value, names[0]), names[1:])
     except ObjectDoesNotExist:
         return None
 
 
-def _related(manager: models.Manager[Any]) -> list[Any]:
+def _in_order(model: Any, related: Iterable[Any]) -> list[Any]:
     """Return related objects in an order that never changes. Another order is another value."""
-    items = list(manager.all())
-    return items if manager.model._meta.ordering else sorted(items, key=lambda item: item.pk)
+    items = list(related)
+    return items if model._meta.ordering else sorted(items, key=lambda item: item.pk)
 
 
 def _flat(values: Iterable[Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import tzinfo
 from typing import Any
@@ -12,7 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.utils import timezone, translation
 
-__all__ = ["is_translatable", "reading_in_its_language"]
+__all__ = ["is_translatable", "reading_in_its_language", "reading_together"]
 
 
 @functools.cache
@@ -38,6 +38,16 @@ def reading_in_its_language(instance: Any) -> AbstractContextManager[object]:
     if translation.get_language() == language and timezone.get_current_timezone() is zone:
         return nullcontext()  # for most objects, and much faster
     return _in(language, zone)
+
+
+def reading_together(instances: Iterable[Any]) -> AbstractContextManager[object]:
+    """Activate the language of the first of many objects, most of which have the same one.
+
+    Then `reading_in_its_language` activates nothing for the others, which saves much of the time
+    that reading an object takes.
+    """
+    first = next(iter(instances), None)
+    return nullcontext() if first is None else reading_in_its_language(first)
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import ForeignObjectRel, Model
+from django.db.models import ForeignObjectRel, Model, QuerySet
 
-__all__ = ["is_generic", "points_generically", "relation", "relations_along"]
+__all__ = ["is_generic", "points_generically", "prefetched", "relation", "relations_along"]
 
 
 def relation(model: type[Model], name: str) -> Any:
@@ -38,6 +38,18 @@ def relations_along(model: type[Model], path: str) -> Iterator[tuple[str, Any]]:
         current = field.related_model
         if not isinstance(current, type):
             return  # a generic foreign key leads to objects of any model
+
+
+def prefetched(instance: Any, name: str) -> QuerySet[Any] | None:
+    """Return the related objects that were prefetched for an attribute, or None if none were.
+
+    They are those that the attribute's own manager would return. It is not asked, since to make a
+    manager for each object takes longer than to read the objects.
+    """
+    if getattr(instance, "_cluster_related_objects", None):
+        return None  # related objects of modelcluster that were changed and not saved yet
+    cache = getattr(instance, "_prefetched_objects_cache", None)
+    return cache.get(name) if isinstance(cache, dict) else None
 
 
 def is_generic(field: Any) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..content.declaration import IndexDeclaration
+from ..content.language import reading_together
 from ..contract.slices import slices
 from ..models.tables import Collection
 from ..plugins.calling import document_plugins
@@ -15,6 +18,8 @@ from .preparing import prepare_source, read
 from .progress import Progress
 
 BATCH_SIZE = 500
+# How many more objects are made than freed before the garbage collector starts. 0 turns it off.
+_COLLECTION_THRESHOLD = 50_000
 
 
 def changed_keys(
@@ -34,12 +39,30 @@ def changed_keys(
         return [*changed, *keys]
     progress.started(index.name, "comparing", len(keys))
     plugins = document_plugins()
-    for some in slices(keys, BATCH_SIZE):
-        for key, instance in fetch_to_prepare(index, some).items():
-            if _differs(index, key, instance, recorded, plugins):
-                changed[key] = None
-        progress.indexed(len(some))
+    with _fewer_collections():
+        for some in slices(keys, BATCH_SIZE):
+            instances = fetch_to_prepare(index, some)
+            with reading_together(instances.values()):
+                for key, instance in instances.items():
+                    if _differs(index, key, instance, recorded, plugins):
+                        changed[key] = None
+            progress.indexed(len(some))
     return list(changed)
+
+
+@contextmanager
+def _fewer_collections() -> Iterator[None]:
+    """Let Python's garbage collector start less often, for as long as many objects are read.
+
+    A batch of pages holds a hundred thousand objects, and nearly none of them is garbage before
+    the batch ends. The collector's search among them takes a third of the whole time.
+    """
+    threshold, *others = gc.get_threshold()
+    gc.set_threshold(threshold and max(threshold, _COLLECTION_THRESHOLD), *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(threshold, *others)
 
 
 def _recorded(collection: Collection) -> dict[str, str]:

@@ -71,11 +71,11 @@ def _prefetch_tags(instances: list[Any], manager: Any) -> None:
     for tag in rows:
         tags[key_of_tag(tag)].append(tag)
     through, name = manager.through, manager.prefetch_cache_name
+    everything, relation = through.tag_model()._default_manager.all(), through.tag_relname()
     for instance in instances:
         wanted = through.lookup_kwargs(instance).items()
-        own = through.tag_model()._default_manager.all()
-        own._defer_next_filter = True  # noqa: SLF001
-        own = own.filter(**{f"{through.tag_relname()}__{key}": value for key, value in wanted})
+        everything._defer_next_filter = True  # noqa: SLF001
+        own = everything.filter(**{f"{relation}__{key}": value for key, value in wanted})
         own._result_cache = tags[key_of_instance(instance)]  # noqa: SLF001
         vars(instance).setdefault("_prefetched_objects_cache", {})[name] = own
 

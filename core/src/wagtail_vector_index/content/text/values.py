@@ -101,15 +101,15 @@ def _attribute_to_text(obj: Any, name: str) -> str:
 
 def _attribute(obj: Any, name: str) -> Any:
     """Return the attribute, called if it is a method. A relation to no object gives None."""
-    declared = inspect.getattr_static(type(obj), name, None)
     try:
         value = getattr(obj, name)
     except ObjectDoesNotExist:
-        if isinstance(declared, _TO_ONE):
+        if isinstance(inspect.getattr_static(type(obj), name, None), _TO_ONE):
             return None
         raise
     except AttributeError:
-        if declared is None and inspect.getattr_static(obj, name, _MISSING) is _MISSING:
+        # Of the object too, which may have attributes that its class does not have.
+        if inspect.getattr_static(obj, name, _MISSING) is _MISSING:
             raise _NoAttribute(obj, name) from None
         raise  # raised inside a property, whose own message is the right one
     # Managers and classes can be called too, but their calls do not return the value.
