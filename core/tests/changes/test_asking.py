@@ -6,7 +6,6 @@ from contextlib import suppress
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import signals
 from django.dispatch import Signal
 
 from tests.testapp.models import Author, Note
@@ -32,15 +31,20 @@ def asking(monkeypatch):
 
 
 @pytest.fixture
-def heard(asking):
+def heard(asking, monkeypatch):
+    connected = []
+    connect = Signal.connect
+
+    def noting(signal, receiver, sender=None, *arguments, **named):
+        connected.append((signal, receiver, sender))
+        return connect(signal, receiver, sender, *arguments, **named)
+
+    monkeypatch.setattr(Signal, "connect", noting)
     heard = receivers.Receivers()
     heard.connect()
     yield heard
-    for signal in vars(signals).values():
-        for name in ("before_change", "on_save", "on_deletion", "before_deletion", "on_relation"):
-            for sender in (None, Note, Author):
-                if isinstance(signal, Signal):
-                    signal.disconnect(getattr(heard, name), sender=sender)
+    for signal, receiver, sender in connected:
+        signal.disconnect(receiver, sender=sender)
 
 
 def pending():
