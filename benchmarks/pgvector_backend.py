@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,7 @@ LOADS = 2 if QUICK else 3
 #: live. So both sides share a session, each round has a new one, and the median round counts.
 ROUNDS = 3 if QUICK else 15
 DIMENSIONS = 384
+PEER = "django_ai_core.contrib.index.storage.pgvector"
 
 
 def run() -> dict[str, list[Row]]:
@@ -304,7 +305,7 @@ def bare(info: str) -> Any:
     return psycopg.connect(info, autocommit=True)
 
 
-def django_on(info: str) -> None:
+def django_on(info: str, *, peers: Sequence[str] = (PEER,)) -> None:
     """Set up Django with the backend's app on this database, and create its model's table."""
     import django
     import psycopg
@@ -313,10 +314,7 @@ def django_on(info: str) -> None:
     given = psycopg.conninfo.conninfo_to_dict(info)
     settings.configure(
         USE_TZ=True,
-        INSTALLED_APPS=[
-            "wagtail_vector_index.backends.pgvector",
-            "django_ai_core.contrib.index.storage.pgvector",
-        ],
+        INSTALLED_APPS=["wagtail_vector_index.backends.pgvector", *peers],
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.postgresql",

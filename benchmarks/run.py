@@ -29,6 +29,7 @@ BENCHMARKS = (
     "qdrant_backend",
     "weaviate_backend",
     "usearch_backend",
+    "recall",
     "end_to_end",
     "large_index",
     "unchanged",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.contract import EXACT, ExactMatches
 from wagtail_vector_index.testing.oracle import OracleBackend
 
 
@@ -77,3 +78,47 @@ class CrashingBackend(ServerBackend):
     def _search(self, spec, vector, limit, filter, min_score):
         found = super()._search(spec, vector, limit + len(self.unindexed), filter, min_score)
         return [match for match in found if match.id not in self.unindexed][:limit]
+
+
+class ApproximateBackend(ServerBackend):
+    """Sees a quarter of the records, unless a setting makes it look at more of them."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(ServerBackend.Options):
+        recall: float = 0.98
+        looks: tuple[int, ...] = (1, 2, 4)
+
+    recall_advice = "Look at more."
+
+    def __init__(self, alias, options):
+        super().__init__(alias, options)
+        #: The settings of all searches.
+        self.searched = []
+        #: How many more quarters each search sees.
+        self.links = 0
+        #: How many times a better index may be built.
+        self.better = 0
+
+    def _search_settings(self, spec):
+        return [{"look": look} for look in self.options.looks]
+
+    def _search(self, spec, vector, limit, filter, min_score):
+        self.before("search")
+        self.searched.append(dict(spec.setting))
+        found = super()._search(spec, vector, self._count(spec, None), filter, min_score)
+        if spec.setting == EXACT:
+            return ExactMatches(found[:limit])
+        look = self.links + spec.setting.get("look", self.options.looks[0])
+        return [match for match in found if match.id.int % 4 < look][:limit]
+
+    def _build_better_index(self, spec):
+        self.links += self.better
+        return bool(self.better)
+
+
+class ApproximateCopyBackend(ApproximateBackend):
+    """The same in this process's memory."""
+
+    @property
+    def persistent(self):
+        return False

@@ -103,6 +103,26 @@ def test_an_index_that_is_up_to_date_says_so(manage, at, articles):
     assert "All changes are in the index." in text
 
 
+def test_it_tells_the_recall_of_searches(manage, at, articles):
+    assert "Recall" not in manage.get(at("detail")).text
+    recall = {
+        "setting": {"ef": 200},
+        "mean": 0.9914,
+        "worst": 0.7,
+        "questions": 200,
+        "records": 300_000,
+        "measured_at": "2026-11-28T12:00:00+00:00",
+    }
+    Collection.objects.update(recall=recall)
+    text = " ".join(manage.get(at("detail")).text.split())
+    assert "0.991 on average, 0.70 at worst, of 200 sampled searches of 300,000 chunks" in text
+    assert "(ef 200)" in text
+    assert "The target" not in text
+    Collection.objects.update(recall=recall | {"mean": 0.9, "advice": "Set M to more."})
+    text = " ".join(manage.get(at("detail")).text.split())
+    assert "The target is 0.98. Set M to more." in text
+
+
 def test_failed_changes_come_first_with_their_errors(manage, at, articles, pending):
     first, second, third = (f"wagtailcore.page:{page.pk}" for page in articles)
     pending(first)

@@ -33,6 +33,16 @@ def site(tmp_path, monkeypatch):
         yield site
 
 
+RECALL = {
+    "setting": {"ef": 200},
+    "mean": 0.991,
+    "worst": 0.7,
+    "questions": 200,
+    "records": 300_000,
+    "measured_at": "2026-11-28T12:00:00+00:00",
+}
+
+
 @pytest.fixture
 def acme(site, settings):
     """A vector backend of a plugin, configured, with more source at the end of its class."""
@@ -459,3 +469,20 @@ class TestMonitor:
         assert run("--check", "--verbosity", "0") == ("", 1)
         assert run("--verbosity", "0") == ("", 0)
         assert capfd.readouterr() == ("", "")
+
+
+def test_check_tells_the_recall(settings, bring_up_to_date):
+    setattr(settings, VECTOR, {"default": {"BACKEND": SERVER}})
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    Collection.objects.update(recall=RECALL)
+    text, code = run("--check")
+    told = "recall 0.991, worst 0.70, of 200 sampled searches of 300,000 records, with ef 200"
+    assert f"    default: {told}, measured 2026-11-28 " in text
+    assert told not in run()[0]
+    low = {"mean": 0.9, "advice": "Set M to more."}
+    Collection.objects.update(recall=RECALL | low)
+    text, low_code = run("--check")
+    assert "ef 200; the target is 0.98, measured" in text
+    assert "    Set M to more." in text
+    assert low_code == code

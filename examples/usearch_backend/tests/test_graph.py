@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from django.db.models import Q
 from usearch_wagtail_vectors import collection
-from usearch_wagtail_vectors.backend import UsearchBackend
+from usearch_wagtail_vectors.backend import EXPANSIONS, UsearchBackend
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract import EXACT, ExactMatches
 
 TEXTS = 2_000
 SPEC = CollectionSpec(name="c", dimensions=32, fields={"n": "int"})
@@ -195,3 +196,32 @@ def test_a_child_forked_while_others_write(load, vectors):
         done.set()
         writer.join()
     assert backend.search(SPEC, vectors[3], limit=1)[0].id.int == 3
+
+
+@pytest.mark.usefixtures("prefer_graph")
+def test_searches_use_what_was_measured(load, vectors, monkeypatch):
+    backend = load(SPEC, vectors, connectivity=2, expansion_add=1, recall=1.0)
+    assert backend._search_settings(SPEC) == [{"expansion_search": n} for n in EXPANSIONS]
+    recall = backend.measure(SPEC)
+    assert recall.records == len(vectors)
+    asked = []
+    approximately = collection.Collection._approximately
+
+    def noting(self, query, limit, mask, expansion):
+        asked.append(expansion)
+        return approximately(self, query, limit, mask, expansion)
+
+    monkeypatch.setattr(collection.Collection, "_approximately", noting)
+    backend.search(SPEC, vectors[0])
+    assert asked == [recall.setting["expansion_search"]]
+    assert isinstance(
+        backend._search(SPEC.searched_with(EXACT), memoryview(vectors[0]), 5, None, None),
+        ExactMatches,
+    )
+    assert len(asked) == 1
+
+
+def test_the_sites_own_number_of_candidates_wins(load, vectors):
+    backend = load(SPEC, vectors, expansion_search=77)
+    assert backend._search_settings(SPEC) == [{"expansion_search": 77}]
+    assert backend.measure(SPEC).setting == {"expansion_search": 77}

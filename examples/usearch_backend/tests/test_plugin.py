@@ -38,7 +38,13 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("graph_from", 0), ("connectivity", 1), ("expansion_add", 0), ("expansion_search", -1)],
+    [
+        ("graph_from", 0),
+        ("connectivity", 1),
+        ("expansion_add", 0),
+        ("expansion_search", -1),
+        ("recall", 2),
+    ],
 )
 def test_options_that_make_no_sense(option, value) -> None:
     with pytest.raises(ValueError, match=option.upper()):

@@ -23,7 +23,7 @@ CATCHES = {
     "test_drop_and_create_is_empty": "DropLeavesRecords",
     "test_drop_and_create_with_another_shape": "DropKeepsTheShape",
     "test_collections_are_listed": "DropOnlyEmpties ListsNothing ListsForEver ListsUnsorted",
-    "test_optimize_changes_nothing": "OptimizeForgets NeedsOptimize",
+    "test_optimize_changes_nothing": "OptimizeForgets NeedsOptimize ExactFindsNothing",
     "test_health_and_check": "Unhealthy",
     "test_close_and_use_again": "ClosesForGood",
     # Writing

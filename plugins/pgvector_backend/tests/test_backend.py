@@ -520,6 +520,7 @@ def test_other_databases(alias: str) -> None:
         ({"M": 1}, "from 2 to 100"),
         ({"EF_CONSTRUCTION": 20}, "twice 'M'"),
         ({"EF_SEARCH": 1_001}, "from 1 to 1000"),
+        ({"RECALL": 1.1}, "'RECALL' must be from 0.5 to 1"),
         ({"TIMEOUT": 0}, "'TIMEOUT'"),
         ({"MAINTENANCE_WORK_MEM": "lots"}, "such as '512MB' or '1GB', not 'lots'"),
         ({"MAINTENANCE_WORK_MEM": "1gb"}, "not '1gb'"),

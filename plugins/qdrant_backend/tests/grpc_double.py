@@ -189,7 +189,7 @@ class _Points(_Door, PointsServicer):  # type: ignore[misc]
             "filter": _filter(request),
             "limit": request.limit,
             "params": _plain(GrpcToRest.convert_search_params(request.params)),
-            "with_payload": False,
+            **_selected(request),
         }
 
         def made(found: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncIterator,
@@ -11,18 +13,32 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
+from django.utils import timezone
 
 from ..contract.filters import Filter, FilterNode, parse_filter
 from ..contract.health import Health
 from ..contract.metrics import METRICS, Metric, own_score
 from ..contract.options import Options as BaseOptions
+from ..contract.recall import (
+    EXACT,
+    LEAST_RECORDS,
+    LIMIT,
+    SAMPLE,
+    TARGET,
+    Recall,
+    Setting,
+    cheapest,
+    questions,
+)
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
+from ..contract.sansio import Call, Steps, arun, run
 from ..contract.slices import bounded, joined, slices
 from ..contract.spec import CollectionSpec
 from ..contract.validation import (
@@ -33,7 +49,14 @@ from ..contract.validation import (
     is_invalid,
     vector_problem,
 )
-from ..exceptions import InvalidSpec, InvalidVector, WriteFailed
+from ..contract.widening import searched
+from ..exceptions import (
+    BackendError,
+    CollectionNotFound,
+    InvalidSpec,
+    InvalidVector,
+    WriteFailed,
+)
 from ..wording import shown
 
 __all__ = [
@@ -46,6 +69,12 @@ __all__ = [
     "VectorBackend",
 ]
 
+
+logger = logging.getLogger(__name__)
+
+#: After so many seconds of exact searches, the questions that are left are not asked, unless fewer
+#: than this were asked.
+_PATIENCE, _FEWEST_QUESTIONS = 120, 20
 
 #: How many matches are requested, one number after another, to find a record by its own vector.
 _LIMITS = (10, 100, 1_000, 10_000)
@@ -95,6 +124,9 @@ class VectorBackend(ABC):
     #: caller's transaction, and the connection that it opens is never closed.
     thread_sensitive: ClassVar[bool] = False
 
+    #: If no setting of a search finds enough, what should the site do? Shown to its operator.
+    recall_advice: ClassVar[str] = "Set RECALL to less, or choose another vector backend."
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # Checked here, because a mistake would otherwise show in the middle of a search.
@@ -114,6 +146,8 @@ class VectorBackend(ABC):
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias
         self.options = options
+        #: What this process measured, by collection, for specs that have no recall.
+        self._recalls: dict[str, Recall] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
@@ -191,6 +225,36 @@ class VectorBackend(ABC):
     def _optimize(self, spec: CollectionSpec) -> None:  # noqa: B027  # optional
         """Build the structures that make searches fast, after a bulk fill."""
 
+    # Methods that the author of an approximate index writes too
+
+    def _search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        """Return the settings of approximate searches to choose from, the cheapest first.
+
+        `_search` uses ``spec.setting``: one of these, `EXACT`, or none, for the first of them. It
+        returns `ExactMatches` if it compared every record that matches. Options that the site has
+        set are in every setting, so there may be a single one. Without any, searches are exact.
+        """
+        return ()
+
+    def _wider_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        """Return the settings to repeat a doubtful search with, before it is repeated exactly."""
+        return self._search_settings(spec)[-1:]
+
+    def _use_setting(self, spec: CollectionSpec, setting: Setting) -> None:  # noqa: B027
+        """Make the store use a setting, unless each search brings its own."""
+
+    def _reach(self, spec: CollectionSpec) -> int:
+        """Return the most matches that a search by the index without a filter may request."""
+        return 1_000
+
+    def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
+        """Return some records, if possible at random. Their metadata is not used."""
+        return next(self._scan(spec, count))
+
+    def _build_better_index(self, spec: CollectionSpec) -> bool:
+        """Build an index that finds more, since no setting was enough; return whether it did."""
+        return False
+
     # Methods that callers use
 
     def create(self, spec: CollectionSpec) -> None:
@@ -206,6 +270,7 @@ class VectorBackend(ABC):
     def drop(self, spec: CollectionSpec) -> None:
         """Delete a collection with all its records. Nothing happens if there is none."""
         self._drop(spec)
+        self._recalls.pop(spec.name, None)
 
     def collections(self) -> list[str]:
         """Return the names of all collections, sorted."""
@@ -259,7 +324,7 @@ class VectorBackend(ABC):
             CollectionNotFound: there is no such collection.
         """
         asked = self._search_arguments(spec, vector, limit, filter, min_score)
-        return _ranked(self._search(spec, *asked), limit, min_score)
+        return _ranked(run(self._searched(spec, asked)), limit, min_score)
 
     def count(self, spec: CollectionSpec, filter: Filter | None = None) -> int:
         """Return the number of all records, or of the records that match the filter."""
@@ -281,9 +346,36 @@ class VectorBackend(ABC):
         check_positive("batch_size", batch_size)
         return self._scan(spec, batch_size)
 
-    def optimize(self, spec: CollectionSpec) -> None:
-        """Build the structures that make searches fast. Call it after a bulk fill."""
+    def optimize(self, spec: CollectionSpec) -> Recall | None:
+        """Build the structures that make searches fast. Call it after a bulk fill.
+
+        Returns what `measure` returns.
+        """
         self._optimize(spec)
+        return self.measure(spec)
+
+    def measure(self, spec: CollectionSpec) -> Recall | None:
+        """Choose the cheapest setting of searches that finds enough, and return its recall.
+
+        Searches with a spec that has this recall use the setting. So do searches of this process
+        with a spec that has none. Returns None if searches are exact, the collection is small, or
+        the measurement failed, which is logged. The recall of the spec is returned as long as it
+        fits the options and the collection has not grown by half.
+        """
+        if not (settings := self._search_settings(spec)):
+            return None
+        records, target = self._count(spec, None), getattr(self.options, "recall", TARGET)
+        if spec.recall and spec.recall.holds(records=records, target=target, settings=settings):
+            return spec.recall
+        if records < LEAST_RECORDS:
+            return None
+        try:
+            return self._measured(spec, settings, records=records, target=target)
+        except CollectionNotFound:
+            raise
+        except BackendError as error:
+            logger.warning("The recall of %s could not be measured: %s", spec.name, error)
+            return spec.recall
 
     def unfound(self, spec: CollectionSpec, batch: RecordBatch) -> list[UUID]:
         """Return the ids of the records that a search by their own vectors does not find.
@@ -362,6 +454,7 @@ class VectorBackend(ABC):
     async def adrop(self, spec: CollectionSpec) -> None:
         """Like `drop`."""
         await self._adrop(spec)
+        self._recalls.pop(spec.name, None)
 
     async def acollections(self) -> list[str]:
         """Like `collections`."""
@@ -393,7 +486,8 @@ class VectorBackend(ABC):
     ) -> list[Match]:
         """Like `search`."""
         asked = self._search_arguments(spec, vector, limit, filter, min_score)
-        return _ranked(await self._asearch(spec, *asked), limit, min_score)
+        matches = await arun(self._searched(spec, asked), blocking=False)
+        return _ranked(matches, limit, min_score)
 
     async def acount(self, spec: CollectionSpec, filter: Filter | None = None) -> int:
         """Like `count`."""
@@ -413,9 +507,14 @@ class VectorBackend(ABC):
         async for batch in self._ascan(spec, batch_size):
             yield batch
 
-    async def aoptimize(self, spec: CollectionSpec) -> None:
+    async def aoptimize(self, spec: CollectionSpec) -> Recall | None:
         """Like `optimize`."""
         await self._aoptimize(spec)
+        return await self.ameasure(spec)
+
+    async def ameasure(self, spec: CollectionSpec) -> Recall | None:
+        """Like `measure`."""
+        return await self._in_thread(self.measure)(spec)
 
     async def ahealth(self) -> Health:
         """Like `health`."""
@@ -444,6 +543,57 @@ class VectorBackend(ABC):
             if len(found) < limit or found[-1].score < expected:
                 return False
         return True  # too many records are nearer to tell
+
+    # Recall
+
+    def _searched(self, spec: CollectionSpec, asked: Any) -> Steps[list[Match]]:
+        if spec.recall is None and spec.name in self._recalls:
+            spec = replace(spec, recall=self._recalls[spec.name])
+        return searched(
+            spec, asked, search=self._search_call, wider=self._wider_settings, reach=self._reach
+        )
+
+    def _search_call(self, *arguments: Any) -> Call:
+        return Call(
+            sync=partial(self._search, *arguments), asynchronous=partial(self._asearch, *arguments)
+        )
+
+    def _measured(self, spec: CollectionSpec, settings: Sequence[Setting], **facts: Any) -> Recall:
+        asked, right = self._answered(spec)
+        facts["questions"] = len(asked)
+        facts["measured_at"] = timezone.now().isoformat(timespec="seconds")
+
+        def found(setting: Setting) -> Iterator[list[float]]:
+            self._use_setting(spec, setting)
+            return (self._scores(spec.searched_with(setting), vector) for vector in asked)
+
+        recall = cheapest(settings, right, found, **facts)
+        # A single setting is the site's own choice.
+        if not recall.reached and len(settings) > 1 and self._build_better_index(spec):
+            recall = cheapest(settings, right, found, **facts)
+        if recall.reached:
+            logger.info("%s: %s.", spec.name, recall)
+        else:
+            recall = replace(recall, advice=self.recall_advice)
+            logger.warning("%s: %s. %s", spec.name, recall, recall.advice)
+        self._use_setting(spec, recall.setting)
+        self._recalls[spec.name] = recall
+        return recall
+
+    def _answered(self, spec: CollectionSpec) -> tuple[list[memoryview], list[list[float]]]:
+        """Return questions to a collection, and the scores of the nearest records to each."""
+        asked = questions(self._sample(spec, SAMPLE))
+        right: list[list[float]] = []
+        end = time.monotonic() + _PATIENCE
+        for vector in asked:
+            right.append(self._scores(spec.searched_with(EXACT), vector))
+            if time.monotonic() > end and len(right) >= _FEWEST_QUESTIONS:
+                break
+        return asked[: len(right)], right
+
+    def _scores(self, spec: CollectionSpec, vector: memoryview[Any]) -> list[float]:
+        found = self._search(spec, vector, LIMIT, None, None)
+        return [match.score for match in _ranked(found, LIMIT, None)]
 
     # Validation
 

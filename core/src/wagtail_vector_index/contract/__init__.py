@@ -30,21 +30,25 @@ from .health import Health
 from .metrics import FACTS, METRICS, Metric, MetricFacts
 from .option_checks import check_api_key, check_headers, check_host, check_ranges
 from .options import Options, secret
+from .recall import EXACT, TARGET, ExactMatches, Recall, Setting, check_target
 from .records import Match, Record, RecordBatch, Vector, float32
 from .slices import bounded, joined, slices
 from .spec import EXACT_UP_TO, CollectionSpec, check_name
 from .token_estimate import estimate_tokens
 
 __all__ = [
+    "EXACT",
     "EXACT_UP_TO",
     "FACTS",
     "FIELD_TYPES",
     "MAX_INT",
     "METRICS",
+    "TARGET",
     "And",
     "Clients",
     "CollectionSpec",
     "Comparison",
+    "ExactMatches",
     "FieldType",
     "Filter",
     "FilterNode",
@@ -57,8 +61,10 @@ __all__ = [
     "Not",
     "Options",
     "Or",
+    "Recall",
     "Record",
     "RecordBatch",
+    "Setting",
     "Vector",
     "bounded",
     "check_api_key",
@@ -66,6 +72,7 @@ __all__ = [
     "check_host",
     "check_name",
     "check_ranges",
+    "check_target",
     "collect_before_forks",
     "estimate_tokens",
     "float32",

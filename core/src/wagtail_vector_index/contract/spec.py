@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Self
 
 from ..exceptions import InvalidSpec
 from .filters import FIELD_TYPES, FieldType
 from .metrics import METRICS, Metric
+from .recall import Recall, Setting
 
 __all__ = ["EXACT_UP_TO", "CollectionSpec", "check_name"]
 
@@ -38,6 +40,8 @@ class CollectionSpec:
         dimensions: the number of components of every vector.
         metric: ``"cosine"``, ``"dot"`` or ``"euclidean"``.
         fields: the metadata fields that filters can use, with their types.
+        recall: the recall that was measured in the collection, with the setting of its searches.
+            It is no part of the collection's shape: specs that differ only in it are equal.
 
     Raises:
         InvalidSpec: one of them is wrong. The message says which.
@@ -51,6 +55,7 @@ class CollectionSpec:
     dimensions: int
     metric: Metric = "cosine"
     fields: Mapping[str, FieldType] = field(default_factory=dict)
+    recall: Recall | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name, "collection name")
@@ -73,14 +78,30 @@ class CollectionSpec:
                 )
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
 
+    @property
+    def setting(self) -> Setting:
+        """The setting that searches use; empty for the backend's own default."""
+        return self.recall.setting if self.recall else {}
+
+    def searched_with(self, setting: Setting) -> Self:
+        """Return the spec with which a backend searches with a setting."""
+        return replace(self, recall=Recall(setting=setting))
+
     def __hash__(self) -> int:
         return hash((self.name, self.dimensions, self.metric, frozenset(self.fields.items())))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (self.name, self.dimensions, self.metric, dict(self.fields))
+        shape = (self.name, self.dimensions, self.metric, dict(self.fields))
+        return _restore, (*shape, self.recall)
 
 
 def _restore(
-    name: str, dimensions: int, metric: Metric, fields: dict[str, FieldType]
+    name: str,
+    dimensions: int,
+    metric: Metric,
+    fields: dict[str, FieldType],
+    recall: Recall | None,
 ) -> CollectionSpec:
-    return CollectionSpec(name=name, dimensions=dimensions, metric=metric, fields=fields)
+    return CollectionSpec(
+        name=name, dimensions=dimensions, metric=metric, fields=fields, recall=recall
+    )

@@ -17,11 +17,12 @@ import threading
 import time
 import weakref
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from ..backends.base import CollectionSpec, VectorBackend
 from ..contract.records import RecordBatch
@@ -29,6 +30,7 @@ from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, index_database, xor
 from ..models.tenants import place
 from .batches import deleted_after, written_after, xor_of
+from .measuring import keep
 
 _ATTEMPTS = 5
 
@@ -190,7 +192,7 @@ def _load(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
             backend.upsert(loaded.spec, batch)
             loaded.count += len(batch)
             loaded.checksum ^= xor_of(batch)
-        backend.optimize(loaded.spec)
+        loaded.spec = replace(loaded.spec, recall=backend.optimize(loaded.spec))
     except BaseException:
         backend.drop(loaded.spec)
         raise
@@ -198,6 +200,11 @@ def _load(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
     _finish(copy, loaded)
     if previous is not None:
         backend.drop(previous.spec)
+    if not connections[index_database()].in_atomic_block:
+        # The next process need not measure again. In a caller's transaction, this would lock the
+        # collection's row, and changes would have to wait. A read-only database still serves.
+        with suppress(DatabaseError):
+            keep(collection, loaded.spec.recall)
 
 
 def _apply_difference(

@@ -12,6 +12,7 @@ from ..exceptions import CollectionNotFound
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
 from .failures import hide_content
+from .measuring import measure_again, optimize
 from .ownership import is_foreign
 from .verifying import must_be_verified, replace, verify
 
@@ -71,6 +72,8 @@ def reconcile(
 ) -> None:
     """Sweep, and verify what was sent if the service failed or was started again meanwhile.
 
+    If the collection has grown by half, its recall is measured again.
+
     The arguments and errors are those of `push`.
     """
     _or_refill(_reconcile, collection, backend, pushed)
@@ -90,7 +93,7 @@ def _or_refill(
         logger.warning("%r has lost %s. It is filled again.", backend, collection)
         Collection.objects.filter(pk=collection.pk).update(applied_revision=0, sent_revision=0)
         _push(collection, backend, pushed)
-        backend.optimize(collection.spec)
+        optimize(collection, backend)
 
 
 def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
@@ -154,6 +157,7 @@ def _reconcile(
 ) -> None:
     _sweep(collection, backend, pushed)
     verify(collection, backend)
+    measure_again(collection, backend)
 
 
 def _complete(
@@ -161,7 +165,7 @@ def _complete(
 ) -> None:
     _sweep(collection, backend, pushed)
     if backend.persistent:
-        backend.optimize(collection.spec)
+        optimize(collection, backend)
 
 
 def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:

@@ -12,6 +12,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="collection",
+            name="recall",
+            field=models.JSONField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="collection",
             name="service_run",
             field=models.CharField(blank=True, max_length=255),
         ),

@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..contract.recall import Recall
 from ..contract.spec import CollectionSpec
 from ..exceptions import AppNotInstalled
 from .transactions import tried_again
@@ -100,6 +101,8 @@ class Collection(models.Model):
     sent_revision = models.PositiveBigIntegerField(default=0)
     #: The run of the backend's service whose records were verified last; `VectorBackend` explains.
     service_run = models.CharField(max_length=255, blank=True)
+    #: The recall of its searches and their setting; None if they are exact, or not measured yet.
+    recall = models.JSONField(null=True, blank=True)
     #: The number of live documents, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)
     document_xor = models.UUIDField(default=NO_IDS)
@@ -161,6 +164,7 @@ class Collection(models.Model):
             dimensions=self.dimensions,
             metric=self.metric,  # type: ignore[arg-type]
             fields=self.fields,
+            recall=Recall(**self.recall) if self.recall else None,
         )
 
 

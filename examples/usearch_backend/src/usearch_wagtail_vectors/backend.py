@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,24 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.contract import EXACT_UP_TO, FilterNode
+from wagtail_vector_index.contract import (
+    EXACT,
+    EXACT_UP_TO,
+    TARGET,
+    ExactMatches,
+    FilterNode,
+    Setting,
+    check_target,
+)
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
 from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
 
 from .collection import Collection
 from .graph import Shape
 from .ranking import Query
+
+#: The numbers of candidates of a search, the cheapest first.
+EXPANSIONS = (128, 256, 512, 1_024, 2_048)
 
 
 class UsearchBackend(VectorBackend):
@@ -54,23 +66,30 @@ class UsearchBackend(VectorBackend):
                 collections are searched exactly.
             connectivity: the neighbours of a vector in the graph, "M" in the paper on HNSW.
             expansion_add: the candidates for these neighbours, "efConstruction" in the paper.
-            expansion_search: the least number of candidates of a search, "ef" in the paper.
+            recall: the share of the nearest records that searches by the graph must find. The
+                lowest ``expansion_search`` that reaches it is measured.
+            expansion_search: the least number of candidates of a search, "ef" in the paper,
+                instead of the measured number.
         """
 
         snapshot_folder: str = ""
         graph_from: int = EXACT_UP_TO
         connectivity: int = 16
         expansion_add: int = 128
-        expansion_search: int = 128
+        recall: float = TARGET
+        expansion_search: int | None = None
 
         def __post_init__(self) -> None:
             for name in ("graph_from", "expansion_add", "expansion_search"):
-                if getattr(self, name) < 1:
+                value = getattr(self, name)
+                if value is not None and value < 1:
                     raise ValueError(f"{name.upper()!r} must be at least 1.")
             if self.connectivity < 2:
                 raise ValueError("'CONNECTIVITY' must be at least 2.")
+            check_target(self.recall)
 
     max_batch_records = 4_096
+    recall_advice = "Set CONNECTIVITY and EXPANSION_ADD to more, and start the processes again."
 
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
@@ -145,10 +164,13 @@ class UsearchBackend(VectorBackend):
     ) -> list[Match]:
         query = Query.of(np.frombuffer(vector, np.float32))
         # The base class drops matches with a score below min_score.
-        ids, scores = self._collection(spec).search(query, limit, filter)
-        return [
+        expansion = self.options.expansion_search or spec.setting.get("expansion_search")
+        expansion = None if spec.setting == EXACT else int(expansion or EXPANSIONS[0])
+        ids, scores, exact = self._collection(spec).search(query, limit, filter, expansion)
+        matches = [
             Match(id=UUID(bytes=id), score=score) for id, score in zip(ids, scores, strict=True)
         ]
+        return ExactMatches(matches) if exact else matches
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
         return self._collection(spec).count(filter)
@@ -166,6 +188,17 @@ class UsearchBackend(VectorBackend):
     def _optimize(self, spec: CollectionSpec) -> None:
         self._collection(spec).optimize()
 
+    def _search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        if not self._collection(spec).linked:
+            return ()
+        chosen = self.options.expansion_search
+        return [{"expansion_search": value} for value in ((chosen,) if chosen else EXPANSIONS)]
+
+    def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
+        collection = self._collection(spec)
+        ids = collection.ids()
+        return _batch(collection, random.sample(ids, min(count, len(ids))))
+
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), spec.metric)
 
@@ -175,7 +208,6 @@ class UsearchBackend(VectorBackend):
             metric=spec.metric,
             connectivity=self.options.connectivity,
             expansion_add=self.options.expansion_add,
-            expansion_search=self.options.expansion_search,
         )
         path = None
         if self.options.snapshot_folder:

@@ -132,17 +132,26 @@ class Collection:
                 self._reset_graph_if_worn()
 
     def search(
-        self, query: Query, limit: int, filter: FilterNode | None
-    ) -> tuple[list[bytes], list[float]]:
-        """Return ids and scores of the nearest records, best first. Equal scores order by id."""
+        self, query: Query, limit: int, filter: FilterNode | None, expansion: int | None
+    ) -> tuple[list[bytes], list[float], bool]:
+        """Return ids and scores of the nearest records, and whether all records were compared.
+
+        The best come first. Equal scores order by id.
+
+        Args:
+            query: the query.
+            limit: the number of records.
+            filter: the filter that records must match.
+            expansion: the number of candidates from the graph, or None to compare all records.
+        """
         with self.lock:
             mask = None if filter is None else self._matching(filter)
-            found = self._approximately(query, limit, mask) or self._exactly(query, limit, mask)
-            rows, found_scores = found
+            proposed = expansion and self._approximately(query, limit, mask, expansion)
+            rows, found_scores = proposed or self._exactly(query, limit, mask)
             high, low = self._ids[rows].view(">u8").reshape(-1, 2).T
             best = np.lexsort((low, high, -found_scores))[:limit]
             ids = [id.tobytes() for id in self._ids[rows[best]]]
-            return ids, found_scores[best].tolist()
+            return ids, found_scores[best].tolist(), not proposed
 
     def count(self, filter: FilterNode | None) -> int:
         """Return the number of records that match."""
@@ -210,7 +219,7 @@ class Collection:
     # Searching
 
     def _approximately(
-        self, query: Query, limit: int, mask: Mask | None
+        self, query: Query, limit: int, mask: Mask | None, expansion: int
     ) -> tuple[Rows, Floats64] | None:
         """Return scored rows from the graph, or None if an exact search is needed or as fast."""
         kept = len(self) if mask is None else int(np.count_nonzero(mask))
@@ -218,7 +227,7 @@ class Collection:
             return None
         vector = query.unit if self.spec.metric == "cosine" else query.vector
         unlinked = np.fromiter(self._unlinked, np.intp)
-        wanted = max(self._shape.expansion_search, 2 * limit)
+        wanted = max(expansion, 2 * limit)
         asked = wanted * len(self) // kept
         while asked < len(self) and asked * COST_OF_A_STEP + len(unlinked) < len(self):
             rows = np.concatenate([self._graph.nearest(vector, asked), unlinked])

@@ -38,7 +38,6 @@ class Shape:
     metric: Metric
     connectivity: int
     expansion_add: int
-    expansion_search: int
 
 
 class Graph:
@@ -58,7 +57,6 @@ class Graph:
             dtype=precision,
             connectivity=shape.connectivity,
             expansion_add=shape.expansion_add,
-            expansion_search=shape.expansion_search,
         )
         self._rows = np.empty(0, np.int32)  # by key
         self._keys = np.empty(0, np.int64)  # by row

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from wagtail_vector_index.contract import FIELD_TYPES, METRICS, CollectionSpec, FieldType, Metric
+from wagtail_vector_index.contract import (
+    EXACT,
+    FIELD_TYPES,
+    METRICS,
+    CollectionSpec,
+    FieldType,
+    Metric,
+)
 from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 
 from .capabilities import ONE_METRIC_LESS, SEVERAL_METRICS
@@ -127,6 +134,13 @@ class LifecycleTests(Harness):
         after = self.backend.search(spec, [1.0, 1.0, 1.0, 2.0], limit=2)
         expect_equal([m.id for m in after], [m.id for m in before], "optimize() changed a ranking.")
         expect_equal(self.backend.count(spec), 3, "A collection can be written after optimize().")
+        settings = self.backend._search_settings(spec)  # noqa: SLF001  # an author writes it
+        for setting in (*settings, EXACT):
+            tuned = spec.searched_with(setting)
+            after = self.backend.search(tuned, [1.0, 1.0, 1.0, 2.0], limit=2)
+            expect_equal(
+                [m.id for m in after], [m.id for m in before], f"{setting} changed a ranking."
+            )
 
     @about("health-and-checks")
     def test_health_and_check(self) -> None:

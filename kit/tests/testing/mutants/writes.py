@@ -317,6 +317,13 @@ class OptimizeForgets(Refusing):
             records.popitem()
 
 
+class ExactFindsNothing(Refusing):
+    """A setting of searches finds nothing."""
+
+    def _search(self, spec, vector, limit, filter, min_score):
+        return [] if spec.setting else super()._search(spec, vector, limit, filter, min_score)
+
+
 class EmptyBatchFails(Refusing):
     """An empty batch is an error."""
 

@@ -43,6 +43,16 @@ class Collection:
         return str(vector["vectorIndexConfig"].get("distance", "cosine"))
 
     @property
+    def index(self) -> dict[str, Any]:
+        [vector] = self.config["vectorConfig"].values()
+        found: dict[str, Any] = vector["vectorIndexConfig"]
+        return found
+
+    @property
+    def ef(self) -> int:
+        return int(self.index["ef"])
+
+    @property
     def vector_name(self) -> str:
         return next(iter(self.config.get("vectorConfig", {})), "")
 
@@ -79,6 +89,8 @@ class Store:
             "no_statistics": False,
             "auto_schema": True,
             "latest_client": "",
+            # How many candidates a search needs to see all records; with fewer, it sees a share.
+            "candidates": 0,
         } | settings
 
     def create(self, config: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +188,10 @@ class Store:
             kept = [place for place in places if rows[place].id not in collection.unindexed]
         if not rows or kept == []:
             return []
+        if (needed := self.settings["candidates"]) and self._is_approximate(collection, kept):
+            ef = collection.ef if collection.ef > 0 else 100
+            places = range(len(rows)) if kept is None else kept
+            kept = [place for place in places if place % 97 < 97 * ef / needed]
         vectors = collection.matrix if kept is None else collection.matrix[kept]
         if vectors.shape[1] != len(query):
             raise Refused(f"vector lengths don't match: {vectors.shape[1]} vs {len(query)}")
@@ -186,6 +202,10 @@ class Store:
             (rows[place], float(distance))
             for place, distance in zip(places, distances[best], strict=True)
         ]
+
+    def _is_approximate(self, collection: Collection, kept: list[int] | None) -> bool:
+        """A server compares all records that a filter keeps, up to a number of them."""
+        return kept is None or len(kept) >= collection.index["flatSearchCutoff"]
 
 
 def _distances(vectors: Any, query: Any, name: str) -> Any:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from ..filters import FilterNode
 from ..health import Health
+from ..recall import Setting
 from ..records import Match, RecordBatch
 from ..sansio import Steps
 from ..spec import CollectionSpec
@@ -95,6 +96,24 @@ class Operations(ABC):
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
         """Build the index that makes searches fast, after a bulk fill."""
         yield from ()
+
+    def search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        """Return the settings of approximate searches to choose from, the cheapest first."""
+        return ()
+
+    def sample(self, spec: CollectionSpec, count: int) -> Steps[RecordBatch]:
+        """Return some records, if possible at random."""
+        batch, _ = yield from self.page(spec, count, None)
+        return batch
+
+    def use_setting(self, spec: CollectionSpec, setting: Setting) -> Steps[None]:
+        """Make the service use a setting, unless each search brings its own."""
+        yield from ()
+
+    def build_better_index(self, spec: CollectionSpec) -> Steps[bool]:
+        """Build an index that finds more; return whether it did."""
+        yield from ()
+        return False
 
     def service_run(self) -> Steps[str]:
         """Return a text that changes whenever the service is started again; empty if unknown."""
@@ -211,6 +230,18 @@ class ServiceBackend(ABC):
 
     def _optimize(self, spec: CollectionSpec) -> None:
         self._run(self._operations.optimize(spec))
+
+    def _search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        return self._operations.search_settings(spec)
+
+    def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
+        return self._run(self._operations.sample(spec, count))
+
+    def _use_setting(self, spec: CollectionSpec, setting: Setting) -> None:
+        self._run(self._operations.use_setting(spec, setting))
+
+    def _build_better_index(self, spec: CollectionSpec) -> bool:
+        return self._run(self._operations.build_better_index(spec))
 
     # With an event loop
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from ...backends.base import VectorBackend
 from ...conf import KINDS
+from ...contract.recall import Recall
 from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
@@ -176,10 +177,21 @@ class Command(QuietableCommand):
             )
         asked: list[Problem] = []
         if check:
+            for collection in status.collections:
+                if collection.recall:
+                    self._recall(collection.vector_backend, Recall(**collection.recall))
             asked += count_problems(status, without=self._broken)
             asked += unfound_problems(status, without=self._broken)
         self._problems([*status.problems, *asked])
         return status.is_ok and not asked
+
+    def _recall(self, alias: str, recall: Recall) -> None:
+        """Print the recall of a collection, and what to do if it is too low."""
+        style = self.style.SUCCESS if recall.reached else self.style.WARNING
+        when = _moment(recall.measured)
+        self.stdout.write(style(f"    {alias}: {recall}, measured {when}"))
+        if recall.advice:
+            self.stdout.write(f"    {recall.advice}")
 
     def _problems(self, problems: Sequence[Problem]) -> None:
         for problem in problems:

@@ -16,7 +16,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.contract import FACTS, FilterNode
+from wagtail_vector_index.contract import EXACT, FACTS, ExactMatches, FilterNode, Setting
 from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored
 from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 
@@ -54,6 +54,10 @@ class PgvectorBackend(VectorBackend):
     max_batch_records = 10_000
     max_batch_bytes = 32 * 2**20
     thread_sensitive = True
+    recall_advice = (
+        "Set M and EF_CONSTRUCTION to more, or a PRECISION that keeps more of the vectors, or INDEX"
+        " to 'none', and run: manage.py update_vector_indexes --rebuild"
+    )
 
     options: PgvectorOptions
 
@@ -153,12 +157,12 @@ class PgvectorBackend(VectorBackend):
                 return matches
         extension = self._database.extension()
         statement = searching.exact(extension, spec, filter, literal(asked), limit)
-        return _matches(self._found(spec, statement, asked))
+        return ExactMatches(_matches(self._found(spec, statement, asked)))
 
     def _searched_by(self, spec: CollectionSpec, limit: int) -> Precision | None:
         """Return the precision of the index to search, or None for an exact search."""
         precision = searching.precision_of(spec, self.options)
-        if precision is None:
+        if precision is None or spec.setting == EXACT:
             return None
         candidates = (limit + BEYOND) * searching.OVERSAMPLING[precision]
         return precision if candidates <= searching.MOST_CANDIDATES else None
@@ -232,6 +236,23 @@ class PgvectorBackend(VectorBackend):
     def _optimize(self, spec: CollectionSpec) -> None:
         indexing.build(self._database, spec, self.options)
         indexing.vacuum(self._database, spec)
+
+    def _search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        return searching.search_settings(spec, self.options)
+
+    def _reach(self, spec: CollectionSpec) -> int:
+        precision = searching.precision_of(spec, self.options)
+        oversampling = 1 if precision is None else searching.OVERSAMPLING[precision]
+        return searching.MOST_CANDIDATES // oversampling - BEYOND
+
+    def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
+        return self._batch(spec, f"TRUE ORDER BY random() LIMIT {count}", [])
+
+    def _build_better_index(self, spec: CollectionSpec) -> bool:
+        better = indexing.better_options(self.options)
+        if better is not None:
+            indexing.build(self._database, spec, better)
+        return better is not None
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), spec.metric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import replace
 
 from psycopg import errors, sql
 
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 #: The most milliseconds that searches wait while an old index is dropped.
 LONGEST_WAIT_TO_DROP = 2_000
+
+#: The graph to build if searches of the ordinary one do not find enough: twice the neighbours,
+#: chosen among four times the candidates.
+BETTER_M = 32
+BETTER_EF_CONSTRUCTION = 256
 
 FIND = """
 SELECT indexrelid::regclass::text, indisvalid, coalesce(obj_description(indexrelid, 'pg_class'), '')
@@ -39,7 +45,7 @@ def is_there(cursor: Cursor, spec: CollectionSpec) -> bool:
 
 
 def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> None:
-    """Build the index that the options describe. Nothing happens if it exists.
+    """Build the index that the options describe. Nothing happens if it exists, or a better one.
 
     An index that a crash left invalid, or that has other options, is replaced. The index is built
     in an ordinary transaction. Meanwhile, searches go on and writes to this collection wait.
@@ -50,13 +56,22 @@ def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) ->
     if options.maintenance_work_mem:
         settings["maintenance_work_mem"] = options.maintenance_work_mem
     extension = database.extension()
+    better = better_options(options)
     database.write(
-        lambda cursor: _build(extension, cursor, spec, options),
+        lambda cursor: _build(extension, cursor, spec, options, better),
         collection=spec.name,
         lock=table_name(spec),
         timeout=0,
         settings=settings,
     )
+
+
+def better_options(options: PgvectorOptions) -> PgvectorOptions | None:
+    """Return the options of a better graph than these describe; None if the site chose its own."""
+    ordinary = (PgvectorOptions.m, PgvectorOptions.ef_construction)
+    if options.index != "hnsw" or (options.m, options.ef_construction) != ordinary:
+        return None
+    return replace(options, m=BETTER_M, ef_construction=BETTER_EF_CONSTRUCTION)
 
 
 def vacuum(database: Database, spec: CollectionSpec) -> None:
@@ -79,14 +94,20 @@ def vacuum(database: Database, spec: CollectionSpec) -> None:
 
 
 def _build(
-    extension: Extension, cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions
+    extension: Extension,
+    cursor: Cursor,
+    spec: CollectionSpec,
+    options: PgvectorOptions,
+    better: PgvectorOptions | None,
 ) -> None:
     cursor.execute(FIND, [table_name(spec)])
     there = cursor.fetchall()
     precision = precision_of(spec, options)
     parameters = _parameters(cursor, spec, options)
-    wanted = "" if precision is None else f"{options.index} {precision}: {parameters}"
-    kept = [name for name, is_valid, comment in there if is_valid and comment == wanted][:1]
+    begin = f"{options.index} {precision}: "
+    wanted = "" if precision is None else begin + parameters
+    fine = {wanted} if better is None else {wanted, begin + _parameters(cursor, spec, better)}
+    kept = [name for name, is_valid, comment in there if is_valid and comment in fine][:1]
     if precision is None:
         _warn_of_size(spec, options)
     elif not kept:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from wagtail_vector_index.contract import Options
+from wagtail_vector_index.contract import TARGET, Options, check_ranges, check_target
 
 Index = Literal["hnsw", "ivfflat", "none"]
 Precision = Literal["vector", "halfvec", "bit"]
@@ -34,8 +34,10 @@ class PgvectorOptions(Options):
             The table always has the whole vectors, and scores are computed from them.
         m: HNSW: the number of neighbours of each vector in the graph.
         ef_construction: HNSW: the number of candidates for these neighbours.
-        ef_search: HNSW: the number of candidates of a search.
-        probes: IVFFlat: the number of lists that a search reads.
+        recall: the share of the nearest records that searches of the index must find. The
+            cheapest ``ef_search`` or ``probes`` that reaches it is measured.
+        ef_search: HNSW: the number of candidates of a search, instead of the measured one.
+        probes: IVFFlat: the number of lists that a search reads, instead of the measured one.
         maintenance_work_mem: the memory for building an index, such as ``"1GB"``. The default
             is the server's setting.
         timeout: the seconds that a statement may take. It does not limit building an index.
@@ -46,16 +48,15 @@ class PgvectorOptions(Options):
     precision: Precision = "vector"
     m: int = 16
     ef_construction: int = 64
-    ef_search: int = 100
-    probes: int = 10
+    recall: float = TARGET
+    ef_search: int | None = None
+    probes: int | None = None
     maintenance_work_mem: str = ""
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ValueError(f"{name.upper()!r} must be from {least} to {most}, not {value}.")
+        check_ranges(self, RANGES)
+        check_target(self.recall)
         if self.ef_construction < 2 * self.m:
             raise ValueError(
                 f"'EF_CONSTRUCTION' must be at least twice 'M', which is {self.m},"

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, FilterNode, Metric
+from wagtail_vector_index.contract import (
+    EXACT_UP_TO,
+    CollectionSpec,
+    FilterNode,
+    Metric,
+    Setting,
+)
 from wagtail_vector_index.contract.arrays import Floats32
 
 from .extension import Extension
@@ -34,6 +40,10 @@ OVERSAMPLING: dict[Precision, int] = {"vector": 1, "halfvec": 2, "bit": 10}
 
 #: The most candidates that pgvector allows for a search in HNSW.
 MOST_CANDIDATES = 1_000
+
+#: The settings of a search, the cheapest first. The first ones apply until a recall is measured.
+EF_SEARCH = (100, 200, 400, 700, MOST_CANDIDATES)
+PROBES = (10, 20, 40, 80, 160, 320, 640)
 
 #: For more matches than this, the server computes the scores under all metrics, because
 #: sending all their vectors would take too long.
@@ -75,6 +85,18 @@ def precision_of(spec: CollectionSpec, options: PgvectorOptions) -> Precision | 
     if wanted == "vector" and spec.dimensions > MOST_INDEXED[wanted] and spec.metric == "cosine":
         wanted = "halfvec"
     return wanted if spec.dimensions <= MOST_INDEXED[wanted] else None
+
+
+def search_settings(spec: CollectionSpec, options: PgvectorOptions) -> list[Setting]:
+    """Return the settings of searches by the index, the cheapest first."""
+    if precision_of(spec, options) is None:
+        return []
+    name, set_by_site, values = (
+        ("probes", options.probes, PROBES)
+        if options.index == "ivfflat"
+        else ("ef_search", options.ef_search, EF_SEARCH)
+    )
+    return [{name: value} for value in ((set_by_site,) if set_by_site else values)]
 
 
 def can_be_asked(vector: Floats32, precision: Precision) -> bool:
@@ -123,7 +145,13 @@ def approximate(
         limit: the number of records.
     """
     condition, parameters = _where_many(spec, filter)
+    settings = search_settings(spec, options)
+    # A setting that was measured with other options no longer applies.
+    setting = spec.setting if spec.setting in settings else settings[0]
     candidates = limit * OVERSAMPLING[precision]
+    if precision != "vector":
+        # Whatever the index proposes is compared by whole vectors.
+        candidates = max(candidates, int(setting.get("ef_search", 0)))
     vector = _vector(extension, query)
     if precision == "bit":
         target, operator = _bits(extension, spec, vector), "<~>"
@@ -150,7 +178,7 @@ def approximate(
     return Statement(
         query=statement,
         parameters=parameters,
-        settings=_settings(options, candidates),
+        settings=_settings(setting, candidates),
         has_distances=has_distances,
     )
 
@@ -209,13 +237,13 @@ def _nearest(
     )
 
 
-def _settings(options: PgvectorOptions, candidates: int) -> dict[str, str]:
-    if options.index == "ivfflat":
+def _settings(setting: Setting, candidates: int) -> dict[str, str]:
+    if "probes" in setting:
         return {
-            "ivfflat.probes": str(options.probes),
+            "ivfflat.probes": f"{setting['probes']:g}",
             "ivfflat.iterative_scan": "relaxed_order",
         }
-    wanted = max(options.ef_search, candidates)
+    wanted = max(int(setting["ef_search"]), candidates)
     return {
         "hnsw.ef_search": str(min(wanted, MOST_CANDIDATES)),
         "hnsw.iterative_scan": "relaxed_order",

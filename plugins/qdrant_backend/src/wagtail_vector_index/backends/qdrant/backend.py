@@ -33,6 +33,10 @@ class QdrantBackend(ServiceBackend, VectorBackend):
     # The operations split these batches again, into requests that are sent at once.
     max_batch_records = 10_000
     max_batch_bytes = 64 * 2**20
+    recall_advice = (
+        "Set HNSW to a larger 'm' and 'ef_construct', or QUANTIZATION to 'none' or 'scalar', or"
+        " EXACT to True, and run: manage.py update_vector_indexes --rebuild"
+    )
 
     options: QdrantOptions
 

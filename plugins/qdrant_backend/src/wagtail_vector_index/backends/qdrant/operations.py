@@ -11,7 +11,7 @@ from uuid import UUID
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Health, Match, RecordBatch
-from wagtail_vector_index.contract import FilterNode, slices
+from wagtail_vector_index.contract import FilterNode, Setting, slices
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Operations, Query, Together, repeated, unwritten
 from wagtail_vector_index.exceptions import (
@@ -27,9 +27,13 @@ from .health import health
 from .naming import METADATA, key_of, own_name, vector_name
 from .options import QdrantOptions
 from .points import batch_of, bytes_of_vector, points_of, requests_of
-from .searching import count, search
+from .searching import count, search, search_settings
 from .service import Call, call
 from .shaping import SCHEMAS, check_shape, shape
+
+#: The graph that is built if searches of the ordinary one do not find enough: twice the
+#: neighbours, chosen among more candidates.
+BETTER = models.HnswConfigDiff(m=32, ef_construct=256)
 
 #: Seconds between two requests for the state of a collection that is being indexed.
 FIRST_LOOK = 0.02
@@ -117,7 +121,29 @@ class QdrantOperations(Operations):
         if self._options.in_memory:
             return
         threshold = models.OptimizersConfigDiff(indexing_threshold=self._options.indexing_threshold)
-        yield self._write(spec, "update_collection", optimizers_config=threshold)
+        yield from self._update(spec, optimizers_config=threshold)
+
+    def search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        """Return the settings of approximate searches, the cheapest first."""
+        return search_settings(self._options)
+
+    def sample(self, spec: CollectionSpec, count: int) -> Steps[RecordBatch]:
+        """Return some records, drawn at random by the server."""
+        drawn = models.SampleQuery(sample=models.Sample.RANDOM)
+        given = {"using": vector_name(spec), "limit": count, **self._whole(spec)}
+        found = yield self._read(spec, "query_points", query=drawn, **given)
+        return batch_of(spec, found.points)
+
+    def build_better_index(self, spec: CollectionSpec) -> Steps[bool]:
+        """Build a graph with more links, unless the site has chosen its graph."""
+        if BETTER.model_fields_set & self._options.hnsw.keys():
+            return False
+        yield from self._update(spec, hnsw_config=BETTER)
+        return True
+
+    def _update(self, spec: CollectionSpec, **changed: Any) -> Steps[None]:
+        """Change the configuration of a collection, and wait until its index is complete."""
+        yield self._write(spec, "update_collection", **changed)
         info = yield from repeated(
             self._read(spec, "get_collection"),
             _is_settled,

@@ -9,11 +9,13 @@ from math import inf
 from typing import Any, Literal
 
 from wagtail_vector_index.contract import (
+    TARGET,
     Options,
     check_api_key,
     check_headers,
     check_host,
     check_ranges,
+    check_target,
     secret,
 )
 
@@ -77,10 +79,13 @@ class QdrantOptions(Options):
         quantization: how the vectors of a new collection are compressed, if at all.
         quantization_compression: how much ``"product"`` compresses the vectors.
         quantization_always_ram: whether the compressed vectors stay in memory.
-        oversampling: how many candidates the compressed vectors give for each wanted record.
+        recall: the share of the nearest records that searches of the index must find. The
+            cheapest ``hnsw_ef`` and ``oversampling`` that reach it are measured.
+        oversampling: how many candidates the compressed vectors give for each wanted record,
+            instead of the measured number.
         rescore: whether the candidates are then compared by their full vectors.
         hnsw: ``m``, ``ef_construct`` and other options of the index of a new collection.
-        hnsw_ef: how many candidates a search examines.
+        hnsw_ef: how many candidates a search examines, instead of the measured number.
         exact: whether all searches compare every vector.
         consistency: how many replicas must agree on a read: a number, ``"majority"``,
             ``"quorum"`` or ``"all"``.
@@ -115,6 +120,7 @@ class QdrantOptions(Options):
     quantization: Quantization = "none"
     quantization_compression: Compression = "x16"
     quantization_always_ram: bool = True
+    recall: float = TARGET
     oversampling: float | None = None
     rescore: bool = True
     hnsw: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -140,6 +146,7 @@ class QdrantOptions(Options):
                 f" {self.collection_prefix!r}."
             )
         check_ranges(self, RANGES)
+        check_target(self.recall)
         self._check_hnsw()
 
     @property

@@ -10,7 +10,14 @@ import numpy as np
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match
-from wagtail_vector_index.contract import EXACT_UP_TO, FACTS, FilterNode
+from wagtail_vector_index.contract import (
+    EXACT,
+    EXACT_UP_TO,
+    FACTS,
+    ExactMatches,
+    FilterNode,
+    Setting,
+)
 from wagtail_vector_index.contract.arrays import stored
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
@@ -23,6 +30,16 @@ from .service import Call, call
 #: How many more records are requested, to find where equal scores end.
 BEYOND = 16
 
+#: The settings of a search, the cheapest first: for whole vectors, and for compressed ones, which
+#: also need more candidates.
+WHOLE = tuple({"hnsw_ef": ef} for ef in (128, 256, 512, 1_024, 2_048))
+COMPRESSED = tuple(
+    {"hnsw_ef": ef, "oversampling": oversampling}
+    for ef, oversampling in (
+        (128, 1), (128, 2), (128, 4), (256, 4), (256, 8), (512, 8), (512, 16), (1_024, 32),
+    )
+)  # fmt: skip
+
 #: Above this limit, a search first counts the records.
 MOST_UNCOUNTED = 1_000
 
@@ -30,7 +47,8 @@ MOST_UNCOUNTED = 1_000
 def search(spec: CollectionSpec, options: QdrantOptions, query: Query) -> Steps[list[Match]]:
     """Return the nearest records, with enough beyond the limit to order equal scores by id."""
     nearest = partial(_nearest, spec, options, _arguments(spec, options, query))
-    limit, exact, most = query.limit, options.exact, query.limit + BEYOND
+    exact = options.exact or spec.setting == EXACT
+    limit, most = query.limit, query.limit + BEYOND
     if limit > MOST_UNCOUNTED or (query.filter is not None and not exact):
         total = (yield count(spec, options, query.filter)).count
         if not total:
@@ -44,7 +62,22 @@ def search(spec: CollectionSpec, options: QdrantOptions, query: Query) -> Steps[
     while len(found) == most > limit and found[-1].score == found[limit - 1].score:
         most *= 4
         found = (yield nearest(most, exact=exact)).points
-    return [_match(spec, point) for point in found]
+    matches = [_match(spec, point) for point in found]
+    return ExactMatches(matches) if exact else matches
+
+
+def search_settings(options: QdrantOptions) -> list[Setting]:
+    """Return the settings of approximate searches, the cheapest first."""
+    if options.in_memory or options.exact:
+        return []
+    compressed = options.quantization != "none" and options.rescore
+    chosen = {"hnsw_ef": options.hnsw_ef, "oversampling": options.oversampling}
+    settings: list[Setting] = []
+    for values in COMPRESSED if compressed else WHOLE:
+        setting = {name: chosen[name] or value for name, value in values.items()}
+        if setting not in settings:
+            settings.append(setting)
+    return settings
 
 
 def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | None) -> Call:
@@ -77,19 +110,24 @@ def _nearest(
     *,
     exact: bool,
 ) -> Call:
-    params = _params(options, exact=exact)
+    params = _params(spec, options, exact=exact)
     return call(options, spec.name, "query_points", **arguments, limit=limit, search_params=params)
 
 
-def _params(options: QdrantOptions, *, exact: bool) -> models.SearchParams:
+def _params(spec: CollectionSpec, options: QdrantOptions, *, exact: bool) -> models.SearchParams:
+    # Before a recall is measured, and after the options have changed, the server's defaults apply.
+    setting = spec.setting if spec.setting in search_settings(options) else {}
+    ef = options.hnsw_ef or setting.get("hnsw_ef")
     quantization = None
     if options.quantization != "none":
         quantization = models.QuantizationSearchParams(
             ignore=exact,
             rescore=options.rescore,
-            oversampling=options.oversampling,
+            oversampling=options.oversampling or setting.get("oversampling"),
         )
-    return models.SearchParams(exact=exact, hnsw_ef=options.hnsw_ef, quantization=quantization)
+    return models.SearchParams(
+        exact=exact, hnsw_ef=None if ef is None else int(ef), quantization=quantization
+    )
 
 
 def _consistency(options: QdrantOptions) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from django.core.checks import CheckMessage, Info, Warning  # noqa: A004  # Django's name
 
@@ -11,6 +12,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
+from wagtail_vector_index.contract import Setting
 from wagtail_vector_index.contract.services import Operations, Service, ServiceBackend
 
 from .options import WeaviateOptions
@@ -39,8 +41,15 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
     # The operations split these batches again, into requests that are sent at once.
     max_batch_records = 10_000
     max_batch_bytes = 64 * 2**20
+    recall_advice = (
+        "Set M and EF_CONSTRUCTION to more, or QUANTIZATION to 'none', and run:"
+        " manage.py update_vector_indexes --rebuild"
+    )
 
     options: WeaviateOptions
+
+    def _wider_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        return ()  # the schema has the setting; a search cannot bring another
 
     def _make_service(self) -> Service:
         from .errors import WeaviateErrors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -17,6 +18,7 @@ from wagtail_vector_index.contract import (
     Health,
     Match,
     RecordBatch,
+    Setting,
     bounded,
     joined,
     slices,
@@ -33,18 +35,21 @@ from wagtail_vector_index.exceptions import (
 
 from .connecting import client_warnings
 from .errors import TooLarge, WeaviateErrors
-from .filtering import condition_of, with_ids
+from .filtering import condition_of, in_part, with_ids
 from .health import health
 from .messages import Messages, batch_of
 from .options import WeaviateOptions
+from .properties import PARTS
 from .schema import (
     class_name,
     definition,
     is_own,
     own_names,
+    search_settings,
     shape_problem,
     shards_of,
     trained,
+    tuned,
 )
 from .searching import Search
 from .service import Rest, Rpc, nodes, statistics
@@ -211,6 +216,25 @@ class WeaviateOperations(Operations):
         if changed is not None:
             yield Rest(method="put", path=self._path(spec), body=changed)
         yield from self._until_indexed(spec)
+
+    def search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        """Return the settings of searches by the index, the cheapest first."""
+        return search_settings(self._options)
+
+    def use_setting(self, spec: CollectionSpec, setting: Setting) -> Steps[None]:
+        """Write a setting into the collection's schema, since requests cannot bring their own."""
+        changed = tuned((yield from self._existing(spec)), setting)
+        if changed is not None:
+            yield Rest(method="put", path=self._path(spec), body=changed)
+
+    def sample(self, spec: CollectionSpec, count: int) -> Steps[RecordBatch]:
+        """Return some records, from parts that are drawn at random."""
+        total = yield from self.count(spec, None)
+        # About twice as many records as needed are in so many parts.
+        width = min(PARTS, 2 * count * PARTS // max(1, total))
+        low = random.randrange(PARTS - width + 1)  # noqa: S311  # no secret
+        request = self._messages(spec).matching(count, in_part(low, low + width))
+        return batch_of((yield Rpc(method="Search", message=request)), spec.dimensions)
 
     def _page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Steps[RecordBatch]:
         if after is None:

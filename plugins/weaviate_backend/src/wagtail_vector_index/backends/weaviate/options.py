@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wagtail_vector_index.contract import (
+    TARGET,
     Options,
     check_api_key,
     check_headers,
     check_ranges,
+    check_target,
     secret,
 )
 
@@ -75,7 +77,10 @@ class WeaviateOptions(Options):
         quantization: how that index compresses its vectors in memory.
         m: HNSW: how many neighbours each vector has in the graph.
         ef_construction: HNSW: how many candidates for neighbours are examined.
-        ef: HNSW: how many candidates a search examines; -1 lets the server choose.
+        recall: the share of the nearest records that searches of the index must find. The
+            lowest ``ef`` that reaches it is measured.
+        ef: HNSW: how many candidates a search examines, instead of the measured number; -1 lets
+            the server choose.
         rescore_limit: with a quantisation: how many of the candidates that the compressed
             vectors give are compared by their full vectors.
         shards: how many parts a collection is split into; None for the server's default.
@@ -103,7 +108,8 @@ class WeaviateOptions(Options):
     quantization: Quantization = "none"
     m: int = 32
     ef_construction: int = 128
-    ef: int = -1
+    recall: float = TARGET
+    ef: int | None = None
     rescore_limit: int = 400
     shards: int | None = None
     replicas: int | None = None
@@ -111,6 +117,7 @@ class WeaviateOptions(Options):
 
     def __post_init__(self) -> None:
         check_ranges(self, RANGES)
+        check_target(self.recall)
         if not _PREFIX.fullmatch(self.prefix):
             raise ValueError(
                 "'PREFIX' must be a capital letter followed by at most 63 letters and digits,"

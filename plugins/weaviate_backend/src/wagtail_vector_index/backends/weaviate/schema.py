@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Metric
+from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Metric, Setting
 
 from .options import WeaviateOptions
 from .properties import definitions
@@ -19,6 +19,10 @@ DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "euclidean": "
 
 #: The quantisations that learn from stored vectors. They can be switched on only after a fill.
 TRAINED = ("pq", "sq")
+
+#: The settings of searches, the cheapest first. With -1, the server examines from 100 to 500
+#: candidates, depending on the limit.
+SETTINGS: tuple[Setting, ...] = tuple({"ef": ef} for ef in (-1, 256, 512, 1_024, 2_048, 4_096))
 
 #: The server's limit of candidates if it chooses their number.
 _MOST_BY_DEFAULT = 500
@@ -109,13 +113,34 @@ def trained(found: Mapping[str, Any], options: WeaviateOptions) -> dict[str, Any
     """Return the schema with its quantisation switched on; None if that changes nothing."""
     if options.quantization not in TRAINED:
         return None
-    vector = found["vectorConfig"][VECTOR]
-    index = vector["vectorIndexConfig"]
-    graph = index["hnsw"] if vector["vectorIndexType"] == "dynamic" else index
+    graph = _graph_of(found)
     if graph.get(options.quantization, {}).get("enabled", True):
         return None
     graph[options.quantization] |= _switched_on(options)
     return dict(found)
+
+
+def search_settings(options: WeaviateOptions) -> Sequence[Setting]:
+    """Return the settings of searches by the index, the cheapest first."""
+    if options.index == "flat":
+        return ()
+    return SETTINGS if options.ef is None else ({"ef": options.ef},)
+
+
+def tuned(found: Mapping[str, Any], setting: Setting) -> dict[str, Any] | None:
+    """Return the schema with a setting of searches; None if that changes nothing."""
+    graph = _graph_of(found)
+    if graph.get("ef") == setting["ef"]:
+        return None
+    graph["ef"] = int(setting["ef"])
+    return dict(found)
+
+
+def _graph_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    vector = found["vectorConfig"][VECTOR]
+    index = vector["vectorIndexConfig"]
+    graph: dict[str, Any] = index["hnsw"] if vector["vectorIndexType"] == "dynamic" else index
+    return graph
 
 
 def _index(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]:
@@ -135,7 +160,7 @@ def _graph(options: WeaviateOptions) -> dict[str, Any]:
     found = {
         "maxConnections": options.m,
         "efConstruction": options.ef_construction,
-        "ef": options.ef,
+        "ef": -1 if options.ef is None else options.ef,
         "flatSearchCutoff": EXACT_UP_TO + 1,
     }
     if options.quantization != "none":

@@ -8,7 +8,13 @@ from uuid import UUID
 
 import numpy as np
 
-from wagtail_vector_index.contract import EXACT_UP_TO, CollectionSpec, Match
+from wagtail_vector_index.contract import (
+    EXACT,
+    EXACT_UP_TO,
+    CollectionSpec,
+    ExactMatches,
+    Match,
+)
 from wagtail_vector_index.contract.arrays import scores, stored
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
@@ -47,6 +53,17 @@ class Search:
 
     def run(self) -> Steps[list[Match]]:
         """Return the matches, in any order."""
+        if self._spec.setting == EXACT:
+            return ExactMatches((yield from self._exhaustive(0, PARTS)))
+        found = yield from self._by_index()
+        recall = self._spec.recall
+        if self._filter is None or recall is None or recall.records <= EXACT_UP_TO:
+            return found
+        # A server compares all records that match if there are so few.
+        count = yield from self._count(self._filter)
+        return ExactMatches(found) if count <= EXACT_UP_TO else found
+
+    def _by_index(self) -> Steps[list[Match]]:
         wanted = self._wanted
         while wanted <= self._most:
             found = yield from self._nearest(self._filter, wanted)
@@ -67,12 +84,16 @@ class Search:
         if not count:
             return []
         if count <= EXACT_UP_TO:
-            wanted = self._wanted
-            if count <= self._most or wanted > self._most:
-                wanted = count
-            if wanted <= self._most:
+            few = count <= self._most
+            sizes = [count if few or self._wanted > self._most else self._wanted]
+            if self._spec.setting == EXACT:
+                # Only where the index finds too few may it lack records.
+                sizes.insert(0, self._wanted)
+            for wanted in sizes:
+                if wanted > self._most:
+                    continue
                 found = yield from self._nearest(condition, wanted)
-                if len(found) < wanted and count <= self._most:
+                if len(found) < wanted and few:
                     return (yield from self._compared(condition))
                 if len(found) >= count or (len(found) >= wanted and self._is_decided(found)):
                     return found

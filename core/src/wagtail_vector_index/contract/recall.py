@@ -1,0 +1,174 @@
+"""The recall of approximate searches: how it is measured, and how a search setting is chosen.
+
+An approximate index finds most of the nearest records, and how many depends on the content. So
+after a build, a sample of questions is searched exactly and approximately, and the cheapest
+setting that finds enough is used from then on. `VectorBackend.optimize` does so for every
+backend that names its settings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from .records import Match, RecordBatch
+
+__all__ = [
+    "EXACT",
+    "TARGET",
+    "ExactMatches",
+    "Recall",
+    "Setting",
+    "cheapest",
+    "check_target",
+    "questions",
+    "share_found",
+]
+
+#: What a search does, in the backend's own words: for instance ``{"ef_search": 200}``.
+Setting: TypeAlias = Mapping[str, float]
+
+#: The setting of a search that compares every record.
+EXACT: Setting = {"exact": 1}
+
+#: The recall that a setting must reach by default, as a mean over the questions.
+TARGET = 0.98
+
+#: The recall that it must reach for every single question.
+LEAST = 0.5
+
+#: How many nearest records count.
+LIMIT = 10
+
+#: How many stored vectors are questions. As many mixtures of two of them are questions too. If a
+#: hundredth of all questions finds next to nothing, one of 200 does so almost always.
+SAMPLE = 100
+
+#: Smaller collections are not measured: their indexes find nearly everything.
+LEAST_RECORDS = 1_000
+
+#: A collection is measured again when it has this many times the records.
+GROWTH = 1.5
+
+#: Scores that differ by less count as equal, relative to 1 or, if that is more, to the score.
+_ROUNDING = 1e-5
+
+
+class ExactMatches(list[Match]):
+    """Matches that are certainly the nearest, because every record that matches was compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """The recall that was measured in a collection, and the setting of its searches.
+
+    Args:
+        setting: the setting that searches use.
+        mean: the mean share of the nearest records that the questions found.
+        worst: the share that the worst question found.
+        target: the mean that was wanted.
+        questions: how many questions were asked.
+        records: how many records the collection had.
+        measured_at: when this was measured, in ISO 8601.
+        advice: what to do if no setting reaches the target; empty if one does.
+    """
+
+    setting: Setting
+    mean: float = 0.0
+    worst: float = 0.0
+    target: float = TARGET
+    questions: int = 0
+    records: int = 0
+    measured_at: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        setting = ", ".join(f"{name} {value:g}" for name, value in self.setting.items())
+        text = (
+            f"recall {self.mean:.3f}, worst {self.worst:.2f}, of {self.questions} sampled searches"
+            f" of {self.records:,} records, with {setting}"
+        )
+        return text if self.reached else f"{text}; the target is {self.target:g}"
+
+    @property
+    def reached(self) -> bool:
+        """Whether enough is found on average, and something by every question."""
+        return self.mean >= self.target and self.worst >= LEAST
+
+    @property
+    def measured(self) -> dt.datetime:
+        """When this was measured."""
+        return dt.datetime.fromisoformat(self.measured_at)
+
+    def holds(self, *, records: int, target: float, settings: Iterable[Setting]) -> bool:
+        """Return whether the measurement fits the options, and the collection has not grown."""
+        return (
+            self.target == target and self.setting in settings and records <= GROWTH * self.records
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the measurement as JSON values, from which ``Recall(**values)`` makes it again."""
+        return asdict(self)
+
+
+def check_target(target: float) -> None:
+    """Check an option ``RECALL``."""
+    if not LEAST <= target <= 1:
+        raise ValueError(f"'RECALL' must be from {LEAST} to 1, not {target}.")
+
+
+def questions(batch: RecordBatch) -> list[memoryview]:
+    """Return vectors to search for: those of a batch, and mixtures of two of them.
+
+    A stored vector is the question of a text that has a chunk's own words. A mixture is nearer to
+    one vector than to another, as the vector of a question that two chunks answer.
+    """
+    vectors = [memoryview(array("f", batch.vector(row))) for row in range(len(batch))]
+    asked = []
+    for one, other in zip(vectors, vectors[1:] + vectors[:1], strict=True):
+        mixture = array("f", ((2 * x + y) / 3 for x, y in zip(one, other, strict=True)))
+        asked += [one, memoryview(mixture)] if any(mixture) else [one]
+    return asked
+
+
+def share_found(found: Sequence[float], right: Sequence[float]) -> float:
+    """Return the share of the nearest records that a search found.
+
+    Scores are compared, not ids: of records that are equally near, any will do.
+
+    Args:
+        found: the scores of the records that were found.
+        right: the scores of the nearest records.
+    """
+    if not right:
+        return 1.0
+    least = min(right)
+    least -= _ROUNDING * max(1.0, abs(least))
+    return min(1.0, sum(score >= least for score in found) / len(right))
+
+
+def cheapest(
+    settings: Iterable[Setting],
+    right: Sequence[Sequence[float]],
+    searched: Callable[[Setting], Iterable[Sequence[float]]],
+    **facts: Any,
+) -> Recall:
+    """Return the recall of the first setting that reaches the target, or else of the best one.
+
+    Args:
+        settings: the settings, the cheapest first.
+        right: the scores of the nearest records to each question.
+        searched: returns the scores that searches with a setting find, for each question.
+        facts: the other arguments of `Recall`.
+    """
+    tried: list[Recall] = []
+    for setting in settings:
+        shares = [*map(share_found, searched(setting), right)]
+        mean = sum(shares) / len(shares)
+        tried.append(Recall(setting=setting, mean=mean, worst=min(shares), **facts))
+        if tried[-1].reached:
+            return tried[-1]
+    return max(tried, key=lambda recall: (recall.mean, recall.worst))

@@ -1,0 +1,155 @@
+"""Which setting searches of an index use, what they find with it, and better indexes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from django.db.models import Q
+
+from plugins.pgvector_backend.tests.test_backend import indexes
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.backends.pgvector import searching
+from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
+from wagtail_vector_index.backends.pgvector.extension import Extension
+from wagtail_vector_index.contract import Recall
+from wagtail_vector_index.contract.recall import share_found
+
+Make = Callable[..., CollectionSpec]
+
+COUNT, DIMENSIONS = 2_000, 8
+EXTENSION = Extension(schema="public", version="0.8.0")
+ORDINARY = "hnsw {}: m = 16, ef_construction = 64"
+BETTER = "hnsw {}: m = 32, ef_construction = 256"
+
+
+def other(alias: str, **options: Any) -> PgvectorBackend:
+    return PgvectorBackend("default", PgvectorBackend.Options(database=alias, **options))
+
+
+def filled(backend: PgvectorBackend, spec: CollectionSpec) -> NumpyBackend:
+    """Fill a collection with vectors that have only positive components; return the exact one."""
+    random = np.random.default_rng(0)
+    batch = RecordBatch.of(
+        ids=[UUID(int=row) for row in range(COUNT)],
+        vectors=random.uniform(0.1, 1.0, (COUNT, DIMENSIONS)).astype(np.float32),
+        metadata=[{"part": row % 4} for row in range(COUNT)],
+    )
+    exact = NumpyBackend("default", NumpyBackend.Options())
+    exact.create(spec)
+    for each in (backend, exact):
+        each.upsert(spec, batch)
+    return exact
+
+
+def scores(backend: Any, spec: CollectionSpec, query: Any, **asked: Any) -> list[float]:
+    return [match.score for match in backend.search(spec, query, **asked)]
+
+
+def test_a_setting_that_finds_enough(eager_alias: str, make: Make) -> None:
+    backend, spec = other(eager_alias), make(fields={"part": "int"})
+    exact = filled(backend, spec)
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert recall.reached
+    assert recall.records == COUNT
+    assert recall.setting in [{"ef_search": ef} for ef in searching.EF_SEARCH]
+    query = np.full(DIMENSIONS, 0.5)
+    found, right = scores(backend, spec, query), scores(exact, spec, query)
+    assert share_found(found, right) >= 0.9
+
+
+def test_signs_that_are_all_equal_find_nothing(
+    eager_alias: str, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A better graph does not help either, so the site's operator learns what does."""
+    backend, spec = other(eager_alias, precision="bit"), make(fields={"part": "int"})
+    filled(backend, spec)
+    with caplog.at_level(logging.WARNING):
+        recall = backend.optimize(spec)
+    assert recall is not None
+    assert not recall.reached
+    assert "PRECISION" in recall.advice
+    assert recall.advice in caplog.text
+    assert indexes(eager_alias, spec) == [BETTER.format("bit")]
+    backend._optimize(spec)
+    assert indexes(eager_alias, spec) == [BETTER.format("bit")]
+
+
+def test_a_graph_that_the_site_chose_stays(eager_alias: str, make: Make) -> None:
+    options = {"precision": "bit", "m": 8, "ef_construction": 20}
+    backend, spec = other(eager_alias, **options), make(fields={"part": "int"})
+    filled(backend, spec)
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert not recall.reached
+    assert indexes(eager_alias, spec) == ["hnsw bit: m = 8, ef_construction = 20"]
+
+
+def test_lists_have_a_setting_too(eager_alias: str, make: Make) -> None:
+    backend, spec = other(eager_alias, index="ivfflat"), make(fields={"part": "int"})
+    filled(backend, spec)
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert recall.setting == {"probes": 10}
+
+
+@pytest.mark.parametrize("precision", ["vector", "halfvec", "bit"])
+def test_a_filter_that_leaves_out_what_is_near(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """As in a large collection, where a filter keeps more than is compared one by one."""
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 10)
+    backend, spec = other(eager_alias, precision=precision), make(fields={"part": "int"})
+    exact = filled(backend, spec)
+    backend._optimize(spec)
+    near = [match.id.int for match in exact.search(spec, np.ones(DIMENSIONS), limit=1_500)]
+    far = sorted(set(range(COUNT)) - set(near))
+    moved = backend.get(spec, [UUID(int=row) for row in far])
+    batch = replace(moved, metadata=['{"part":7}'] * len(moved))
+    for each in (backend, exact):
+        each.upsert(spec, batch)
+    tuned = replace(spec, recall=Recall(setting={"ef_search": 100}, records=500_000))
+    asked = {"filter": Q(part=7), "limit": 5}
+    found = scores(backend, tuned, np.ones(DIMENSIONS), **asked)
+    assert found == pytest.approx(scores(exact, spec, np.ones(DIMENSIONS), **asked), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "used"),
+    [
+        ({}, {}, "100"),
+        ({}, {"ef_search": 400}, "400"),
+        ({"ef_search": 50}, {}, "50"),
+        # What was measured before the site chose.
+        ({"ef_search": 50}, {"ef_search": 400}, "50"),
+    ],
+)
+def test_the_sites_own_number_of_candidates_wins(
+    options: dict[str, Any], setting: dict[str, float], used: str
+) -> None:
+    spec = CollectionSpec(name="blog", dimensions=2, recall=Recall(setting=setting))
+    statement = searching.approximate(
+        EXTENSION, spec, PgvectorBackend.Options(**options), "vector", None, "[1,0]", 26
+    )
+    assert statement.settings["hnsw.ef_search"] == used
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ({"index": "none"}, []),
+        ({"ef_search": 7}, [{"ef_search": 7}]),
+        ({"index": "ivfflat", "probes": 3}, [{"probes": 3}]),
+    ],
+)
+def test_settings_that_the_site_chose(options: dict[str, Any], settings: list[Any]) -> None:
+    backend = PgvectorBackend("default", PgvectorBackend.Options(**options))
+    spec = CollectionSpec(name="blog", dimensions=2)
+    assert backend._search_settings(spec) == settings
