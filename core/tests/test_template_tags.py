@@ -67,6 +67,17 @@ def test_other_arguments_are_those_of_a_search(articles, render):
     assert render(tag, within=within).startswith("Sourdough")
 
 
+def test_excerpts(article, bring_up_to_date, render):
+    article("Loaf", "<p>Take &lt;b&gt;flour&lt;/b&gt; and water, and wait.</p>")
+    bring_up_to_date("ArticlePage")
+    tag = SEARCH + "{% for one in found %}{% vector_excerpt one words=3 %}{% endfor %}"
+    assert render(tag, query="flour").startswith("Take &lt;b&gt;<mark>flour</mark>&lt;/b&gt; and …")
+    tag = SEARCH + "{% for one in found %}{% vector_excerpt one mark=False %}{% endfor %}"
+    assert render(tag, query="flour").startswith(
+        "Take &lt;b&gt;flour&lt;/b&gt; and water, and wait."
+    )
+
+
 @pytest.mark.parametrize("query", ["", " ", None])
 def test_a_blank_query_finds_nothing(query, articles, render):
     assert render(SEARCH, query=query) == ""
@@ -133,6 +144,7 @@ MISTAKES = {
     '{% vector_search "flour" "Nothing" as found %}': InvalidIndex,
     '{% vector_search "flour" "ArticlePage" limit=0 as found %}': InvalidQuery,
     "{% vector_similar nothing as found %}": InvalidQuery,
+    "{% vector_excerpt nothing %}": InvalidQuery,
 }
 
 

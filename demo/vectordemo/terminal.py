@@ -7,8 +7,6 @@ import textwrap
 import time
 from contextlib import contextmanager
 
-from vectordemo.excerpts import excerpt
-
 STYLES = {"bold": "1", "dim": "2", "green": "32", "cyan": "36"}
 WIDEST = 100
 BAR = 10
@@ -68,7 +66,7 @@ def show_results(question, results, seconds):
         path = styled(result.source_path, "dim")
         say()
         say(f"  {score}  {_bar(result.vector_score)}  {styled(result.title, 'cyan')}  {path}")
-        text = excerpt(result.vector_excerpt, question, length=3 * (width - 10))
+        text = result.get_excerpt(mark=False)
         say(textwrap.fill(text, width, initial_indent=" " * 8, subsequent_indent=" " * 8))
 
 

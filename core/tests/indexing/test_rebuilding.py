@@ -218,7 +218,7 @@ def test_a_rebuild_of_which_nothing_came_replaces_nothing(
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patched:
-        patched.setattr("wagtail_vector_index.indexing.preparing.field_to_text", fail)
+        patched.setattr("wagtail_vector_index.indexing.preparing.read_field", fail)
         (updated,) = bring_up_to_date("note", rebuild=True)
     assert (len(updated.drained.errors), updated.built) == (3, False)
     assert sorted(found(NOTES, "bread")) == ["bread", "cheese", "wine"]

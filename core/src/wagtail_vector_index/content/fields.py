@@ -24,19 +24,25 @@ class EmbeddingField:
         reads: the relations through which a method or property reads other objects, as paths
             such as ``"blog_authors__author"``. When one of these objects changes, so does the
             text. The relations in ``name`` itself need not be listed.
+        in_excerpts: whether excerpts may show this text. By default, they show prose, and leave
+            out related objects such as tags and authors, choices, numbers and dates.
 
     Example::
 
         embedding_fields = [
             EmbeddingField("title", important=True),
             EmbeddingField("body"),
-            EmbeddingField("authors_text", reads=["blog_authors__author"]),
+            EmbeddingField("tags"),
+            EmbeddingField(
+                "authors_text", reads=["blog_authors__author"], in_excerpts=False
+            ),
         ]
     """
 
     name: str
     important: bool = field(default=False, kw_only=True)
     reads: Sequence[str] = field(default=(), kw_only=True)
+    in_excerpts: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _freeze_reads(self)

@@ -3,6 +3,7 @@
 from ..answering import Answer, Chunk, Source
 from ..content.text.splitting import TextSplitter
 from ..indexing.status import IndexStatus, status_of
+from ..search.excerpts import Excerpt
 from ..search.results import SearchResults
 from .base import VectorIndex
 from .pages import PageVectorIndex
@@ -11,6 +12,7 @@ from .registry import all_indexes, get_index
 __all__ = [
     "Answer",
     "Chunk",
+    "Excerpt",
     "IndexStatus",
     "PageVectorIndex",
     "SearchResults",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..content.declaration import IndexDeclaration
+from ..content.fields import EmbeddingField
 from ..content.filter_values import filter_value
 from ..content.language import reading_in_its_language
 from ..content.object_keys import object_key
-from ..content.text import clean_text, field_to_text
+from ..content.text import FieldText, clean_text, read_field
 from ..contract.filters import text_problem, value_problem
 from ..contract.records import metadata_problem
 from ..plugins.calling import document_plugins, prepare_documents
@@ -28,6 +29,8 @@ class PreparedObject:
 
     documents: Sequence[PreparedDocument] = ()
     source_hash: str = ""
+    #: The lines of texts that excerpts leave out.
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,7 @@ class Source:
     important: str
     body: str
     metadata: Mapping[str, Any]
+    labels: frozenset[str]
 
     @property
     def has_text(self) -> bool:
@@ -45,7 +49,7 @@ class Source:
 
     def hash_with(self, plugins: Sequence[str]) -> str:
         """Return a hash of the texts and metadata, and of the plugins that change documents."""
-        parts = [self.important, self.body, self.metadata, *plugins]
+        parts = [self.important, self.body, self.metadata, sorted(self.labels), *plugins]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -58,10 +62,14 @@ def read(index: IndexDeclaration, instance: Any) -> Source:
     """
     fields = index.configuration.of(index, type(instance)).embedding_fields
     with reading_in_its_language(instance):
+        texts = [(field, _cleaned_text(instance, field)) for field in fields]
         return Source(
-            important=_text(instance, [field.name for field in fields if field.important]),
-            body=_text(instance, [field.name for field in fields if not field.important]),
+            important=_joined(text for field, text in texts if field.important),
+            body=_joined(text for field, text in texts if not field.important),
             metadata=_metadata(index, instance),
+            labels=frozenset(
+                line for _, text in texts if text.is_label for line in text.text.split("\n")
+            ),
         )
 
 
@@ -84,12 +92,21 @@ def prepare_source(index: IndexDeclaration, source: Source) -> PreparedObject:
     documents = [
         PreparedDocument(text=chunk, context=context, metadata=source.metadata) for chunk in chunks
     ]
-    return PreparedObject(documents=_after_hooks(index, documents), source_hash=source_hash)
+    return PreparedObject(
+        documents=_after_hooks(index, documents), source_hash=source_hash, labels=source.labels
+    )
 
 
-def _text(instance: Any, names: Sequence[str]) -> str:
-    texts = (clean_text(field_to_text(instance, name)) for name in names)
-    return "\n\n".join(text for text in texts if text)
+def _cleaned_text(instance: Any, field: EmbeddingField) -> FieldText:
+    """Return the text of a field; a label is a text that excerpts leave out."""
+    text, is_label = read_field(instance, field.name)
+    if field.in_excerpts is not None:
+        is_label = not field.in_excerpts
+    return FieldText(clean_text(text), is_label=is_label)
+
+
+def _joined(texts: Iterable[FieldText]) -> str:
+    return "\n\n".join(text for text, _ in texts if text)
 
 
 def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[str]]:

@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Length
 from django.utils import timezone
 
+from ..content.labels import label_lines
 from ..contract.slices import slices
 from ..models.tables import Collection, Document, PendingChange, index_database, xor
 from ..models.transactions import in_transaction
@@ -32,6 +33,7 @@ _COLUMNS = (
     "position",
     "context",
     "content",
+    "label_lines",
     "content_hash",
     "metadata",
     "source_hash",
@@ -120,6 +122,7 @@ def _write_to(
                 position,
                 document.context,
                 document.text,
+                label_lines(document.text, wanted.labels),
                 document.content_hash,
                 document.metadata_text,
                 wanted.source_hash,
@@ -158,14 +161,21 @@ def _compared(
     Documents that stay are updated in place, if their positions or source hashes have changed.
     """
     # The length of the context says where the context ends in the text that the hash is of.
-    unused: dict[tuple[str, int, str], list[Document]] = defaultdict(list)
+    unused: dict[tuple[str, int, str, str], list[Document]] = defaultdict(list)
     for document in reversed(current):
-        same = document.content_hash, document.context_length, document.metadata  # type: ignore[attr-defined]
+        length: int = document.context_length  # type: ignore[attr-defined]
+        same = document.content_hash, length, document.metadata, document.label_lines
         unused[same].append(document)
     added: list[tuple[int, PreparedDocument]] = []
     kept: list[Document] = []
     for position, prepared in enumerate(wanted.documents):
-        matching = unused[prepared.content_hash, len(prepared.context), prepared.metadata_text]
+        same = (
+            prepared.content_hash,
+            len(prepared.context),
+            prepared.metadata_text,
+            label_lines(prepared.text, wanted.labels),
+        )
+        matching = unused[same]
         if not matching:
             added.append((position, prepared))
             continue
@@ -183,6 +193,7 @@ def _bury(ids: list[UUID], revision: int) -> None:
     for some in slices(ids, _SLICE):
         Document.objects.filter(pk__in=some).update(
             content="",
+            label_lines="",
             context="",
             content_hash="",
             metadata="{}",

@@ -210,6 +210,8 @@ class Document(models.Model):
     #: The text of the important fields, which is embedded before the content.
     context = models.TextField(blank=True)
     content = models.TextField()
+    #: The numbers of the content's lines that excerpts leave out, such as "4,6".
+    label_lines = models.TextField(blank=True, default="")
     content_hash = models.CharField(max_length=64)
     #: The JSON text that goes to the vector backend.
     metadata = models.TextField()

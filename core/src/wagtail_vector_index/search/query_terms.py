@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -13,7 +14,7 @@ from django.utils.translation import get_language
 
 from .stop_words import STOP_WORDS
 
-__all__ = ["Term", "query_terms"]
+__all__ = ["BETWEEN_PARTS", "WORD", "Term", "query_terms", "stemmer"]
 
 #: The most words of a query to search for, since each word costs time. Each part of a name and
 #: each word of a phrase counts. Questions rarely have as many.
@@ -25,14 +26,27 @@ MAX_LETTERS = 100
 #: The shortest stem that stands for all words that begin with it.
 _SHORTEST_STEM = 3
 
+#: The combining marks, which are vowels in Hindi and Thai. Regular expressions call them no part of
+#: a word.
+_MARKS = "".join(
+    chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code)).startswith("M")
+)
+_LETTER = rf"[\w{_MARKS}]"
+
+#: Matches a word.
+WORD = re.compile(rf"{_LETTER}+")
+
+#: Matches what stands between the parts of a name or a phrase.
+BETWEEN_PARTS = rf"(?:[^\w{_MARKS}]|_)+"
+
 #: Matches a phrase in quotation marks; or a word, which may be a name with several parts, such as
 #: "CVE-2024-1234", "5.2" or "U+00AD". The letters after an apostrophe in "page's" are no word.
 _TERM = re.compile(
     r"[\"“„«](?P<phrase>[^\"“”„«»\n]{1,200})[\"“”»]"
-    r"|(?P<word>\w+(?:[-.+@:]+\w+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
+    rf"|(?P<word>{_LETTER}+(?:[-.+@:]+{_LETTER}+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
     re.IGNORECASE,
 )
-_BETWEEN_PARTS = re.compile(r"[\W_]+")
+_BETWEEN_PARTS = re.compile(BETWEEN_PARTS)
 
 #: The names of the stemmers by the codes of their languages.
 _STEMMERS = {
@@ -72,7 +86,7 @@ def query_terms(text: str, language: str | None = None) -> list[Term]:
         language: the code of the language of stop words and stems. The default is the active
             language.
     """
-    code = (language or get_language() or settings.LANGUAGE_CODE).lower().partition("-")[0]
+    code = _code(language)
     found = list(dict.fromkeys(_texts(text)))
     stop_words = STOP_WORDS.get(code, frozenset())
     texts = [one for one in found if one not in stop_words] or found
@@ -85,6 +99,22 @@ def query_terms(text: str, language: str | None = None) -> list[Term]:
             break
         terms.append(term)
     return terms
+
+
+def stemmer(language: str | None = None) -> Callable[[str], str]:
+    """Return a function that returns the stem of a word in lower case.
+
+    A stemmer is not safe for threads, so each query has its own.
+
+    Args:
+        language: as in `query_terms`.
+    """
+    name = _STEMMERS.get(_code(language))
+    return snowballstemmer.stemmer(name).stemWord if name else str
+
+
+def _code(language: str | None) -> str:
+    return (language or get_language() or settings.LANGUAGE_CODE).lower().partition("-")[0]
 
 
 def _texts(text: str) -> Iterator[str]:
@@ -107,16 +137,15 @@ def _parts(text: str) -> list[str]:
 
 
 class _Stem:
-    """Makes terms of texts. A stemmer is not safe for threads, so each query has its own."""
+    """Makes terms of texts."""
 
     def __init__(self, code: str) -> None:
-        name = _STEMMERS.get(code)
-        self._stemmer = snowballstemmer.stemmer(name) if name else None
+        self._stem_of = stemmer(code) if code in _STEMMERS else None
 
     def __call__(self, text: str) -> Term:
-        if self._stemmer is None or not text.isalpha():
+        if self._stem_of is None or not text.isalpha():
             return Term(text)
-        stem = _common_beginning(self._stemmer.stemWord(text), text)
+        stem = _common_beginning(self._stem_of(text), text)
         return Term(text, stem if len(stem) >= _SHORTEST_STEM else "")
 
 

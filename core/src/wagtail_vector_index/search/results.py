@@ -7,9 +7,11 @@ from typing import Any, overload
 
 from asgiref.sync import sync_to_async
 
+from ..content.labels import without_labels
 from ..contract.sansio import arun, run
 from ..models.tables import Document
 from .base import Search
+from .excerpts import attach_excerpt
 from .ranking import Hit
 
 _SHOWN = 5
@@ -17,6 +19,8 @@ _SHOWN = 5
 
 class SearchResults(Sequence[Any]):
     """Source objects, best first, each with ``vector_score`` and ``vector_excerpt``.
+
+    The method ``get_excerpt`` of each object cuts an `Excerpt` of any length from its best chunk.
 
     The search runs when the results are first used, and only once, however they are sliced.
     Objects are loaded slice by slice. An object that the visitor may no longer see when it is
@@ -97,10 +101,13 @@ class SearchResults(Sequence[Any]):
             visible = self.search.still_visible(list(objects))
             objects = {key: objects[key] for key in objects if key in visible}
         documents = Document.objects.filter(pk__in=[hit.document for hit in hits])
-        excerpts = dict(documents.values_list("pk", "content"))
+        chunks = {
+            pk: without_labels(content, lines)
+            for pk, content, lines in documents.values_list("pk", "content", "label_lines")
+        }
         for hit in hits:
             instance = objects.get(hit.key)
             if instance is not None:
                 instance.vector_score = hit.score
-                instance.vector_excerpt = excerpts.get(hit.document, "")
+                attach_excerpt(instance, chunks.get(hit.document, ""), self.search.text)
                 yield instance

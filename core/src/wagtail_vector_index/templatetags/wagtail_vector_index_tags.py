@@ -1,6 +1,6 @@
-"""Template tags that search an index, and that list the objects similar to an object.
+"""Template tags that search an index, list the objects similar to an object, and cut excerpts.
 
-Both tags find only objects that the request in the template's context may see. Without a
+The first two find only objects that the request in the template's context may see. Without a
 request, they find what an anonymous visitor may see. The tags cache nothing. Where a cache
 is worthwhile, wrap them in ``{% cache %}``. If visitors may see different objects, its key
 must distinguish between the visitors.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django import template
 from django.conf import settings
@@ -20,7 +20,10 @@ from django.template import Context
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
 from ..indexes.registry import get_index, index_holding
 from ..indexing.failures import error_text
+from ..search.excerpts import excerpt_of
 from ..search.results import SearchResults
+
+T = TypeVar("T")
 
 register = template.Library()
 
@@ -85,13 +88,36 @@ def vector_similar(
     return _found(search)
 
 
+@register.simple_tag
+def vector_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
+    """Return the part of a result's best chunk that shares most words with the query.
+
+    A mistake in the template raises an error if ``DEBUG`` is on. Otherwise, it is logged.
+
+    Args:
+        result: an object that a search has found.
+        words: the most words to show.
+        mark: whether to mark the words of the query with ``<mark>``.
+
+    Example::
+
+        {% load wagtail_vector_index_tags %}
+        <p>{% vector_excerpt result words=40 %}</p>
+    """
+    return _unless_wrong(lambda: excerpt_of(result)(words, mark=mark), "")
+
+
 def _found(search: Callable[[], SearchResults | tuple[()]]) -> list[Any]:
+    return _unless_wrong(lambda: list(search()), [])
+
+
+def _unless_wrong(run: Callable[[], T], otherwise: T) -> T:
     try:
-        return list(search())
+        return run()
     except (ConfigurationError, InvalidInput):
         if settings.DEBUG:
             raise
         logger.exception("A template tag found nothing because of a mistake.")
     except VectorIndexError as error:
         logger.warning("A template tag found nothing: %s", error_text(error))
-    return []
+    return otherwise

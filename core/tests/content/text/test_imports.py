@@ -11,11 +11,13 @@ import wagtail_vector_index.content.text
 
 def test_what_is_public():
     assert wagtail_vector_index.content.text.__all__ == [
+        "FieldText",
         "TextSplitter",
         "clean_text",
         "convert_streams",
         "field_to_text",
         "html_to_text",
+        "read_field",
         "split_text",
         "stream_to_text",
         "value_to_text",

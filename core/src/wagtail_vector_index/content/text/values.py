@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.core.files import File
-from django.db.models import Field, Manager, Model, QuerySet
+from django.db.models import (
+    CharField,
+    EmailField,
+    Field,
+    Manager,
+    Model,
+    QuerySet,
+    SlugField,
+    TextField,
+    URLField,
+)
 from django.db.models.fields.related_descriptors import (
     ForwardManyToOneDescriptor,
     ReverseOneToOneDescriptor,
@@ -18,10 +28,21 @@ from django.utils.functional import Promise
 from .html import html_to_text
 from .stream import block_of, stream_to_text
 
-__all__ = ["field_to_text", "value_to_text"]
+__all__ = ["FieldText", "field_to_text", "read_field", "value_to_text"]
 
 _TO_ONE = (ForwardManyToOneDescriptor, ReverseOneToOneDescriptor)
 _MISSING = object()
+
+#: The columns whose text is prose, and those among them whose text is not.
+_PROSE = (CharField, TextField)
+_NO_PROSE = (EmailField, SlugField, URLField)
+
+
+class FieldText(NamedTuple):
+    """The text of a field, and whether it is a label: a name, a tag or a number, no prose."""
+
+    text: str
+    is_label: bool
 
 
 def value_to_text(value: Any) -> str:
@@ -56,6 +77,18 @@ def field_to_text(instance: Any, field_name_path: str) -> str:
     Raises:
         AttributeError: there is no such attribute. The message has the model and the path.
     """
+    return read_field(instance, field_name_path).text
+
+
+def read_field(instance: Any, field_name_path: str) -> FieldText:
+    """Return the text at a path, as `field_to_text` does, and whether it is a label.
+
+    Related objects, choices, numbers and dates are labels. So are short texts of related objects,
+    such as the name of an author. Texts that methods return are prose.
+
+    Raises:
+        AttributeError: there is no such attribute. The message has the model and the path.
+    """
     name, _, rest = field_name_path.partition("__")
     try:
         return _text_at(instance, name, rest)
@@ -75,28 +108,40 @@ class _NoAttribute(Exception):
         self.model = meta.label if meta else type(obj).__name__
 
 
-def _text_at(obj: Any, name: str, rest: str) -> str:
+def _text_at(obj: Any, name: str, rest: str) -> FieldText:
     if not rest:
         return _attribute_to_text(obj, name)
     following, _, rest = rest.partition("__")
     value = _attribute(obj, name)
     if value is None:
-        return ""
+        return FieldText("", is_label=True)
     if not _is_many(value):
-        return _text_at(value, following, rest)
-    texts = (_text_at(item, following, rest) for item in _objects(value) if item is not None)
-    return "\n".join(filter(None, texts))
+        found = _text_at(value, following, rest)
+        field = _own_field(value, following)
+        return found._replace(is_label=found.is_label or isinstance(field, CharField))
+    texts = (_text_at(item, following, rest).text for item in _objects(value) if item is not None)
+    return FieldText("\n".join(filter(None, texts)), is_label=True)
 
 
-def _attribute_to_text(obj: Any, name: str) -> str:
+def _attribute_to_text(obj: Any, name: str) -> FieldText:
     field = _own_field(obj, name)
     if field is not None and field.name == name:
         if field.flatchoices:
             label = getattr(obj, f"get_{name}_display")()
-            return "" if label is None else str(label)
+            return FieldText("" if label is None else str(label), is_label=True)
         if _is_rich_text(field):
-            return html_to_text(str(getattr(obj, name) or ""))
-    return value_to_text(_attribute(obj, name))
+            return FieldText(html_to_text(str(getattr(obj, name) or "")), is_label=False)
+    value = _attribute(obj, name)
+    return FieldText(value_to_text(value), is_label=_is_label(field, value))
+
+
+def _is_label(field: Field[Any, Any] | None, value: Any) -> bool:
+    from wagtail.rich_text import RichText
+
+    if isinstance(value, str | Promise):
+        is_prose = field is None or isinstance(field, _PROSE)
+        return isinstance(field, _NO_PROSE) or not is_prose
+    return not isinstance(value, RichText) and block_of(value) is None
 
 
 def _attribute(obj: Any, name: str) -> Any:

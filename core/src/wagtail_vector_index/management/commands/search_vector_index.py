@@ -9,10 +9,9 @@ from django.core.management.base import CommandError, CommandParser
 from ...exceptions import VectorIndexError
 from ...indexes.registry import get_index
 from ...plugins.redaction import redacted
+from ...search.excerpts import excerpt_of
 from ..quiet import QuietableCommand
 from ..requirements import require_tables
-
-_EXCERPT = 200
 
 
 class Command(QuietableCommand):
@@ -39,7 +38,5 @@ class Command(QuietableCommand):
         if not results:
             self.stdout.write("Nothing found.")
         for result in results:
-            excerpt = " ".join(result.vector_excerpt.split())
-            shown = excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[:_EXCERPT].rstrip()}…"
             self.stdout.write(f"{result.vector_score:6.3f}  {self.style.SUCCESS(str(result))}")
-            self.stdout.write(f"        {shown}")
+            self.stdout.write(f"        {excerpt_of(result)(mark=False)}")
