@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from django.conf import settings
+from django.db import connection
 from wagtail.models import Locale, Page, Site
 
 from tests.testapp.models import ArticlePage
@@ -71,3 +74,17 @@ def found():
         return [str(result) for result in index.search(query, **arguments)]
 
     return run
+
+
+@pytest.fixture
+def full_text(db):
+    """SQLite's full-text table, which only Wagtail's own migration makes."""
+    if connection.vendor != "sqlite":
+        return
+    migration = import_module("wagtail.search.migrations.0006_customise_indexentry").Migration
+    made = [o for o in migration.operations if getattr(o, "database_operations", None)]
+    (operation,) = [o for o in made if "_fts" in str(o.database_operations[0].sql)]
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE wagtailsearch_indexentry_fts")
+        for statement in operation.database_operations:
+            cursor.execute(statement.sql)

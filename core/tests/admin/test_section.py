@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from django.contrib.auth.models import Group
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
@@ -385,3 +386,41 @@ def test_objects_that_are_no_pages_are_shown_without_a_link(manage, at, bring_up
     bring_up_to_date("testapp.Note")
     response = manage.get(at("search", "testapp.Note"), {"q": "flour"})
     assert [chunk.edit_url for chunk in response.context["chunks"]] == [None]
+
+
+def test_a_query_can_be_tried_as_an_anonymous_visitor(manage, manager, at, articles, monkeypatch):
+    monkeypatch.setattr(type(ArticlePage.vector_index), "include_private", True)
+    group = Group.objects.create(name="Bakers")
+    restriction = PageViewRestriction.objects.create(
+        page=articles[0], restriction_type=PageViewRestriction.GROUPS
+    )
+    restriction.groups.add(group)
+    manager.groups.add(group)
+    assert "Sourdough" in manage.get(at("search"), {"q": "salt", "visitor": "me"}).text
+    assert "Sourdough" not in manage.get(at("search"), {"q": "salt", "visitor": "anyone"}).text
+    response = manage.get(at("search"), {"q": "salt", "visitor": "superuser"})
+    assert response.context["form"].errors["visitor"]
+    assert "chunks" not in response.context
+
+
+def test_a_query_can_be_tried_with_a_lowest_score(manage, at, articles):
+    found = manage.get(at("search"), {"q": "flour water salt"}).context["chunks"]
+    lowest = found[0].score - 0.01
+    response = manage.get(at("search"), {"q": "flour water salt", "threshold": lowest})
+    assert [chunk.score for chunk in response.context["chunks"]] == [found[0].score]
+    text = manage.get(at("search"), {"q": "salt", "threshold": "2"}).text
+    assert "similarity_threshold must be between -1 and 1" in text
+    response = manage.get(at("search"), {"q": "salt", "threshold": "high"})
+    assert response.context["form"].errors["threshold"]
+
+
+def test_a_query_can_be_tried_by_meaning_and_words(manage, at, articles, monkeypatch):
+    trams = f"wagtailcore.page:{articles[2].pk}"
+    monkeypatch.setattr(
+        "wagtail_vector_index.search.hybrid_search.word_scores", lambda *arguments: {trams: 1.0}
+    )
+    monkeypatch.setattr(type(ArticlePage.vector_index), "vector_weight", 0)
+    found = manage.get(at("search"), {"q": "flour", "mode": "hybrid"}).context["chunks"]
+    assert str(found[0].source) == "Trams"
+    found = manage.get(at("search"), {"q": "flour", "mode": "vector"}).context["chunks"]
+    assert str(found[0].source) != "Trams"

@@ -13,6 +13,7 @@ from ..contract.sansio import run
 from ..indexes import VectorIndex
 from ..models.tables import Document
 from ..search.chunks import chunk_scores
+from ..search.hybrid_search import Mode
 
 _OBJECTS = 10
 _CHUNKS = 30
@@ -29,25 +30,44 @@ class Chunk:
     score: float
 
 
-def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> list[Chunk]:
-    """Return the best chunks of the objects that a search finds, best first.
+def matching_chunks(
+    index: VectorIndex,
+    query: str,
+    request: HttpRequest,
+    *,
+    as_visitor: bool = False,
+    mode: Mode = "vector",
+    threshold: float | None = None,
+) -> list[Chunk]:
+    """Return the best chunks of the objects that a search finds.
+
+    They are in the order of their scores or, in hybrid mode, of the objects.
 
     Args:
         index: the index to search.
         query: the text to search for.
         request: the request; only objects that its user may see are found.
+        as_visitor: whether to find only what an anonymous visitor may see.
+        mode: the mode of the search.
+        threshold: the lowest score.
 
     Raises:
         VectorIndexError: for the same reasons as a search.
     """
-    found = index.search(query, limit=_OBJECTS, request=request)
+    found = index.search(
+        query,
+        limit=_OBJECTS,
+        request=None if as_visitor else request,
+        mode=mode,
+        similarity_threshold=threshold,
+    )
     hits = run(found.search.steps())
     scores = run(chunk_scores(found.search, [hit.key for hit in hits], _CHUNKS))
     documents = Document.objects.filter(deleted_at=None).in_bulk(list(scores))
     # The objects are loaded last. This leaves out objects that the visitor may no longer see.
     objects = {object_key(instance): instance for instance in found}
     finder = AdminURLFinder(request.user)
-    return [
+    chunks = [
         Chunk(
             source=objects[document.object_key],
             edit_url=finder.get_edit_url(objects[document.object_key]),
@@ -58,3 +78,7 @@ def matching_chunks(index: VectorIndex, query: str, request: HttpRequest) -> lis
         for id, score in scores.items()
         if (document := documents.get(id)) is not None and document.object_key in objects
     ]
+    if mode == "hybrid":
+        ranks = {hit.key: rank for rank, hit in enumerate(hits)}
+        chunks.sort(key=lambda chunk: ranks[object_key(chunk.source)])
+    return chunks

@@ -17,12 +17,26 @@ _LONGEST_QUERY = 1_000
 
 
 class QueryForm(forms.Form):
-    """The form for the text to search for."""
+    """The form for the text to search for, and for how to search.
 
-    q = forms.CharField(
-        label=_("Query"),
-        max_length=_LONGEST_QUERY,
-        help_text=_("The search finds only what you may see as a visitor of the site."),
+    Nobody can search as another user, who may see what they may not see themselves.
+    """
+
+    q = forms.CharField(label=_("Query"), max_length=_LONGEST_QUERY)
+    mode = forms.ChoiceField(
+        label=_("Search"),
+        choices=[("vector", _("by meaning")), ("hybrid", _("by meaning and words"))],
+        required=False,
+    )
+    threshold = forms.FloatField(
+        label=_("Lowest score"),
+        required=False,
+        help_text=_("Leave this empty to find the nearest, however far away they are."),
+    )
+    visitor = forms.ChoiceField(
+        label=_("Who searches"),
+        choices=[("me", _("you, as a visitor of the site")), ("anyone", _("an anonymous visitor"))],
+        required=False,
     )
 
 
@@ -37,14 +51,21 @@ class SearchView(OneIndexMixin, View):
         form = QueryForm(request.GET if "q" in request.GET else None)
         found: dict[str, Any] = {}
         if form.is_valid():
-            found = self._found(form.cleaned_data["q"])
+            found = self._found(**form.cleaned_data)
         context = self.get_context_data(form=form, **found)
         response: HttpResponse = self.render_to_response(context)
         return response
 
-    def _found(self, query: str) -> dict[str, Any]:
+    def _found(self, q: str, mode: str, threshold: float | None, visitor: str) -> dict[str, Any]:
         try:
-            chunks = matching_chunks(self.index, query, self.request)
+            chunks = matching_chunks(
+                self.index,
+                q,
+                self.request,
+                as_visitor=visitor == "anyone",
+                mode="hybrid" if mode == "hybrid" else "vector",
+                threshold=threshold,
+            )
         except Exception as error:  # noqa: BLE001  # from a backend, and shown
             return {"search_problem": message_of(error, self.index)}
         return {"chunks": chunks}

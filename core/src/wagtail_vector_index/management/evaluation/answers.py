@@ -1,0 +1,155 @@
+"""Finds the objects that a URL, a path or a key names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.apps import apps
+from django.core.management.base import CommandError
+from django.db.models import Q
+
+from ...content.object_keys import key_of, object_key, root_model
+from ...content.visibility import Visibility, is_page_model, page_model
+from ...indexes import VectorIndex
+from ...models.tables import Document
+from ...search.collections import active_collection
+from .questions import Question, problems_in
+
+__all__ = ["right_answers"]
+
+
+def right_answers(
+    path: str, questions: list[Question], index: VectorIndex, visibility: Visibility
+) -> list[frozenset[str]]:
+    """Return the keys of the right answers of each question.
+
+    Args:
+        path: the path of the file, for errors.
+        questions: the questions.
+        index: the index.
+        visibility: what the one who searches may see.
+
+    Raises:
+        CommandError: answers do not exist, or cannot be found; the message lists them.
+    """
+    names = {name: line for question in questions for name, line in question.answers.items()}
+    named = _Named(index)
+    keys: dict[str, str] = {}
+    problems: list[str] = []
+    for name, line in names.items():
+        try:
+            keys[name] = named.key(name)
+        except _UnknownAnswer as error:
+            problems.append(f"line {line}: {name} {error}")
+    visible = index.visible_among(list(keys.values()), visibility)
+    stored = _stored(index, list(visible))
+    for name, key in keys.items():
+        if key not in visible:
+            problems.append(
+                f"line {names[name]}: {name} is not live content of {index.name} that this"
+                " visitor may see. --user searches as one of your users."
+            )
+        elif key not in stored:
+            problems.append(
+                f"line {names[name]}: {name} has no chunks in {index.name}."
+                f" Run: manage.py update_vector_indexes {index.name}"
+            )
+    if problems:
+        raise CommandError(problems_in(path, problems))
+    return [frozenset(keys[name] for name in question.answers) for question in questions]
+
+
+def _stored(index: VectorIndex, keys: list[str]) -> set[str]:
+    documents = Document.objects.filter(
+        collection=active_collection(index), deleted_at=None, object_key__in=keys
+    )
+    return set(documents.values_list("object_key", flat=True))
+
+
+class _UnknownAnswer(Exception):
+    """A name stands for no object, or for several. The message says what to do."""
+
+
+class _Named:
+    """Finds the key of the object that a name stands for."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        self.querysets = index.get_querysets()
+        self.live = index.live
+
+    def key(self, name: str) -> str:
+        """Return the key of an object by its URL, path, key or primary key.
+
+        Raises:
+            _UnknownAnswer: the name stands for no object, or for several.
+        """
+        if name.startswith("/") or "://" in name:
+            return self._by_address(name)
+        label, colon, pk = name.partition(":")
+        if not colon:
+            return self._by_primary_key(name)
+        try:
+            return key_of(apps.get_model(label), pk)
+        except (LookupError, ValueError) as error:
+            raise _UnknownAnswer("names a model that does not exist.") from error
+
+    def _by_primary_key(self, pk: str) -> str:
+        roots = {root_model(queryset.model) for queryset in self.querysets}
+        if len(roots) == 1:
+            return key_of(roots.pop(), pk)
+        labels = " or ".join(sorted(root._meta.label_lower for root in roots))
+        raise _UnknownAnswer(f"does not say of which model it is. Write {labels}, a colon and it.")
+
+    def _by_address(self, name: str) -> str:
+        asked = urlsplit(name)
+        found = list(self._at(_path(asked.path)))
+        if asked.netloc and len(found) > 1:
+            found = [one for one in found if one[1] == asked.netloc] or found
+        keys = sorted({key for key, _ in found})
+        if len(keys) == 1:
+            return keys[0]
+        if keys:
+            raise _UnknownAnswer(f"is the address of several objects. Write {' or '.join(keys)}.")
+        raise _UnknownAnswer(
+            "is the address of no page or object. Write its key, such as wagtailcore.page:12."
+        )
+
+    def _at(self, path: str) -> Iterator[tuple[str, str]]:
+        """Yield the key and the host of objects at a path."""
+        for page in self._pages(path):
+            parts = page.get_url_parts()
+            if parts and parts[1] is not None and _path(parts[2]) == path:
+                yield object_key(page), urlsplit(parts[1]).netloc
+        yield from self._others.get(path, [])
+
+    def _pages(self, path: str) -> Any:
+        """Return the pages that may be at a path: by their slugs, or as the root of a site."""
+        if not apps.is_installed("wagtail"):
+            return ()
+        from wagtail.models import Site
+
+        roots = Site.objects.values("root_page__translation_key")
+        return (
+            page_model()
+            .objects.filter(Q(slug=path.rpartition("/")[2]) | Q(translation_key__in=roots))
+            .specific()
+        )
+
+    @cached_property
+    def _others(self) -> dict[str, list[tuple[str, str]]]:
+        """The keys and hosts of objects that are no pages and have a URL, by their paths."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for queryset in self.querysets:
+            if is_page_model(queryset.model) or not hasattr(queryset.model, "get_absolute_url"):
+                continue
+            for instance in self.live(queryset).iterator():
+                url = urlsplit(str(instance.get_absolute_url()))
+                found.setdefault(_path(url.path), []).append((object_key(instance), url.netloc))
+        return found
+
+
+def _path(path: str) -> str:
+    return unquote(path).rstrip("/")
