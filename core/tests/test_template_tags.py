@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db.models import Q
 from django.template import engines
 from django.test import RequestFactory
-from wagtail.models import PageViewRestriction
+from django.utils.translation import override
+from wagtail.models import Locale, Page, PageViewRestriction
 
-from tests.testapp.models import ArticlePage
+from tests.testapp.models import ArticlePage, EventPage, Note
 from wagtail_vector_index.exceptions import (
     BackendUnavailable,
     EmbeddingUnavailable,
     InvalidIndex,
     InvalidQuery,
 )
-from wagtail_vector_index.models import Collection
+from wagtail_vector_index.indexes import VectorIndex, registry
+from wagtail_vector_index.indexing.updating import update
+from wagtail_vector_index.models import Collection, EmbeddingField
 
 pytestmark = pytest.mark.django_db
 
@@ -155,3 +159,94 @@ def test_mistakes_are_raised_with_debug_alone(tag, articles, render, settings, c
     settings.DEBUG = True
     with pytest.raises(MISTAKES[tag]):
         render(tag)
+
+
+# Related pages where several indexes contain the page
+
+
+class MixedIndex(VectorIndex):
+    """Pages and notes together."""
+
+    name = "mixed"
+    querysets = [ArticlePage.objects.all(), EventPage.objects.all(), Note.objects.all()]
+    embedding_fields = [EmbeddingField("title")]
+
+
+class OtherIndex(MixedIndex):
+    name = "other"
+
+
+@pytest.fixture
+def declare(monkeypatch):
+    """Declares more indexes, and builds them."""
+
+    def run(*indexes):
+        known = registry.all_indexes()
+        monkeypatch.setattr(registry, "all_indexes", lambda: [*indexes, *known])
+        for index in indexes:
+            update(index)
+
+    return run
+
+
+LINKS = (
+    "{% load wagtailcore_tags %}{% for one in found %}"
+    '<a href="{% pageurl one %}">{{ one.title }}</a>{% endfor %}'
+)
+
+
+def test_related_pages_are_those_of_the_models_own_index(articles, render, declare, rf):
+    Note.objects.create(text="flour water salt")
+    declare(MixedIndex())
+    assert render(SIMILAR + LINKS, rf.get("/"), page=articles[0]).startswith("<a href")
+    bare = Page.objects.get(pk=articles[0].pk)
+    assert render(SIMILAR, page=bare).startswith("Cake 0.")
+
+
+@pytest.mark.parametrize("tag", [SIMILAR, '{% vector_similar page "mixed" limit=9 as found %}'])
+def test_only_pages_are_related_to_a_page(tag, root, render, declare, rf):
+    fair = root.add_child(instance=EventPage(title="Flour fair", place="hall"))
+    root.add_child(instance=EventPage(title="Flour market", place="square"))
+    for number in range(30):
+        Note.objects.create(text=f"flour fair {number}")
+    declare(MixedIndex())
+    html = render(tag + LINKS, rf.get("/"), page=fair)
+    assert html.startswith('<a href="/flour-market/">Flour market</a>')
+    assert html.count("<a") == 1
+    filtered = tag.replace(" as found", " filter=filter as found")
+    assert render(filtered, page=fair, filter=Q(model="testapp.note")) == ""
+
+
+def test_several_indexes_need_a_name(root, render, declare, settings, caplog):
+    settings.DEBUG = True
+    fair = root.add_child(instance=EventPage(title="Flour fair", place="hall"))
+    root.add_child(instance=EventPage(title="Flour market", place="square"))
+    declare(MixedIndex(), OtherIndex())
+    with pytest.raises(InvalidQuery, match=r'mixed and other\. Name one .* index="mixed" %}'):
+        render(SIMILAR, page=fair)
+    assert render('{% vector_similar page "other" as found %}', page=fair).startswith("Flour m")
+    settings.DEBUG = False
+    assert render(SIMILAR, page=fair) == ""
+    assert "is in the indexes mixed and other" in caplog.text
+
+
+def test_related_pages_in_the_visitors_language(articles, article, bring_up_to_date, render):
+    dutch = Locale.objects.create(language_code="nl")
+    article("Roggebrood", "<p>flour water salt</p>", locale=dutch)
+    bring_up_to_date("ArticlePage")
+    tag = "{% vector_similar page active_locale=True as found %}"
+    assert "Roggebrood" in render(SIMILAR, page=articles[0])
+    assert "Roggebrood" not in render(tag, page=articles[0])
+    with override("nl"):
+        assert render(tag, page=articles[0]).startswith("Roggebrood")
+        assert render(tag, page=articles[0]).count("|") == 1
+        within = tag.replace("active_locale", "within=within active_locale")
+        assert render(within, page=articles[0], within=Page.objects.none()) == ""
+
+
+def test_what_has_no_language_is_a_mistake(render, settings, bring_up_to_date, db):
+    settings.DEBUG = True
+    note = Note.objects.create(text="salt")
+    bring_up_to_date("Note")
+    with pytest.raises(InvalidQuery, match=r"translatable model, not testapp\.Note"):
+        render("{% vector_similar page active_locale=True as found %}", page=note)

@@ -11,6 +11,7 @@ from tests.testapp.models import ArticlePage, EventPage, Note
 from tests.testapp.vector_indexes import SiteIndex
 from wagtail_vector_index.admin.panels import SimilarPagesPanel
 from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.indexes import registry
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.models import Collection
 
@@ -150,3 +151,25 @@ def test_the_panel_can_be_given_another_heading():
     panel = SimilarPagesPanel(heading="Look at these").bind_to_model(ArticlePage)
     assert panel.heading == "Look at these"
     assert str(SimilarPagesPanel().heading) == "Similar pages"
+
+
+def test_the_panel_and_the_list_can_name_an_index(edit, at, articles, bring_up_to_date):
+    panel = SimilarPagesPanel(index="SiteIndex").bind_to_model(ArticlePage)
+    assert panel.clone().index == "SiteIndex"
+    bound = panel.get_bound_panel(instance=articles[0])
+    assert bound.list_url == at("similar_list", articles[0].pk) + "?index=SiteIndex"
+    assert UNAVAILABLE in edit.get(bound.list_url).text
+    bring_up_to_date("SiteIndex")
+    assert "Cake" in edit.get(bound.list_url).text
+    wrong = edit.get(at("similar_list", articles[0].pk) + "?index=Nothing").text
+    assert "is not a vector index" in wrong
+
+
+def test_the_list_says_which_index_to_name(edit, at, root, bring_up_to_date, monkeypatch):
+    fair = root.add_child(instance=EventPage(title="Fair", place="market"))
+    known = registry.all_indexes()
+    other = type("OtherIndex", (SiteIndex,), {"name": "other"})()
+    monkeypatch.setattr(registry, "all_indexes", lambda: [other, *known])
+    bring_up_to_date("other", "SiteIndex")
+    text = edit.get(at("similar_list", fair.pk)).text
+    assert "SimilarPagesPanel(index=&quot;other&quot;)" in text

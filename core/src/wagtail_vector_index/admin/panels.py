@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
@@ -21,6 +22,10 @@ class SimilarPagesPanel(Panel):
     The browser loads the list after it has shown the editor. So a vector database that is slow
     or down neither delays nor breaks the editor.
 
+    Args:
+        index: the name of the index to search. It must be given if several indexes contain the
+            page, and its model has none of its own.
+
     Raises:
         ImproperlyConfigured: the panel is used on a model that is not a page model.
 
@@ -30,8 +35,13 @@ class SimilarPagesPanel(Panel):
             promote_panels = [*Page.promote_panels, SimilarPagesPanel()]
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, index: str = "", **kwargs: Any) -> None:
         super().__init__(**{"heading": _("Similar pages"), **kwargs})
+        self.index = index
+
+    def clone_kwargs(self) -> dict[str, Any]:
+        """Return the arguments of a copy of this panel."""
+        return {**super().clone_kwargs(), "index": self.index}
 
     def on_model_bound(self) -> None:
         """Check the model. Wagtail calls this method once the model is known."""
@@ -51,7 +61,12 @@ class SimilarPagesPanel(Panel):
             """The address of the list, or "" for a page that is not saved yet."""
             if self.instance.pk is None:
                 return ""
-            return reverse("wagtail_vector_index:similar_list", args=[self.instance.pk])
+            address = reverse("wagtail_vector_index:similar_list", args=[self.instance.pk])
+            return (
+                f"{address}?{urlencode({'index': self.panel.index})}"
+                if self.panel.index
+                else address
+            )
 
         class Media:
             js = [versioned_static("wagtail_vector_index/similar_pages.js")]

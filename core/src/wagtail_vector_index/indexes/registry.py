@@ -56,20 +56,18 @@ def get_index(name: str) -> VectorIndex:
     raise InvalidIndex(f"{name!r} {problem}. Available: {names}.")
 
 
-def index_holding(instance: Model) -> VectorIndex | None:
-    """Return the first index that contains an object, or None.
-
-    Declared indexes come before the indexes of models.
-    """
+def indexes_holding(instance: Model) -> list[VectorIndex]:
+    """Return the indexes that contain an object: first declared indexes, then those of models."""
+    indexes = all_indexes()
     active = Collection.objects.filter(
         state=Collection.State.ACTIVE,
-        index__in=[index.name for index in all_indexes()],
+        index__in=[index.name for index in indexes],
     )
     rows = Document.objects.filter(
         object_key=object_key(instance), deleted_at=None, collection__in=active
     )
     holding = set(rows.values_list("collection__index", flat=True))
-    return next((index for index in all_indexes() if index.name in holding), None)
+    return [index for index in indexes if index.name in holding]
 
 
 @functools.cache

@@ -18,7 +18,8 @@ from django.db.models import Model
 from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
-from ..indexes.registry import get_index, index_holding
+from ..indexes.registry import get_index
+from ..indexes.similar import similar_to
 from ..indexing.failures import error_text
 from ..search.excerpts import excerpt_of
 from ..search.results import SearchResults
@@ -62,15 +63,17 @@ def vector_similar(
 ) -> list[Any]:
     """Return the objects nearest in meaning to an object, best first, without that object.
 
-    For an object that is in no index, the list is empty. Errors are handled as in
-    `vector_search`.
+    Only pages are similar to a page. For an object that is in no index, the list is empty. Errors
+    are handled as in `vector_search`.
 
     Args:
         context: the template's context.
         instance: a page, or any other object that is indexed.
-        index: the name of an index; by default the first index that contains the object.
+        index: the name of an index. By default, it is the index that the object's own model
+            has or, if that does not contain the object, the only index that does.
         limit: the most objects to return.
-        arguments: any other argument of `VectorIndex.find_similar`.
+        arguments: any other argument of `VectorIndex.find_similar`. ``active_locale=True`` finds
+            only objects in the active language, which is the visitor's.
 
     Example::
 
@@ -82,8 +85,8 @@ def vector_similar(
     def search() -> SearchResults | tuple[()]:
         if not isinstance(instance, Model):
             raise InvalidQuery(f"vector_similar needs a model instance, not {instance!r}.")
-        chosen = get_index(index) if index else index_holding(instance)
-        return chosen.find_similar(instance, **arguments) if chosen else ()
+        found = similar_to(instance, index, **arguments)
+        return () if found is None else found
 
     return _found(search)
 

@@ -17,8 +17,8 @@ from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 
 from ...content.visibility import page_model
-from ...exceptions import VectorIndexError
-from ...indexes.registry import index_holding
+from ...exceptions import InvalidIndex, InvalidInput, VectorIndexError
+from ...indexes.similar import similar_to
 from ...indexing.failures import error_text
 from ...plugins.redaction import stack_of
 from .base import ICON
@@ -87,12 +87,17 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
 
     def _found(self) -> dict[str, Any]:
         try:
-            index = index_holding(self.page)
-            if index is None:
+            found = similar_to(
+                self.page, self.request.GET.get("index", ""), limit=_LIMIT, request=self.request
+            )
+            if found is None:
                 return {
                     "problem": _("This page is not in a vector index. Perhaps it is unpublished.")
                 }
-            results = list(index.find_similar(self.page, limit=_LIMIT, request=self.request))
+            results = list(found)
+        except (InvalidIndex, InvalidInput) as error:
+            # The site's code must name an index, or names a wrong one.
+            return {"problem": str(error)}
         except Exception as error:  # noqa: BLE001  # from a backend; the editor works without the list
             logger.warning(
                 "The pages similar to page %s cannot be shown: %s%s",
