@@ -7,8 +7,10 @@ import sys
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Q
+from django.test import RequestFactory
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from wagtail.models import Locale, Page, PageViewRestriction
@@ -220,6 +222,51 @@ def test_within_any_queryset(notes):
         found = {note.pk for note in NOTES.search("bread", within=within, limit=30)}
         assert found == expected
     assert NOTES.search("bread", within=Note.objects, limit=50).count() == Note.objects.count()
+
+
+@pytest.mark.parametrize(
+    ("index", "within", "message"),
+    [
+        (NOTES, Author.objects, "queryset of testapp.Note, which testapp.Note contains, not of"),
+        (NOTES, Page.objects.all()[:3], "not of wagtailcore.Page"),
+        (ARTICLES, EventPage.objects.none(), "not of testapp.EventPage"),
+        (ARTICLES, User.objects.all(), "not of auth.User. To filter by a related object"),
+    ],
+)
+def test_within_a_foreign_model_is_said_at_once(index, within, message):
+    for search in (index.search, lambda query, **more: index.find_similar(Note(pk=1), **more)):
+        with pytest.raises(InvalidQuery, match=message):
+            search("bread", within=within)
+
+
+@pytest.mark.parametrize("within", [PinnedNote.objects, NoteProxy.objects, Note.objects])
+def test_within_a_parent_a_child_or_a_proxy(within):
+    NOTES.search("bread", within=within)
+
+
+@pytest.mark.parametrize("user", ["x", 5, User, {"pk": 5}, Note(text="x")])
+def test_somebody_who_is_no_user_is_said_at_once(user):
+    with pytest.raises(InvalidQuery, match=r"user must be a user, such as request\.user, not"):
+        NOTES.search("bread", user=user)
+
+
+@pytest.mark.parametrize("request_", ["/search/", User(username="reader"), 5])
+def test_a_request_that_is_none_is_said_at_once(request_):
+    with pytest.raises(InvalidQuery, match="request must be the visitor's request, not"):
+        NOTES.search("bread", request=request_)
+
+
+def test_a_lazy_user_is_not_loaded_by_the_call():
+    def load():
+        raise AssertionError("loaded")
+
+    NOTES.search("bread", user=SimpleLazyObject(load), request=RequestFactory().get("/"))
+
+
+@pytest.mark.parametrize("filter", ["x", {"stars": 1}, 5, [Q(stars=1)]])
+def test_a_filter_that_is_none_is_said_at_once(filter):
+    with pytest.raises(InvalidFilter, match="Q"):
+        NOTES.search("bread", filter=filter)
 
 
 @pytest.mark.parametrize("within", [[], "section", Note])

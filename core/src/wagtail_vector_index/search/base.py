@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import Manager, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import LazyObject
 
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
@@ -84,8 +85,10 @@ class Search(ABC):
     def __post_init__(self) -> None:
         check_positive("limit", self.limit)
         _check_threshold(self.similarity_threshold, self.index.metric)
+        _check_visitor(self.user, self.request)
         if self.within is not None:
             self.within = _refinable(self.within)
+            _check_related(self.within.model, self.index)
         if self.filter is not None:
             comparable = comparable_filter(self.filter)
             self.filter = parse_filter(comparable, self.index.configuration.fields)
@@ -273,6 +276,35 @@ def _refinable(within: Any) -> QuerySet[Any]:
     everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides no objects
     chosen: QuerySet[Any] = everything.filter(pk__in=within.values("pk"))
     return chosen
+
+
+def _check_related(model: Any, index: IndexDeclaration) -> None:
+    """Raise InvalidQuery if no object of this model can be in the index."""
+    models = {queryset.model for queryset in index.get_querysets()}
+    if not any(_is_related(model, other) for other in models):
+        labels = sorted(other._meta.label for other in models)
+        raise InvalidQuery(
+            f"within must be a queryset of {' or '.join(labels)}, which {index.name} contains, not"
+            f" of {model._meta.label}. To filter by a related object, use filter=."
+        )
+
+
+def _is_related(one: Any, other: Any) -> bool:
+    """Return whether one model inherits from the other, or is a proxy of it."""
+    concrete, model = one._meta.concrete_model, other._meta.concrete_model
+    return issubclass(concrete, model) or issubclass(model, concrete)
+
+
+def _check_visitor(user: Any, request: Any) -> None:
+    """Raise InvalidQuery for a user or a request that is none. A lazy user is not loaded for it."""
+    is_user = hasattr(type(user), "is_authenticated") or isinstance(user, LazyObject)
+    if user is not None and not is_user:
+        raise InvalidQuery(
+            f"user must be a user, such as request.user, not {shown(user)}. Without a user and a"
+            " request, the visitor is anonymous."
+        )
+    if request is not None and not (hasattr(request, "META") or hasattr(request, "session")):
+        raise InvalidQuery(f"request must be the visitor's request, not {shown(request)}.")
 
 
 def _check_threshold(threshold: Any, metric: Metric) -> None:
