@@ -4,6 +4,7 @@ from __future__ import annotations
 
 FOR_SITES = (
     "wagtail_vector_index.admin.panels",
+    "wagtail_vector_index.api",
     "wagtail_vector_index.exceptions",
     "wagtail_vector_index.handlers",
     "wagtail_vector_index.indexes",

@@ -5,6 +5,7 @@ Run by test_guides.py in a process of its own. Prints the name of each block bef
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2]))
@@ -22,6 +23,7 @@ FOLLOWED_ELSEWHERE = {
     DOCS / name for name in ("tutorial.md", "testing-a-backend.md", "how-to/write-a-backend.md")
 }
 ANSWERS = DOCS / "how-to" / "answers.md"
+HEADLESS = DOCS / "how-to" / "headless.md"
 WAGTAIL_SEARCH = DOCS / "how-to" / "wagtail-search.md"
 
 #: What is set there is tried by test_guides.py, with the code that reads it.
@@ -80,6 +82,25 @@ def ask_asynchronously() -> None:
     print("asynchronously:", async_to_sync(answer)())
 
 
+def call_apis() -> None:
+    """Call the views of the guide for headless sites."""
+    from django.test import Client, RequestFactory, override_settings
+    from django.urls import path
+    from rest_framework.renderers import JSONRenderer
+
+    views: dict[str, Any] = {"__name__": "blog.api_views"}
+    exec(block("blog/api_views.py", HEADLESS), views)  # the guide's code
+    request = RequestFactory().get("/search/", {"q": "how do I bake bread?", "limit": 2})
+    response = views["search"](request)
+    print("REST framework:", response.status_code, JSONRenderer().render(response.data).decode())
+    api: dict[str, Any] = {"__name__": "blog.api"}
+    exec(block("blog/api.py", HEADLESS), api)  # the guide's code
+    urls = SimpleNamespace(urlpatterns=[path("api/v2/", api["api_router"].urls)])
+    with override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["testserver"]):
+        response = Client().get("/api/v2/pages/", {"search": "how do I bake bread?"})
+    print("Wagtail's API:", response.status_code, response.content.decode())
+
+
 def show(template: Block) -> None:
     """Render a template with a page and a question."""
     from blog.models import BlogPage
@@ -112,5 +133,6 @@ if __name__ == "__main__":
         try_out(python)
     ask()
     ask_asynchronously()
+    call_apis()
     for html in guides("html"):
         show(html)

@@ -58,6 +58,8 @@ def test_guides_work(site: Path) -> None:
     assert "Your first loaf</a></h2>" in said, "no search results"
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
     assert "400 Ask a question" in said
+    assert re.search(r'REST framework: 200 \{"count":\d+,.*"title":"Your first loaf"', said)
+    assert re.search(r"Wagtail's API: 200 .*?\"items\":[^\]]*?Your first loaf", said, re.DOTALL)
     assert "asynchronously: Mix flour and water [1]. \nYour first loaf: http" in said.replace(
         "\n\n", "\n"
     )

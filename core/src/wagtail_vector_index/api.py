@@ -1,0 +1,88 @@
+"""A search by meaning for Wagtail's API v2, which sites without templates use."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from rest_framework.exceptions import APIException
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.request import Request
+from wagtail.api.v2.utils import BadRequestError
+
+from .exceptions import ConfigurationError, InvalidInput, VectorIndexError
+from .indexes import SearchResults
+from .indexes.registry import get_index
+from .indexing.failures import error_text
+
+__all__ = ["SearchUnavailable", "VectorSearchFilter"]
+
+logger = logging.getLogger(__name__)
+
+#: The most objects that a search finds, on all pages of results together.
+_LIMIT = 100
+
+
+class SearchUnavailable(APIException):
+    """The response to a search that fails because of a service, or an index that is not built."""
+
+    status_code = 503
+    default_detail = "The search is not available at the moment."
+    default_code = "search_unavailable"
+
+
+class VectorSearchFilter(BaseFilterBackend):  # type: ignore[misc]  # without types
+    """A filter backend of Wagtail's API v2 that searches by meaning: ``?search=``.
+
+    It takes the place of Wagtail's ``SearchFilter``, and must be the last filter. All other filters
+    work with it: ``type``, ``locale``, ``child_of``, ``descendant_of``, ``tags`` and fields. The
+    results are in the order of their nearness, so ``order`` cannot be combined with it.
+
+    Attributes of the view set:
+        vector_index: the name of the index; required.
+        vector_search: a dictionary of more arguments of `VectorIndex.search`, such as ``mode`` and
+            ``similarity_threshold``. ``limit`` is 100 by default; nothing further down is found.
+
+    Example::
+
+        class SearchedPages(PagesAPIViewSet):
+            vector_index = "SiteIndex"
+            vector_search = {"mode": "hybrid"}
+            filter_backends = [
+                *(f for f in PagesAPIViewSet.filter_backends if f is not SearchFilter),
+                VectorSearchFilter,
+            ]
+    """
+
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[Any], view: Any
+    ) -> QuerySet[Any] | SearchResults:
+        """Return the objects of the queryset that a search finds, or all without a search.
+
+        Raises:
+            BadRequestError: the search cannot be made so.
+            SearchUnavailable: the index is not built, or a service is down.
+        """
+        if "search" not in request.GET:
+            return queryset
+        if not getattr(settings, "WAGTAILAPI_SEARCH_ENABLED", True):
+            raise BadRequestError("search is disabled")
+        if "order" in request.GET:
+            raise BadRequestError("order cannot be combined with search")
+        index = get_index(view.vector_index)
+        arguments = {"limit": _LIMIT, **getattr(view, "vector_search", {})}
+        try:
+            found = index.search(
+                request.GET["search"], within=queryset, request=request, **arguments
+            )
+            len(found)  # runs the search
+        except ConfigurationError:
+            raise
+        except InvalidInput as error:
+            raise BadRequestError(str(error)) from error
+        except VectorIndexError as error:
+            logger.warning("A search of the API failed: %s", error_text(error))
+            raise SearchUnavailable from error
+        return found
