@@ -103,7 +103,7 @@ def test_tutorial_works_word_for_word(tmp_path: Path, built: Built) -> None:
     reader = Reader(tmp_path, {**outside(built), **ACCOUNT})
     reader.follow_all(text)
 
-    located, admin, drink, related = ADDRESS.findall(text)
+    located, admin, drink, nonsense, related = ADDRESS.findall(text)
     [(title, body)] = re.findall(r'^"(.*)" and a body such as "(.*)"$', text, re.MULTILINE)
     with served(reader) as visitor:
         assert titles(visitor.get(located))[0] == "How to find us"
@@ -116,6 +116,7 @@ def test_tutorial_works_word_for_word(tmp_path: Path, built: Built) -> None:
         publish(visitor, admin, title, body)
         until(lambda: title in titles(visitor.get(drink)), "The published page is found.")
         assert titles(visitor.get(drink))[0] == title
+        assert "Nothing was found." in visitor.get(nonsense)
 
         page = visitor.get(related)
     after = page.partition("<h2>Related</h2>")[2]
