@@ -3,6 +3,7 @@
 Run by test_guides.py in a process of its own. Prints the name of each block before it is run.
 """
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,21 +85,30 @@ def ask_asynchronously() -> None:
 
 def call_apis() -> None:
     """Call the views of the guide for headless sites."""
-    from django.test import Client, RequestFactory, override_settings
+    from django.test import Client, override_settings
     from django.urls import path
-    from rest_framework.renderers import JSONRenderer
 
     views: dict[str, Any] = {"__name__": "blog.api_views"}
     exec(block("blog/api_views.py", HEADLESS), views)  # the guide's code
-    request = RequestFactory().get("/search/", {"q": "how do I bake bread?", "limit": 2})
-    response = views["search"](request)
-    print("REST framework:", response.status_code, JSONRenderer().render(response.data).decode())
+    ninja: dict[str, Any] = {"__name__": "blog.ninja_api"}
+    exec(block("blog/ninja_api.py", HEADLESS), ninja)  # the guide's code
     api: dict[str, Any] = {"__name__": "blog.api"}
     exec(block("blog/api.py", HEADLESS), api)  # the guide's code
-    urls = SimpleNamespace(urlpatterns=[path("api/v2/", api["api_router"].urls)])
-    with override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["testserver"]):
-        response = Client().get("/api/v2/pages/", {"search": "how do I bake bread?"})
-    print("Wagtail's API:", response.status_code, response.content.decode())
+    urls = [
+        path("drf/", views["search"]),
+        path("ninja/", ninja["api"].urls),
+        path("api/v2/", api["api_router"].urls),
+    ]
+    question = "how do I bake bread?"
+    asked = {"/drf/": "q", "/ninja/search": "q", "/api/v2/pages/": "search"}
+    with override_settings(
+        ROOT_URLCONF=SimpleNamespace(urlpatterns=urls), ALLOWED_HOSTS=["testserver"]
+    ):
+        for address, name in asked.items():
+            response = Client().get(address, {name: question, "limit": 2})
+            found = json.loads(response.content)
+            first = found.get("results", found.get("items"))[0]
+            print(address, response.status_code, first["title"], first.get("excerpt", ""))
 
 
 def show(template: Block) -> None:

@@ -58,8 +58,9 @@ def test_guides_work(site: Path) -> None:
     assert "Your first loaf</a></h2>" in said, "no search results"
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
     assert "400 Ask a question" in said
-    assert re.search(r'REST framework: 200 \{"count":\d+,.*"title":"Your first loaf"', said)
-    assert re.search(r"Wagtail's API: 200 .*?\"items\":[^\]]*?Your first loaf", said, re.DOTALL)
+    assert "/drf/ 200 Your first loaf How to bake bread at home" in said
+    assert "/ninja/search 200 Your first loaf How to bake bread at home" in said
+    assert "/api/v2/pages/ 200 Your first loaf" in said
     assert "asynchronously: Mix flour and water [1]. \nYour first loaf: http" in said.replace(
         "\n\n", "\n"
     )

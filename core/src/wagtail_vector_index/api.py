@@ -33,7 +33,7 @@ class SearchUnavailable(APIException):
     default_code = "search_unavailable"
 
 
-class VectorSearchFilter(BaseFilterBackend):  # type: ignore[misc]  # without types
+class VectorSearchFilter(BaseFilterBackend):
     """A filter backend of Wagtail's API v2 that searches by meaning: ``?search=``.
 
     It takes the place of Wagtail's ``SearchFilter``, and must be the last filter. All other filters

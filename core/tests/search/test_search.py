@@ -491,3 +491,34 @@ def test_private_pages_are_private_in_every_kind_of_index(root, article, index, 
 def test_objects_that_a_queryset_repeats_are_asked_for_once():
     """Querysets repeat objects, for instance if they filter by tags without ``distinct()``."""
     assert searching.of_objects(["note:1", "note:2", "note:1"]).value == ("note:1", "note:2")
+
+
+def test_facets_count_what_was_found(article, bring_up_to_date, django_assert_num_queries):
+    moment = datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC)
+    for number in range(6):
+        page = article(f"Bread {number}", "<p>bread</p>", topic="rye" if number else "", rating=2)
+        page.tags.add("baking", *(["rye"] if number > 3 else []))
+        page.published = moment if number == 1 else None
+        page.save()
+    article("Trams", "<p>line two</p>", topic="trams")
+    bring_up_to_date("ArticlePage")
+    results = ARTICLES.search("bread", limit=6)
+    assert len(results) == 6
+    with django_assert_num_queries(1):
+        assert list(results.facet("tags").items()) == [("baking", 6), ("rye", 2)]
+    assert results.facet("rating") == {2: 6}
+    assert results.facet("published") == {moment: 1}
+    assert results.facet("topic")["rye"] == 5
+    assert results[:3].facet("locale") == {"en": 3}
+    assert ARTICLES.search(" ").facet("tags") == {}
+    with pytest.raises(
+        InvalidQuery, match=r"no filter field 'tag'. Did you mean 'tags'\? It has: "
+    ):
+        results.facet("tag")
+
+
+def test_the_score_can_have_another_name(notes):
+    results = NOTES.search("bread", limit=3).annotate_score("nearness")
+    assert [note.nearness for note in results] == [note.vector_score for note in results]
+    assert [note.nearness for note in results[1:]] == [note.nearness for note in results][1:]
+    assert not hasattr(NOTES.search("bread")[0], "nearness")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime
 from typing import Any, overload
 
 from asgiref.sync import sync_to_async
 
 from ..content.labels import without_labels
 from ..contract.sansio import arun, run
+from ..exceptions import InvalidQuery
 from ..models.tables import Document
+from ..wording import did_you_mean
 from .base import Search
 from .excerpts import attach_excerpt
 from .ranking import Hit
@@ -28,9 +33,12 @@ class SearchResults(Sequence[Any]):
     at the time of the search.
     """
 
-    def __init__(self, search: Search, windows: tuple[slice, ...] = ()) -> None:
+    def __init__(
+        self, search: Search, windows: tuple[slice, ...] = (), score_name: str = ""
+    ) -> None:
         self.search = search
         self._windows = windows
+        self._score_name = score_name
         self._objects: list[Any] | None = None
 
     def count(self, value: Any = None) -> int:
@@ -56,8 +64,44 @@ class SearchResults(Sequence[Any]):
     def __getitem__(self, key: int | slice) -> Any:
         """Return one object, or lazy results for a slice."""
         if isinstance(key, slice):
-            return SearchResults(self.search, (*self._windows, key))
+            return SearchResults(self.search, (*self._windows, key), self._score_name)
         return self._load()[key]
+
+    def annotate_score(self, name: str) -> SearchResults:
+        """Return the same results, whose objects have their score under this name as well."""
+        return SearchResults(self.search, self._windows, name)
+
+    def facet(self, field: str) -> dict[Any, int]:
+        """Return how many of the objects found have each value of a filter field.
+
+        The most frequent value comes first. An object with several values counts for each of
+        them, and an object without a value for none. Only the objects of the results count, which
+        are at most the search's ``limit``. It costs one query.
+
+        Raises:
+            InvalidQuery: the index has no such filter field.
+
+        Example::
+
+            >>> BlogPage.vector_index.search("bread", limit=100).facet("tags")
+            {'baking': 12, 'rye': 3}
+        """
+        fields = self.search.index.configuration.fields
+        if field not in fields:
+            raise InvalidQuery(
+                f"{self.search.index.name} has no filter field {field!r}."
+                f"{did_you_mean(field, fields)} It has: {', '.join(fields)}."
+            )
+        documents = [hit.document for hit in self._hits()]
+        found: Counter[Any] = Counter()
+        for metadata in Document.objects.filter(pk__in=documents).values_list(
+            "metadata", flat=True
+        ):
+            value = json.loads(metadata).get(field)
+            found.update(value if isinstance(value, list) else [value])
+        del found[None]
+        read = datetime.fromisoformat if fields[field] == "datetime" else lambda value: value
+        return {read(value): count for value, count in found.most_common()}
 
     def __repr__(self) -> str:
         if self.search.hits is None:
@@ -109,5 +153,7 @@ class SearchResults(Sequence[Any]):
             instance = objects.get(hit.key)
             if instance is not None:
                 instance.vector_score = hit.score
+                if self._score_name:
+                    setattr(instance, self._score_name, hit.score)
                 attach_excerpt(instance, chunks.get(hit.document, ""), self.search.text)
                 yield instance

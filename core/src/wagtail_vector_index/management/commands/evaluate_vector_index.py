@@ -108,7 +108,7 @@ def _user(name: str | None) -> Any:
         return None
     users = get_user_model()
     try:
-        return users._default_manager.get_by_natural_key(name)  # type: ignore[attr-defined]
+        return users._default_manager.get_by_natural_key(name)
     except users.DoesNotExist as error:
         raise CommandError(f"There is no user {name!r}.") from error
 
