@@ -6,7 +6,7 @@ Run by test_guides.py in a process of its own. Prints the name of each block bef
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2]))
@@ -94,16 +94,15 @@ def call_apis() -> None:
     exec(block("blog/ninja_api.py", HEADLESS), ninja)  # the guide's code
     api: dict[str, Any] = {"__name__": "blog.api"}
     exec(block("blog/api.py", HEADLESS), api)  # the guide's code
-    urls = [
+    urls: Any = ModuleType("blog.api_urls")
+    urls.urlpatterns = [
         path("drf/", views["search"]),
         path("ninja/", ninja["api"].urls),
         path("api/v2/", api["api_router"].urls),
     ]
     question = "how do I bake bread?"
     asked = {"/drf/": "q", "/ninja/search": "q", "/api/v2/pages/": "search"}
-    with override_settings(
-        ROOT_URLCONF=SimpleNamespace(urlpatterns=urls), ALLOWED_HOSTS=["testserver"]
-    ):
+    with override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["testserver"]):
         for address, name in asked.items():
             response = Client().get(address, {name: question, "limit": 2})
             found = json.loads(response.content)

@@ -40,10 +40,9 @@ class VectorSearchFilter(BaseFilterBackend):
     work with it: ``type``, ``locale``, ``child_of``, ``descendant_of``, ``tags`` and fields. The
     results are in the order of their nearness, so ``order`` cannot be combined with it.
 
-    Attributes of the view set:
-        vector_index: the name of the index; required.
-        vector_search: a dictionary of more arguments of `VectorIndex.search`, such as ``mode`` and
-            ``similarity_threshold``. ``limit`` is 100 by default; nothing further down is found.
+    The view set names the index in its attribute ``vector_index``. Its attribute ``vector_search``
+    may be a dictionary of more arguments of `VectorIndex.search`, such as ``mode`` and
+    ``similarity_threshold``. A search finds at most 100 objects, unless it has another ``limit``.
 
     Example::
 
