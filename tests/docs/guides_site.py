@@ -86,7 +86,7 @@ def ask_asynchronously() -> None:
 def call_apis() -> None:
     """Call the views of the guide for headless sites."""
     from django.test import Client, override_settings
-    from django.urls import path
+    from django.urls import include, path
 
     views: dict[str, Any] = {"__name__": "blog.api_views"}
     exec(block("blog/api_views.py", HEADLESS), views)  # the guide's code
@@ -99,6 +99,7 @@ def call_apis() -> None:
         path("drf/", views["search"]),
         path("ninja/", ninja["api"].urls),
         path("api/v2/", api["api_router"].urls),
+        path("", include("wagtail.urls")),
     ]
     question = "how do I bake bread?"
     asked = {"/drf/": "q", "/ninja/search": "q", "/api/v2/pages/": "search"}
