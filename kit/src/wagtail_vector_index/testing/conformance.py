@@ -13,17 +13,24 @@ from .filter_datetimes import DatetimeFilterTests
 from .filter_errors import FilterErrorTests
 from .filter_lists import ListFilterTests
 from .filter_scalars import ScalarFilterTests
+from .filter_sizes import FilterSizeTests
 from .filter_texts import TextFilterTests
 from .filter_trees import FilterTreeTests
+from .filter_unicode import UnicodeTests
+from .filter_values import ValueFilterTests
+from .freshness import FreshnessTests
 from .invalid_records import InvalidRecordTests
 from .invalid_vectors import InvalidVectorTests
 from .isolation import IsolationTests
 from .lifecycle import LifecycleTests
+from .magnitudes import MagnitudeTests
 from .metadata import MetadataTests
+from .ordering import OrderTests
 from .processes import ProcessTests
 from .ranking import RankingTests
 from .reading import ReadingTests
 from .scoring import ScoringTests
+from .sizes import SizeTests
 from .writing import WritingTests
 
 __all__ = ["VectorBackendConformance"]
@@ -34,15 +41,22 @@ class VectorBackendConformance(
     WritingTests,
     DeletingTests,
     ReadingTests,
+    FreshnessTests,
     ScoringTests,
+    MagnitudeTests,
     RankingTests,
+    OrderTests,
     ScalarFilterTests,
     DatetimeFilterTests,
+    ValueFilterTests,
     TextFilterTests,
+    UnicodeTests,
     ListFilterTests,
     FilterTreeTests,
+    FilterSizeTests,
     FilterErrorTests,
     CompletenessTests,
+    SizeTests,
     MetadataTests,
     IsolationTests,
     InvalidVectorTests,

@@ -6,18 +6,23 @@ import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.contract import CollectionSpec, RecordBatch
 
 from .harness import Harness
 
-__all__ = ["AsyncHarness", "scanned"]
+__all__ = ["WAYS", "AsyncHarness", "Way", "scanned"]
 
 T = TypeVar("T")
 
 THREADS = 4
+
+Way: TypeAlias = Literal["synchronous", "asynchronous"]
+
+#: The two ways in which each method can be called.
+WAYS: tuple[Way, ...] = get_args(Way)
 
 
 async def scanned(
@@ -27,6 +32,18 @@ async def scanned(
 
 
 class AsyncHarness(Harness):
+    def ask(self, way: Way, method: str, *arguments: Any, **named: Any) -> Any:
+        """Call a method of the backend, or its asynchronous twin in a new event loop."""
+        if way == "synchronous":
+            return getattr(self.backend, method)(*arguments, **named)
+        return self.in_loop(getattr(self.backend, f"a{method}")(*arguments, **named))
+
+    def batches(self, way: Way, spec: CollectionSpec, size: int) -> list[RecordBatch]:
+        """Return the batches of a scan."""
+        if way == "synchronous":
+            return list(self.backend.scan(spec, batch_size=size))
+        return self.in_loop(scanned(self.backend, spec, size))
+
     def in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in a new event loop, as a view under WSGI does."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,9 @@ __all__ = [
     "expect",
     "expect_equal",
     "expect_error",
+    "expect_ids",
     "expect_metadata",
+    "expect_once",
     "expect_ranking",
     "expect_score",
     "expect_vector",
@@ -37,6 +40,43 @@ def expect_equal(actual: object, expected: object, rule: str) -> None:
     """Fail with the rule and both values unless they are equal."""
     __tracebackhide__ = True
     expect(actual == expected, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
+
+
+def expect_once(ids: Iterable[UUID], what: str) -> None:
+    """Fail if an id came more than once among the ids of matches or records."""
+    __tracebackhide__ = True
+    times = Counter(ids)
+    twice = [id for id, count in times.items() if count > 1]
+    if twice:
+        raise AssertionError(
+            f"An id came twice: {what} returned {times.total()} rows of {len(times)} ids."
+            f" {some(twice)} came {times[twice[0]]} times."
+        )
+
+
+def expect_ids(actual: Iterable[UUID], expected: Iterable[UUID], rule: str, what: str) -> None:
+    """Fail unless exactly the expected ids came, each once, in any order.
+
+    Args:
+        actual: the ids that came.
+        expected: the ids that should have come.
+        rule: the broken rule, for the error.
+        what: the call that returned the ids, for the error.
+    """
+    __tracebackhide__ = True
+    came, right = list(actual), set(expected)
+    expect_once(came, what)
+    problems = []
+    if missing := right.difference(came):
+        problems.append(f"{len(missing)} of {len(right)} ids are missing, such as {some(missing)}")
+    if strangers := set(came).difference(right):
+        problems.append(f"{len(strangers)} other ids came, such as {some(strangers)}")
+    expect(not problems, f"{rule}\n  {what}: {'; '.join(problems)}.")
+
+
+def some(ids: Iterable[UUID]) -> str:
+    """Return one of these ids for an error, the same at each run."""
+    return str(min(ids))
 
 
 @contextmanager
@@ -84,13 +124,19 @@ def expect_ranking(
     """
     __tracebackhide__ = True
     found = [match.id for match in matches]
-    expect_equal(len(set(found)), len(found), "A search returns each record once.")
+    expect_once(found, "a search")
     strangers = [id for id in found if id not in scores]
-    expect(not strangers, f"A search returns only records that match the filter, not {strangers}.")
+    expect(
+        not strangers,
+        f"A search returns only stored records that match the filter. {len(strangers)} others"
+        f" came, such as {strangers[:1]}.",
+    )
     for match in matches:
         expect_score(match.score, scores[match.id], f"The score of {match.id} is wrong.")
     in_order = sorted(matches, key=lambda match: (-match.score, match.id))
-    expect_equal(list(matches), in_order, "Matches are sorted by score, equal scores by id.")
+    for one, other in zip(matches, in_order, strict=True):
+        rule = "Matches are sorted by score, equal scores by id."
+        expect_equal(one, other, f"{rule} This match is out of order:")
 
     threshold = -math.inf if min_score is None else min_score
     sure = [id for id, score in scores.items() if score >= threshold + tolerance_of(score)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -26,11 +27,14 @@ from wagtail_vector_index.contract import (
 from . import reporting
 from .capabilities import METRIC, Capability
 from .examples import id_of, random_vectors
-from .expect import expect_equal
+from .expect import expect_once
 
-__all__ = ["Harness", "new_name"]
+__all__ = ["THOROUGH", "Harness", "new_name"]
 
 T = TypeVar("T")
+
+#: The environment variable that makes every run thorough.
+THOROUGH = "WAGTAIL_VECTOR_INDEX_THOROUGH"
 
 
 def new_name() -> str:
@@ -41,9 +45,15 @@ def new_name() -> str:
 class Harness:
     """Make the backend on first use, and drop its collections after each test."""
 
+    #: Are collections and batches larger, and random tests longer? ``pytest --thorough`` and
+    #: the environment variable ``WAGTAIL_VECTOR_INDEX_THOROUGH`` set this.
+    thorough: ClassVar[bool] = bool(os.environ.get(THOROUGH))
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Report skipped tests and broken rules at the end of this run."""
         reporting.register(metafunc.config)
+        if metafunc.cls is not None and metafunc.config.getoption("thorough", default=False):
+            metafunc.cls.thorough = True
 
     def make_backend(self) -> VectorBackend:
         """Make a new instance of the backend under test. Override this."""
@@ -158,12 +168,14 @@ class Harness:
     def stored(self, spec: CollectionSpec) -> dict[UUID, Record]:
         """Return all records of a collection, by id."""
         records = [record for batch in self.backend.scan(spec) for record in batch]
-        found = {record.id: record for record in records}
-        expect_equal(len(found), len(records), "A scan returns each record once.")
-        return found
+        expect_once((record.id for record in records), "scan()")
+        return {record.id: record for record in records}
 
     def names(self, spec: CollectionSpec, filter: Q | None = None) -> list[UUID]:
         """Return the ids of all records that a search with this filter finds."""
         query = [1.0] * spec.dimensions
-        found = self.backend.search(spec, query, limit=10_000, filter=filter)
-        return sorted(match.id for match in found)
+        found = [
+            match.id for match in self.backend.search(spec, query, limit=10_000, filter=filter)
+        ]
+        expect_once(found, "search()")
+        return sorted(found)

@@ -49,10 +49,16 @@ RULES: Mapping[str, str] = {
     "scans-give-each-record-once": "A scan returns all records, each once, in batches.",
     "vectors-come-back": "Vectors come back as they were written, as float32.",
     "metadata-comes-back-equal": "Metadata comes back equal to what went in.",
+    "reads-see-every-write": (
+        "A read sees every write that ended before it, whichever instance or process wrote."
+    ),
     # Scores and rankings
     "one-meaning-of-score": (
         "Higher is nearer: under cosine the similarity, under dot the inner product, under"
         " euclidean minus the distance."
+    ),
+    "vectors-of-any-length": (
+        "Vectors of any length are ranked correctly, or refused before they are written."
     ),
     "cosine-looks-at-directions": "A cosine lies between -1 and 1 and does not depend on length.",
     "zero-vectors": "A zero vector is a vector, but has no direction.",
@@ -70,6 +76,10 @@ RULES: Mapping[str, str] = {
         " but matches the comparison's negation."
     ),
     "combined-filters": "AND, OR and NOT combine filters, nested to any depth.",
+    "filters-of-any-size": (
+        "A filter may have thousands of values and hundreds of branches, over lists and texts of"
+        " any length."
+    ),
     "names-of-fields": "A field may have any name, and is never mistaken for another.",
     "wrong-filters-are-refused": ("A wrong filter is an error that lists the fields."),
     "filters-are-complete": (
