@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +40,8 @@ def expect(condition: object, rule: str) -> None:
 def expect_equal(actual: object, expected: object, rule: str) -> None:
     """Fail with the rule and both values unless they are equal."""
     __tracebackhide__ = True
-    expect(actual == expected, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
+    if actual != expected:
+        raise AssertionError(f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
 
 
 def expect_once(ids: Iterable[UUID], what: str) -> None:
@@ -97,9 +99,10 @@ def expect_error(error: type[Exception] | tuple[type[Exception], ...], rule: str
 def expect_score(actual: float, expected: float, rule: str) -> None:
     """Fail unless a score is a number and right to five digits."""
     __tracebackhide__ = True
-    expect(isinstance(actual, (int, float)), f"A score is a float, not a {type(actual)}.")
-    close = abs(actual - expected) <= tolerance_of(expected)
-    expect(close, f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
+    if not isinstance(actual, (int, float)):
+        raise AssertionError(f"A score is a float, not a {type(actual)}.")  # noqa: TRY004
+    if not abs(actual - expected) <= tolerance_of(expected):
+        raise AssertionError(f"{rule}\n  expected: {expected!r}\n  got:      {actual!r}")
 
 
 def tolerance_of(score: float) -> float:
@@ -132,11 +135,11 @@ def expect_ranking(
         f" came, such as {strangers[:1]}.",
     )
     for match in matches:
-        expect_score(match.score, scores[match.id], f"The score of {match.id} is wrong.")
-    in_order = sorted(matches, key=lambda match: (-match.score, match.id))
-    for one, other in zip(matches, in_order, strict=True):
-        rule = "Matches are sorted by score, equal scores by id."
-        expect_equal(one, other, f"{rule} This match is out of order:")
+        expect_score(match.score, scores[match.id], "The score of a record is wrong.")
+    for one, other in pairwise(matches):
+        if (-one.score, one.id) > (-other.score, other.id):
+            rule = "Matches are sorted by score, equal scores by id."
+            raise AssertionError(f"{rule}\n  first: {one}\n  then:  {other}")
 
     threshold = -math.inf if min_score is None else min_score
     sure = [id for id, score in scores.items() if score >= threshold + tolerance_of(score)]
@@ -147,10 +150,11 @@ def expect_ranking(
         f" {min(limit, len(possible))} of {len(scores)} records must be found, not {len(found)}.",
     )
     worst = min((scores[id] for id in found), default=math.inf)
-    for id in set(sure).difference(found):
+    lost = max(set(sure).difference(found), key=scores.__getitem__, default=None)
+    if lost is not None:
         expect(
-            scores[id] <= worst + 2 * tolerance_of(worst),
-            f"{id}, with a score of {scores[id]}, is nearer than the worst match ({worst})"
+            scores[lost] <= worst + 2 * tolerance_of(worst),
+            f"{lost}, with a score of {scores[lost]}, is nearer than the worst match ({worst})"
             " and was left out.",
         )
 

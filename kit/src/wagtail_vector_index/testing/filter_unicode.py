@@ -120,7 +120,10 @@ class UnicodeTests(FilterHarness):
         values = texts()
         spec = self.described(
             {"f": "str", "l": "list[str]"},
-            {str(row): {"f": text, "l": [text, "-"]} for row, text in enumerate(values)},
+            {
+                str(row): {"f": text, "l": ["another element", text]}
+                for row, text in enumerate(values)
+            },
         )
         # Two texts that are confused differ in a bit of their number, and so in one of these.
         for bit in range(len(values).bit_length()):
