@@ -7,7 +7,7 @@ import pytest
 
 from wagtail_vector_index.contract import FACTS, METRICS
 from wagtail_vector_index.contract.arrays import first_invalid, scores, stored
-from wagtail_vector_index.contract.validation import is_invalid
+from wagtail_vector_index.contract.validation import is_invalid, vector_problem
 
 ROWS = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
 ZERO = np.zeros((1, 8), np.float32)
@@ -30,6 +30,22 @@ def test_zero_is_valid_or_not_in_both_validations(metric):
     invalid = not FACTS[metric].zero_is_valid
     assert is_invalid(memoryview(ZERO[0]), metric) is invalid
     assert first_invalid(np.concatenate([ROWS, ZERO]), metric) == (50 if invalid else None)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_long_vectors_are_valid_or_not_in_both_validations(metric):
+    long = np.array([[8e17, 0.0, -8e17, 0.0]], np.float32)
+    invalid = not FACTS[metric].ignores_length
+    assert is_invalid(memoryview(long[0]), metric, 1e18) is invalid
+    assert is_invalid(memoryview(long[0] / 2), metric, 1e18) is False
+    assert is_invalid(memoryview(long[0]), metric) is False
+    shorter = long.repeat(50, axis=0) / 2
+    assert first_invalid(np.concatenate([shorter, long]), metric, 1e18) == (50 if invalid else None)
+    assert first_invalid(np.concatenate([shorter, long]), metric) is None
+
+
+def test_a_vector_that_is_too_long_is_named_with_its_length():
+    assert "the length 5e+20" in vector_problem(memoryview(np.array([3e20, 4e20], np.float32)))
 
 
 @pytest.mark.parametrize("metric", METRICS)

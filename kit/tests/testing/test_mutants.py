@@ -1,12 +1,13 @@
 """The suite catches every backend that is broken on purpose, and none that is right.
 
-`CATCHES` names, for each test of the suite, mutants that it must catch. Each test is
-there, so a test that cannot fail is noticed; and each mutant is, once.
+`CATCHES` names, for each test of the suite, mutants that it must catch. Those of sizes, values,
+time and wrong input name their tests themselves, in `mutants.CAUGHT`. Each test is there, so
+a test that cannot fail is noticed; and each mutant is, once.
 """
 
 import pytest
 
-from .mutants import MUTANTS, RIGHT, MutantConformance
+from .mutants import CAUGHT, MUTANTS, RIGHT, MutantConformance
 from .runner import STATEFUL, cases_of, failure_of, first_failure
 
 pytestmark = pytest.mark.once
@@ -176,6 +177,7 @@ STATEFUL_CATCHES = (
 BY_NAME = {mutant.__name__: mutant for mutant in MUTANTS}
 
 PAIRS = [(test, name) for test, names in CATCHES.items() for name in names.split()]
+PAIRS += [(test, mutant.__name__) for test, mutants in CAUGHT.items() for mutant in mutants]
 
 
 def suite_for(backend):
@@ -184,7 +186,7 @@ def suite_for(backend):
 
 def test_table_names_each_mutant_once_and_each_test():
     assert sorted(name for _, name in PAIRS) == sorted(BY_NAME)
-    assert set(CATCHES) == {name for name, _ in cases_of()}
+    assert {test for test, _ in PAIRS} == {name for name, _ in cases_of()}
 
 
 @pytest.mark.parametrize(("test", "name"), PAIRS, ids=[name for _, name in PAIRS])

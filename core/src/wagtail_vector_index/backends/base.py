@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import (
@@ -118,6 +119,10 @@ class VectorBackend(ABC):
 
     #: How many bytes of ids, vectors and metadata may one call of ``_upsert`` carry?
     max_batch_bytes: ClassVar[int] = 16 * 2**20
+
+    #: How long may a vector be, under metrics for which its length counts? A store that computes
+    #: in float32 takes 1e18: the squares of longer vectors are infinite, and so are all scores.
+    longest_vector: ClassVar[float] = math.inf
 
     #: Must asynchronous calls run in the thread of Django's own database connections? True for
     #: a backend that uses these connections: in any other thread, a call is outside the
@@ -283,7 +288,8 @@ class VectorBackend(ABC):
         record counts.
 
         Raises:
-            InvalidVector: wrong dimensions, NaN, infinity, or zero under cosine.
+            InvalidVector: wrong dimensions, NaN, infinity, zero under cosine, or a vector that is
+            too long for this backend.
             InvalidRecord: metadata that is not a JSON object or does not fit the fields.
             WriteFailed: some records may not have been written; ``ids`` names them.
         """
@@ -622,12 +628,15 @@ class VectorBackend(ABC):
         )
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        """Return the first row with NaN or infinity or, where zero is invalid, only zeros.
+        """Return the first row with NaN or infinity, or that is invalid under the metric.
 
         A backend that requires NumPy can override this with code that is forty times faster.
         """
         rows = range(len(batch))
-        return next((row for row in rows if is_invalid(batch.vector(row), spec.metric)), None)
+        longest = self.longest_vector
+        return next(
+            (row for row in rows if is_invalid(batch.vector(row), spec.metric, longest)), None
+        )
 
     def _id_parts(self, ids: Iterable[UUID]) -> list[list[UUID]]:
         unique = list(dict.fromkeys(map(checked_id, ids)))
@@ -641,7 +650,7 @@ class VectorBackend(ABC):
         filter: Filter | None,
         min_score: float | None,
     ) -> tuple[memoryview[Any], int, FilterNode | None, float | None]:
-        query = checked_query(spec, vector)
+        query = checked_query(spec, vector, self.longest_vector)
         check_positive("limit", limit)
         check_min_score(min_score)
         return query, limit, parse_filter(filter, spec.fields), min_score

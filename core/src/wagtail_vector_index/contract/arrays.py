@@ -35,8 +35,11 @@ def matrix(batch: RecordBatch) -> Floats32:
     return np.frombuffer(batch.vectors, np.float32).reshape(-1, batch.dimensions)
 
 
-def first_invalid(vectors: Floats32, metric: Metric) -> int | None:
-    """Return the first row with NaN or infinity or, where zero is invalid, only zeros.
+def first_invalid(vectors: Floats32, metric: Metric, longest: float = math.inf) -> int | None:
+    """Return the first row with NaN or infinity, or that is invalid under this metric.
+
+    Where only directions count, zeros are invalid. Where lengths count, vectors longer than
+    ``longest`` are.
 
     One sum for each row reads the memory once: NaN and infinity survive the sum, and zeros give
     zero. (A product with ones would start threads, for batches too small to be worth it.) Only
@@ -45,6 +48,7 @@ def first_invalid(vectors: Floats32, metric: Metric) -> int | None:
     Args:
         vectors: n × dimensions.
         metric: the metric of the collection.
+        longest: `VectorBackend.longest_vector`.
     """
     zero_is_invalid = not FACTS[metric].zero_is_valid
     with np.errstate(all="ignore"):
@@ -52,10 +56,16 @@ def first_invalid(vectors: Floats32, metric: Metric) -> int | None:
     doubtful = ~np.isfinite(sums)
     if zero_is_invalid:
         doubtful |= sums == 0
+    if length_counts := longest < math.inf and not FACTS[metric].ignores_length:
+        # No vector is long without one large component.
+        largest = np.maximum(vectors.max(axis=1), -vectors.min(axis=1))
+        doubtful |= largest > longest / math.sqrt(vectors.shape[1])
     rows = np.flatnonzero(doubtful)
     invalid = ~np.isfinite(vectors[rows]).all(axis=1)
     if zero_is_invalid:
         invalid |= ~vectors[rows].any(axis=1)
+    if length_counts:
+        invalid |= np.linalg.norm(vectors[rows].astype(np.float64), axis=1) > longest
     bad = rows[invalid]
     return int(bad[0]) if len(bad) else None
 

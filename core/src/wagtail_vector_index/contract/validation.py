@@ -14,12 +14,14 @@ from .records import RecordBatch, Vector, float32, metadata_problem
 from .spec import CollectionSpec
 
 
-def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
+def checked_query(
+    spec: CollectionSpec, vector: Vector, longest: float = math.inf
+) -> memoryview[Any]:
     """Return the vector of a search as float32.
 
     Raises:
-        InvalidVector: the vector does not fit the collection, or is zero where the metric needs
-            a direction.
+        InvalidVector: the vector does not fit the collection, is zero where the metric needs
+            a direction, or is longer than the backend can compare.
     """
     query = memoryview(float32(vector))
     if len(query) != spec.dimensions:
@@ -27,7 +29,7 @@ def checked_query(spec: CollectionSpec, vector: Vector) -> memoryview[Any]:
             f"{spec.name}: the query's vector must have {spec.dimensions} dimensions,"
             f" not {len(query)}."
         )
-    if is_invalid(query, spec.metric):
+    if is_invalid(query, spec.metric, longest):
         raise InvalidVector(f"{spec.name}: the query's vector {vector_problem(query)}.")
     return query
 
@@ -53,18 +55,29 @@ def check_positive(name: str, value: Any) -> None:
         raise InvalidQuery(f"{name} must be an int of at least 1, not {shown(value)}.")
 
 
-def is_invalid(vector: memoryview[Any], metric: Metric) -> bool:
-    """Return whether a vector holds NaN or infinity or, where zero is invalid, only zeros."""
+def is_invalid(vector: memoryview[Any], metric: Metric, longest: float = math.inf) -> bool:
+    """Return whether a vector holds NaN or infinity, or is invalid under this metric.
+
+    Where only directions count, zeros are invalid. Where lengths count, vectors longer than
+    ``longest`` are.
+    """
     # NaN and infinity survive a sum of doubles, and no number of float32 can overflow one.
     components = vector.tolist()
     if not math.isfinite(sum(components)):
         return True
+    if longest < math.inf and not FACTS[metric].ignores_length:
+        return math.hypot(*components) > longest
     return not any(components) and not FACTS[metric].zero_is_valid
 
 
 def vector_problem(vector: memoryview[Any]) -> str:
     """Return what is wrong with an invalid vector, in words."""
-    return "is zero, which has no direction" if not any(vector) else "holds NaN or infinity"
+    if not any(vector):
+        return "is zero, which has no direction"
+    length = math.hypot(*vector)
+    if math.isfinite(length):
+        return f"has the length {length:g}, and this backend cannot compare vectors so long"
+    return "holds NaN or infinity"
 
 
 def check_metadata(spec: CollectionSpec, batch: RecordBatch) -> None:

@@ -19,6 +19,7 @@ from .filter_trees import FilterTreeTests
 from .filter_unicode import UnicodeTests
 from .filter_values import ValueFilterTests
 from .freshness import FreshnessTests
+from .invalid_anywhere import InvalidAnywhereTests
 from .invalid_records import InvalidRecordTests
 from .invalid_vectors import InvalidVectorTests
 from .isolation import IsolationTests
@@ -61,6 +62,7 @@ class VectorBackendConformance(
     IsolationTests,
     InvalidVectorTests,
     InvalidRecordTests,
+    InvalidAnywhereTests,
     FailureTests,
     ConcurrencyTests,
     AsyncTests,

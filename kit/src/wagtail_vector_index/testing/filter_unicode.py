@@ -147,7 +147,7 @@ class UnicodeTests(FilterHarness):
                     f" {[ascii(values[row]) for row in wrong[:3]]}.",
                 )
         for text in values[:: 1 if self.thorough else 20]:
-            rule = f"Q(f={ascii(text)}) matches this text, and no other."
+            rule = f"Q(f={text!a}) matches this text, and no other."
             expect_equal(self.backend.count(spec, Q(f=text)), 1, rule)
 
     @about("metadata-comes-back-equal")

@@ -13,7 +13,7 @@ from wagtail_vector_index.contract import CollectionSpec
 
 from .capabilities import FORKS, PERSISTENT
 from .examples import id_of
-from .expect import expect, expect_equal
+from .expect import expect, expect_equal, expect_ids
 from .harness import Harness
 from .rules import about
 
@@ -65,13 +65,27 @@ class ProcessTests(Harness):
     def test_fork(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": QUERY})
+        # The parent asks first, and could remember the answers.
+        self.seen_by_the_parent(spec, ["a"])
         self.in_child(lambda: self.work_in_child(spec))
+        names = ["a", "of the child"] if self.backend.persistent else ["a"]
+        self.seen_by_the_parent(spec, names)
         found = [match.id for match in self.backend.search(spec, QUERY, limit=1)]
         expect_equal(found, [id_of("a")], "After a fork, the parent's backend still works.")
         self.put(spec, {"b": QUERY})
         expected = 3 if self.backend.persistent else 2
         rule = "The parent sees a child's writes if the backend is persistent, and only then."
         expect_equal(self.backend.count(spec), expected, rule)
+
+    def seen_by_the_parent(self, spec: CollectionSpec, names: list[str]) -> None:
+        """Fail unless every kind of read gives exactly these records."""
+        rule = "A parent sees its child's writes if the backend is persistent, and only then."
+        ids = [id_of(name) for name in names]
+        expect_equal(self.backend.count(spec), len(ids), f"{rule} count():")
+        expect_ids(self.names(spec), ids, rule, "search()")
+        expect_ids(self.stored(spec), ids, rule, "scan()")
+        got = self.backend.get(spec, [id_of("a"), id_of("of the child")])
+        expect_ids(got.uuids, ids, rule, "get()")
 
     def work_in_child(self, spec: CollectionSpec) -> None:
         if self.backend.persistent:

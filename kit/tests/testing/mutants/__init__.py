@@ -4,13 +4,16 @@ from types import ModuleType
 
 from wagtail_vector_index.testing import OracleBackend
 
-from . import collections, filters, rankings, reads, scores, threads, writes
-from .base import MutantConformance, Refusing
+from . import collections, filters, invalid, large, rankings, reads, scores, threads, values, writes
+from .base import CAUGHT, MutantConformance, Refusing
 
-__all__ = ["MUTANTS", "RIGHT", "MutantConformance"]
+__all__ = ["CAUGHT", "MUTANTS", "RIGHT", "MutantConformance"]
+
+#: The modules in which each mutant names its test.
+NAMING = (invalid, large, values)
 
 #: Bases of mutants that are right themselves; the suite must pass them.
-RIGHT = [Refusing, filters.Walking, filters.Texts, reads.Changing, collections.Named]
+RIGHT = [Refusing, filters.Walking, filters.Texts, reads.Changing, collections.Named, large.Shared]
 
 
 def mutants_in(module: ModuleType) -> list[type[Refusing]]:
@@ -28,4 +31,4 @@ MUTANTS = [
     mutant
     for module in (scores, rankings, filters, writes, reads, collections, threads)
     for mutant in mutants_in(module)
-]
+] + [mutant for mutants in CAUGHT.values() for mutant in mutants]

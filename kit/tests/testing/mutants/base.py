@@ -95,3 +95,23 @@ def of(records, metadata=lambda metadata: metadata, vector=lambda vector: vector
         vectors=[vector(record.vector) for record in records],
         metadata=[metadata(record.metadata) for record in records],
     )
+
+
+#: The mutants of the modules that name the test beside the mutant, by test.
+CAUGHT: dict[str, list[type[Refusing]]] = {}
+
+
+def caught_by(test):
+    """Name the test that must catch a mutant."""
+
+    def decorate(mutant):
+        CAUGHT.setdefault(test, []).append(mutant)
+        return mutant
+
+    return decorate
+
+
+def made(test, name, says, *bases, **methods):
+    """Make a mutant: a class of this name, whose docstring tells what is wrong with it."""
+    body = {"__doc__": says, "__module__": __name__, **methods}
+    return caught_by(test)(type(name, bases or (Refusing,), body))

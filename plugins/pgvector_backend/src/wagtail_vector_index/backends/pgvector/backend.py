@@ -53,6 +53,7 @@ class PgvectorBackend(VectorBackend):
 
     max_batch_records = 10_000
     max_batch_bytes = 32 * 2**20
+    longest_vector = 1e18
     thread_sensitive = True
     recall_advice = (
         "Set M and EF_CONSTRUCTION to more, or a PRECISION that keeps more of the vectors, or INDEX"
@@ -255,7 +256,7 @@ class PgvectorBackend(VectorBackend):
         return better is not None
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
-        return first_invalid(matrix(batch), spec.metric)
+        return first_invalid(matrix(batch), spec.metric, self.longest_vector)
 
     def _found(
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any

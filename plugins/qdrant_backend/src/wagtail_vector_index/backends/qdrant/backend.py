@@ -33,6 +33,7 @@ class QdrantBackend(ServiceBackend, VectorBackend):
     # The operations split these batches again, into requests that are sent at once.
     max_batch_records = 10_000
     max_batch_bytes = 64 * 2**20
+    longest_vector = 1e18
     recall_advice = (
         "Set HNSW to a larger 'm' and 'ef_construct', or QUANTIZATION to 'none' or 'scalar', or"
         " EXACT to True, and run: manage.py update_vector_indexes --rebuild"
@@ -68,7 +69,7 @@ class QdrantBackend(ServiceBackend, VectorBackend):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
-        return first_invalid(matrix(batch), spec.metric)
+        return first_invalid(matrix(batch), spec.metric, self.longest_vector)
 
     def _make_service(self) -> Service:
         from .service import service

@@ -41,6 +41,7 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
     # The operations split these batches again, into requests that are sent at once.
     max_batch_records = 10_000
     max_batch_bytes = 64 * 2**20
+    longest_vector = 1e18
     recall_advice = (
         "Set M and EF_CONSTRUCTION to more, or QUANTIZATION to 'none', and run:"
         " manage.py update_vector_indexes --rebuild"
@@ -93,4 +94,4 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
-        return first_invalid(matrix(batch), spec.metric)
+        return first_invalid(matrix(batch), spec.metric, self.longest_vector)
