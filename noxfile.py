@@ -151,7 +151,13 @@ def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> Non
     session.run(*command, *workers, *arguments, *session.posargs, success_codes=codes, env=env)
 
 
-def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: bool = False) -> None:
+def all_tests(
+    session: nox.Session,
+    *marks: str,
+    of_clients: bool,
+    measured: bool = False,
+    thorough: bool = False,
+) -> None:
     """Run all tests, or only the paths given after `--`, without measuring coverage."""
     # A word without a slash is not a path, even if a folder has its name, since it may follow -k.
     words = [word.partition("::")[0] for word in session.posargs if re.search(r"/|::|\.py$", word)]
@@ -162,10 +168,12 @@ def all_tests(session: nox.Session, *marks: str, of_clients: bool, measured: boo
         session.run("coverage", "erase")
     pytest(session, *marks, *OF_DJANGO, measured=measured)
     if of_clients:
+        # The kit's own backends are slow on purpose, so they never hold the large collections.
+        size = ("--thorough",) if thorough else ()
         for path in OF_CLIENTS:
-            pytest(session, *marks, path, measured=measured)
+            pytest(session, *marks, path, *(size if "plugins" in path else ()), measured=measured)
         for example in EXAMPLES:  # their own pytest configuration does not know our marks
-            pytest(session, f"{example}/tests", measured=measured)
+            pytest(session, f"{example}/tests", *size, measured=measured)
 
 
 def install_cell(session: nox.Session, wagtail: str, django: str, *installed: str) -> None:
@@ -176,7 +184,7 @@ def install_cell(session: nox.Session, wagtail: str, django: str, *installed: st
 def tests(session: nox.Session) -> None:
     """Run all tests on this machine's newest Python, with the newest Wagtail and Django."""
     install_cell(session, *NEWEST[1:], *editable(*EXAMPLES))
-    all_tests(session, of_clients=True, measured=True)
+    all_tests(session, of_clients=True, measured=True, thorough=True)
 
 
 # `nox -t brief` runs each pair of Wagtail and Django once, on its oldest Python on this machine.

@@ -45,6 +45,7 @@ CONTENTS = {
         "wagtail_vector_index/wagtail_search/*.py",
     ],
     KIT: [
+        "wagtail_vector_index/pytest_options.py",
         "wagtail_vector_index/scaffold/py.typed",
         "wagtail_vector_index/scaffold/*.py",
         "wagtail_vector_index/scaffold/templates/**",

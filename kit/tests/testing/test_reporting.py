@@ -130,3 +130,92 @@ def test_a_test_that_fails_at_its_end_counts_once(tmp_path):
     assert "TestClosed: 0 passed, 0 skipped, 2 failed" in said
     assert f"{contract_url('counts-are-exact')}\n    test_count\n" in said
     assert f"{contract_url('closing-loses-nothing')}\n    test_close_and_use_again\n" in said
+
+
+WARNS = """
+import warnings
+
+from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class Old(OracleBackend):
+    def _count(self, spec, filter):
+        warnings.warn("count() of the client will go", DeprecationWarning)
+        return super()._count(spec, filter)
+
+    def _collections(self):
+        try:
+            warnings.warn("the client's socket is open", ResourceWarning)
+        except Warning as error:
+            raise BackendUnavailable("no answer") from error
+        return super()._collections()
+
+
+class TestOld(VectorBackendConformance):
+    def make_backend(self):
+        return Old()
+"""
+
+
+def test_a_warning_of_the_client_is_no_broken_rule(tmp_path):
+    (tmp_path / "test_conformance.py").write_text(WARNS)
+    chosen = "test_count or collections_are_listed or test_limit"
+    said = run(tmp_path, "-k", chosen, "-W", "error")
+    assert "broken:" not in said
+    assert "stopped by a DeprecationWarning, which breaks no rule:\n    test_count" in said
+    assert "stopped by a ResourceWarning, which breaks no rule:\n    test_collections" in said
+    assert 'add "ignore::DeprecationWarning" to filterwarnings' in said
+    assert "The rule:" not in said
+    assert " 0 failed" in run(tmp_path, "-k", chosen, "-W", "default")
+
+
+THOROUGH = """
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class TestOracle(VectorBackendConformance):
+    def make_backend(self):
+        return OracleBackend()
+
+    def test_how_large(self):
+        print("large:", self.how_many)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "size"),
+    [
+        ((), {}, "5400"),
+        (("--thorough",), {}, "21000"),
+        ((), {"WAGTAIL_VECTOR_INDEX_THOROUGH": "1"}, "21000"),
+    ],
+)
+def test_a_run_can_be_thorough(tmp_path, monkeypatch, words, environment, size):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "test_conformance.py").write_text(THOROUGH)
+    assert f"large: {size}" in run(tmp_path, "-s", "-k", "how_large", *words)
+
+
+TWICE = """
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class Appends(OracleBackend):
+    def _scan(self, spec, batch_size):
+        for _ in range(4):
+            yield from super()._scan(spec, batch_size)
+
+
+class TestAppends(VectorBackendConformance):
+    def make_backend(self):
+        return Appends()
+"""
+
+
+def test_a_failure_says_that_an_id_came_twice(tmp_path):
+    (tmp_path / "test_conformance.py").write_text(TWICE)
+    said = run(tmp_path, "-k", "writers_of_the_same")
+    assert "An id came twice: scan() returned 80 rows of 20 ids." in said
+    assert "came 4 times." in said

@@ -83,8 +83,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     """Parse the arguments of this command."""
     parser = Parser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} BACKEND [--options JSON] [--database-url URL | --settings MODULE]"
-        " [-- PYTEST_ARGUMENTS]",
+        usage=f"{PROGRAM} BACKEND [--options JSON] [--thorough]"
+        " [--database-url URL | --settings MODULE] [-- PYTEST_ARGUMENTS]",
         description=DESCRIPTION,
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -102,6 +102,11 @@ def parse(words: list[str]) -> argparse.Namespace:
         help='its options as in the settings, such as \'{"HOST": "…"}\'; or @FILE, to read them'
         " from a file, so that secrets are neither in the shell's history nor in the list of"
         " processes",
+    )
+    parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="use larger collections and batches, and more examples; this takes some minutes",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(

@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(words)
     try:
         with ready(arguments) as handler:
-            return run(handler, for_pytest)
+            return run(handler, for_pytest, thorough=arguments.thorough)
     except WrongUse as error:
         return say(str(error), WRONG_USE)
     except NotRun as error:
@@ -208,7 +208,7 @@ def without_passwords(text: str) -> str:
 # The tests
 
 
-def run(handler: CommandLine, for_pytest: list[str]) -> int:
+def run(handler: CommandLine, for_pytest: list[str], *, thorough: bool) -> int:
     """Run pytest, without the configuration and the plugins of this environment."""
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
@@ -233,7 +233,7 @@ def run(handler: CommandLine, for_pytest: list[str]) -> int:
                 str(tests),
                 *for_pytest,
             ],
-            plugins=[Run(handler.make, redactor(handler.make()))],
+            plugins=[Run(handler.make, redactor(handler.make()), thorough=thorough)],
         )
     return {
         pytest.ExitCode.OK: PASSED,

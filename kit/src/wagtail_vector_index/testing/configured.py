@@ -21,6 +21,7 @@ class TestBackend(VectorBackendConformance):
     @pytest.fixture(autouse=True)
     def _run(self, pytestconfig: pytest.Config) -> None:
         self.run = pytestconfig.stash[Run.key]
+        self.thorough = self.thorough or self.run.thorough
 
     def make_backend(self) -> VectorBackend:
         return self.run.make_backend()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -47,7 +47,7 @@ class Harness:
 
     #: Are collections and batches larger, and random tests longer? ``pytest --thorough`` and
     #: the environment variable ``WAGTAIL_VECTOR_INDEX_THOROUGH`` set this.
-    thorough: ClassVar[bool] = bool(os.environ.get(THOROUGH))
+    thorough: bool = bool(os.environ.get(THOROUGH))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Report skipped tests and broken rules at the end of this run."""

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .rules import contract_url, rule_of
+from .rules import contract_url, rule_of, warning_behind
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 __all__ = ["register"]
 
-#: The properties of a report: the test class, and the rule. JUnit files show them too.
-SUITE, RULE = "conformance", "rule"
+#: The properties of a report: the test class, the rule, and the warning that stopped the test.
+#: JUnit files show them too.
+SUITE, RULE, WARNING = "conformance", "rule", "warning"
 
 
 def register(config: pytest.Config) -> None:
@@ -34,7 +35,7 @@ def register(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Mark the reports of the suite's tests."""
     from .harness import Harness
@@ -44,6 +45,9 @@ def pytest_runtest_makereport(
     if suite is not None and issubclass(suite, Harness):
         name = getattr(item, "originalname", item.name)
         report.user_properties += [(SUITE, suite.__name__), (RULE, rule_of(suite, name))]
+        warning = warning_behind(call.excinfo.value) if call.excinfo else None
+        if report.failed and warning is not None:
+            report.user_properties.append((WARNING, type(warning).__name__))
     return report
 
 
@@ -74,6 +78,11 @@ def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
     for reason, of_reason in grouped(skipped, reason_of):
         yield f"  skipped, since {reason}:"
         yield from names(of_reason) if len(of_reason) < len(reports) else ["    all tests"]
+    stopped = [report for report in broken if of(report, WARNING)]
+    for warning, of_warning in grouped(stopped, lambda report: of(report, WARNING)):
+        yield f"  stopped by a {warning}, which breaks no rule:"
+        yield from names(of_warning)
+    broken = [report for report in broken if report not in stopped]
     for anchor, of_rule in grouped(broken, lambda report: of(report, RULE)):
         # A class may have its own tests, which belong to no rule.
         yield f"  broken: {contract_url(anchor)}" if anchor else "  failed:"

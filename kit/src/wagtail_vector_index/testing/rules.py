@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any, TypeVar
 
-__all__ = ["RULES", "about", "contract_url", "rule_of"]
+__all__ = ["RULES", "about", "contract_url", "rule_of", "warning_behind"]
 
 TestT = TypeVar("TestT", bound=Callable[..., None])
 
@@ -139,13 +139,37 @@ def about(anchor: str) -> Callable[[TestT], TestT]:
             try:
                 test(*args, **kwargs)
             except Exception as error:
-                error.add_note(explanation)
+                warning = warning_behind(error)
+                error.add_note(explanation if warning is None else about_warning(warning))
                 raise
 
         explained.rule = anchor  # type: ignore[attr-defined]
         return explained  # type: ignore[return-value]
 
     return decorate
+
+
+def warning_behind(error: BaseException) -> Warning | None:
+    """Return the warning that is, or that led to, an error, or None.
+
+    A client may warn, and the author's ``filterwarnings`` may make errors of warnings. Then the
+    test stops at a call that may have kept every rule.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, Warning):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def about_warning(warning: Warning) -> str:
+    """Return an explanation of a warning that stopped a test."""
+    kind = type(warning).__name__
+    return (
+        f"No rule is broken: a {kind} was raised as an error, as pytest's filterwarnings say."
+        f' To go on, add "ignore::{kind}" to filterwarnings, or mend its cause.'
+    )
 
 
 def rule_of(suite: type, test: str) -> str:

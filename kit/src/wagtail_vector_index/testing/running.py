@@ -23,16 +23,22 @@ class Run:
     Args:
         make_backend: a function that makes the backend under test.
         redact: a function that hides the secrets in a text.
+        thorough: whether collections are larger, and examples more.
     """
 
     #: The key of the run in pytest's stash.
     key: ClassVar[pytest.StashKey[Run]] = pytest.StashKey()
 
     def __init__(
-        self, make_backend: Callable[[], VectorBackend], redact: Callable[[str], str]
+        self,
+        make_backend: Callable[[], VectorBackend],
+        redact: Callable[[str], str],
+        *,
+        thorough: bool = False,
     ) -> None:
         self.make_backend = make_backend
         self.redact = redact
+        self.thorough = thorough
         self.specs: dict[str, CollectionSpec] = {}
         self.left: list[str] = []
 
