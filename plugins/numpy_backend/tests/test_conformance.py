@@ -18,6 +18,8 @@ class TestNumpy(VectorBackendConformance):
 class TestNumpyInSmallBlocks(TestNumpy):
     """Whatever has more than eight records crosses the border of a block."""
 
+    thorough = False
+
 
 class TestNumpyQuantized(VectorBackendConformance):
     def make_backend(self) -> NumpyBackend:
@@ -33,3 +35,5 @@ def always_by_signs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("always_by_signs", "small_blocks")
 class TestNumpyAlwaysBySigns(TestNumpyQuantized):
     """However few records there are, a search compares signs first."""
+
+    thorough = False

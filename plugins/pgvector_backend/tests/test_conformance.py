@@ -72,6 +72,8 @@ class IndexedFromTheStart(PgvectorBackend):
 class TestByItsIndex(TestPgvector):
     """Whatever can be answered by the index, is: the server prefers it at any price."""
 
+    thorough = False
+
     @pytest.fixture(autouse=True)
     def _alias(self, eager_alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.alias = eager_alias
@@ -100,6 +102,7 @@ class TestInTransaction(
 ):
     """All of a test is one transaction of the caller's, as under ATOMIC_REQUESTS."""
 
+    thorough = False
     make_backend = TestPgvector.make_backend
     refusing = TestPgvector.refusing
     execute = TestPgvector.execute

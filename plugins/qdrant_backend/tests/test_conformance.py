@@ -17,12 +17,20 @@ from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.testing import VectorBackendConformance
 
 
+#: The client's local mode, in which the double answers too, compares one record after another.
+AT_MOST = 500
+
+
 class TestInMemory(VectorBackendConformance):
+    at_most = AT_MOST
+
     def make_backend(self) -> QdrantBackend:
         return QdrantBackend("default", QdrantBackend.Options(location=":memory:"))
 
 
 class TestOnDouble(VectorBackendConformance):
+    at_most = AT_MOST
+
     @pytest.fixture(autouse=True)
     def _double(self, shared_double: Running) -> None:
         self.url, self.double = shared_double.url, shared_double.double

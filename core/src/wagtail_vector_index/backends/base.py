@@ -190,15 +190,20 @@ class VectorBackend(ABC):
 
     @abstractmethod
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        """Write records, replacing existing ones. No id comes twice in a batch.
+        """Write records, replacing existing ones.
 
+        The batch has at least one record and at most ``max_batch_records``. No id comes twice.
+        Vectors and metadata were checked, also those of the other parts of a split batch.
         Returns when every record can be found by a search. Raises `WriteFailed` with the ids
         of the records that were not written.
         """
 
     @abstractmethod
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        """Delete the records with these ids. Ids that do not exist are ignored."""
+        """Delete the records with these ids. Ids that do not exist are ignored.
+
+        There is at least one id and at most ``max_batch_records``. None comes twice.
+        """
 
     @abstractmethod
     def _search(
@@ -213,6 +218,10 @@ class VectorBackend(ABC):
 
         The result is complete: it has ``limit`` matches whenever at least so many records
         match the filter. If equal scores compete for the last places, the lower ids win.
+
+        Core then drops matches below ``min_score``, sorts the rest by score and id, and cuts it
+        at ``limit``. So the matches may come in any order, and there may be more of them. No id
+        may come twice.
         """
 
     @abstractmethod
@@ -221,11 +230,18 @@ class VectorBackend(ABC):
 
     @abstractmethod
     def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
-        """Return the records with these ids, in any order. Missing ones are left out."""
+        """Return the records with these ids, in any order. Missing ones are left out.
+
+        There is at least one id and at most ``max_batch_records``. None comes twice.
+        """
 
     @abstractmethod
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
-        """Yield all records, each once, in batches of at most ``batch_size``."""
+        """Yield all records, each once, in any order, in batches of at most ``batch_size``.
+
+        A record that is written or deleted during the scan may come or not. Every other record
+        comes once.
+        """
 
     def _optimize(self, spec: CollectionSpec) -> None:  # noqa: B027  # optional
         """Build the structures that make searches fast, after a bulk fill."""

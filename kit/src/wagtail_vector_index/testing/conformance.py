@@ -83,6 +83,8 @@ class VectorBackendConformance(
     - `unreachable` makes a backend whose service cannot be reached.
     - `thread_finished` releases the resources of a thread at its end.
     - ``stateful_settings`` are Hypothesis' settings for `test_behaves_like_the_oracle`.
+    - ``thorough`` makes collections, batches and filters larger.
+    - ``at_most`` limits them, for a slow store that only stands in for another one.
     - ``fork_timeout`` is the number of seconds that a forked process may take.
 
     Example::

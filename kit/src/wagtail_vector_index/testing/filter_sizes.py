@@ -43,7 +43,7 @@ class FilterSizeTests(FilterHarness, AsyncHarness):
     @about("filters-of-any-size")
     @pytest.mark.parametrize("type_", NTH)
     def test_filter_by_thousands_of_values(self, type_: FieldType) -> None:
-        count = VALUES_THOROUGHLY if self.thorough else VALUES
+        count = min(self.at_most, VALUES_THOROUGHLY if self.thorough else VALUES)
         values = [NTH[type_](number) for number in range(count)]
         seeded(31).shuffle(values)
         stored = {
@@ -152,17 +152,18 @@ class FilterSizeTests(FilterHarness, AsyncHarness):
     @about("filters-of-any-size")
     @pytest.mark.parametrize("way", WAYS)
     def test_filter_trees_of_hundreds_of_branches(self, way: Way) -> None:
+        wide = min(WIDE, self.at_most // 4)
         spec = self.described(
             {"n": "int", "s": "str", "tags": "list[str]"},
             {
                 "first": {"n": 0, "s": "a", "tags": ["t0"]},
-                "last": {"n": WIDE - 1, "s": "b", "tags": [f"t{WIDE - 1}"]},
-                "beyond": {"n": WIDE, "s": "c", "tags": [f"t{WIDE}"]},
-                "all": {"n": 3, "s": "d", "tags": [f"t{number}" for number in range(WIDE)]},
+                "last": {"n": wide - 1, "s": "b", "tags": [f"t{wide - 1}"]},
+                "beyond": {"n": wide, "s": "c", "tags": [f"t{wide}"]},
+                "all": {"n": 3, "s": "d", "tags": [f"t{number}" for number in range(wide)]},
                 "none": {},
             },
         )
-        numbers = range(WIDE)
+        numbers = range(wide)
         deep = Q(n=0)
         for level in range(DEEP):
             deep = Q(n=0) & (Q(s="x") | deep) if level % 2 else Q(n=0) | (Q(s="b") & deep)

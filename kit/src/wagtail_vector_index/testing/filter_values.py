@@ -188,15 +188,15 @@ class ValueFilterTests(FilterHarness):
         }
         zones = [UTC, timezone(timedelta(hours=9)), timezone(-timedelta(hours=23, minutes=59))]
         cases = []
-        for moment in instants.values():
+        for number, moment in enumerate(instants.values()):
             same = [other for other, each in instants.items() if each == moment]
             later = [other for other, each in instants.items() if each > moment]
             sooner = [other for other, each in instants.items() if each < moment]
-            for zone in zones:
-                with suppress(OverflowError):  # no year of this zone has the instant
-                    asked = moment.astimezone(zone)
-                    cases += [(Q(f=asked), " ".join(same)), (Q(f__gt=asked), " ".join(later))]
-                    cases += [(Q(f__in=[asked]), " ".join(same))]
+            asked = moment
+            with suppress(OverflowError):  # no year of this zone has the instant
+                asked = moment.astimezone(zones[number % 3])
+            cases += [(Q(f=asked), " ".join(same)), (Q(f__gt=asked), " ".join(later))]
+            cases += [(Q(f__in=[asked]), " ".join(same))]
             cases += [
                 (Q(f__lt=moment), " ".join(sooner)),
                 (Q(f__gte=moment), " ".join([*same, *later])),

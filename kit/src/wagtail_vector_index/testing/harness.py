@@ -46,14 +46,19 @@ class Harness:
     """Make the backend on first use, and drop its collections after each test."""
 
     #: Are collections and batches larger, and random tests longer? ``pytest --thorough`` and
-    #: the environment variable ``WAGTAIL_VECTOR_INDEX_THOROUGH`` set this.
+    #: the environment variable ``WAGTAIL_VECTOR_INDEX_THOROUGH`` set this for classes that
+    #: leave it as it is.
     thorough: bool = bool(os.environ.get(THOROUGH))
+
+    #: How many records, values and texts do the largest tests have at most? A smaller number is
+    #: for a slow store that only stands in for another one.
+    at_most: int = 1_000_000
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Report skipped tests and broken rules at the end of this run."""
         reporting.register(metafunc.config)
-        if metafunc.cls is not None and metafunc.config.getoption("thorough", default=False):
-            metafunc.cls.thorough = True
+        if metafunc.config.getoption("thorough", default=False):
+            Harness.thorough = True  # unless a class has its own value
 
     def make_backend(self) -> VectorBackend:
         """Make a new instance of the backend under test. Override this."""

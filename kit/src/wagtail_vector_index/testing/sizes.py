@@ -72,7 +72,7 @@ def records(count: int) -> Records:
 class SizeTests(AsyncHarness):
     @property
     def how_many(self) -> int:
-        return MANY_THOROUGHLY if self.thorough else MANY
+        return min(self.at_most, MANY_THOROUGHLY if self.thorough else MANY)
 
     def filled_with_many(self, metric: Metric | None = None) -> tuple[CollectionSpec, Records]:
         """Return a collection of many records."""
@@ -86,7 +86,7 @@ class SizeTests(AsyncHarness):
     def test_batches_as_large_as_declared(self, way: Way) -> None:
         spec = self.collection(dimensions=2, fields={"row": "int"})
         most = LARGEST_BATCH_THOROUGHLY if self.thorough else LARGEST_BATCH
-        size = min(self.backend.max_batch_records, most)
+        size = min(self.backend.max_batch_records, most, self.at_most)
         ids = sorted_ids(size, seed=4)
         seeded(5).shuffle(ids)
         batch = RecordBatch.of(
@@ -122,7 +122,7 @@ class SizeTests(AsyncHarness):
     @pytest.mark.parametrize("way", WAYS)
     def test_many_records_are_replaced(self, way: Way) -> None:
         spec = self.collection(dimensions=2, fields={"version": "int"})
-        ids = sorted_ids(1_100, seed=6)
+        ids = sorted_ids(min(1_100, self.at_most), seed=6)
         for version, towards in enumerate(([1.0, 0.0], [0.0, 1.0])):
             metadata = [{"version": version}] * len(ids)
             batch = RecordBatch.of(ids=ids, vectors=[towards] * len(ids), metadata=metadata)
