@@ -18,7 +18,7 @@ class TestNumpy(VectorBackendConformance):
 class TestNumpyInSmallBlocks(TestNumpy):
     """Whatever has more than eight records crosses the border of a block."""
 
-    thorough = False
+    thorough, at_most = False, 1_000
 
 
 class TestNumpyQuantized(VectorBackendConformance):
@@ -36,4 +36,4 @@ def always_by_signs(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestNumpyAlwaysBySigns(TestNumpyQuantized):
     """However few records there are, a search compares signs first."""
 
-    thorough = False
+    thorough, at_most = False, 1_000

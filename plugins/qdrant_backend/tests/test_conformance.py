@@ -16,7 +16,6 @@ from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.testing import VectorBackendConformance
 
-
 #: The client's local mode, in which the double answers too, compares one record after another.
 AT_MOST = 500
 

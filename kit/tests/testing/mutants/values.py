@@ -169,12 +169,9 @@ class InOfBothIsEverything(Walking):
     """in of both booleans is no condition."""
 
     def _matches(self, node, metadata):
-        if isinstance(node, Comparison) and node.type == "bool" and len(node.value or ()) == 2:
+        if isinstance(node, Comparison) and node.lookup == "in" and len(node.value) == 2:
             return True
         return super()._matches(node, metadata)
-
-    def compares(self, node, stored):
-        return super().compares(node, stored)
 
 
 @caught_by(SCALARS)
