@@ -2,6 +2,7 @@
 
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from wagtail_vector_index.contract.filters import Comparison, Not
 
@@ -74,7 +75,7 @@ def texts(name, change):
 
 
 for _name, _change in CHANGES.items():
-    texts(_name, _change)
+    texts(_name, cache(_change))
 
 
 def keys(name, change):
@@ -123,7 +124,7 @@ def only_for(lookup, name, change):
 
 for _lookup in ("exact", "in", "contains"):
     for _name in ("Stripped", "Canonical", "LineEnds", "Formats"):
-        only_for(_lookup, _name, CHANGES[_name])
+        only_for(_lookup, _name, cache(CHANGES[_name]))
 
 
 # No value, and booleans
