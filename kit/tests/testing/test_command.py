@@ -115,7 +115,7 @@ def test_what_cannot_be_dropped_is_named(command, store):
 
 def test_a_run_of_the_command_can_be_thorough(tmp_path):
     name = "wagtail_vector_index.testing.OracleBackend"
-    chosen = ("--", "-k", "test_count_of_many and asynchronous", "--durations=1", "-vv")
+    chosen = ("--", "-k", "test_many_are_counted and asynchronous", "--durations=1", "-vv")
     status, said = told(name, "--thorough", *chosen)
     assert status == 0, said
     assert "1 passed" in said

@@ -91,6 +91,28 @@ class ValueFilterTests(FilterHarness):
             ]
         self.keeps(spec, cases)
 
+    @about("filters-on-numbers")
+    def test_filter_floats_of_any_magnitude(self) -> None:
+        numbers = [
+            *(5e-324, 2.2250738585072014e-308, 1e-39, 1.1754943508222875e-38, 1e-7, 0.1, 0.1 + 0.2),
+            *(0.3, 1.0, 1.0000000000000002, 16_777_217.0, 9_007_199_254_740_992.0, 1e16, 1e23),
+            *(3.4028234663852886e38, 3.5e38, 1e100, 1.7976931348623157e308),
+        ]
+        numbers = sorted([*numbers, *(-number for number in numbers), 0.0])
+        names = [f"n{row}" for row in range(len(numbers))]
+        spec = self.of_values("float", dict(zip(names, numbers, strict=True)))
+        cases = [(Q(f__in=numbers), " ".join(names)), (~Q(f__in=numbers), NONE)]
+        for row, number in enumerate(numbers):
+            cases += [
+                (Q(f=number), names[row]),
+                (Q(f__gt=number), " ".join(names[row + 1 :])),
+                (Q(f__lte=number), " ".join(names[: row + 1])),
+            ]
+        self.keeps(spec, cases)
+        stored = self.stored(spec)
+        for name, number in zip(names, numbers, strict=True):
+            expect_metadata(stored[id_of(name)].metadata, {"f": number})
+
     @about("filters-on-lists")
     def test_filter_lists_of_texts_and_of_ints_are_told_apart(self) -> None:
         spec = self.described(
@@ -102,6 +124,7 @@ class ValueFilterTests(FilterHarness):
                 "text": {"text": "1"},
                 "number": {"number": 1},
                 "joined": {"texts": ["1, 10", "[1]"], "ints": [110]},
+                "padded": {"texts": ["001", "1e0", "+1", "1 "]},
             },
         )
         cases = [
@@ -115,10 +138,10 @@ class ValueFilterTests(FilterHarness):
             (Q(ints__contains=110), "joined"),
             (Q(text="1"), "text"),
             (Q(number=1), "number"),
-            (~Q(ints__contains=1), "texts text number joined"),
-            (~Q(texts__contains="1"), "ints both text number joined"),
+            (~Q(ints__contains=1), "texts text number joined padded"),
+            (~Q(texts__contains="1"), "ints both text number joined padded"),
             (Q(texts__isnull=True), "ints text number"),
-            (Q(ints__isnull=True), "texts text number"),
+            (Q(ints__isnull=True), "texts text number padded"),
         ]
         self.keeps(spec, cases)
         stored = self.stored(spec)

@@ -191,6 +191,36 @@ class FreshnessTests(AsyncHarness):
                 self.backend.optimize(spec)
 
     @about("reads-see-every-write")
+    def test_similar_questions_have_their_own_answers(self) -> None:
+        fields: dict[str, FieldType] = {"n": "int", "f": "float", "s": "str", "b": "bool"}
+        spec = self.collection(fields=fields)
+        rows: dict[str, dict[str, Any]] = {
+            "int": {"n": 1},
+            "float": {"f": 1.0},
+            "text": {"s": "1"},
+            "bool": {"b": True},
+            "two": {"n": 2, "f": 2.0, "s": "2", "b": False},
+        }
+        oracle = OracleBackend()
+        oracle.create(spec)
+        for backend in (self.backend, oracle):
+            write(31, rows)(backend, spec)
+        filters = [Q(n=1), Q(f=1.0), Q(s="1"), Q(b=True), ~Q(n=1), Q(n__gte=1), Q(n__in=[1, 2])]
+        query = [1.0, 0.5, -0.5, 2.0]
+        near = [[*query[:3], query[3] + step] for step in (0.0, 1e-3, 2e-3, 0.01, -0.01)]
+        for keep in [None, *filters]:
+            expected = oracle.count(spec, keep)
+            expect_equal(self.backend.count(spec, keep), expected, f"count({keep}) is its own.")
+            for asked in near:
+                right = {m.id: m.score for m in oracle.search(spec, asked, limit=9, filter=keep)}
+                for limit, min_score in ((1, None), (9, 0.3), (9, -0.3), (9, None)):
+                    matches = self.backend.search(
+                        spec, asked, limit=limit, filter=keep, min_score=min_score
+                    )
+                    with saying(f"A search for {asked} (filter: {keep})"):
+                        expect_ranking(matches, right, limit=limit, min_score=min_score)
+
+    @about("reads-see-every-write")
     def test_a_long_series_of_small_writes(self) -> None:
         spec = self.collection(dimensions=4, fields={"n": "int"})
         vectors = random_vectors(150, 4, seed=21)

@@ -65,9 +65,28 @@ class ProcessTests(Harness):
     def test_fork(self) -> None:
         spec = self.collection()
         self.put(spec, {"a": QUERY})
+        made, reshaped = self.spec(), self.collection(dimensions=2)
+        shape = self.spec(name=reshaped.name, dimensions=3)
         # The parent asks first, and could remember the answers.
         self.seen_by_the_parent(spec, ["a"])
-        self.in_child(lambda: self.work_in_child(spec))
+        expect(made.name not in self.backend.collections(), "Nobody has created this collection.")
+        self.put(reshaped, {"a": [1.0, 2.0]})
+
+        def work() -> None:
+            self.work_in_child(spec)
+            self.backend.create(made)
+            self.backend.drop(reshaped)
+            self.backend.create(shape)
+            self.put(shape, {"of the child": [1.0, 2.0, 3.0]})
+            self.backend.close()
+
+        self.in_child(work)
+        if self.backend.persistent:
+            rule = "A parent sees the collections and shapes that its child changed."
+            expect(made.name in self.backend.collections(), rule)
+            expect_ids(self.names(shape), [id_of("of the child")], rule, "search()")
+            self.put(shape, {"a": [3.0, 2.0, 1.0]})
+            expect_equal(self.backend.count(shape), 2, rule)
         names = ["a", "of the child"] if self.backend.persistent else ["a"]
         self.seen_by_the_parent(spec, names)
         found = [match.id for match in self.backend.search(spec, QUERY, limit=1)]

@@ -167,7 +167,7 @@ def about_warning(warning: Warning) -> str:
     """Return an explanation of a warning that stopped a test."""
     kind = type(warning).__name__
     return (
-        f"No rule is broken: a {kind} was raised as an error, as pytest's filterwarnings say."
+        f"This breaks no rule: a {kind} was raised as an error, as pytest's filterwarnings say."
         f' To go on, add "ignore::{kind}" to filterwarnings, or mend its cause.'
     )
 

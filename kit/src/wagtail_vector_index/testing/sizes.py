@@ -139,7 +139,7 @@ class SizeTests(AsyncHarness):
 
     @about("limits")
     @pytest.mark.parametrize("metric", METRICS)
-    def test_limits_among_many(self, metric: Metric) -> None:
+    def test_large_limits(self, metric: Metric) -> None:
         spec, written = self.filled_with_many(metric)
         query = written.vectors[7]
         everywhere = written.scores(metric, query)
@@ -185,9 +185,43 @@ class SizeTests(AsyncHarness):
             f" record {row} of {len(written.ids)} by its own vector ({way}, filter: {keep}).",
         )
 
+    @about("limits")
+    def test_search_after_many_deletes(self) -> None:
+        spec, written = self.filled_with_many()
+        query = written.vectors[5]
+        scores = written.scores(spec.metric, query)
+        nearest = sorted(scores, key=lambda id: (-scores[id], id))
+        # What was nearest is gone, so an engine that looks at it first has nothing left.
+        gone, left = nearest[:-200], nearest[-200:]
+        self.backend.delete(spec, gone)
+        right = {id: scores[id] for id in left}
+        for keep in (None, Q(row__gte=0)):
+            for limit in (1, 150, 1_000):
+                found = self.backend.search(spec, query, limit=limit, filter=keep)
+                expect_ranking(found, right, limit=limit)
+            expect_equal(self.backend.count(spec, keep), len(left), "Deleted records are gone.")
+
+    @about("one-meaning-of-score")
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_search_in_thousands_of_dimensions(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=3_072)
+        ids = sorted_ids(24, seed=9)
+        vectors = []
+        for row in range(len(ids)):  # which differ in one component, early or late
+            vector = [0.01] * spec.dimensions
+            vector[-1 - 131 * row] = 1.0 + row / 8
+            vectors.append(vector)
+        batch = RecordBatch.of(ids=ids, vectors=vectors)
+        self.backend.upsert(spec, batch)
+        for row in (0, 1, 12, 23):
+            query = [*batch.vector(row)]
+            scores = {id: score(metric, query, batch.vector(other)) for other, id in enumerate(ids)}
+            for limit in (1, 24):
+                expect_ranking(self.backend.search(spec, query, limit=limit), scores, limit=limit)
+
     @about("counts-are-exact")
     @pytest.mark.parametrize("way", WAYS)
-    def test_count_of_many(self, way: Way) -> None:
+    def test_many_are_counted(self, way: Way) -> None:
         spec, written = self.filled_with_many()
         count = len(written.ids)
         cases = [

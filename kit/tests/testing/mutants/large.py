@@ -83,7 +83,7 @@ def most_matches(number, *, asynchronous):
         )
 
     made(
-        "test_limits_among_many",
+        "test_large_limits",
         f"{'Async' if asynchronous else ''}Matches{number}",
         f"a search returns {number} matches at most.",
         **({"_asearch": _asearch} if asynchronous else {"_search": _search}),
@@ -106,7 +106,7 @@ def counts_to(number, *, asynchronous):
         return min(number, await OracleBackend._acount(self, spec, filter))
 
     made(
-        "test_count_of_many",
+        "test_many_are_counted",
         f"{'Async' if asynchronous else ''}CountsTo{number}",
         f"a count goes to {number}.",
         **({"_acount": _acount} if asynchronous else {"_count": _count}),
@@ -188,6 +188,45 @@ class ReplacesFirstThousand(Refusing):
         if len(batch) > 1_000 or len(known) > 1_000:
             for id in list(known)[1_000:]:
                 self._collection(spec).records[id] = known[id]
+
+
+@caught_by("test_search_after_many_deletes")
+class DeletedRecordsTakePlaces(Refusing):
+    """The candidates of a search are found before deleted records are left out."""
+
+    def _delete(self, spec, ids):
+        records = self._collection(spec).records
+        gone = self.__dict__.setdefault("gone", {}).setdefault(spec.name, {})
+        gone.update({id: records[id] for id in ids if id in records})
+        super()._delete(spec, ids)
+
+    def _search(self, spec, vector, limit, filter, min_score):
+        records = self._collection(spec).records
+        gone = self.__dict__.get("gone", {}).get(spec.name, {})
+        self._collection(spec).records = gone | records
+        try:
+            found = super()._search(spec, vector, limit + 1_000, filter, min_score)
+        finally:
+            self._collection(spec).records = records
+        return [match for match in found if match.id in records][:limit]
+
+
+def dimensions_of(number):
+    """Scores are those of the first components."""
+
+    def _score(self, metric, query, vector):
+        return OracleBackend._score(self, metric, query[:number], vector[:number])
+
+    made(
+        "test_search_in_thousands_of_dimensions",
+        f"Dimensions{number}",
+        f"scores are computed from {number} components.",
+        _score=_score,
+    )
+
+
+for _number in (1_024, 2_000, 2_048, 3_000):
+    dimensions_of(_number)
 
 
 # Filters
@@ -598,6 +637,54 @@ class OneMemory(Refusing):
         self.forget(spec)
 
 
+def answers_by(name, says, key):
+    """A search is remembered by a part of its question, until something is written."""
+
+    def _search(self, spec, vector, limit, filter, min_score):
+        self._collection(spec)
+        asked = (spec.name, key(vector.tolist(), limit, filter, min_score))
+        answers = self.__dict__.setdefault("answers", {})
+        if asked not in answers:
+            answers[asked] = OracleBackend._search(self, spec, vector, limit, filter, min_score)
+        return answers[asked]
+
+    def _upsert(self, spec, batch):
+        OracleBackend._upsert(self, spec, batch)
+        self.__dict__.pop("answers", None)
+
+    made(
+        "test_similar_questions_have_their_own_answers",
+        name,
+        says,
+        _search=_search,
+        _upsert=_upsert,
+    )
+
+
+answers_by(
+    "RoundedQuestions",
+    "queries that are equal to two digits get one answer.",
+    lambda vector, *asked: repr(([round(one, 2) for one in vector], *asked)),
+)
+answers_by(
+    "QuestionsWithoutVector",
+    "queries of one beginning get one answer.",
+    lambda vector, *asked: repr((vector[:2], *asked)),
+)
+answers_by(
+    "QuestionsWithoutThreshold",
+    "a search with another min_score gets the same answer.",
+    lambda vector, limit, filter, min_score: repr((vector, limit, filter)),
+)
+answers_by(
+    "QuestionsByValues",
+    "filters with the same values get one answer.",
+    lambda vector, limit, filter, min_score: repr(
+        (vector, limit, min_score, str(getattr(filter, "value", filter)))
+    ),
+)
+
+
 # Order
 
 
@@ -606,7 +693,7 @@ def ties(name, says, wrong):
 
     def _search(self, spec, vector, limit, filter, min_score):
         found = OracleBackend._search(self, spec, vector, 1_000_000, filter, min_score)
-        if wrong(spec, limit, filter):
+        if wrong(spec, limit, filter, min_score):
             order = {record.id: row for row, record in enumerate(self._records(spec))}
             found.sort(key=lambda match: (-match.score, order[match.id]))
         return found[:limit]
@@ -617,28 +704,35 @@ def ties(name, says, wrong):
 ties(
     "TiesCutAboveAHundred",
     "equal scores are cut as they were written if the limit is above 100.",
-    lambda spec, limit, filter: limit > 100,
+    lambda spec, limit, filter, min_score: limit > 100,
 )
 ties(
     "TiesCutAboveAThousand",
     "equal scores are cut as they were written if the limit is above 1,000.",
-    lambda spec, limit, filter: limit > 1_000,
+    lambda spec, limit, filter, min_score: limit > 1_000,
 )
 ties(
     "TiesCutUnderFilters",
     "with a filter, equal scores are cut as they were written.",
-    lambda spec, limit, filter: filter is not None and limit > 60,
+    lambda spec, limit, filter, min_score: filter is not None and limit > 60,
 )
 ties(
     "TiesCutUnderNegations",
     "with a negated filter, equal scores are cut as they were written.",
-    lambda spec, limit, filter: isinstance(filter, Not),
+    lambda spec, limit, filter, min_score: isinstance(filter, Not),
+)
+ties(
+    "TiesCutUnderThresholds",
+    "with a min_score, equal scores are cut as they were written.",
+    lambda spec, limit, filter, min_score: min_score is not None,
 )
 for _metric in ("cosine", "dot", "euclidean"):
     ties(
         f"TiesCutUnder{_metric.capitalize()}",
         f"under {_metric}, equal scores are cut as they were written above 100.",
-        lambda spec, limit, filter, metric=_metric: spec.metric == metric and limit > 100,
+        lambda spec, limit, filter, min_score, metric=_metric: (
+            spec.metric == metric and limit > 100
+        ),
     )
 
 
