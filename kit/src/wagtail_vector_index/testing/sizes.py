@@ -206,9 +206,10 @@ class SizeTests(AsyncHarness):
     def test_search_in_thousands_of_dimensions(self, metric: Metric) -> None:
         spec = self.collection(metric, dimensions=3_072)
         ids = sorted_ids(24, seed=9)
+        [noise] = random_vectors(1, spec.dimensions, seed=10)
         vectors = []
         for row in range(len(ids)):  # which differ in one component, early or late
-            vector = [0.01] * spec.dimensions
+            vector = [component / 400 for component in noise]
             vector[-1 - 131 * row] = 1.0 + row / 8
             vectors.append(vector)
         batch = RecordBatch.of(ids=ids, vectors=vectors)
