@@ -35,8 +35,8 @@ NTH: dict[FieldType, Callable[[int], Any]] = {
 #: Lengths of texts just above the limits of engines: 255, 256, 1,024, 8,191, 32,766 and 65,535.
 LENGTHS = [256, 300, 1_025, 2_800, 8_200, 33_000, 66_000]
 
-#: How many branches and levels a filter has.
-WIDE, DEEP = 600, 60
+#: How many branches a filter has, and how many pairs of levels.
+WIDE, DEEP = 600, 30
 
 
 class FilterSizeTests(FilterHarness, AsyncHarness):

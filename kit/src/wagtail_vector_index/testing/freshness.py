@@ -274,22 +274,22 @@ class FreshnessTests(AsyncHarness):
         query = QUERIES[spec.dimensions]
         ids = [id_of(name) for name in NAMES]
 
-        async def asynchronously() -> list[Any]:
-            return [
+        async def asynchronously() -> tuple[Any, ...]:
+            return (
                 [await backend.asearch(spec, query, **asked) for asked in searches],
                 [await backend.acount(spec, keep) for keep in counts],
                 [await backend.aget(spec, ids)],
                 await scanned(backend, spec),
                 await backend.acollections(),
-            ]
+            )
 
-        synchronously = [
+        synchronously: tuple[Any, ...] = (
             [backend.search(spec, query, **asked) for asked in searches],
             [backend.count(spec, keep) for keep in counts],
             [backend.get(spec, ids)],
             list(backend.scan(spec)),
             backend.collections(),
-        ]
+        )
         stored = {record.id: record for record in oracle.get(spec, ids)}
         for found, counted, got, scan, listed in (synchronously, self.in_loop(asynchronously())):
             for asked, matches in zip(searches, found, strict=True):

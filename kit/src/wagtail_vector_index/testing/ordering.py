@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.db.models import Q
 
@@ -19,9 +21,12 @@ DIRECTIONS = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
 
 #: A query for each metric, a function from a number to a vector, and the vector's score.
 LINES: dict[Metric, tuple[list[float], list[tuple[list[float], float]]]] = {
-    "cosine": ([1, 0], [([n + 1, 0], 1) for n in range(8)] + [([0, n + 1], 0) for n in range(8)]),
-    "dot": ([2, 0], [([n / 2, 1], n) for n in range(-8, 9)]),
-    "euclidean": ([0, 0], [([3 * n, 4 * n], -5 * n) for n in range(17)]),
+    "cosine": (
+        [1.0, 0.0],
+        [([n + 1.0, 0.0], 1.0) for n in range(8)] + [([0.0, n + 1.0], 0.0) for n in range(8)],
+    ),
+    "dot": ([2.0, 0.0], [([n / 2, 1.0], float(n)) for n in range(-8, 9)]),
+    "euclidean": ([0.0, 0.0], [([3.0 * n, 4.0 * n], -5.0 * n) for n in range(17)]),
 }
 
 
@@ -69,7 +74,7 @@ class OrderTests(AsyncHarness):
             metadata=[{"row": row, "kind": "even" if row % 2 == 0 else "odd"} for row, _ in rows],
         )
         self.backend.upsert(spec, batch)
-        filters = [
+        filters: list[tuple[Q | None, Callable[[int], bool]]] = [
             (None, lambda row: True),
             (Q(kind="even"), lambda row: row % 2 == 0),
             (~Q(kind="even"), lambda row: row % 2 == 1),

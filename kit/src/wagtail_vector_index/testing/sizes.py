@@ -155,9 +155,10 @@ class SizeTests(AsyncHarness):
         for keep in (Q(row__gte=100), ~Q(row__lt=100)):
             found = self.backend.search(spec, query, limit=count, filter=keep)
             expect_ranking(found, some, limit=count)
-        for limit, keep, right in ((1_001, None, everywhere), (count, Q(row__gte=100), some)):
-            asked = self.backend.asearch(spec, query, limit=limit, filter=keep)
-            expect_ranking(self.in_loop(asked), right, limit=limit)
+        asked = self.backend.asearch(spec, query, limit=1_001)
+        expect_ranking(self.in_loop(asked), everywhere, limit=1_001)
+        asked = self.backend.asearch(spec, query, limit=count, filter=Q(row__gte=100))
+        expect_ranking(self.in_loop(asked), some, limit=count)
 
     @about("filters-are-complete")
     @pytest.mark.parametrize("metric", METRICS)
@@ -168,11 +169,11 @@ class SizeTests(AsyncHarness):
         rows = [len(by_id) - 1, 0, by_id[-1], by_id[0], *seeded(8).sample(range(len(by_id)), 4)]
         keeps = [Q(row__gte=0), Q(half="first") | Q(half="second"), ~Q(row=-1), Q(half__in=HALVES)]
         for number, row in enumerate(rows):
-            for way, keep in (("synchronous", None), (WAYS[number // 2 % 2], keeps[number % 4])):
-                self.finds(way, spec, written, row, keep)
+            self.finds("synchronous", spec, written, row, None)
+            self.finds(WAYS[number // 2 % 2], spec, written, row, keeps[number % 4])
         self.backend.optimize(spec)
-        for way, row in zip(("synchronous", "asynchronous") * 2, rows, strict=False):
-            self.finds(way, spec, written, row, None)
+        for number, row in enumerate(rows[:4]):
+            self.finds(WAYS[number % 2], spec, written, row, None)
 
     def finds(
         self, way: Way, spec: CollectionSpec, written: Records, row: int, keep: Q | None
