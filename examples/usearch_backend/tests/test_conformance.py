@@ -29,6 +29,8 @@ class TestUsearchByGraph(VectorBackendConformance):
     It is of many links: the suite misses any record that is left out.
     """
 
+    thorough, at_most = False, 1_000
+
     def make_backend(self) -> UsearchBackend:
         options = LinksAtOnce.Options(
             graph_from=1, connectivity=64, expansion_add=512, expansion_search=512

@@ -72,7 +72,7 @@ class IndexedFromTheStart(PgvectorBackend):
 class TestByItsIndex(TestPgvector):
     """Whatever can be answered by the index, is: the server prefers it at any price."""
 
-    thorough = False
+    thorough, at_most = False, 1_000
 
     @pytest.fixture(autouse=True)
     def _alias(self, eager_alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ class TestInTransaction(
 ):
     """All of a test is one transaction of the caller's, as under ATOMIC_REQUESTS."""
 
-    thorough = False
+    thorough, at_most = False, 1_000
     make_backend = TestPgvector.make_backend
     refusing = TestPgvector.refusing
     execute = TestPgvector.execute
