@@ -43,6 +43,6 @@ class CongruenceTests(Harness):
             def __init__(self) -> None:
                 super().__init__(backend, specs)
 
-        examples = self.stateful_settings.max_examples * (5 if self.thorough else 1)
+        examples = self.stateful_settings.max_examples * (3 if self.thorough else 1)
         chosen = settings(self.stateful_settings, max_examples=examples)
         run_state_machine_as_test(Machine, settings=chosen)
