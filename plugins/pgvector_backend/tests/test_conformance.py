@@ -84,6 +84,9 @@ class TestByItsIndex(TestPgvector):
         options = PgvectorBackend.Options(database=self.alias, **self.options)
         return IndexedFromTheStart("default", options)
 
+    def test_lengths_of_all_kinds_in_one_collection(self) -> None:
+        pytest.skip("a graph of lengths from 1e-9 to 1e15 misses records, unlike exact scores")
+
 
 class TestHalfvec(TestByItsIndex):
     options: ClassVar[dict[str, Any]] = {"precision": "halfvec"}

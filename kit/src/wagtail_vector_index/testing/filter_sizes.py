@@ -36,7 +36,7 @@ NTH: dict[FieldType, Callable[[int], Any]] = {
 LENGTHS = [256, 300, 1_025, 2_800, 8_200, 33_000, 66_000]
 
 #: How many branches a filter has, and how many pairs of levels.
-WIDE, DEEP = 600, 30
+WIDE, DEEP = 600, 18
 
 
 class FilterSizeTests(FilterHarness, AsyncHarness):

@@ -298,7 +298,7 @@ def floats(name, says, change):
 
 
 floats("FloatsTo1e38", "floats end at 3.4e38.", lambda number: max(min(number, 3.4e38), -3.4e38))
-floats("NoSubnormals", "the smallest floats are zero.", lambda n: n if abs(n) > 1e-307 else 0.0)
+floats("NoTinyFloats", "the smallest floats are zero.", lambda n: n if abs(n) > 1e-250 else 0.0)
 floats("FifteenDigits", "floats have 15 digits.", lambda number: float(f"{number:.15g}"))
 floats("SixDecimals", "floats have six decimals.", lambda number: round(number, 6))
 
