@@ -91,6 +91,9 @@ class TestByItsIndex(TestPgvector):
 class TestHalfvec(TestByItsIndex):
     options: ClassVar[dict[str, Any]] = {"precision": "halfvec"}
 
+    def test_vectors_of_any_length(self) -> None:
+        pytest.skip("the graph of halfvec, forced here, takes numbers up to 65,504 only")
+
 
 class TestInTransaction(
     LifecycleTests,
