@@ -492,3 +492,12 @@ class TestParsedAlready:
             tree = Not(tree)
         with pytest.raises(InvalidFilter, match="nested too deeply"):
             parse_filter(tree, FIELDS)
+
+
+def test_in_takes_a_bounded_number_of_values():
+    fields = {"n": "int"}
+    most = parse_filter(Q(n__in=range(100_000)), fields)
+    assert len(most.value) == 100_000
+    for values in (range(100_001), (0 for _ in range(1_000_000))):
+        with pytest.raises(InvalidFilter, match="n__in takes at most 100,000 values, not 1"):
+            parse_filter(~Q(n__in=values), fields)

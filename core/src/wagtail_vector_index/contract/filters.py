@@ -42,6 +42,10 @@ FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
 #: Larger integers may lose digits in services that read the numbers of JSON as floats.
 MAX_INT = 2**53 - 1
 
+#: The most values of one ``in``. With more, a request would be megabytes long, and its time-out
+#: could pass before it is sent.
+MAX_VALUES = 100_000
+
 _ORDERED: frozenset[FieldType] = frozenset({"int", "float", "datetime"})
 _LISTS: frozenset[FieldType] = frozenset({"list[str]", "list[int]"})
 
@@ -220,6 +224,11 @@ def _compare(name: str, type_: FieldType, lookup: Any, value: Any) -> FilterNode
 
 def _in(name: str, type_: FieldType, lookup: str, value: Any) -> FilterNode:
     values = _sequence(f"{name}__in", value)
+    if len(values) > MAX_VALUES:
+        raise InvalidFilter(
+            f"{name}__in takes at most {MAX_VALUES:,} values, not {len(values):,}. Instead, filter"
+            " by a field that the wanted records share."
+        )
     checked = [check_value(f"{name}__in", type_, item) for item in values]
     return Comparison(name, type_, "in", tuple(dict.fromkeys(checked)))
 
