@@ -17,12 +17,15 @@ import pytest
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.contract.services import (
+    LateError,
     Pause,
     Request,
     Service,
     ServiceErrors,
     Together,
+    Within,
     causes,
+    limited,
     repeated,
     said_in,
     unwritten,
@@ -405,3 +408,93 @@ class TestRunning:
     def test_operations_without_io_are_generators(self, example):
         for name in ("create", "search", "page"):
             assert inspect.isgeneratorfunction(getattr(example.AcmeOperations, name))
+
+
+class TestLimits:
+    """A service that never answers, until the test ends."""
+
+    @pytest.fixture
+    def service(self):
+        ended, sent = threading.Event(), []
+
+        class Errors(ServiceErrors):
+            def explain(self, error, request):
+                if isinstance(error, LateError):
+                    return BackendUnavailable(f"late: {error.seconds:g}")
+                return error
+
+        class Client:
+            def close(self):
+                pass
+
+        class AsyncClient:
+            async def close(self):
+                pass
+
+        class Silent(Service):
+            def connect(self):
+                return Client()
+
+            def aconnect(self):
+                return AsyncClient()
+
+            def send(self, client, request):
+                sent.append(request)
+                return asyncio.sleep(60) if isinstance(client, AsyncClient) else ended.wait(60)
+
+        service = Silent(Errors("here", None), timeout=60, concurrency=2)
+        service.sent = sent
+        yield service
+        ended.set()
+
+    @pytest.fixture(params=["run", "arun"])
+    def run(self, request, service):
+        if request.param == "run":
+            return service.run
+        return lambda steps: asyncio.run(service.arun(steps))
+
+    def test_an_operation_ends_with_its_limit(self, service, run):
+        def steps():
+            yield Pause(0)
+            return (yield Request())
+
+        with pytest.raises(BackendUnavailable, match=r"late: 0\.1"):
+            run(limited(steps(), 0.1))
+        assert len(service.sent) == 1
+
+    def test_requests_together_have_one_limit(self, service, run):
+        def steps():
+            outcomes = yield Together([Request] * 50)
+            yield Pause(60)
+            return outcomes
+
+        outcomes = run(limited(steps(), 0.1))
+        assert [str(outcome) for outcome in outcomes] == ["late: 0.1"] * 50
+        assert len(service.sent) == 2
+
+    def test_an_operation_may_set_a_limit_of_its_own(self, run):
+        def steps():
+            yield Within(0.2)
+            yield Request()
+
+        with pytest.raises(BackendUnavailable, match=r"late: 0\.2"):
+            run(limited(steps(), 50))
+
+    def test_an_error_within_the_limit_is_the_error(self, service, run):
+        def fail(client, request):
+            raise TimeoutError("the service's own")
+
+        async def afail(client, request):
+            fail(client, request)
+
+        def send(client, request):
+            is_async = asyncio.iscoroutinefunction(client.close)
+            return (afail if is_async else fail)(client, request)
+
+        service.send = send
+
+        def steps():
+            return (yield Request())
+
+        with pytest.raises(TimeoutError, match="own"):
+            run(limited(steps(), 50))

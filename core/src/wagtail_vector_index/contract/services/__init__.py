@@ -10,8 +10,8 @@ You write four things:
   system checks.
 
 The kit adds the rest: clients for threads and for event loops, concurrent requests, retries
-with a deadline, pauses, errors in one sentence without secrets, and every method of a vector
-backend in its two forms.
+with a deadline, limits of the whole wait, pauses, errors in one sentence without secrets, and
+every method of a vector backend in its two forms.
 
 Retries need the library tenacity. The distribution of your backend must require it.
 """
@@ -20,10 +20,11 @@ from .backend import Operations, Query, ServiceBackend
 from .certificates import pem_files
 from .errors import ServiceErrors, causes, said_in, unwritten
 from .proxies import proxy_of, without_credentials
-from .requests import Pause, Request, Together, repeated
+from .requests import LateError, Pause, Request, Together, Within, limited, repeated
 from .running import Service
 
 __all__ = [
+    "LateError",
     "Operations",
     "Pause",
     "Query",
@@ -32,7 +33,9 @@ __all__ = [
     "ServiceBackend",
     "ServiceErrors",
     "Together",
+    "Within",
     "causes",
+    "limited",
     "pem_files",
     "proxy_of",
     "repeated",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..sansio import Steps
 
-__all__ = ["Pause", "Request", "Together", "repeated"]
+__all__ = ["LateError", "Pause", "Request", "Together", "Within", "limited", "repeated"]
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,35 @@ class Pause:
     """A pause of so many seconds; the answer is None."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class Within:
+    """A limit for the rest of an operation: so many seconds from now; the answer is None.
+
+    It is the whole wait, with all requests, repetitions and pauses, however slowly the service
+    answers. After it, each request ends with `LateError`, and none is sent any more. A later
+    `Within` replaces it.
+    """
+
+    seconds: float
+
+
+class LateError(TimeoutError):
+    """Raised for a request that has no answer within the operation's limit of ``seconds``.
+
+    `ServiceErrors.explain` gets it, like an error of the client.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s")
+        self.seconds = seconds
+
+
+def limited(steps: Steps[ResultT], seconds: float) -> Steps[ResultT]:
+    """Return steps that end within so many seconds, unless they set another limit."""
+    yield Within(seconds)
+    return (yield from steps)
 
 
 def repeated(

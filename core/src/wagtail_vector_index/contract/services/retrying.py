@@ -14,7 +14,8 @@ from tenacity import (
 )
 
 from .errors import ServiceErrors
-from .requests import Request
+from .limits import Limit
+from .requests import LateError, Request
 
 #: Seconds before the first repetition. Each further wait is twice as long, plus a random part.
 FIRST_WAIT = 0.1
@@ -22,7 +23,7 @@ LONGEST_WAIT = 5.0
 
 
 def policy(
-    request: Request, errors: ServiceErrors, *, retries: int, timeout: float
+    request: Request, errors: ServiceErrors, *, retries: int, timeout: float, limit: Limit
 ) -> dict[str, Any]:
     """Return the arguments of tenacity's ``Retrying`` for a request.
 
@@ -31,8 +32,10 @@ def policy(
         errors: say which errors may pass, and when.
         retries: how often a request is sent again.
         timeout: seconds until the deadline.
+        limit: the limit of the whole operation, beyond which nothing is sent again.
     """
     often, late = stop_after_attempt(retries + 1), stop_before_delay(timeout)
+    beyond = stop_before_delay(limit.left)
     backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, FIRST_WAIT)
 
     def wait(state: RetryCallState) -> float:
@@ -40,6 +43,8 @@ def policy(
         return backoff(state) if asked is None else min(asked, timeout)
 
     def stop(state: RetryCallState) -> bool:
+        if isinstance(_error_of(state), LateError) or beyond(state):
+            return True
         if errors.is_getting_ready(_error_of(state)):
             return late(state)
         return often(state) or (not request.writes and late(state))

@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 from ...exceptions import BackendError
 from ..clients import Clients
 from ..sansio import Call, Steps, arun, run
 from .errors import ServiceErrors
-from .requests import Pause, Request, Together
+from .limits import Limit
+from .requests import Pause, Request, Together, Within
 
 __all__ = ["Service"]
 
@@ -88,11 +90,11 @@ class Service(ABC):
 
     def run(self, steps: Steps[ResultT]) -> ResultT:
         """Run an operation to its end, and return its result."""
-        return run(steps, self._answer)
+        return run(steps, partial(self._answer, Limit()))
 
     async def arun(self, steps: Steps[ResultT]) -> ResultT:
         """Like `run`."""
-        return await arun(steps, self._aanswer, blocking=False)
+        return await arun(steps, partial(self._aanswer, Limit()), blocking=False)
 
     def close(self) -> None:
         """Release the connections. The service can be used again afterwards."""
@@ -114,44 +116,52 @@ class Service(ABC):
 
     # With threads
 
-    def _answer(self, request: Any) -> Any:
+    def _answer(self, limit: Limit, request: Any) -> Any:
+        if isinstance(request, Within):
+            return limit.set(request.seconds)
         if isinstance(request, Pause):
-            return time.sleep(request.seconds)
+            return time.sleep(min(request.seconds, limit.left))
         if isinstance(request, Together):
-            return self._together(request.makers)
+            return self._together(limit, request.makers)
         if isinstance(request, Call):
             return request.sync()
-        return self._retried(request)
+        return self._retried(limit, request)
 
-    def _together(self, makers: Any) -> list[Any]:
-        workers = min(len(makers), self._concurrency)
+    def _together(self, limit: Limit, makers: Any) -> list[Any]:
+        workers, outcome = min(len(makers), self._concurrency), partial(self._outcome, limit)
         if workers <= 1:
-            return [self._outcome(make) for make in makers]
+            return [outcome(make) for make in makers]
         with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(self._outcome, makers))
+            return list(pool.map(outcome, makers))
 
-    def _outcome(self, make: Callable[[], Request]) -> Any:
+    def _outcome(self, limit: Limit, make: Callable[[], Request]) -> Any:
         try:
-            return self._retried(make())
+            return self._retried(limit, make())
         except BackendError as error:
             return error
 
-    def _retried(self, request: Request) -> Any:
+    def _retried(self, limit: Limit, request: Request) -> Any:
         from tenacity import Retrying
 
         try:
-            return Retrying(**self._policy(request))(self._attempts(request))
+            return Retrying(**self._policy(limit, request))(self._attempts(limit, request))
         except Exception as error:  # noqa: BLE001  # `explain` knows the client's errors
             failure = self.errors.explained(error, request)
         # Raised outside the handler, so that only a cause that `make` allows is chained.
         raise failure
 
-    def _policy(self, request: Request) -> dict[str, Any]:
+    def _policy(self, limit: Limit, request: Request) -> dict[str, Any]:
         from .retrying import policy  # needs tenacity, which not everyone who imports the kit has
 
-        return policy(request, self.errors, retries=self._retries, timeout=self._timeout)
+        return policy(
+            request,
+            self.errors,
+            retries=self._retries,
+            timeout=min(self._timeout, limit.left),
+            limit=limit,
+        )
 
-    def _attempts(self, request: Request) -> Callable[[], Any]:
+    def _attempts(self, limit: Limit, request: Request) -> Callable[[], Any]:
         """Return a function that sends the request, and undoes the last attempt before the next."""
         failed = False
 
@@ -160,7 +170,7 @@ class Service(ABC):
             if failed and request.undo is not None:
                 self.run(request.undo())
             failed = True
-            return self._once(request)
+            return limit.within(partial(self._once, request))
 
         return attempt
 
@@ -172,41 +182,43 @@ class Service(ABC):
 
     # With an event loop
 
-    async def _aanswer(self, request: Any) -> Any:
+    async def _aanswer(self, limit: Limit, request: Any) -> Any:
+        if isinstance(request, Within):
+            return limit.set(request.seconds)
         if isinstance(request, Pause):
-            return await asyncio.sleep(request.seconds)
+            return await asyncio.sleep(min(request.seconds, limit.left))
         if isinstance(request, Together):
-            return await self._atogether(request.makers)
+            return await self._atogether(limit, request.makers)
         if isinstance(request, Call):
             return await request.asynchronous()
-        return await self._aretried(request)
+        return await self._aretried(limit, request)
 
-    async def _atogether(self, makers: Any) -> list[Any]:
+    async def _atogether(self, limit: Limit, makers: Any) -> list[Any]:
         places = asyncio.Semaphore(self._concurrency)
 
         async def outcome(make: Callable[[], Request]) -> Any:
             async with places:
-                return await self._aoutcome(make)
+                return await self._aoutcome(limit, make)
 
         return await asyncio.gather(*map(outcome, makers))
 
-    async def _aoutcome(self, make: Callable[[], Request]) -> Any:
+    async def _aoutcome(self, limit: Limit, make: Callable[[], Request]) -> Any:
         try:
-            return await self._aretried(make())
+            return await self._aretried(limit, make())
         except BackendError as error:
             return error
 
-    async def _aretried(self, request: Request) -> Any:
+    async def _aretried(self, limit: Limit, request: Request) -> Any:
         from tenacity import AsyncRetrying
 
-        retrying = AsyncRetrying(**self._policy(request))
+        retrying = AsyncRetrying(**self._policy(limit, request))
         try:
-            return await retrying(self._aattempts(request))
+            return await retrying(self._aattempts(limit, request))
         except Exception as error:  # noqa: BLE001  # as in `_retried`
             failure = self.errors.explained(error, request)
         raise failure
 
-    def _aattempts(self, request: Request) -> Callable[[], Awaitable[Any]]:
+    def _aattempts(self, limit: Limit, request: Request) -> Callable[[], Awaitable[Any]]:
         failed = False
 
         async def attempt() -> Any:
@@ -214,7 +226,7 @@ class Service(ABC):
             if failed and request.undo is not None:
                 await self.arun(request.undo())
             failed = True
-            return await self._aonce(request)
+            return await limit.awithin(partial(self._aonce, request))
 
         return attempt
 

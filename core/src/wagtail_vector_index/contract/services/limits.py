@@ -1,0 +1,81 @@
+"""The limit of an operation's whole wait, for threads and for event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from math import inf, isinf
+from typing import TypeVar
+
+from .requests import LateError
+
+ResultT = TypeVar("ResultT")
+
+
+class Limit:
+    """The time until which an operation may take; there is none at first."""
+
+    def __init__(self) -> None:
+        self._seconds = self._end = inf
+
+    def set(self, seconds: float) -> None:
+        """Let the operation take so many more seconds."""
+        self._seconds, self._end = seconds, time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left, 0 at least."""
+        return max(0.0, self._end - time.monotonic())
+
+    def within(self, call: Callable[[], ResultT]) -> ResultT:
+        """Return what a call returns, or raise its error or, when no time is left, `LateError`.
+
+        A client limits only each wait for the network. A service that sends a byte now and then,
+        or a slow name server, would hold up the caller for ever. So the call is left to a thread
+        of its own, which ends when the client gives up.
+        """
+        if isinf(self._end):
+            return call()
+        self._check()
+        result: Future[ResultT] = Future()
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                result.set_result(context.run(call))
+            except BaseException as error:  # noqa: BLE001  # the caller gets it
+                result.set_exception(error)
+
+        threading.Thread(target=run, name="waiting for a service", daemon=True).start()
+        if not _is_done(result, self.left):
+            raise LateError(self._seconds)
+        return result.result()
+
+    async def awithin(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Like `within`, on the event loop."""
+        if isinf(self._end):
+            return await call()
+        self._check()
+        try:
+            async with asyncio.timeout(self.left) as scope:
+                return await call()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        raise LateError(self._seconds)
+
+    def _check(self) -> None:
+        if not self.left:
+            raise LateError(self._seconds)
+
+
+def _is_done(result: Future[ResultT], seconds: float) -> bool:
+    try:
+        result.exception(timeout=seconds)
+    except TimeoutError:
+        return False
+    return True
