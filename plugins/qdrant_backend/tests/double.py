@@ -61,6 +61,7 @@ class Fault:
         headers: more headers of the answer.
         body: what to send instead, as it is.
         wait: wait for this before answering; the request is carried out all the same.
+        drip: send a byte of the answer now and then, until this is set, but never all of it.
         drop: reset the connection without an answer.
         done: whether the request is carried out before the fault shows.
     """
@@ -70,6 +71,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     wait: threading.Event | None = None
+    drip: threading.Event | None = None
     drop: bool = False
     done: bool = False
 
@@ -96,6 +98,12 @@ class Double:
         connections: how many are open.
         candidates: how many candidates an approximate search needs to see all records; with
             fewer, it sees as large a share of them. A graph of more links needs half as many.
+        read_only_key: a key that it wants for reads only.
+        aliases: the collection that each alias stands for.
+        is_node_away: one node of three is away, as a 1.18.3 behaved: a read that wants an answer
+            of every replica fails, a read that wants one of most of them doesn't.
+        does_lag: the node that is asked lacks what was written since it was away. A read that
+            wants the answer of several replicas has everything.
     """
 
     def __init__(self) -> None:
@@ -110,6 +118,10 @@ class Double:
         self.connections = 0
         self.candidates = 0
         self.links: dict[str, int] = {}
+        self.read_only_key = ""
+        self.aliases: dict[str, str] = {}
+        self.is_node_away = False
+        self.does_lag = False
         self.changed = threading.Condition()
         self._lock = threading.RLock()
         self._client = QdrantClient(location=":memory:")
@@ -118,14 +130,29 @@ class Double:
 
     def answer(self, request: Request) -> Any:
         """What a server answers, or Refusal."""
+        if self.read_only_key and request.headers.get("api-key") == self.read_only_key:
+            self._check_reading(request)
+        consistency = request.query.get("consistency")
+        if self.is_node_away and consistency in ("majority", "all", "3"):
+            raise Refusal(500, "Service internal error: 1 of 3 read operations failed")
+        lacks = self.does_lag and not consistency
         for method, pattern, handle in ROUTES:
             found = re.fullmatch(pattern, request.path)
             if found and method == request.method:
                 name = unquote(found["name"]) if "name" in found.groupdict() else ""
                 with self._lock, warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
-                    return handle(self, name, request)
+                    name = self.aliases.get(name, name) if method != "DELETE" else name
+                    result = handle(self, name, request)
+                    return LACKING.get(handle.__name__, result) if lacks else result
         raise Refusal(404, "")
+
+    def _check_reading(self, request: Request) -> None:
+        endings = ("/points", "/scroll", "/count", "/query")
+        if request.method != "GET" and not (
+            request.method == "POST" and request.path.endswith(endings)
+        ):
+            raise Refusal(403, "Forbidden: Global manage access is required")
 
     def close(self) -> None:
         self._client.close()
@@ -137,6 +164,14 @@ class Double:
 
     def listed(self, name: str, request: Request) -> Any:
         return {"collections": [{"name": each} for each in self._schemas]}
+
+    def aliased(self, name: str, request: Request) -> Any:
+        found = self.aliases.items()
+        return {"aliases": [{"alias_name": one, "collection_name": other} for one, other in found]}
+
+    def realiased(self, name: str, request: Request) -> Any:
+        assert request.body == {"actions": []}, "the backend makes no aliases"
+        return True
 
     def created(self, name: str, request: Request) -> Any:
         if name in self._schemas:
@@ -323,6 +358,8 @@ _ONE = "/collections/(?P<name>[^/]+)"
 ROUTES: list[tuple[str, str, Callable[[Double, str, Request], Any]]] = [
     ("GET", "/", Double.root),
     ("GET", "/collections", Double.listed),
+    ("GET", "/aliases", Double.aliased),
+    ("POST", "/collections/aliases", Double.realiased),
     ("PUT", _ONE, Double.created),
     ("GET", _ONE, Double.described),
     ("PATCH", _ONE, Double.updated),
@@ -335,6 +372,14 @@ ROUTES: list[tuple[str, str, Callable[[Double, str, Request], Any]]] = [
     ("POST", f"{_ONE}/points/count", Double.counted),
     ("POST", f"{_ONE}/points/query", Double.queried),
 ]
+
+#: What a node answers that lacks the records.
+LACKING: dict[str, Any] = {
+    "counted": {"count": 0},
+    "retrieved": [],
+    "scrolled": {"points": [], "next_page_offset": None},
+    "queried": {"points": []},
+}
 
 
 @dataclass
@@ -409,9 +454,11 @@ class _Handler(BaseHTTPRequestHandler):
         fault = double.fault(request)
         if fault is not None and fault.wait is not None:
             fault.wait.wait(10)
-        if fault is None or fault.done or fault.wait is not None:
+        if fault is None or fault.done or fault.wait or fault.drip:
             ordinary = self._ordinary(double, request, len(content))
-        if fault is not None and fault.drop:
+        if fault is not None and fault.drip is not None:
+            self._drip(fault.drip)
+        elif fault is not None and fault.drop:
             self._drop()
         elif fault is not None and (fault.status or fault.body):
             error = json.dumps({"status": {"error": fault.says}, "time": 0.0}).encode()
@@ -426,7 +473,7 @@ class _Handler(BaseHTTPRequestHandler):
             given = request.headers.get("api-key")
             if given is None:
                 return 401, b"Must provide an API key or an Authorization bearer token"
-            if given != double.api_key:
+            if given not in (double.api_key, double.read_only_key):
                 return 401, b"Invalid API key or JWT"
         if size > MOST_BYTES:
             return 413, b"Payload error: JSON payload is larger than allowed"
@@ -451,6 +498,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
         except OSError:
             self.close_connection = True  # the client has gone: it timed out
+
+    def _drip(self, stop: threading.Event) -> None:
+        self.close_connection = True
+        try:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            while not stop.wait(0.1):
+                self.wfile.write(b" ")
+        except OSError:
+            pass  # the client has gone
 
     def _drop(self) -> None:
         # With a linger of 0 seconds, closing resets the connection.

@@ -67,13 +67,21 @@ class _Door:
         self.double = double
 
     def ask(
-        self, context: Any, method: str, path: str, body: Any = None, made: Any = lambda it: it
+        self,
+        context: Any,
+        method: str,
+        path: str,
+        body: Any = None,
+        made: Any = lambda it: it,
+        *,
+        read: Any = None,
     ) -> Any:
         headers = dict(context.invocation_metadata())
-        if self.double.api_key and headers.get("api-key") != self.double.api_key:
+        keys = (self.double.api_key, self.double.read_only_key)
+        if self.double.api_key and headers.get("api-key") not in keys:
             context.abort(CODES[401], "Invalid API key or JWT")
         request = Request(
-            method=method, path=path, query={}, headers=headers, body=_plain(body) or {}
+            method=method, path=path, query=_query(read), headers=headers, body=_plain(body) or {}
         )
         self.double.requests.append(request)
         fault = self.double.fault(request)
@@ -123,6 +131,17 @@ class _Collections(_Door, CollectionsServicer):  # type: ignore[misc]
     def Delete(self, request: Any, context: Any) -> Any:
         return self.ask(context, "DELETE", f"/collections/{request.collection_name}", None, _done)
 
+    def ListAliases(self, request: Any, context: Any) -> Any:
+        def made(found: Any) -> Any:
+            return grpc.ListAliasesResponse(
+                aliases=[grpc.AliasDescription(**each) for each in found["aliases"]]
+            )
+
+        return self.ask(context, "GET", "/aliases", None, made)
+
+    def UpdateAliases(self, request: Any, context: Any) -> Any:
+        return self.ask(context, "POST", "/collections/aliases", {"actions": []}, _done)
+
 
 class _Points(_Door, PointsServicer):  # type: ignore[misc]
     def CreateFieldIndex(self, request: Any, context: Any) -> Any:
@@ -157,7 +176,12 @@ class _Points(_Door, PointsServicer):  # type: ignore[misc]
         }
         path = f"/collections/{request.collection_name}/points"
         return self.ask(
-            context, "POST", path, body, lambda found: grpc.GetResponse(result=_records(found))
+            context,
+            "POST",
+            path,
+            body,
+            lambda found: grpc.GetResponse(result=_records(found)),
+            read=request,
         )
 
     def Scroll(self, request: Any, context: Any) -> Any:
@@ -171,7 +195,7 @@ class _Points(_Door, PointsServicer):  # type: ignore[misc]
             return grpc.ScrollResponse(result=_records(found["points"]), next_page_offset=offset)
 
         path = f"/collections/{request.collection_name}/points/scroll"
-        return self.ask(context, "POST", path, body, made)
+        return self.ask(context, "POST", path, body, made, read=request)
 
     def Count(self, request: Any, context: Any) -> Any:
         body = {"filter": _filter(request), "exact": request.exact}
@@ -180,7 +204,7 @@ class _Points(_Door, PointsServicer):  # type: ignore[misc]
             return grpc.CountResponse(result=grpc.CountResult(count=found["count"]))
 
         path = f"/collections/{request.collection_name}/points/count"
-        return self.ask(context, "POST", path, body, made)
+        return self.ask(context, "POST", path, body, made, read=request)
 
     def Query(self, request: Any, context: Any) -> Any:
         body = {
@@ -199,7 +223,17 @@ class _Points(_Door, PointsServicer):  # type: ignore[misc]
             )
 
         path = f"/collections/{request.collection_name}/points/query"
-        return self.ask(context, "POST", path, body, made)
+        return self.ask(context, "POST", path, body, made, read=request)
+
+
+def _query(read: Any) -> dict[str, str]:
+    """The query of a URL that has the same consistency as a request that reads."""
+    if read is None or not read.HasField("read_consistency"):
+        return {}
+    asked = read.read_consistency
+    if asked.HasField("factor"):
+        return {"consistency": str(asked.factor)}
+    return {"consistency": grpc.ReadConsistencyType.Name(asked.type).lower()}
 
 
 def _filter(request: Any) -> Any:

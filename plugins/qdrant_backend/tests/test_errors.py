@@ -245,7 +245,7 @@ def test_reading_is_not_tried_again_after_a_timeout(
 
 
 def test_writing_is_tried_again_after_a_timeout(double: Double, make_backend: MakeBackend) -> None:
-    backend = make_backend(TIMEOUT=1)
+    backend = make_backend(TIMEOUT=1, WRITE_TIMEOUT=20)
     backend.create(SPEC)
     answer = threading.Event()
     double.fault = first(1, wait=answer)
@@ -521,3 +521,60 @@ def test_statuses_of_grpc(
         backend.upsert(SPEC, BATCH)
         assert backend.count(SPEC) == 30
         backend.close()
+
+
+def test_proxy(make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch, double: Double) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("no_proxy", "example.com")
+    monkeypatch.setenv("all_proxy", f"http://ada:{KEY}@{address}")
+    with grpc_door(double) as port:
+        by_grpc = {"GRPC": True, "GRPC_PORT": port}
+        for settings in ({}, by_grpc):
+            match = f"through the proxy http://{address}.*no_proxy"
+            with pytest.raises(BackendUnavailable, match=match) as raised:
+                make_backend(MAX_RETRIES=0, TIMEOUT=2, **settings).collections()
+            assert KEY not in report_of(raised.value)
+            assert double.requests == []
+        monkeypatch.setenv("no_proxy", "127.0.0.0/8")
+        for settings in ({}, by_grpc):
+            assert make_backend(**settings).collections() == []
+
+
+def test_alias_of_our_name(double: Double, make_backend: MakeBackend) -> None:
+    theirs, ours = make_backend(COLLECTION_PREFIX="theirs"), make_backend()
+    theirs.create(SPEC)
+    theirs.upsert(SPEC, BATCH)
+    double.aliases["wvi__blog"] = "theirs__blog"
+    for operation in (ours.create, ours.drop):
+        with pytest.raises(CollectionMismatch, match="as an alias of 'theirs__blog'"):
+            operation(SPEC)
+    assert theirs.count(SPEC) == 30
+    double.fault = lambda request: Fault(status=403) if "aliases" in request.path else None
+    ours.drop(CollectionSpec(name="other", dimensions=4))
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"id": 7, "payload": {"metadata": "{}"}},
+        {"id": str(sorted_ids(1)[0]), "payload": {"title": "ours?"}},
+        {"id": str(sorted_ids(1)[0]), "payload": {"metadata": {"a": 1}}},
+        {"id": str(sorted_ids(1)[0]), "payload": {"metadata": "{}"}, "vector": {}},
+    ],
+)
+def test_points_of_another_shape(
+    double: Double, backend: QdrantBackend, point: dict[str, Any]
+) -> None:
+    from qdrant_client import models
+
+    from wagtail_vector_index.backends.qdrant.naming import vector_name
+
+    backend.create(SPEC)
+    vector = {vector_name(SPEC): QUERY}
+    double._client.upsert("wvi__blog", [models.PointStruct(**{"vector": vector, **point})])
+    with pytest.raises(CollectionMismatch, match="points in 'blog' that this backend did not"):
+        list(backend.scan(SPEC))
+    if point["id"] == 7:
+        with pytest.raises(CollectionMismatch, match="COLLECTION_PREFIX"):
+            backend.search(SPEC, QUERY)

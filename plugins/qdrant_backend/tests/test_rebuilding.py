@@ -53,7 +53,9 @@ class Once:
 
 
 @pytest.fixture
-def backend(settings: Any, running: Running) -> Iterator[QdrantBackend]:
+def backend(
+    request: pytest.FixtureRequest, settings: Any, running: Running
+) -> Iterator[QdrantBackend]:
     settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
         "default": {
             "BACKEND": "qdrant",
@@ -62,7 +64,7 @@ def backend(settings: Any, running: Running) -> Iterator[QdrantBackend]:
             "BATCH_SIZE": 3,
             "CONCURRENCY": 1,
             "MAX_RETRIES": 0,
-            "TIMEOUT": 1,
+            "TIMEOUT": getattr(request, "param", 20),
         }
     }
     for text in TEXTS:
@@ -134,6 +136,7 @@ def test_server_goes_away(backend: QdrantBackend, double: Double) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("backend", [2], indirect=True)
 def test_one_answer_is_late(backend: QdrantBackend, double: Double) -> None:
     late = threading.Event()
     outcomes = each_request(backend, double, lambda number: Once(number, Fault(wait=late)))

@@ -68,7 +68,10 @@ def test_every_field_has_a_typed_index(double: Double, backend: QdrantBackend) -
     }  # fmt: skip
     double.requests.clear()
     backend.create(SPEC)
-    assert [request.method for request in double.requests] == ["GET"]
+    assert [str(request) for request in double.requests] == [
+        "GET /collections/NAME",
+        "GET /aliases",
+    ]
 
 
 def test_cluster_and_storage(double: Double, make_backend: MakeBackend) -> None:
@@ -189,7 +192,7 @@ def test_limit_beyond_all_records(double: Double, backend: QdrantBackend) -> Non
     backend.upsert(SPEC, batch_of(50))
     double.requests.clear()
     assert len(backend.search(SPEC, QUERY, limit=10**9)) == 50
-    assert [body["limit"] for body in bodies(double, "/query")] == [50]
+    assert [body["limit"] for body in bodies(double, "/query")] == [50 + searching.BEYOND]
 
 
 def test_payload(double: Double, backend: QdrantBackend) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import httpx
 
 from wagtail_vector_index.contract import collect_before_forks
-from wagtail_vector_index.contract.services import pem_files
+from wagtail_vector_index.contract.services import pem_files, proxy_of
 from wagtail_vector_index.exceptions import ConfigurationError
 
 from .options import QdrantOptions
+
+#: The most milliseconds between two attempts of a channel to connect.
+RECONNECT = 2_000
 
 
 def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
@@ -27,7 +30,7 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
     try:
         tls = _rest_tls(options)
         if options.grpc:
-            tls["grpc_options"] = pem_files(options)
+            tls["grpc_options"] = pem_files(options) | _channel(options)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"{where} cannot be used: CA_CERTIFICATE, CLIENT_CERTIFICATE or CLIENT_KEY cannot be"
@@ -46,9 +49,22 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             # `health` reports this; the client would start a thread to ask the server for it.
             check_compatibility=False,
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            proxy=proxy_of(options.endpoint) or None,
+            trust_env=False,
             **_headers(kind, options, where),
             **tls,
         )
+
+
+def _channel(options: QdrantOptions) -> dict[str, Any]:
+    """Return the options of a channel: how soon it connects again, and through which proxy."""
+    proxy = proxy_of(options.endpoint)
+    return {
+        "grpc.initial_reconnect_backoff_ms": 100,
+        "grpc.min_reconnect_backoff_ms": RECONNECT,  # also limits an attempt to connect
+        "grpc.max_reconnect_backoff_ms": RECONNECT,
+        **({"grpc.http_proxy": proxy} if proxy else {"grpc.enable_http_proxy": 0}),
+    }
 
 
 def _headers(kind: type[Any], options: QdrantOptions, where: str) -> dict[str, Any]:

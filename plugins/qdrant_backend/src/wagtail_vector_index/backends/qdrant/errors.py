@@ -10,7 +10,12 @@ import httpx
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from wagtail_vector_index.contract.services import ServiceErrors
+from wagtail_vector_index.contract.services import (
+    LateError,
+    ServiceErrors,
+    proxy_of,
+    without_credentials,
+)
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -44,6 +49,9 @@ _STATUSES = {
     grpc.StatusCode.UNAVAILABLE: 503,
 }
 
+#: The calls whose operation takes WRITE_TIMEOUT at most.
+_BULK = ("upsert", "delete")
+
 _FULL = ("no space left", "insufficient storage", "out of disk", "disk usage")
 _TLS = ("CERTIFICATE", "SSL", "TLS", "Tls", "Hostname Verification")
 _OTHER_SHAPE = ("not existing vector name", "vector dimension error", "is not found in the coll")
@@ -74,6 +82,10 @@ class QdrantErrors(ServiceErrors):
 
     def explain(self, error: Exception, request: Any) -> Exception:
         """Return the error of the contract for a client's error."""
+        if isinstance(error, LateError):
+            option = "WRITE_TIMEOUT" if request.method in _BULK else "TIMEOUT"
+            what = self._late_after(error.seconds, option)
+            return self.make(BackendUnavailable, what, cause=error)
         if not isinstance(error, CLIENT_ERRORS):
             return error
         if isinstance(error, ResponseHandlingException):
@@ -126,7 +138,7 @@ class QdrantErrors(ServiceErrors):
             if _is_tls(says):
                 return self._without_tls(says)
             advice = "Check the http:// or https:// of HOST, GRPC_PORT, and whether it is up"
-            return BackendUnavailable, f"cannot be reached. {advice}"
+            return BackendUnavailable, f"cannot be reached{self._through}. {advice}"
         if status >= 500:
             return BackendUnavailable, "fails. Try again later"
         return BackendRefused, _ADVICE.get(status, "refuses the request")
@@ -139,7 +151,8 @@ class QdrantErrors(ServiceErrors):
         cause = str(source) or type(source).__name__
         if _is_tls(cause):
             return *self._without_tls(cause), ""
-        return BackendUnavailable, "cannot be reached. Check HOST, and whether it is up", cause
+        advice = "Check HOST, and whether it is up"
+        return BackendUnavailable, f"cannot be reached{self._through}. {advice}", cause
 
     def _without_tls(self, cause: str) -> _Explained:
         return BackendUnavailable, (
@@ -154,8 +167,23 @@ class QdrantErrors(ServiceErrors):
 
     @property
     def _late(self) -> str:
-        seconds = self._options.timeout
-        return f"did not answer within {seconds} s. Check whether it is up, or raise TIMEOUT."
+        return self._late_after(self._options.timeout, "TIMEOUT")
+
+    def _late_after(self, seconds: float, option: str) -> str:
+        return (
+            f"did not answer within {seconds:g} s{self._through}. Check whether it is up, or raise"
+            f" {option}"
+        )
+
+    @property
+    def _through(self) -> str:
+        """Words that name the proxy, which may be what fails; empty without one."""
+        if proxy := proxy_of(self._options.endpoint):
+            return (
+                f" through the proxy {without_credentials(proxy)}, which the environment names. If"
+                " it needs none, list the host in no_proxy"
+            )
+        return ""
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -31,15 +31,19 @@ def health(options: QdrantOptions) -> Steps[Health]:
         details["server"] = server
         details["versions"] = _compatibility(client, server)
         problems += _problems(server)
+        problems += yield from _problems_of_writing()
     found = (yield Call(method="get_collections")).collections
     named = ((each.name, own_name(options.collection_prefix, each.name)) for each in found)
     names = sorted(name for _, name in named if name is not None)
     states = yield Together([partial(call, options, name, "get_collection") for name in names])
+    replicas = yield Together([partial(_of_all_replicas, options, name) for name in names])
     details["collections"] = str(len(names))
-    for name, state in zip(names, states, strict=True):
+    for name, state, replica in zip(names, states, replicas, strict=True):
         if isinstance(state, BackendError):
             problems.append(f"{name}: {state}")
             continue
+        if isinstance(replica, BackendError):
+            problems.append(f"{name}: a node or a replica is away: {replica}")
         details[name] = f"{state.points_count or 0} records, {state.status.value}"
         if state.status == models.CollectionStatus.RED:
             problems.append(f"{name} is red: {state.optimizer_status}")
@@ -49,6 +53,28 @@ def health(options: QdrantOptions) -> Steps[Health]:
         message="; ".join([f"{what}, {len(names)} collections", *problems]),
         details=details,
     )
+
+
+def _of_all_replicas(options: QdrantOptions, name: str) -> Call:
+    """Return a small read that fails unless all replicas of all shards answer."""
+    return call(
+        options,
+        name,
+        "scroll",
+        limit=1,
+        with_payload=False,
+        consistency=models.ReadConsistencyType.ALL,
+        timeout=options.timeout,
+    )
+
+
+def _problems_of_writing() -> Steps[list[str]]:
+    """Return why collections cannot be changed, found by a change of nothing."""
+    try:
+        yield Call(method="update_collection_aliases", arguments={"change_aliases_operations": []})
+    except BackendError as error:
+        return [f"it cannot be changed: {error}"]
+    return []
 
 
 def _compatibility(client: str, server: str) -> str:

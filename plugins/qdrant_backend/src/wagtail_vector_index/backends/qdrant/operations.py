@@ -13,7 +13,14 @@ from qdrant_client import models
 from wagtail_vector_index.backends.base import CollectionSpec, Health, Match, RecordBatch
 from wagtail_vector_index.contract import FilterNode, Setting, slices
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.contract.services import Operations, Query, Together, repeated, unwritten
+from wagtail_vector_index.contract.services import (
+    Operations,
+    Query,
+    Together,
+    Within,
+    repeated,
+    unwritten,
+)
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -24,10 +31,10 @@ from wagtail_vector_index.exceptions import (
 
 from .errors import AlreadyThere, QdrantErrors
 from .health import health
-from .naming import METADATA, key_of, own_name, vector_name
+from .naming import METADATA, collection_name, key_of, own_name, vector_name
 from .options import QdrantOptions
 from .points import batch_of, bytes_of_vector, points_of, requests_of
-from .searching import count, search, search_settings
+from .searching import count, reading, search, search_settings
 from .service import Call, call
 from .shaping import SCHEMAS, check_shape, shape
 
@@ -50,6 +57,7 @@ class QdrantOperations(Operations):
         """Make the collection or its missing indexes; check a collection that exists."""
         try:
             info = yield self._read(spec, "get_collection")
+            yield from self._refuse_alias(spec)
         except CollectionNotFound:
             with suppress(AlreadyThere):  # another thread or process was faster
                 yield self._write(spec, "create_collection", **shape(spec, self._options))
@@ -65,8 +73,11 @@ class QdrantOperations(Operations):
 
     def drop(self, spec: CollectionSpec) -> Steps[None]:
         """Delete the collection if it exists."""
+        dropped = False
         with suppress(CollectionNotFound):
-            yield self._write(spec, "delete_collection", timeout=self._options.timeout)
+            dropped = yield self._write(spec, "delete_collection", timeout=self._options.timeout)
+        if not dropped:
+            yield from self._refuse_alias(spec)
 
     def collections(self) -> Steps[list[str]]:
         """Return the names of the collections that begin with the prefix, without the prefix."""
@@ -78,6 +89,7 @@ class QdrantOperations(Operations):
         """Write records, in requests of bounded size."""
         size, length = self._options.batch_size, self._options.batch_bytes
         parts = list(requests_of(batch, size, length))
+        yield from self._within(self._write_timeout)
         outcomes = yield Together([partial(self._upsert_call, spec, part) for part in parts])
         problems = [self._problem(outcome) for outcome in outcomes]
         first = next(filter(None, problems), None)
@@ -89,6 +101,7 @@ class QdrantOperations(Operations):
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete records, in requests of bounded size."""
+        yield from self._within(self._write_timeout)
         for part in slices([str(id) for id in ids], self._options.batch_size):
             selector = models.PointIdsList(points=[*part])
             result = yield self._write(spec, "delete", points_selector=selector, wait=True)
@@ -97,7 +110,7 @@ class QdrantOperations(Operations):
 
     def search(self, spec: CollectionSpec, query: Query) -> Steps[list[Match]]:
         """Return the nearest records."""
-        return search(spec, self._options, query)
+        return search(spec, self._options, query, self._errors.where)
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
         """Return the number of records that match."""
@@ -108,13 +121,13 @@ class QdrantOperations(Operations):
         points: list[Any] = []
         for part in slices([str(id) for id in ids], self._page_size(spec)):
             points += yield self._read(spec, "retrieve", ids=part, **self._whole(spec))
-        return batch_of(spec, points)
+        return batch_of(spec, points, self._errors.where)
 
     def page(self, spec: CollectionSpec, size: int, after: Any) -> Steps[tuple[RecordBatch, Any]]:
         """Return the records from an offset on, and the next offset, or None at the end."""
         limit, whole = min(size, self._page_size(spec)), self._whole(spec)
         points, following = yield self._read(spec, "scroll", limit=limit, offset=after, **whole)
-        return batch_of(spec, points), following
+        return batch_of(spec, points, self._errors.where), following
 
     def optimize(self, spec: CollectionSpec) -> Steps[None]:
         """Start indexing the vectors, and wait until the index is complete."""
@@ -132,7 +145,7 @@ class QdrantOperations(Operations):
         drawn = models.SampleQuery(sample=models.Sample.RANDOM)
         given = {"using": vector_name(spec), "limit": count, **self._whole(spec)}
         found = yield self._read(spec, "query_points", query=drawn, **given)
-        return batch_of(spec, found.points)
+        return batch_of(spec, found.points, self._errors.where)
 
     def build_better_index(self, spec: CollectionSpec) -> Steps[bool]:
         """Build a graph with more links, unless the site has chosen its graph."""
@@ -144,6 +157,7 @@ class QdrantOperations(Operations):
     def _update(self, spec: CollectionSpec, **changed: Any) -> Steps[None]:
         """Change the configuration of a collection, and wait until its index is complete."""
         yield self._write(spec, "update_collection", **changed)
+        yield from self._within(self._options.indexing_timeout + self._options.timeout)
         info = yield from repeated(
             self._read(spec, "get_collection"),
             _is_settled,
@@ -167,6 +181,29 @@ class QdrantOperations(Operations):
         """Return the versions, the state of each collection, and the problems found."""
         return health(self._options)
 
+    def _refuse_alias(self, spec: CollectionSpec) -> Steps[None]:
+        """Raise CollectionMismatch if a collection's name is an alias of another collection."""
+        name = collection_name(self._options.collection_prefix, spec.name)
+        try:
+            found = (yield Call(method="get_aliases")).aliases
+        except BackendRefused:
+            return  # the key may use collections, but not list aliases
+        for alias in found:
+            if alias.alias_name == name:
+                raise CollectionMismatch(
+                    f"{self._errors.where} has {name!r} as an alias of {alias.collection_name!r},"
+                    " which this backend does not touch. Delete the alias, or set"
+                    " COLLECTION_PREFIX to one that nothing else uses."
+                )
+
+    @property
+    def _write_timeout(self) -> int:
+        return self._options.write_timeout or self._options.timeout
+
+    def _within(self, seconds: float) -> Steps[None]:
+        if not self._options.in_memory:
+            yield Within(seconds)
+
     def _read(self, spec: CollectionSpec, method: str, **arguments: Any) -> Call:
         return call(self._options, spec.name, method, **arguments)
 
@@ -185,7 +222,8 @@ class QdrantOperations(Operations):
         return self._write(spec, "upsert", points=points, wait=True)
 
     def _whole(self, spec: CollectionSpec) -> dict[str, Any]:
-        return {"with_payload": [METADATA], "with_vectors": [vector_name(spec)]}
+        whole = {"with_payload": [METADATA], "with_vectors": [vector_name(spec)]}
+        return {**whole, **reading(self._options)}
 
     def _page_size(self, spec: CollectionSpec) -> int:
         fitting = self._options.batch_bytes // bytes_of_vector(spec.dimensions)
@@ -199,8 +237,8 @@ class QdrantOperations(Operations):
             return None
         return BackendUnavailable(
             f"{self._errors.where} accepted records, but did not write them within"
-            f" {self._options.timeout} s ({outcome.status.value}). Check whether it is busy,"
-            " or raise TIMEOUT."
+            f" {self._write_timeout} s ({outcome.status.value}). Check whether it is busy,"
+            " or raise WRITE_TIMEOUT."
         )
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from wagtail_vector_index.contract import (
     TARGET,
@@ -43,7 +44,7 @@ RANGES = {
     "max_retries": (0, inf),
 } | dict.fromkeys(
     (
-        "timeout shard_number replication_factor write_consistency_factor hnsw_ef"
+        "timeout write_timeout shard_number replication_factor write_consistency_factor hnsw_ef"
         " consistency batch_size concurrency max_connections indexing_threshold indexing_timeout"
     ).split(),
     (1, inf),
@@ -62,7 +63,8 @@ class QdrantOptions(Options):
             default port is 6333.
         location: ``":memory:"`` for collections in this process's memory, without a server.
         api_key: the server's key, if it requires one.
-        timeout: seconds that a request may take, and that a search with all its requests may.
+        timeout: seconds that an operation may take, with all its requests and repetitions.
+        write_timeout: seconds that writing or deleting records may take; ``timeout`` if None.
         grpc: whether to use gRPC instead of the port of ``host``.
         grpc_port: the port of gRPC.
         headers: additional headers of each request, for example for a proxy.
@@ -87,8 +89,8 @@ class QdrantOptions(Options):
         hnsw: ``m``, ``ef_construct`` and other options of the index of a new collection.
         hnsw_ef: how many candidates a search examines, instead of the measured number.
         exact: whether all searches compare every vector.
-        consistency: how many replicas must agree on a read: a number, ``"majority"``,
-            ``"quorum"`` or ``"all"``.
+        consistency: how many replicas must agree on a read: a number, ``"quorum"`` for most,
+            or ``"majority"`` and ``"all"``, which need an answer of every replica asked.
         batch_size: the most records in a request.
         batch_bytes: the most bytes in a request, unless a single record has more.
         concurrency: the most requests of one batch that are sent at once.
@@ -105,6 +107,7 @@ class QdrantOptions(Options):
     location: str = ""
     api_key: str = secret("")
     timeout: int = 10
+    write_timeout: int | None = None
     grpc: bool = False
     grpc_port: int = 6334
     headers: dict[str, str] = dataclasses.field(default_factory=dict, metadata={"secret": True})
@@ -153,6 +156,13 @@ class QdrantOptions(Options):
     def in_memory(self) -> bool:
         """True if the process's own memory is used instead of a server."""
         return self.location == IN_MEMORY
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests go to, with the port of REST or of gRPC."""
+        parts = urlsplit(self.host)
+        name = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+        return f"{parts.scheme}://{name}:{self.grpc_port if self.grpc else parts.port or 6333}"
 
     def _check_where(self) -> None:
         if self.location not in ("", IN_MEMORY):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,10 @@ import numpy as np
 import orjson
 from qdrant_client import models
 
-from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
-from wagtail_vector_index.contract import bounded
+from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch
+from wagtail_vector_index.contract import FACTS, bounded
 from wagtail_vector_index.contract.arrays import Floats32, matrix, stored
+from wagtail_vector_index.exceptions import CollectionMismatch
 
 from .naming import METADATA, key_of, vector_name
 
@@ -82,17 +84,53 @@ def payload(spec: CollectionSpec, text: str) -> dict[str, Any]:
     return made
 
 
-def batch_of(spec: CollectionSpec, points: Sequence[Any]) -> RecordBatch:
-    """Return the records of points that were read with vectors and metadata."""
+def batch_of(spec: CollectionSpec, points: Sequence[Any], where: str) -> RecordBatch:
+    """Return the records of points that were read with vectors and metadata.
+
+    Raises:
+        CollectionMismatch: a point has another shape than those of this backend.
+    """
     name = vector_name(spec)
-    vectors = np.array([point.vector[name] for point in points], np.float32)
-    return RecordBatch(
-        ids=b"".join(UUID(point.id).bytes for point in points),
-        vectors=vectors.tobytes(),
-        metadata=[point.payload[METADATA] for point in points],
-        dimensions=spec.dimensions,
-        checked=True,
-    )
+    with _of_our_shape(spec, where):
+        return RecordBatch(
+            ids=b"".join(UUID(point.id).bytes for point in points),
+            vectors=np.array([point.vector[name] for point in points], np.float32).tobytes(),
+            metadata=[_text(point.payload[METADATA]) for point in points],
+            dimensions=spec.dimensions,
+            checked=True,
+        )
+
+
+def matches_of(spec: CollectionSpec, points: Sequence[Any], where: str) -> list[Match]:
+    """Return the matches of points that a search found.
+
+    Raises:
+        CollectionMismatch: a point has another shape than those of this backend.
+    """
+    facts = FACTS[spec.metric]
+    sign = -1 if facts.is_distance else 1
+    with _of_our_shape(spec, where):
+        return [
+            Match(id=UUID(point.id), score=facts.clipped(sign * point.score)) for point in points
+        ]
+
+
+@contextmanager
+def _of_our_shape(spec: CollectionSpec, where: str) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CollectionMismatch(
+            f"{where} has points in {spec.name!r} that this backend did not write: their ids,"
+            " vectors or payloads have another shape. Delete these points, or set"
+            " COLLECTION_PREFIX to one that nothing else uses, and update the index again."
+        ) from error
+
+
+def _text(metadata: Any) -> str:
+    if not isinstance(metadata, str):
+        raise TypeError(f"metadata must be text, not {type(metadata).__name__}")
+    return metadata
 
 
 def _stored(type_: str, value: Any) -> Any:

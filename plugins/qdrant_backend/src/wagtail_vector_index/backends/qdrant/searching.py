@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match
-from wagtail_vector_index.contract import (
-    EXACT,
-    EXACT_UP_TO,
-    FACTS,
-    ExactMatches,
-    FilterNode,
-    Setting,
-)
+from wagtail_vector_index.contract import EXACT, EXACT_UP_TO, ExactMatches, FilterNode, Setting
 from wagtail_vector_index.contract.arrays import stored
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
@@ -25,6 +17,7 @@ from wagtail_vector_index.contract.services import Query
 from .filtering import condition
 from .naming import vector_name
 from .options import QdrantOptions
+from .points import matches_of
 from .service import Call, call
 
 #: How many more records are requested, to find where equal scores end.
@@ -44,25 +37,30 @@ COMPRESSED = tuple(
 MOST_UNCOUNTED = 1_000
 
 
-def search(spec: CollectionSpec, options: QdrantOptions, query: Query) -> Steps[list[Match]]:
-    """Return the nearest records, with enough beyond the limit to order equal scores by id."""
+def search(
+    spec: CollectionSpec, options: QdrantOptions, query: Query, where: str
+) -> Steps[list[Match]]:
+    """Return the nearest records, with enough beyond the limit to order equal scores by id.
+
+    The replica that counts may lack records that the replicas that are searched have. So the
+    number of matches only decides how to search. It never keeps a match from being found.
+    """
     nearest = partial(_nearest, spec, options, _arguments(spec, options, query))
     exact = options.exact or spec.setting == EXACT
     limit, most = query.limit, query.limit + BEYOND
+    expected = limit
     if limit > MOST_UNCOUNTED or (query.filter is not None and not exact):
         total = (yield count(spec, options, query.filter)).count
-        if not total:
-            return []
-        most = min(most, total)
+        expected, most = min(limit, total), min(limit, total) + BEYOND
         exact = exact or total <= EXACT_UP_TO
     found = (yield nearest(most, exact=exact)).points
-    if not exact and len(found) < min(limit, most):
+    if not exact and len(found) < expected:
         exact = True
         found = (yield nearest(most, exact=True)).points
-    while len(found) == most > limit and found[-1].score == found[limit - 1].score:
+    while len(found) == most and not _is_enough(found, limit):
         most *= 4
         found = (yield nearest(most, exact=exact)).points
-    matches = [_match(spec, point) for point in found]
+    matches = matches_of(spec, found, where)
     return ExactMatches(matches) if exact else matches
 
 
@@ -82,12 +80,12 @@ def search_settings(options: QdrantOptions) -> list[Setting]:
 
 def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | None) -> Call:
     """Return the call that counts the records that match."""
-    given: dict[str, Any] = {
-        "count_filter": condition(filter),
-        "exact": True,
-        "timeout": options.timeout,
-    }
-    return call(options, spec.name, "count", **given)
+    given = {"count_filter": condition(filter), "exact": True, **reading(options)}
+    if given["consistency"] is None:
+        del given["consistency"]
+        return call(options, spec.name, "count", **given)
+    # The client's own method refuses this argument. The method that it calls takes it.
+    return call(options, spec.name, "_client.count", **given)
 
 
 def _arguments(spec: CollectionSpec, options: QdrantOptions, query: Query) -> dict[str, Any]:
@@ -97,8 +95,7 @@ def _arguments(spec: CollectionSpec, options: QdrantOptions, query: Query) -> di
         "using": vector_name(spec),
         "query_filter": condition(query.filter),
         "with_payload": False,
-        "consistency": _consistency(options),
-        "timeout": options.timeout,
+        **reading(options),
     }
 
 
@@ -130,13 +127,14 @@ def _params(spec: CollectionSpec, options: QdrantOptions, *, exact: bool) -> mod
     )
 
 
-def _consistency(options: QdrantOptions) -> Any:
-    if isinstance(options.consistency, str):
-        return models.ReadConsistencyType(options.consistency)
-    return options.consistency
+def reading(options: QdrantOptions) -> dict[str, Any]:
+    """Return the arguments of each call that reads records."""
+    consistency: Any = options.consistency
+    if isinstance(consistency, str):
+        consistency = models.ReadConsistencyType(consistency)
+    return {"consistency": consistency, "timeout": options.timeout}
 
 
-def _match(spec: CollectionSpec, point: Any) -> Match:
-    facts = FACTS[spec.metric]
-    score = -point.score if facts.is_distance else point.score
-    return Match(id=UUID(point.id), score=facts.clipped(score))
+def _is_enough(found: list[Any], limit: int) -> bool:
+    """Return whether all records that score as high as the last wanted one have been found."""
+    return len(found) > limit and found[-1].score != found[limit - 1].score

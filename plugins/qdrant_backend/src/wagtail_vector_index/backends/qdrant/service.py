@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.contract.services import Request, Service
+from wagtail_vector_index.contract.services import Request, Service, limited
 
 from .connecting import connected
 from .errors import QdrantErrors
@@ -27,7 +28,7 @@ class Call(Request):
     """A call of a client's method.
 
     Args:
-        method: the name of the method.
+        method: the name of the method, perhaps after those of attributes and dots.
         collection: the name of the collection in the site, for errors; empty for none.
         arguments: the arguments of the method.
     """
@@ -81,7 +82,15 @@ class QdrantService(Service):
 
     def send(self, client: Any, request: Call) -> Any:
         """Call the client's method."""
-        return getattr(client, request.method)(**request.arguments)
+        return attrgetter(request.method)(client)(**request.arguments)
+
+    def run(self, steps: Steps[T]) -> T:
+        """Run an operation within ``TIMEOUT``, unless it sets a limit of its own."""
+        return super().run(limited(steps, self._options.timeout))
+
+    async def arun(self, steps: Steps[T]) -> T:
+        """Like `run`."""
+        return await super().arun(limited(steps, self._options.timeout))
 
 
 class MemoryService(QdrantService):
@@ -103,6 +112,10 @@ class MemoryService(QdrantService):
             # The README says that local mode is slow with many records.
             warnings.simplefilter("ignore", UserWarning)
             return super().send(client, request)
+
+    def run(self, steps: Steps[T]) -> T:
+        """Run an operation; it takes the time that this process needs for it."""
+        return Service.run(self, steps)
 
     async def arun(self, steps: Steps[T]) -> T:
         """Like `run`, but in a thread."""
