@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
 
 from tests.postgres import postgres
 
-__all__ = ["database", "new_postgresql_database", "postgres"]
+__all__ = ["database", "new_database", "new_postgresql_database", "postgres"]
 
 _numbers = count()
 
@@ -25,6 +26,13 @@ def database(request, tmp_path):
 
 @pytest.fixture
 def new_postgresql_database(postgres):
+    with new_database(postgres) as environment:
+        yield environment
+
+
+@contextmanager
+def new_database(postgres):
+    """Yield the environment variables for a new database in a server."""
     import psycopg
 
     name = f"test_{os.getpid()}_{next(_numbers)}"

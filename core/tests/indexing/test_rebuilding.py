@@ -458,8 +458,8 @@ class TestTwoAtOnce:
         assert all(seen > long_ago for seen in heard)
 
 
-def in_batches_of_one(collection, revision):
-    return batches.written_after(collection, revision, 1)
+def in_batches_of_one(collection, revision, until=None):
+    return batches.written_after(collection, revision, 1, until=until)
 
 
 @pytest.mark.parametrize("is_persistent", [False, True])

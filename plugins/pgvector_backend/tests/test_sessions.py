@@ -264,22 +264,66 @@ def test_a_connection_that_ended_before_is_replaced(
     assert backend.count(spec) == 10
 
 
+@pytest.mark.parametrize("deaths", [1, 2])
 @pytest.mark.parametrize("kind", ["read", "write", "autocommit"])
-def test_nothing_is_run_twice(alias: str, kind: str) -> None:
-    """A connection that ends in the middle: what ran by then is unknown."""
+def test_a_connection_that_ends_in_the_middle(alias: str, kind: str, deaths: int) -> None:
+    """What ran by then is unknown, so it is run again, but only once."""
     database, name = Database(alias, 10), f"t{uuid4().hex[:16]}"
     execute(alias, f"CREATE SEQUENCE {name}")
-    suicide = f"SELECT pg_terminate_backend(pg_backend_pid()) FROM nextval('{name}')"
-    with pytest.raises(BackendUnavailable):
-        if kind == "read":
-            database.read(suicide)
-        elif kind == "write":
-            database.write(lambda cursor: cursor.execute(suicide))
-        else:
-            database.autocommit(suicide)
+    suicide = (
+        f"SELECT CASE WHEN number <= {deaths} THEN pg_terminate_backend(pg_backend_pid()) END"
+        f" FROM nextval('{name}') AS number"
+    )
+    actions: dict[str, Callable[[], Any]] = {
+        "read": lambda: database.read(suicide),
+        "write": lambda: database.write(lambda cursor: cursor.execute(suicide)),
+        "autocommit": lambda: database.autocommit(suicide),
+    }
+    if deaths == 1:
+        actions[kind]()
+    else:
+        with pytest.raises(BackendUnavailable):
+            actions[kind]()
     connections[alias].close()
-    assert query(alias, f"SELECT last_value FROM {name}") == [(1,)]
+    assert query(alias, f"SELECT last_value FROM {name}") == [(2,)]
     execute(alias, f"DROP SEQUENCE {name}")
+
+
+def test_in_a_transaction_of_the_caller_nothing_is_run_twice(alias: str) -> None:
+    database, calls = Database(alias, 10), []
+
+    def work(cursor: database_module.Cursor) -> None:
+        calls.append(cursor)
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(BackendUnavailable), transaction.atomic(using=alias):
+        database.write(work)
+    assert len(calls) == 1
+
+
+def test_a_database_that_is_read_only(backend: PgvectorBackend, make: Make, alias: str) -> None:
+    """As after a failover, or while a standby is asked."""
+    spec = make(10)
+    name = connections[alias].settings_dict["NAME"]
+    assert backend.health().ok
+    execute(alias, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    connections[alias].close()
+    try:
+        assert len(backend.search(spec, QUERY)) == 10
+        health = backend.health()
+        assert not health.ok
+        assert "It is read-only" in health.message
+        for operation in (OPERATIONS[3], OPERATIONS[4], OPERATIONS[5]):
+            with pytest.raises(BackendUnavailable, match="read-only"):
+                operation(backend, spec)
+    finally:
+        execute(
+            alias,
+            "SET default_transaction_read_only = off",
+            f"ALTER DATABASE {name} RESET default_transaction_read_only",
+        )
+        connections[alias].close()
+    assert backend.count(spec) == 10
 
 
 # Waiting for each other

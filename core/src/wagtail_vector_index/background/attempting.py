@@ -18,6 +18,7 @@ from ..indexing.cleaning import clean_up, next_cleaning, sweep_all
 from ..indexing.failures import error_text, is_waiting, seconds_of_pause
 from ..indexing.plan import live_collections
 from ..indexing.updating import Updated, apply_changes, apply_removals, update
+from ..models.sessions import again_if_lost
 from ..models.tables import PendingChange
 from ..models.tenants import current_tenant, has_tables
 from ..plugins.redaction import stack_of
@@ -64,22 +65,27 @@ def attempt(index_name: str, failures: int = 0, *, rebuild: bool = False) -> Att
 
 def _attempt(index_name: str, failures: int, *, rebuild: bool) -> Attempt:
     try:
-        # Only the first attempt of a rebuild tries a service that has just failed.
-        is_first = rebuild and not failures
-        pause = 0.0 if is_first else seconds_of_pause(live_collections(index_name))
-        if pause:
-            return Attempt(retry_in=max(_SHORTEST, pause), failures=failures)
-        waits = not is_first and any(map(is_waiting, live_collections(index_name)))
-        updated = _write(get_index(index_name), rebuild=rebuild and not waits)
-        if updated is None:
-            return Attempt()
-        failed = failures if rebuild and waits else 0
-        if updated.held_back:
-            logger.warning("%s", updated.held_back)
-            failed = failures + 1
-        return Attempt(retry_in=_seconds_to_next(index_name), failures=failed)
+        return _made(index_name, failures, rebuild=rebuild)
     except Exception as error:  # noqa: BLE001  # after any error, changes must be tried again
         return _failed(index_name, failures + 1, error)
+
+
+@again_if_lost
+def _made(index_name: str, failures: int, *, rebuild: bool) -> Attempt:
+    # Only the first attempt of a rebuild tries a service that has just failed.
+    is_first = rebuild and not failures
+    pause = 0.0 if is_first else seconds_of_pause(live_collections(index_name))
+    if pause:
+        return Attempt(retry_in=max(_SHORTEST, pause), failures=failures)
+    waits = not is_first and any(map(is_waiting, live_collections(index_name)))
+    updated = _write(get_index(index_name), rebuild=rebuild and not waits)
+    if updated is None:
+        return Attempt()
+    failed = failures if rebuild and waits else 0
+    if updated.held_back:
+        logger.warning("%s", updated.held_back)
+        failed = failures + 1
+    return Attempt(retry_in=_seconds_to_next(index_name), failures=failed)
 
 
 def _write(index: VectorIndex, *, rebuild: bool) -> Updated | None:
@@ -130,7 +136,7 @@ def _clean() -> float | None:
 
 def _tried(index_name: str, action: Callable[[], ResultT]) -> ResultT | None:
     try:
-        return action()
+        return again_if_lost(action)()
     except Exception as error:  # noqa: BLE001  # the attempt that follows tries it again
         logger.warning("%s: not everything could be removed: %s", index_name, error_text(error))
         return None

@@ -183,7 +183,7 @@ class _Subtrees:
         ranges = list(self._ranges_outside())
         if len(ranges) <= _MAX_RANGES:
             rows = rows.filter(self._in_ranges(ranges))[:count]
-        return list(islice(self._outside(rows.iterator()), count))
+        return list(islice(self._outside(rows), count))
 
     def _rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(self._condition).values_list("pk", self._lookup)

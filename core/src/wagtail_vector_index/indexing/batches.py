@@ -10,11 +10,10 @@ import functools
 import operator
 import struct
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db.models import CharField, QuerySet
+from django.db.models import CharField, Q, QuerySet
 from django.db.models.functions import Cast
 
 from ..contract.records import RecordBatch
@@ -22,6 +21,9 @@ from ..contract.slices import slices
 from ..models.tables import Collection, Document
 
 BATCH_SIZE = 2_000
+
+#: Ids as text, metadata, vectors and revisions.
+_COLUMNS = (Cast("pk", CharField()), "metadata", "embedding__vector", "revision")
 
 
 def live_documents(collection: Collection) -> QuerySet[Any]:
@@ -39,7 +41,10 @@ def written_after(
     *,
     until: int | None = None,
 ) -> Iterator[RecordBatch]:
-    """Yield the live documents that were written after a revision, as one snapshot.
+    """Yield the live documents that were written after a revision, those written first first.
+
+    No cursor stays open between two batches, since the caller may take long with each. So a
+    document that is deleted meanwhile may be left out.
 
     Args:
         collection: the collection.
@@ -47,18 +52,24 @@ def written_after(
         batch_size: the most documents in a batch.
         until: the last revision whose documents are wanted; None for no last one.
     """
-    documents = live_documents(collection)
-    if revision:
-        documents = documents.filter(revision__gt=revision)
+    documents = live_documents(collection).order_by("revision", "pk")
     if until is not None:
         documents = documents.filter(revision__lte=until)
-    return _batches(documents.order_by(), collection.dimensions, batch_size)
+    after = Q(revision__gt=revision)
+    while page := list(documents.filter(after).values_list(*_COLUMNS)[:batch_size]):
+        yield _batch(page, collection.dimensions)
+        id, last = page[-1][0], page[-1][-1]
+        after = Q(revision__gte=last) & (Q(revision__gt=last) | Q(pk__gt=id))
 
 
 def newest_first(collection: Collection, batch_size: int) -> Iterator[RecordBatch]:
     """Yield the live documents, those that were written last first."""
-    documents = live_documents(collection).order_by("-revision")
-    return _batches(documents, collection.dimensions, batch_size)
+    documents = live_documents(collection).order_by("-revision", "-pk")
+    before = Q()
+    while page := list(documents.filter(before).values_list(*_COLUMNS)[:batch_size]):
+        yield _batch(page, collection.dimensions)
+        id, last = page[-1][0], page[-1][-1]
+        before = Q(revision__lte=last) & (Q(revision__lt=last) | Q(pk__lt=id))
 
 
 def sample(collection: Collection, count: int) -> Iterator[RecordBatch]:
@@ -81,7 +92,8 @@ def batch_of(collection: Collection, ids: list[UUID]) -> Iterator[RecordBatch]:
     """Yield the live documents that have one of these ids."""
     for some in slices(ids, BATCH_SIZE):
         chosen = live_documents(collection).filter(pk__in=some).order_by()
-        yield from _batches(chosen, collection.dimensions, BATCH_SIZE)
+        if page := list(chosen.values_list(*_COLUMNS)):
+            yield _batch(page, collection.dimensions)
 
 
 def xor_of(batch: RecordBatch) -> int:
@@ -91,16 +103,12 @@ def xor_of(batch: RecordBatch) -> int:
     return int.from_bytes(struct.pack("=QQ", *halves))
 
 
-def _batches(documents: QuerySet[Any], dimensions: int, batch_size: int) -> Iterator[RecordBatch]:
-    rows = documents.values_list(Cast("pk", CharField()), "metadata", "embedding__vector").iterator(
-        chunk_size=batch_size
+def _batch(rows: list[Any], dimensions: int) -> RecordBatch:
+    ids, metadata, vectors, _ = zip(*rows, strict=True)
+    return RecordBatch(
+        ids=bytes.fromhex("".join(ids).replace("-", "")),
+        vectors=b"".join(vectors),
+        metadata=metadata,
+        dimensions=dimensions,
+        checked=True,
     )
-    while batch := list(islice(rows, batch_size)):
-        ids, metadata, vectors = zip(*batch, strict=True)
-        yield RecordBatch(
-            ids=bytes.fromhex("".join(ids).replace("-", "")),
-            vectors=b"".join(vectors),
-            metadata=metadata,
-            dimensions=dimensions,
-            checked=True,
-        )

@@ -212,8 +212,8 @@ def _apply_difference(
 ) -> None:
     """Apply the changes after the revision of the present copy.
 
-    The snapshot may be newer than the revision that was read. Then the next round meets
-    documents that the backend has already, so those are not counted again.
+    Documents may be written while they are read. Then the next round meets documents that the
+    backend has already, so those are not counted again.
     """
     deleted = deleted_after(collection, loaded.revision)
     changed = replace(loaded, revision=collection.revision, is_committed=False)

@@ -10,6 +10,7 @@ from typing import Any
 from ..content.declaration import IndexDeclaration
 from ..content.language import reading_together
 from ..contract.slices import slices
+from ..models.sessions import streamed
 from ..models.tables import Collection
 from ..plugins.calling import document_plugins
 from .batches import live_documents
@@ -67,7 +68,8 @@ def _fewer_collections() -> Iterator[None]:
 
 def _recorded(collection: Collection) -> dict[str, str]:
     documents = live_documents(collection).order_by()
-    return dict(documents.values_list("object_key", "source_hash").iterator())
+    with streamed(documents.values_list("object_key", "source_hash")) as hashes:
+        return dict(hashes)
 
 
 def _differs(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from ..content.declaration import IndexDeclaration
 from ..contract.slices import slices
 from ..exceptions import EmbeddingError, RebuildRunning
+from ..models.sessions import again_if_lost
 from ..models.tables import Collection, PendingChange
 from ..models.transactions import is_conflict
 from ..plugins.calling import notify
@@ -76,10 +77,17 @@ class _Drain:
     def run(self) -> Drained:
         self._correct_clocks()
         expand(self.index)
-        while changes := self._due():
+        while self._apply_some():
+            pass
+        return self.result
+
+    @again_if_lost
+    def _apply_some(self) -> bool:
+        """Apply the changes that come first; return whether any were due."""
+        if changes := self._due():
             self._apply(changes)
             expand(self.index)
-        return self.result
+        return bool(changes)
 
     def _correct_clocks(self) -> None:
         """Make changes due whose next attempt was set by a clock that was wrong."""

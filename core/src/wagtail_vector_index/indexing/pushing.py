@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ..backends.base import VectorBackend
 from ..contract.records import RecordBatch
 from ..exceptions import CollectionNotFound
+from ..models.sessions import streamed
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
 from .failures import hide_content
@@ -109,7 +110,7 @@ def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int]
                 own_row.update(service_run=backend.service_run())
             if applied < revision:
                 own_row.filter(sent_revision__lt=revision).update(sent_revision=revision)
-                _send(collection, backend, applied, sent, pushed)
+                _send(collection, backend, applied, sent, revision, pushed)
         if applied >= revision:
             return
         own_row.filter(applied_revision__lt=revision).update(applied_revision=revision)
@@ -130,9 +131,10 @@ def _send(
     backend: VectorBackend,
     applied: int,
     sent: int,
+    revision: int,
     pushed: Callable[[int], None],
 ) -> None:
-    """Send the changes after the revision that is applied.
+    """Send the changes after the revision that is applied, up to a revision.
 
     Those up to the revision ``sent`` were sent before, and nobody knows how that ended: the
     process, the service or the network between them may have failed in the middle. So these
@@ -144,7 +146,7 @@ def _send(
             with _content_hidden(batch):
                 replace(collection, backend, batch)
             pushed(len(batch))
-    for batch in written_after(collection, max(applied, sent)):
+    for batch in written_after(collection, max(applied, sent), until=revision):
         with _content_hidden(batch):
             backend.upsert(collection.spec, batch)
         pushed(len(batch))
@@ -178,7 +180,8 @@ def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int
     # The backend is read before the index tables. A document that is pushed in the meantime is
     # then found live, and not taken for a ghost.
     held = {id for batch in backend.scan(collection.spec) for id in batch.uuids}
-    live = set(live_documents(collection).values_list("pk", flat=True).iterator())
+    with streamed(live_documents(collection).values_list("pk", flat=True)) as ids:
+        live = set(ids)
     backend.delete(collection.spec, held - live)
     for batch in batch_of(collection, list(live - held)):
         replace(collection, backend, batch)

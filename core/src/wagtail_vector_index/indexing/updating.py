@@ -15,6 +15,7 @@ from django.utils import timezone
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
 from ..exceptions import ConfigurationError, EmbeddingError, RebuildRunning
+from ..models.sessions import again_if_lost
 from ..models.tables import Collection, PendingChange, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
@@ -73,7 +74,7 @@ def update(
     if building is None:
         return _update(index, plan, None, progress)
     try:
-        claim(building)
+        again_if_lost(claim)(building)
     except RebuildRunning as error:
         if rebuild:
             raise
@@ -81,9 +82,10 @@ def update(
     try:
         return _update(index, plan, building, Heartbeat(building, progress))
     finally:
-        release(building)
+        again_if_lost(release)(building)
 
 
+@again_if_lost
 def _update(
     index: IndexDeclaration, plan: Plan, building: Collection | None, progress: Progress
 ) -> Updated:
@@ -111,6 +113,7 @@ def _update(
     return Updated(drained=drained, built=built, held_back=held_back)
 
 
+@again_if_lost
 def apply_changes(index: IndexDeclaration) -> Drained | None:
     """Write the changes that are due in an index's outbox, and send them to the vector backends.
 
@@ -131,6 +134,7 @@ def apply_changes(index: IndexDeclaration) -> Drained | None:
     return drained
 
 
+@again_if_lost
 def apply_removals(index: IndexDeclaration, *, compare: bool = False) -> int:
     """Remove objects that were deleted, unpublished or restricted; return their number.
 
@@ -204,7 +208,7 @@ def _push(
 ) -> None:
     backend = vector_backends[collection.vector_backend]
     try:
-        action(collection, backend, progress.pushed)
+        again_if_lost(action)(collection, backend, progress.pushed)
     except Exception as error:  # a backend may raise anything
         own_row = Collection.objects.filter(pk=collection.pk)
         note_failure(own_row, error_text(error))
@@ -217,6 +221,7 @@ def _targets(plan: Plan) -> list[Collection]:
     return [c for c in live_collections(plan.index) if plan.accepts(c)]
 
 
+@again_if_lost
 def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     """Return the collection to build, new or left unfinished; None if none needs building."""
     collections: list[Collection] = list(live_collections(plan.index))

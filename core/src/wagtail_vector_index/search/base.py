@@ -28,6 +28,7 @@ from ..contract.spec import CollectionSpec
 from ..contract.validation import check_positive
 from ..exceptions import CollectionNotFound, IndexOutdated, InvalidFilter, InvalidQuery
 from ..indexing.catching_up import catch_up, forget
+from ..models.sessions import steps_again_if_lost
 from ..models.tables import Collection
 from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
@@ -104,7 +105,7 @@ class Search(ABC):
             IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
         """
         if self.hits is None:
-            self.hits = yield from self._rank()
+            self.hits = yield from steps_again_if_lost(self._rank)
         return self.hits
 
     def _rank(self) -> Steps[list[Hit]]:

@@ -13,6 +13,7 @@ from ..contract.records import Match
 from ..contract.sansio import Steps
 from ..exceptions import InvalidIndex, InvalidQuery
 from ..indexing.failures import error_text
+from ..models.sessions import again_if_lost
 from ..models.tables import Collection, Document
 from ..plugins.redaction import stack_of
 from ..wording import shown
@@ -95,7 +96,8 @@ class HybridSearch(TextSearch):
     def _word_scores(self, among: list[str] | None) -> dict[str, float]:
         """Return the scores by words, best first, or none if the search for words fails."""
         try:
-            return word_scores(self.index, self.text, None if among is None else frozenset(among))
+            keys = None if among is None else frozenset(among)
+            return again_if_lost(word_scores)(self.index, self.text, keys)
         except Exception as error:  # noqa: BLE001  # the backend is the site's
             logger.warning(
                 "%s is searched by meaning alone, because the search for words failed: %s\n%s",

@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from ..content.labels import without_labels
 from ..contract.sansio import arun, run
 from ..exceptions import InvalidQuery
+from ..models.sessions import again_if_lost
 from ..models.tables import Document
 from ..wording import did_you_mean
 from .base import Search
@@ -130,11 +131,12 @@ class SearchResults(Sequence[Any]):
     def _load(self) -> list[Any]:
         if self._objects is None:
             is_fresh = self.search.hits is None
-            self._objects = list(self._loaded(self._hits(), is_fresh=is_fresh))
+            self._objects = self._loaded(self._hits(), is_fresh=is_fresh)
         return self._objects
 
-    def _loaded(self, hits: list[Hit], *, is_fresh: bool) -> Iterator[Any]:
-        """Yield the objects of these hits, without those that the visitor may no longer see.
+    @again_if_lost
+    def _loaded(self, hits: list[Hit], *, is_fresh: bool) -> list[Any]:
+        """Return the objects of these hits, without those that the visitor may no longer see.
 
         Args:
             hits: the hits.
@@ -149,11 +151,10 @@ class SearchResults(Sequence[Any]):
             pk: without_labels(content, lines)
             for pk, content, lines in documents.values_list("pk", "content", "label_lines")
         }
-        for hit in hits:
-            instance = objects.get(hit.key)
-            if instance is not None:
-                instance.vector_score = hit.score
-                if self._score_name:
-                    setattr(instance, self._score_name, hit.score)
-                attach_excerpt(instance, chunks.get(hit.document, ""), self.search.text)
-                yield instance
+        found = [(hit, objects[hit.key]) for hit in hits if hit.key in objects]
+        for hit, instance in found:
+            instance.vector_score = hit.score
+            if self._score_name:
+                setattr(instance, self._score_name, hit.score)
+            attach_excerpt(instance, chunks.get(hit.document, ""), self.search.text)
+        return [instance for _, instance in found]

@@ -23,6 +23,7 @@ from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 from . import indexing, searching, tables
 from .copying import columns, in_order, keys_of, rows_of
 from .database import Cursor, Database, database_problem
+from .errors import READ_ONLY
 from .filtering import where
 from .options import PgvectorOptions, Precision
 from .tables import table_name
@@ -39,6 +40,8 @@ MOST_ROWS = 2**63 - 1
 #: How many rows one statement adds to an index of vectors. Some servers add no more than fifty
 #: rows a second, and each statement must end before the timeout of the options.
 ROWS_INTO_INDEX = 20
+
+STATE = "SELECT current_setting('server_version'), current_setting('transaction_read_only')"
 
 
 class PgvectorBackend(VectorBackend):
@@ -87,13 +90,17 @@ class PgvectorBackend(VectorBackend):
         ]
 
     def health(self) -> Health:
-        """Return the versions of server and extension, and the number of collections."""
+        """Return the versions of server and extension, and the number of collections.
+
+        A database that is read-only is not healthy: no change could be written to it.
+        """
         extension = self._database.extension()
         names = self.collections()
-        [(server,)] = self._database.read("SHOW server_version")
+        [(server, read_only)] = self._database.read(STATE)
+        problem = f". {READ_ONLY}" if read_only == "on" else ""
         return Health(
-            ok=True,
-            message=f"PostgreSQL {server} with pgvector {extension.version}",
+            ok=not problem,
+            message=f"PostgreSQL {server} with pgvector {extension.version}{problem}",
             details={
                 "database": self.options.database,
                 "postgresql": str(server),

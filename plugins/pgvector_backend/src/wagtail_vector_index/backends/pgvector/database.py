@@ -12,7 +12,6 @@ of the registry: the first schema of the caller's search path that has the regis
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -200,6 +199,9 @@ class Database:
     def _run(self, action: Callable[[Any], ResultT], collection: str) -> ResultT:
         """Run an action on the raw connection.
 
+        If the server ends the connection meanwhile, the action is run once more on a new one. It
+        may have been carried out the first time, so every action must be one that can be repeated.
+
         Raises:
             TransactionManagementError: the caller's transaction is broken already.
             BackendError: the database reported any other error.
@@ -207,6 +209,12 @@ class Database:
         connection = self.connection
         _check_transaction(connection)
         try:
+            raw = _raw(connection)
+            try:
+                return action(raw)
+            except (psycopg.OperationalError, django.db.OperationalError):
+                if not (_is_idle(connection) and _is_dead(raw)):
+                    raise
             return action(_raw(connection))
         except (psycopg.Error, django.db.Error) as error:
             cause = psycopg_error(error)
@@ -248,47 +256,18 @@ def _check_transaction(connection: Any) -> None:
 def _raw(connection: Any) -> Any:
     """Return psycopg's connection, a new one if the server has closed the old one.
 
-    Django replaces dead connections only between requests, but a worker may run for days. No
-    statement is sent twice, because it may have run before its connection broke.
+    Django replaces dead connections only between requests, but a worker may run for days.
     """
     raw = connection.connection
     if raw is not None and _is_idle(connection) and _is_dead(raw):
         connection.close()
     connection.ensure_connection()
-    _used.add(connection.alias)
     if _has_custom_cursors(connection):
         # Extensions of Django's connection, such as django-tenants, set the search path in their
         # cursors. Other connections skip this, which is an eighth of a search's time in Python.
         with connection.cursor():
             pass
     return connection.connection
-
-
-#: The aliases whose connections this process has used.
-_used: set[str] = set()
-
-#: Sessions of the parent process. They stay referenced, because psycopg warns when an open
-#: session is garbage collected. They are never closed, because that would close the parent's too.
-_inherited: list[Any] = []
-
-
-def _after_fork() -> None:
-    """Leave open sessions to the parent, and let Django open new ones for the child.
-
-    Django does not do this itself. Two processes with the same session would read each other's
-    results.
-    """
-    for connection in connections.all(initialized_only=True):
-        if connection.alias in _used and connection.connection is not None:
-            _inherited.append(connection.connection)
-            connection.connection = None
-            if connection.in_atomic_block:
-                # As after a lost connection: the transaction must end before anything else.
-                connection.closed_in_transaction = connection.needs_rollback = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _has_custom_cursors(connection: Any) -> bool:

@@ -30,6 +30,11 @@ OTHER_SHAPE = (
     errors.CannotCoerce,
 )
 
+READ_ONLY = (
+    "It is read-only, for example a standby, or a primary that is full or was replaced. Connect"
+    " to the primary, or let the primary accept writes again."
+)
+
 
 def psycopg_error(error: Exception) -> Exception:
     """Return the error of psycopg that caused an error of Django, or the error itself."""
@@ -49,6 +54,8 @@ def project_error(error: Exception, database: str, collection: str) -> VectorInd
         return CollectionNotFound(f"{message}. There is no collection {collection!r}.")
     if isinstance(error, OTHER_SHAPE) or "different vector dimensions" in message:
         return CollectionMismatch(f"{message}. The collection {collection!r} has another shape.")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return BackendUnavailable(f"{message}. {READ_ONLY}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
         error, (errors.DiskFull, errors.ProgramLimitExceeded)
     ):
