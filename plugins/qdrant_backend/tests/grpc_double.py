@@ -264,7 +264,9 @@ def _selected(request: Any) -> dict[str, Any]:
 
 
 def _records(found: list[dict[str, Any]]) -> list[Any]:
-    return [RestToGrpc.convert_record(models.Record.model_validate(each)) for each in found]
+    # Over gRPC, a point without a payload has an empty one.
+    filled = [{**each, "payload": each.get("payload") or {}} for each in found]
+    return [RestToGrpc.convert_record(models.Record.model_validate(each)) for each in filled]
 
 
 def _done(result: bool) -> Any:

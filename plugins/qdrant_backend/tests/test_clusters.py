@@ -86,6 +86,7 @@ def test_health_while_a_node_is_away(
 ) -> None:
     backend = make_backend(CONSISTENCY="quorum", MAX_RETRIES=0, **protocol)
     backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
     assert backend.health().ok
     double.is_node_away = True
     for health in (backend.health(), asyncio.run(backend.ahealth())):
