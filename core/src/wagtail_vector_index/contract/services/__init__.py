@@ -19,12 +19,14 @@ Retries need the library tenacity. The distribution of your backend must require
 from .backend import Operations, Query, ServiceBackend
 from .certificates import pem_files
 from .errors import ServiceErrors, causes, said_in, unwritten
+from .limits import Limit
 from .proxies import proxy_of, without_credentials
 from .requests import LateError, Pause, Request, Together, Within, limited, repeated
 from .running import Service
 
 __all__ = [
     "LateError",
+    "Limit",
     "Operations",
     "Pause",
     "Query",

@@ -13,11 +13,23 @@ from typing import TypeVar
 
 from .requests import LateError
 
+__all__ = ["Limit"]
+
 ResultT = TypeVar("ResultT")
 
 
 class Limit:
-    """The time until which an operation may take; there is none at first."""
+    """The time until which an operation may take; there is none at first.
+
+    The kit keeps one for each operation, which sets it by `Within`. Other callers of a service
+    may use it by themselves.
+
+    Example::
+
+        limit = Limit()
+        limit.set(10)
+        answer = limit.within(send)
+    """
 
     def __init__(self) -> None:
         self._seconds = self._end = inf

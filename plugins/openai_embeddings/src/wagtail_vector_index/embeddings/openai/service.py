@@ -15,9 +15,9 @@ from django.core import checks
 
 from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.contract.sansio import Call, Steps, arun, run
+from wagtail_vector_index.contract.services import Limit
 
 from .connecting import OtherHost, async_client_of, client_of
-from .deadline import within
 from .errors import Advice, OpenAIErrors, retry_after
 from .options import OPENAI_KEY_VARIABLE, ServiceOptions
 
@@ -64,7 +64,7 @@ class Service:
 
         try:
             steps = self._attempts(send, self._sync(), total)
-            return run(steps) if total is None else within(total, partial(run, steps))
+            return _limit(total).within(partial(run, steps))
         except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
             failure = self.explain(error, total)
         # Raised outside the handler, so that only a cause that `explain` allows is chained.
@@ -76,8 +76,7 @@ class Service:
 
         try:
             steps = self._attempts(send, await self._of_loop(), total)
-            async with asyncio.timeout(total):
-                return await arun(steps, blocking=False)
+            return await _limit(total).awithin(partial(arun, steps, blocking=False))
         except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
             failure = self.explain(error, total)
         raise failure
@@ -157,3 +156,10 @@ class Service:
             raise self._errors.make(
                 self._errors.advice.refused, f"there is no key. {_HOW_TO_SET_A_KEY}"
             )
+
+
+def _limit(seconds: float | None) -> Limit:
+    limit = Limit()
+    if seconds is not None:
+        limit.set(seconds)
+    return limit
