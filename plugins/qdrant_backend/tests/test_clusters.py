@@ -91,7 +91,7 @@ def test_health_while_a_node_is_away(
     double.is_node_away = True
     for health in (backend.health(), asyncio.run(backend.ahealth())):
         assert not health.ok
-        assert "blog: a node or a replica is away" in health.message
+        assert "blog: not all replicas answered" in health.message
         assert "1 of 3 read operations failed" in health.message
 
 

@@ -14,6 +14,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, ParamSpec, TypeVar
@@ -270,7 +271,7 @@ class VectorBackend(ABC):
 
     def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
         """Return some records, if possible at random. Their metadata is not used."""
-        return next(self._scan(spec, count))
+        return next(self._scan(spec, count), RecordBatch.of(ids=[], vectors=[]))
 
     def _build_better_index(self, spec: CollectionSpec) -> bool:
         """Build an index that finds more, since no setting was enough; return whether it did."""
@@ -390,6 +391,8 @@ class VectorBackend(ABC):
         if spec.recall and spec.recall.holds(records=records, target=target, settings=settings):
             return spec.recall
         if records < LEAST_RECORDS:
+            if len(settings) == 1:  # the site's own choice holds for any number of records
+                self._use_setting(spec, settings[0])
             return None
         try:
             return self._measured(spec, settings, records=records, target=target)
@@ -397,6 +400,9 @@ class VectorBackend(ABC):
             raise
         except BackendError as error:
             logger.warning("The recall of %s could not be measured: %s", spec.name, error)
+            if spec.recall:
+                with suppress(BackendError):  # the service may still be away
+                    self._use_setting(spec, spec.recall.setting)
             return spec.recall
 
     def unfound(self, spec: CollectionSpec, batch: RecordBatch) -> list[UUID]:
@@ -580,8 +586,12 @@ class VectorBackend(ABC):
             sync=partial(self._search, *arguments), asynchronous=partial(self._asearch, *arguments)
         )
 
-    def _measured(self, spec: CollectionSpec, settings: Sequence[Setting], **facts: Any) -> Recall:
+    def _measured(
+        self, spec: CollectionSpec, settings: Sequence[Setting], **facts: Any
+    ) -> Recall | None:
         asked, right = self._answered(spec)
+        if not asked:
+            return None  # all records were deleted meanwhile
         facts["questions"] = len(asked)
         facts["measured_at"] = timezone.now().isoformat(timespec="seconds")
 

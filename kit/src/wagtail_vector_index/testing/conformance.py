@@ -84,7 +84,8 @@ class VectorBackendConformance(
     - `thread_finished` releases the resources of a thread at its end.
     - ``stateful_settings`` are Hypothesis' settings for `test_behaves_like_the_oracle`.
     - ``thorough`` makes collections, batches and filters larger.
-    - ``at_most`` limits them, for a slow store that only stands in for another one.
+    - ``at_most`` limits them, for a slow store that only stands in for another one, and for an
+      index that is forced to search so few records approximately.
     - ``fork_timeout`` is the number of seconds that a forked process may take.
 
     Example::

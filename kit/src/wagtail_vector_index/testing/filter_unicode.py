@@ -30,67 +30,15 @@ SPECIAL = [
 ]
 
 #: Texts that look, sound or mean the same, and are different texts.
-ALIKE = [
-    *("K", "\u212a", "k", "\u00c5", "\u212b", "A\u030a", "\ufb01", "fi", "\u00b2", "2", "\u2167"),
-    *("VIII", "\u03c3", "\u03c2", "\u03a3", "\u0130", "i\u0307", "I", "i", "\u0131", "\u01c4"),
-    *(
-        "\u01c5",
-        "\u01c6",
-        "D\u017d",
-        "\uac00",
-        "\u1100\u1161",
-        "\u3131\u314f",
-        "\u00bd",
-        "1\u20442",
-    ),
-    *(
-        "1\u20442",
-        "\u2026",
-        "...",
-        "\u00df",
-        "ss",
-        "\u1e9e",
-        "SS",
-        "\uff76",
-        "\u30ab",
-        "\u304b",
-        "\u304c",
-    ),
-    *("\u304b\u3099", "\u0660", "0", "\u0966", "\uff10", "O", "\u041e", "\u039f", "a", "\u0430"),
-    *(
-        "'",
-        "\u2019",
-        "\u02bc",
-        '"',
-        "\u201c",
-        "-",
-        "\u2010",
-        "\u2011",
-        "\u2013",
-        "\u2212",
-        "\u00e9",
-    ),
-    *(
-        "e\u0301",
-        "e",
-        "\u1e69",
-        "s\u0323\u0307",
-        "s\u0307\u0323",
-        "\u212b\u0323",
-        "\U0001d54f",
-        "X",
-    ),
-    *(
-        "\U0001d54f",
-        "X",
-        "\u2764",
-        "\u2764\ufe0f",
-        "\U0001f44d",
-        "\U0001f44d\U0001f3fd",
-        "\U0001f1e9\U0001f1ea",
-    ),
-    *("\\n", "\\", "\\\\", "\\u0041", "&#65;", "&amp;", "&", "%41", "A", "\U00020000", "\u4e00"),
-]
+ALIKE = (
+    "K \u212a k \u00c5 \u212b A\u030a \ufb01 fi \u00b2 2 \u2167 VIII \u03c3 \u03c2 \u03a3 "
+    "\u0130 i\u0307 I i \u0131 \u01c4 \u01c5 \u01c6 D\u017d \uac00 \u1100\u1161 \u3131\u314f "
+    "\u00bd 1\u20442 \u2026 ... \u00df ss \u1e9e SS \uff76 \u30ab \u304b \u304c \u304b\u3099 "
+    "\u0660 0 \u0966 \uff10 O \u041e \u039f a \u0430 ' \u2019 \u02bc \" \u201c - \u2010 "
+    "\u2011 \u2013 \u2212 \u00e9 e\u0301 e \u1e69 s\u0323\u0307 s\u0307\u0323 \u212b\u0323 "
+    "\U0001d54f X \u2764 \u2764\ufe0f \U0001f44d \U0001f44d\U0001f3fd \U0001f1e9\U0001f1ea "
+    "\\n \\ \\\\ \\u0041 &#65; &amp; & %41 A \U00020000 \u4e00"
+).split()
 
 
 @lru_cache
@@ -136,7 +84,7 @@ class UnicodeTests(FilterHarness):
         ]
         # Two texts that are confused differ in a bit of their number, and so in one of these.
         for lookup in lookups:
-            for bit in range(len(values).bit_length()):
+            for bit in range((len(values) - 1).bit_length()):
                 chosen = [row for row in range(len(values)) if row >> bit & 1]
                 name, keep = lookup([values[row] for row in chosen])
                 found = {int(self.known[id]) for id in self.names(spec, keep)}

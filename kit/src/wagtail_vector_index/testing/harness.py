@@ -48,10 +48,11 @@ class Harness:
     #: Are collections and batches larger, and random tests longer? ``pytest --thorough`` and
     #: the environment variable ``WAGTAIL_VECTOR_INDEX_THOROUGH`` set this for classes that
     #: leave it as it is.
-    thorough: bool = bool(os.environ.get(THOROUGH))
+    thorough: bool = os.environ.get(THOROUGH, "0") not in {"", "0"}
 
     #: How many records, values and texts do the largest tests have at most? A smaller number is
-    #: for a slow store that only stands in for another one.
+    #: for a slow store that only stands in for another one, and for an index that is forced to
+    #: search so few records approximately.
     at_most: int = 1_000_000
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

@@ -10,7 +10,7 @@ from qdrant_client.common.version_check import is_compatible, parse_version
 
 from wagtail_vector_index.backends.base import Health
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.contract.services import Together
+from wagtail_vector_index.contract.services import Together, Within
 from wagtail_vector_index.exceptions import BackendError
 
 from .naming import own_name
@@ -36,6 +36,8 @@ def health(options: QdrantOptions) -> Steps[Health]:
     named = ((each.name, own_name(options.collection_prefix, each.name)) for each in found)
     names = sorted(name for _, name in named if name is not None)
     states = yield Together([partial(call, options, name, "get_collection") for name in names])
+    if not options.in_memory:
+        yield Within(options.timeout)  # a node that hangs must not cost what was found above
     replicas = yield Together([partial(_of_all_replicas, options, name) for name in names])
     details["collections"] = str(len(names))
     for name, state, replica in zip(names, states, replicas, strict=True):
@@ -43,7 +45,7 @@ def health(options: QdrantOptions) -> Steps[Health]:
             problems.append(f"{name}: {state}")
             continue
         if isinstance(replica, BackendError):
-            problems.append(f"{name}: a node or a replica is away: {replica}")
+            problems.append(f"{name}: not all replicas answered: {replica}")
         details[name] = f"{state.points_count or 0} records, {state.status.value}"
         if state.status == models.CollectionStatus.RED:
             problems.append(f"{name} is red: {state.optimizer_status}")

@@ -52,6 +52,11 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
     def _wider_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
         return ()  # the schema has the setting; a search cannot bring another
 
+    def _reach(self, spec: CollectionSpec) -> int:
+        from .searching import FAR_BEYOND
+
+        return min(super()._reach(spec), self.options.max_results - FAR_BEYOND)
+
     def _make_service(self) -> Service:
         from .errors import WeaviateErrors
         from .service import WeaviateService

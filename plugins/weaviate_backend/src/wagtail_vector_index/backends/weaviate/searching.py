@@ -86,7 +86,7 @@ class Search:
         if count <= EXACT_UP_TO:
             few = count <= self._most
             sizes = [count if few or self._wanted > self._most else self._wanted]
-            if self._spec.setting == EXACT:
+            if self._spec.setting == EXACT and sizes != [self._wanted]:
                 # Only where the index finds too few may it lack records.
                 sizes.insert(0, self._wanted)
             for wanted in sizes:
