@@ -72,6 +72,7 @@ class VectorSearchFilter(BaseFilterBackend):
             raise BadRequestError("order cannot be combined with search")
         index = get_index(view.vector_index)
         arguments = {"limit": _LIMIT, **getattr(view, "vector_search", {})}
+        index.search("", **arguments)  # a mistake of the view is not one of the visitor
         try:
             found = index.search(
                 request.GET["search"], within=queryset, request=request, **arguments

@@ -381,9 +381,9 @@ class VectorBackend(ABC):
         """Choose the cheapest setting of searches that finds enough, and return its recall.
 
         Searches with a spec that has this recall use the setting. So do searches of this process
-        with a spec that has none. Returns None if searches are exact, the collection is small, or
-        the measurement failed, which is logged. The recall of the spec is returned as long as it
-        fits the options and the collection has not grown by half.
+        with a spec that has none. Returns None if searches are exact or the collection is small.
+        The recall of the spec is returned as long as it fits the options and the collection has
+        not grown by half, and if the measurement fails, which is logged.
         """
         if not (settings := self._search_settings(spec)):
             return None
@@ -400,9 +400,9 @@ class VectorBackend(ABC):
             raise
         except BackendError as error:
             logger.warning("The recall of %s could not be measured: %s", spec.name, error)
-            if spec.recall:
-                with suppress(BackendError):  # the service may still be away
-                    self._use_setting(spec, spec.recall.setting)
+            # The store may still have a setting that was only tried.
+            with suppress(BackendError):
+                self._use_setting(spec, spec.recall.setting if spec.recall else settings[0])
             return spec.recall
 
     def unfound(self, spec: CollectionSpec, batch: RecordBatch) -> list[UUID]:

@@ -70,11 +70,10 @@ def _attempt(index_name: str, failures: int, *, rebuild: bool) -> Attempt:
         return _failed(index_name, failures + 1, error)
 
 
-@again_if_lost
 def _made(index_name: str, failures: int, *, rebuild: bool) -> Attempt:
     # Only the first attempt of a rebuild tries a service that has just failed.
     is_first = rebuild and not failures
-    pause = 0.0 if is_first else seconds_of_pause(live_collections(index_name))
+    pause = 0.0 if is_first else _seconds_of_pause(index_name)
     if pause:
         return Attempt(retry_in=max(_SHORTEST, pause), failures=failures)
     waits = not is_first and any(map(is_waiting, live_collections(index_name)))
@@ -86,6 +85,11 @@ def _made(index_name: str, failures: int, *, rebuild: bool) -> Attempt:
         logger.warning("%s", updated.held_back)
         failed = failures + 1
     return Attempt(retry_in=_seconds_to_next(index_name), failures=failed)
+
+
+@again_if_lost
+def _seconds_of_pause(index_name: str) -> float:
+    return seconds_of_pause(live_collections(index_name))
 
 
 def _write(index: VectorIndex, *, rebuild: bool) -> Updated | None:
@@ -142,6 +146,7 @@ def _tried(index_name: str, action: Callable[[], ResultT]) -> ResultT | None:
         return None
 
 
+@again_if_lost
 def _seconds_to_next(index_name: str) -> float | None:
     """Return the seconds until the next attempt after failures, or None if nothing failed."""
     changes = PendingChange.objects.filter(index=index_name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
 from .records import Match, RecordBatch
@@ -110,8 +110,14 @@ class Recall:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the measurement as JSON values, from which ``Recall(**values)`` makes it again."""
+        """Return the measurement as JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recall:
+        """Return the measurement that `as_json` gave, without what another release added."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
 
 def check_target(target: float) -> None:

@@ -52,10 +52,12 @@ def searched(
         reach: returns the most matches of a search by the index without a filter.
     """
     vector, limit, filter, _ = asked
-    found: list[Match] = yield search(spec, *asked)
     records = spec.recall.records if spec.recall else 0
     if filter is None or records <= EXACT_UP_TO or limit > _MOST_CHECKED:
-        return found
+        return (yield search(spec, *asked))
+    # Without the lowest score: how far away the nearest records are must be seen.
+    asked = vector, limit, filter, None
+    found: list[Match] = yield search(spec, *asked)
     farthest: float | None = None
     try:
         for setting in (*wider(spec), EXACT):

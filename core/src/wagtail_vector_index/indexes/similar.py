@@ -11,6 +11,7 @@ from ..content.language import is_translatable
 from ..content.object_keys import root_model
 from ..content.visibility import is_page_model
 from ..exceptions import InvalidQuery
+from ..search.base import refinable
 from ..search.results import SearchResults
 from ..wording import listed
 from .base import VectorIndex
@@ -42,7 +43,9 @@ def similar_to(
         return None
     if is_page_model(type(instance)) and not _has_only_pages(chosen):
         given = arguments.get("filter")
-        arguments["filter"] = _is_page() if given is None else given & _is_page()
+        # What is no Q is refused by the search.
+        if given is None or isinstance(given, Q):
+            arguments["filter"] = _is_page() if given is None else given & _is_page()
     if active_locale:
         arguments["within"] = _in_active_locale(instance, arguments.get("within"))
     return chosen.find_similar(instance, **arguments)
@@ -76,6 +79,8 @@ def _is_page() -> Q:
 
 def _in_active_locale(instance: Model, within: QuerySet[Any] | None) -> QuerySet[Any]:
     """Return the objects of a queryset, or of the object's model, in the active language."""
+    if within is not None:
+        within = refinable(within)
     model: Any = root_model(type(instance)) if within is None else within.model
     if not is_translatable(model):
         raise InvalidQuery(f"active_locale needs a translatable model, not {model._meta.label}.")

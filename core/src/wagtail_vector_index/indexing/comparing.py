@@ -19,7 +19,7 @@ from .preparing import prepare_source, read
 from .progress import Progress
 
 BATCH_SIZE = 500
-# How many more objects are made than freed before the garbage collector starts. 0 turns it off.
+# How many more objects are made than freed before the garbage collector starts.
 _COLLECTION_THRESHOLD = 50_000
 
 
@@ -59,7 +59,10 @@ def _fewer_collections() -> Iterator[None]:
     the batch ends. The collector's search among them takes a third of the whole time.
     """
     threshold, *others = gc.get_threshold()
-    gc.set_threshold(threshold and max(threshold, _COLLECTION_THRESHOLD), *others)
+    if not 0 < threshold < _COLLECTION_THRESHOLD:
+        yield  # 0 turns it off; or another thread compares too, and sets the threshold back
+        return
+    gc.set_threshold(_COLLECTION_THRESHOLD, *others)
     try:
         yield
     finally:

@@ -18,7 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import Error, InterfaceError, OperationalError, connections, transaction
+from django.db import (
+    Error,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connections,
+    transaction,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
@@ -31,10 +38,16 @@ T = TypeVar("T")
 
 #: SQLSTATE of PostgreSQL: the session was ended by an administrator, a crash, a shutdown, an
 #: idle time-out or a time-out of an idle transaction, or its connection failed.
-_POSTGRESQL = {"57P01", "57P02", "57P03", "57P05", "25P03", "08000", "08003", "08006"}
+_POSTGRESQL = {"57P01", "57P02", "57P05", "25P03", "08000", "08003", "08006"}
+
+#: The errors that Django makes of these: PostgreSQL calls its time-outs internal errors.
+_OF_SESSIONS = (OperationalError, InterfaceError, InternalError)
 
 #: Error numbers of MySQL and MariaDB: the server has gone away, or closed the connection.
 _MYSQL = {2006, 2013, 4031}
+
+#: The mark of an error of work that was repeated.
+_REPEATED = "was_repeated"
 
 #: Sessions and pools of the parent process. They stay referenced and are never closed, because
 #: closing them would close the parent's too.
@@ -56,9 +69,10 @@ def again_if_lost(work: Callable[P, T]) -> Callable[P, T]:
         try:
             return work(*args, **kwargs)
         except Error as error:
-            if not (_is_lost(error) and _replaced()):
+            if not _may_be_repeated(error):
                 raise
-        return work(*args, **kwargs)
+        with _the_last_time():
+            return work(*args, **kwargs)
 
     return repeated
 
@@ -68,9 +82,10 @@ def steps_again_if_lost(begin: Callable[[], Steps[T]]) -> Steps[T]:
     try:
         return (yield from begin())
     except Error as error:
-        if not (_is_lost(error) and _replaced()):
+        if not _may_be_repeated(error):
             raise
-    return (yield from begin())
+    with _the_last_time():
+        return (yield from begin())
 
 
 @contextmanager
@@ -85,10 +100,24 @@ def streamed(queryset: QuerySet[Any]) -> Iterator[Iterator[Any]]:
         yield queryset.iterator()
 
 
+def _may_be_repeated(error: Error) -> bool:
+    return not hasattr(error, _REPEATED) and _is_lost(error) and _replaced()
+
+
+@contextmanager
+def _the_last_time() -> Iterator[None]:
+    """Mark an error, so that no caller repeats what was repeated already."""
+    try:
+        yield
+    except Error as error:
+        setattr(error, _REPEATED, True)
+        raise
+
+
 def _is_lost(error: Error) -> bool:
     """Return whether an error says that there is no session any more."""
     cause = error.__cause__
-    if not isinstance(error, (OperationalError, InterfaceError)) or _is_of_connecting(cause):
+    if not isinstance(error, _OF_SESSIONS) or _is_of_connecting(cause):
         return False
     states = [getattr(cause, name, "") for name in ("sqlstate", "pgcode")]
     if None in states:
@@ -140,7 +169,7 @@ def _after_fork() -> None:
             if connection.in_atomic_block:
                 # As after a lost connection: the transaction must end before anything else.
                 connection.closed_in_transaction = connection.needs_rollback = True
-            connection.close()  # forgets what it knows of the session
+            connection.close()  # forgets what was to run on the parent's commit
 
 
 def _pools(kind: type[Any]) -> Iterator[dict[str, Any]]:

@@ -164,7 +164,7 @@ class Collection(models.Model):
             dimensions=self.dimensions,
             metric=self.metric,  # type: ignore[arg-type]
             fields=self.fields,
-            recall=Recall(**self.recall) if self.recall else None,
+            recall=Recall.from_json(self.recall) if self.recall else None,
         )
 
 

@@ -88,7 +88,7 @@ class Search(ABC):
         _check_threshold(self.similarity_threshold, self.index.metric)
         _check_visitor(self.user, self.request)
         if self.within is not None:
-            self.within = _refinable(self.within)
+            self.within = refinable(self.within)
             _check_related(self.within.model, self.index)
         if self.filter is not None:
             comparable = comparable_filter(self.filter)
@@ -266,7 +266,7 @@ def search_call(
     )
 
 
-def _refinable(within: Any) -> QuerySet[Any]:
+def refinable(within: Any) -> QuerySet[Any]:
     """Return the argument ``within`` as a queryset that can be filtered further."""
     if isinstance(within, Manager):
         within = within.all()

@@ -116,7 +116,7 @@ def attach_excerpt(instance: Any, text: str, query: str) -> None:
 
 
 def excerpt_of(instance: Any) -> Excerpt:
-    """Return what cuts excerpts for an object.
+    """Return the `Excerpt` of an object that a search found.
 
     Raises:
         InvalidQuery: no search has found this object.

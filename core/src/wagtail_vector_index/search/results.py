@@ -99,10 +99,11 @@ class SearchResults(Sequence[Any]):
             "metadata", flat=True
         ):
             value = json.loads(metadata).get(field)
-            found.update(value if isinstance(value, list) else [value])
+            found.update(set(value) if isinstance(value, list) else [value])
         del found[None]
         read = datetime.fromisoformat if fields[field] == "datetime" else lambda value: value
-        return {read(value): count for value, count in found.most_common()}
+        in_order = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return {read(value): count for value, count in in_order}
 
     def __repr__(self) -> str:
         if self.search.hits is None:

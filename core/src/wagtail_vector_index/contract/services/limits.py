@@ -52,7 +52,7 @@ class Limit:
         """
         if isinf(self._end):
             return call()
-        self._check()
+        self.check()
         result: Future[ResultT] = Future()
         context = contextvars.copy_context()
 
@@ -71,7 +71,7 @@ class Limit:
         """Like `within`, on the event loop."""
         if isinf(self._end):
             return await call()
-        self._check()
+        self.check()
         try:
             async with asyncio.timeout(self.left) as scope:
                 return await call()
@@ -80,7 +80,8 @@ class Limit:
                 raise
         raise LateError(self._seconds)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `LateError` if no time is left."""
         if not self.left:
             raise LateError(self._seconds)
 

@@ -170,13 +170,14 @@ class Service(ABC):
             if failed and request.undo is not None:
                 self.run(request.undo())
             failed = True
-            return limit.within(partial(self._once, request))
+            return limit.within(partial(self._once, limit, request))
 
         return attempt
 
-    def _once(self, request: Request) -> Any:
+    def _once(self, limit: Limit, request: Request) -> Any:
         held = self._clients.sync()
         with held.turn:
+            limit.check()  # the operation may have ended while this thread waited for its turn
             answer = self.send(held.client, request)
         return self.read(request, answer)
 

@@ -104,7 +104,10 @@ class _Named:
         raise _UnknownAnswer(f"does not say of which model it is. Write {labels}, a colon and it.")
 
     def _by_address(self, name: str) -> str:
-        asked = urlsplit(name)
+        try:
+            asked = urlsplit(name)
+        except ValueError as error:
+            raise _UnknownAnswer(f"is no address: {error}.") from error
         found = list(self._at(_path(asked.path)))
         if asked.netloc and len(found) > 1:
             found = [one for one in found if one[1] == asked.netloc] or found
@@ -145,8 +148,11 @@ class _Named:
         for queryset in self.querysets:
             if is_page_model(queryset.model) or not hasattr(queryset.model, "get_absolute_url"):
                 continue
-            for instance in self.live(queryset).iterator():
-                url = urlsplit(str(instance.get_absolute_url()))
+            for instance in self.live(queryset):
+                try:
+                    url = urlsplit(str(instance.get_absolute_url()))
+                except Exception:  # noqa: BLE001, S112  # an object without an address
+                    continue
                 found.setdefault(_path(url.path), []).append((object_key(instance), url.netloc))
         return found
 
