@@ -278,7 +278,8 @@ except OperationalError:
     given = json.loads(site["TEST_DATABASE_SETTINGS"])
     down = json.dumps({**given, "HOST": "127.0.0.1", "PORT": "1"})
     output = run({"TEST_DATABASE_SETTINGS": down}, script, pool=pool)
-    assert output.endswith("['one']\n"), output
+    # The pool's own threads log as well, before or after.
+    assert "['one']" in output.splitlines(), output
 
 
 # A pooler

@@ -111,7 +111,9 @@ def test_extras_exist(document: Path) -> None:
 def test_settings_exist(document: Path) -> None:
     named = set(re.findall(r"\bWAGTAIL_VECTOR_INDEX_\w+", document.read_text(encoding="utf-8")))
     sources = "".join(
-        path.read_text(encoding="utf-8") for path in (ROOT / "core" / "src").rglob("*.py")
+        path.read_text(encoding="utf-8")
+        for folder in ("core", "kit")
+        for path in (ROOT / folder / "src").rglob("*.py")
     )
     assert {name for name in named if name not in sources} == set()
 

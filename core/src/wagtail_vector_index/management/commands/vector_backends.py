@@ -178,8 +178,8 @@ class Command(QuietableCommand):
         asked: list[Problem] = []
         if check:
             for collection in status.collections:
-                if recall := collection.spec.recall:
-                    self._recall(collection.vector_backend, recall)
+                if collection.recall:
+                    self._recall(collection.vector_backend, Recall.from_json(collection.recall))
             asked += count_problems(status, without=self._broken)
             asked += unfound_problems(status, without=self._broken)
         self._problems([*status.problems, *asked])
