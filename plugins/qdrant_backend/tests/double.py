@@ -289,7 +289,7 @@ class Double:
             with_payload=asked.with_payload,
             with_vectors=bool(asked.with_vector),
         )
-        seen = [each for each in found.points if UUID(str(each.id)).int % 97 < 97 * share]
+        seen = [each for each in found.points if _number(each.id) % 97 < 97 * share]
         return {"points": [_point(each) for each in seen[: asked.limit]]}
 
     def _share(self, name: str, params: models.SearchParams | None) -> float:
@@ -329,6 +329,10 @@ class Double:
         for key in _keys(filter):
             if key not in self._schemas[name]:
                 raise Refusal(400, f'Bad request: Index required but not found for "{key}"')
+
+
+def _number(id: int | str) -> int:
+    return id if isinstance(id, int) else UUID(id).int
 
 
 def _point(found: Any) -> dict[str, Any]:
