@@ -53,11 +53,13 @@ def searched(
     """
     vector, limit, filter, _ = asked
     records = spec.recall.records if spec.recall else 0
-    if filter is None or records <= EXACT_UP_TO or limit > _MOST_CHECKED:
-        return (yield search(spec, *asked))
-    # Without the lowest score: how far away the nearest records are must be seen.
-    asked = vector, limit, filter, None
+    is_checked = filter is not None and records > EXACT_UP_TO and limit <= _MOST_CHECKED
+    if is_checked:
+        # Without the lowest score: how far away the nearest records are must be seen.
+        asked = vector, limit, filter, None
     found: list[Match] = yield search(spec, *asked)
+    if not is_checked:
+        return found
     farthest: float | None = None
     try:
         for setting in (*wider(spec), EXACT):
