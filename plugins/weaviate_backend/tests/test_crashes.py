@@ -124,7 +124,7 @@ def test_a_caller_that_gives_up_in_the_middle(
     backend = make_backend()
     backend.create(SPEC)
 
-    def interrupted(makers: object) -> None:
+    def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
