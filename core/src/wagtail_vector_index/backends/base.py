@@ -194,7 +194,7 @@ class VectorBackend(ABC):
         """Write records, replacing existing ones.
 
         The batch has at least one record and at most ``max_batch_records``. No id comes twice.
-        Vectors and metadata were checked, also those of the other parts of a split batch.
+        All vectors and metadata have been checked, in every part of a split batch.
         Returns when every record can be found by a search. Raises `WriteFailed` with the ids
         of the records that were not written.
         """

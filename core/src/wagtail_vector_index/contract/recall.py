@@ -127,7 +127,7 @@ def check_target(target: float) -> None:
 
 
 def questions(batch: RecordBatch) -> list[memoryview]:
-    """Return vectors to search for: those of a batch, and mixtures of two of them.
+    """Return vectors to search for: the stored ones of a batch, and mixtures of two.
 
     A stored vector is the question of a text that has a chunk's own words. A mixture is nearer to
     one vector than to another, as the vector of a question that two chunks answer.

@@ -6,7 +6,7 @@ its answer says so. The yardstick is a search for the same query without a filte
 answers well: a filter that has nothing to do with the query keeps some of its nearest records. If
 the filtered answer is farther away than all of these, the index was asked where it is not
 reliable. (A random sample of what the filter leaves would not help: of a thousand times as many
-records, it holds hardly one that is nearer than the answer.)
+records, it rarely holds one that is nearer than the answer.)
 """
 
 from __future__ import annotations
