@@ -1,9 +1,12 @@
 """The oracle passes the suite that it is the oracle of."""
 
+import threading
+
 import pytest
 
 from wagtail_vector_index.contract.metrics import METRICS
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+from wagtail_vector_index.testing.event_loops import THREADS
 from wagtail_vector_index.testing.isolation import IsolationTests
 from wagtail_vector_index.testing.lifecycle import LifecycleTests
 from wagtail_vector_index.testing.ranking import RankingTests
@@ -56,3 +59,28 @@ def test_a_drop_that_fails_leaves_nothing_else_behind():
         test.teardown_method()
     assert len(test.backend.collections()) == 1
     assert BusyOnce.calls == ["drop", "drop", "drop", "close"]
+
+
+class Threads(VectorBackendConformance):
+    """Lists the threads that end, beside those that are there when a coroutine begins."""
+
+    def __init__(self):
+        self.ended = []
+
+    def make_backend(self):
+        return OracleBackend()
+
+    def thread_finished(self):
+        self.ended.append(threading.current_thread())
+        super().thread_finished()
+
+
+def test_the_threads_of_an_event_loop_begin_before_the_test_and_end_after_it():
+    test = Threads()
+
+    async def begun():
+        return set(threading.enumerate())
+
+    there = test.in_loop(begun())
+    assert len(set(test.ended)) == THREADS
+    assert there.issuperset(test.ended)

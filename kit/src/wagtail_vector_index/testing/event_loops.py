@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
@@ -51,15 +51,22 @@ class AsyncHarness(Harness):
             pool = ThreadPoolExecutor(THREADS)
             loop = asyncio.get_running_loop()
             loop.set_default_executor(pool)
-            barrier = Barrier(THREADS, timeout=30)
+            barrier = Barrier(THREADS, timeout=60)
+
+            async def in_each_thread(function: Callable[[], object]) -> None:
+                calls = (loop.run_in_executor(pool, function) for _ in range(THREADS))
+                await asyncio.gather(*calls)
 
             def finish() -> None:
                 barrier.wait()
                 self.thread_finished()
 
+            # All threads begin while the pool is new. Later it may count a thread as idle that
+            # is not, and would then start too few for all to meet.
+            await in_each_thread(barrier.wait)
             try:
                 return await coroutine
             finally:
-                await asyncio.gather(*(loop.run_in_executor(pool, finish) for _ in range(THREADS)))
+                await in_each_thread(finish)
 
         return asyncio.run(main())
