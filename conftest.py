@@ -1,7 +1,16 @@
 """What the tests of all distributions share."""
 
+import gc
+
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("no deadlines", parent=settings(), deadline=None)
 settings.load_profile("no deadlines")
+
+
+def pytest_collection_finish():
+    """Let Python's garbage collector rest, which would look at all of Wagtail again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

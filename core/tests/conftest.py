@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import count
 
 import pytest
 from django.conf import settings
@@ -30,7 +31,11 @@ def root(db):
 def article(root):
     """Makes an article below the home page, or below another page."""
 
+    numbers = count(1)
+
     def make(title, intro="", *, parent=root, **fields):
+        # To find a free slug, Wagtail tries one after the other.
+        fields.setdefault("slug", f"article-{next(numbers)}")
         return parent.add_child(instance=ArticlePage(title=title, intro=intro, **fields))
 
     return make

@@ -53,7 +53,7 @@ def site(article, root, bring_up_to_date):
     bread = article("Sourdough", "<p>flour water salt</p>")
     article("Rye", "<p>flour rye</p>", parent=bread)
     article("Roggebrood", "<p>flour water</p>", locale=Locale.objects.create(language_code="nl"))
-    tagged = article("Cake", "<p>flour sugar</p>")
+    tagged = article("Cake", "<p>flour sugar</p>", slug="cake")
     tagged.tags.add("sweet")
     tagged.save()
     root.add_child(instance=EventPage(title="Flour fair", place="market"))

@@ -17,18 +17,19 @@ from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.testing import VectorBackendConformance
 
 #: The client's local mode, in which the double answers too, compares one record after another.
-AT_MOST = 500
+#: A thorough run is for a real server.
+AT_MOST, THOROUGH = 500, False
 
 
 class TestInMemory(VectorBackendConformance):
-    at_most = AT_MOST
+    at_most, thorough = AT_MOST, THOROUGH
 
     def make_backend(self) -> QdrantBackend:
         return QdrantBackend("default", QdrantBackend.Options(location=":memory:"))
 
 
 class TestOnDouble(VectorBackendConformance):
-    at_most = AT_MOST
+    at_most, thorough = AT_MOST, THOROUGH
 
     @pytest.fixture(autouse=True)
     def _double(self, shared_double: Running) -> None:

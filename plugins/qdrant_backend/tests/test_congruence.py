@@ -44,9 +44,8 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def batch(backend: QdrantBackend) -> RecordBatch:
-    """What is in the collection: few where local mode, which is slow, is asked once more."""
-    slow = backend.options.exact and backend.options.grpc
-    batch = records(500 if slow else 5_000, SPEC.dimensions)
+    """What is in the collection: few in the double, whose local mode is slow."""
+    batch = records(500 if backend.options.exact else 5_000, SPEC.dimensions)
     backend.upsert(SPEC, batch)
     return batch
 
