@@ -32,3 +32,24 @@ def test_only_public_names_are_used(source):
             assert node.module in PROMISED
             public = importlib.import_module(node.module).__all__
             assert {name.name for name in node.names} <= set(public)
+
+
+def test_the_smallest_example_has_the_lines_that_its_page_tells():
+    """Comments, docstrings and empty lines do not count, nor does the plugin's declaration."""
+    folder = ROOT / "examples" / "sqlitevec_backend" / "src" / "sqlitevec_wagtail_vectors"
+    assert sum(lines_of_code(folder / name) for name in ("backend.py", "values.py")) <= 150
+
+
+def lines_of_code(source):
+    text = source.read_text()
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    told = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, documented) and ast.get_docstring(node)
+        for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)
+    }
+    return sum(
+        number not in told and line.strip() != "" and not line.strip().startswith("#")
+        for number, line in enumerate(text.splitlines(), 1)
+    )

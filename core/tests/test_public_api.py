@@ -32,7 +32,13 @@ PROMISED = {
         "check_headers",
         "secret",
     ],
-    "wagtail_vector_index.contract.arrays": ["first_invalid", "matrix", "scores", "stored"],
+    "wagtail_vector_index.contract.arrays": [
+        "first_invalid",
+        "matrix",
+        "scores",
+        "stored",
+        "stored_query",
+    ],
     "wagtail_vector_index.contract.sansio": ["Call", "Steps", "arun", "run"],
     "wagtail_vector_index.contract.services": [
         "Operations",
@@ -44,6 +50,7 @@ PROMISED = {
         "ServiceErrors",
         "Together",
     ],
+    "wagtail_vector_index.contract.sql": ["OPERATORS", "Compare", "column_of", "where"],
     "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
     "wagtail_vector_index.exceptions": ["VectorIndexError"],
     "wagtail_vector_index.handlers": ["chat_backends", "embedding_backends", "vector_backends"],

@@ -15,21 +15,21 @@ import django
 from django.conf import settings
 
 CLIENTS = [
-    "fastembed", "numpy", "onnxruntime", "openai", "orjson", "pgvector", "psycopg", "qdrant_client",
-    "usearch", "weaviate", "wordllama",
+    "apsw", "fastembed", "numpy", "onnxruntime", "openai", "orjson", "pgvector", "psycopg",
+    "qdrant_client", "sqlite_vec", "usearch", "weaviate", "wordllama",
 ]  # fmt: skip
 
 
 def setup():
     """Django with Wagtail and the app, in default settings; what it left imported.
 
-    The variable VECTOR_BACKEND names another vector backend than the default.
+    The variable VECTOR_BACKEND is the setting of another vector backend than the default, as JSON.
     """
     from wagtail_vector_index.plugins import django_apps
 
     chosen = {}
-    if name := os.environ.get("VECTOR_BACKEND"):
-        chosen["WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"] = {"default": {"BACKEND": name}}
+    if setting := os.environ.get("VECTOR_BACKEND"):
+        chosen["WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"] = {"default": json.loads(setting)}
     settings.configure(
         **chosen,
         INSTALLED_APPS=[

@@ -85,6 +85,10 @@ CONTENTS = {
         "wagtail_vector_index/embeddings/wordllama/py.typed",
         "wagtail_vector_index/embeddings/wordllama/*.py",
     ],
+    "sqlitevec-wagtail-vectors": [
+        "sqlitevec_wagtail_vectors/py.typed",
+        "sqlitevec_wagtail_vectors/*.py",
+    ],
     "usearch-wagtail-vectors": [
         "usearch_wagtail_vectors/py.typed",
         "usearch_wagtail_vectors/*.py",

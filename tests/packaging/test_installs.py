@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from distributions import CORE, FOLDERS, PLUGINS, Environment
 
 FASTEMBED = "wagtail-vector-index-fastembed"
 NUMPY = "wagtail-vector-index-numpy"
-EXAMPLE = "usearch-wagtail-vectors"
 OPENAI = "wagtail-vector-index-openai"
 PGVECTOR = "wagtail-vector-index-pgvector"
 QDRANT = "wagtail-vector-index-qdrant"
@@ -23,6 +25,7 @@ PACKAGES = {
     WORDLLAMA: "wagtail_vector_index.embeddings.wordllama",
 }
 CLIENTS = {
+    "apsw",
     "fastembed",
     "numpy",
     "onnxruntime",
@@ -31,6 +34,7 @@ CLIENTS = {
     "pgvector",
     "psycopg",
     "qdrant-client",
+    "sqlite-vec",
     "usearch",
     "weaviate-client",
     "wordllama",
@@ -100,17 +104,23 @@ def test_uninstalling_a_plugin_leaves_the_others_whole(environment: Environment)
     assert environment.try_out("plugins")["plugins"] == short(PLUGINS)
 
 
-def test_example_of_a_third_party(environment: Environment) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"), [("usearch", {}), ("sqlitevec", {"PATH": "vectors.sqlite3"})]
+)
+def test_example_of_a_third_party(
+    name: str, options: dict[str, str], environment: Environment, tmp_path: Path
+) -> None:
     """Its own package, beside core alone: found, not imported, and searched by its short name."""
-    environment.install(CORE, EXAMPLE)
+    environment.install(CORE, f"{name}-wagtail-vectors")
     seen = environment.try_out("plugins", "modules", "imported")
     assert seen == {
         "setup": [],
-        "plugins": ["usearch"],
-        "modules": ["usearch_wagtail_vectors"],
+        "plugins": [name],
+        "modules": [f"{name}_wagtail_vectors"],
         "imported": [],
     }
-    assert environment.try_out("search", VECTOR_BACKEND="usearch")["search"] == FOUND
+    chosen = {"BACKEND": name, **{key: str(tmp_path / file) for key, file in options.items()}}
+    assert environment.try_out("search", VECTOR_BACKEND=json.dumps(chosen))["search"] == FOUND
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wagtail_vector_index.contract import FACTS, METRICS
-from wagtail_vector_index.contract.arrays import first_invalid, scores, stored
+from wagtail_vector_index.contract.arrays import first_invalid, scores, stored, stored_query
 from wagtail_vector_index.contract.validation import is_invalid, vector_problem
 
 ROWS = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
@@ -46,6 +46,13 @@ def test_long_vectors_are_valid_or_not_in_both_validations(metric):
 
 def test_a_vector_that_is_too_long_is_named_with_its_length():
     assert "the length 5e+20" in vector_problem(memoryview(np.array([3e20, 4e20], np.float32)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_query_is_as_what_is_stored(metric):
+    query = stored_query(memoryview(ROWS[3]), metric)
+    assert query.shape == (8,)
+    assert query == pytest.approx(stored(ROWS, metric)[3], abs=1e-6)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -59,6 +59,14 @@ class TestMaking:
         made = RecordBatch.of(ids=iter(IDS), vectors=map(tuple, VECTORS), metadata=iter(METADATA))
         assert records(made) == EXPECTED
 
+    def test_from_rows(self):
+        rows = [
+            (id.bytes, array("f", vector).tobytes(), json.dumps(metadata))
+            for id, vector, metadata in EXPECTED
+        ]
+        assert records(RecordBatch.from_rows(rows, 3)) == EXPECTED
+        assert len(RecordBatch.from_rows([], 3)) == 0
+
     def test_from_one_buffer(self):
         flat = memoryview(FLAT).cast("B").cast("f", (4, 3))
         made = RecordBatch.of(ids=IDS, vectors=flat, metadata=METADATA)

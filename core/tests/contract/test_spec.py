@@ -114,3 +114,25 @@ def test_others_are_not(changes):
 )
 def test_copies_are_equal(copied):
     assert copied(spec(metric="dot")) == spec(metric="dot")
+
+
+def test_the_shape_is_a_text_that_stores_can_keep():
+    """Stores compare it with texts of earlier releases, so it stays as it is."""
+    shape = "3 dimensions under cosine with the fields (locale str, year int)"
+    assert spec().shape == shape
+    assert spec(name="other", fields=dict(reversed(FIELDS.items()))).shape == shape
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dimensions": 4},
+        {"metric": "dot"},
+        {"fields": {}},
+        {"fields": {"locale": "str"}},
+        {"fields": {"locale": "str", "year": "float"}},
+        {"fields": {"locale": "str", "years": "int"}},
+    ],
+)
+def test_other_shapes_are_other_texts(changes):
+    assert spec(**changes).shape != spec().shape

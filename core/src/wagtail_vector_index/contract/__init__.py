@@ -1,7 +1,7 @@
 """The building blocks of backends: specs, records, filters and options.
 
 Nothing here knows Wagtail or a Django model. Authors of backends import from this package.
-Three modules are imported by their own names, because they need a library that the backend's
+Four modules are imported by their own names, because they need a library that the backend's
 distribution must require, or because few backends need them:
 
 - `wagtail_vector_index.contract.arrays`: vectors as NumPy arrays (requires NumPy).
@@ -9,6 +9,7 @@ distribution must require, or because few backends need them:
   asynchronous clients.
 - `wagtail_vector_index.contract.services`: the kit for backends of services (requires
   tenacity).
+- `wagtail_vector_index.contract.sql`: filters as conditions of SQL.
 """
 
 from .clients import Clients, collect_before_forks

@@ -11,7 +11,7 @@ Example::
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from .metrics import FACTS, Metric
 from .records import RecordBatch
 
-__all__ = ["Floats32", "first_invalid", "matrix", "scores", "stored"]
+__all__ = ["Floats32", "first_invalid", "matrix", "scores", "stored", "stored_query"]
 
 Floats32: TypeAlias = npt.NDArray[np.float32]
 
@@ -93,6 +93,16 @@ def stored(vectors: Floats32, metric: Metric) -> Floats32:
         block = slice(start, start + _ROWS_OF_A_BLOCK)
         result[block] = _unit(vectors[block])
     return result
+
+
+def stored_query(vector: memoryview[Any], metric: Metric) -> Floats32:
+    """Return the vector of a query as `stored` returns those of records, to compare it with them.
+
+    Args:
+        vector: the vector that `_search` gets.
+        metric: the metric of the collection.
+    """
+    return stored(np.frombuffer(vector, np.float32)[None], metric)[0]
 
 
 def _unit(vectors: Floats32) -> npt.NDArray[np.float64]:

@@ -124,6 +124,22 @@ class RecordBatch:
             dimensions=dimensions,
         )
 
+    @classmethod
+    def from_rows(cls, rows: Sequence[tuple[bytes, bytes, str]], dimensions: int) -> RecordBatch:
+        """Return a batch made from the rows of a database.
+
+        Args:
+            rows: the bytes of a UUID, the bytes of a float32 vector and the JSON text of the
+                metadata of each record.
+            dimensions: the number of components of each vector.
+        """
+        return cls(
+            ids=b"".join(id for id, _, _ in rows),
+            vectors=b"".join(vector for _, vector, _ in rows),
+            metadata=[text for _, _, text in rows],
+            dimensions=dimensions,
+        )
+
     def __len__(self) -> int:
         return len(self.metadata)
 

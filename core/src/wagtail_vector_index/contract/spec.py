@@ -79,6 +79,16 @@ class CollectionSpec:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
 
     @property
+    def shape(self) -> str:
+        """The dimensions, the metric and the fields as text.
+
+        It is the same for specs that are equal but for the name, in every process and release. So
+        a store can keep it with the collection to compare it, and messages can show it.
+        """
+        fields = ", ".join(f"{name} {type_}" for name, type_ in sorted(self.fields.items()))
+        return f"{self.dimensions} dimensions under {self.metric} with the fields ({fields})"
+
+    @property
     def setting(self) -> Setting:
         """The setting that searches use; empty for the backend's own default."""
         return self.recall.setting if self.recall else {}

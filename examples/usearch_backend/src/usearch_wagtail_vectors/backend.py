@@ -221,14 +221,9 @@ class UsearchBackend(VectorBackend):
             raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
         if collection.spec != spec:
             raise CollectionMismatch(
-                f"{self!r} has {spec.name!r} as {_shape(collection.spec)}, not as {_shape(spec)}."
+                f"{self!r} has {spec.name!r} as {collection.spec.shape}, not as {spec.shape}."
             )
         return collection
-
-
-def _shape(spec: CollectionSpec) -> str:
-    fields = ", ".join(f"{field} {type_}" for field, type_ in sorted(spec.fields.items()))
-    return f"{spec.dimensions} dimensions under {spec.metric} with the fields ({fields})"
 
 
 def _batch(collection: Collection, ids: Sequence[bytes]) -> RecordBatch:

@@ -154,15 +154,10 @@ class NumpyBackend(VectorBackend):
             raise CollectionNotFound(f"{self.alias!r} has no collection {spec.name!r}.")
         if collection.spec != spec:
             raise CollectionMismatch(
-                f"{self.alias!r} has a collection {spec.name!r} of {_shape(collection.spec)},"
-                f" which is not {_shape(spec)}."
+                f"{self.alias!r} has a collection {spec.name!r} of {collection.spec.shape},"
+                f" which is not {spec.shape}."
             )
         return collection
-
-
-def _shape(spec: CollectionSpec) -> str:
-    fields = ", ".join(f"{field} {type_}" for field, type_ in sorted(spec.fields.items()))
-    return f"{spec.dimensions} dimensions under {spec.metric} with the fields ({fields})"
 
 
 def _keys(ids: Sequence[UUID]) -> Keys:

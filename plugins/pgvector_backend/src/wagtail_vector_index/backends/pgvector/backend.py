@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.core.checks import CheckMessage, Error
 
 from wagtail_vector_index.backends.base import (
@@ -17,7 +16,7 @@ from wagtail_vector_index.backends.base import (
     VectorBackend,
 )
 from wagtail_vector_index.contract import EXACT, FACTS, ExactMatches, FilterNode, Setting
-from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored
+from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored_query
 from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 
 from . import indexing, searching, tables
@@ -157,7 +156,7 @@ class PgvectorBackend(VectorBackend):
         min_score: float | None,
     ) -> list[Match]:
         limit = min(limit, MOST_ROWS)
-        asked = stored(np.frombuffer(vector, np.float32)[None], spec.metric)[0]
+        asked = stored_query(vector, spec.metric)
         precision = self._searched_by(spec, limit)
         if precision is not None and searching.can_be_asked(asked, precision):
             matches = self._approximate(spec, precision, asked, limit, filter)

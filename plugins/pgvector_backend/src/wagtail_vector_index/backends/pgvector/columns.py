@@ -102,8 +102,3 @@ COLUMN_TYPES: dict[FieldType, ColumnType] = {
         sql="bigint[]", cast="bigint", index="gin", encode=_array_encoder(20, _INT64.pack)
     ),
 }
-
-
-def column_of(field: str) -> str:
-    """Return the quoted name of a field's column. Its prefix avoids the table's other columns."""
-    return f'"f_{field}"'

@@ -10,8 +10,9 @@ from typing import Any
 
 from wagtail_vector_index.contract import CollectionSpec, RecordBatch
 from wagtail_vector_index.contract.arrays import matrix, stored
+from wagtail_vector_index.contract.sql import column_of
 
-from .columns import COLUMN_TYPES, ColumnType, column_of
+from .columns import COLUMN_TYPES, ColumnType
 from .vectors import encoded
 
 #: How many rows are sent at a time.

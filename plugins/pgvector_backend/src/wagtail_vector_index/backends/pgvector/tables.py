@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from wagtail_vector_index.contract import CollectionSpec
+from wagtail_vector_index.contract.sql import column_of
 from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 
-from .columns import COLUMN_TYPES, column_of
+from .columns import COLUMN_TYPES
 from .database import Cursor, Database
 from .extension import Extension
 from .models import PREFIX, VectorTable

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match
 from wagtail_vector_index.contract import EXACT, EXACT_UP_TO, ExactMatches, FilterNode, Setting
-from wagtail_vector_index.contract.arrays import stored
+from wagtail_vector_index.contract.arrays import stored_query
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
 
@@ -89,9 +88,8 @@ def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | Non
 
 
 def _arguments(spec: CollectionSpec, options: QdrantOptions, query: Query) -> dict[str, Any]:
-    asked = np.frombuffer(query.vector, np.float32)[None]
     return {
-        "query": stored(asked, spec.metric)[0].tolist(),
+        "query": stored_query(query.vector, spec.metric).tolist(),
         "using": vector_name(spec),
         "query_filter": condition(query.filter),
         "with_payload": False,

@@ -15,7 +15,7 @@ from wagtail_vector_index.contract import (
     ExactMatches,
     Match,
 )
-from wagtail_vector_index.contract.arrays import scores, stored
+from wagtail_vector_index.contract.arrays import scores, stored_query
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
 
@@ -49,7 +49,7 @@ class Search:
         self._most = options.max_results
         self._messages = Messages(class_name(options.prefix, spec.name), options.consistency)
         self._filter = None if query.filter is None else condition_of(query.filter)
-        self._asked = stored(np.frombuffer(query.vector, np.float32)[None], spec.metric)[0]
+        self._asked = stored_query(query.vector, spec.metric)
 
     def run(self) -> Steps[list[Match]]:
         """Return the matches, in any order."""

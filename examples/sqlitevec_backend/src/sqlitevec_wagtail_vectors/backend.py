@@ -1,0 +1,164 @@
+"""The sqlite-vec backend, which keeps its collections in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import apsw
+import sqlite_vec
+from django.core.checks import CheckMessage, Error
+
+from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
+from wagtail_vector_index.contract import FACTS, MAX_INT, FilterNode
+from wagtail_vector_index.contract.arrays import matrix, stored, stored_query
+from wagtail_vector_index.contract.sql import column_of, where
+from wagtail_vector_index.exceptions import (
+    BackendRefused,
+    BackendUnavailable,
+    CollectionMismatch,
+    CollectionNotFound,
+)
+
+from .values import column_value, compare
+
+#: What may pass without the site's doing: another process writes, or the disk is full or away.
+PASSING = (apsw.BusyError, apsw.CantOpenError, apsw.FullError, apsw.IOError, apsw.LockedError)
+
+
+class SqliteVecBackend(VectorBackend):
+    """Searches exactly by sqlite-vec, in the file ``PATH``, which all processes share.
+
+    Example::
+
+        WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+            "default": {"BACKEND": "sqlitevec", "PATH": "/var/lib/site/vectors.sqlite3"},
+        }
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(VectorBackend.Options):
+        """``PATH`` is the file, ``TIMEOUT`` the number of seconds to wait for a lock."""
+
+        path: str
+        timeout: float = 30.0
+
+    metrics = frozenset({"cosine", "euclidean"})
+    longest_vector = 1e18
+
+    def check(self) -> list[CheckMessage]:
+        """Return an error if the folder of the file does not exist."""
+        folder = Path(self.options.path).absolute().parent
+        message, hint = f"{self!r}: there is no folder {folder}.", "Create it, or correct PATH."
+        return [] if folder.is_dir() else [Error(message, hint=hint, id="sqlitevec.E001")]
+
+    def _create(self, spec: CollectionSpec) -> None:
+        # Without types, so that SQLite converts no value. It keeps the text, and so the shape.
+        columns = f'{", ".join(_columns(spec))}, PRIMARY KEY ("id") /* {spec.shape} */'
+        with self._transaction("IMMEDIATE") as db:
+            if (existing := _shape_in(db, spec)) is None:
+                db.execute(f"CREATE TABLE {_table(spec)} ({columns})")
+            elif existing != spec.shape:
+                message = f"{self!r} has {spec.name!r} as {existing}, not as {spec.shape}."
+                raise CollectionMismatch(message)
+
+    def _drop(self, spec: CollectionSpec) -> None:
+        with self._transaction("IMMEDIATE") as db:
+            db.execute(f"DROP TABLE IF EXISTS {_table(spec)}")
+
+    def _collections(self) -> list[str]:
+        select = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'records_*'"
+        with self._transaction() as db:
+            return [name.removeprefix("records_") for (name,) in db.execute(select)]
+
+    def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
+        rows = []
+        vectors = stored(matrix(batch), spec.metric)
+        for id, vector, text in zip(batch.uuids, vectors, batch.metadata, strict=True):
+            given = json.loads(text) if spec.fields else {}
+            values = [column_value(type_, given.get(name)) for name, type_ in spec.fields.items()]
+            rows.append((id.bytes, vector.tobytes(), text, *values))
+        names, places = ", ".join(_columns(spec)), ", ".join("?" * len(_columns(spec)))
+        with self._transaction("IMMEDIATE", spec) as db:
+            insert = f"INSERT OR REPLACE INTO {_table(spec)} ({names}) VALUES ({places})"
+            db.executemany(insert, rows)
+
+    def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
+        with self._transaction("IMMEDIATE", spec) as db:
+            delete = f'DELETE FROM {_table(spec)} WHERE "id" = ?'
+            db.executemany(delete, [(id.bytes,) for id in ids])
+
+    def _search(
+        self,
+        spec: CollectionSpec,
+        vector: memoryview[Any],
+        limit: int,
+        filter: FilterNode | None,
+        min_score: float | None,
+    ) -> list[Match]:
+        facts, (condition, parameters) = FACTS[spec.metric], where(filter, compare)
+        function, best = ("l2", 0.0) if facts.is_distance else ("cosine", 1.0)
+        columns = f'"id", vec_distance_{function}("vector", ?) AS "distance"'
+        rest = f'WHERE {condition} ORDER BY "distance", "id" LIMIT ?'
+        asked = stored_query(vector, spec.metric).tobytes()
+        rows = self._rows(spec, columns, rest, [asked, *parameters, min(limit, MAX_INT)])
+        return [Match(id=UUID(bytes=id), score=facts.clipped(best - far)) for id, far in rows]
+
+    def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
+        condition, parameters = where(filter, compare)
+        return int(self._rows(spec, "count(*)", f"WHERE {condition}", parameters)[0][0])
+
+    def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
+        places = ", ".join("?" * len(ids))
+        return self._batch(spec, f'WHERE "id" IN ({places})', [id.bytes for id in ids])
+
+    def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
+        last, rest = b"", 'WHERE "id" > ? ORDER BY "id" LIMIT ?'
+        while batch := self._batch(spec, rest, [last, min(batch_size, MAX_INT)]):
+            yield batch
+            last = batch.uuids[-1].bytes
+
+    def _batch(self, spec: CollectionSpec, rest: str, parameters: list[Any]) -> RecordBatch:
+        rows = self._rows(spec, '"id", "vector", "metadata"', rest, parameters)
+        return RecordBatch.from_rows(rows, spec.dimensions)
+
+    def _rows(self, spec: CollectionSpec, columns: str, rest: str, given: list[Any]) -> list[Any]:
+        with self._transaction(spec=spec) as db:
+            return db.execute(f"SELECT {columns} FROM {_table(spec)} {rest}", given).fetchall()
+
+    @contextmanager
+    def _transaction(self, mode: str = "", spec: CollectionSpec | None = None) -> Iterator[Any]:
+        # Each call opens the file, which takes no time. So threads and forks share no connection.
+        try:
+            with closing(apsw.Connection(self.options.path)) as db:
+                db.set_busy_timeout(int(1_000 * self.options.timeout))
+                db.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)
+                db.load_extension(sqlite_vec.loadable_path())
+                db.execute(f"BEGIN {mode}")
+                if spec and _shape_in(db, spec) is None:
+                    raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
+                yield db
+                db.execute("COMMIT")  # closing the connection undoes what failed before this
+        except apsw.Error as error:
+            kind = BackendUnavailable if isinstance(error, PASSING) else BackendRefused
+            raise kind(f"{self!r} cannot use {self.options.path}: {error}.") from error
+
+
+def _table(spec: CollectionSpec) -> str:
+    return f'"records_{spec.name}"'
+
+
+def _columns(spec: CollectionSpec) -> list[str]:
+    return ['"id"', '"vector"', '"metadata"', *map(column_of, spec.fields)]
+
+
+def _shape_in(db: apsw.Connection, spec: CollectionSpec) -> str | None:
+    """Return the shape that a collection was created with, or None if there is none."""
+    select = "SELECT sql FROM sqlite_schema WHERE name = ?"
+    row = db.execute(select, (f"records_{spec.name}",)).fetchone()
+    return row and row[0].partition("/* ")[2].removesuffix(" */)")

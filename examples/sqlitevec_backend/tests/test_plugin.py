@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import apsw
+import pytest
+from django.db.models import Q
+from django.test import override_settings
+from sqlitevec_wagtail_vectors.backend import SqliteVecBackend
+
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, CollectionMismatch
+from wagtail_vector_index.handlers import vector_backends
+
+DISCOVER = """
+import sys
+from sqlitevec_wagtail_vectors import plugin
+plugin.vector_backends()
+print([name for name in ("apsw", "numpy", "sqlite_vec") if name in sys.modules])
+"""
+
+SPEC = CollectionSpec(name="c", dimensions=2, fields={"price": "float"})
+
+
+def backend_in(path: Path, timeout: float = 30.0) -> SqliteVecBackend:
+    return SqliteVecBackend("default", SqliteVecBackend.Options(path=str(path), timeout=timeout))
+
+
+def test_a_site_selects_it_by_its_short_name() -> None:
+    chosen = {"BACKEND": "sqlitevec", "PATH": "vectors.sqlite3"}
+    with override_settings(WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"other": chosen}):
+        assert isinstance(vector_backends["other"], SqliteVecBackend)
+
+
+def test_discovery_imports_no_client() -> None:
+    command = [sys.executable, "-c", DISCOVER]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    [message] = backend_in(tmp_path / "none" / "vectors.sqlite3").check()
+    assert str(tmp_path / "none") in message.msg
+    assert backend_in(tmp_path / "vectors.sqlite3").check() == []
+
+
+def test_another_shape_is_told(tmp_path: Path) -> None:
+    backend = backend_in(tmp_path / "vectors.sqlite3")
+    backend.create(SPEC)
+    other = CollectionSpec(name="c", dimensions=3)
+    with pytest.raises(CollectionMismatch) as caught:
+        backend.create(other)
+    assert f"as {SPEC.shape}, not as {other.shape}." in str(caught.value)
+
+
+def test_another_process_that_writes_for_long(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.sqlite3"
+    backend = backend_in(path, timeout=0.01)
+    backend.create(SPEC)
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(BackendUnavailable, match="locked"):
+        backend.count(SPEC)
+    other.close()
+    assert backend.count(SPEC) == 0
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.sqlite3"
+    path.write_text("This is no database, but a text of many words. " * 50)
+    with pytest.raises(BackendRefused, match="not a database"):
+        backend_in(path).create(SPEC)
+
+
+def test_floats_are_compared_by_all_of_their_bits(tmp_path: Path) -> None:
+    """In order, also below zero, and in lists of values."""
+    backend = backend_in(tmp_path / "vectors.sqlite3")
+    backend.create(SPEC)
+    prices = [-1.7e308, -0.1, -5e-324, 0.0, 5e-324, 0.1 + 0.2, 0.3, 1.7e308]
+    prices.sort()
+    metadata = [{"price": price} for price in prices]
+    ids = [UUID(int=number) for number in range(len(prices))]
+    backend.upsert(SPEC, RecordBatch.of(ids=ids, vectors=[[1, 2]] * len(ids), metadata=metadata))
+    for number, price in enumerate(prices):
+        assert backend.count(SPEC, Q(price__lt=price)) == number
+        assert backend.count(SPEC, Q(price__in=[price])) == 1
+    assert backend.count(SPEC, Q(price=-0.0)) == 1
