@@ -102,7 +102,8 @@ def stored_query(vector: memoryview[Any], metric: Metric) -> Floats32:
         vector: the vector that `_search` gets.
         metric: the metric of the collection.
     """
-    return stored(np.frombuffer(vector, np.float32)[None], metric)[0]
+    query: Floats32 = stored(np.frombuffer(vector, np.float32)[None], metric)[0]
+    return query
 
 
 def _unit(vectors: Floats32) -> npt.NDArray[np.float64]:
