@@ -20,8 +20,8 @@ from .code_blocks import ROOT, Block, block, blocks, said_by
 from .guides_site import guides
 
 SITE = Path(__file__).with_name("guides_site.py")
-#: Backends that are not installed here: of somebody else, and the example.
-OTHERS = re.compile('"(acme|usearch)"')
+#: Backends that are not installed here: of somebody else, and the examples.
+OTHERS = re.compile('"(acme|sqlitevec|usearch)"')
 KINDS = ("# settings.py", "# blog/", "# python manage.py shell", "# redaction/plugin.py")
 
 configuring = [

@@ -1,41 +1,65 @@
-"""Filters as conditions of SQL, which Python's own SQLite evaluates here."""
+"""Filters as conditions of SQL, by the example of the documentation and Python's own SQLite."""
 
+import json
+import re
 import sqlite3
+import types
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from django.db.models import Q
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagtail_vector_index.contract import And, Not, Or, parse_filter
-from wagtail_vector_index.contract.sql import OPERATORS, column_of, where
+from wagtail_vector_index.contract import And, CollectionSpec, Not, Or, parse_filter
+from wagtail_vector_index.contract.sql import column_of, where
 
-FIELDS = {"id": "int", "select": "str", "order": "int"}
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-backend.md"
+FIELDS = {"id": "int", "select": "str", "order": "int", "tags": "list[str]"}
+SPEC = CollectionSpec(name="c", dimensions=2, fields=FIELDS)
 ROWS = [
-    {"id": 1, "select": "a", "order": None},
-    {"id": 2, "select": None, "order": 5},
-    {"id": None, "select": "' OR TRUE --", "order": 5},
-    {"id": None, "select": None, "order": None},
+    {"id": 1, "select": "a", "order": None, "tags": ["x", "y"]},
+    {"id": 2, "select": None, "order": 5, "tags": ["' OR TRUE --"]},
+    {"id": None, "select": "' OR TRUE --", "order": 5, "tags": None},
+    {"id": None, "select": None, "order": None, "tags": None},
 ]
 
 
-def compare(column, node):
-    if node.lookup == "in":
-        return f"instr(?, ',' || {column} || ',')", f",{','.join(map(str, node.value))},"
-    return f"{column} {OPERATORS[node.lookup]} ?", node.value
+@pytest.fixture(scope="module")
+def guide():
+    """The functions of the guide's example."""
+    [code] = re.findall(r"```python\n(# acme_filters.py\n.*?)```", GUIDE.read_text(), re.DOTALL)
+    module = types.ModuleType("acme_filters")
+    exec(code, module.__dict__)  # the guide's code
+    return module
 
 
-def found(query):
+@pytest.fixture(scope="module")
+def database(guide):
+    with closing(sqlite3.connect(":memory:")) as database:
+        guide.create_table(database, SPEC)
+        names = ", ".join(["id", *map(column_of, FIELDS)])
+        for number, row in enumerate(ROWS):
+            tags = row["tags"] and json.dumps(row["tags"])
+            values = (number, row["id"], row["select"], row["order"], tags)
+            database.execute(f"INSERT INTO c ({names}) VALUES (?, ?, ?, ?, ?)", values)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def found(guide, database):
     """Return the numbers of the rows that SQLite finds."""
-    condition, parameters = where(parse_filter(query, FIELDS), compare)
-    columns = ", ".join(map(column_of, FIELDS))
-    with closing(sqlite3.connect(":memory:")) as db:
-        db.execute(f"CREATE TABLE records (id, {columns})")
-        rows = [(number, *row.values()) for number, row in enumerate(ROWS)]
-        db.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
-        select = f"SELECT id FROM records WHERE {condition}"
-        return {number for (number,) in db.execute(select, parameters)}
+
+    def found(query):
+        filter = parse_filter(query, FIELDS)
+        condition, parameters = where(filter, guide.compare)
+        rows = database.execute(f"SELECT id FROM c WHERE {condition}", parameters)
+        numbers = {number for (number,) in rows}
+        assert guide.count(database, SPEC, filter) == len(numbers)
+        return numbers
+
+    return found
 
 
 @pytest.mark.parametrize(
@@ -57,28 +81,40 @@ def found(query):
         (Q(id=1) | Q(select="' OR TRUE --") & Q(order=5), {0, 2}),
         (~(Q(id=1) | Q(order=5)), {3}),
         (~(Q(id=1) & Q(order=5)), {0, 1, 2, 3}),
+        (Q(id__in=[]), set()),
+        (~Q(id__in=[]), {0, 1, 2, 3}),
+        (Q(tags__contains="y"), {0}),
+        (Q(tags__contains="' OR TRUE --"), {1}),
+        (~Q(tags__contains="y"), {1, 2, 3}),
+        (Q(tags__isnull=True), {2, 3}),
     ],
 )
-def test_what_is_found(query, numbers):
+def test_what_is_found(query, numbers, found):
     assert found(query) == numbers
 
 
-def test_trees_without_children():
+def test_trees_without_children(found):
     assert found(And(())) == found(Not(Or(()))) == {0, 1, 2, 3}
     assert found(Or(())) == found(Not(And(()))) == set()
 
 
 @pytest.mark.parametrize("count", [2, 16, 17, 5_000])
-def test_branches_of_any_number(count):
+def test_branches_of_any_number(count, found):
     """SQLite refuses expressions of more than a thousand levels."""
     numbers = range(10, 10 + count - 1)
     assert found(Q(*(Q(id=n) for n in numbers), Q(id=2), _connector=Q.OR)) == {1}
     assert found(Q(*(~Q(id=n) for n in numbers), Q(id=2))) == {1}
 
 
+def by_places(column, node):
+    """Return a comparison by one parameter for each value."""
+    values = node.value if node.lookup == "in" else [node.value]
+    return f"{column} IN ({', '.join('?' * len(values))})", [*values]
+
+
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=60))
 def test_parameters_are_in_the_order_of_their_places(values):
-    query = Q(*(Q(id=value) | Q(order=value + 100) for value in values))
-    condition, parameters = where(parse_filter(query, FIELDS), compare)
-    assert parameters == [number for value in values for number in (value, value + 100)]
+    query = Q(*(Q(id=value) | ~Q(order__in=[value + 100, value + 200]) for value in values))
+    condition, parameters = where(parse_filter(query, FIELDS), by_places)
+    assert parameters == [number for n in values for number in (n, n + 100, n + 200)]
     assert condition.count("?") == len(parameters)

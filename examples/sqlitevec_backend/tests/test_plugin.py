@@ -8,6 +8,7 @@ from uuid import UUID
 import apsw
 import pytest
 from django.db.models import Q
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from sqlitevec_wagtail_vectors.backend import SqliteVecBackend
 
@@ -22,10 +23,27 @@ plugin.vector_backends()
 print([name for name in ("apsw", "numpy", "sqlite_vec") if name in sys.modules])
 """
 
+#: Writes 4 MB, more than SQLite holds in memory, and ends at the moment of the commit.
+KILLED = """
+import os, sys
+from uuid import UUID
+import apsw
+from sqlitevec_wagtail_vectors.backend import SqliteVecBackend
+from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+backend = SqliteVecBackend("default", SqliteVecBackend.Options(path=sys.argv[1]))
+spec = CollectionSpec(name="c", dimensions=1000)
+backend.create(spec)
+write = lambda numbers: backend.upsert(spec, RecordBatch.of(
+    ids=[UUID(int=number) for number in numbers], vectors=[[1.0] * 1000] * len(numbers)))
+write(range(10))
+apsw.connection_hooks.append(lambda db: db.set_commit_hook(lambda: os._exit(9)))
+write(range(5, 1005))
+"""
+
 SPEC = CollectionSpec(name="c", dimensions=2, fields={"price": "float"})
 
 
-def backend_in(path: Path, timeout: float = 30.0) -> SqliteVecBackend:
+def backend_in(path: Path, timeout: int = 30) -> SqliteVecBackend:
     return SqliteVecBackend("default", SqliteVecBackend.Options(path=str(path), timeout=timeout))
 
 
@@ -38,6 +56,14 @@ def test_a_site_selects_it_by_its_short_name() -> None:
 def test_discovery_imports_no_client() -> None:
     command = [sys.executable, "-c", DISCOVER]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_a_database_without_a_file_is_refused(path: str) -> None:
+    chosen = {"BACKEND": "sqlitevec", "PATH": path}
+    with override_settings(WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"other": chosen}):
+        with pytest.raises(ImproperlyConfigured, match=r"other.*'PATH' must be a file"):
+            vector_backends["other"]
 
 
 def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
@@ -57,7 +83,7 @@ def test_another_shape_is_told(tmp_path: Path) -> None:
 
 def test_another_process_that_writes_for_long(tmp_path: Path) -> None:
     path = tmp_path / "vectors.sqlite3"
-    backend = backend_in(path, timeout=0.01)
+    backend = backend_in(path, timeout=0)
     backend.create(SPEC)
     other = apsw.Connection(str(path))
     other.execute("BEGIN EXCLUSIVE")
@@ -65,6 +91,17 @@ def test_another_process_that_writes_for_long(tmp_path: Path) -> None:
         backend.count(SPEC)
     other.close()
     assert backend.count(SPEC) == 0
+
+
+def test_a_process_that_is_killed_leaves_no_part_of_its_batch(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.sqlite3"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert path.with_name("vectors.sqlite3-journal").exists()
+    backend, spec = backend_in(path), CollectionSpec(name="c", dimensions=1_000)
+    assert backend.count(spec) == 10
+    found = backend.search(spec, [1.0] * 1_000, limit=100)
+    assert {match.id.int for match in found} == {*range(10)}
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:

@@ -1,16 +1,16 @@
 """Filters as conditions of SQL, for backends that store each field in a column.
 
-A column holds NULL where a record has no value. Names of columns come from the checked spec; all
-values are parameters.
+A column holds NULL where a record has no value. All values are parameters. The names of columns
+need no escaping, because `CollectionSpec` has checked the names of fields.
 
 Example::
 
     def compare(column, node):
         if node.lookup == "in":
-            return f"{column} = ANY(%s)", [*node.value]
+            return f"{column} = ANY(%s)", [[*node.value]]
         if node.lookup == "contains":
-            return f"{column} @> ARRAY[%s]", node.value
-        return f"{column} {OPERATORS[node.lookup]} %s", node.value
+            return f"%s = ANY({column})", [node.value]
+        return f"{column} {OPERATORS[node.lookup]} %s", [node.value]
 
     condition, parameters = where(filter, compare)
     cursor.execute(f"SELECT count(*) FROM blog WHERE {condition}", parameters)
@@ -26,8 +26,8 @@ from .filters import And, Comparison, FilterNode, IsNull, Lookup, Not
 
 __all__ = ["OPERATORS", "Compare", "column_of", "where"]
 
-#: Returns a comparison of a column in the dialect of a database, and its one parameter.
-Compare: TypeAlias = Callable[[str, Comparison], tuple[str, Any]]
+#: Returns a comparison of a column in the dialect of a database, and its parameters in order.
+Compare: TypeAlias = Callable[[str, Comparison], tuple[str, list[Any]]]
 
 #: The operators of the lookups that every database compares alike.
 OPERATORS: Mapping[Lookup, str] = MappingProxyType(
@@ -51,7 +51,8 @@ def where(filter: FilterNode | None, compare: Compare) -> tuple[str, list[Any]]:
 
     Args:
         filter: the filter, or None if every record matches.
-        compare: makes the SQL of a comparison. NULL must not make it true.
+        compare: returns the SQL of a comparison, which must not be true for NULL, and its
+            parameters. It gets the quoted name of the column, and the comparison.
     """
     parameters: list[Any] = []
     return ("TRUE" if filter is None else _condition(filter, compare, parameters)), parameters
@@ -59,8 +60,8 @@ def where(filter: FilterNode | None, compare: Compare) -> tuple[str, list[Any]]:
 
 def _condition(node: FilterNode, compare: Compare, parameters: list[Any]) -> str:
     if isinstance(node, Comparison):
-        sql, parameter = compare(column_of(node.field), node)
-        parameters.append(parameter)
+        sql, values = compare(column_of(node.field), node)
+        parameters += values
         return sql
     if isinstance(node, IsNull):
         return f"{column_of(node.field)} IS NULL"
@@ -77,7 +78,7 @@ def _condition(node: FilterNode, compare: Compare, parameters: list[Any]) -> str
 def _balanced(conditions: Sequence[str], operator: str) -> str:
     """Return one condition of many: a balanced tree, because parsers limit the depth.
 
-    A chain of a thousand conditions is a thousand levels deep for SQLite, which takes no more.
+    To SQLite, a chain of a thousand conditions is a thousand levels deep, which is its limit.
     """
     if len(conditions) <= _CHAINED:
         return operator.join(conditions)

@@ -46,7 +46,11 @@ class SqliteVecBackend(VectorBackend):
         """``PATH`` is the file, ``TIMEOUT`` the number of seconds to wait for a lock."""
 
         path: str
-        timeout: float = 30.0
+        timeout: int = 30
+
+        def __post_init__(self) -> None:
+            if self.path in ("", ":memory:"):
+                raise ValueError("'PATH' must be a file, because each call opens it.")
 
     metrics = frozenset({"cosine", "euclidean"})
     longest_vector = 1e18
@@ -82,7 +86,7 @@ class SqliteVecBackend(VectorBackend):
         for id, vector, text in zip(batch.uuids, vectors, batch.metadata, strict=True):
             given = json.loads(text) if spec.fields else {}
             values = [column_value(type_, given.get(name)) for name, type_ in spec.fields.items()]
-            rows.append((id.bytes, vector.tobytes(), text, *values))
+            rows.append((id.bytes, *values, vector.tobytes(), text))
         names, places = ", ".join(_columns(spec)), ", ".join("?" * len(_columns(spec)))
         with self._transaction("IMMEDIATE", spec) as db:
             insert = f"INSERT OR REPLACE INTO {_table(spec)} ({names}) VALUES ({places})"
@@ -90,8 +94,9 @@ class SqliteVecBackend(VectorBackend):
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
         with self._transaction("IMMEDIATE", spec) as db:
-            delete = f'DELETE FROM {_table(spec)} WHERE "id" = ?'
-            db.executemany(delete, [(id.bytes,) for id in ids])
+            db.executemany(
+                f'DELETE FROM {_table(spec)} WHERE "id" = ?', [(id.bytes,) for id in ids]
+            )
 
     def _search(
         self,
@@ -133,10 +138,10 @@ class SqliteVecBackend(VectorBackend):
 
     @contextmanager
     def _transaction(self, mode: str = "", spec: CollectionSpec | None = None) -> Iterator[Any]:
-        # Each call opens the file, which takes no time. So threads and forks share no connection.
+        # Each call opens the file, within a millisecond. So threads and forks share no connection.
         try:
             with closing(apsw.Connection(self.options.path)) as db:
-                db.set_busy_timeout(int(1_000 * self.options.timeout))
+                db.set_busy_timeout(1_000 * self.options.timeout)
                 db.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)
                 db.load_extension(sqlite_vec.loadable_path())
                 db.execute(f"BEGIN {mode}")
@@ -154,7 +159,8 @@ def _table(spec: CollectionSpec) -> str:
 
 
 def _columns(spec: CollectionSpec) -> list[str]:
-    return ['"id"', '"vector"', '"metadata"', *map(column_of, spec.fields)]
+    # The fields come first: SQLite reads a row only up to the last column that it needs.
+    return ['"id"', *map(column_of, spec.fields), '"vector"', '"metadata"']
 
 
 def _shape_in(db: apsw.Connection, spec: CollectionSpec) -> str | None:

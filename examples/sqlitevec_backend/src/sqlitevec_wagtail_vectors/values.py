@@ -21,15 +21,15 @@ def column_value(type_: FieldType, value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list) else _key(type_, value)
 
 
-def compare(column: str, node: Comparison) -> tuple[str, Any]:
-    """Return a comparison in SQL, and its parameter. Many values are one parameter of JSON."""
+def compare(column: str, node: Comparison) -> tuple[str, list[Any]]:
+    """Return a comparison in SQL, and its parameter. Many values are one text of JSON."""
     if node.lookup == "in":
         values = json.dumps([_key(node.type, value) for value in node.value])
-        return f"{column} IN (SELECT value FROM json_each(?))", values
+        return f"{column} IN (SELECT value FROM json_each(?))", [values]
     value = _key(node.type, node.value)
     if node.lookup == "contains":
-        return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)", value
-    return f"{column} {OPERATORS[node.lookup]} ?", value
+        return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)", [value]
+    return f"{column} {OPERATORS[node.lookup]} ?", [value]
 
 
 def _key(type_: FieldType, value: Any) -> Any:

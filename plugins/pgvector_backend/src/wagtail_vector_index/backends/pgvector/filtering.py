@@ -12,15 +12,15 @@ from wagtail_vector_index.contract.sql import where as where_by
 from .columns import COLUMN_TYPES
 
 
-def _compare(column: str, node: Comparison) -> tuple[str, Any]:
+def _compare(column: str, node: Comparison) -> tuple[str, list[Any]]:
     type_ = COLUMN_TYPES[node.type]
     if node.lookup == "in":
         values = [type_.compared(value) for value in node.value]
-        return f"{column} = ANY(%s::{type_.cast}[])", values
+        return f"{column} = ANY(%s::{type_.cast}[])", [values]
     value = type_.compared(node.value)
     if node.lookup == "contains":
-        return f"{column} @> ARRAY[%s::{type_.cast}]", value
-    return f"{column} {OPERATORS[node.lookup]} %s::{type_.cast}", value
+        return f"{column} @> ARRAY[%s::{type_.cast}]", [value]
+    return f"{column} {OPERATORS[node.lookup]} %s::{type_.cast}", [value]
 
 
 #: Returns a condition with ``%s`` placeholders, and its parameters.
