@@ -7,8 +7,8 @@ from uuid import UUID
 
 import apsw
 import pytest
-from django.db.models import Q
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Q
 from django.test import override_settings
 from sqlitevec_wagtail_vectors.backend import SqliteVecBackend
 
@@ -61,9 +61,9 @@ def test_discovery_imports_no_client() -> None:
 @pytest.mark.parametrize("path", ["", ":memory:"])
 def test_a_database_without_a_file_is_refused(path: str) -> None:
     chosen = {"BACKEND": "sqlitevec", "PATH": path}
-    with override_settings(WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"other": chosen}):
-        with pytest.raises(ImproperlyConfigured, match=r"other.*'PATH' must be a file"):
-            vector_backends["other"]
+    refused = pytest.raises(ImproperlyConfigured, match=r"other.*'PATH' must be a file")
+    with override_settings(WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"other": chosen}), refused:
+        vector_backends["other"]
 
 
 def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:

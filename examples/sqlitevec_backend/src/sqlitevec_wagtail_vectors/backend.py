@@ -94,9 +94,7 @@ class SqliteVecBackend(VectorBackend):
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
         with self._transaction("IMMEDIATE", spec) as db:
-            db.executemany(
-                f'DELETE FROM {_table(spec)} WHERE "id" = ?', [(id.bytes,) for id in ids]
-            )
+            db.executemany(f'DELETE FROM {_table(spec)} WHERE "id" = ?', [[id.bytes] for id in ids])
 
     def _search(
         self,
