@@ -162,7 +162,9 @@ def all_tests(
     # A word without a slash is not a path, even if a folder has its name, since it may follow -k.
     words = [word.partition("::")[0] for word in session.posargs if re.search(r"/|::|\.py$", word)]
     if any((ROOT / word).exists() for word in words):
-        pytest(session, *marks)
+        # The examples' own pytest configurations do not know our marks.
+        of_examples = any(word.startswith("examples/") for word in words)
+        pytest(session, *(() if of_examples else marks))
         return
     if measured:
         session.run("coverage", "erase")
@@ -172,7 +174,7 @@ def all_tests(
         size = ("--thorough",) if thorough else ()
         for path in OF_CLIENTS:
             pytest(session, *marks, path, *(size if "plugins" in path else ()), measured=measured)
-        for example in EXAMPLES:  # their own pytest configuration does not know our marks
+        for example in EXAMPLES:
             pytest(session, f"{example}/tests", *size, measured=measured)
 
 
