@@ -29,6 +29,7 @@ BENCHMARKS = (
     "qdrant_backend",
     "weaviate_backend",
     "usearch_backend",
+    "sqlitevec_backend",
     "recall",
     "end_to_end",
     "large_index",
@@ -45,7 +46,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 VERSIONS = (
     "wagtail-vector-index", "Django", "wagtail", "numpy", "psycopg", "qdrant-client",
-    "weaviate-client", "usearch", "faiss-cpu", "langchain-core", "django-ai-core",
+    "weaviate-client", "usearch", "sqlite-vec", "faiss-cpu", "langchain-core", "django-ai-core",
 )  # fmt: skip
 
 

@@ -52,7 +52,8 @@ def where(filter: FilterNode | None, compare: Compare) -> tuple[str, list[Any]]:
     Args:
         filter: the filter, or None if every record matches.
         compare: returns the SQL of a comparison, which must not be true for NULL, and its
-            parameters. It gets the quoted name of the column, and the comparison.
+            parameters. It gets the quoted name of the column, and the comparison. The lookup ``in``
+            may have no values, or thousands.
     """
     parameters: list[Any] = []
     return ("TRUE" if filter is None else _condition(filter, compare, parameters)), parameters

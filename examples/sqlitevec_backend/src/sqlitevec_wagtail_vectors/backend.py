@@ -132,7 +132,7 @@ class SqliteVecBackend(VectorBackend):
 
     def _rows(self, spec: CollectionSpec, columns: str, rest: str, given: list[Any]) -> list[Any]:
         with self._transaction(spec=spec) as db:
-            return db.execute(f"SELECT {columns} FROM {_table(spec)} {rest}", given).fetchall()
+            return [*db.execute(f"SELECT {columns} FROM {_table(spec)} {rest}", given)]
 
     @contextmanager
     def _transaction(self, mode: str = "", spec: CollectionSpec | None = None) -> Iterator[Any]:
