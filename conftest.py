@@ -9,7 +9,7 @@ settings.register_profile("no deadlines", parent=settings(), deadline=None)
 settings.load_profile("no deadlines")
 
 
-def pytest_collection_finish():
+def pytest_collection_finish() -> None:
     """Let Python's garbage collector rest, which would look at all of Wagtail again and again."""
     gc.collect()
     gc.freeze()
