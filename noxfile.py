@@ -261,7 +261,7 @@ def house_of_core(folder: Path) -> Path:
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "core" / "src", folder)
-    for namespace in ("backends", "chat", "embeddings"):
+    for namespace in ("backends", "chat", "embeddings", "reranking"):
         (folder / "wagtail_vector_index" / namespace / "__init__.py").touch()
     return folder
 

@@ -26,6 +26,7 @@ FOR_AUTHORS = (
     "wagtail_vector_index.handlers",
     "wagtail_vector_index.models",
     "wagtail_vector_index.plugins",
+    "wagtail_vector_index.reranking.base",
 )
 
 PUBLIC = tuple(sorted({*FOR_SITES, *FOR_AUTHORS, "wagtail_vector_index.testing"}))

@@ -290,6 +290,13 @@ class TestIndexes:
         assert first.msg.endswith(f"uses {VECTOR}['archive'], which is not configured.")
         assert second.hint == "Configured: 'default'. Did you mean 'default'?"
 
+    def test_the_alias_of_a_reranking_backend(self, index):
+        assert checks.check_indexes() == []
+        index.set(reranking_backend="cross")
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E003")
+        assert "WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS['cross'], which is not" in message.msg
+
     def test_an_alias_of_another_type(self, index):
         index.set(vector_backend=["default"])
         (message,) = checks.check_indexes()

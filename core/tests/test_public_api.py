@@ -53,7 +53,12 @@ PROMISED = {
     "wagtail_vector_index.contract.sql": ["OPERATORS", "Compare", "column_of", "where"],
     "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
     "wagtail_vector_index.exceptions": ["VectorIndexError"],
-    "wagtail_vector_index.handlers": ["chat_backends", "embedding_backends", "vector_backends"],
+    "wagtail_vector_index.handlers": [
+        "chat_backends",
+        "embedding_backends",
+        "reranking_backends",
+        "vector_backends",
+    ],
     "wagtail_vector_index.indexes": [
         "Answer",
         "Chunk",

@@ -38,6 +38,7 @@ CONTENTS = {
         "wagtail_vector_index/migrations/*.py",
         "wagtail_vector_index/models/*.py",
         "wagtail_vector_index/plugins/*.py",
+        "wagtail_vector_index/reranking/base.py",
         "wagtail_vector_index/search/*.py",
         "wagtail_vector_index/static/wagtail_vector_index/*.css",
         "wagtail_vector_index/static/wagtail_vector_index/*.js",
@@ -56,6 +57,8 @@ CONTENTS = {
     "wagtail-vector-index-fastembed": [
         "wagtail_vector_index/embeddings/fastembed/py.typed",
         "wagtail_vector_index/embeddings/fastembed/*.py",
+        "wagtail_vector_index/reranking/fastembed/py.typed",
+        "wagtail_vector_index/reranking/fastembed/*.py",
     ],
     "wagtail-vector-index-numpy": [
         "wagtail_vector_index/backends/numpy/py.typed",
@@ -96,7 +99,7 @@ CONTENTS = {
 }
 ALL = {**FOLDERS, **EXAMPLES}
 METADATA = ["METADATA", "RECORD", "WHEEL", "licenses/LICENSE"]
-NAMESPACES = ["backends", "chat", "embeddings"]
+NAMESPACES = ["backends", "chat", "embeddings", "reranking"]
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -26,7 +26,13 @@ from .indexing.ownership import foreign_problem
 from .indexing.plan import Plan, live_collections
 from .models.tables import Collection, index_database
 from .plugins.calling import active_registry
-from .plugins.handlers import HANDLERS, BackendHandler, embedding_backends, vector_backends
+from .plugins.handlers import (
+    HANDLERS,
+    BackendHandler,
+    embedding_backends,
+    reranking_backends,
+    vector_backends,
+)
 from .plugins.problems import problems
 from .wording import describe, shown
 
@@ -232,10 +238,12 @@ def _one_index_messages(index: VectorIndex) -> Messages:
             id="wagtail_vector_index.E005",
         )
         return
-    handlers: tuple[tuple[str, BackendHandler[Any]], ...] = (
+    handlers: list[tuple[str, BackendHandler[Any]]] = [
         (index.vector_backend, vector_backends),
         (index.embedding_backend, embedding_backends),
-    )
+    ]
+    if index.reranking_backend is not None:
+        handlers.append((index.reranking_backend, reranking_backends))
     try:
         missing = [(alias, handler) for alias, handler in handlers if alias not in handler]
     except ConfigurationError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 #: The kinds of backends that plugins offer.
-BackendKind = Literal["vector", "embedding", "chat"]
+BackendKind = Literal["vector", "embedding", "chat", "reranking"]
 KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
 
 #: The setting that configures the backends of each kind.
@@ -14,6 +14,7 @@ BACKEND_SETTINGS: Mapping[BackendKind, str] = {
     "vector": "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS",
     "embedding": "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS",
     "chat": "WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS",
+    "reranking": "WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS",
 }
 
 DISABLED_PLUGINS_SETTING = "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS"

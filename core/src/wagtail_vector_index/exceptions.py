@@ -33,6 +33,9 @@
     │   ├── ChatUnavailable       time-out, rate limit, server error, an answer that breaks off
     │   ├── ChatRefused           wrong key, unknown model, a question that is not accepted
     │   └── InvalidAnswer         the model returned no text
+    ├── RerankingError
+    │   ├── RerankingUnavailable  time-out, rate limit, server error: try again later
+    │   └── RerankingRefused      wrong key, unknown model, text that is not accepted
     └── IndexStateError
         ├── IndexNotBuilt         nothing to search yet
         ├── IndexOutdated         built with another model or chunking
@@ -78,6 +81,9 @@ __all__ = [
     "PluginBroken",
     "PluginNotInstalled",
     "RebuildRunning",
+    "RerankingError",
+    "RerankingRefused",
+    "RerankingUnavailable",
     "UnknownAlias",
     "UnknownBackend",
     "VectorIndexError",
@@ -225,6 +231,18 @@ class ChatRefused(ChatError):
 
 class InvalidAnswer(ChatError):
     """The model returned something other than text."""
+
+
+class RerankingError(VectorIndexError):
+    """Search results could not be reranked. The search keeps their order and logs the error."""
+
+
+class RerankingUnavailable(RerankingError):
+    """The service cannot be reached, is overloaded, or limits the rate. Try again."""
+
+
+class RerankingRefused(RerankingError):
+    """The service refuses the key, the model or the texts. Trying again won't help."""
 
 
 class IndexStateError(VectorIndexError):

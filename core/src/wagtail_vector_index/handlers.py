@@ -7,6 +7,11 @@ Example::
     vector_backends["default"].search(spec, vector)
 """
 
-from .plugins.handlers import chat_backends, embedding_backends, vector_backends
+from .plugins.handlers import (
+    chat_backends,
+    embedding_backends,
+    reranking_backends,
+    vector_backends,
+)
 
-__all__ = ["chat_backends", "embedding_backends", "vector_backends"]
+__all__ = ["chat_backends", "embedding_backends", "reranking_backends", "vector_backends"]

@@ -28,6 +28,7 @@ from wagtail_vector_index.contract import CollectionSpec, RecordBatch, parse_fil
 from wagtail_vector_index.contract.sansio import arun, run
 from wagtail_vector_index.contract.services import ServiceBackend
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
+from wagtail_vector_index.reranking.base import RerankingBackend
 
 spec = CollectionSpec(name="blog", dimensions=2, fields={"year": "int"})
 batch = RecordBatch.of(ids=[UUID(int=1)], vectors=[[1.0, 0.0]], metadata=[{"year": 2026}])

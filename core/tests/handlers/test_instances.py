@@ -20,7 +20,12 @@ from wagtail_vector_index.exceptions import (
     UnknownAlias,
     UnknownBackend,
 )
-from wagtail_vector_index.handlers import chat_backends, embedding_backends, vector_backends
+from wagtail_vector_index.handlers import (
+    chat_backends,
+    embedding_backends,
+    reranking_backends,
+    vector_backends,
+)
 from wagtail_vector_index.plugins import handlers
 
 
@@ -77,9 +82,10 @@ class TestDefaultSettings:
         assert f'Configure it: {EMBEDDING} = {{\'default\': {{"BACKEND": "…"}}}}' in message
         assert 'or run: pip install "wagtail-vector-index[wordllama]"' in message
 
-    def test_there_is_no_default_for_chat(self):
+    def test_there_is_no_default_for_chat_and_reranking(self):
         assert list(chat_backends) == []
         assert "default" not in chat_backends
+        assert list(reranking_backends) == []
         assert f"No alias is configured. Add one: {CHAT} = " in str(
             error(UnknownAlias, chat_backends)
         )
@@ -247,7 +253,7 @@ class TestFork:
         assert vector_backends["default"] is not parents
         assert vector_backends._lock is not lock
         assert not parents.closed
-        assert handlers._inherited.pop(-3) == {"default": parents}
+        assert handlers._inherited.pop(-len(handlers.HANDLERS)) == {"default": parents}
 
     def test_a_lock_held_by_another_thread(self, acme, configure, fork):
         acme(backend=SLOW.replace("0.05", "1.0"))

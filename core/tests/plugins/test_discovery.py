@@ -66,7 +66,7 @@ class TestFinding:
         assert registry().names("vector") == ["acme"]
         assert registry().failures == ()
 
-    @pytest.mark.parametrize("kind", ["vector", "embedding", "chat"])
+    @pytest.mark.parametrize("kind", ["vector", "embedding", "chat", "reranking"])
     def test_each_kind_of_backend(self, site, kind):
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin=offering(kind, a='path="x.A"'))
         offer = registry().offer_at(kind, "x.A")

@@ -27,6 +27,7 @@ def test_these_are_the_hooks():
         "vector_backends",
         "embedding_backends",
         "chat_backends",
+        "reranking_backends",
         "documents_prepared",
         "index_updated",
         "search_performed",

@@ -29,7 +29,9 @@ def tokenizer(*, lower: bool = False) -> Tokenizer:
     )
     made.train_from_iterator(WORDS, trainer)
     made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
     )
     return made
 

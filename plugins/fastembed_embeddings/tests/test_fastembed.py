@@ -24,6 +24,7 @@ from wagtail_vector_index.exceptions import (
     EmbeddingUnavailable,
     InvalidOptions,
 )
+from wagtail_vector_index.reranking.fastembed import FastEmbedReranker
 
 ROOT = Path(__file__).parents[3]
 README = Path(__file__).parents[1] / "README.md"
@@ -356,6 +357,9 @@ assert "wagtail_vector_index.embeddings.fastembed.backend" not in sys.modules
 from wagtail_vector_index.embeddings.fastembed import FastEmbedBackend
 backend = FastEmbedBackend("default", FastEmbedBackend.Options(model="BAAI/bge-small-en-v1.5"))
 assert backend.check() and backend.prepare_query("x") and backend.model
+from wagtail_vector_index.reranking.fastembed import FastEmbedReranker
+reranker = FastEmbedReranker("default", FastEmbedReranker.Options(model="BAAI/bge-reranker-base"))
+assert reranker.check() and reranker.model
 assert not {"fastembed", "huggingface_hub", "numpy", "onnxruntime", "tokenizers"} & set(sys.modules)
 """)
 
@@ -444,6 +448,17 @@ def test_the_command_downloads_a_model(tmp_path: Path) -> None:
     backend = make(MODEL=KNOWN, CACHE_DIR=cache)
     expected = make(MODEL=KNOWN, MODEL_PATH=served).embed_query("x")
     assert backend.embed_query("x") == expected
+
+
+def test_the_command_downloads_a_cross_encoder(tmp_path: Path) -> None:
+    name = "Xenova/ms-marco-MiniLM-L-6-v2"
+    served = make_model(tmp_path / "served", dimensions=1, pooled=True, file="onnx/model.onnx")
+    cache = tmp_path / "cache"
+    with hub(name, served) as url:
+        said = run_python(COMMAND, name, "--cache-dir", cache, module=True, HF_ENDPOINT=url)
+    assert said.startswith(f"{name} is in {cache}")
+    reranker = FastEmbedReranker("default", FastEmbedReranker.Options(model=name, cache_dir=cache))
+    assert len(reranker.rerank("bread", TEXTS)) == len(TEXTS)
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:

@@ -14,7 +14,8 @@ from ..contract.metrics import Metric
 from ..contract.slices import slices
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import InvalidIndex
-from ..plugins.handlers import embedding_backends
+from ..plugins.handlers import embedding_backends, reranking_backends
+from ..reranking.base import RerankingBackend
 from .configuration import IndexConfiguration, configuration_of
 from .fields import EmbeddingField, FilterField
 from .object_keys import key_of, object_key, primary_keys, root_model
@@ -72,6 +73,11 @@ class IndexDeclaration:
     #: The weight of the vector scores in hybrid search, from 0 to 1. None means the weight that
     #: the embedding backend declares for its models.
     vector_weight: ClassVar[float | None] = None
+    #: An alias of ``WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS``. Its backend reads the first results
+    #: of a search for a text and puts them into a better order. None: results are not reranked.
+    reranking_backend: ClassVar[str | None] = None
+    #: The number of objects that the reranking backend gets, each with its best chunk.
+    rerank_candidates: ClassVar[int] = 50
     #: The class that splits text into chunks.
     text_splitter: ClassVar[type[TextSplitter]] = TextSplitter
 
@@ -177,6 +183,12 @@ class IndexDeclaration:
     def embedder(self) -> EmbeddingBackend:
         """The embedding backend that the settings name."""
         return embedding_backends[self.embedding_backend]
+
+    @property
+    def reranker(self) -> RerankingBackend | None:
+        """The reranking backend that the settings name, or None if the index has none."""
+        alias = self.reranking_backend
+        return None if alias is None else reranking_backends[alias]
 
     def get_chunk_tokens(self) -> int:
         """Return the size of the longest chunk in tokens, as declared or as the model allows."""

@@ -65,8 +65,9 @@ class VectorIndex(IndexDeclaration):
 
         Each object comes once, with ``vector_score`` and ``vector_excerpt``. The score mixes
         that of its best chunk with that of its first chunk, which has its title and beginning.
-        The excerpt is the text of the best chunk. The search runs when the results are first
-        used.
+        The excerpt is the text of the best chunk. If the index has a `reranking_backend`, it
+        decides the order of the first results; the scores stay. The search runs when the results
+        are first used.
 
         Args:
             query: a question or some words; blank text finds nothing.

@@ -31,13 +31,20 @@ from ..conf import BACKEND_SETTINGS, DISABLED_PLUGINS_SETTING, BackendKind
 from ..contract.options import Options, clear_values, parse_options
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import ConfigurationError, InvalidOptions, PluginBroken, UnknownAlias
+from ..reranking.base import RerankingBackend
 from ..wording import article, describe, did_you_mean
 from .calling import active_registry
 from .resolving import DISTRIBUTION_PREFIX, Resolver, pip_command
 
-__all__ = ["BackendHandler", "chat_backends", "embedding_backends", "vector_backends"]
+__all__ = [
+    "BackendHandler",
+    "chat_backends",
+    "embedding_backends",
+    "reranking_backends",
+    "vector_backends",
+]
 
-BackendT = TypeVar("BackendT", VectorBackend, EmbeddingBackend, ChatBackend)
+BackendT = TypeVar("BackendT", VectorBackend, EmbeddingBackend, ChatBackend, RerankingBackend)
 
 DEFAULT_ALIAS = "default"
 
@@ -48,7 +55,7 @@ class BackendHandler(Generic[BackendT]):
     """Creates each backend of one setting on its first use, and keeps it.
 
     Args:
-        kind: ``"vector"``, ``"embedding"`` or ``"chat"``.
+        kind: ``"vector"``, ``"embedding"``, ``"chat"`` or ``"reranking"``.
         base: the base class of every backend of this kind.
         fallback: the backend to use if the setting is missing and a plugin offers it.
     """
@@ -274,8 +281,15 @@ vector_backends = BackendHandler("vector", VectorBackend, fallback="numpy")
 embedding_backends = BackendHandler("embedding", EmbeddingBackend, fallback="wordllama")
 #: The chat backends of the settings, by alias.
 chat_backends = BackendHandler("chat", ChatBackend)
+#: The reranking backends of the settings, by alias.
+reranking_backends = BackendHandler("reranking", RerankingBackend)
 
-HANDLERS: tuple[BackendHandler[Any], ...] = (vector_backends, embedding_backends, chat_backends)
+HANDLERS: tuple[BackendHandler[Any], ...] = (
+    vector_backends,
+    embedding_backends,
+    chat_backends,
+    reranking_backends,
+)
 
 
 def _after_fork() -> None:

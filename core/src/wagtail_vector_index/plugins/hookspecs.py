@@ -54,6 +54,18 @@ def chat_backends() -> Mapping[str, BackendSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
+def reranking_backends() -> Mapping[str, BackendSpec]:  # type: ignore[empty-body]
+    """Offer classes that score how well texts answer a query, to rank search results again.
+
+    Example::
+
+        @hookimpl
+        def reranking_backends():
+            return {"acme": BackendSpec(path="acme_vectors.AcmeReranker")}
+    """
+
+
+@hookspec
 def documents_prepared(
     index: Index, documents: Sequence[PreparedDocument]
 ) -> Sequence[PreparedDocument] | None:

@@ -31,6 +31,7 @@ KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "vector": frozenset({"numpy", "pgvector", "qdrant", "weaviate"}),
     "embedding": frozenset({"fastembed", "openai", "wordllama"}),
     "chat": frozenset({"openai"}),
+    "reranking": frozenset({"fastembed"}),
 }
 
 #: The prefix of the distribution names of this project's own plugins.
@@ -40,6 +41,7 @@ _PACKAGES: Mapping[BackendKind, str] = {
     "vector": "wagtail_vector_index.backends",
     "embedding": "wagtail_vector_index.embeddings",
     "chat": "wagtail_vector_index.chat",
+    "reranking": "wagtail_vector_index.reranking",
 }
 
 

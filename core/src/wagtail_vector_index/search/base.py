@@ -105,8 +105,23 @@ class Search(ABC):
             IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
         """
         if self.hits is None:
-            self.hits = yield from steps_again_if_lost(self._rank)
+            self.hits = yield from steps_again_if_lost(self._final)
         return self.hits
+
+    def _final(self) -> Steps[list[Hit]]:
+        ranked = yield from self._rank()
+        reranked = yield from self._reranked(ranked)
+        return reranked[: self.limit]
+
+    def _reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
+        """Return the ranking in its final order. Only a search for a text can change it."""
+        yield from ()
+        return hits
+
+    @property
+    def _depth(self) -> int:
+        """The number of objects to rank. It may be more than are returned."""
+        return self.limit
 
     def _rank(self) -> Steps[list[Hit]]:
         collection = active_collection(self.index)
@@ -172,8 +187,8 @@ class Search(ABC):
             mixed = yield from mixed_with_lead(collection, spec, backend, vector, may_see, leads)
             hits.update((hit.key, hit) for hit in mixed if self._is_near_enough(hit))
             looked_at.update(best)
-            if len(hits) >= self.limit or len(matches) < wanted:
-                return nearest_first(hits.values())[: self.limit]
+            if len(hits) >= self._depth or len(matches) < wanted:
+                return nearest_first(hits.values())[: self._depth]
             seen.update(match.id for match in fresh)
             if not has_asked and len(looked_at) > _RARE * len(hits):
                 has_asked = True
@@ -185,7 +200,7 @@ class Search(ABC):
 
     def _wanted(self, collection: Collection) -> int:
         """Return the number of matches to ask for first."""
-        return max(self.limit + min(self.limit, 10), _LEAST_MATCHES)
+        return max(self._depth + min(self._depth, 10), _LEAST_MATCHES)
 
     def _is_near_enough(self, hit: Hit) -> bool:
         return self.similarity_threshold is None or hit.score >= self.similarity_threshold
@@ -193,7 +208,7 @@ class Search(ABC):
     def _growth(self, found: int) -> int:
         """Return twice the factor that would suffice if visible objects were spread evenly."""
         least, most = _GROWTHS
-        return most if not found else min(most, max(least, math.ceil(2 * self.limit / found)))
+        return most if not found else min(most, max(least, math.ceil(2 * self._depth / found)))
 
     def _few_visible(self) -> list[str] | None:
         """Return the keys of all objects that can be found, or None if there are too many."""

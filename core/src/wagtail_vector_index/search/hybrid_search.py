@@ -74,12 +74,12 @@ class HybridSearch(TextSearch):
         known = {hit.key: hit for hit in near}
         among = self._inside() if nearest.visible_keys is None else nearest.visible_keys
         words = yield from self._verified(self._word_scores(among), known, vector)
-        return self._fused(near, known, words)[: self.limit]
+        return self._fused(near, known, words)
 
     @property
     def _depth(self) -> int:
         """The number of candidates to take from each of the two searches."""
-        return max(self.limit, DEPTH)
+        return max(super()._depth, DEPTH)
 
     def _fused(self, near: list[Hit], known: dict[str, Hit], words: dict[str, float]) -> list[Hit]:
         if self.index.fusion == "ranks":

@@ -11,6 +11,8 @@ from ..exceptions import InvalidQuery
 from ..models.tables import Collection
 from .base import Search
 from .collections import check_current
+from .ranking import Hit
+from .reranking import check_reranking, reranked, reranking_depth
 
 __all__ = ["TextSearch"]
 
@@ -33,6 +35,14 @@ class TextSearch(Search):
         if not isinstance(self.query, str):
             raise InvalidQuery(f"A query must be a text, not {type(self.query).__name__}.")
         self.text = clean_text(self.query)  # type: ignore[misc]
+        check_reranking(self.index)
+
+    @property
+    def _depth(self) -> int:
+        return max(self.limit, reranking_depth(self.index))
+
+    def _reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
+        return (yield from reranked(self.index, self.text, hits))
 
     def _vector(self, collection: Collection) -> Steps[Any]:
         check_current(self.index, collection)

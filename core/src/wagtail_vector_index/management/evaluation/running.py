@@ -79,7 +79,9 @@ class Evaluation:
         """
         if unanswerable := [one for one in self.asked if not one.right]:
             return [
-                one.scores[one.found["vector"][0]] for one in unanswerable if one.found["vector"]
+                max(one.scores[key] for key in one.found["vector"])
+                for one in unanswerable
+                if one.found["vector"]
             ]
         answers = frozenset[str]().union(*(one.right for one in self.asked))
         return [

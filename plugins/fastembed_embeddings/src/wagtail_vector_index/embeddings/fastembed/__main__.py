@@ -18,7 +18,9 @@ PROGRAM = "python -m wagtail_vector_index.embeddings.fastembed"
 
 def main() -> None:
     """Download the model that the command line names, and print its folder."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="Download an embedding model.")
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Download an embedding or reranking model."
+    )
     parser.add_argument("model", help="the setting MODEL, such as BAAI/bge-small-en-v1.5")
     parser.add_argument(
         "--cache-dir",

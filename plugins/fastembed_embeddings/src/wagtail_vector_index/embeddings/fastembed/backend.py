@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2s
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from django.core import checks
+from typing import TYPE_CHECKING, Any
 
 from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable
 
+from .local import LocalModel
 from .options import FastEmbedOptions
 from .prefixes import prefixes_of
 
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FastEmbedBackend"]
 
-T = TypeVar("T")
 
-
-class FastEmbedBackend(EmbeddingBackend):
+class FastEmbedBackend(LocalModel, EmbeddingBackend):
     """Embeds with an ONNX model in this process, by the ``fastembed`` library.
 
     It never downloads a model: a command does, at deployment. Each process loads the model when
@@ -40,6 +36,10 @@ class FastEmbedBackend(EmbeddingBackend):
             "default": {"BACKEND": "fastembed", "MODEL": "BAAI/bge-small-en-v1.5"},
         }
     """
+
+    kind = "Embedding"
+    unavailable = EmbeddingUnavailable
+    refused = EmbeddingRefused
 
     class Options(FastEmbedOptions):
         """The keys next to ``BACKEND``; the README explains each."""
@@ -57,12 +57,12 @@ class FastEmbedBackend(EmbeddingBackend):
         try:
             "".join(texts).encode()  # releases of the tokenizer handle such text differently
         except UnicodeEncodeError as error:
-            raise self._refused(f"text must be encodable as UTF-8: {error}") from error
+            raise self._refusal(f"text must be encodable as UTF-8: {error}") from error
         model = self._models.sync()
         try:
             return model.embed(texts).data
         except Exception as error:
-            raise self._refused(f"{self.model} cannot embed a text: {error}") from error
+            raise self._refusal(f"{self.model} cannot embed a text: {error}") from error
 
     @property
     def model(self) -> str:
@@ -112,38 +112,15 @@ class FastEmbedBackend(EmbeddingBackend):
         hashed = blake2s("\0".join(parts).encode(), digest_size=8).hexdigest()
         return f"{super().fingerprint}:{hashed}"
 
-    def check(self) -> list[checks.CheckMessage]:
-        """Warn if the folder of the model is missing."""
-        if self.options.folder.is_dir():
-            return []
-        key = "MODEL_PATH" if self.options.model_path else "CACHE_DIR"
-        hint = f"Set {key!r} to the folder." if self.options.model_path else self._how_to_download
-        return [
-            checks.Warning(
-                f"{self._name}: there is no folder {self.options.folder}, where its model should"
-                " be.",
-                hint=hint,
-                id="wagtail_vector_index_fastembed.W001",
-            )
-        ]
-
     def close(self) -> None:
         """Release the model. The backend can be used again afterwards."""
-        self._models.close()
-        for name in ("_located", "_tokens"):
-            self.__dict__.pop(name, None)
+        super().close()
+        self.__dict__.pop("_tokens", None)
 
-    @cached_property
-    def _located(self) -> Located:
-        from .files import MissingFiles, UnknownModel, locate
+    def _locate(self) -> Located:
+        from .files import locate
 
-        try:
-            return locate(self.options)
-        except UnknownModel as error:
-            raise self._refused(str(error)) from error
-        except MissingFiles as error:
-            hint = "" if self.options.model_path else f" {self._how_to_download}"
-            raise EmbeddingUnavailable(f"{self._name}: {error}{hint}") from error
+        return locate(self.options)
 
     @cached_property
     def _tokens(self) -> Tokens:
@@ -157,22 +134,3 @@ class FastEmbedBackend(EmbeddingBackend):
 
         located = self._located
         return self._loaded(lambda: Model(located, self.options.threads))
-
-    def _loaded(self, load: Callable[[], T]) -> T:
-        folder = self._located.folder
-        try:
-            return load()
-        except Exception as error:
-            raise self._refused(f"the model in {folder} cannot be loaded: {error}") from error
-
-    def _refused(self, problem: str) -> EmbeddingRefused:
-        return EmbeddingRefused(f"{self._name}: {problem}")
-
-    @property
-    def _name(self) -> str:
-        return f"Embedding backend {self.alias!r}"
-
-    @property
-    def _how_to_download(self) -> str:
-        command = ["python", "-m", __package__, self.model, "--cache-dir", self.options.folder]
-        return f"To download it, run: {shlex.join(map(str, command))}"

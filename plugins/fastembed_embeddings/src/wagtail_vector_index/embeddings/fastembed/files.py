@@ -6,15 +6,24 @@ import difflib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fastembed import TextEmbedding
 from fastembed.common.model_description import ModelSource, PoolingType
+from fastembed.rerank.cross_encoder import TextCrossEncoder
 from huggingface_hub import try_to_load_from_cache
 
 from .options import FastEmbedOptions
 
-__all__ = ["TOKENIZER", "Located", "MissingFiles", "UnknownModel", "download", "locate"]
+__all__ = [
+    "TOKENIZER",
+    "Located",
+    "MissingFiles",
+    "UnknownModel",
+    "download",
+    "locate",
+    "locate_reranker",
+]
 
 #: Every model has this file, at the top of its folder.
 TOKENIZER = "tokenizer.json"
@@ -26,6 +35,20 @@ _POOLING = {
     "none": PoolingType.DISABLED,
 }
 _registering = threading.Lock()
+
+#: The library's classes of models, each with a list of those that it knows.
+Library = type[TextEmbedding] | type[TextCrossEncoder]
+
+
+class ModelOptions(Protocol):
+    """The settings that say where a model is that the library knows."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def model_path(self) -> str | Path: ...
+    @property
+    def folder(self) -> Path: ...
 
 
 class UnknownModel(ValueError):
@@ -44,7 +67,7 @@ class Located:
         name: the name by which the library knows the model.
         folder: the folder of its files.
         model_file: the file of the network, or of the vectors of words of a static model.
-        dimensions: the size of its vectors, or None if only the model itself knows it.
+        dimensions: the size of its vectors. None if only the model itself knows it, or has none.
     """
 
     name: str
@@ -69,7 +92,15 @@ def locate(options: FastEmbedOptions) -> Located:
         folder = _complete(options.folder, [options.model_file])
         name = register(options.pooling, options.model_file, normalize=options.normalize)
         return Located(name=name, folder=folder, model_file=options.model_file, dimensions=None)
-    description = description_of(options.model)
+    return _known(description_of(options.model), options)
+
+
+def locate_reranker(options: ModelOptions) -> Located:
+    """Return where the cross-encoder is that the settings name, like `locate`."""
+    return _known(description_of(options.model, TextCrossEncoder), options)
+
+
+def _known(description: dict[str, Any], options: ModelOptions) -> Located:
     if options.model_path:
         folder = _complete(options.folder, _files(description))
     else:
@@ -78,26 +109,32 @@ def locate(options: FastEmbedOptions) -> Located:
         name=description["model"],
         folder=folder,
         model_file=description["model_file"],
-        dimensions=description["dim"],
+        dimensions=description.get("dim"),
     )
 
 
-def description_of(name: str) -> dict[str, Any]:
+def description_of(name: str, library: Library = TextEmbedding) -> dict[str, Any]:
     """Return what the library knows about a model: its files, dimensions, size and licence.
+
+    Args:
+        name: the name of the model.
+        library: the class of the model: one that embeds, or a cross-encoder.
 
     Raises:
         UnknownModel: the message has the nearest names.
     """
-    models = {model["model"].lower(): model for model in TextEmbedding.list_supported_models()}
+    models = {model["model"].lower(): model for model in library.list_supported_models()}
     found: dict[str, Any] | None = models.get(name.lower())
     if found is None:
         near = difflib.get_close_matches(name.lower(), models, n=1, cutoff=0.5)
         hint = "".join(f" Did you mean {models[match]['model']!r}?" for match in near)
+        if library is TextCrossEncoder:
+            raise UnknownModel(f"fastembed has no cross-encoder {name!r}.{hint}")
         raise UnknownModel(
             f"fastembed has no model {name!r}.{hint} For a model that it doesn't know, set"
             " 'MODEL_PATH' and 'POOLING'."
         )
-    if found["tasks"]:
+    if found.get("tasks"):
         raise UnknownModel(
             f"{found['model']!r} embeds queries and documents by different tasks, which is not"
             " supported. Choose another model."
@@ -106,15 +143,17 @@ def description_of(name: str) -> dict[str, Any]:
 
 
 def download(name: str, cache_dir: Path) -> Path:
-    """Download a model, unless it is there already, and return its folder.
+    """Download a model or a cross-encoder, unless it is there already, and return its folder.
 
     Raises:
         UnknownModel: the library doesn't know it.
         ValueError: the files cannot be downloaded.
     """
-    description = description_of(name)
+    rerankers = {model["model"].lower() for model in TextCrossEncoder.list_supported_models()}
+    library: Library = TextCrossEncoder if name.lower() in rerankers else TextEmbedding
+    description = description_of(name, library)
     # With lazy_load, the library downloads the model without loading it.
-    TextEmbedding(description["model"], cache_dir=str(cache_dir), lazy_load=True)
+    library(description["model"], cache_dir=str(cache_dir), lazy_load=True)
     return _downloaded(description, cache_dir)
 
 
