@@ -309,3 +309,15 @@ def test_a_distribution():
 def test_the_threshold_separates_best(right, others, value, kept, left_out):
     found = suggested_threshold(right, others)
     assert (found.value, found.kept, found.left_out) == pytest.approx((value, kept, left_out))
+
+
+def test_the_best_score_of_an_unrelated_question_need_not_come_first():
+    """A reranker changes the order of results, and no scores."""
+    asked = running.Asked(
+        text="x",
+        right=frozenset(),
+        found={"vector": ["a", "b", "c"]},
+        scores={"a": 0.2, "b": 0.7, "c": 0.1},
+    )
+    nothing = running.Asked(text="y", right=frozenset(), found={"vector": []})
+    assert running.Evaluation(asked=[asked, nothing]).unrelated == [0.7]
