@@ -70,6 +70,8 @@ CONTENTS = {
         "wagtail_vector_index/chat/openai/*.py",
         "wagtail_vector_index/embeddings/openai/py.typed",
         "wagtail_vector_index/embeddings/openai/*.py",
+        "wagtail_vector_index/reranking/openai/py.typed",
+        "wagtail_vector_index/reranking/openai/*.py",
     ],
     "wagtail-vector-index-pgvector": [
         "wagtail_vector_index/backends/pgvector/py.typed",

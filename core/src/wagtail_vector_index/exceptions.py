@@ -35,7 +35,8 @@
     │   └── InvalidAnswer         the model returned no text
     ├── RerankingError
     │   ├── RerankingUnavailable  time-out, rate limit, server error: try again later
-    │   └── RerankingRefused      wrong key, unknown model, text that is not accepted
+    │   ├── RerankingRefused      wrong key, unknown model, text that is not accepted
+    │   └── InvalidScores         wrong number, NaN or infinity, no scores at all
     └── IndexStateError
         ├── IndexNotBuilt         nothing to search yet
         ├── IndexOutdated         built with another model or chunking
@@ -76,6 +77,7 @@ __all__ = [
     "InvalidOptions",
     "InvalidQuery",
     "InvalidRecord",
+    "InvalidScores",
     "InvalidSpec",
     "InvalidVector",
     "PluginBroken",
@@ -243,6 +245,10 @@ class RerankingUnavailable(RerankingError):
 
 class RerankingRefused(RerankingError):
     """The service refuses the key, the model or the texts. Trying again won't help."""
+
+
+class InvalidScores(RerankingError):
+    """The model returned something other than one finite number for each text."""
 
 
 class IndexStateError(VectorIndexError):

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from wagtail.models import PageViewRestriction, Site
 
 from tests.testapp.models import ArticlePage, Note
+from wagtail_vector_index.handlers import reranking_backends
 from wagtail_vector_index.management.evaluation import running
 from wagtail_vector_index.management.evaluation.measures import (
     Distribution,
@@ -309,6 +310,19 @@ def test_a_distribution():
 def test_the_threshold_separates_best(right, others, value, kept, left_out):
     found = suggested_threshold(right, others)
     assert (found.value, found.kept, found.left_out) == pytest.approx((value, kept, left_out))
+
+
+def test_each_mode_is_reranked_and_nothing_else(ask, words, monkeypatch, settings):
+    settings.WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS = {
+        "letters": {"BACKEND": "tests.testapp.reranking.LetterReranker"}
+    }
+    reranker = reranking_backends["letters"]
+    reranker.answer = lambda texts: [text.count("harbour") for text in texts]
+    monkeypatch.setattr(type(ArticlePage.vector_index), "reranking_backend", "letters")
+    report = as_json(ask("question,answer\nflour salt,/trams/\nflour water,/trams/\n", "--json"))
+    assert report["modes"]["vector"]["hit@1"] == report["modes"]["hybrid"]["hit@1"] == 1
+    asked = [query for query, _ in reranker.asked]
+    assert asked == ["flour salt"] * 2 + ["flour water"] * 2
 
 
 def test_the_best_score_of_an_unrelated_question_need_not_come_first():

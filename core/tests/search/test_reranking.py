@@ -10,10 +10,11 @@ from asgiref.sync import async_to_sync
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage
-from wagtail_vector_index.exceptions import InvalidIndex, RerankingUnavailable, UnknownAlias
+from wagtail_vector_index.exceptions import InvalidIndex, RerankingUnavailable
 from wagtail_vector_index.handlers import reranking_backends
 from wagtail_vector_index.indexes import PageVectorIndex
 from wagtail_vector_index.reranking.base import RerankingBackend
+from wagtail_vector_index.wagtail_search.backend import SemanticSearchBackend
 
 pytestmark = pytest.mark.usefixtures("full_text")
 
@@ -115,6 +116,23 @@ def test_a_slice_is_of_the_reranked_order_and_asks_once(before, reranker):
     assert len(reranker.asked) == 1
 
 
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+def test_a_search_of_wagtails_is_reranked(before, monkeypatch, mode):
+    monkeypatch.setattr(type(ARTICLES), "reranking_backend", "letters")
+    backend = SemanticSearchBackend({"INDEX": ARTICLES.name, "MODE": mode})
+    found = backend.search(QUESTION, ArticlePage.objects.all())
+    assert [page.title for page in found] == by_letters(before)
+
+
+def test_only_objects_within_the_queryset_are_sent(before, found, reranker):
+    within = ArticlePage.objects.exclude(title__contains="fou")
+    expected = [title for title in by_letters(before) if "fou" not in title]
+    assert found(Reranked(), QUESTION, within=within) == expected
+    [(_, texts)] = reranker.asked
+    assert len(texts) == 4
+    assert not any("fou" in text for text in texts)
+
+
 def test_similar_objects_are_not_reranked(loaves, before, reranker):
     assert list(Reranked().find_similar(loaves[0])) == list(ARTICLES.find_similar(loaves[0]))
     assert reranker.asked == []
@@ -149,29 +167,33 @@ def down(texts):
     raise RerankingUnavailable(f"Acme answered: busy with {texts[1]}")
 
 
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (down, "RerankingUnavailable: Acme answered: busy with"),
-        (lambda texts: 1 / 0, "ZeroDivisionError: division by zero"),
-        (lambda texts: [1.0], "Reranking backend 'letters' returned 1 scores for 5 texts."),
-        (lambda texts: [float("nan")] * 5, "returned NaN."),
-        (lambda texts: ["high"] * 5, "returned something other than numbers."),
-        (lambda texts: None, "returned something other than numbers."),
-    ],
-)
-def test_a_failure_keeps_the_order_and_is_logged(before, found, reranker, caplog, answer, message):
-    reranker.answer = answer
-    with caplog.at_level(logging.WARNING, "wagtail_vector_index"):
-        assert found(Reranked(), QUESTION) == before
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    said = record.getMessage()
-    assert said.startswith(
-        "testapp.ArticlePage is searched without its reranking backend 'letters', which failed: "
-    )
-    assert message in said
-    assert "oneZ" not in said
+FAILURES = [
+    (down, "RerankingUnavailable: Acme answered: busy with"),
+    (lambda texts: 1 / 0, "ZeroDivisionError: division by zero"),
+    (lambda texts: [1.0], "InvalidScores: It returned 1 scores for 5 texts."),
+    (lambda texts: [*range(5), 9], "It returned 6 scores for 5 texts."),
+    (lambda texts: [float("nan"), 1, 2, 3, 4], "It returned a score that is NaN or infinite."),
+    (lambda texts: [1, 2, 3, 4, float("inf")], "It returned a score that is NaN or infinite."),
+    (lambda texts: [10**400] * 5, "It returned something other than numbers."),
+    (lambda texts: ["high"] * 5, "It returned something other than numbers."),
+    (lambda texts: None, "It returned something other than numbers."),
+]
+
+
+def test_a_failure_keeps_the_order_and_is_logged(before, found, reranker, caplog):
+    for answer, message in FAILURES:
+        caplog.clear()
+        reranker.answer = answer
+        with caplog.at_level(logging.WARNING, "wagtail_vector_index"):
+            assert found(Reranked(), QUESTION) == before
+        [record] = caplog.records
+        assert record.levelname == "WARNING"
+        said = record.getMessage()
+        assert said.startswith(
+            "testapp.ArticlePage is searched without its reranking backend 'letters', which failed:"
+        )
+        assert message in said
+        assert "oneZ" not in said
 
 
 def test_a_failure_of_an_asynchronous_search(before, reranker):
@@ -183,18 +205,34 @@ def test_a_failure_of_an_asynchronous_search(before, reranker):
 # Declarations
 
 
-def test_an_alias_that_is_not_configured(loaves, monkeypatch):
+UNUSABLE = [
+    ({}, "WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS has no alias 'lettrs'."),
+    ({"lettrs": {"BACKEND": "fastembed"}}, "'MODEL' is missing."),
+    ({"lettrs": {"BACKEND": "no_such_reranker"}}, "no_such_reranker"),
+]
+
+
+def test_a_backend_that_cannot_be_made_stops_no_search(
+    before, found, monkeypatch, settings, caplog
+):
+    """The system checks report it. Until it is mended, visitors find something."""
     monkeypatch.setattr(Reranked, "reranking_backend", "lettrs")
-    with pytest.raises(UnknownAlias, match="Did you mean 'letters'"):
-        list(Reranked().search(QUESTION))
+    for backends, message in UNUSABLE:
+        caplog.clear()
+        settings.WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS = backends
+        with caplog.at_level(logging.WARNING, "wagtail_vector_index"):
+            assert found(Reranked(), QUESTION) == before
+        [record] = caplog.records
+        assert "without its reranking backend 'lettrs', which failed: " in record.getMessage()
+        assert message in record.getMessage()
 
 
-@pytest.mark.parametrize("number", [0, -1, 2.5, True, None, "50"])
-def test_a_number_of_candidates_that_cannot_be(monkeypatch, number):
-    monkeypatch.setattr(Reranked, "rerank_candidates", number)
-    message = f"testapp.ArticlePage: rerank_candidates must be an int of at least 1, not {number!r}"
-    with pytest.raises(InvalidIndex, match=message):
-        Reranked().search(QUESTION)
+def test_a_number_of_candidates_that_cannot_be(monkeypatch):
+    for number in (0, -1, 2.5, True, None, "50"):
+        monkeypatch.setattr(Reranked, "rerank_candidates", number)
+        message = f"rerank_candidates must be an int of at least 1, not {number!r}"
+        with pytest.raises(InvalidIndex, match=message):
+            Reranked().search(QUESTION)
 
 
 # The base class

@@ -11,11 +11,13 @@ from plugins.openai_embeddings.tests.server import Service, running_service
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
 from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
+from wagtail_vector_index.reranking.openai import ServiceReranker
 
 KEY = "sk-test-0123456789abcdef"
 
 MakeBackend = Callable[..., OpenAIEmbeddings]
 MakeChat = Callable[..., OpenAIChatBackend]
+MakeReranker = Callable[..., ServiceReranker]
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +69,13 @@ def make_chat(make: Callable[..., Any]) -> MakeChat:
 @pytest.fixture
 def chat(make_chat: MakeChat) -> OpenAIChatBackend:
     return make_chat()
+
+
+@pytest.fixture
+def make_reranker(make: Callable[..., Any]) -> MakeReranker:
+    return partial(make, ServiceReranker)
+
+
+@pytest.fixture
+def reranker(make_reranker: MakeReranker) -> ServiceReranker:
+    return make_reranker()

@@ -1,4 +1,4 @@
-"""An HTTP server with the protocol of embeddings and chat; a test chooses how it fails."""
+"""An HTTP server with the protocols of this plugin; a test chooses how it fails."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
     """The vector that this service has for a text; exact in float32."""
     digest = hashlib.shake_128(text.encode()).digest(dimensions)
     return [(byte - 128) / 128 for byte in digest]
+
+
+def score_of(query: str, text: str) -> float:
+    """The score that this service has for a text: the share of the query's words in it."""
+    words = query.lower().split()
+    return sum(word in text.lower() for word in words) / len(words) + len(text) / 2**20
 
 
 def part(text: str | None = None, reason: str | None = None) -> dict[str, Any]:
@@ -99,7 +105,22 @@ class Service:
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=10)
 
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, path: str, body: dict[str, Any]) -> Any:
+        if path.endswith("/rerank"):
+            return self.ranking(body)
+        return {} if "messages" in body else self.embeddings(body)
+
+    def ranking(self, body: dict[str, Any]) -> Any:
+        """As Cohere answers, or TEI if it is asked in its words: the best text comes first."""
+        texts = body.get("texts") or body["documents"]
+        scores = [score_of(body["query"], text) for text in texts]
+        best_first = sorted(enumerate(scores), key=lambda pair: -pair[1])
+        if "texts" in body:
+            return [{"index": index, "score": score} for index, score in best_first]
+        results = [{"index": index, "relevance_score": score} for index, score in best_first]
+        return {"id": "1", "results": results, "meta": {"api_version": {"version": "2"}}}
+
+    def embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
         size = body.get("dimensions", DIMENSIONS)
         encoding = body.get("encoding_format", "float")
         return {
@@ -159,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith("/chat/completions") and reply.status == 200 and reply.body is None:
             self._stream(reply)
         else:
-            self._send(reply, {} if "messages" in body else service.answer(body))
+            self._send(reply, service.answer(path, body))
 
     def _stream(self, reply: Reply) -> None:
         try:
@@ -183,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         event = b"data: %s\n\n" % data
         self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
 
-    def _send(self, reply: Reply, ordinary: dict[str, Any]) -> None:
+    def _send(self, reply: Reply, ordinary: Any) -> None:
         body = ordinary if reply.body is None else reply.body
         if isinstance(body, Callable):  # type: ignore[arg-type]
             body = body(ordinary)

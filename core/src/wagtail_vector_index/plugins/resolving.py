@@ -31,7 +31,7 @@ KNOWN_BACKENDS: Mapping[BackendKind, frozenset[str]] = {
     "vector": frozenset({"numpy", "pgvector", "qdrant", "weaviate"}),
     "embedding": frozenset({"fastembed", "openai", "wordllama"}),
     "chat": frozenset({"openai"}),
-    "reranking": frozenset({"fastembed"}),
+    "reranking": frozenset({"fastembed", "openai"}),
 }
 
 #: The prefix of the distribution names of this project's own plugins.

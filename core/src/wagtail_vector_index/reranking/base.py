@@ -51,11 +51,17 @@ class RerankingBackend(ABC):
         """Return one score for each text, in their order; higher is better.
 
         Scores are compared only with the others of the same call, so they may have any scale. If
-        this method raises an error, the search logs it and keeps the order from before.
+        this method raises an error, the search logs it and keeps the order from before. The
+        search waits for this method, so a call of a service needs a short time-out.
+
+        Args:
+            query: the text that was searched for.
+            texts: one or more chunks, as they were embedded.
 
         Raises:
             RerankingUnavailable: trying again later may help.
             RerankingRefused: trying again will not help.
+            InvalidScores: the model or service returned something other than scores.
         """
 
     async def arerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:

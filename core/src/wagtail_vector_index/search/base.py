@@ -105,13 +105,14 @@ class Search(ABC):
             IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
         """
         if self.hits is None:
-            self.hits = yield from steps_again_if_lost(self._final)
+            ranked = yield from self.ranking()
+            reranked = yield from self._reranked(ranked)
+            self.hits = reranked[: self.limit]
         return self.hits
 
-    def _final(self) -> Steps[list[Hit]]:
-        ranked = yield from self._rank()
-        reranked = yield from self._reranked(ranked)
-        return reranked[: self.limit]
+    def ranking(self) -> Steps[list[Hit]]:
+        """Return the objects as the index ranks them by itself, without a reranking backend."""
+        return (yield from steps_again_if_lost(self._rank))
 
     def _reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
         """Return the ranking in its final order. Only a search for a text can change it."""

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from ..content.declaration import IndexDeclaration
 from ..contract.sansio import Call, Steps
-from ..exceptions import InvalidIndex, RerankingError
+from ..exceptions import ConfigurationError, InvalidIndex, InvalidScores
 from ..indexing.failures import error_text, hide_content
+from ..models.sessions import again_if_lost
 from ..models.tables import Document
 from ..plugins.documents import PreparedDocument
 from ..plugins.redaction import stack_of
-from ..reranking.base import RerankingBackend
 from ..wording import shown
 from .ranking import Hit
 
@@ -42,7 +42,8 @@ def reranked(index: IndexDeclaration, query: str, hits: list[Hit]) -> Steps[list
     """Return hits with the first in the order of the reranking backend's scores, best first.
 
     The scores of hits stay what they were. Hits beyond ``rerank_candidates`` follow in their
-    order. If the backend fails, the error is logged, and all hits keep their order.
+    order. If the backend fails, or cannot be made, the error is logged, and all hits keep their
+    order.
 
     Args:
         index: the index, which may have no reranking backend.
@@ -50,8 +51,7 @@ def reranked(index: IndexDeclaration, query: str, hits: list[Hit]) -> Steps[list
         hits: the ranking, best first. The visitor may see all of its objects, so that no other
             text leaves for a service.
     """
-    reranker = index.reranker
-    if reranker is None:
+    if index.reranking_backend is None:
         return hits
     texts = _texts([hit.document for hit in hits[: reranking_depth(index)]])
     # A chunk that was deleted a moment ago has no text any more.
@@ -60,13 +60,14 @@ def reranked(index: IndexDeclaration, query: str, hits: list[Hit]) -> Steps[list
         return hits
     sent = [texts[hit.document] for hit in first]
     try:
-        scores = yield from _scores(reranker, query, sent)
+        scores = yield from _scores(index, query, sent)
     except Exception as error:  # noqa: BLE001  # from a plugin, and no reason for a search to fail
-        hide_content(error, [query, *sent])
+        if not isinstance(error, ConfigurationError):  # which was raised before anything was sent
+            hide_content(error, [query, *sent])
         logger.warning(
             "%s is searched without its reranking backend %r, which failed: %s\n%s",
             index.name,
-            reranker.alias,
+            index.reranking_backend,
             error_text(error),
             stack_of(error),
         )
@@ -75,6 +76,7 @@ def reranked(index: IndexDeclaration, query: str, hits: list[Hit]) -> Steps[list
     return [*(hit for _, hit in ranked), *(hit for hit in hits if hit.document not in texts)]
 
 
+@again_if_lost
 def _texts(ids: Sequence[UUID]) -> dict[UUID, str]:
     """Return the texts of chunks as they were embedded, by the ids of their documents."""
     rows = Document.objects.filter(pk__in=ids, deleted_at=None)
@@ -84,27 +86,30 @@ def _texts(ids: Sequence[UUID]) -> dict[UUID, str]:
     }
 
 
-def _scores(reranker: RerankingBackend, query: str, texts: Sequence[str]) -> Steps[list[float]]:
-    """Return the backend's scores of texts.
+def _scores(index: IndexDeclaration, query: str, texts: Sequence[str]) -> Steps[list[float]]:
+    """Return the scores of texts by the index's reranking backend.
 
     Raises:
-        RerankingError: the backend returned something other than one number for each text.
-        Exception: whatever else the backend raised.
+        InvalidScores: the backend returned something other than one finite number for each text.
+        Exception: whatever else the backend raised, or making it.
     """
+    reranker: Any = index.reranker
     returned: Any = yield Call(
         sync=lambda: reranker.rerank(query, texts),
         asynchronous=lambda: reranker.arerank(query, texts),
     )
     try:
         scores = [float(score) for score in returned]
-    except (TypeError, ValueError) as error:
-        raise _wrong(reranker, "something other than numbers") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _wrong("something other than numbers") from error
     if len(scores) != len(texts):
-        raise _wrong(reranker, f"{len(scores)} scores for {len(texts)} texts")
-    if any(map(math.isnan, scores)):
-        raise _wrong(reranker, "NaN")
+        raise _wrong(f"{len(scores)} scores for {len(texts)} texts")
+    if not all(map(math.isfinite, scores)):
+        raise _wrong("a score that is NaN or infinite")
     return scores
 
 
-def _wrong(reranker: RerankingBackend, what: str) -> RerankingError:
-    return RerankingError(f"Reranking backend {reranker.alias!r} returned {what}.")
+def _wrong(what: str) -> InvalidScores:
+    error = InvalidScores(f"It returned {what}.")
+    error.quotation = ""
+    return error

@@ -115,7 +115,9 @@ def evaluate(
     problem = ""
     for one in asked:
         nearest = _hits(index, one.text, user, limit=DEPTH)
-        one.scores = {hit.key: hit.score for hit in _hits(index, one.text, user, **among)}
+        # Only the scores of the right answers count here, so nothing is reranked.
+        scored = index.search(one.text, user=user, **among).search.ranking()
+        one.scores = {hit.key: hit.score for hit in run(scored)}
         one.scores |= {hit.key: hit.score for hit in nearest}
         one.found["vector"] = [hit.key for hit in nearest]
         hybrid = _hits(index, one.text, user, limit=DEPTH, mode="hybrid")

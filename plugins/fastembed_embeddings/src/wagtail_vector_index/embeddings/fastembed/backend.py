@@ -57,12 +57,12 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
         try:
             "".join(texts).encode()  # releases of the tokenizer handle such text differently
         except UnicodeEncodeError as error:
-            raise self._refusal(f"text must be encodable as UTF-8: {error}") from error
+            raise self._refusal("text must be encodable as UTF-8: ", str(error)) from error
         model = self._models.sync()
         try:
             return model.embed(texts).data
         except Exception as error:
-            raise self._refusal(f"{self.model} cannot embed a text: {error}") from error
+            raise self._refusal(f"{self.model} cannot embed a text: ", str(error)) from error
 
     @property
     def model(self) -> str:

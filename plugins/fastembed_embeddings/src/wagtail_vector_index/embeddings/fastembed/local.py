@@ -74,7 +74,7 @@ class LocalModel:
             raise self._refusal(str(error)) from error
         except MissingFiles as error:
             hint = "" if self.options.model_path else f" {self._how_to_download}"
-            raise self.unavailable(f"{self._name}: {error}{hint}") from error
+            raise self._error(self.unavailable, f"{error}{hint}") from error
 
     def _loaded(self, load: Callable[[], T]) -> T:
         folder = self._located.folder
@@ -83,8 +83,16 @@ class LocalModel:
         except Exception as error:
             raise self._refusal(f"the model in {folder} cannot be loaded: {error}") from error
 
-    def _refusal(self, problem: str) -> VectorIndexError:
-        return self.refused(f"{self._name}: {problem}")
+    def _refusal(self, problem: str, said: str = "") -> VectorIndexError:
+        """Return the error for a problem; what the library said may repeat a text."""
+        return self._error(self.refused, problem, said)
+
+    def _error(
+        self, kind: type[VectorIndexError], problem: str, said: str = ""
+    ) -> VectorIndexError:
+        error = kind(f"{self._name}: {problem}{said}")
+        error.quotation = said
+        return error
 
     @property
     def _name(self) -> str:

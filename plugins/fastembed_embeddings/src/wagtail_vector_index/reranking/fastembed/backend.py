@@ -51,7 +51,7 @@ class FastEmbedReranker(LocalModel, RerankingBackend):
         try:
             return model.scores(query, texts)
         except Exception as error:
-            raise self._refusal(f"{self.model} cannot score a text: {error}") from error
+            raise self._refusal(f"{self.model} cannot score a text: ", str(error)) from error
 
     @property
     def model(self) -> str:

@@ -6,7 +6,10 @@ import base64
 import json
 import sys
 from array import array
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class BadAnswer(Exception):
@@ -25,18 +28,50 @@ def read_vectors(content: bytes, count: int, dimensions: int | None = None) -> b
         BadAnswer: the answer does not follow the protocol, or has a wrong number, order or size
             of vectors.
     """
-    rows: list[bytes | None] = [None] * count
-    items = _items(content)
-    if len(items) != count:
-        raise BadAnswer(f"returned {len(items)} vectors for {count} texts")
-    for position, item in enumerate(items):
-        index = _whole(item.get("index"), position)
-        if type(index) is not int or not 0 <= index < count or rows[index] is not None:
-            raise BadAnswer(f"numbered its {count} vectors wrongly: 'index' is {index!r:.40}")
-        rows[index] = _row(item.get("embedding"))
-    vectors = [row for row in rows if row is not None]
+    vectors = in_order(_items(content), count, "vectors", _row)
     _check_sizes({len(row) // 4 for row in vectors}, dimensions)
     return b"".join(vectors)
+
+
+def json_of(content: bytes) -> Any:
+    """Return an answer, which must be JSON.
+
+    Raises:
+        BadAnswer: it is something else, such as a page of HTML.
+    """
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise BadAnswer(
+            f"returned something other than JSON, which begins with {content[:60]!r}."
+            f" Check whether HOST is the base URL of its API; most end with '/v1'"
+        ) from None
+
+
+def in_order(
+    items: Sequence[dict[str, Any]], count: int, what: str, read: Callable[[dict[str, Any]], T]
+) -> list[T]:
+    """Return what an answer has for each text, in the order of the texts.
+
+    Args:
+        items: the items of the answer, each with the number of its text as ``index``. Without
+            one, an item belongs to the text at its own position.
+        count: how many texts were sent.
+        what: the word for what the items hold, in errors.
+        read: reads an item.
+
+    Raises:
+        BadAnswer: there is not exactly one item for each text, or `read` raised this error.
+    """
+    if len(items) != count:
+        raise BadAnswer(f"returned {len(items)} {what} for {count} texts")
+    rows: dict[int, T] = {}
+    for position, item in enumerate(items):
+        index = _whole(item.get("index"), position)
+        if type(index) is not int or not 0 <= index < count or index in rows:
+            raise BadAnswer(f"numbered its {count} {what} wrongly: 'index' is {index!r:.40}")
+        rows[index] = read(item)
+    return [rows[index] for index in range(count)]
 
 
 def _check_sizes(sizes: set[int], dimensions: int | None) -> None:
@@ -50,13 +85,7 @@ def _check_sizes(sizes: set[int], dimensions: int | None) -> None:
 
 
 def _items(content: bytes) -> list[dict[str, Any]]:
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        raise BadAnswer(
-            f"returned something other than JSON, which begins with {content[:60]!r}."
-            f" Check whether HOST is the base URL of its API; most end with '/v1'"
-        ) from None
+    answer = json_of(content)
     items = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadAnswer(
@@ -67,14 +96,15 @@ def _items(content: bytes) -> list[dict[str, Any]]:
 
 
 def _whole(index: Any, position: int) -> Any:
-    """Return the number of a vector; some services send null, or a float such as 1.0."""
+    """Return the number of an item; some services send null, or a float such as 1.0."""
     if index is None:
         return position
     return int(index) if isinstance(index, float) and index.is_integer() else index
 
 
-def _row(embedding: Any) -> bytes:
-    """Return a vector as float32; services without base64 send numbers."""
+def _row(item: dict[str, Any]) -> bytes:
+    """Return the vector of an item as float32; services without base64 send numbers."""
+    embedding = item.get("embedding")
     if isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
         embedding = embedding[0]  # llama.cpp wraps the vector of a pooled text
     try:

@@ -37,6 +37,7 @@ class Advice:
         refused: the class of errors for which trying again does not help.
         statuses: the meaning of each HTTP status, with advice. All other 4xx are refusals.
         slow: the advice about a time-out.
+        late: the advice about a query that took all its time, if it is another.
         limited: the advice about a rate limit, besides trying again later.
     """
 
@@ -45,6 +46,7 @@ class Advice:
     statuses: Mapping[int, str]
     slow: str
     limited: str
+    late: str = ""
 
 
 #: The meaning of an HTTP status for every kind of backend.
@@ -66,6 +68,7 @@ EMBEDDING_ADVICE = Advice(
     },
     slow="raise TIMEOUT or lower BATCH_SIZE",
     limited=", or lower BATCH_SIZE",
+    late="raise QUERY_TIMEOUT",
 )
 
 _QUOTA = (
@@ -153,7 +156,8 @@ class OpenAIErrors(ServiceErrors):
         retries, seconds = self._options.max_retries, self._options.timeout
         if total is not None and total <= seconds * (retries + 1):
             what = f"did not answer within {total:g} seconds."
-            return f"{what} Check whether it is up; otherwise raise QUERY_TIMEOUT."
+            advice = self.advice.late or self.advice.slow
+            return f"{what} Check whether it is up; otherwise {advice}."
         attempts = f", tried up to {retries + 1} times" if retries else ""
         what = f"did not answer within {seconds:g} seconds{attempts}."
         return f"{what} Check whether it is up; otherwise {self.advice.slow}."

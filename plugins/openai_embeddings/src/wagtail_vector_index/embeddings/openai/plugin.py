@@ -1,4 +1,4 @@
-"""The plugin that offers the OpenAI backends."""
+"""The plugin that offers the backends for services."""
 
 from __future__ import annotations
 
@@ -27,5 +27,17 @@ def chat_backends() -> dict[str, BackendSpec]:
             path="wagtail_vector_index.chat.openai.OpenAIChatBackend",
             requires=("openai",),
             summary="OpenAI, or any service that speaks its protocol",
+        )
+    }
+
+
+@hookimpl
+def reranking_backends() -> dict[str, BackendSpec]:
+    """Return the reranking backend ``openai``."""
+    return {
+        "openai": BackendSpec(
+            path="wagtail_vector_index.reranking.openai.ServiceReranker",
+            requires=("openai",),
+            summary="Cohere, Jina, Voyage, TEI, or any service with their /rerank",
         )
     }

@@ -37,7 +37,7 @@ _HOW_TO_SET_A_KEY = (
 
 
 class Service:
-    """A service for embeddings or chat.
+    """A service for embeddings, chat or reranking.
 
     Args:
         name: the backend's name in errors: its kind and alias.
