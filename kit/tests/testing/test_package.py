@@ -15,6 +15,7 @@ def test_public_names():
     assert testing.__all__ == [
         "EmbeddingBackendConformance",
         "OracleBackend",
+        "RerankingBackendConformance",
         "VectorBackendConformance",
     ]
     assert all(hasattr(testing, name) for name in testing.__all__)

@@ -19,6 +19,7 @@ from django.views.debug import ExceptionReporter
 
 from plugins.openai_embeddings.tests.conftest import KEY, MakeReranker
 from plugins.openai_embeddings.tests.server import Reply, Service, score_of
+from tests.testapp.models import Note
 from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.openai import plugin
 from wagtail_vector_index.exceptions import (
@@ -28,6 +29,8 @@ from wagtail_vector_index.exceptions import (
     RerankingRefused,
     RerankingUnavailable,
 )
+from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.reranking.openai import ServiceReranker
 
 NOW = {"Retry-After-Ms": "1", "Retry-After": "0.001"}
@@ -389,3 +392,51 @@ def test_unknown_names_of_the_package() -> None:
 
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         _ = package.Nothing
+
+
+# In a search
+
+
+class Reranked(VectorIndex):
+    name = "testapp.Note"
+    querysets = [Note.objects.all()]
+    reranking_backend = "service"
+
+
+@pytest.mark.django_db
+def test_a_search_answers_whatever_the_service_does(
+    service: Service, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS = {
+        "service": {
+            "BACKEND": "openai",
+            "HOST": service.url,
+            "MODEL": "test-model",
+            "API_KEY": KEY,
+            "TIMEOUT": 0.2,
+        }
+    }
+    for text in ("bread bread", "bread and bread for sale", "bread to bake"):
+        Note.objects.create(text=text)
+    update(Note.vector_index)
+    before = [note.text for note in Note.vector_index.search("bake bread")]
+    assert len(before) == 3
+    service.always = Reply(body=lambda answer: {"results": answer["results"][::-1]})
+    reranked = [note.text for note in Reranked().search("bake bread")]
+    assert reranked == sorted(before, key=lambda text: -score_of("bake bread", text))
+    release = threading.Event()
+    replies = [
+        (Reply(401, says(f"wrong key {KEY}")), "does not accept the key. Set API_KEY."),
+        (Reply(body={"results": []}), "InvalidScores: "),
+        (Reply(wait=release), "did not answer within 0.2 seconds."),
+    ]
+    try:
+        for service.always, message in replies:
+            caplog.clear()
+            with caplog.at_level(logging.WARNING, "wagtail_vector_index"):
+                assert [note.text for note in Reranked().search("bake bread")] == before
+            [record] = caplog.records
+            assert message in record.getMessage()
+            assert KEY not in caplog.text
+    finally:
+        release.set()

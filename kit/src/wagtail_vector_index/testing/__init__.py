@@ -8,7 +8,8 @@ A backend's test file is a dozen lines::
         def make_backend(self):
             return AcmeBackend("default", AcmeBackend.Options(host="localhost"))
 
-The test class of an embedding backend derives from `EmbeddingBackendConformance`.
+The test class of an embedding backend derives from `EmbeddingBackendConformance`, and that of a
+reranking backend from `RerankingBackendConformance`.
 
 The same tests also run as a command, without a test file::
 
@@ -35,5 +36,11 @@ except ImportError as error:
 from .conformance import VectorBackendConformance
 from .embedding import EmbeddingBackendConformance
 from .oracle import OracleBackend
+from .reranking import RerankingBackendConformance
 
-__all__ = ["EmbeddingBackendConformance", "OracleBackend", "VectorBackendConformance"]
+__all__ = [
+    "EmbeddingBackendConformance",
+    "OracleBackend",
+    "RerankingBackendConformance",
+    "VectorBackendConformance",
+]

@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from operator import mul
-from threading import Barrier
 from typing import Any
-
-from django.conf import settings
-from django.db import connections
 
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 
 from .expect import expect, expect_equal
+from .instance import THREADS, OneBackend, in_threads
 
 __all__ = ["EmbeddingBackendConformance"]
 
@@ -30,13 +25,12 @@ TEXTS = [
     "first line\n\n\tsecond line",
     "https://example.com/a/path?of=a&page=2#top",
 ]
-THREADS = 4
 
 #: The lowest cosine similarity of two vectors of the same text.
 ALIKE = 0.999
 
 
-class EmbeddingBackendConformance:
+class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
     """The rules that every embedding backend must keep.
 
     Derive a test class from it that defines `make_backend`. The texts are few and short, so
@@ -51,16 +45,7 @@ class EmbeddingBackendConformance:
 
     def make_backend(self) -> EmbeddingBackend:
         """Make a new instance of the backend under test. Override this."""
-        raise NotImplementedError(f"{type(self).__name__} must define make_backend().")
-
-    @cached_property
-    def backend(self) -> EmbeddingBackend:
-        """The backend under test, one for each test."""
-        return self.make_backend()
-
-    def teardown_method(self) -> None:
-        if "backend" in self.__dict__:
-            self.backend.close()
+        return super().make_backend()
 
     def embedded(self, texts: Sequence[str]) -> list[list[float]]:
         """Return the vectors of documents as rows."""
@@ -155,19 +140,8 @@ class EmbeddingBackendConformance:
         expect_same(self.rows(batches), self.embedded(TEXTS), rule)
 
     def test_first_use_in_several_threads(self) -> None:
-        barrier = Barrier(THREADS, timeout=30)
         backend = self.backend
-
-        def embed(row: int) -> list[float]:
-            barrier.wait()
-            try:
-                return [float(number) for number in backend.embed_query(TEXTS[row])]
-            finally:
-                if settings.configured:
-                    connections.close_all()
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(embed, range(THREADS)))
+        found = in_threads(lambda row: backend.embed_query(TEXTS[row]).tolist())
         expected = [backend.embed_query(text).tolist() for text in TEXTS[:THREADS]]
         expect_same(found, expected, "Several threads may be the first to use a backend.")
 
