@@ -110,14 +110,14 @@ def evaluate(
         VectorIndexError: for the same reasons as a search.
     """
     answers = sorted(frozenset[str]().union(*(right for _, right in questions)))
-    among = {"filter": Q(object__in=answers), "limit": len(answers)}
+    are_answers = Q(object__in=answers)
     asked = [Asked(text=text, right=right) for text, right in questions]
     problem = ""
     for one in asked:
         nearest = _hits(index, one.text, user, limit=DEPTH)
-        # Only the scores of the right answers count here, so nothing is reranked.
-        scored = index.search(one.text, user=user, **among).search.ranking()
-        one.scores = {hit.key: hit.score for hit in run(scored)}
+        # Of these only the scores count, so they are not reranked.
+        found = index.search(one.text, limit=len(answers), filter=are_answers, user=user)
+        one.scores = {hit.key: hit.score for hit in run(found.search.ranking())}
         one.scores |= {hit.key: hit.score for hit in nearest}
         one.found["vector"] = [hit.key for hit in nearest]
         hybrid = _hits(index, one.text, user, limit=DEPTH, mode="hybrid")

@@ -104,7 +104,7 @@ def _whole(index: Any, position: int) -> Any:
 
 def _row(item: dict[str, Any]) -> bytes:
     """Return the vector of an item as float32; services without base64 send numbers."""
-    embedding = item.get("embedding")
+    embedding: Any = item.get("embedding")
     if isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
         embedding = embedding[0]  # llama.cpp wraps the vector of a pooled text
     try:

@@ -42,7 +42,7 @@ def _items(content: bytes) -> list[dict[str, Any]]:
 
 
 def _score(item: dict[str, Any]) -> float:
-    score = item.get("relevance_score", item.get("score"))
+    score: Any = item.get("relevance_score", item.get("score"))
     # A whole number may be too large for a float.
     if type(score) not in (int, float) or not abs(score) <= sys.float_info.max:
         raise BadAnswer(f"returned a score that is not a finite number: {score!r:.40}")
