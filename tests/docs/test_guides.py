@@ -78,7 +78,7 @@ def test_settings_are_accepted(block: Block, monkeypatch: pytest.MonkeyPatch) ->
     """Each backend is made with the options that a block gives it, which asks no service."""
     for name in ("QDRANT_URL", "WEAVIATE_URL"):
         monkeypatch.setenv(name, "https://vectors.example.org")
-    for service in ("OPENAI", "AZURE_OPENAI", "NVIDIA", "QDRANT", "WEAVIATE"):
+    for service in ("OPENAI", "AZURE_OPENAI", "COHERE", "NVIDIA", "QDRANT", "WEAVIATE"):
         monkeypatch.setenv(f"{service}_API_KEY", "a-key")
     values: dict[str, Any] = {"INSTALLED_APPS": []}
     exec(compile(block.code, str(block), "exec"), values)
