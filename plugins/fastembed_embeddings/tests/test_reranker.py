@@ -128,8 +128,20 @@ def test_a_broken_file(tmp_path: Path) -> None:
 
 
 def test_text_that_is_no_unicode(reranker: FastEmbedReranker) -> None:
-    with pytest.raises(RerankingRefused, match=f"{KNOWN} cannot score a text: "):
-        reranker.rerank(QUERY, ["\ud800"])
+    for query, texts in ((QUERY, ["\ud800"]), ("\ud800", TEXTS)):
+        with pytest.raises(RerankingRefused, match="text must be encodable as UTF-8"):
+            reranker.rerank(query, texts)
+
+
+def test_an_error_of_the_library(
+    reranker: FastEmbedReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(TextCrossEncoder, "rerank", fail)
+    with pytest.raises(RerankingRefused, match=f"{KNOWN} cannot score a text: out of memory"):
+        reranker.rerank(QUERY, TEXTS)
 
 
 # The plugin and the README

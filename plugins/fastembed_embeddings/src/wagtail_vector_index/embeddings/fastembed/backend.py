@@ -54,10 +54,7 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
 
     def embed(self, texts: Sequence[str]) -> memoryview[Any]:
         """Return one vector for each text: n × ``dimensions`` float32."""
-        try:
-            "".join(texts).encode()  # releases of the tokenizer handle such text differently
-        except UnicodeEncodeError as error:
-            raise self._refusal("text must be encodable as UTF-8: ", str(error)) from error
+        self._check_texts(texts)
         model = self._models.sync()
         try:
             return model.embed(texts).data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -82,6 +82,12 @@ class LocalModel:
             return load()
         except Exception as error:
             raise self._refusal(f"the model in {folder} cannot be loaded: {error}") from error
+
+    def _check_texts(self, texts: Sequence[str]) -> None:
+        try:
+            "".join(texts).encode()  # releases of the tokenizer handle such text differently
+        except UnicodeEncodeError as error:
+            raise self._refusal("text must be encodable as UTF-8: ", str(error)) from error
 
     def _refusal(self, problem: str, said: str = "") -> VectorIndexError:
         """Return the error for a problem; what the library said may repeat a text."""

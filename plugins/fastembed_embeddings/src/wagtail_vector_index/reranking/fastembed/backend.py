@@ -47,6 +47,7 @@ class FastEmbedReranker(LocalModel, RerankingBackend):
 
     def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """Return the model's score of each text, which may be any number."""
+        self._check_texts([query, *texts])
         model = self._models.sync()
         try:
             return model.scores(query, texts)

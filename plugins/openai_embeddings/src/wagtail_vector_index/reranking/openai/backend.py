@@ -17,6 +17,10 @@ from .options import RerankingOptions
 
 __all__ = ["ServiceReranker"]
 
+#: By this header, which `with_raw_response` of its resources sets, the client returns an answer
+#: without reading it. It has no resource of its own for `/rerank`.
+_AS_IT_COMES = {"X-Stainless-Raw-Response": "true"}
+
 
 class ServiceReranker(RerankingBackend):
     """Reranks by the ``/rerank`` of Cohere, Jina, Voyage or TEI, or of a service like them.
@@ -74,12 +78,6 @@ class ServiceReranker(RerankingBackend):
 
 
 def _send(request: dict[str, Any], client: Any, seconds: float) -> Any:
-    """Return the answer, or what is awaited for it, by a client of either kind."""
-    from openai import HttpxBinaryResponseContent
-
-    return client.post(
-        "/rerank",
-        body=request,
-        cast_to=HttpxBinaryResponseContent,  # the content as it came, which the client can't judge
-        options={"timeout": seconds},
-    )
+    """Return the answer as it came, or what is awaited for it, by a client of either kind."""
+    options = {"timeout": seconds, "headers": _AS_IT_COMES}
+    return client.post("/rerank", body=request, cast_to=object, options=options)
