@@ -13,4 +13,4 @@ def pytest_collection_finish() -> None:
     """Let Python's garbage collector rest, which would look at all of Wagtail again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(20_000, 20, 100)
