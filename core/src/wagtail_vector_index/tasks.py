@@ -11,8 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 # Wagtail installs `django_tasks` for as long as it supports a Django without tasks.
-_FRAMEWORK = "django_tasks" if find_spec("django_tasks") else "django.tasks"
-_tasks: Any = import_module(_FRAMEWORK)
+_FRAMEWORKS = [name for name in ("django_tasks", "django.tasks") if find_spec(name)]
+_tasks: Any = import_module(_FRAMEWORKS[0])
 
 #: A task that is already scheduled at most this much later makes another one unnecessary.
 _TOLERANCE = dt.timedelta(seconds=1)
@@ -99,5 +99,7 @@ def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> 
 
 def runs_at_once(some_task: Any) -> bool:
     """Return whether a task would run within the call that enqueues it."""
-    immediate = import_module(f"{_FRAMEWORK}.backends.immediate")
-    return isinstance(_tasks.task_backends[some_task.backend], immediate.ImmediateBackend)
+    # Both frameworks read the setting TASKS, which may name a backend of either.
+    modules = [import_module(f"{framework}.backends.immediate") for framework in _FRAMEWORKS]
+    immediate = tuple(module.ImmediateBackend for module in modules)
+    return isinstance(_tasks.task_backends[some_task.backend], immediate)

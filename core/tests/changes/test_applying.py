@@ -116,7 +116,14 @@ def test_inline_in_a_test_that_never_commits(
         assert found(Note.vector_index, text, limit=1) == [text]
 
 
-def test_in_a_thread_of_its_own(built, found, embedder):
+@pytest.mark.parametrize("framework", ["", "django_tasks", "django.tasks"])
+def test_in_a_thread_of_its_own(framework, built, found, embedder, settings):
+    """Without a queue, or with what runs tasks at once, of whichever framework."""
+    if framework:
+        pytest.importorskip(framework, reason="this Django has no tasks")
+        settings.TASKS = {
+            "default": {"BACKEND": f"{framework}.backends.immediate.ImmediateBackend"}
+        }
     threads = []
     embedder.before = lambda texts: threads.append(threading.current_thread().name)
     Note.objects.create(text="cake")
