@@ -4,6 +4,7 @@ Run by test_guides.py in a process of its own. Prints the name of each block bef
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,7 @@ FOLLOWED_ELSEWHERE = {
 }
 ANSWERS = DOCS / "how-to" / "answers.md"
 HEADLESS = DOCS / "how-to" / "headless.md"
+PROMOTED = DOCS / "how-to" / "promote-and-log.md"
 WAGTAIL_SEARCH = DOCS / "how-to" / "wagtail-search.md"
 
 #: What is set there is tried by test_guides.py, with the code that reads it.
@@ -111,6 +113,48 @@ def call_apis() -> None:
             print(address, response.status_code, first["title"], first.get("excerpt", ""))
 
 
+def promote() -> None:
+    """Call the view of the guide with a promoted page, which a private one does not join."""
+    from blog.models import BlogPage
+    from django.contrib.auth.models import AnonymousUser
+    from django.test import RequestFactory
+    from wagtail.contrib.search_promotions.models import Query, SearchPromotion
+
+    question = "how do I bake bread?"
+    query = Query.get(question)
+    for title in ("Gift vouchers", "Opening hours"):
+        page = BlogPage.objects.get(title=title)
+        SearchPromotion.objects.create(query=query, page=page, sort_order=1)
+    hidden = BlogPage.objects.get(title="Opening hours")
+    hidden.unpublish()
+    view: dict[str, Any] = {"__name__": "blog.promoted"}
+    exec(block("blog/promoted.py", PROMOTED), view)  # the guide's code
+    shown: dict[str, Any] = {}
+    view["render"] = lambda request, template, context: shown.update(context)
+    request = RequestFactory().get("/", {"q": question})
+    request.user, request.session = AnonymousUser(), {}
+    view["search"](request)
+    titles = [page.title for page in [*shown["promoted"], *shown["results"][:1]]]
+    print("promoted:", " | ".join(titles))
+    assert query.hits == 1
+    hidden.save_revision().publish()
+
+
+def log_searches() -> None:
+    """Install the guide's plugin, and search for something that is there and something else."""
+    from blog.models import BlogPage
+
+    from wagtail_vector_index.plugins.calling import active_registry
+
+    plugin = ModuleType("searchlog.plugin")
+    exec(block("searchlog/plugin.py", PROMOTED), plugin.__dict__)  # the guide's code
+    plugin.__dict__["logger"].addHandler(logging.StreamHandler(sys.stdout))
+    active_registry().hooks.register(plugin)
+    for words in ("how do I bake bread?", "tax of bicycles"):
+        list(BlogPage.vector_index.search(words))
+    active_registry().hooks.unregister(plugin)
+
+
 def show(template: Block) -> None:
     """Render a template with a page and a question."""
     from blog.models import BlogPage
@@ -126,6 +170,7 @@ if __name__ == "__main__":
     set_there: dict[str, Any] = {}
     exec(block(SETTINGS, WAGTAIL_SEARCH), set_there)  # the guide's code
     configure(
+        "wagtail.contrib.search_promotions",
         WAGTAILSEARCH_BACKENDS=set_there["WAGTAILSEARCH_BACKENDS"],
         WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
             "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
@@ -144,5 +189,7 @@ if __name__ == "__main__":
     ask()
     ask_asynchronously()
     call_apis()
+    promote()
+    log_searches()
     for html in guides("html"):
         show(html)

@@ -47,12 +47,12 @@ def run(code: str, name: str) -> None:
     exec(compile(code, name, "exec"), {"__name__": name})  # a document's code
 
 
-def configure(**more: Any) -> None:
-    """Set up a Wagtail site with the README's settings, and with more of them."""
+def configure(*apps: str, **more: Any) -> None:
+    """Set up a Wagtail site with the README's settings, and with more apps and settings."""
     readme: dict[str, Any] = {}
     exec(block("settings.py"), readme)  # the README's code
     settings.configure(
-        INSTALLED_APPS=[*readme["INSTALLED_APPS"], *WAGTAIL_APPS],
+        INSTALLED_APPS=[*readme["INSTALLED_APPS"], *apps, *WAGTAIL_APPS],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         ROOT_URLCONF="wagtail.urls",

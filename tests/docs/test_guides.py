@@ -22,7 +22,13 @@ from .guides_site import guides
 SITE = Path(__file__).with_name("guides_site.py")
 #: Backends that are not installed here: of somebody else, and the examples.
 OTHERS = re.compile('"(acme|sqlitevec|usearch)"')
-KINDS = ("# settings.py", "# blog/", "# python manage.py shell", "# redaction/plugin.py")
+KINDS = (
+    "# settings.py",
+    "# blog/",
+    "# python manage.py shell",
+    "# redaction/plugin.py",
+    "# searchlog/plugin.py",
+)
 
 configuring = [
     b
@@ -58,6 +64,9 @@ def test_guides_work(site: Path) -> None:
     assert "Your first loaf</a></h2>" in said, "no search results"
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
     assert "400 Ask a question" in said
+    assert "promoted: Gift vouchers | Your first loaf" in said
+    assert "BlogPage has no answer to 'tax of bicycles' (" in said
+    assert "has no answer to 'how do I bake bread?'" not in said
     assert "/drf/ 200 Your first loaf How to bake bread at home" in said
     assert "/ninja/search 200 Your first loaf How to bake bread at home" in said
     assert "/api/v2/pages/ 200 Your first loaf" in said
