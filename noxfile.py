@@ -190,8 +190,8 @@ def tests(session: nox.Session) -> None:
 
 
 # `nox -t brief` runs each pair of Wagtail and Django once, on its oldest Python on this machine.
-# It leaves out the cells that `tests`, `minimums` and `postgresql` run, and takes a fifth of the
-# time.
+# It leaves out the cells of `tests` and `minimums`, which run all tests, and that of `postgresql`,
+# which runs core's. It takes a fifth of the time.
 OLDEST = {cell[1:]: cell for cell in reversed(CELLS) if cell[0] in FOUND}
 ON_POSTGRESQL = OLDEST.get(("8.0", "5.2"), NEWEST)
 BRIEF = {cell for pair, cell in OLDEST.items() if pair != NEWEST[1:]} - {CELLS[0], ON_POSTGRESQL}

@@ -85,7 +85,12 @@ PROMISED = {
         "django_apps",
         "hookimpl",
     ],
-    "wagtail_vector_index.testing": [],
+    "wagtail_vector_index.reranking.base": ["RerankingBackend"],
+    "wagtail_vector_index.testing": [
+        "EmbeddingBackendConformance",
+        "RerankingBackendConformance",
+        "VectorBackendConformance",
+    ],
 }
 
 

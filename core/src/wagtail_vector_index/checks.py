@@ -34,6 +34,7 @@ from .plugins.handlers import (
     vector_backends,
 )
 from .plugins.problems import problems
+from .search.reranking import check_reranking
 from .wording import describe, shown
 
 SEARCH_BACKEND = "wagtail_vector_index.wagtail_search"
@@ -243,6 +244,7 @@ def _one_index_messages(index: VectorIndex) -> Messages:
         (index.embedding_backend, embedding_backends),
     ]
     if index.reranking_backend is not None:
+        check_reranking(index)
         handlers.append((index.reranking_backend, reranking_backends))
     try:
         missing = [(alias, handler) for alias, handler in handlers if alias not in handler]

@@ -42,9 +42,9 @@ def ask(tmp_path):
 def pages(article, bring_up_to_date):
     """Three pages about different things."""
     made = {
-        "bread": article("Sourdough", "<p>flour water salt</p>"),
-        "cake": article("Cake", "<p>flour water sugar eggs</p>"),
-        "trams": article("Trams", "<p>line two to the harbour</p>"),
+        "bread": article("Sourdough", "<p>flour water salt</p>", slug="sourdough"),
+        "cake": article("Cake", "<p>flour water sugar eggs</p>", slug="cake"),
+        "trams": article("Trams", "<p>line two to the harbour</p>", slug="trams"),
     }
     bring_up_to_date("ArticlePage")
     return made
@@ -325,13 +325,21 @@ def test_each_mode_is_reranked_and_nothing_else(ask, words, monkeypatch, setting
     assert asked == ["flour salt"] * 2 + ["flour water"] * 2
 
 
-def test_the_best_score_of_an_unrelated_question_need_not_come_first():
-    """A reranker changes the order of results, and no scores."""
-    asked = running.Asked(
-        text="x",
-        right=frozenset(),
-        found={"vector": ["a", "b", "c"]},
-        scores={"a": 0.2, "b": 0.7, "c": 0.1},
-    )
-    nothing = running.Asked(text="y", right=frozenset(), found={"vector": []})
-    assert running.Evaluation(asked=[asked, nothing]).unrelated == [0.7]
+def test_the_best_score_of_an_unrelated_question_need_not_come_first(
+    ask, article, full_text, bring_up_to_date, monkeypatch, settings
+):
+    """A reranker changes the order of results, even beyond those that are shown, and no scores."""
+    for number in range(15):
+        article(f"flour {'water ' * number}")
+    article("trams", slug="trams")
+    bring_up_to_date("ArticlePage")
+    settings.WAGTAIL_VECTOR_INDEX_RERANKING_BACKENDS = {
+        "letters": {"BACKEND": "tests.testapp.reranking.LetterReranker"}
+    }
+    reranking_backends["letters"].answer = lambda texts: [*range(len(texts))]
+    questions = "question,answer\ntrams,/trams/\nflour,\nwater flour,\n"
+    before = as_json(ask(questions, "--json"))
+    monkeypatch.setattr(type(ArticlePage.vector_index), "reranking_backend", "letters")
+    after = as_json(ask(questions, "--json"))
+    assert after["scores"]["unrelated"] == before["scores"]["unrelated"]
+    assert after["scores"]["unrelated"]["count"] == 2

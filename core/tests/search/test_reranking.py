@@ -10,6 +10,10 @@ from asgiref.sync import async_to_sync
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage
+from wagtail_vector_index.admin.chunks import matching_chunks
+from wagtail_vector_index.answering.sources import candidates
+from wagtail_vector_index.checks import check_indexes
+from wagtail_vector_index.contract.sansio import run
 from wagtail_vector_index.exceptions import InvalidIndex, RerankingUnavailable
 from wagtail_vector_index.handlers import reranking_backends
 from wagtail_vector_index.indexes import PageVectorIndex
@@ -124,6 +128,45 @@ def test_a_search_of_wagtails_is_reranked(before, monkeypatch, mode):
     assert [page.title for page in found] == by_letters(before)
 
 
+def test_a_search_of_wagtails_in_another_order_asks_nobody(before, monkeypatch, reranker):
+    monkeypatch.setattr(type(ARTICLES), "reranking_backend", "letters")
+    backend = SemanticSearchBackend({"INDEX": ARTICLES.name})
+    titled = ArticlePage.objects.order_by("title")
+    found = backend.search(QUESTION, titled, order_by_relevance=False)
+    assert [page.title for page in found] == sorted(before)
+    assert reranker.asked == []
+
+
+def test_a_search_that_ignores_who_sees_it_sends_no_text(before, monkeypatch, reranker):
+    monkeypatch.setattr(type(ARTICLES), "reranking_backend", "letters")
+    backend = SemanticSearchBackend({"INDEX": ARTICLES.name, "VISIBILITY": "queryset"})
+    found = backend.search(QUESTION, ArticlePage.objects.all())
+    assert [page.title for page in found] == before
+    assert reranker.asked == []
+
+
+def test_what_is_hidden_while_the_reranker_works_is_not_shown(before, found, reranker):
+    def hide(texts):
+        ArticlePage.objects.get(title=before[0]).unpublish()
+        return [0.0] * len(texts)
+
+    reranker.answer = hide
+    assert found(Reranked(), QUESTION) == before[1:]
+
+
+def test_answers_rest_on_what_comes_first(before, reranker):
+    results = Reranked().search(QUESTION)
+    chunks = run(candidates(results))
+    assert [chunk.object.title for chunk in chunks[:5]] == by_letters(before)
+
+
+def test_the_admins_trial_shows_the_order_of_the_site(before, rf, admin_user):
+    request = rf.get("/")
+    request.user = admin_user
+    chunks = matching_chunks(Reranked(), QUESTION, request)
+    assert list(dict.fromkeys(chunk.source.title for chunk in chunks)) == by_letters(before)
+
+
 def test_only_objects_within_the_queryset_are_sent(before, found, reranker):
     within = ArticlePage.objects.exclude(title__contains="fou")
     expected = [title for title in by_letters(before) if "fou" not in title]
@@ -233,6 +276,17 @@ def test_a_number_of_candidates_that_cannot_be(monkeypatch):
         message = f"rerank_candidates must be an int of at least 1, not {number!r}"
         with pytest.raises(InvalidIndex, match=message):
             Reranked().search(QUESTION)
+
+
+def test_the_check_tells_of_a_number_of_candidates_that_cannot_be(monkeypatch):
+    monkeypatch.setattr(type(ARTICLES), "reranking_backend", "letters")
+    monkeypatch.setattr(type(ARTICLES), "rerank_candidates", 0)
+    assert "rerank_candidates must be an int of at least 1, not 0" in str(check_indexes())
+
+
+def test_a_number_of_candidates_that_nobody_uses(loaves, found, monkeypatch):
+    monkeypatch.setattr(type(ARTICLES), "rerank_candidates", 0)
+    assert len(found(ARTICLES, QUESTION)) == 5
 
 
 # The base class

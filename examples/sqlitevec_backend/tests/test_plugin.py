@@ -48,7 +48,7 @@ def backend_in(path: Path, timeout: int = 30) -> SqliteVecBackend:
 
 
 def test_a_site_selects_it_by_its_short_name() -> None:
-    chosen = {"BACKEND": "sqlitevec", "PATH": "vectors.sqlite3"}
+    chosen = {"BACKEND": "sqlitevec", "PATH": "/var/lib/site/vectors.sqlite3"}
     with override_settings(WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"other": chosen}):
         assert isinstance(vector_backends["other"], SqliteVecBackend)
 
@@ -58,10 +58,18 @@ def test_discovery_imports_no_client() -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("path", ["", ":memory:"])
-def test_a_database_without_a_file_is_refused(path: str) -> None:
-    chosen = {"BACKEND": "sqlitevec", "PATH": path}
-    refused = pytest.raises(ImproperlyConfigured, match=r"other.*'PATH' must be a file")
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"PATH": ""}, "'PATH' must be the whole path"),
+        ({"PATH": ":memory:"}, "'PATH' must be the whole path"),
+        ({"PATH": "vectors.sqlite3"}, "'PATH' must be the whole path"),  # of which folder?
+        ({"PATH": "/var/vectors.sqlite3", "TIMEOUT": -1}, "'TIMEOUT' must not be negative"),
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, object], problem: str) -> None:
+    chosen = {"BACKEND": "sqlitevec", **options}
+    refused = pytest.raises(ImproperlyConfigured, match=f"other.*{problem}")
     with override_settings(WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS={"other": chosen}), refused:
         vector_backends["other"]
 
@@ -72,12 +80,31 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
     assert backend_in(tmp_path / "vectors.sqlite3").check() == []
 
 
-def test_another_shape_is_told(tmp_path: Path) -> None:
+def test_the_database_of_the_site_is_refused(tmp_path: Path) -> None:
+    """Closing the file would release the locks of Django's transactions."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    site = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "db.sqlite3"}}
+    with override_settings(DATABASES=site):
+        for path in (tmp_path / "db.sqlite3", tmp_path / "link" / "db.sqlite3"):
+            [message] = backend_in(path).check()
+            assert f"{tmp_path / 'db.sqlite3'} is a database of the site" in message.msg
+        assert backend_in(tmp_path / "vectors.sqlite3").check() == []
+
+
+@pytest.mark.parametrize("method", ["create", "upsert", "search", "count", "get", "delete", "scan"])
+def test_another_shape_is_told(method: str, tmp_path: Path) -> None:
     backend = backend_in(tmp_path / "vectors.sqlite3")
     backend.create(SPEC)
     other = CollectionSpec(name="c", dimensions=3)
+    ids = [UUID(int=1)]
+    arguments: dict[str, list[object]] = {
+        "upsert": [RecordBatch.of(ids=ids, vectors=[[1, 2, 3]])],
+        "search": [[1, 2, 3]],
+        "get": [ids],
+        "delete": [ids],
+    }
     with pytest.raises(CollectionMismatch) as caught:
-        backend.create(other)
+        list(getattr(backend, method)(other, *arguments.get(method, [])) or ())
     assert f"as {SPEC.shape}, not as {other.shape}." in str(caught.value)
 
 

@@ -188,7 +188,7 @@ def test_answers_that_are_not_the_protocol(
 
 
 STATUSES = [
-    (400, {"message": "too long"}, RerankingRefused, "lower rerank_candidates of the index"),
+    (400, {"message": "too long"}, RerankingRefused, "or lower chunk_tokens of the index"),
     (401, {"message": "invalid api token"}, RerankingRefused, "the key. Set API_KEY"),
     (403, says("not for you"), RerankingRefused, "allowed to use this model"),
     (404, b"<html>Not found</html>", RerankingRefused, "without '/rerank' at its end"),

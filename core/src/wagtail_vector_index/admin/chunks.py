@@ -41,7 +41,8 @@ def matching_chunks(
 ) -> list[Chunk]:
     """Return the best chunks of the objects that a search finds.
 
-    They are in the order of their scores or, in hybrid mode, of the objects.
+    They are in the order of their scores or, in hybrid mode or with a reranking backend, of the
+    objects.
 
     Args:
         index: the index to search.
@@ -62,7 +63,8 @@ def matching_chunks(
         similarity_threshold=threshold,
     )
     hits = run(found.search.steps())
-    scores = run(chunk_scores(found.search, [hit.key for hit in hits], _CHUNKS))
+    scores = {hit.document: hit.score for hit in hits}
+    scores |= run(chunk_scores(found.search, [hit.key for hit in hits], _CHUNKS))
     documents = Document.objects.filter(deleted_at=None).in_bulk(list(scores))
     # The objects are loaded last. This leaves out objects that the visitor may no longer see.
     objects = {object_key(instance): instance for instance in found}
@@ -78,7 +80,8 @@ def matching_chunks(
         for id, score in scores.items()
         if (document := documents.get(id)) is not None and document.object_key in objects
     ]
-    if mode == "hybrid":
+    chunks.sort(key=lambda chunk: -chunk.score)
+    if mode == "hybrid" or index.reranking_backend is not None:
         ranks = {hit.key: rank for rank, hit in enumerate(hits)}
         chunks.sort(key=lambda chunk: ranks[object_key(chunk.source)])
     return chunks

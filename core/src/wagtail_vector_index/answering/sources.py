@@ -51,7 +51,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A chunk that may be sent to the chat backend."""
+    """A chunk that may be sent to the chat backend.
+
+    ``is_best`` says that the search found the object by this chunk.
+    """
 
     key: str
     object: Any
@@ -60,18 +63,20 @@ class Candidate:
     content: str
     position: int
     score: float
+    is_best: bool
 
 
 def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     """Return the chunks nearest to the question among the objects found, best first.
 
-    They include the best chunk of each object, by which the search found it.
+    They include the best chunk of each object, by which the search found it. If the objects were
+    reranked, these come first, in the order of the objects.
     """
     hits = yield from results.search.steps()
     keys = [hit.key for hit in hits]
     ranks = {key: rank for rank, key in enumerate(keys)}
-    scores = {hit.document: hit.score for hit in hits}
-    scores |= yield from chunk_scores(results.search, keys, CHUNKS_PER_OBJECT * len(keys))
+    best = {hit.document: hit.score for hit in hits}
+    scores = best | (yield from chunk_scores(results.search, keys, CHUNKS_PER_OBJECT * len(keys)))
     documents = list(Document.objects.filter(pk__in=list(scores), deleted_at=None))
     # The objects are loaded last. This leaves out objects that the visitor may no longer see.
     objects = {object_key(instance): instance for instance in results}
@@ -84,11 +89,15 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
             content=document.content,
             position=document.position,
             score=scores[document.pk],
+            is_best=document.pk in best,
         )
         for document in documents
         if document.object_key in objects
     ]
-    return sorted(found, key=lambda candidate: -candidate.score)
+    found.sort(key=lambda candidate: -candidate.score)
+    if results.search.index.reranking_backend is not None:
+        found.sort(key=lambda candidate: candidate.rank if candidate.is_best else len(keys))
+    return found
 
 
 def in_order(used: Sequence[Candidate]) -> list[Candidate]:

@@ -105,8 +105,8 @@ class Search(ABC):
             IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
         """
         if self.hits is None:
-            ranked = yield from self.ranking()
-            reranked = yield from self._reranked(ranked)
+            ranking = yield from self.ranking()
+            reranked = yield from self.reranked(ranking)
             self.hits = reranked[: self.limit]
         return self.hits
 
@@ -114,7 +114,7 @@ class Search(ABC):
         """Return the objects as the index ranks them by itself, without a reranking backend."""
         return (yield from steps_again_if_lost(self._rank))
 
-    def _reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
+    def reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
         """Return the ranking in its final order. Only a search for a text can change it."""
         yield from ()
         return hits

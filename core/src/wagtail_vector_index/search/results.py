@@ -131,7 +131,8 @@ class SearchResults(Sequence[Any]):
 
     def _load(self) -> list[Any]:
         if self._objects is None:
-            is_fresh = self.search.hits is None
+            # Reranking takes its time after the check.
+            is_fresh = self.search.hits is None and self.search.index.reranking_backend is None
             self._objects = self._loaded(self._hits(), is_fresh=is_fresh)
         return self._objects
 

@@ -35,13 +35,15 @@ class TextSearch(Search):
         if not isinstance(self.query, str):
             raise InvalidQuery(f"A query must be a text, not {type(self.query).__name__}.")
         self.text = clean_text(self.query)  # type: ignore[misc]
-        check_reranking(self.index)
+        if self.index.reranking_backend is not None:
+            check_reranking(self.index)
 
     @property
     def _depth(self) -> int:
         return max(self.limit, reranking_depth(self.index))
 
-    def _reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
+    def reranked(self, hits: list[Hit]) -> Steps[list[Hit]]:
+        """Return the ranking in its final order."""
         return (yield from reranked(self.index, self.text, hits))
 
     def _vector(self, collection: Collection) -> Steps[Any]:

@@ -74,9 +74,10 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
             return []
         if text is EVERYTHING:
             return self._visible(search)
-        self._hits = {hit.key: hit for hit in run(search.steps())}
         if self.order_by_relevance:
+            self._hits = {hit.key: hit for hit in run(search.steps())}
             return list(self._hits)
+        self._hits = {hit.key: hit for hit in run(search.ranking())[: search.limit]}
         model = self.queryset.model
         return self._ordered(search.within.filter(pk__in=primary_keys(model, self._hits)))  # type: ignore[union-attr]
 

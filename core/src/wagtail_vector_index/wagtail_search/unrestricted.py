@@ -17,6 +17,9 @@ __all__ = ["unrestricted"]
 class _Unrestricted(VectorIndex):
     """A base of vector indexes in which only querysets decide which objects are found."""
 
+    #: Nobody knows who will see the objects, so none of their texts is sent anywhere.
+    reranking_backend = None
+
     def live(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return a queryset as it is, with objects that are not live."""
         return queryset

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import apsw
 import sqlite_vec
+from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
@@ -43,23 +44,32 @@ class SqliteVecBackend(VectorBackend):
 
     @dataclass(frozen=True, kw_only=True)
     class Options(VectorBackend.Options):
-        """``PATH`` is the file, ``TIMEOUT`` the number of seconds to wait for a lock."""
+        """``PATH`` is the whole path of the file, ``TIMEOUT`` the seconds to wait for a lock."""
 
         path: str
         timeout: int = 30
 
         def __post_init__(self) -> None:
-            if self.path in ("", ":memory:"):
-                raise ValueError("'PATH' must be a file, because each call opens it.")
+            if not Path(self.path).is_absolute():
+                raise ValueError("'PATH' must be the whole path of a file, from its root.")
+            if self.timeout < 0:
+                raise ValueError("'TIMEOUT' must not be negative.")
 
     metrics = frozenset({"cosine", "euclidean"})
     longest_vector = 1e18
 
     def check(self) -> list[CheckMessage]:
-        """Return an error if the folder of the file does not exist."""
-        folder = Path(self.options.path).absolute().parent
-        message, hint = f"{self!r}: there is no folder {folder}.", "Create it, or correct PATH."
-        return [] if folder.is_dir() else [Error(message, hint=hint, id="sqlitevec.E001")]
+        """Return an error if the folder does not exist, or the file is a database of the site."""
+        path = Path(self.options.path).resolve()
+        hint, messages = "Set PATH to a file of its own, in a folder that exists.", []
+        if not path.parent.is_dir():
+            problem = f"{self!r}: there is no folder {path.parent}."
+            messages.append(Error(problem, hint=hint, id="sqlitevec.E001"))
+        # Two builds of SQLite in a process release each other's locks, which destroys the file.
+        if path in [Path(str(one["NAME"])).resolve() for one in settings.DATABASES.values()]:
+            problem = f"{self!r}: {path} is a database of the site, and would be destroyed."
+            messages.append(Error(problem, hint=hint, id="sqlitevec.E002"))
+        return messages
 
     def _create(self, spec: CollectionSpec) -> None:
         # Without types, so that SQLite converts no value. It keeps the text, and so the shape.
@@ -67,9 +77,8 @@ class SqliteVecBackend(VectorBackend):
         with self._transaction("IMMEDIATE") as db:
             if (existing := _shape_in(db, spec)) is None:
                 db.execute(f"CREATE TABLE {_table(spec)} ({columns})")
-            elif existing != spec.shape:
-                message = f"{self!r} has {spec.name!r} as {existing}, not as {spec.shape}."
-                raise CollectionMismatch(message)
+            else:
+                self._check_shape(spec, existing)
 
     def _drop(self, spec: CollectionSpec) -> None:
         with self._transaction("IMMEDIATE") as db:
@@ -134,6 +143,13 @@ class SqliteVecBackend(VectorBackend):
         with self._transaction(spec=spec) as db:
             return [*db.execute(f"SELECT {columns} FROM {_table(spec)} {rest}", given)]
 
+    def _check_shape(self, spec: CollectionSpec, existing: str | None) -> None:
+        if existing is None:
+            raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
+        if existing != spec.shape:
+            message = f"{self!r} has {spec.name!r} as {existing}, not as {spec.shape}."
+            raise CollectionMismatch(message)
+
     @contextmanager
     def _transaction(self, mode: str = "", spec: CollectionSpec | None = None) -> Iterator[Any]:
         # Each call opens the file, within a millisecond. So threads and forks share no connection.
@@ -143,13 +159,13 @@ class SqliteVecBackend(VectorBackend):
                 db.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)
                 db.load_extension(sqlite_vec.loadable_path())
                 db.execute(f"BEGIN {mode}")
-                if spec and _shape_in(db, spec) is None:
-                    raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
+                if spec:
+                    self._check_shape(spec, _shape_in(db, spec))
                 yield db
                 db.execute("COMMIT")  # closing the connection undoes what failed before this
         except apsw.Error as error:
             kind = BackendUnavailable if isinstance(error, PASSING) else BackendRefused
-            raise kind(f"{self!r} cannot use {self.options.path}: {error}.") from error
+            raise kind(f"{self!r} cannot use {self.options.path}: {error}") from error
 
 
 def _table(spec: CollectionSpec) -> str:

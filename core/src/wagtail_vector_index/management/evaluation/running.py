@@ -13,7 +13,6 @@ from ...content.visibility import Visibility
 from ...contract.sansio import run
 from ...indexes import VectorIndex
 from ...indexing.failures import error_text
-from ...search.ranking import Hit
 from ...search.word_search import word_scores
 from .measures import DEPTH
 
@@ -31,12 +30,14 @@ class Asked:
         right: the keys of its right answers; none if nothing should be found.
         found: the keys of the first objects found, best first, by mode.
         scores: the vector scores of objects, by their keys.
+        best: the highest vector score of all objects; None if nothing was found.
     """
 
     text: str
     right: frozenset[str]
     found: dict[str, list[str]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
 
     @property
     def failed(self) -> list[str]:
@@ -78,11 +79,7 @@ class Evaluation:
         Without such questions, the scores of the right answers to all other questions.
         """
         if unanswerable := [one for one in self.asked if not one.right]:
-            return [
-                max(one.scores[key] for key in one.found["vector"])
-                for one in unanswerable
-                if one.found["vector"]
-            ]
+            return [one.best for one in unanswerable if one.best is not None]
         answers = frozenset[str]().union(*(one.right for one in self.asked))
         return [
             score
@@ -114,24 +111,23 @@ def evaluate(
     asked = [Asked(text=text, right=right) for text, right in questions]
     problem = ""
     for one in asked:
-        nearest = _hits(index, one.text, user, limit=DEPTH)
+        search = index.search(one.text, limit=DEPTH, user=user).search
+        ranking = run(search.ranking())
+        one.best = ranking[0].score if ranking else None
+        nearest = run(search.reranked(ranking))[:DEPTH]
         # Of these only the scores count, so they are not reranked.
         found = index.search(one.text, limit=len(answers), filter=are_answers, user=user)
         one.scores = {hit.key: hit.score for hit in run(found.search.ranking())}
         one.scores |= {hit.key: hit.score for hit in nearest}
         one.found["vector"] = [hit.key for hit in nearest]
-        hybrid = _hits(index, one.text, user, limit=DEPTH, mode="hybrid")
-        one.found["hybrid"] = [hit.key for hit in hybrid]
+        hybrid = index.search(one.text, limit=DEPTH, user=user, mode="hybrid").search
+        one.found["hybrid"] = [hit.key for hit in run(hybrid.steps())]
         if not problem:
             try:
                 one.found["words"] = _by_words(index, one.text, visibility)
             except Exception as error:  # noqa: BLE001  # the site's search backend may raise any
                 problem = error_text(error)
     return Evaluation(asked=asked, words_problem=problem)
-
-
-def _hits(index: VectorIndex, text: str, user: Any, **arguments: Any) -> list[Hit]:
-    return run(index.search(text, user=user, **arguments).search.steps())
 
 
 def _by_words(index: VectorIndex, text: str, visibility: Visibility) -> list[str]:

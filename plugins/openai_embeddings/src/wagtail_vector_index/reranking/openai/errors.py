@@ -5,7 +5,10 @@ from __future__ import annotations
 from wagtail_vector_index.embeddings.openai.errors import COMMON_STATUSES, Advice
 from wagtail_vector_index.exceptions import RerankingRefused, RerankingUnavailable
 
-_REFUSES = "refuses the request. Check MODEL and PROTOCOL, or lower rerank_candidates of the index"
+_REFUSES = (
+    "refuses the request. Check MODEL and PROTOCOL. If the texts are too long for the model, choose"
+    " another or lower chunk_tokens of the index; if they are too many, lower its rerank_candidates"
+)
 
 RERANKING_ADVICE = Advice(
     unavailable=RerankingUnavailable,
