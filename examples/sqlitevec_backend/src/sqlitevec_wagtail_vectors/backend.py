@@ -61,7 +61,8 @@ class SqliteVecBackend(VectorBackend):
     def check(self) -> list[CheckMessage]:
         """Return an error if the folder does not exist, or the file is a database of the site."""
         path = Path(self.options.path).resolve()
-        hint, messages = "Set PATH to a file of its own, in a folder that exists.", []
+        messages: list[CheckMessage] = []
+        hint = "Set PATH to a file of its own, in a folder that exists."
         if not path.parent.is_dir():
             problem = f"{self!r}: there is no folder {path.parent}."
             messages.append(Error(problem, hint=hint, id="sqlitevec.E001"))
