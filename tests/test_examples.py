@@ -37,7 +37,7 @@ def test_only_public_names_are_used(source):
 def test_the_smallest_example_has_the_lines_that_its_page_tells():
     """Comments, docstrings and empty lines do not count, nor does the plugin's declaration."""
     folder = ROOT / "examples" / "sqlitevec_backend" / "src" / "sqlitevec_wagtail_vectors"
-    assert sum(lines_of_code(folder / name) for name in ("backend.py", "values.py")) <= 165
+    assert sum(lines_of_code(folder / name) for name in ("backend.py", "values.py")) < 170
 
 
 def lines_of_code(source):

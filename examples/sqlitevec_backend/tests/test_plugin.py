@@ -7,6 +7,7 @@ from uuid import UUID
 
 import apsw
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q
 from django.test import override_settings
@@ -80,15 +81,16 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
     assert backend_in(tmp_path / "vectors.sqlite3").check() == []
 
 
-def test_the_database_of_the_site_is_refused(tmp_path: Path) -> None:
+def test_the_database_of_the_site_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Closing the file would release the locks of Django's transactions."""
     (tmp_path / "link").symlink_to(tmp_path)
-    site = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "db.sqlite3"}}
-    with override_settings(DATABASES=site):
-        for path in (tmp_path / "db.sqlite3", tmp_path / "link" / "db.sqlite3"):
-            [message] = backend_in(path).check()
-            assert f"{tmp_path / 'db.sqlite3'} is a database of the site" in message.msg
-        assert backend_in(tmp_path / "vectors.sqlite3").check() == []
+    monkeypatch.setitem(settings.DATABASES, "default", {"NAME": tmp_path / "db.sqlite3"})
+    for path in (tmp_path / "db.sqlite3", tmp_path / "link" / "db.sqlite3"):
+        [message] = backend_in(path).check()
+        assert f"{tmp_path / 'db.sqlite3'} is a database of the site" in message.msg
+    assert backend_in(tmp_path / "vectors.sqlite3").check() == []
 
 
 @pytest.mark.parametrize("method", ["create", "upsert", "search", "count", "get", "delete", "scan"])

@@ -67,7 +67,8 @@ class SqliteVecBackend(VectorBackend):
             problem = f"{self!r}: there is no folder {path.parent}."
             messages.append(Error(problem, hint=hint, id="sqlitevec.E001"))
         # Two builds of SQLite in a process release each other's locks, which destroys the file.
-        if path in [Path(str(one["NAME"])).resolve() for one in settings.DATABASES.values()]:
+        names = [str(database.get("NAME", "")) for database in settings.DATABASES.values()]
+        if path in [Path(name).resolve() for name in names]:
             problem = f"{self!r}: {path} is a database of the site, and would be destroyed."
             messages.append(Error(problem, hint=hint, id="sqlitevec.E002"))
         return messages
