@@ -87,6 +87,9 @@ class TestByItsIndex(TestPgvector):
     def test_lengths_of_all_kinds_in_one_collection(self) -> None:
         pytest.skip("a graph of lengths from 1e-9 to 1e15 misses records, unlike exact scores")
 
+    def test_ties_at_larger_limits(self) -> None:
+        pytest.skip("a graph of three points, each hundreds of times, may fall into parts")
+
 
 class TestHalfvec(TestByItsIndex):
     options: ClassVar[dict[str, Any]] = {"precision": "halfvec"}
