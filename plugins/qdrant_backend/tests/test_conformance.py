@@ -18,7 +18,7 @@ from wagtail_vector_index.testing import VectorBackendConformance
 
 #: The client's local mode, in which the double answers too, compares one record after another.
 #: A thorough run is for a real server.
-AT_MOST, THOROUGH = 500, False
+AT_MOST, THOROUGH = 250, False
 
 
 class TestInMemory(VectorBackendConformance):
