@@ -1,7 +1,7 @@
 """Compares the smallest example of a third-party backend, sqlite-vec, with the NumPy backend.
 
 Run with ``python -m benchmarks.sqlitevec_backend``. Both search exactly, so the vectors are random.
-The file is in the page cache of the system, as that of a site is which searches often.
+The file is in the page cache of the system, as it is on a site that is searched often.
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -122,29 +119,3 @@ def test_the_plugin_offers_the_backend() -> None:
     assert plugin.API_VERSION == 1
     assert spec.path == f"wagtail_vector_index.embeddings.openai.{OpenAIEmbeddings.__name__}"
     assert spec.requires == ("openai",)
-
-
-def test_nothing_is_imported_before_it_is_needed() -> None:
-    code = """
-import sys
-from wagtail_vector_index.embeddings.openai import plugin
-assert "wagtail_vector_index.embeddings.openai.backend" not in sys.modules
-from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
-OpenAIEmbeddings("default", OpenAIEmbeddings.Options(model="m", api_key="k"))
-assert not {"openai", "httpx", "httpx2", "pydantic", "numpy"} & set(sys.modules)
-"""
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert (run.stdout, run.stderr) == ("", "")
-
-
-def test_unknown_names_of_the_package() -> None:
-    import wagtail_vector_index.embeddings.openai as package
-
-    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
-        _ = package.Nothing
