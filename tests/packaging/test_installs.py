@@ -105,7 +105,7 @@ def test_uninstalling_a_plugin_leaves_the_others_whole(environment: Environment)
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("usearch", {}), ("sqlitevec", {"PATH": "/tmp/vectors.sqlite3"})]
+    ("name", "options"), [("usearch", {}), ("sqlitevec", {"PATH": "vectors.sqlite3"})]
 )
 def test_example_of_a_third_party(
     name: str, options: dict[str, str], environment: Environment, tmp_path: Path
