@@ -19,6 +19,19 @@ def pytest_report_header() -> str:
     return f"qdrant: {servers.described()}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_schemas() -> Iterator[None]:
+    """Let all clients share what they know of the models' schemas.
+
+    Each copies it otherwise, which takes most of the time of a test in many event loops.
+    """
+    from qdrant_client.embed import schema_parser
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema_parser, "deepcopy", lambda schemas: schemas)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy of the developer's own, and no long waits."""

@@ -18,7 +18,7 @@ from wagtail_vector_index.testing import VectorBackendConformance
 
 #: The client's local mode, in which the double answers too, compares one record after another.
 #: A thorough run is for a real server.
-AT_MOST, THOROUGH = 250, False
+AT_MOST, ON_DOUBLE, THOROUGH = 250, 80, False
 
 
 class TestInMemory(VectorBackendConformance):
@@ -29,7 +29,7 @@ class TestInMemory(VectorBackendConformance):
 
 
 class TestOnDouble(VectorBackendConformance):
-    at_most, thorough = AT_MOST, THOROUGH
+    at_most, thorough = ON_DOUBLE, THOROUGH
 
     @pytest.fixture(autouse=True)
     def _double(self, shared_double: Running) -> None:
