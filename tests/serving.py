@@ -30,21 +30,21 @@ def append_line(path, **values):
 
 
 def write(request):
-    from tests.testapp.models import Note
+    from tests.notes.models import Note
 
     note = Note.objects.create(text=request.GET["text"])
     return JsonResponse({"process": os.getpid(), "note": note.pk})
 
 
 def search(request):
-    from tests.testapp.models import Note
+    from tests.notes.models import Note
 
     found = Note.vector_index.search(request.GET["text"], limit=3)
     return JsonResponse({"process": os.getpid(), "found": [note.text for note in found]})
 
 
 async def asearch(request):
-    from tests.testapp.models import Note
+    from tests.notes.models import Note
 
     found = await Note.vector_index.asearch(request.GET["text"], limit=3)
     return JsonResponse({"process": os.getpid(), "found": [note.text for note in found]})
@@ -54,7 +54,7 @@ urlpatterns = [path("write", write), path("search", search), path("asearch", ase
 
 
 def _used():
-    from tests.testapp.models import Note
+    from tests.notes.models import Note
 
     list(Note.vector_index.search("bread"))
     connections.close_all()

@@ -14,7 +14,7 @@ from tests.test_processes import FILL, ROOT, Site
 # Each test runs several processes one after the other.
 pytestmark = [pytest.mark.once, pytest.mark.timeout(900)]
 
-UPDATE = ("-m", "django", "update_vector_indexes", "testapp.Note")
+UPDATE = ("-m", "django", "update_vector_indexes", "notes.Note")
 CHECK = ("-m", "django", "vector_backends", "--check")
 
 
@@ -45,21 +45,21 @@ Client(schema_name="paris", name="Paris").save()
 
 FILL_TENANTS = """
 from django_tenants.utils import schema_context
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.background.worker import worker
 from django.core.management import call_command
 for name in ["berlin", "paris"]:
     with schema_context(name):
         for number in range(20):
             Note.objects.create(text=f"{name} subject{number}")
-        call_command("update_vector_indexes", "testapp.Note", verbosity=0)
+        call_command("update_vector_indexes", "notes.Note", verbosity=0)
 """
 
 SEARCH_TENANTS = """
 import concurrent.futures, random
 from django.db import connection
 from django_tenants.utils import schema_context
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.handlers import vector_backends
 
 backend = vector_backends["default"]
@@ -86,7 +86,7 @@ print("loads", len(created))
 EDIT_TENANT = """
 from django.db import connection
 from django_tenants.utils import schema_context
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.background.worker import worker
 from wagtail_vector_index.models import PendingChange
 from wagtail_vector_index.tasks import apply_pending_changes
@@ -98,7 +98,7 @@ assert worker().wait(60)
 
 def found(name, query):
     with schema_context(name):
-        assert not PendingChange.objects.filter(index="testapp.Note").exists()
+        assert not PendingChange.objects.filter(index="notes.Note").exists()
         return [note.text for note in Note.vector_index.search(query, limit=1)]
 
 assert found("paris", "croissant") == ["croissant"], found("paris", "croissant")
@@ -113,7 +113,7 @@ class Queue:
 tasks.apply_pending_changes = Queue()
 with schema_context("berlin"):
     Note.objects.create(text="pretzel")
-[(arguments, options)] = [call for call in enqueued if call[0] == ("testapp.Note",)]
+[(arguments, options)] = [call for call in enqueued if call[0] == ("notes.Note",)]
 import json
 arguments, options = json.loads(json.dumps([arguments, options]))
 apply_pending_changes.call(*arguments, **options)
@@ -127,7 +127,7 @@ from django.db import connection
 from django_tenants.utils import schema_context
 from wagtail_vector_index.background.worker import worker
 with schema_context("gone"):
-    worker().wake("testapp.Note")
+    worker().wake("notes.Note")
 assert worker().wait(60)
 assert not worker()._due
 print("ended")
@@ -167,7 +167,7 @@ def test_commands_look_at_the_tenant_they_run_in(tenants):
     assert "tenant_command" in output
     output = tenants.run("-m", "django", "tenant_command", "vector_backends", "-s", "paris")
     assert "Vector indexes in the schema 'paris'" in output
-    assert "testapp.Note: 20 chunks, 0 changes pending" in output
+    assert "notes.Note: 20 chunks, 0 changes pending" in output
 
 
 # Copies of the database
@@ -207,14 +207,14 @@ def staging(production):
 def on_folder(folder):
     """The variables of a site whose vectors are in files that several sites can reach."""
     return {
-        "DJANGO_SETTINGS_MODULE": "tests.killing.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.settings_folder",
         "KILL_FOLDER": str(folder),
         "KILL_BACKEND": "folder",
     }
 
 
 CHANGE = """
-from tests.testapp.models import Note
+from tests.notes.models import Note
 Note.objects.filter(stars=2).delete()
 Note.objects.filter(stars=1).update(text="only on staging")
 """
@@ -246,7 +246,7 @@ def test_a_copy_of_the_database_leaves_production_alone(production, staging):
     assert "--take-over" in output
     staging.script(CHANGE)
     staging.script(
-        "from tests.testapp.models import Note\n"
+        "from tests.notes.models import Note\n"
         "from wagtail_vector_index.indexing.updating import apply_changes\n"
         "note = Note.objects.first(); note.text = 'saved'; note.save()\n"
         "apply_changes(Note.vector_index)"
@@ -258,21 +258,21 @@ def test_a_copy_of_the_database_leaves_production_alone(production, staging):
     staging.run(*UPDATE)
     assert "equal 240" in staging.script(HELD)
     assert production.script(HELD).split(" of ")[0] == before.split(" of ")[0]
-    assert "was created for" not in failed(staging, *CHECK)  # other indexes are not built
+    staging.run(*CHECK)
 
 
 def test_a_site_that_was_moved_goes_on_after_one_command(production, staging):
     before = production.script(HELD).split(" of ")[0].split()
     staging.script(CHANGE)
     assert "note3 about subject3" in staging.script(
-        "from tests.testapp.models import Note\n"
+        "from tests.notes.models import Note\n"
         "print([note.text for note in Note.vector_index.search('note3 about subject3', limit=9)])"
     )
     output = staging.run(*UPDATE, "--take-over")
     assert "1 collections taken over" in output
     after = staging.script(HELD).split(" of ")[0].split()
     assert (before[2], before[1], after[1]) == (after[2], "300", "240")
-    assert "was created for" not in failed(staging, *CHECK)  # other indexes are not built
+    staging.run(*CHECK)
 
 
 def test_a_named_owner_decides_whatever_the_address_is(production, staging):
@@ -284,7 +284,7 @@ def test_a_named_owner_decides_whatever_the_address_is(production, staging):
         "from wagtail_vector_index.models import Collection\n"
         "Collection.objects.update(owner='the one site')"
     )
-    assert "was created for" not in failed(staging, *CHECK)  # other indexes are not built
+    staging.run(*CHECK)
 
 
 # Two releases at once
@@ -295,7 +295,7 @@ GREEN = {"TEST_MODEL": "newer"}
 SLOW_BUILD = """
 import django, sys
 django.setup()
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexing.updating import update
 embedder = embedding_backends["default"]
@@ -368,7 +368,7 @@ print(Collection.objects.get(state="active").fingerprint)
 SNAPSHOTS = """
 from concurrent.futures import ThreadPoolExecutor
 from django.db import connection, transaction
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexing.updating import update
 

@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[1]
 FILL = """
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
-from tests.testapp.models import Note
+from tests.notes.models import Note
 Note.objects.bulk_create(
     Note(text=f"note{number} about subject{number % 7}", stars=number % 5) for number in range(300)
 )
 """
 
 EDIT = """
-from tests.testapp.models import Note
+from tests.notes.models import Note
 for note in Note.objects.filter(stars=1):
     note.text += " edited"
     note.save()
@@ -36,7 +36,7 @@ Note.objects.filter(stars=2).delete()
 
 COMPARE = """
 import collections
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.models import Collection, Document, PendingChange
 from wagtail_vector_index.indexing.updating import update
 
@@ -50,7 +50,7 @@ def state():
 update(Note.vector_index)
 before = state()
 assert not PendingChange.objects.exists()
-keys = {f"testapp.note:{pk}" for pk in Note.objects.values_list("pk", flat=True)}
+keys = {f"notes.note:{pk}" for pk in Note.objects.values_list("pk", flat=True)}
 assert {key for key, _, _ in before[0]} == keys
 update(Note.vector_index, rebuild=True)
 assert before == state(), "the index differs from one built from scratch"
@@ -150,7 +150,7 @@ def test_an_update_that_is_interrupted_says_how_to_go_on(site):
 KILLED = """
 import django, os, signal
 django.setup()
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexing import draining
 from wagtail_vector_index.indexing.updating import update

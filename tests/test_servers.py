@@ -30,7 +30,7 @@ import django
 django.setup()
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
-from tests.testapp.models import Note
+from tests.notes.models import Note
 Note.objects.bulk_create(Note(text=text) for text in ("bread", "cheese", "wine"))
 call_command("update_vector_indexes", "note", verbosity=0)
 """
@@ -40,7 +40,7 @@ REBUILD = """
 import django
 django.setup()
 from django.core.management import call_command
-from tests.testapp.models import Note
+from tests.notes.models import Note
 Note.objects.filter(text="wine").update(text="butter")
 call_command("update_vector_indexes", "note", rebuild=True, verbosity=0)
 """
