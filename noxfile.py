@@ -106,14 +106,20 @@ if not FOUND:  # skipping some interpreters is fine, but skipping all is an erro
     nox.options.error_on_missing_interpreters = True
 # The cell with the newest versions, for the Pythons of this machine.
 NEWEST = next((cell for cell in reversed(CELLS) if cell[0] in FOUND), CELLS[-1])
+# Many tests wait for a process, a server or an event: a core is busy with more than one of them.
+CORES = os.cpu_count() or 1
+WORKERS = str(min(2 * CORES, CORES + 4))
 # Tests with this mark do not depend on versions, so they run only in one session.
 NOT_ONCE = ("-m", "not once")
 # The longest tests come first, so that no worker begins one when the others are done.
 OF_DJANGO = ("tests", "demo/tests", "core/tests", "kit/tests/scaffold")
-# These tests depend on clients, not on Django, so they run only in `tests` and `minimums`. Each
-# path has its own process, because gRPC can be forked in only one way in a process, and its users
-# need different ways.
-OF_CLIENTS = ("kit/tests/testing", *(f"plugins/{name}/tests" for name in PLUGINS))
+# These tests depend on clients, not on Django, so they run only in `tests` and `minimums`. Those
+# that use gRPC have a process each, because gRPC can be forked in only one way in a process, and
+# its users need different ways.
+OF_SUITES = "kit/tests/testing"
+USERS_OF_GRPC = [f"plugins/{name}/tests" for name in ("qdrant_backend", "weaviate_backend")]
+OTHERS = [path for name in PLUGINS if (path := f"plugins/{name}/tests") not in USERS_OF_GRPC]
+OF_CLIENTS = [*([path] for path in USERS_OF_GRPC), OTHERS]
 # Every plugin and every search relies on these files, so their coverage must be 100%.
 COVERED_WHOLLY = (
     "core/src/wagtail_vector_index/content/filter_values.py",
@@ -145,7 +151,7 @@ def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> Non
     monitored = measured and number(NEWEST[0]) >= (3, 12)
     env = {"COVERAGE_CORE": "sysmon"} if monitored else {}
     # Only a few tests are long. A worker that is done takes over tests that wait behind a long one.
-    workers = ("-n", "auto", "--dist", "worksteal")
+    workers = ("-n", WORKERS, "--dist", "worksteal")
     # With `-k`, some groups may contain no chosen test, for which pytest exits with 5.
     codes = [0, 5] if session.posargs else [0]
     session.run(*command, *workers, *arguments, *session.posargs, success_codes=codes, env=env)
@@ -168,12 +174,13 @@ def all_tests(
         return
     if measured:
         session.run("coverage", "erase")
-    pytest(session, *marks, *OF_DJANGO, measured=measured)
+    # The kit's own backends are slow on purpose, so they never hold the large collections.
+    of_kit = (OF_SUITES,) if of_clients else ()
+    pytest(session, *marks, *OF_DJANGO, *of_kit, measured=measured)
     if of_clients:
-        # The kit's own backends are slow on purpose, so they never hold the large collections.
         size = ("--thorough",) if thorough else ()
-        for path in OF_CLIENTS:
-            pytest(session, *marks, path, *(size if "plugins" in path else ()), measured=measured)
+        for paths in OF_CLIENTS:
+            pytest(session, *marks, *paths, *size, measured=measured)
         for example in EXAMPLES:
             pytest(session, f"{example}/tests", *size, measured=measured)
 
@@ -218,7 +225,7 @@ def postgresql(session: nox.Session) -> None:
     """Run core's tests with PostgreSQL as the site's database."""
     install_cell(session, *ON_POSTGRESQL[1:], *editable())
     paths = session.posargs or ("core/tests",)
-    session.run("python", "-m", "tests.on_postgresql", "-n", "auto", *NOT_ONCE, *paths)
+    session.run("python", "-m", "tests.on_postgresql", "-n", WORKERS, *NOT_ONCE, *paths)
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)

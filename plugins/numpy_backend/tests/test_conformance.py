@@ -14,6 +14,7 @@ class TestNumpy(VectorBackendConformance):
         return NumpyBackend("default", NumpyBackend.Options())
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("small_blocks")
 class TestNumpyInSmallBlocks(TestNumpy):
     """Whatever has more than eight records crosses the border of a block."""
@@ -32,6 +33,7 @@ def always_by_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QuantizedVectors, "largest_share", math.inf)
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("always_by_signs", "small_blocks")
 class TestNumpyAlwaysBySigns(TestNumpyQuantized):
     """However few records there are, a search compares signs first."""

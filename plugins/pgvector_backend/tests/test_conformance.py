@@ -69,6 +69,7 @@ class IndexedFromTheStart(PgvectorBackend):
         self.optimize(spec)
 
 
+@pytest.mark.once
 class TestByItsIndex(TestPgvector):
     """Whatever can be answered by the index, is: the server prefers it at any price."""
 
@@ -98,6 +99,7 @@ class TestHalfvec(TestByItsIndex):
         pytest.skip("the graph of halfvec, forced here, takes numbers up to 65,504 only")
 
 
+@pytest.mark.once
 class TestInTransaction(
     LifecycleTests,
     WritingTests,

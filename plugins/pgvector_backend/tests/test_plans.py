@@ -17,7 +17,7 @@ from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.database import Database
 from wagtail_vector_index.backends.pgvector.tables import table_name
 
-COUNT, DIMENSIONS = 200_000, 8
+COUNT, DIMENSIONS = 120_000, 8
 FILL = """
 INSERT INTO {table} (id, embedding, metadata, f_part)
 SELECT ('00000000-0000-0000-0000-' || lpad(to_hex(row), 12, '0'))::uuid,

@@ -18,9 +18,10 @@ from wagtail_vector_index.testing import VectorBackendConformance
 
 #: The client's local mode, in which the double answers too, compares one record after another.
 #: A thorough run is for a real server.
-AT_MOST, ON_DOUBLE, THOROUGH = 250, 80, False
+AT_MOST, ON_DOUBLE, THOROUGH = 120, 80, False
 
 
+@pytest.mark.once
 class TestInMemory(VectorBackendConformance):
     at_most, thorough = AT_MOST, THOROUGH
 

@@ -16,7 +16,7 @@ from wagtail_vector_index.testing import VectorBackendConformance
 
 class TestOnTheDouble(VectorBackendConformance):
     # The double compares one record after another, and a thorough run is for a real server.
-    at_most, thorough = 1_200, False
+    at_most, thorough = 250, False
 
     options: ClassVar[dict[str, Any]] = {}
 

@@ -175,6 +175,9 @@ _ahttp = partial(_http_client, httpx.AsyncClient, _alimit)
 
 
 def _context(options: WeaviateOptions) -> ssl.SSLContext:
+    if not options.endpoints.http_secure:
+        # Without TLS no certificate is checked, and loading the system's takes a while.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if options.ca_certificate:
         context = ssl.create_default_context(cafile=options.ca_certificate)
     else:
