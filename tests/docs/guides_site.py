@@ -96,8 +96,12 @@ def call_apis() -> None:
     exec(block("blog/ninja_api.py", HEADLESS), ninja)  # the guide's code
     api: dict[str, Any] = {"__name__": "blog.api"}
     exec(block("blog/api.py", HEADLESS), api)  # the guide's code
+    run(block("blog/grapple_search.py", HEADLESS), "blog.grapple_search")
+    from grapple import urls as grapple_urls
+
     urls: Any = ModuleType("blog.api_urls")
     urls.urlpatterns = [
+        path("api/", include(grapple_urls)),
         path("drf/", views["search"]),
         path("ninja/", ninja["api"].urls),
         path("api/v2/", api["api_router"].urls),
@@ -111,6 +115,10 @@ def call_apis() -> None:
             found = json.loads(response.content)
             first = found.get("results", found.get("items"))[0]
             print(address, response.status_code, first["title"], first.get("excerpt", ""))
+        [asks] = [{"query": b.code} for b in blocks("graphql", HEADLESS)]
+        response = Client().post("/api/graphql/", asks, "application/json")
+        first = response.json()["data"]["foundPages"][0]
+        print("grapple:", response.status_code, first["page"]["title"], first["excerpt"])
 
 
 def promote() -> None:
@@ -171,6 +179,10 @@ if __name__ == "__main__":
     exec(block(SETTINGS, WAGTAIL_SEARCH), set_there)  # the guide's code
     configure(
         "wagtail.contrib.search_promotions",
+        "grapple",
+        "graphene_django",
+        GRAPHENE={"SCHEMA": "grapple.schema.schema", "MIDDLEWARE": []},
+        GRAPPLE={"APPS": ["blog"], "EXPOSE_GRAPHIQL": False},
         WAGTAILSEARCH_BACKENDS=set_there["WAGTAILSEARCH_BACKENDS"],
         WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
             "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}

@@ -70,6 +70,7 @@ def test_guides_work(site: Path) -> None:
     assert "/drf/ 200 Your first loaf How to bake bread at home" in said
     assert "/ninja/search 200 Your first loaf How to bake bread at home" in said
     assert "/api/v2/pages/ 200 Your first loaf" in said
+    assert "grapple: 200 Your first loaf How to bake bread at home" in said
     assert "asynchronously: Mix flour and water [1]. \nYour first loaf: http" in said.replace(
         "\n\n", "\n"
     )
