@@ -48,7 +48,7 @@ def server(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> Ite
         pytest.skip(f"CRASH_TEST_{name.upper()} does not name the program of a server")
     found = SERVERS[name](program_of(name), tmp_path)
     settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
-        "default": {**found.options, "BATCH_SIZE": 20, "RETRIES": 0, "TIMEOUT": 5.0}
+        "default": {**found.options, "BATCH_SIZE": 20, "MAX_RETRIES": 0, "TIMEOUT": 5}
     }
     found.start()
     yield found

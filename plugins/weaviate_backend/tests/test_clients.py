@@ -136,7 +136,7 @@ def test_threads_that_connect_at_once_share_one_client(
 
 
 def test_connecting_is_tried_again_after_a_failure(server: Double, make_backend: Make) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     server.fail({"kind": "500", "on": "GET meta"})
     with pytest.raises(BackendUnavailable):
         backend.collections()
@@ -144,7 +144,7 @@ def test_connecting_is_tried_again_after_a_failure(server: Double, make_backend:
 
 
 def test_event_loop_that_connects_again_after_a_failure(server: Double, make_backend: Make) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     server.fail({"kind": "500", "on": "GET meta"})
 
     async def use() -> list[str]:
@@ -158,7 +158,7 @@ def test_event_loop_that_connects_again_after_a_failure(server: Double, make_bac
 def test_nothing_is_kept_of_event_loops_that_could_not_connect(
     server: Double, make_backend: Make
 ) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     server.fail({"kind": "500", "on": "GET meta", "times": 5})
     for _ in range(5):
         with pytest.raises(BackendUnavailable):

@@ -40,7 +40,7 @@ class TestOnTheDouble(VectorBackendConformance):
 
     def unreachable(self) -> WeaviateBackend:
         nobody = {"host": f"http://127.0.0.1:{free_port()}", "grpc_port": free_port()}
-        options = self.server.options | nobody | {"timeout": 2.0, "retries": 0}
+        options = self.server.options | nobody | {"timeout": 2.0, "max_retries": 0}
         return WeaviateBackend("default", WeaviateBackend.Options(**options))
 
 

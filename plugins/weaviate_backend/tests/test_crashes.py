@@ -54,7 +54,7 @@ def test_the_same_with_an_event_loop(server: Double, make_backend: Make) -> None
 def test_a_batch_that_failed_and_is_sent_by_the_caller_again(
     server: Double, make_backend: Make
 ) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     backend.create(SPEC)
     server.fail(CRASH)
     with pytest.raises(WriteFailed):
@@ -66,7 +66,7 @@ def test_a_batch_that_failed_and_is_sent_by_the_caller_again(
 
 
 def test_another_process_deletes_before_it_sends(server: Double, make_backend: Make) -> None:
-    backend, other = make_backend(retries=0), make_backend()
+    backend, other = make_backend(max_retries=0), make_backend()
     backend.create(SPEC)
     server.fail(CRASH)
     with pytest.raises(WriteFailed):
@@ -81,7 +81,7 @@ def test_another_process_deletes_before_it_sends(server: Double, make_backend: M
 def test_what_is_remembered_of_a_failure_ends_with_the_collection(
     server: Double, make_backend: Make
 ) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     backend.create(SPEC)
     server.fail(CRASH)
     with pytest.raises(WriteFailed):
@@ -95,7 +95,7 @@ def test_what_is_remembered_of_a_failure_ends_with_the_collection(
 
 
 def test_records_that_no_index_has_are_deleted(server: Double, make_backend: Make) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     backend.create(SPEC)
     server.fail(CRASH)
     with pytest.raises(WriteFailed):
@@ -108,7 +108,7 @@ def test_records_that_no_index_has_are_deleted(server: Double, make_backend: Mak
 def test_records_that_no_index_has_and_that_cannot_be_deleted(
     server: Double, make_backend: Make
 ) -> None:
-    backend = make_backend(retries=0, timeout=0.5)
+    backend = make_backend(max_retries=0, timeout=0.5)
     backend.create(SPEC)
     server.fail(CRASH)
     with pytest.raises(WriteFailed):

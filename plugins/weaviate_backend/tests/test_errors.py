@@ -217,7 +217,7 @@ def test_health_of_nodes(
 def test_health_of_a_collection_whose_replicas_are_missing(
     server: Double, make_backend: Make
 ) -> None:
-    backend = make_backend(replicas=3)
+    backend = make_backend(replication_factor=3)
     backend.create(SPEC)
     found = backend.health()
     assert not found.ok
@@ -256,7 +256,7 @@ def test_host_in_no_proxy_is_reached_directly(make_backend: Make, proxy: str) ->
 
 
 def test_forbidden(server: Double, make_backend: Make) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     backend.create(SPEC)
     server.fail({"kind": "403", "on": "Search"})
     with told(BackendRefused, "denies access"):
@@ -279,9 +279,9 @@ def test_collection_of_somebody_else(server: Double, backend: WeaviateBackend) -
 
     body = {"class": "Wagtail_some", "properties": []}
     httpx.post(f"{server.options['host']}/v1/schema", json=body).raise_for_status()
-    with told(CollectionMismatch, "PREFIX", "another program made"):
+    with told(CollectionMismatch, "COLLECTION_PREFIX", "another program made"):
         backend.create(SPEC)
-    with told(CollectionMismatch, "PREFIX"):
+    with told(CollectionMismatch, "COLLECTION_PREFIX"):
         backend.upsert(SPEC, BATCH)
     assert backend.collections() == []
 

@@ -69,7 +69,7 @@ def test_one_failure_is_not_noticed(
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_lasting_failure(server: Double, make_backend: Make, operation: str) -> None:
-    backend = make_backend(timeout=0.5, retries=1)
+    backend = make_backend(timeout=0.5, max_retries=1)
     backend.create(SPEC)
     server.fail({"kind": "500", "times": -1, "text": "told to fail"})
     with pytest.raises(BackendUnavailable, match="told to fail"):
@@ -116,7 +116,7 @@ def test_partial_failure_that_passes(server: Double, filled: WeaviateBackend) ->
 
 
 def test_batch_that_never_arrives(server: Double, make_backend: Make) -> None:
-    backend = make_backend(batch_size=4, concurrency=1, retries=2, timeout=0.5)
+    backend = make_backend(batch_size=4, concurrency=1, max_retries=2, timeout=0.5)
     backend.create(SPEC)
     server.fail({"kind": "refuse", "on": "BatchObjects", "at": 1, "times": 3})
     with pytest.raises(WriteFailed, match="4 of 10 records were not written") as failed:
@@ -126,7 +126,7 @@ def test_batch_that_never_arrives(server: Double, make_backend: Make) -> None:
 
 
 def test_failure_in_a_later_part_of_a_large_batch(server: Double, make_backend: Make) -> None:
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     backend.max_batch_records = 4  # type: ignore[misc]
     backend.create(SPEC)
     server.fail({"kind": "refuse", "on": "BatchObjects", "at": 1, "times": -1})
@@ -171,7 +171,7 @@ def site(server: Double, settings: Any, db: None) -> None:
             **{name.upper(): value for name, value in server.options.items()},
             "BATCH_SIZE": 4,
             "CONCURRENCY": 1,
-            "RETRIES": 0,
+            "MAX_RETRIES": 0,
             "TIMEOUT": 0.3,
         }
     }

@@ -77,10 +77,10 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://h", "GRPC_HOST": "http://g"}, "'GRPC_HOST' must be the name of a host"),
         ({"HOST": "http://h", "GRPC_HOST": "g\n"}, "'GRPC_HOST' must be the name of a host"),
         ({"HOST": "http://h", "API_KEY": "hunter2\n"}, "'API_KEY' must be ASCII"),
-        ({"HOST": "http://h", "PREFIX": "blog"}, "must be a capital letter"),
-        ({"HOST": "http://h", "PREFIX": "Blog_"}, "must be a capital letter"),
+        ({"HOST": "http://h", "COLLECTION_PREFIX": "blog"}, "must be a capital letter"),
+        ({"HOST": "http://h", "COLLECTION_PREFIX": "Blog_"}, "must be a capital letter"),
         ({"HOST": "http://h", "TIMEOUT": 0}, "'TIMEOUT' must be from"),
-        ({"HOST": "http://h", "RETRIES": -1}, "'RETRIES' must be from"),
+        ({"HOST": "http://h", "MAX_RETRIES": -1}, "'MAX_RETRIES' must be from"),
         ({"HOST": "http://h", "INDEX": "ivf"}, "'INDEX' must be one of 'hnsw', 'flat', 'dynamic'"),
         ({"HOST": "http://h", "INDEX": "flat", "QUANTIZATION": "pq"}, "none, bq, rq"),
         ({"HOST": "http://h", "CONSISTENCY": "MOST"}, "'ONE', 'QUORUM', 'ALL'"),
@@ -90,7 +90,7 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "http://h", "HEADERS": {"X-Site": " hunter2"}}, "'X-Site'"),
         ({"HOST": "http://h", "HEADERS": {"X-Site-Bin": "hunter2"}}, "gRPC takes for bytes"),
         ({"HOST": "http://h", "HEADERS": {"X-Site": 2}}, "'HEADERS' must be"),
-        ({"HOST": "http://h", "REPLICA": 2}, "Did you mean 'REPLICAS'?"),
+        ({"HOST": "http://h", "REPLICATION": 2}, "Did you mean 'REPLICATION_FACTOR'?"),
     ],
 )
 def test_options_that_cannot_be(given: dict[str, Any], said: str) -> None:
@@ -122,9 +122,9 @@ def test_what_replicas_do_not_cover_is_said() -> None:
         given = WeaviateBackend.Options(host="http://localhost:8080", **options)
         return [message.id for message in WeaviateBackend("default", given).check()]
 
-    assert messages(replicas=3) == ["wagtail_vector_index_weaviate.I001"]
-    assert messages(replicas=3, consistency="ONE") == []
-    assert messages(replicas=1) == messages() == []
+    assert messages(replication_factor=3) == ["wagtail_vector_index_weaviate.I001"]
+    assert messages(replication_factor=3, consistency="ONE") == []
+    assert messages(replication_factor=1) == messages() == []
 
 
 def schema(server: Double, name: str = "Wagtail_some") -> dict[str, Any]:
@@ -207,7 +207,7 @@ def test_dynamic(server: Double, make_backend: Make) -> None:
 
 
 def test_shards_and_replicas(server: Double, make_backend: Make) -> None:
-    make_backend(shards=3, replicas=2).create(SPEC)
+    make_backend(shard_number=3, replication_factor=2).create(SPEC)
     found = schema(server)
     assert found["shardingConfig"]["desiredCount"] == 3
     replication = {
@@ -217,7 +217,7 @@ def test_shards_and_replicas(server: Double, make_backend: Make) -> None:
 
 
 def test_sites_share_a_cluster(make_backend: Make) -> None:
-    one, other = make_backend(prefix="One"), make_backend(prefix="Other")
+    one, other = make_backend(collection_prefix="One"), make_backend(collection_prefix="Other")
     batch = RecordBatch.of(ids=sorted_ids(3), vectors=random_vectors(3, 4))
     for backend in (one, other):
         backend.create(SPEC)

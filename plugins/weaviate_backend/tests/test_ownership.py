@@ -65,7 +65,10 @@ def test_collection_of_another_program(
 
 
 def test_prefixes_that_differ_only_in_case(server: Double, make_backend: Make) -> None:
-    one, other = make_backend(prefix="Intranet"), make_backend(prefix="IntraNet")
+    one, other = (
+        make_backend(collection_prefix="Intranet"),
+        make_backend(collection_prefix="IntraNet"),
+    )
     one.create(SPEC)
     one.upsert(SPEC, BATCH)
     other.drop(SPEC)
@@ -84,7 +87,7 @@ def test_name_that_stands_for_another(server: Double, make_backend: Make) -> Non
     backend = make_backend()
     backend.create(SPEC)
     server.configure(aliases={"Site_some": "Wagtail_some"})
-    other = make_backend(prefix="Site")
+    other = make_backend(collection_prefix="Site")
     for change in CHANGES.values():
         with pytest.raises(CollectionMismatch, match="Wagtail_some"):
             change(other)
@@ -110,7 +113,7 @@ def test_write_that_races_with_a_drop(
 ) -> None:
     """The server never makes a collection of its own design, whatever its settings are."""
     server.configure(auto_schema=auto_schema)
-    backend = make_backend(retries=0)
+    backend = make_backend(max_retries=0)
     backend.create(SPEC)
     existing = backend._operations._existing
 

@@ -81,7 +81,7 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
                     id="wagtail_vector_index_weaviate.W001",
                 )
             )
-        if (options.replicas or 1) > 1 and options.consistency != "ONE":
+        if (options.replication_factor or 1) > 1 and options.consistency != "ONE":
             messages.append(
                 Info(
                     f"Vector backend {self.alias!r}: CONSISTENCY {options.consistency!r} holds for"

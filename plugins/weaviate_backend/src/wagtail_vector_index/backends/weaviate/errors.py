@@ -37,7 +37,9 @@ _KEY = "does not accept the key. Set API_KEY"
 _NO_KEYS = (
     "has no keys: it is not set up to check any. Remove API_KEY, or set up keys on the server"
 )
-_FORBIDDEN = "denies access. Check whether API_KEY may read, write and make PREFIX's collections"
+_FORBIDDEN = (
+    "denies access. Check whether API_KEY may read, write and make COLLECTION_PREFIX's collections"
+)
 _LIMITED = "limits the rate. Try again later, or lower CONCURRENCY and BATCH_SIZE"
 _FULL = "takes no more data: its disk or its memory is full, or an operator has set it read-only"
 _CERTIFICATE = (
@@ -84,7 +86,7 @@ _SIMILAR = _Meaning(
     r"found similar",
     CollectionMismatch,
     "has a collection whose name differs only in upper and lower case, which is one name to"
-    " Weaviate. Set another PREFIX",
+    " Weaviate. Set another COLLECTION_PREFIX",
 )
 
 #: Weaviate has codes for only a few of its errors. The text identifies the others.

@@ -30,7 +30,7 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
     meta = yield Rest(method="get", path="/meta")
     yield from _try_grpc(options)
     schema = yield Rest(method="get", path="/schema")
-    names = sorted(own_names(schema or {}, options.prefix))
+    names = sorted(own_names(schema or {}, options.collection_prefix))
     classes = {each["class"]: each for each in (schema or {}).get("classes") or []}
     found = yield from nodes()
     servers = yield from statistics()
@@ -45,7 +45,7 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
     if found:
         details["nodes"] = ", ".join(f"{node['name']} {node['status']}" for node in found)
     for name in names:
-        collection = class_name(options.prefix, name)
+        collection = class_name(options.collection_prefix, name)
         request = Messages(collection, options.consistency).count(None)
         reply = yield Rpc(method="Aggregate", message=request)
         details[name] = f"{reply.single_result.objects_count:,} records"
@@ -70,7 +70,7 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
 
 
 def _try_grpc(options: WeaviateOptions) -> Steps[None]:
-    collection = class_name(options.prefix, _NO_COLLECTION)
+    collection = class_name(options.collection_prefix, _NO_COLLECTION)
     request = Messages(collection, options.consistency).count(None)
     try:
         yield Rpc(method="Aggregate", message=request)

@@ -104,7 +104,7 @@ class WeaviateOperations(Operations):
     def collections(self) -> Steps[list[str]]:
         """Return the names of all collections with this prefix, without the prefix."""
         schema = yield Rest(method="get", path="/schema")
-        return own_names(schema or {}, self._options.prefix)
+        return own_names(schema or {}, self._options.collection_prefix)
 
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
         """Write records, and wait until searches find them."""
@@ -271,7 +271,7 @@ class WeaviateOperations(Operations):
         After a crash, a server may hold records that its indexes lack. A filter does not find
         them, but a request that names the id does.
         """
-        path = f"/objects/{class_name(self._options.prefix, spec.name)}"
+        path = f"/objects/{class_name(self._options.collection_prefix, spec.name)}"
         query: dict[str, str] = {"consistency_level": self._options.consistency}
         requests = [
             partial(Rest, method="delete", path=f"{path}/{id}", params=query, writes=True)
@@ -298,12 +298,12 @@ class WeaviateOperations(Operations):
             CollectionMismatch: another program made it.
         """
         found = yield Rest(method="get", path=self._path(spec))
-        name = class_name(self._options.prefix, spec.name)
+        name = class_name(self._options.collection_prefix, spec.name)
         if found is not None and not is_own(found, name):
             raise self._errors.make(
                 CollectionMismatch,
                 f"has a collection {found['class']!r} that another program made, or another site."
-                " It stays as it is. Set another PREFIX",
+                " It stays as it is. Set another COLLECTION_PREFIX",
             )
         return found  # type: ignore[no-any-return]
 
@@ -312,7 +312,7 @@ class WeaviateOperations(Operations):
             raise self._errors.make(
                 CollectionMismatch,
                 f"has a collection {found['class']!r} that {problem}. Drop it, or set another"
-                " PREFIX",
+                " COLLECTION_PREFIX",
             )
 
     def _write(self, messages: Messages, spec: CollectionSpec, part: RecordBatch) -> Rpc:
@@ -368,15 +368,17 @@ class WeaviateOperations(Operations):
             yield Pause(_LOOK_AGAIN)
 
     def _queued(self, spec: CollectionSpec) -> Steps[int]:
-        found = yield from nodes(f"/nodes/{class_name(self._options.prefix, spec.name)}")
+        found = yield from nodes(f"/nodes/{class_name(self._options.collection_prefix, spec.name)}")
         shards = [shard for node in found for shard in shards_of(node)]
         return sum(shard.get("vectorQueueLength") or 0 for shard in shards)
 
     def _messages(self, spec: CollectionSpec) -> Messages:
-        return Messages(class_name(self._options.prefix, spec.name), self._options.consistency)
+        return Messages(
+            class_name(self._options.collection_prefix, spec.name), self._options.consistency
+        )
 
     def _path(self, spec: CollectionSpec) -> str:
-        return f"/schema/{class_name(self._options.prefix, spec.name)}"
+        return f"/schema/{class_name(self._options.collection_prefix, spec.name)}"
 
     def _parts(self, batch: RecordBatch) -> Iterator[RecordBatch]:
         """Yield slices within the limits of a request."""

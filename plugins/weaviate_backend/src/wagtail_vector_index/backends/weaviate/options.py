@@ -27,7 +27,7 @@ Consistency = Literal["ONE", "QUORUM", "ALL"]
 #: The lowest and highest value of each option that is a number.
 RANGES = {
     "timeout": (0.001, 86_400),
-    "retries": (0, 100),
+    "max_retries": (0, 100),
     "batch_size": (1, 10_000),
     "batch_bytes": (1_024, 100 * 2**20),
     "concurrency": (1, 64),
@@ -36,8 +36,8 @@ RANGES = {
     "ef_construction": (4, 4_096),
     "ef": (-1, 4_096),
     "rescore_limit": (1, 10_000),
-    "shards": (1, 10_000),
-    "replicas": (1, 1_000),
+    "shard_number": (1, 10_000),
+    "replication_factor": (1, 1_000),
 }
 
 #: The quantisations that each kind of index supports.
@@ -62,13 +62,14 @@ class WeaviateOptions(Options):
         grpc_port: the port of gRPC; by default 443 in Weaviate Cloud, otherwise 50051.
         grpc_secure: whether gRPC uses TLS; by default it does if ``host`` is https.
         timeout: seconds that one request may take.
-        retries: how often a batch of writes is sent again after a time-out, a rate limit or an
+        max_retries: how often a batch of writes is sent again after a time-out, a rate limit or an
             error of the server. Reads are sent again within ``timeout``.
         ca_certificate: a PEM file of the authorities to trust; the system's by default.
         client_certificate: a PEM file with a certificate to present to the server.
         client_key: the file with the key of ``client_certificate``.
         headers: additional headers of every request.
-        prefix: begins the names of all collections, so that several sites can share a cluster.
+        collection_prefix: begins the names of all collections, so that several sites can share a
+            cluster.
         batch_size: the most records in one request.
         batch_bytes: the most bytes in one request, approximately.
         concurrency: the most requests of one batch that are sent at once.
@@ -83,8 +84,8 @@ class WeaviateOptions(Options):
             the server choose.
         rescore_limit: with a quantisation: how many of the candidates that the compressed
             vectors give are compared by their full vectors.
-        shards: how many parts a collection is split into; None for the server's default.
-        replicas: how many copies each shard has; None for the server's default.
+        shard_number: how many parts a collection is split into; None for the server's default.
+        replication_factor: how many copies each shard has; None for the server's default.
         consistency: how many replicas must confirm a write or answer a read.
     """
 
@@ -94,12 +95,12 @@ class WeaviateOptions(Options):
     grpc_port: int | None = None
     grpc_secure: bool | None = None
     timeout: float = 10.0
-    retries: int = 3
+    max_retries: int = 3
     ca_certificate: str = ""
     client_certificate: str = ""
     client_key: str = ""
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={"secret": True})
-    prefix: str = "Wagtail"
+    collection_prefix: str = "Wagtail"
     batch_size: int = 500
     batch_bytes: int = 8 * 2**20
     concurrency: int = 4
@@ -111,17 +112,17 @@ class WeaviateOptions(Options):
     recall: float = TARGET
     ef: int | None = None
     rescore_limit: int = 400
-    shards: int | None = None
-    replicas: int | None = None
+    shard_number: int | None = None
+    replication_factor: int | None = None
     consistency: Consistency = "QUORUM"
 
     def __post_init__(self) -> None:
         check_ranges(self, RANGES)
         check_target(self.recall)
-        if not _PREFIX.fullmatch(self.prefix):
+        if not _PREFIX.fullmatch(self.collection_prefix):
             raise ValueError(
-                "'PREFIX' must be a capital letter followed by at most 63 letters and digits,"
-                f" not {self.prefix!r}."
+                "'COLLECTION_PREFIX' must be a capital letter followed by at most 63 letters and"
+                f" digits, not {self.collection_prefix!r}."
             )
         check_api_key(self.api_key)
         if bool(self.client_certificate) != bool(self.client_key):

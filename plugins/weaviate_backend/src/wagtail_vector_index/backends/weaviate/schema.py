@@ -38,7 +38,7 @@ def class_name(prefix: str, name: str) -> str:
 def definition(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]:
     """Return the schema that a collection is made with."""
     found: dict[str, Any] = {
-        "class": class_name(options.prefix, spec.name),
+        "class": class_name(options.collection_prefix, spec.name),
         "description": _described(spec),
         "vectorConfig": {
             VECTOR: {
@@ -51,13 +51,13 @@ def definition(spec: CollectionSpec, options: WeaviateOptions) -> dict[str, Any]
         # The index of missing values cannot be added to a collection later.
         "invertedIndexConfig": {"indexNullState": True},
     }
-    if options.shards is not None:
-        found["shardingConfig"] = {"desiredCount": options.shards}
-    if options.replicas is not None:
+    if options.shard_number is not None:
+        found["shardingConfig"] = {"desiredCount": options.shard_number}
+    if options.replication_factor is not None:
         found["replicationConfig"] = {
-            "factor": options.replicas,
+            "factor": options.replication_factor,
             # A node that was away gets what it missed. Servers from 1.38 on need not be asked.
-            "asyncEnabled": options.replicas > 1,
+            "asyncEnabled": options.replication_factor > 1,
             # A record that was deleted and sent again is there.
             "deletionStrategy": "TimeBasedResolution",
         }

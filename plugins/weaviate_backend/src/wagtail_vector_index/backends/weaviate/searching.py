@@ -47,7 +47,9 @@ class Search:
         self._limit = query.limit
         self._wanted = query.limit + (BEYOND if spec.metric == "cosine" else FAR_BEYOND)
         self._most = options.max_results
-        self._messages = Messages(class_name(options.prefix, spec.name), options.consistency)
+        self._messages = Messages(
+            class_name(options.collection_prefix, spec.name), options.consistency
+        )
         self._filter = None if query.filter is None else condition_of(query.filter)
         self._asked = stored_query(query.vector, spec.metric)
 

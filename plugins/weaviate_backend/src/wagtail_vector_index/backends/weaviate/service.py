@@ -81,7 +81,7 @@ class WeaviateService(Service):
         super().__init__(
             errors,
             timeout=options.timeout,
-            retries=options.retries,
+            retries=options.max_retries,
             concurrency=options.concurrency,
         )
         self._options = options
