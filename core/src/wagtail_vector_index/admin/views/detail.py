@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from django.db.models import Case, Value, When
@@ -14,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColumn
 from wagtail.admin.views.generic.base import BaseListingView
-from wagtail.admin.widgets.button import HeaderButton
 
 from ...indexing.failures import FAILED
 from ...models.tables import PendingChange
@@ -69,18 +67,6 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
     def get_index_url(self) -> str:
         """Return this page's address, for the links to more changes."""
         return index_url("detail", self.index)
-
-    @cached_property
-    def header_buttons(self) -> list[HeaderButton]:
-        """The buttons "Try a query" and "Rebuild"."""
-        return [
-            HeaderButton(
-                label=_("Try a query"), url=index_url("search", self.index), icon_name="search"
-            ),
-            HeaderButton(
-                label=_("Rebuild"), url=index_url("rebuild", self.index), icon_name="rotate"
-            ),
-        ]
 
     def get_table(self, object_list: Any) -> Any:
         """Return the table of the changes on the current page of the list."""
