@@ -8,18 +8,9 @@ import json
 import os
 
 from tests.settings import *  # noqa: F403
+from tests.settings import FEWEST_APPS
 
-INSTALLED_APPS = [
-    "tests.notes",
-    "wagtail_vector_index",
-    "wagtail_vector_index.backends.pgvector",
-    "wagtail.search",
-    "wagtail",
-    "modelcluster",
-    "taggit",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-]
+INSTALLED_APPS = ["tests.notes", *FEWEST_APPS]
 MIDDLEWARE = []
 ROOT_URLCONF = "tests.serving"
 

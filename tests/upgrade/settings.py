@@ -4,11 +4,13 @@ import json
 import os
 
 from tests.settings import *  # noqa: F403
-from tests.settings import INSTALLED_APPS
+from tests.settings import FEWEST_APPS
 
 DATABASES = {"default": json.loads(os.environ["UPGRADE_DATABASE"])}
 DATABASE_ROUTERS = []
-INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "tests.testapp"]
+INSTALLED_APPS = [*FEWEST_APPS]
+MIDDLEWARE = []
+ROOT_URLCONF = "wagtail.urls"
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     INSTALLED_APPS.append("django.contrib.postgres")
 if "UPGRADE_WITHOUT_OURS" in os.environ:
