@@ -25,6 +25,7 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[1]
 
 BEGIN = """
+import atexit
 import os
 import django
 django.setup()
@@ -32,7 +33,7 @@ import psycopg
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.models import Q
-from tests.testapp.models import Note
+from tests.notes.models import Note
 from wagtail_vector_index.background.attempting import attempt
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.updating import update
@@ -160,6 +161,7 @@ admin = psycopg.connect(
     dbname=given["NAME"], user=given["USER"], password=given["PASSWORD"], host=given["HOST"],
     port=given["PORT"] or None, autocommit=True, **options,
 )
+atexit.register(admin.close)
 
 class Killer:
     # Ends the session before the statement of a number, from another session.
@@ -200,7 +202,7 @@ print(number > 20)
 
 WRITERS = {
     "drain": """
-        queue(NOTES.name, [f"testapp.note:{first.pk}"])
+        queue(NOTES.name, [f"notes.note:{first.pk}"])
         Note.objects.filter(pk=first.pk).update(text=f"note {next(numbers)} about drains")
         with connection.execute_wrapper(killer):
             made = attempt(NOTES.name)
