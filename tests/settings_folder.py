@@ -1,11 +1,11 @@
-"""The small site with what it needs to be looked at from outside: vectors and a log in a folder."""
+"""The small site, which keeps its vectors and a log in a folder that tests can read."""
 
 import os
 from pathlib import Path
 
 from tests.settings_file import *  # noqa: F403
 
-FOLDER = Path(os.environ["KILL_FOLDER"])
+FOLDER = Path(os.environ["SITE_FOLDER"])
 WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
     "default": {
         "numpy": {"BACKEND": "numpy"},
@@ -14,7 +14,7 @@ WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
             "FOLDER": str(FOLDER / "vectors"),
         },
         "pgvector": {"BACKEND": "pgvector"},
-    }[os.environ["KILL_BACKEND"]]
+    }[os.environ["SITE_BACKEND"]]
 }
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {

@@ -2,8 +2,6 @@
 
 from tests.settings_file import *  # noqa: F403
 
-ROOT_URLCONF = "tests.serving"
-MIDDLEWARE = []
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {"BACKEND": "tests.serving.ToldWhenClosed"},
 }

@@ -208,8 +208,8 @@ def on_folder(folder):
     """The variables of a site whose vectors are in files that several sites can reach."""
     return {
         "DJANGO_SETTINGS_MODULE": "tests.settings_folder",
-        "KILL_FOLDER": str(folder),
-        "KILL_BACKEND": "folder",
+        "SITE_FOLDER": str(folder),
+        "SITE_BACKEND": "folder",
     }
 
 
@@ -414,6 +414,6 @@ print("alternated")
 
 def test_readers_of_an_older_snapshot_make_nobody_load_again(production):
     """Alternating searches loaded everything each time, and some answered nothing."""
-    production.environment["KILL_BACKEND"] = "numpy"
+    production.environment["SITE_BACKEND"] = "numpy"
     production.run(*UPDATE)
     assert "alternated" in production.script(SNAPSHOTS)

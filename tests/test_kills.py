@@ -49,7 +49,7 @@ def test_after_kills_one_update_makes_the_index_as_if_built_from_scratch(
     backend,
     tmp_path,
 ):
-    environment = {**os.environ, "KILL_FOLDER": str(tmp_path), "KILL_BACKEND": backend, **database}
+    environment = {**os.environ, "SITE_FOLDER": str(tmp_path), "SITE_BACKEND": backend, **database}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.killing.run", str(KILLS), SEED],
         env=environment,

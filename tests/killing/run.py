@@ -105,7 +105,7 @@ def kill(kills, seed):
 def main(kills, seed):
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.killing.settings"
     django.setup()
-    folder = Path(os.environ["KILL_FOLDER"])
+    folder = Path(os.environ["SITE_FOLDER"])
     waited_for(fork(prepare))
     killed = kill(kills, seed)
     waited_for(fork(judge, folder / "embeddings.log", killed))

@@ -101,6 +101,7 @@ def test_an_index_that_is_up_to_date_says_so(manage, at, articles):
     assert "up to date" in text
     assert "3 objects" in text
     assert "64 dimensions" in text
+    assert "which has all changes" in text
     assert "All changes are in the index." in text
 
 
@@ -133,6 +134,7 @@ def test_failed_changes_come_first_with_their_errors(manage, at, articles, pendi
     assert [row["title"] for row in rows_of(response)] == ["Cake", "Sourdough", "Trams"]
     assert rows_of(response)[0]["last_error"] == "EmbeddingRefused: too long"
     assert rows_of(response)[0]["change.attempts"] == 4
+    assert "which has all changes" not in response.text
     assert f"/admin/pages/{articles[1].pk}/edit/" in response.text
 
 

@@ -106,7 +106,7 @@ CATCHES = {
     "test_filter_by_every_type_in_one_filter": "ThreeValuedNot NotOfEachChild",
     "test_wrong_filter": "UnknownFieldsMatchNothing",
     "test_wrong_filter_says_what_there_is": "SaysNothing",
-    "test_filter_that_keeps_the_farthest_percent": "FilterAmongCandidates",
+    "test_filter_that_keeps_the_farthest_few": "FilterAmongCandidates",
     "test_filter_that_keeps_the_farthest_half": "FilterAfterLimit",
     "test_filter_that_keeps_nothing": "NeverNothing",
     # Metadata

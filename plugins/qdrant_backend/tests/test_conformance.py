@@ -21,7 +21,6 @@ from wagtail_vector_index.testing import VectorBackendConformance
 AT_MOST, ON_DOUBLE, THOROUGH = 120, 80, False
 
 
-@pytest.mark.once
 class TestInMemory(VectorBackendConformance):
     at_most, thorough = AT_MOST, THOROUGH
 

@@ -136,7 +136,7 @@ def test_server_goes_away(backend: QdrantBackend, double: Double) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("backend", [1], indirect=True)
+@pytest.mark.parametrize("backend", [2], indirect=True)
 def test_one_answer_is_late(backend: QdrantBackend, double: Double) -> None:
     late = threading.Event()
     outcomes = each_request(backend, double, lambda number: Once(number, Fault(wait=late)))

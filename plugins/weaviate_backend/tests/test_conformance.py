@@ -10,7 +10,7 @@ from weaviate_servers import Double, Server, real_server_found
 
 from tests.servers import free_port
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
-from wagtail_vector_index.backends.weaviate import WeaviateBackend
+from wagtail_vector_index.backends.weaviate import WeaviateBackend, operations
 from wagtail_vector_index.testing import VectorBackendConformance
 
 
@@ -21,8 +21,9 @@ class TestOnTheDouble(VectorBackendConformance):
     options: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(autouse=True)
-    def _server(self, server: Double) -> None:
+    def _server(self, server: Double, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server = server
+        monkeypatch.setattr(operations, "MOST_IDS", 100)
 
     def make_backend(self) -> WeaviateBackend:
         options = self.server.options | self.options

@@ -23,7 +23,7 @@ QUERY = [1.0, 0.0, 0.0, 0.0]
 class CompletenessTests(Harness):
     @about("filters-are-complete")
     @pytest.mark.parametrize("metric", METRICS)
-    def test_filter_that_keeps_the_farthest_percent(self, metric: Metric) -> None:
+    def test_filter_that_keeps_the_farthest_few(self, metric: Metric) -> None:
         spec = self.collection(metric, fields={"section": "str", "row": "int"})
         count = min(2_000, self.at_most)
         vectors = self.fill(spec, count)

@@ -110,7 +110,7 @@ class WritingTests(Harness):
     @pytest.mark.parametrize("extra", [0, 1])
     def test_batches_beyond_the_limit_of_records(self, extra: int) -> None:
         spec = self.collection(dimensions=2)
-        size = min(self.backend.max_batch_records, 1_000, self.at_most // 2)
+        size = min(self.backend.max_batch_records, 1_000, max(1, (self.at_most - 1) // 2))
         self.cap_batches(records=size)
         ids = sorted_ids(2 * size + extra)
         seeded(0).shuffle(ids)

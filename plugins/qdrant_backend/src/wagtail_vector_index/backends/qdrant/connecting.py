@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import ssl
 import warnings
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -87,18 +86,10 @@ def _rest_tls(options: QdrantOptions) -> dict[str, Any]:
     if not options.host.startswith("https://"):
         # Without TLS no certificate is checked, and loading the system's takes a while.
         return {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
-    own = (options.client_certificate, options.client_key)
-    return {"verify": _context(options.ca_certificate, *own, verify=options.verify)}
-
-
-@lru_cache
-def _context(authority: str, certificate: str, key: str, *, verify: bool) -> ssl.SSLContext:
-    # Shared by the clients of all event loops, since loading the system's certificates takes longer
-    # than a search.
-    context = ssl.create_default_context(cafile=authority or None)
-    if not verify:
+    context = ssl.create_default_context(cafile=options.ca_certificate or None)
+    if not options.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if certificate:
-        context.load_cert_chain(certificate, key or None)
-    return context
+    if options.client_certificate:
+        context.load_cert_chain(options.client_certificate, options.client_key or None)
+    return {"verify": context}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,19 +178,12 @@ def _context(options: WeaviateOptions) -> ssl.SSLContext:
     if not options.endpoints.http_secure:
         # Without TLS no certificate is checked, and loading the system's takes a while.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return _loaded(options.ca_certificate, options.client_certificate, options.client_key)
-
-
-@lru_cache
-def _loaded(authority: str, certificate: str, key: str) -> ssl.SSLContext:
-    # Shared by the clients of all event loops, since loading the system's certificates takes longer
-    # than a search.
-    if authority:
-        context = ssl.create_default_context(cafile=authority)
+    if options.ca_certificate:
+        context = ssl.create_default_context(cafile=options.ca_certificate)
     else:
         context = httpx.create_ssl_context(trust_env=False)
-    if certificate:
-        context.load_cert_chain(certificate, key)
+    if options.client_certificate:
+        context.load_cert_chain(options.client_certificate, options.client_key)
     return context
 
 
