@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.clean_python import run_python
 
 CLASSES = {
     "chat": "OpenAIChatBackend",
@@ -31,14 +30,7 @@ if {kind == "chat"}:
     backend.stream([])
 assert not {{"openai", "httpx", "httpx2", "pydantic", "numpy"}} & set(sys.modules)
 """
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert (run.stdout, run.stderr) == ("", "")
+    assert run_python(code) == ""
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from plugins.qdrant_backend.tests.conftest import KEY
+from tests.clean_python import run_python
 from wagtail_vector_index.backends.qdrant import QdrantBackend, plugin
 from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.exceptions import InvalidOptions
@@ -108,14 +106,7 @@ backend.check()
 backend.close()
 assert not {"qdrant_client", "grpc", "httpx", "pydantic", "numpy", "tenacity"} & set(sys.modules)
 """
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert (run.stdout, run.stderr) == ("", "")
+    assert run_python(code) == ""
 
 
 def test_unknown_names_of_the_package() -> None:

@@ -5,10 +5,7 @@ import asyncio
 import inspect
 import logging
 import math
-import os
 import socket
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -21,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from tests.clean_python import run_python
 from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.embeddings.wordllama import WordLlamaEmbeddings, plugin
 from wagtail_vector_index.embeddings.wordllama import model as model_module
@@ -175,19 +173,6 @@ def test_unknown_names_of_the_package() -> None:
 
 
 # Loading
-
-
-def run_python(code: str) -> str:
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
-    return run.stdout
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
