@@ -40,7 +40,7 @@
     └── IndexStateError
         ├── IndexNotBuilt         nothing to search yet
         ├── IndexOutdated         built with another model or chunking
-        └── RebuildRunning        another process is rebuilding this index
+        └── RebuildRunning        a process with other settings builds this index
 """
 
 from __future__ import annotations
@@ -264,4 +264,4 @@ class IndexOutdated(IndexStateError):
 
 
 class RebuildRunning(IndexStateError):
-    """Another process is rebuilding this index."""
+    """A process with other settings builds this index, or has built it."""

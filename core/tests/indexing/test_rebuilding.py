@@ -26,7 +26,7 @@ from wagtail_vector_index.exceptions import (
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexing import batches, cleaning, draining, pushing, updating
 from wagtail_vector_index.indexing import building as building_module
-from wagtail_vector_index.indexing.building import Heartbeat, claim
+from wagtail_vector_index.indexing.building import Heartbeat, lead
 from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
@@ -357,36 +357,94 @@ class TestTwoAtOnce:
             bring_up_to_date("note", rebuild=True)
         return Collection.objects.get(state=State.BUILDING)
 
-    def claimed_by(self, building, process, *, seconds_ago=0):
+    def led_by(self, building, process, *, seconds_ago=0):
         seen = timezone.now() - datetime.timedelta(seconds=seconds_ago)
         Collection.objects.filter(pk=building.pk).update(builder=process, builder_seen=seen)
 
-    def test_the_second_rebuild_says_so_and_stops(self, building, bring_up_to_date):
-        self.claimed_by(building, "elsewhere:7")
-        with pytest.raises(RebuildRunning, match=r"by another process \(elsewhere:7\)"):
-            bring_up_to_date("note", rebuild=True)
+    @pytest.mark.parametrize("rebuild", [False, True])
+    def test_the_second_takes_a_share_and_leaves_the_rest_to_the_first(
+        self, building, bring_up_to_date, embedder, rebuild
+    ):
+        self.led_by(building, "elsewhere:7")
+        queue(NOTES.name, [f"testapp.note:{Note.objects.create(text='butter').pk}"])
+        (updated,) = bring_up_to_date("note", rebuild=rebuild)
+        assert updated.leader == "elsewhere:7"
+        assert not updated.built
+        assert updated.drained.objects == 1
+        assert embedder.texts == ["butter"]
         assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "building"]
+        assert list(Collection.objects.values_list("document_count", flat=True)) == [4, 4]
 
-    def test_an_update_leaves_the_index_to_the_other(self, building, bring_up_to_date, embedder):
-        self.claimed_by(building, "elsewhere:7")
-        Note.objects.create(text="butter")
-        (updated,) = bring_up_to_date("note")
-        assert "(elsewhere:7)" in updated.left_alone
-        assert embedder.texts == []
+    def test_the_second_says_who_finishes_the_build(self, building):
+        self.led_by(building, "elsewhere:7")
+        queue(NOTES.name, [f"testapp.note:{Note.objects.create(text='butter').pk}"])
         stream = io.StringIO()
         call_command("update_vector_indexes", "note", stdout=stream)
-        assert "is being built by another process (elsewhere:7)" in stream.getvalue()
+        assert "testapp.Note: 1 objects written (2 chunks added, 0 deleted)." in stream.getvalue()
+        assert "The process elsewhere:7 leads the build and finishes it." in stream.getvalue()
+
+    def test_the_second_waits_until_the_first_has_compared(
+        self, building, bring_up_to_date, monkeypatch
+    ):
+        self.led_by(building, "elsewhere:7")
+        own_row = Collection.objects.filter(pk=building.pk)
+        own_row.update(compared_at=None)
+        Note.objects.bulk_create([Note(text="butter"), Note(text="milk")])  # nobody notices
+
+        def the_first_compares(seconds):
+            queue(NOTES.name, NOTES.source_keys())
+            own_row.update(compared_at=timezone.now())
+
+        monkeypatch.setattr(updating.time, "sleep", the_first_compares)
+        (updated,) = bring_up_to_date("note")
+        assert updated.leader == "elsewhere:7"
+        assert updated.drained.objects == 5
+        assert own_row.get().document_count == 5
+
+    @pytest.mark.parametrize("seen", [0, 301, -300])
+    def test_the_second_finishes_what_the_first_left(
+        self, building, bring_up_to_date, monkeypatch, found, seen
+    ):
+        """It failed, it was not heard of any more, or its clock was wrong."""
+        self.led_by(building, "elsewhere:7")
+        Collection.objects.filter(pk=building.pk).update(compared_at=None)
+        Note.objects.bulk_create([Note(text="butter")])
+
+        def the_first_ends(seconds):
+            self.led_by(building, "elsewhere:7" if seen else "", seconds_ago=seen)
+
+        monkeypatch.setattr(updating.time, "sleep", the_first_ends)
+        (updated,) = bring_up_to_date("note")
+        assert updated.built
+        assert Collection.objects.get(state=State.ACTIVE) == building
+        assert sorted(found(NOTES, "butter")) == ["bread", "butter", "cheese", "wine"]
+
+    def test_the_second_ends_if_the_first_has_finished(
+        self, building, bring_up_to_date, monkeypatch
+    ):
+        self.led_by(building, "elsewhere:7")
+        own_row = Collection.objects.filter(pk=building.pk)
+        own_row.update(compared_at=None)
+
+        def the_first_finishes(seconds):
+            Collection.objects.filter(state=State.ACTIVE).update(state=State.RETIRED)
+            own_row.update(state=State.ACTIVE, builder="")
+
+        monkeypatch.setattr(updating.time, "sleep", the_first_finishes)
+        (updated,) = bring_up_to_date("note")
+        assert not updated.built
+        assert updated.drained.objects == 0
 
     def test_of_one_that_was_killed_the_rest_is_built(self, building, bring_up_to_date):
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        self.claimed_by(building, f"{socket.gethostname()}:{dead.pid}")
+        self.led_by(building, f"{socket.gethostname()}:{dead.pid}")
         (updated,) = bring_up_to_date("note", rebuild=True)
         assert updated.built
         assert Collection.objects.get(state=State.ACTIVE) == building
 
     def test_of_one_that_was_not_heard_of_the_rest_is_built(self, building, bring_up_to_date):
-        self.claimed_by(building, "elsewhere:7", seconds_ago=301)
+        self.led_by(building, "elsewhere:7", seconds_ago=301)
         bring_up_to_date("note")
         assert Collection.objects.get(state=State.ACTIVE) == building
 
@@ -395,21 +453,21 @@ class TestTwoAtOnce:
         self, building, bring_up_to_date, ahead
     ):
         """Its clock was wrong, and nothing says that it still works."""
-        self.claimed_by(building, "elsewhere:7", seconds_ago=-ahead)
+        self.led_by(building, "elsewhere:7", seconds_ago=-ahead)
         bring_up_to_date("note")
         assert Collection.objects.get(state=State.ACTIVE) == building
 
     def test_one_with_other_settings_is_left_alone_while_it_works(
         self, building, bring_up_to_date, settings
     ):
-        self.claimed_by(building, "elsewhere:7")
+        self.led_by(building, "elsewhere:7")
         model_changed(settings, MODEL="better")
         for rebuild in (False, True):
             with pytest.raises(RebuildRunning, match="other settings .*elsewhere:7"):
                 bring_up_to_date("note", rebuild=rebuild)
         building.refresh_from_db()
         assert building.state == State.BUILDING
-        self.claimed_by(building, "elsewhere:7", seconds_ago=301)
+        self.led_by(building, "elsewhere:7", seconds_ago=301)
         bring_up_to_date("note")
         assert Collection.objects.get(state=State.ACTIVE) != building
 
@@ -430,7 +488,7 @@ class TestTwoAtOnce:
 
         long_ago = timezone.now() - datetime.timedelta(hours=1)
         building = updating._ensure_collection(Plan.of(NOTES), rebuild=True)
-        claim(building)
+        lead(building)
         heartbeat = Heartbeat(building, Progress())
         an_hour_passes([])
         heartbeat.embedded(1)
@@ -440,7 +498,7 @@ class TestTwoAtOnce:
         self, server, bring_up_to_date, monkeypatch
     ):
         """Which can take longer than a builder is believed to live without a word."""
-        monkeypatch.setattr(building_module, "_HEARTBEAT", 0.0)
+        monkeypatch.setattr(building_module, "HEARTBEAT", 0.0)
         monkeypatch.setattr(pushing, "written_after", in_batches_of_one)
         long_ago = timezone.now() - datetime.timedelta(hours=1)
         heard = []

@@ -97,7 +97,7 @@ def _write(index: VectorIndex, *, rebuild: bool) -> Updated | None:
         try:
             return update(index, rebuild=True)
         except RebuildRunning as error:
-            # Another process already does the rebuild that was asked for.
+            # A process with other settings builds the index.
             logger.info("%s is not rebuilt here: %s", index.name, error)
     drained = apply_changes(index)
     return None if drained is None else Updated(drained=drained, built=False)

@@ -1,54 +1,38 @@
-"""Claims of collections by the process that builds them, so that others leave them alone.
+"""Lets one process lead the build of a collection, while any number of others take shares of it.
 
-A claim only saves work, and is not a lock. Two processes that build the same collection write
-the same documents, and a process that was killed must not keep others from continuing its work.
+The process that leads compares, and at the end fills the vector backend and replaces the active
+collection. If it ends early, another takes the lead.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-import socket
 import time
 
 from django.db.models import Q
 from django.utils import timezone
 
-from ..exceptions import RebuildRunning
 from ..models.tables import Collection
-from .backoff import CLOCK_DIFFERENCE, older_than
+from .processes import HEARTBEAT, has_ended, is_at_work, process_name, silent
 from .progress import Progress
 
-#: After this time without a heartbeat, a building process counts as ended.
-SILENCE = dt.timedelta(minutes=5)
-
-_HEARTBEAT = 10.0
+__all__ = ["Heartbeat", "is_being_built", "is_led_by_another", "lead", "release"]
 
 
-def claim(collection: Collection) -> None:
-    """Claim a collection for this process, which will build it.
+def lead(collection: Collection) -> bool:
+    """Let this process lead the build of a collection; return False if another one does.
 
-    A collection that is not saved yet is claimed without a query.
-
-    Raises:
-        RebuildRunning: another process builds the collection, and its last heartbeat is recent.
+    A collection that is not saved yet is noted without a query.
     """
-    now = timezone.now()
-    if collection._state.adding:  # noqa: SLF001
-        collection.builder, collection.builder_seen = _myself(), now
-        return
-    unclaimed = Q(builder__in=("", _myself())) | older_than("builder_seen", SILENCE)
-    if _is_dead(collection.builder):
-        unclaimed |= Q(builder=collection.builder)
-    own_row = Collection.objects.filter(pk=collection.pk)
-    if not own_row.filter(unclaimed).update(builder=_myself(), builder_seen=now):
-        raise RebuildRunning(
-            f"{collection.index} is being built by another process ({collection.builder})."
-            " You need not do anything: that process also writes changes made in the meantime. If"
-            f" that process has ended, run this again {SILENCE.seconds // 60} minutes after its"
-            " end."
-        )
-    collection.builder, collection.builder_seen = _myself(), now
+    me, now = process_name(), timezone.now()
+    if not collection._state.adding:  # noqa: SLF001
+        leaderless = Q(builder__in=("", me)) | silent("builder_seen")
+        if has_ended(collection.builder):
+            leaderless |= Q(builder=collection.builder)
+        own_row = Collection.objects.filter(pk=collection.pk, state=Collection.State.BUILDING)
+        if not own_row.filter(leaderless).update(builder=me, builder_seen=now):
+            return False
+    collection.builder, collection.builder_seen = me, now
+    return True
 
 
 class Heartbeat(Progress):
@@ -84,43 +68,22 @@ class Heartbeat(Progress):
 
     def _beat(self) -> None:
         now = time.monotonic()
-        if now - self._last_beat > _HEARTBEAT:
+        if now - self._last_beat > HEARTBEAT:
             self._last_beat = now
-            own_row = Collection.objects.filter(pk=self._collection.pk, builder=_myself())
+            own_row = Collection.objects.filter(pk=self._collection.pk, builder=process_name())
             own_row.update(builder_seen=timezone.now())
 
 
 def is_being_built(collection: Collection) -> bool:
     """Return whether a process that builds a collection was seen a short time ago."""
-    if not collection.builder or collection.builder_seen is None or _is_dead(collection.builder):
-        return False
-    # A heartbeat in the future was noted by a clock that was wrong.
-    return -CLOCK_DIFFERENCE <= timezone.now() - collection.builder_seen <= SILENCE
+    return is_at_work(collection.builder, collection.builder_seen)
 
 
-def is_claimed(collection: Collection) -> bool:
+def is_led_by_another(collection: Collection) -> bool:
     """Return whether another process builds a collection, as far as is known."""
-    return collection.builder != _myself() and is_being_built(collection)
+    return collection.builder != process_name() and is_being_built(collection)
 
 
 def release(collection: Collection) -> None:
-    """Give up this process's claim of a collection."""
-    Collection.objects.filter(pk=collection.pk, builder=_myself()).update(builder="")
-
-
-def _myself() -> str:
-    return f"{socket.gethostname()[:200]}:{os.getpid()}"
-
-
-def _is_dead(builder: str) -> bool:
-    """Return whether a process has certainly ended; False for processes of other machines."""
-    host, _, process = builder.rpartition(":")
-    if os.name != "posix" or host != socket.gethostname()[:200]:
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    """Give up this process's lead of a collection."""
+    Collection.objects.filter(pk=collection.pk, builder=process_name()).update(builder="")

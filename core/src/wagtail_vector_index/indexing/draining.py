@@ -22,16 +22,15 @@ from .embedding import embedding_ids
 from .expanding import expand
 from .failures import error_text
 from .fetching import fetch_to_prepare
-from .outbox import changes_of
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress
+from .shares import Share
 from .writing import Superseded, Written, write
 
 logger = logging.getLogger(__name__)
 
-#: The most changes, and about the most documents, that one transaction writes.
-BATCH_SIZE = 500
+#: About the most documents that one transaction writes.
 MAX_DOCUMENTS = 1_000
 
 _FETCH_SIZE = 100
@@ -49,12 +48,19 @@ class Drained:
     deleted: int = 0
     errors: dict[str, str] = field(default_factory=dict)
 
+    def add(self, later: Drained) -> None:
+        """Add the result of a later drain of the same index."""
+        self.objects += later.objects
+        self.upserted += later.upserted
+        self.deleted += later.deleted
+        self.errors |= later.errors
+
 
 def drain(index: IndexDeclaration, progress: Progress | None = None) -> Drained:
     """Write all changes of an index that are due.
 
-    An object that cannot be prepared or embedded stays in the outbox with its error, and does
-    not hold up other objects.
+    Any number of processes may do so at once, and each writes its share. An object that cannot be
+    prepared or embedded stays in the outbox with its error, and does not hold up other objects.
 
     Raises:
         EmbeddingError: the embedding service is down, or refuses every text. Changes that are
@@ -71,20 +77,29 @@ class _Drain:
         self.plan = Plan.of(index)
         self.progress = progress
         self.result = Drained()
+        self._share = Share(index.name)
         self._started = timezone.now()
         self._setbacks = 0
 
     def run(self) -> Drained:
         self._correct_clocks()
         expand(self.index)
-        while self._apply_some():
-            pass
+        try:
+            while self._apply_some():
+                pass
+        except BaseException:
+            again_if_lost(self._share.give_back)()
+            raise
         return self.result
 
     @again_if_lost
     def _apply_some(self) -> bool:
-        """Apply the changes that come first; return whether any were due."""
-        if changes := self._due():
+        """Apply the changes of a share; return whether any were due.
+
+        A change that fails is tried only once in a drain. Otherwise, with many failing objects,
+        the delays of the first would end before the last was tried, and the drain never.
+        """
+        if changes := self._share.take(Q(attempts=0) | Q(next_attempt__lte=self._started)):
             self._apply(changes)
             expand(self.index)
         return bool(changes)
@@ -94,19 +109,6 @@ class _Drain:
         latest = self._started + OBJECT_DELAY + CLOCK_DIFFERENCE
         rows = PendingChange.objects.filter(index=self.index.name, next_attempt__gt=latest)
         rows.update(next_attempt=self._started)
-
-    def _due(self) -> list[tuple[int, str]]:
-        """Return the changes that are due, and other changes of the same objects.
-
-        A change that fails is tried only once in a drain. Otherwise, with many failing objects,
-        the delays of the first would end before the last was tried, and the drain never.
-        """
-        rows = changes_of(self.index.name).filter(scope=PendingChange.Scope.OBJECT).order_by("pk")
-        is_due = Q(attempts=0) | Q(next_attempt__lte=self._started)
-        due = list(rows.filter(is_due).values_list("pk", "object_key")[:BATCH_SIZE])
-        keys = {key for _, key in due}
-        waiting = rows.exclude(is_due).filter(object_key__in=keys)
-        return [*due, *waiting.values_list("pk", "object_key")]
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:
         """Apply changes together or, if an object cannot be prepared, object by object."""
@@ -136,7 +138,7 @@ class _Drain:
         documents = [document for wanted in objects.values() for document in wanted.documents]
         embedder, errors = self.index.embedder, dict[str, Exception]()
         try:
-            embeddings = embedding_ids(embedder, documents, errors, self.progress.embedded)
+            embeddings = embedding_ids(embedder, documents, errors, self._embedded)
         except EmbeddingError as error:
             self._leave_out(objects, by_key, errors)
             self._keep_error([pk for pks in by_key.values() for pk in pks], error)
@@ -144,6 +146,10 @@ class _Drain:
         self._leave_out(objects, by_key, errors)
         if objects:
             self._write(objects, embeddings, [pk for key in objects for pk in by_key[key]])
+
+    def _embedded(self, count: int) -> None:
+        self._share.keep()
+        self.progress.embedded(count)
 
     def _leave_out(
         self,
@@ -233,7 +239,7 @@ class _Drain:
         """Leave an object in the outbox with its error, to try it again later."""
         message, attempts = self._keep_error(changes, error)
         PendingChange.objects.filter(pk__in=changes).update(
-            next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY)
+            next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY), holder=""
         )
         logger.warning("%s of %s could not be indexed: %s", key, self.index.name, message)
         self.result.errors[key] = message

@@ -14,6 +14,7 @@ from ..contract.slices import slices
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
 from .bulk_insert import insert_rows
+from .processes import has_ended, silent
 
 #: How long a promise waits for its save. After that, it counts as a change.
 PROMISE_LIFE = dt.timedelta(minutes=5)
@@ -26,6 +27,23 @@ def changes_of(index_name: str) -> Any:
     now = timezone.now()
     waits = Q(next_attempt__gt=now, next_attempt__lte=now + PROMISE_LIFE)
     return PendingChange.objects.filter(Q(promise=None) | ~waits, index=index_name)
+
+
+def object_changes(index_name: str) -> Any:
+    """Return the rows of `changes_of` that stand for one object each."""
+    return changes_of(index_name).filter(scope=PendingChange.Scope.OBJECT)
+
+
+def held_changes(index_name: str) -> Any:
+    """Return the rows of an index's outbox that a drain holds, or held when it ended early."""
+    return PendingChange.objects.filter(~Q(holder=""), index=index_name)
+
+
+def free(index_name: str) -> Q:
+    """Return the condition that no drain holds a row of an index's outbox, as far as is known."""
+    holders = held_changes(index_name).values_list("holder", flat=True).distinct()
+    ended = [holder for holder in holders if has_ended(holder.partition("/")[0])]
+    return Q(holder__in=["", *ended]) | silent("holder_seen")
 
 
 def append(
@@ -55,6 +73,7 @@ def append(
             "last_error": "",
             "next_attempt": now if promise is None else now + PROMISE_LIFE,
             "promise": promise,
+            "holder": "",
         },
     )
 
@@ -67,13 +86,15 @@ def withdraw(promise: UUID) -> None:
 def queue(index_name: str, keys: Sequence[str]) -> None:
     """Put objects into the outbox of an index, replacing their rows that wait there.
 
-    Another process may already work on a waiting row, having read the object before it changed,
-    or before there was a collection to fill. Since its row is gone, that process must read the
-    object again. The new row is due at once. It keeps the age of the oldest old row, the
-    number of failures and the last error. Promises stay.
+    Rows that a drain holds stay, beside the new ones. The drain may have read the object before it
+    changed, or before there was a collection to fill. Afterwards, the new row has the object read
+    again.
+
+    The new row is due at once. It keeps the age of the oldest old row, the number of failures and
+    the last error. Promises stay.
     """
     wanted = set(keys)
-    waiting = changes_of(index_name).filter(scope=PendingChange.Scope.OBJECT)
+    waiting = object_changes(index_name).filter(free(index_name))
     rows = waiting.order_by("pk").values_list(
         "pk", "object_key", "created_at", "attempts", "last_error"
     )
@@ -96,6 +117,7 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
                 "scope": PendingChange.Scope.OBJECT,
                 "next_attempt": now,
                 "promise": None,
+                "holder": "",
             },
         )
         for some in slices(replaced, _SLICE):

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from ..content.declaration import IndexDeclaration
 from ..contract.slices import slices
-from ..models.tables import Document, PendingChange
+from ..models.tables import Document
 from ..plugins.calling import notify
 from .expanding import expand
-from .outbox import changes_of
+from .outbox import object_changes
 from .plan import live_collections
 from .preparing import PreparedObject
 from .writing import Superseded, write
@@ -58,7 +58,7 @@ def gone_keys(index: IndexDeclaration) -> list[str]:
 
 def _waiting(index: IndexDeclaration) -> dict[str, list[int]]:
     """Return the rows of the outbox that stand for one object, by its key."""
-    rows = changes_of(index.name).filter(scope=PendingChange.Scope.OBJECT)
+    rows = object_changes(index.name)
     found: dict[str, list[int]] = defaultdict(list)
     for pk, key in rows.values_list("pk", "object_key"):
         found[key].append(pk)

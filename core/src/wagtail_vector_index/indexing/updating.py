@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
 from ..exceptions import ConfigurationError, EmbeddingError, RebuildRunning
 from ..models.sessions import again_if_lost
-from ..models.tables import Collection, PendingChange, index_database
+from ..models.tables import Collection, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
-from .building import SILENCE, Heartbeat, claim, is_claimed, release
+from .building import Heartbeat, is_led_by_another, lead, release
 from .cleaning import clean_up, retire
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
 from .failures import error_text, is_waiting, note_failure, note_success
-from .outbox import changes_of, queue
+from .outbox import changes_of, held_changes, object_changes, queue
 from .ownership import current_owner, is_foreign
 from .plan import Plan, live_collections
 from .problems import Problem
+from .processes import SILENCE
 from .progress import Progress
 from .pushing import complete, push, reconcile, sweep
 from .removing import remove_gone
 from .replacing import reason_to_wait
 
 logger = logging.getLogger(__name__)
+
+#: The seconds between two looks at what other processes do.
+_PAUSE = 0.2
 
 #: An action of `pushing` on a collection and its backend, which reports numbers of documents.
 _Action: TypeAlias = Callable[[Collection, VectorBackend, Callable[[int], None]], None]
@@ -46,8 +51,8 @@ class Updated:
 
     drained: Drained
     built: bool
-    #: The reason why the update did nothing, if another process builds the index.
-    left_alone: str = ""
+    #: The process that leads the build, if this one only took a share of it.
+    leader: str = ""
     #: The reason why the new collection does not replace the active one yet, or is not the first.
     held_back: Problem | None = None
 
@@ -59,12 +64,14 @@ def update(
 
     If the settings need another collection than the active one, or with ``rebuild``, a new
     collection is built beside the active one and replaces it at the end. An update can be
-    interrupted at any time, and the next update continues where it stopped. Two updates can run
-    at once: while another process builds the index, an update does nothing.
+    interrupted at any time, and the next update continues where it stopped.
+
+    Any number of updates can run at once, on any machines. The first leads: it compares, and it
+    finishes the build. All others take shares of what is to be embedded and written, until nothing
+    is left. If one ends early, the others take its share or its lead.
 
     Raises:
-        RebuildRunning: with ``rebuild``, another process builds the index; without it, a process
-            with other settings builds it, or has built it.
+        RebuildRunning: a process with other settings builds the index, or has built it.
         ConfigurationError, EmbeddingError, BackendError: changes written before the error are
             kept.
     """
@@ -73,16 +80,30 @@ def update(
     building = _ensure_collection(plan, rebuild=rebuild)
     if building is None:
         return _update(index, plan, None, progress)
+    drained = Drained()
+    while not again_if_lost(lead)(building):
+        again_if_lost(_announce)(index, progress)
+        drained.add(_drain(index, progress))
+        if _nothing_is_left(building):
+            return Updated(drained=drained, built=False, leader=building.builder)
+        time.sleep(_PAUSE)
     try:
-        again_if_lost(claim)(building)
-    except RebuildRunning as error:
-        if rebuild:
-            raise
-        return Updated(drained=Drained(), built=False, left_alone=str(error))
-    try:
-        return _update(index, plan, building, Heartbeat(building, progress))
+        updated = _update(index, plan, building, Heartbeat(building, progress))
     finally:
         again_if_lost(release)(building)
+    updated.drained.add(drained)
+    return updated
+
+
+@again_if_lost
+def _nothing_is_left(building: Collection) -> bool:
+    """Return whether another process is about to finish a build, or has finished it."""
+    row = Collection.objects.filter(pk=building.pk, state=Collection.State.BUILDING).first()
+    if row is None:
+        return True
+    building.builder = row.builder
+    is_due = Q(attempts=0) | Q(next_attempt__lte=timezone.now()) | ~Q(holder="")
+    return bool(row.compared_at) and not object_changes(row.index).filter(is_due).exists()
 
 
 @again_if_lost
@@ -91,12 +112,11 @@ def _update(
 ) -> Updated:
     expand(index)
     queue(index.name, changed_keys(index, _targets(plan), progress))
-    changes = changes_of(index.name)
-    changes.update(next_attempt=timezone.now())
-    # An object that was saved several times has several rows, but counts once.
-    waiting = changes.values("object_key").distinct().count()
-    progress.started(index.name, "writing", waiting)
-    drained = _drain(index, progress)
+    if building is not None:
+        Collection.objects.filter(pk=building.pk).update(compared_at=timezone.now())
+    changes_of(index.name).update(next_attempt=timezone.now())
+    _announce(index, progress)
+    drained = _drain_together(index, progress)
     held_back = None if building is None else reason_to_wait(building)
     built = building is not None and not held_back
     if building is not None and built:
@@ -165,12 +185,30 @@ def pending_keys(index: IndexDeclaration, *, rebuild: bool = False) -> list[str]
     """Return the keys of the objects that `update` would write now, without any change."""
     plan = Plan.of(index)
     fitting = [c for c in live_collections(index.name) if _is_wanted(plan, c)]
-    outbox = changes_of(index.name).filter(scope=PendingChange.Scope.OBJECT)
-    waiting = outbox.values_list("object_key", flat=True)
+    waiting = object_changes(index.name).values_list("object_key", flat=True)
     keys = (
         index.source_keys() if rebuild or not fitting else changed_keys(index, fitting, Progress())
     )
     return list(dict.fromkeys([*waiting, *keys]))
+
+
+def _announce(index: IndexDeclaration, progress: Progress) -> None:
+    # An object that was saved several times has several rows, but counts once.
+    waiting = changes_of(index.name).values("object_key").distinct().count()
+    if waiting:
+        progress.started(index.name, "writing", waiting)
+
+
+def _drain_together(index: IndexDeclaration, progress: Progress) -> Drained:
+    """Drain, and wait for the shares that other processes have. Take those that they leave."""
+    drained = _drain(index, progress)
+    held = held_changes(index.name)
+    last = held.aggregate(last=Max("pk"))["last"]
+    while last is not None and held.filter(pk__lte=last).exists():
+        time.sleep(_PAUSE)
+        progress.indexed(0)
+        drained.add(_drain(index, progress))
+    return drained
 
 
 def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
@@ -230,7 +268,7 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     if unfinished:
         return unfinished[0]
     for other in building:
-        if _is_own(other) and is_claimed(other):
+        if _is_own(other) and is_led_by_another(other):
             raise RebuildRunning(
                 f"{plan.index} is being built with other settings than the ones of this process,"
                 f" by the process {other.builder}. If the settings of this process are outdated,"
@@ -252,7 +290,7 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
     retire(_rows(building))
     collection = plan.new_collection()
     collection.owner = current_owner()
-    claim(collection)
+    lead(collection)
     try:
         in_transaction(collection.save, index_database())
     except IntegrityError:  # another process has begun to build one

@@ -115,9 +115,11 @@ class Collection(models.Model):
     retry_task_at = models.DateTimeField(null=True, blank=True)
     #: The deployment of the site that created the collection in the vector backend.
     owner = models.TextField(blank=True)
-    #: The process that builds the collection, and the time of its last heartbeat.
+    #: The process that leads the build of the collection, and the time of its last heartbeat.
     builder = models.CharField(max_length=255, blank=True)
     builder_seen = models.DateTimeField(null=True, blank=True)
+    #: When all objects that the collection lacked were last put into the outbox.
+    compared_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
     #: When the revision last increased.
@@ -273,6 +275,9 @@ class PendingChange(models.Model):
     next_attempt = models.DateTimeField(default=timezone.now)
     #: Identifies the save that a promise was written for; None for a change.
     promise = models.UUIDField(null=True, blank=True, db_index=True)
+    #: The drain that has the row in its share, and the time of its last heartbeat.
+    holder = models.CharField(max_length=255, blank=True)
+    holder_seen = models.DateTimeField(null=True, blank=True)
 
     #: Wagtail need not search these rows for references.
     wagtail_reference_index_ignore = True
@@ -283,7 +288,14 @@ class PendingChange(models.Model):
         db_table = "wvi_pending_change"
         verbose_name = _("pending change")
         verbose_name_plural = _("pending changes")
-        indexes = [models.Index(fields=["index", "next_attempt"], name="wvi_pending_next")]
+        indexes = [
+            models.Index(fields=["index", "next_attempt"], name="wvi_pending_next"),
+            models.Index(
+                fields=["index", "object_key"],
+                condition=~models.Q(holder=""),
+                name="wvi_pending_held",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.index}: {self.object_key}"

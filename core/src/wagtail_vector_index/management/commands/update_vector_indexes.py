@@ -34,7 +34,8 @@ class Command(QuietableCommand):
 
     help = (
         "Bring vector indexes up to date with the site's content and settings. You can interrupt"
-        " the command at any time, and run two at the same time."
+        " the command at any time, and run any number of it at the same time, also on several"
+        " machines: each takes a share of the work."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -108,11 +109,10 @@ class Command(QuietableCommand):
             updated = update(index, rebuild=options["rebuild"], progress=progress)
         finally:
             progress.finished()
-        if updated.left_alone:
-            self.stdout.write(updated.left_alone)
-            return []
         drained = updated.drained
         built = " Rebuilt." if updated.built else ""
+        if updated.leader:
+            built = f" The process {updated.leader} leads the build and finishes it."
         self.stdout.write(
             f"{index.name}: {drained.objects} objects written ({drained.upserted} chunks"
             f" added, {drained.deleted} deleted).{built}"

@@ -1,0 +1,31 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("wagtail_vector_index", "0007_document_label_lines")]
+
+    operations = [
+        migrations.AddField(
+            model_name="collection",
+            name="compared_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="pendingchange",
+            name="holder",
+            field=models.CharField(blank=True, max_length=255),
+        ),
+        migrations.AddField(
+            model_name="pendingchange",
+            name="holder_seen",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddIndex(
+            model_name="pendingchange",
+            index=models.Index(
+                condition=models.Q(("holder", ""), _negated=True),
+                fields=["index", "object_key"],
+                name="wvi_pending_held",
+            ),
+        ),
+    ]
