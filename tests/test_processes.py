@@ -152,10 +152,10 @@ import django, os, signal
 django.setup()
 from tests.notes.models import Note
 from wagtail_vector_index.handlers import embedding_backends
-from wagtail_vector_index.indexing import draining
+from wagtail_vector_index.indexing import shares
 from wagtail_vector_index.indexing.updating import update
 
-draining.BATCH_SIZE = 100
+shares.SIZE = 100
 
 def kill_later(texts):
     if len(embedding_backends["default"].texts) > 150:
@@ -171,10 +171,10 @@ import django, os, signal
 django.setup()
 from django.core.management import execute_from_command_line
 from wagtail_vector_index.handlers import embedding_backends
-from wagtail_vector_index.indexing import draining
+from wagtail_vector_index.indexing import shares
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-draining.BATCH_SIZE = 100
+shares.SIZE = 100
 
 def interrupt_later(texts):
     if len(embedding_backends["default"].texts) > 150:

@@ -40,7 +40,7 @@ def _level(request):
 
 @pytest.fixture(autouse=True)
 def _many_batches(monkeypatch):
-    monkeypatch.setattr("wagtail_vector_index.indexing.draining.BATCH_SIZE", 10)
+    monkeypatch.setattr("wagtail_vector_index.indexing.shares.SIZE", 10)
     monkeypatch.setattr(type(embedding_backends["default"]), "max_batch_texts", 500)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 
 from tests.testapp.models import Note
@@ -105,6 +106,19 @@ def test_a_share_is_limited(notes, monkeypatch, embedder):
     embedder.before = lambda texts: seen.append(changes().exclude(holder="").count())
     assert drain(NOTES).objects == 3
     assert seen == [2, 1]
+
+
+def test_towards_the_end_shares_become_smaller(notes, monkeypatch, embedder):
+    """Otherwise, one process would still work on a large share when the others have none left."""
+    monkeypatch.setattr(shares, "_LEAST", 1)
+    queue(NOTES.name, [f"testapp.note:{number}" for number in range(1_000, 1_006)])
+    held(rows_of(notes[0]))
+    taken = []
+    share = shares.Share(NOTES.name)
+    while rows := share.take(Q(attempts=0)):
+        taken.append(len(rows))
+        changes().filter(pk__in=[pk for pk, _ in rows]).delete()
+    assert taken == [2, 2, 1, 1, 1, 1]
 
 
 def test_a_share_is_kept_while_texts_are_embedded(notes, monkeypatch, embedder):

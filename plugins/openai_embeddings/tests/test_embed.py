@@ -189,6 +189,19 @@ def test_it_can_be_used_after_close(backend: OpenAIEmbeddings, service: Service)
     assert service.requests[0].connection != service.requests[1].connection
 
 
+def test_batches_wait_for_the_service_at_once(make_backend: MakeBackend, service: Service) -> None:
+    """While content is indexed, as many calls as ``CONCURRENCY`` run at once, in threads."""
+    backend = make_backend(CONCURRENCY=3)
+    assert backend.concurrency == 3
+    answered = threading.Event()
+    service.always = Reply(wait=answered)
+    with ThreadPoolExecutor(backend.concurrency) as pool:
+        found = pool.map(backend.embed, ([text] for text in TEXTS))
+        service.wait_for_requests(3)
+        answered.set()
+        assert [vectors.tolist() for vectors in found] == [expected([text]) for text in TEXTS]
+
+
 # Asynchronously
 
 

@@ -37,6 +37,7 @@ def parse(**settings: Any) -> Any:
         ({"MODEL": "m", "DIMENSIONS": 0}, "'DIMENSIONS' must be at least 1"),
         ({"MODEL": "m", "MAX_TOKENS": -1}, "'MAX_TOKENS' must be at least 1"),
         ({"MODEL": "m", "BATCH_SIZE": 0}, "'BATCH_SIZE' must be at least 1"),
+        ({"MODEL": "m", "CONCURRENCY": 0}, "'CONCURRENCY' must be at least 1"),
         ({"MODEL": "m", "TIMEOUT": 0}, "'TIMEOUT' must be at least 0.001"),
         ({"MODEL": "m", "TIMEOUT": float("nan")}, "'TIMEOUT' must be at least 0.001"),
         ({"MODEL": "m", "MAX_RETRIES": -1}, "'MAX_RETRIES' must be at least 0"),

@@ -74,6 +74,10 @@ class EmbeddingBackend(ABC):
     #: How many tokens may one call of ``embed`` carry? None means any number.
     max_batch_tokens: int | None = None
 
+    #: How many calls of ``embed`` may run at once while content is indexed, in threads of their
+    #: own? More than 1 suits a service, since the waits for its answers then do not add up.
+    concurrency: int = 1
+
     #: How much do the vectors count in hybrid search, from 0 to 1? The words count the rest. The
     #: better the model, the higher.
     vector_weight: float = 0.6

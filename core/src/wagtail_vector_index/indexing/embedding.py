@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.utils import timezone
 
@@ -17,6 +19,12 @@ from .failures import hide_content
 
 _LOOKUP_SIZE = 500
 
+#: The content hashes of some texts with their vectors, or of one text with its error.
+_Embedded: TypeAlias = "tuple[list[str], memoryview[Any] | Exception]"
+
+#: What was embedded of a batch, and the error that ended it.
+_Outcome: TypeAlias = "tuple[list[_Embedded], Exception | None]"
+
 
 def embedding_ids(
     embedder: EmbeddingBackend,
@@ -26,8 +34,8 @@ def embedding_ids(
 ) -> dict[str, int]:
     """Return the primary keys of the documents' embeddings, by content hash.
 
-    Missing embeddings are made, and stored batch by batch. After an interruption, at most one
-    batch is paid for twice.
+    Missing embeddings are made, and stored batch by batch. After an interruption, at most the
+    batches under way are paid for twice: as many as the backend's ``concurrency``.
 
     Args:
         embedder: the embedding backend.
@@ -54,36 +62,80 @@ def _embed(
     errors: dict[str, Exception],
     progress: Callable[[int], None],
 ) -> None:
-    hashes = iter(texts)
     size = 4 * embedder.dimensions
-    for vectors in _vectors(embedder, texts.values()):
+    for hashes, vectors in _embedded(embedder, texts):
         if isinstance(vectors, Exception):
-            errors[next(hashes)] = vectors
+            errors[hashes[0]] = vectors
             continue
-        rows = list(slices(vectors.tobytes(), size))
-        by_hash = {key: row for row, key in zip(rows, hashes, strict=False)}
+        rows = dict(zip(hashes, slices(vectors.tobytes(), size), strict=True))
         insert_rows(
             Embedding,
             ("content_hash", "vector"),
             # Every process inserts in this order, so that no two of them wait for each other.
-            sorted(by_hash.items(), key=itemgetter(0)),
+            sorted(rows.items(), key=itemgetter(0)),
             same={"fingerprint": embedder.fingerprint, "created_at": timezone.now()},
             ignore_conflicts=True,
         )
         progress(len(rows))
 
 
-def _vectors(
-    embedder: EmbeddingBackend, texts: Collection[str]
-) -> Iterator[memoryview[Any] | Exception]:
-    """Yield what `embed_each` yields, with the texts left out of all its errors."""
+def _embedded(embedder: EmbeddingBackend, texts: dict[str, str]) -> Iterator[_Embedded]:
+    """Yield what is embedded, batch by batch, several batches at once if the backend allows it.
+
+    After an error of the service, the batches under way are yielded before it is raised.
+    """
+    batches = list(map(dict, slices(list(texts.items()), embedder.max_batch_texts)))
+    workers = min(embedder.concurrency, len(batches))
+    if workers <= 1:
+        yield from _in_turn(embedder, texts)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(_as_far_as_possible, embedder, batch) for batch in batches]
+        try:
+            yield from _finished(futures)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _finished(futures: Iterable[Future[_Outcome]]) -> Iterator[_Embedded]:
+    failure = None
+    for future in as_completed(futures):
+        if future.cancelled():
+            continue
+        done, error = future.result()
+        yield from done
+        if error is not None and failure is None:
+            failure = error
+            for each in futures:
+                each.cancel()  # unless it runs
+    if failure is not None:
+        raise failure
+
+
+def _as_far_as_possible(embedder: EmbeddingBackend, texts: Mapping[str, str]) -> _Outcome:
+    """Return what is embedded before an error of the service, and that error."""
+    done: list[_Embedded] = []
     try:
-        for vectors in embedder.embed_each(texts):
+        done.extend(_in_turn(embedder, texts))
+    except Exception as error:  # noqa: BLE001  # what was paid for is stored before it is raised
+        return done, error
+    return done, None
+
+
+def _in_turn(embedder: EmbeddingBackend, texts: Mapping[str, str]) -> Iterator[_Embedded]:
+    """Yield what `embed_each` yields, with content hashes, and without texts in its errors."""
+    hashes = iter(texts)
+    size = embedder.dimensions
+    try:
+        for vectors in embedder.embed_each(texts.values()):
             if isinstance(vectors, Exception):
-                hide_content(vectors, texts)
-            yield vectors
+                hide_content(vectors, texts.values())
+                yield [next(hashes)], vectors
+            else:
+                yield list(islice(hashes, len(vectors) // size)), vectors
     except Exception as error:
-        hide_content(error, texts)
+        hide_content(error, texts.values())
         raise
 
 

@@ -39,11 +39,14 @@ def held_changes(index_name: str) -> Any:
     return PendingChange.objects.filter(~Q(holder=""), index=index_name)
 
 
-def free(index_name: str) -> Q:
-    """Return the condition that no drain holds a row of an index's outbox, as far as is known."""
-    holders = held_changes(index_name).values_list("holder", flat=True).distinct()
-    ended = [holder for holder in holders if has_ended(holder.partition("/")[0])]
-    return Q(holder__in=["", *ended]) | silent("holder_seen")
+def free_changes(index_name: str) -> tuple[Q, int]:
+    """Return the condition that no drain holds a row, and the number of drains that hold rows.
+
+    A drain that has begun since then counts as one that holds its rows.
+    """
+    holders = set(held_changes(index_name).values_list("holder", flat=True).distinct())
+    ended = {holder for holder in holders if has_ended(holder.partition("/")[0])}
+    return Q(holder__in=["", *ended]) | silent("holder_seen"), len(holders - ended)
 
 
 def append(
@@ -94,7 +97,8 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
     the last error. Promises stay.
     """
     wanted = set(keys)
-    waiting = object_changes(index_name).filter(free(index_name))
+    is_free, _ = free_changes(index_name)
+    waiting = object_changes(index_name).filter(is_free)
     rows = waiting.order_by("pk").values_list(
         "pk", "object_key", "created_at", "attempts", "last_error"
     )

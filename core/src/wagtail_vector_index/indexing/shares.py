@@ -19,13 +19,16 @@ from django.utils import timezone
 from ..contract.slices import slices
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
-from .outbox import free, object_changes
+from .outbox import free_changes, object_changes
 from .processes import HEARTBEAT, process_name
 
 __all__ = ["SIZE", "Share"]
 
 #: The most objects of a share, and of one transaction that writes.
 SIZE = 500
+
+#: The fewest objects of a share, if so many are left.
+_LEAST = 50
 
 _SLICE = 500
 
@@ -70,20 +73,22 @@ class Share:
     def _take(self, due: Q) -> list[tuple[int, str]]:
         # On SQLite, a transaction that reads first may be refused when it writes.
         self._note_time()
-        rows, is_free = object_changes(self._index_name), free(self._index_name)
+        is_free, others = free_changes(self._index_name)
+        rows = object_changes(self._index_name)
         # That no other drain holds an object must be known in the statement that reads its rows.
         # A drain that takes the object later then also reads it later than this one.
         held = rows.exclude(is_free).filter(object_key=OuterRef("object_key"))
-        rows = rows.filter(is_free & ~Exists(held)).order_by("pk")
+        rows = rows.filter(is_free).exclude(Exists(held)).order_by("pk")
+        size = _size(rows.filter(due), others)
         if connections[index_database()].features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True)
-        first = dict(rows.filter(due).values_list("pk", "object_key")[:SIZE])
+        first = dict(rows.filter(due).values_list("pk", "object_key")[:size])
         if not first:
             return []
         keys = set(first.values())
-        others = rows.exclude(due).filter(object_key__in=keys).values_list("pk", flat=True)
+        waiting = rows.exclude(due).filter(object_key__in=keys).values_list("pk", flat=True)
         now = timezone.now()
-        for pks in slices([*first, *others], _SLICE):
+        for pks in slices([*first, *waiting], _SLICE):
             taken = PendingChange.objects.filter(is_free, pk__in=pks)
             taken.update(holder=self._holder, holder_seen=now)
         return self._held()
@@ -97,3 +102,15 @@ class Share:
 
     def _own(self) -> Any:
         return PendingChange.objects.filter(index=self._index_name, holder=self._holder)
+
+
+def _size(rows: Any, others: int) -> int:
+    """Return the size of the next share: towards the end, half of a drain's part of the rest.
+
+    So the drains end at about the same time (guided self-scheduling).
+    """
+    if not others:
+        return SIZE
+    parts = 2 * (others + 1)
+    left = rows[: parts * SIZE].count()
+    return min(SIZE, max(_LEAST, -(-left // parts)))

@@ -50,6 +50,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         self.max_batch_texts = options.batch_size
+        self.concurrency = options.concurrency
         self._service = Service(f"Embedding backend {alias!r}", options, EMBEDDING_ADVICE)
 
     def embed(self, texts: Sequence[str]) -> memoryview[float]:

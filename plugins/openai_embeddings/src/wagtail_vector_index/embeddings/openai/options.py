@@ -97,6 +97,7 @@ class OpenAIOptions(ServiceOptions, EmbeddingBackend.Options):
     dimensions: int | None = None
     max_tokens: int | None = None
     batch_size: int = 256
+    concurrency: int = 4
     encoding_format: Literal["base64", "float"] = "base64"
     query_prefix: str = ""
     document_prefix: str = ""
@@ -106,7 +107,8 @@ class OpenAIOptions(ServiceOptions, EmbeddingBackend.Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, {"query_timeout": (0.001, inf)})
-        check_ranges(self, dict.fromkeys(("dimensions", "max_tokens", "batch_size"), (1, inf)))
+        counts = ("dimensions", "max_tokens", "batch_size", "concurrency")
+        check_ranges(self, dict.fromkeys(counts, (1, inf)))
         _check_body("QUERY_BODY", self.query_body)
         _check_body("DOCUMENT_BODY", self.document_body)
 
