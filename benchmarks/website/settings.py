@@ -58,3 +58,12 @@ WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": VECTOR_BACKEND}}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
     "default": {"BACKEND": EMBEDDING_BACKEND},
 }
+if "BENCHMARK_SERVICE" in os.environ:
+    WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS["default"] = {
+        "BACKEND": "openai",
+        "HOST": os.environ["BENCHMARK_SERVICE"],
+        "MODEL": "hash",
+        "DIMENSIONS": 384,
+        "BATCH_SIZE": 32,
+        "CONCURRENCY": int(os.environ["BENCHMARK_SERVICE_CONCURRENCY"]),
+    }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import django
 
-INDEXERS = 2
+INDEXERS = 4
 
 
 def fork(function, *arguments):

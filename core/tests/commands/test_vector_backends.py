@@ -354,6 +354,16 @@ class TestMonitor:
         self.wait(hours=3)
         assert run("--check")[1] == 0
 
+    def test_changes_that_wait_while_others_are_written(self, notes):
+        self.wait(hours=3)
+        self.wait(hours=3)
+        first = PendingChange.objects.order_by("pk")[:1].values("pk")
+        held = PendingChange.objects.filter(pk__in=[row["pk"] for row in first])
+        held.update(holder="web1:7/1", holder_seen=self.ago())
+        assert run("--check")[1] == 0
+        held.update(holder_seen=self.ago(minutes=6))
+        assert "2 changes of testapp.Note have waited for more than 30" in run("--check")[0]
+
     def test_changes_that_were_never_sent(self, notes):
         """A process was killed between the index tables and the vector backend."""
         Collection.objects.update(revision=notes.revision + 1, changed_at=self.ago(minutes=5))

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.db.models import Q
@@ -93,6 +94,16 @@ def test_the_share_of_a_process_that_is_silent_is_taken(notes, seconds_ago):
 def test_the_share_of_a_process_that_has_ended_is_taken_at_once(notes):
     held(changes(), ended_process())
     assert drain(NOTES).objects == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc, as on Linux")
+def test_the_share_of_a_process_is_taken_before_its_parent_notes_its_end(notes):
+    """Not every container has a process that does so for all others."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    held(changes(), f"{HOST}:{process.pid}/1")
+    assert drain(NOTES).objects == 3
+    process.wait()
 
 
 def test_the_share_of_a_living_process_of_this_machine_is_left_to_it(notes):

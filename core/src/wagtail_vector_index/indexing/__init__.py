@@ -4,13 +4,14 @@ The steps of an update, in the order of their modules:
 
 1. `comparing` finds the objects that changed, `outbox` keeps them, `expanding` replaces rows
    that stand for many objects. `dependencies` knows which objects read which.
-2. `draining` takes what is due: `fetching` loads the objects, `preparing` makes documents of
-   them, `embedding` embeds the texts that the index tables lack.
+2. `draining` takes what is due, in `shares` with other processes: `fetching` loads the objects,
+   `preparing` makes documents of them, `embedding` embeds the texts that the index tables lack.
 3. `writing` writes documents and tombstones in one transaction, through `bulk_insert`.
 4. `pushing` sends to a persistent backend what it lacks, `catching_up` loads a backend in
    memory; both read `batches`.
 
 `updating` runs these steps, and builds a collection beside the active one by its `plan`.
-`building` says which process builds, `progress` how far it is, `status` how an index is doing.
+`building` says which process leads a build, `processes` whether one still works, `progress` how
+far it is, `status` how an index is doing.
 `failures` keeps errors, `backoff` says when to try again, `cleaning` drops what is unused.
 """

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from ..contract.slices import slices
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
 from .bulk_insert import insert_rows
-from .processes import has_ended, silent
+from .processes import is_at_work
 
 #: How long a promise waits for its save. After that, it counts as a change.
 PROMISE_LIFE = dt.timedelta(minutes=5)
@@ -39,14 +39,26 @@ def held_changes(index_name: str) -> Any:
     return PendingChange.objects.filter(~Q(holder=""), index=index_name)
 
 
-def free_changes(index_name: str) -> tuple[Q, int]:
-    """Return the condition that no drain holds a row, and the number of drains that hold rows.
+def holders(index_name: str) -> tuple[list[str], list[str]]:
+    """Return the drains that hold rows of an index's outbox: those at work, and those that ended.
 
-    A drain that has begun since then counts as one that holds its rows.
+    Whether a drain of another machine has ended is only known some minutes later.
     """
-    holders = set(held_changes(index_name).values_list("holder", flat=True).distinct())
-    ended = {holder for holder in holders if has_ended(holder.partition("/")[0])}
-    return Q(holder__in=["", *ended]) | silent("holder_seen"), len(holders - ended)
+    seen = held_changes(index_name).values_list("holder").annotate(Max("holder_seen"))
+    at_work: list[str] = []
+    ended: list[str] = []
+    for holder, moment in seen.order_by():
+        known = at_work if is_at_work(holder.partition("/")[0], moment) else ended
+        known.append(holder)
+    return at_work, ended
+
+
+def is_free(ended: Sequence[str]) -> Q:
+    """Return the condition that no drain holds a row, except those that have ended.
+
+    A drain that begins later holds its rows.
+    """
+    return Q(holder__in=["", *ended])
 
 
 def append(
@@ -97,8 +109,8 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
     the last error. Promises stay.
     """
     wanted = set(keys)
-    is_free, _ = free_changes(index_name)
-    waiting = object_changes(index_name).filter(is_free)
+    _, ended = holders(index_name)
+    waiting = object_changes(index_name).filter(is_free(ended))
     rows = waiting.order_by("pk").values_list(
         "pk", "object_key", "created_at", "attempts", "last_error"
     )

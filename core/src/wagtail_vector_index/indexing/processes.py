@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
+from pathlib import Path
 
 from django.db.models import Q
 from django.utils import timezone
@@ -56,7 +57,16 @@ def has_ended(process: str) -> bool:
         return True
     except PermissionError:
         return False
-    return False
+    return _is_zombie(number)
+
+
+def _is_zombie(number: str) -> bool:
+    """Return whether a process has ended, but its parent has not asked for its exit code yet."""
+    try:
+        status = Path(f"/proc/{number}/stat").read_bytes()
+    except OSError:  # not on Linux, or it has just ended
+        return False
+    return status.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def _host() -> str:

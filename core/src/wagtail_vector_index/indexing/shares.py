@@ -19,7 +19,7 @@ from django.utils import timezone
 from ..contract.slices import slices
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
-from .outbox import free_changes, object_changes
+from .outbox import holders, is_free, object_changes
 from .processes import HEARTBEAT, process_name
 
 __all__ = ["SIZE", "Share"]
@@ -73,13 +73,13 @@ class Share:
     def _take(self, due: Q) -> list[tuple[int, str]]:
         # On SQLite, a transaction that reads first may be refused when it writes.
         self._note_time()
-        is_free, others = free_changes(self._index_name)
-        rows = object_changes(self._index_name)
+        others, ended = holders(self._index_name)
+        free, rows = is_free(ended), object_changes(self._index_name)
         # That no other drain holds an object must be known in the statement that reads its rows.
         # A drain that takes the object later then also reads it later than this one.
-        held = rows.exclude(is_free).filter(object_key=OuterRef("object_key"))
-        rows = rows.filter(is_free).exclude(Exists(held)).order_by("pk")
-        size = _size(rows.filter(due), others)
+        held = rows.exclude(free).filter(object_key=OuterRef("object_key"))
+        rows = rows.filter(free).exclude(Exists(held)).order_by("pk")
+        size = _size(rows.filter(due), len(others))
         if connections[index_database()].features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True)
         first = dict(rows.filter(due).values_list("pk", "object_key")[:size])
@@ -89,7 +89,7 @@ class Share:
         waiting = rows.exclude(due).filter(object_key__in=keys).values_list("pk", flat=True)
         now = timezone.now()
         for pks in slices([*first, *waiting], _SLICE):
-            taken = PendingChange.objects.filter(is_free, pk__in=pks)
+            taken = PendingChange.objects.filter(free, pk__in=pks)
             taken.update(holder=self._holder, holder_seen=now)
         return self._held()
 

@@ -17,6 +17,7 @@ from ..plugins.redaction import redacted
 from ..wording import sentence
 from .building import is_being_built
 from .failures import FAILED
+from .outbox import holders
 from .ownership import foreign_problem
 from .plan import Plan, live_collections
 from .problems import Problem
@@ -153,8 +154,8 @@ class IndexStatus:
     def late(self) -> Iterator[Problem]:
         """Yield changes that have waited for longer than `OVERDUE`, and rebuilds that stopped."""
         minutes = OVERDUE.seconds // 60
-        # A process that builds a large collection writes changes when their turn comes.
-        if (overdue := self._changes["overdue"]) and not self._is_being_built:
+        # Processes that write many changes, or build a large collection, come to each in turn.
+        if (overdue := self._changes["overdue"]) and not self._is_being_written:
             yield Problem(
                 message=(
                     f"{overdue} changes of {self.name} have waited for more than {minutes} minutes,"
@@ -228,6 +229,11 @@ class IndexStatus:
     @property
     def _is_being_built(self) -> bool:
         return self.building is not None and is_being_built(self.building)
+
+    @property
+    def _is_being_written(self) -> bool:
+        at_work, _ = holders(self.name)
+        return self._is_being_built or bool(at_work)
 
     @property
     def _pending(self) -> Any:
