@@ -112,5 +112,5 @@ def _size(rows: Any, others: int) -> int:
     if not others:
         return SIZE
     parts = 2 * (others + 1)
-    left = rows[: parts * SIZE].count()
+    left: int = rows[: parts * SIZE].count()
     return min(SIZE, max(_LEAST, -(-left // parts)))
