@@ -1,8 +1,9 @@
 """A vector backend for tests that stands for a server: it outlives its clients."""
 
+import math
 from dataclasses import dataclass
 
-from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.backends.base import RecordBatch, VectorBackend
 from wagtail_vector_index.contract import EXACT, ExactMatches
 from wagtail_vector_index.testing.oracle import OracleBackend
 
@@ -44,6 +45,20 @@ class ServerBackend(OracleBackend):
     def _drop(self, spec):
         self.before("drop")
         super()._drop(spec)
+
+
+class DirectionBackend(ServerBackend):
+    """Keeps only the directions of vectors if the metric is cosine, as Qdrant does."""
+
+    def _upsert(self, spec, batch):
+        if spec.metric == "cosine":
+            vectors = [
+                [number / math.hypot(*record.vector) for number in record.vector]
+                for record in batch
+            ]
+            metadata = [record.metadata for record in batch]
+            batch = RecordBatch.of(ids=batch.uuids, vectors=vectors, metadata=metadata)
+        super()._upsert(spec, batch)
 
 
 class CrashingBackend(ServerBackend):

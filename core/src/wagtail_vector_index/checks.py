@@ -257,10 +257,10 @@ def _one_index_messages(index: VectorIndex) -> Messages:
             id="wagtail_vector_index.E003",
         )
     if not missing:
-        yield from _metric_messages(index)
+        yield from _backend_use_messages(index)
 
 
-def _metric_messages(index: VectorIndex) -> Messages:
+def _backend_use_messages(index: VectorIndex) -> Messages:
     try:
         backend = vector_backends[index.vector_backend]
     except ConfigurationError:
@@ -270,6 +270,13 @@ def _metric_messages(index: VectorIndex) -> Messages:
             f"{index.name}: {backend!r} does not support the metric {index.metric!r}.",
             hint=f"It supports: {', '.join(sorted(backend.metrics))}.",
             id="wagtail_vector_index.E004",
+        )
+    if not index.keep_embeddings and not backend.persistent:
+        yield checks.Error(
+            f"{index.name}: keep_embeddings is False, but {backend!r} keeps its vectors only in the"
+            " memory of each process, which loads them from the site's database.",
+            hint="Set keep_embeddings = True, or vector_backend to the alias of a vector database.",
+            id="wagtail_vector_index.E008",
         )
 
 

@@ -61,6 +61,10 @@ class IndexDeclaration:
     #: embedding backend, which may be an external service. Only visitors who may see such an
     #: object find it.
     include_private: ClassVar[bool] = False
+    #: Whether vectors stay in the site's database once the vector backend has them. False saves
+    #: their space there. It needs a backend that outlives the process, and what such a backend
+    #: loses must be embedded again. A change takes effect with the next update.
+    keep_embeddings: ClassVar[bool] = True
     #: The measure of nearness, "cosine", "dot" or "euclidean".
     metric: ClassVar[Metric] = "cosine"
     #: The longest chunk, in the embedding model's tokens; shorter if the model reads less.

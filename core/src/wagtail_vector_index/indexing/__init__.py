@@ -10,6 +10,9 @@ The steps of an update, in the order of their modules:
 4. `pushing` sends to a persistent backend what it lacks, `catching_up` loads a backend in
    memory; both read `batches`.
 
+An index with ``keep_embeddings = False`` drops an embedding once the backend has it: `keeping`.
+`backend_vectors` and `dropped` find the vectors that are needed later.
+
 `updating` runs these steps, and builds a collection beside the active one by its `plan`.
 `building` says which process leads a build, `processes` whether one still works, `progress` how
 far it is, `status` how an index is doing.

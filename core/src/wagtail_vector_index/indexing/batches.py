@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +19,7 @@ from django.db.models.functions import Cast
 from ..contract.records import RecordBatch
 from ..contract.slices import slices
 from ..models.tables import Collection, Document
+from .dropped import vectors_of
 
 BATCH_SIZE = 2_000
 
@@ -52,14 +53,30 @@ def written_after(
         batch_size: the most documents in a batch.
         until: the last revision whose documents are wanted; None for no last one.
     """
-    documents = live_documents(collection).order_by("revision", "pk")
+    documents = live_documents(collection)
     if until is not None:
         documents = documents.filter(revision__lte=until)
-    after = Q(revision__gt=revision)
-    while page := list(documents.filter(after).values_list(*_COLUMNS)[:batch_size]):
-        yield _batch(page, collection.dimensions)
+    for page in pages(documents, _COLUMNS, after=revision, size=batch_size):
+        yield _batch(collection, page)
+
+
+def pages(
+    documents: QuerySet[Any], columns: Sequence[Any], *, after: int, size: int
+) -> Iterator[list[Any]]:
+    """Yield the rows of documents that were written after a revision, those written first first.
+
+    Args:
+        documents: the documents.
+        columns: the columns of each row. The first is the primary key, the last the revision.
+        after: the revision; 0 for all documents.
+        size: the most rows in a page.
+    """
+    documents = documents.order_by("revision", "pk")
+    rest = Q(revision__gt=after)
+    while page := list(documents.filter(rest).values_list(*columns)[:size]):
+        yield page
         id, last = page[-1][0], page[-1][-1]
-        after = Q(revision__gte=last) & (Q(revision__gt=last) | Q(pk__gt=id))
+        rest = Q(revision__gte=last) & (Q(revision__gt=last) | Q(pk__gt=id))
 
 
 def newest_first(collection: Collection, batch_size: int) -> Iterator[RecordBatch]:
@@ -67,16 +84,19 @@ def newest_first(collection: Collection, batch_size: int) -> Iterator[RecordBatc
     documents = live_documents(collection).order_by("-revision", "-pk")
     before = Q()
     while page := list(documents.filter(before).values_list(*_COLUMNS)[:batch_size]):
-        yield _batch(page, collection.dimensions)
+        yield _batch(collection, page)
         id, last = page[-1][0], page[-1][-1]
         before = Q(revision__lte=last) & (Q(revision__lt=last) | Q(pk__lt=id))
 
 
 def sample(collection: Collection, count: int) -> Iterator[RecordBatch]:
-    """Yield some live documents, chosen at random: those whose ids follow a random id."""
+    """Yield some live documents, chosen at random: those whose ids follow a random id.
+
+    This embeds nothing: documents whose vectors nobody has are left out.
+    """
     ids, begin = live_documents(collection).order_by("pk").values_list("pk", flat=True), uuid4()
     chosen = [*ids.filter(pk__gte=begin)[:count], *ids.filter(pk__lt=begin)[:count]]
-    return batch_of(collection, chosen[:count])
+    return batch_of(collection, chosen[:count], embed=False)
 
 
 def deleted_after(collection: Collection, revision: int) -> list[UUID]:
@@ -88,12 +108,20 @@ def deleted_after(collection: Collection, revision: int) -> list[UUID]:
     )
 
 
-def batch_of(collection: Collection, ids: list[UUID]) -> Iterator[RecordBatch]:
-    """Yield the live documents that have one of these ids."""
+def batch_of(
+    collection: Collection, ids: list[UUID], *, embed: bool = True
+) -> Iterator[RecordBatch]:
+    """Yield the live documents that have one of these ids.
+
+    Args:
+        collection: the collection.
+        ids: the ids.
+        embed: whether to embed documents again whose vectors nobody has. By default, they are.
+    """
     for some in slices(ids, BATCH_SIZE):
         chosen = live_documents(collection).filter(pk__in=some).order_by()
         if page := list(chosen.values_list(*_COLUMNS)):
-            yield _batch(page, collection.dimensions)
+            yield _batch(collection, page, embed=embed)
 
 
 def xor_of(batch: RecordBatch) -> int:
@@ -103,12 +131,26 @@ def xor_of(batch: RecordBatch) -> int:
     return int.from_bytes(struct.pack("=QQ", *halves))
 
 
-def _batch(rows: list[Any], dimensions: int) -> RecordBatch:
-    ids, metadata, vectors, _ = zip(*rows, strict=True)
+def _batch(collection: Collection, rows: list[Any], *, embed: bool = True) -> RecordBatch:
+    """Return rows of `_COLUMNS` as a batch, without those whose vectors nobody has."""
+    if any(vector is None for _, _, vector, _ in rows):
+        rows = _completed(collection, rows, embed=embed)
+    ids, metadata, vectors, _ = zip(*rows, strict=True) if rows else ((), (), (), ())
     return RecordBatch(
         ids=bytes.fromhex("".join(ids).replace("-", "")),
         vectors=b"".join(vectors),
         metadata=metadata,
-        dimensions=dimensions,
+        dimensions=collection.dimensions,
         checked=True,
     )
+
+
+def _completed(collection: Collection, rows: list[Any], *, embed: bool) -> list[Any]:
+    """Return rows of `_COLUMNS` with the vectors that were dropped from the index tables."""
+    dropped = [UUID(id) for id, _, vector, _ in rows if vector is None]
+    found = vectors_of(collection, dropped, embed=embed)
+    completed = [
+        (id, metadata, found.get(UUID(id)) if vector is None else vector, revision)
+        for id, metadata, vector, revision in rows
+    ]
+    return [row for row in completed if row[2] is not None]

@@ -26,7 +26,7 @@ from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress
 from .shares import Share
-from .writing import Superseded, Written, write
+from .writing import Superseded, Written, lacking, write
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ def drain(index: IndexDeclaration, progress: Progress | None = None) -> Drained:
     prepared or embedded stays in the outbox with its error, and does not hold up other objects.
 
     Raises:
+        BackendUnavailable: a vector backend has vectors that were dropped from the index tables,
+            and failed. Changes that are not written stay due.
         EmbeddingError: the embedding service is down, or refuses every text. Changes that are
             not written stay due.
         RebuildRunning: another process builds the index with other settings. Changes that are
@@ -135,10 +137,10 @@ class _Drain:
         self, objects: dict[str, PreparedObject], by_key: dict[str, list[int]]
     ) -> None:
         """Embed objects and write them, except those with a text that cannot be embedded."""
-        documents = [document for wanted in objects.values() for document in wanted.documents]
+        documents = lacking(self._targets(), objects)
         embedder, errors = self.index.embedder, dict[str, Exception]()
         try:
-            embeddings = embedding_ids(embedder, documents, errors, self._embedded)
+            embeddings = embedding_ids(embedder, documents, errors, self._embedded, self.plan)
         except EmbeddingError as error:
             self._leave_out(objects, by_key, errors)
             self._keep_error([pk for pks in by_key.values() for pk in pks], error)

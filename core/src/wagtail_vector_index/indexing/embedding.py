@@ -14,8 +14,10 @@ from ..contract.slices import slices
 from ..embeddings.base import EmbeddingBackend
 from ..models.tables import Embedding
 from ..plugins.documents import PreparedDocument
+from .backend_vectors import copy_vectors, counts_length
 from .bulk_insert import insert_rows
 from .failures import hide_content
+from .plan import Plan
 
 _LOOKUP_SIZE = 500
 
@@ -31,28 +33,34 @@ def embedding_ids(
     documents: Iterable[PreparedDocument],
     errors: dict[str, Exception],
     progress: Callable[[int], None] = lambda count: None,
+    plan: Plan | None = None,
 ) -> dict[str, int]:
     """Return the primary keys of the documents' embeddings, by content hash.
 
-    Missing embeddings are made, and stored batch by batch. After an interruption, at most the
-    batches under way are paid for twice: as many as the backend's ``concurrency``.
+    Embeddings that were dropped are copied from vector backends. Missing embeddings are made, and
+    stored batch by batch. After an interruption, at most the batches under way are paid for twice:
+    as many as the backend's ``concurrency``.
 
     Args:
         embedder: the embedding backend.
         documents: the documents to embed.
         errors: gets the error of each text that cannot be embedded though the service works, by
             content hash. Such a text has no embedding.
-        progress: called with the number of embeddings stored.
+        progress: called with the number of embeddings made.
+        plan: the plan of the index; without it, nothing is copied.
 
     Raises:
-        EmbeddingError: embeddings stored before the error are kept.
+        EmbeddingError, BackendUnavailable: embeddings stored before the error are kept.
     """
     texts = {document.content_hash: document.embedded_text for document in documents}
-    known = _known(embedder.fingerprint, list(texts))
-    missing = {key: text for key, text in texts.items() if key not in known}
-    if missing:
-        _embed(embedder, missing, errors, progress)
-        known |= _known(embedder.fingerprint, list(missing))
+    known = _known(embedder, plan, list(texts))
+    missing = [key for key in texts if key not in known]
+    if missing and plan is not None:
+        copy_vectors(plan, missing)
+        known |= _known(embedder, plan, missing)
+    if missing := [key for key in texts if key not in known]:
+        _embed(embedder, {key: texts[key] for key in missing}, errors, progress)
+        known |= _known(embedder, plan, missing)
     return known
 
 
@@ -73,7 +81,11 @@ def _embed(
             ("content_hash", "vector"),
             # Every process inserts in this order, so that no two of them wait for each other.
             sorted(rows.items(), key=itemgetter(0)),
-            same={"fingerprint": embedder.fingerprint, "created_at": timezone.now()},
+            same={
+                "fingerprint": embedder.fingerprint,
+                "direction_only": False,
+                "created_at": timezone.now(),
+            },
             ignore_conflicts=True,
         )
         progress(len(rows))
@@ -139,9 +151,11 @@ def _in_turn(embedder: EmbeddingBackend, texts: Mapping[str, str]) -> Iterator[_
         raise
 
 
-def _known(fingerprint: str, hashes: list[str]) -> dict[str, int]:
+def _known(embedder: EmbeddingBackend, plan: Plan | None, hashes: list[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for some in slices(hashes, _LOOKUP_SIZE):
-        rows = Embedding.objects.filter(fingerprint=fingerprint, content_hash__in=some)
+        rows = Embedding.objects.filter(fingerprint=embedder.fingerprint, content_hash__in=some)
+        if plan is None or counts_length(plan.metric):
+            rows = rows.filter(direction_only=False)
         found.update(rows.values_list("content_hash", "pk"))
     return found

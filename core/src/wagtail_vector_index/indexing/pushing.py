@@ -13,11 +13,15 @@ from ..models.sessions import streamed
 from ..models.tables import Collection
 from .batches import batch_of, deleted_after, live_documents, written_after
 from .failures import hide_content
+from .keeping import drop_applied
 from .measuring import measure_again, optimize
 from .ownership import is_foreign
 from .verifying import must_be_verified, replace, verify
 
 logger = logging.getLogger(__name__)
+
+#: After about this number of documents, a push notes how far it is.
+_STEP = 10_000
 
 
 def _ignore_count(count: int) -> None:
@@ -32,7 +36,7 @@ def push(
     A collection that belongs to another site stays as it is.
 
     If the backend has lost the collection, it is created again and filled from the index
-    tables.
+    tables. Embeddings that the collection does not keep are dropped once the backend has them.
 
     Args:
         collection: the collection.
@@ -95,6 +99,7 @@ def _or_refill(
         Collection.objects.filter(pk=collection.pk).update(applied_revision=0, sent_revision=0)
         _push(collection, backend, pushed)
         optimize(collection, backend)
+    drop_applied(collection, backend)
 
 
 def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
@@ -109,11 +114,24 @@ def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int]
             if not sent:
                 own_row.update(service_run=backend.service_run())
             if applied < revision:
+                revision = _next_stop(collection, applied, revision)
                 own_row.filter(sent_revision__lt=revision).update(sent_revision=revision)
                 _send(collection, backend, applied, sent, revision, pushed)
         if applied >= revision:
             return
         own_row.filter(applied_revision__lt=revision).update(applied_revision=revision)
+        drop_applied(collection, backend)
+
+
+def _next_stop(collection: Collection, applied: int, revision: int) -> int:
+    """Return the revision to push to next.
+
+    With few changes, it is the collection's revision. A long push stops on its way there, so that
+    it can go on from there after an interruption, and embeddings can be dropped.
+    """
+    documents = live_documents(collection).filter(revision__gt=applied).order_by("revision")
+    revisions = documents.values_list("revision", flat=True)
+    return min(revision, next(iter(revisions[_STEP : _STEP + 1]), revision))
 
 
 @contextmanager
@@ -142,7 +160,7 @@ def _send(
     """
     if sent > applied:
         must_be_verified(collection)
-        for batch in written_after(collection, applied, until=sent):
+        for batch in written_after(collection, applied, until=min(sent, revision)):
             with _content_hidden(batch):
                 replace(collection, backend, batch)
             pushed(len(batch))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
 from .failures import error_text, is_waiting, note_failure, note_success
+from .keeping import follow
 from .outbox import changes_of, held_changes, object_changes, queue
 from .ownership import current_owner, is_foreign
 from .plan import Plan, live_collections
@@ -110,13 +112,16 @@ def _nothing_is_left(building: Collection) -> bool:
 def _update(
     index: IndexDeclaration, plan: Plan, building: Collection | None, progress: Progress
 ) -> Updated:
+    collections = _targets(plan)
+    follow(index, collections, progress)
     expand(index)
-    queue(index.name, changed_keys(index, _targets(plan), progress))
+    queue(index.name, changed_keys(index, collections, progress))
     if building is not None:
         Collection.objects.filter(pk=building.pk).update(compared_at=timezone.now())
     changes_of(index.name).update(next_attempt=timezone.now())
     _announce(index, progress)
-    drained = _drain_together(index, progress)
+    sending = progress if index.keep_embeddings else _SendsEarly(plan, progress)
+    drained = _drain_together(index, sending)
     held_back = None if building is None else reason_to_wait(building)
     built = building is not None and not held_back
     if building is not None and built:
@@ -217,6 +222,32 @@ def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
     except EmbeddingError as error:
         note_failure(live_collections(index.name), error_text(error))
         raise
+
+
+class _SendsEarly(Progress):
+    """A progress that also sends what is written, so that its embeddings are soon dropped.
+
+    While a collection is built, only that gets changes early. The push at the end of the update
+    tries again what fails, and raises the error.
+    """
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._plan = plan
+        self._progress = progress
+
+    def embedded(self, count: int) -> None:
+        """Pass the call on."""
+        self._progress.embedded(count)
+
+    def indexed(self, count: int) -> None:
+        """Pass the call on, and send what is written."""
+        self._progress.indexed(count)
+        live = _targets(self._plan)
+        building = [c for c in live if c.state == Collection.State.BUILDING]
+        for collection in building or live:
+            if not is_waiting(collection):
+                with suppress(Exception):  # a backend may raise anything; `_push` has stored it
+                    _push(collection, self._progress)
 
 
 def _push_all(

@@ -72,7 +72,8 @@ def write(
         collections: the collections, in order of their primary keys, so that two writers never
             deadlock.
         objects: the documents that each object should have, by the object's key.
-        embeddings: the primary keys of embeddings, by content hash.
+        embeddings: the primary keys of the embeddings of the documents that `lacking` returned, by
+            content hash.
         changes: the primary keys of the outbox rows that this write completes.
 
     Raises:
@@ -90,6 +91,25 @@ def write(
         return written
 
     return in_transaction(write_all, index_database())
+
+
+def lacking(
+    collections: Sequence[Collection], objects: Mapping[str, PreparedObject]
+) -> list[PreparedDocument]:
+    """Return the documents that `write` would add now, so that they need embeddings.
+
+    The embeddings of other documents may have been dropped.
+
+    Args:
+        collections: the collections to write to.
+        objects: the documents that each object should have, by the object's key.
+    """
+    added = []
+    for collection in collections:
+        current = _current(collection, list(objects))
+        for key, wanted in objects.items():
+            added += [document for _, document in _compared(wanted, current[key]).added]
+    return added
 
 
 def _write_to(
@@ -112,8 +132,11 @@ def _write_to(
     rows: list[tuple[Any, ...]] = []
     gone: list[UUID] = []
     for key, wanted in objects.items():
-        new, old = _compared(wanted, current[key])
-        gone += old
+        compared = _compared(wanted, current[key])
+        _update_kept(compared.kept, wanted.source_hash)
+        gone += compared.gone
+        if any(document.content_hash not in embeddings for _, document in compared.added):
+            raise Superseded  # another process has deleted a document since `lacking` looked
         rows += [
             (
                 uuid4(),
@@ -129,7 +152,7 @@ def _write_to(
                 embeddings[document.content_hash],
                 revision,
             )
-            for position, document in new
+            for position, document in compared.added
         ]
     insert_rows(Document, _COLUMNS, rows)
     _bury(gone, revision)
@@ -153,13 +176,18 @@ def _current(collection: Collection, keys: Sequence[str]) -> dict[str, list[Docu
     return found
 
 
-def _compared(
-    wanted: PreparedObject, current: Sequence[Document]
-) -> tuple[list[tuple[int, PreparedDocument]], list[UUID]]:
-    """Return the documents to add, with their positions, and the ids of documents to delete.
+@dataclass(kw_only=True)
+class _Compared:
+    """The difference between the documents that an object should have, and those that it has."""
 
-    Documents that stay are updated in place, if their positions or source hashes have changed.
-    """
+    #: The documents to add, and the ones that stay, each with the position that it should have.
+    added: list[tuple[int, PreparedDocument]]
+    kept: list[tuple[int, Document]]
+    #: The ids of the documents to delete.
+    gone: list[UUID]
+
+
+def _compared(wanted: PreparedObject, current: Sequence[Document]) -> _Compared:
     # The length of the context says where the context ends in the text that the hash is of.
     unused: dict[tuple[str, int, str, str], list[Document]] = defaultdict(list)
     for document in reversed(current):
@@ -167,7 +195,7 @@ def _compared(
         same = document.content_hash, length, document.metadata, document.label_lines
         unused[same].append(document)
     added: list[tuple[int, PreparedDocument]] = []
-    kept: list[Document] = []
+    kept: list[tuple[int, Document]] = []
     for position, prepared in enumerate(wanted.documents):
         same = (
             prepared.content_hash,
@@ -175,17 +203,22 @@ def _compared(
             prepared.metadata_text,
             label_lines(prepared.text, wanted.labels),
         )
-        matching = unused[same]
-        if not matching:
+        if matching := unused[same]:
+            kept.append((position, matching.pop()))
+        else:
             added.append((position, prepared))
-            continue
-        kept.append(matching.pop())
-        if kept[-1].position != position:
-            Document.objects.filter(pk=kept[-1].pk).update(position=position)
-    if any(document.source_hash != wanted.source_hash for document in kept):
-        for pks in slices([document.pk for document in kept], _SLICE):
-            Document.objects.filter(pk__in=pks).update(source_hash=wanted.source_hash)
-    return added, [document.pk for rest in unused.values() for document in rest]
+    gone = [document.pk for rest in unused.values() for document in rest]
+    return _Compared(added=added, kept=kept, gone=gone)
+
+
+def _update_kept(kept: Sequence[tuple[int, Document]], source_hash: str) -> None:
+    """Update the positions and source hashes of documents in place, where they have changed."""
+    for position, document in kept:
+        if document.position != position:
+            Document.objects.filter(pk=document.pk).update(position=position)
+    if any(document.source_hash != source_hash for _, document in kept):
+        for pks in slices([document.pk for _, document in kept], _SLICE):
+            Document.objects.filter(pk__in=pks).update(source_hash=source_hash)
 
 
 def _bury(ids: list[UUID], revision: int) -> None:

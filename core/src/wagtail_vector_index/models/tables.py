@@ -101,6 +101,10 @@ class Collection(models.Model):
     sent_revision = models.PositiveBigIntegerField(default=0)
     #: The run of the backend's service whose records were verified last; `VectorBackend` explains.
     service_run = models.CharField(max_length=255, blank=True)
+    #: Whether the embeddings of its documents are kept once the vector backend has them.
+    keep_embeddings = models.BooleanField(default=True)
+    #: Documents up to this revision may have no embedding any more, because it was dropped.
+    dropped_revision = models.PositiveBigIntegerField(default=0)
     #: The recall of its searches and their setting; None if they are exact, or not measured yet.
     recall = models.JSONField(null=True, blank=True)
     #: The number of live documents, and the XOR of their ids.
@@ -177,6 +181,9 @@ class Embedding(models.Model):
     content_hash = models.CharField(max_length=64)
     #: float32, in the byte order of the machine.
     vector = models.BinaryField()
+    #: Whether the vector may have another length than the model returned. It was then read from a
+    #: vector backend with the metric cosine, and only indexes with this metric use it.
+    direction_only = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     #: Wagtail need not search these rows for references.
@@ -190,7 +197,8 @@ class Embedding(models.Model):
         verbose_name_plural = _("embeddings")
         constraints = [
             models.UniqueConstraint(
-                fields=["content_hash", "fingerprint"], name="wvi_embedding_unique"
+                fields=["content_hash", "fingerprint", "direction_only"],
+                name="wvi_embedding_unique",
             ),
         ]
         indexes = [models.Index(fields=["created_at"], name="wvi_embedding_created")]
@@ -219,6 +227,7 @@ class Document(models.Model):
     metadata = models.TextField()
     #: The hash of the source object when this document was last found up to date.
     source_hash = models.CharField(max_length=32)
+    #: None for a tombstone, and if the embedding was dropped because the vector backend has it.
     embedding = models.ForeignKey(
         Embedding, on_delete=models.PROTECT, null=True, related_name="documents"
     )
@@ -242,6 +251,11 @@ class Document(models.Model):
                 fields=["deleted_at"],
                 condition=models.Q(deleted_at__isnull=False),
                 name="wvi_document_tombstones",
+            ),
+            models.Index(
+                fields=["content_hash"],
+                condition=models.Q(embedding__isnull=True, deleted_at__isnull=True),
+                name="wvi_document_dropped",
             ),
         ]
 

@@ -33,7 +33,13 @@ from ..models.tables import Collection
 from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
 from ..wording import shown
-from .collections import active_collection, check_current, document_places, serving_backend
+from .collections import (
+    active_collection,
+    check_current,
+    document_places,
+    lost,
+    serving_backend,
+)
 from .lead_chunks import LEAD_POSITION, mixed_with_lead
 from .ranking import Hit, best_of_each, nearest_first
 
@@ -144,10 +150,7 @@ class Search(ABC):
         try:
             return (yield from self._rank_in(collection, vector, filter))
         except CollectionNotFound as error:
-            raise CollectionNotFound(
-                f"{error} To fill the index again, run: manage.py update_vector_indexes"
-                f" {self.index.name}"
-            ) from error
+            raise lost(self.index, error) from error
 
     def _rank_in(
         self, collection: Collection, vector: Any, filter: FilterNode | None

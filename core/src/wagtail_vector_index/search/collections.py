@@ -13,7 +13,7 @@ from ..indexing.plan import Plan
 from ..models.tables import Collection, Document
 from ..plugins.handlers import vector_backends
 
-__all__ = ["active_collection", "check_current", "document_places", "serving_backend"]
+__all__ = ["active_collection", "check_current", "document_places", "lost", "serving_backend"]
 
 _LOOKUP_SIZE = 5_000
 
@@ -62,6 +62,13 @@ def check_current(index: IndexDeclaration, collection: Collection) -> None:
             f"{index.name} was built with other settings: {'; '.join(differences)}."
             f" Run: manage.py update_vector_indexes {index.name}"
         )
+
+
+def lost(index: IndexDeclaration, error: CollectionNotFound) -> CollectionNotFound:
+    """Return the error of a search if the vector backend has lost the index's collection."""
+    return CollectionNotFound(
+        f"{error} To fill the index again, run: manage.py update_vector_indexes {index.name}"
+    )
 
 
 def document_places(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, int]]:
