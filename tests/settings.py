@@ -107,3 +107,6 @@ WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
 
 # Tests of what changes do switch it on.
 WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = False
+
+# Tests that search for words use the fixture `full_text`.
+TASKS = {"default": {"BACKEND": "tests.testapp.tasks.OursAtOnce"}}

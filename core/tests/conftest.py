@@ -82,8 +82,9 @@ def found():
 
 
 @pytest.fixture
-def full_text(db):
-    """SQLite's full-text table, which only Wagtail's own migration makes."""
+def full_text(db, settings):
+    """Wagtail's search for words: its tasks and, on SQLite, what only its migration makes."""
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
     if connection.vendor != "sqlite":
         return
     migration = import_module("wagtail.search.migrations.0006_customise_indexentry").Migration

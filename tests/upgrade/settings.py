@@ -11,6 +11,7 @@ DATABASE_ROUTERS = []
 INSTALLED_APPS = [*FEWEST_APPS]
 MIDDLEWARE = []
 ROOT_URLCONF = "wagtail.urls"
+TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     INSTALLED_APPS.append("django.contrib.postgres")
 if "UPGRADE_WITHOUT_OURS" in os.environ:

@@ -109,7 +109,7 @@ def test_answers_by_url_path_and_key(ask, pages):
     assert as_json(both)["modes"]["vector"]["ndcg"] > 0.8
 
 
-def test_pages_of_several_sites_are_told_apart(ask, root, article, bring_up_to_date):
+def test_pages_of_several_sites_are_told_apart(full_text, ask, root, article, bring_up_to_date):
     other = article("Other home", slug="other")
     Site.objects.create(hostname="other.example", root_page=other, port=80)
     first = article("Salt", "<p>one</p>", slug="salt")

@@ -50,7 +50,7 @@ def test_a_page_about_the_query_is_before_one_that_mentions_it(pages):
         assert "bread" in page.vector_excerpt
 
 
-def test_hybrid_and_asynchronous_searches_give_the_same_scores(pages):
+def test_hybrid_and_asynchronous_searches_give_the_same_scores(full_text, pages):
     scores = {page.pk: page.vector_score for page in ARTICLES.search("bread flour")}
     awaited = async_to_sync(ARTICLES.asearch)("bread flour")
     hybrid = ARTICLES.search("bread flour", mode="hybrid")
@@ -58,7 +58,7 @@ def test_hybrid_and_asynchronous_searches_give_the_same_scores(pages):
         assert {page.pk: page.vector_score for page in results} == pytest.approx(scores)
 
 
-def test_the_threshold_is_compared_with_the_mixed_score(pages):
+def test_the_threshold_is_compared_with_the_mixed_score(full_text, pages):
     _, garden = ARTICLES.search("bread flour")
     best = max(chunks(ARTICLES.search("bread flour"))["Garden"])
     between = (garden.vector_score + best) / 2

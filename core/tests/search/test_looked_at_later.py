@@ -116,7 +116,7 @@ def test_a_search_for_similar_pages_hides_them_too(pages, hide):
     assert pages[0] not in list(results)
 
 
-def test_hybrid_results_hide_them_too(pages, full_text):
+def test_hybrid_results_hide_them_too(full_text, pages):
     results = ARTICLES.search("bread", mode="hybrid")
     assert results.count() == 5
     restrict(pages[0])

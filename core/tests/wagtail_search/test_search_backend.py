@@ -133,7 +133,7 @@ def test_limit_and_threshold_bound_the_count(section, semantic):
     assert ratings(ArticlePage.objects.search("bread", backend="semantic")) == [0]
 
 
-def test_hybrid_mode(section, semantic):
+def test_hybrid_mode(full_text, section, semantic):
     semantic(mode="hybrid")
     assert ratings(
         ArticlePage.objects.descendant_of(section).search("bread", backend="semantic")[:1]
