@@ -18,11 +18,13 @@ from wagtail_vector_index.indexing.updating import update
 
 @pytest.fixture
 def root(db):
-    """The home page of a site, below the root of the tree."""
-    if not Locale.objects.exists():
-        Locale.objects.create(language_code=settings.LANGUAGES[0][0])
-    tree = Page.add_root(title="Root", slug="root")
-    home = tree.add_child(instance=Page(title="Home", slug="home"))
+    """The home page of a site, below the root of the tree: rows, as Wagtail's migrations make."""
+    locale, _ = Locale.objects.get_or_create(language_code=settings.LANGUAGES[0][0])
+    tree = Page(title="Root", slug="root", path="0001", depth=1, numchild=1, url_path="/")
+    home = Page(title="Home", slug="home", path="00010001", depth=2, url_path="/home/")
+    for page in (tree, home):
+        page.locale, page.draft_title = locale, page.title
+    Page.objects.bulk_create([tree, home])
     Site.objects.create(hostname="localhost", root_page=home, is_default_site=True)
     return home
 
