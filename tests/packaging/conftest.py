@@ -48,8 +48,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, built: Built) -> Environment:
-    """A fresh virtual environment, with nothing in it."""
-    folder = tmp_path / "environment"
-    uv("venv", "--quiet", "--python", sys.executable, folder)
-    return Environment(folder=folder, built=built)
+def environment(tmp_path_factory: pytest.TempPathFactory, built: Built) -> Environment:
+    """A fresh virtual environment, with nothing in it.
+
+    In one run they all have the same path, so that Python compiles Wagtail for only one of them.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = base / "environment"
+    uv("venv", "--quiet", "--clear", "--python", sys.executable, folder)
+    return Environment(folder=folder, built=built, compiled=base / "compiled")

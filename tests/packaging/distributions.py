@@ -75,10 +75,11 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A virtual environment."""
+    """A virtual environment, and where its Python keeps what it compiles."""
 
     folder: Path
     built: Built
+    compiled: Path
 
     @property
     def python(self) -> Path:
@@ -134,7 +135,7 @@ class Environment:
         return subprocess.run(
             [self.python, *arguments],
             cwd=folder or self.folder,
-            env=clean_environment() | environment,
+            env=clean_environment() | {"PYTHONPYCACHEPREFIX": str(self.compiled)} | environment,
             capture_output=True,
             text=True,
             check=False,
