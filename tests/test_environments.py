@@ -17,6 +17,12 @@ pytestmark = [pytest.mark.once, pytest.mark.timeout(900)]
 UPDATE = ("-m", "django", "update_vector_indexes", "notes.Note")
 CHECK = ("-m", "django", "vector_backends", "--check")
 
+#: The update at the end of another script, without a process of its own.
+THEN_UPDATE = """
+from django.core.management import call_command
+call_command("update_vector_indexes", "notes.Note", verbosity=0)
+"""
+
 
 def failed(site, *arguments):
     """The output of a command that must fail."""
@@ -144,8 +150,7 @@ def tenants(new_postgresql_database, request):  # noqa: F811  # the fixture
             "TENANTS_BACKEND": getattr(request, "param", "numpy"),
         }
     )
-    site.script(TENANTS)
-    site.script(FILL_TENANTS)
+    site.script(TENANTS + FILL_TENANTS)
     return site
 
 
@@ -176,8 +181,7 @@ def test_commands_look_at_the_tenant_they_run_in(tenants):
 @pytest.fixture
 def production(new_postgresql_database, tmp_path):  # noqa: F811  # the fixture
     site = Site(new_postgresql_database | on_folder(tmp_path))
-    site.script(FILL)
-    site.run(*UPDATE)
+    site.script(FILL + THEN_UPDATE)
     return site
 
 
@@ -254,8 +258,7 @@ def test_a_copy_of_the_database_leaves_production_alone(production, staging):
     assert production.script(HELD) == before
     staging.run(*UPDATE)
     staging.run(*UPDATE, "--rebuild")
-    staging.script(LATER)
-    staging.run(*UPDATE)
+    staging.script(LATER + THEN_UPDATE)
     assert "equal 240" in staging.script(HELD)
     assert production.script(HELD).split(" of ")[0] == before.split(" of ")[0]
     staging.run(*CHECK)
@@ -314,8 +317,7 @@ print("built")
 @pytest.fixture
 def blue(new_postgresql_database, tmp_path):  # noqa: F811  # the fixture
     site = Site(new_postgresql_database | on_folder(tmp_path))
-    site.script(FILL)
-    site.run(*UPDATE)
+    site.script(FILL + THEN_UPDATE)
     return site
 
 
@@ -350,8 +352,7 @@ def test_an_old_release_does_not_turn_back_a_finished_change(blue, green):
         assert "Newer settings are at work" in output
         assert ":newer:" in green.script(MODEL)
         # The collection of the earlier settings is dropped in the meantime.
-        green.script(LATER)
-        green.run(*UPDATE)
+        green.script(LATER + THEN_UPDATE)
     assert "Rebuilt" in blue.run(*UPDATE, "--rebuild")  # on purpose
     assert ":newer:" not in blue.script(MODEL)
     assert "Newer settings are at work" in failed(green, *UPDATE)
