@@ -14,12 +14,14 @@ from wagtail_vector_index.testing.reading import ReadingTests
 from wagtail_vector_index.testing.scoring import ScoringTests
 from wagtail_vector_index.testing.writing import WritingTests
 
+from .mutants import MutantConformance
 from .runner import cases_of, first_failure
 
 
-class TestOracle(VectorBackendConformance):
-    def make_backend(self):
-        return OracleBackend()
+class TestOracle(MutantConformance):
+    """The oracle as all mutants have it: it can refuse records, or be away."""
+
+    stateful_settings = VectorBackendConformance.stateful_settings
 
 
 @pytest.mark.parametrize("metric", METRICS)

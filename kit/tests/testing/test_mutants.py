@@ -203,7 +203,8 @@ def test_mutant_is_caught_by_the_state_machine(name):
     assert isinstance(error, AssertionError), f"It did not notice that {BY_NAME[name].__doc__}"
 
 
-@pytest.mark.parametrize("backend", RIGHT, ids=lambda backend: backend.__name__)
+# The first of them, from which all mutants derive, passes the whole suite in `test_conformance`.
+@pytest.mark.parametrize("backend", RIGHT[1:], ids=lambda backend: backend.__name__)
 def test_what_is_right_passes(backend):
     names = {name for name, cls in BY_NAME.items() if issubclass(cls, backend)}
     tests = [test for test, name in PAIRS if name in names]

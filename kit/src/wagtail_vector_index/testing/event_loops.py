@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
@@ -37,6 +37,19 @@ class AsyncHarness(Harness):
         if way == "synchronous":
             return getattr(self.backend, method)(*arguments, **named)
         return self.in_loop(getattr(self.backend, f"a{method}")(*arguments, **named))
+
+    def ask_each(
+        self, way: Way, method: str, *arguments: Any, cases: Iterable[Mapping[str, Any]]
+    ) -> Iterable[Any]:
+        """Call a method with each of these named arguments, the asynchronous in one new loop."""
+        if way == "synchronous":
+            return (getattr(self.backend, method)(*arguments, **named) for named in cases)
+
+        async def each() -> list[Any]:
+            call = getattr(self.backend, f"a{method}")
+            return [await call(*arguments, **named) for named in cases]
+
+        return self.in_loop(each())
 
     def batches(self, way: Way, spec: CollectionSpec, size: int) -> list[RecordBatch]:
         """Return the batches of a scan."""

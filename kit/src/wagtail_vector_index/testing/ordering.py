@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 from django.db.models import Q
@@ -49,16 +50,19 @@ class OrderTests(AsyncHarness):
             [ids[row] for first in range(3) for row in range(first, len(ids), 3) if row % 2 in rest]
             for rest in ((0,), (1,), (0, 1))
         )
-        cases = [(None, neither), (Q(kind="even"), even), (~Q(kind="even"), odd)]
-        for keep, expected in cases:
-            for limit in (1, 99, 399, 401, 500, 799, 801, 1_001, 2_399, 3_000):
-                # A threshold that keeps everything changes nothing.
-                asked = {"limit": limit, "filter": keep, "min_score": -9.0 if limit > 800 else None}
-                matches = self.ask(way, "search", spec, DIRECTIONS[0], **asked)
-                found = [match.id for match in matches]
-                rule = f"Equal scores are ordered by id (limit={limit}, filter: {keep})."
-                expect_ids(found, expected[:limit], rule, "search()")
-                expect(found == expected[:limit], rule)
+        kept = [(None, neither), (Q(kind="even"), even), (~Q(kind="even"), odd)]
+        asked = list(product(kept, (1, 99, 399, 401, 500, 799, 801, 1_001, 2_399, 3_000)))
+        # A threshold that keeps everything changes nothing.
+        cases = [
+            {"filter": keep, "limit": limit, "min_score": -9.0 if limit > 800 else None}
+            for (keep, _), limit in asked
+        ]
+        answers = self.ask_each(way, "search", spec, DIRECTIONS[0], cases=cases)
+        for ((keep, expected), limit), matches in zip(asked, answers, strict=True):
+            found = [match.id for match in matches]
+            rule = f"Equal scores are ordered by id (limit={limit}, filter: {keep})."
+            expect_ids(found, expected[:limit], rule, "search()")
+            expect(found == expected[:limit], rule)
 
     @about("thresholds")
     @pytest.mark.parametrize("way", WAYS)
@@ -80,21 +84,21 @@ class OrderTests(AsyncHarness):
             (~Q(kind="even"), lambda row: row % 2 == 1),
             (Q(row__gte=3) & ~Q(row=5), lambda row: row >= 3 and row != 5),
         ]
-        for min_score in sorted({score for _, score in line}):
-            for keep, keeps in filters:
-                right = [
-                    (-score, ids[row])
-                    for row, (_, score) in rows
-                    if score >= min_score and keeps(row)
-                ]
-                expected = [id for _, id in sorted(right)]
-                for limit in (3, 1_000):
-                    matches = self.ask(
-                        way, "search", spec, query, limit=limit, filter=keep, min_score=min_score
-                    )
-                    found = [match.id for match in matches]
-                    rule = (
-                        f"min_score={min_score} keeps the matches with exactly this score"
-                        f" (limit={limit}, filter: {keep})."
-                    )
-                    expect_ids(found, expected[:limit], rule, "search()")
+        thresholds = sorted({score for _, score in line})
+        asked = list(product(thresholds, filters, (3, 1_000)))
+        cases = [
+            {"min_score": min_score, "filter": keep, "limit": limit}
+            for min_score, (keep, _), limit in asked
+        ]
+        answers = self.ask_each(way, "search", spec, query, cases=cases)
+        for (min_score, (keep, keeps), limit), matches in zip(asked, answers, strict=True):
+            right = [
+                (-score, ids[row]) for row, (_, score) in rows if score >= min_score and keeps(row)
+            ]
+            expected = [id for _, id in sorted(right)]
+            found = [match.id for match in matches]
+            rule = (
+                f"min_score={min_score} keeps the matches with exactly this score"
+                f" (limit={limit}, filter: {keep})."
+            )
+            expect_ids(found, expected[:limit], rule, "search()")
