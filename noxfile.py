@@ -304,6 +304,7 @@ def release(session: nox.Session) -> None:
     # Each wheel is built from the source distribution alone.
     built = build(session, DISTRIBUTIONS, ROOT / "dist")
     session.run("twine", "check", "--strict", *built)
+    build(session, EXAMPLES, ROOT / "dist" / "examples")
     pytest(session, "tests/packaging")
 
 

@@ -35,15 +35,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Every distribution: a source distribution, and a wheel made from that."""
     wheels, sdists = {}, {}
     everything = tmp_path_factory.mktemp("everything")
-    for name in FOLDERS:
-        file = name.replace("-", "_")
-        [wheel], [sdist] = DIST.glob(f"{file}-*.whl"), DIST.glob(f"{file}-*.tar.gz")
-        wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
-    for name, source in EXAMPLES.items():
-        folder = tmp_path_factory.mktemp(name)
-        uv("build", "--quiet", "--out-dir", folder, source)
-        [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
-        wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
+    for names, folder in ((FOLDERS, DIST), (EXAMPLES, DIST / "examples")):
+        for name in names:
+            file = name.replace("-", "_")
+            [wheel], [sdist] = folder.glob(f"{file}-*.whl"), folder.glob(f"{file}-*.tar.gz")
+            wheels[name], sdists[name] = (Path(copy(each, everything)) for each in (wheel, sdist))
     return Built(folder=everything, wheels=wheels, sdists=sdists)
 
 
