@@ -9,6 +9,7 @@ import os
 import shutil
 import statistics
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from benchmarks.measure import Row, isolated, number, print_table, seconds, size
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
-COUNTS = (1_000, 3_000) if QUICK else (1_000, 10_000, 50_000)
+COUNTS = (1_000, 3_000) if QUICK else (1_000, 10_000, 50_000, 100_000)
 SEARCHES = 30
 REPEATS = 1 if QUICK else 3
 
@@ -30,6 +31,13 @@ MEMORY_THEN = {10_000: 600e6, 50_000: 3.2e9}
 RATE_THEN = 347.0
 UNCHANGED_THEN = {10_000: 24.6}
 
+#: The most seconds that a search may take, and the most queries.
+SEARCH_GOALS = {10_000: 4e-3, 100_000: 9e-3}
+QUERIES_GOAL = 5
+#: The growth from 10,000 to 100,000 objects of what a search does outside the vector backend. It
+#: should not grow, but the database has a deeper tree to walk through, and finds less of it cached.
+GROWTH_OUTSIDE = 1.5
+
 
 @dataclass(kw_only=True)
 class Measured:
@@ -37,6 +45,9 @@ class Measured:
 
     count: int
     searches: list[float] = field(default_factory=list)
+    #: The seconds of the same searches that were not the vector backend's.
+    outside: list[float] = field(default_factory=list)
+    queries: int = 0
     firsts: list[float] = field(default_factory=list)
     indexing: list[float] = field(default_factory=list)
     unchanged: list[float] = field(default_factory=list)
@@ -80,6 +91,8 @@ def measure(kind: str, count: int) -> Measured:
             result.unchanged.append(again["seconds"])
             result.firsts.append(found["first"])
             result.searches += found["seconds"]
+            result.outside += found["outside"]
+            result.queries = max(result.queries, found["queries"])
             result.memory = max(result.memory, *(step["peak"] for step in (first, again, found)))
             for path in Path(folder).glob("site.sqlite3*"):
                 path.unlink()
@@ -115,6 +128,9 @@ def goals(measured: list[Measured], *, beside_then: bool) -> list[Row]:
     """Return the goals: beside the older project at 10,000, and beside the smaller indexes."""
     rows = [_growth(smaller, larger) for smaller, larger in pairwise(measured)]
     at = {one.count: one for one in measured}
+    rows += [row for one in measured for row in _of_a_search(one)]
+    if {10_000, 100_000} <= at.keys():
+        rows.append(_growth_outside(at[10_000], at[100_000]))
     if beside_then and 10_000 in at:
         rows += _beside_then(at[10_000])
     return rows
@@ -129,6 +145,35 @@ def _growth(smaller: Measured, larger: Measured) -> Row:
         # At small sizes, the fixed cost of a search and noise dominate.
         at_most=None if QUICK else larger.count / smaller.count,
         note="no faster than the number of documents",
+    )
+
+
+def _of_a_search(one: Measured) -> Iterator[Row]:
+    if goal := SEARCH_GOALS.get(one.count):
+        yield Row(
+            what=f"search at {one.count:,}",
+            ours=seconds(one.searches),
+            other=f"goal: {1e3 * goal:g} ms",
+            ratio=one.search / goal,
+            at_most=1,
+        )
+    yield Row(
+        what=f"queries of a search at {one.count:,}",
+        ours=str(one.queries),
+        other=f"goal: {QUERIES_GOAL}",
+        ratio=one.queries / QUERIES_GOAL,
+        at_most=1,
+    )
+
+
+def _growth_outside(smaller: Measured, larger: Measured) -> Row:
+    outside = statistics.median(smaller.outside), statistics.median(larger.outside)
+    return Row(
+        what=f"search at {larger.count:,}, without the vector backend",
+        ours=seconds(larger.outside),
+        other=f"at {smaller.count:,}: {seconds(smaller.outside)}",
+        ratio=outside[1] / outside[0],
+        at_most=GROWTH_OUTSIDE,
     )
 
 

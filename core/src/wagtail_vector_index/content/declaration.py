@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -130,7 +130,7 @@ class IndexDeclaration:
         for some in slices(keys, _CHECK_SIZE):
             inside = some if within is None else _keys_inside(some, within)
             for queryset in self.get_querysets():
-                if pks := primary_keys(queryset.model, inside):
+                if pks := primary_keys(queryset.model, _without(inside, visible)):
                     live = self.live(queryset.filter(pk__in=pks)).order_by()
                     found = visibility.primary_keys(live)
                     visible.update(key_of(queryset.model, pk) for pk in found)
@@ -163,14 +163,11 @@ class IndexDeclaration:
         """Return the objects of these keys from the index's querysets, visible or not."""
         found: dict[str, Any] = {}
         for some in slices(keys, _FETCH_SIZE):
-            for instance in self._fetch_some(some):
-                found.setdefault(object_key(instance), instance)
+            for queryset in self.get_querysets():
+                if pks := primary_keys(queryset.model, _without(some, found)):
+                    instances = _fetched(queryset.filter(pk__in=pks).order_by())
+                    found.update((object_key(instance), instance) for instance in instances)
         return found
-
-    def _fetch_some(self, keys: Sequence[str]) -> Iterator[Any]:
-        for queryset in self.get_querysets():
-            if pks := primary_keys(queryset.model, keys):
-                yield from _fetched(queryset.filter(pk__in=pks))
 
     # The settings for indexing
 
@@ -208,6 +205,11 @@ def _app_label(index_class: type[IndexDeclaration]) -> str:
             " needs a name: set the attribute 'name'."
         )
     return config.label
+
+
+def _without(keys: Sequence[str], found: Container[str]) -> list[str]:
+    """Return the keys that no queryset has found yet. For the others, no query is needed."""
+    return [key for key in keys if key not in found]
 
 
 def _keys_inside(keys: Sequence[str], within: QuerySet[Any]) -> list[str]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from django.apps import apps
 from django.db.models import F, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
+
+from ..contract.slices import slices
 
 __all__ = [
     "Visibility",
@@ -80,10 +81,11 @@ class Visibility:
     """Decides what one visitor may see. Reads the restrictions once, when first needed.
 
     Args:
-        accepts: returns whether the visitor passes a view restriction of Wagtail.
+        accepts: returns whether the visitor passes a view restriction of Wagtail. With None, the
+            visitor passes all of them, and none is read.
     """
 
-    def __init__(self, accepts: Callable[[Any], bool]) -> None:
+    def __init__(self, accepts: Callable[[Any], bool] | None) -> None:
         self._accepts = accepts
 
     def primary_keys(self, queryset: QuerySet[Any]) -> list[Any]:
@@ -97,7 +99,7 @@ class Visibility:
         return list(hidden.outside(queryset))
 
     def few_primary_keys(self, queryset: QuerySet[Any], at_most: int) -> list[Any] | None:
-        """Return `primary_keys` by a single query, or None if there are more than ``at_most``."""
+        """Return `primary_keys`, or None if there are more than ``at_most``."""
         hidden = self._hidden(queryset.model)
         if hidden is None:
             found = list(queryset.values_list("pk", flat=True)[: at_most + 1])
@@ -115,30 +117,38 @@ class Visibility:
         from wagtail.models import PageViewRestriction
 
         model = page_model()
-        restrictions = PageViewRestriction.objects.filter(page__alias_of__isnull=True)
-        hidden = self._refused(restrictions, "page")
-        paths = set(hidden.values())
+        # Whether a page is an alias is not a condition of the query: SQLite would then choose to
+        # read all pages that are none. The aliases come with it, since most sites have few.
+        restrictions = PageViewRestriction.objects.annotate(
+            source_pk=F("page__alias_of"),
+            alias_pk=F("page__aliases__pk"),
+            alias_path=F("page__aliases__path"),
+        )
+        refused = [one for one in self._refused(restrictions, "page") if one.source_pk is None]
+        paths = {restriction.restricted_path for restriction in refused}
+        hidden = {one.alias_pk: one.alias_path for one in refused if one.alias_pk is not None}
         while hidden:
+            paths.update(hidden.values())
             aliases = model.objects.filter(alias_of__in=hidden).exclude(path__in=paths)
             hidden = dict(aliases.values_list("pk", "path"))
-            paths.update(hidden.values())
         return _Subtrees(paths, model, "path", Q(depth__gt=1))
 
     @cached_property
     def _collections(self) -> _Subtrees:
         from wagtail.models import Collection, CollectionViewRestriction
 
-        hidden = self._refused(CollectionViewRestriction.objects.all(), "collection")
-        return _Subtrees(set(hidden.values()), Collection, "collection__path")
+        refused = self._refused(CollectionViewRestriction.objects.all(), "collection")
+        paths = {restriction.restricted_path for restriction in refused}
+        return _Subtrees(paths, Collection, "collection__path")
 
-    def _refused(self, restrictions: QuerySet[Any], relation: str) -> dict[Any, str]:
-        """Return primary keys and paths of the objects whose restrictions refuse the visitor."""
-        found = restrictions.annotate(restricted_path=F(f"{relation}__path"))
-        return {
-            getattr(restriction, f"{relation}_id"): restriction.restricted_path
-            for restriction in found.prefetch_related("groups")
-            if not self._accepts(restriction)
-        }
+    def _refused(self, restrictions: QuerySet[Any], relation: str) -> list[Any]:
+        """Return the restrictions that refuse the visitor, each with its ``restricted_path``."""
+        if self._accepts is None:
+            return []
+        found = list(restrictions.annotate(restricted_path=F(f"{relation}__path")))
+        by_group = [one for one in found if one.restriction_type == one.GROUPS]
+        prefetch_related_objects(by_group, "groups")
+        return [restriction for restriction in found if not self._accepts(restriction)]
 
 
 def visible_to(user: Any = None, request: Any = None) -> Visibility:
@@ -153,7 +163,7 @@ def visible_to(user: Any = None, request: Any = None) -> Visibility:
 
 def visible_to_all() -> Visibility:
     """Return a visibility that ignores all view restrictions."""
-    return Visibility(lambda restriction: True)
+    return Visibility(None)
 
 
 class _Subtrees:
@@ -178,12 +188,18 @@ class _Subtrees:
         return self._outside(self._rows(queryset))
 
     def first_outside(self, queryset: QuerySet[Any], count: int) -> list[Any]:
-        """Return the first ``count`` of these keys, by one query that reads few other rows."""
+        """Return the first ``count`` of these keys. Few other rows are read.
+
+        One query is enough, unless there are hundreds of subtrees.
+        """
         rows = self._rows(queryset)
-        ranges = list(self._ranges_outside())
-        if len(ranges) <= _MAX_RANGES:
-            rows = rows.filter(self._in_ranges(ranges))[:count]
-        return list(islice(self._outside(rows), count))
+        found: list[Any] = []
+        for ranges in slices(list(self._ranges_outside()), _MAX_RANGES):
+            inside = rows.filter(self._in_ranges(ranges))[: count - len(found)]
+            found += self._outside(inside)
+            if len(found) == count:
+                break
+        return found
 
     def _rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(self._condition).values_list("pk", self._lookup)

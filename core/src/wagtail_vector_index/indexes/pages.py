@@ -28,6 +28,14 @@ class PageVectorIndex(VectorIndex):
         """Return the querysets, so that page querysets return specific instances."""
         querysets: list[Any] = super().get_querysets()
         return [
-            queryset.specific() if is_page_model(queryset.model) else queryset
+            queryset.specific() if _may_be_of_other_classes(queryset.model) else queryset
             for queryset in querysets
         ]
+
+
+def _may_be_of_other_classes(model: type[Any]) -> bool:
+    """Return whether pages of a model may be instances of other classes than the model.
+
+    For these, Wagtail needs one more query for each class.
+    """
+    return is_page_model(model) and bool(model._meta.proxy or model.__subclasses__())

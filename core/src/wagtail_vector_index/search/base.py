@@ -6,7 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
@@ -33,13 +33,7 @@ from ..models.tables import Collection
 from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
 from ..wording import shown
-from .collections import (
-    active_collection,
-    check_current,
-    document_places,
-    lost,
-    serving_backend,
-)
+from .collections import Chunk, active_collection, check_current, live_chunks, lost, serving_backend
 from .lead_chunks import LEAD_POSITION, mixed_with_lead
 from .ranking import Hit, best_of_each, nearest_first
 
@@ -131,7 +125,7 @@ class Search(ABC):
         return self.limit
 
     def _rank(self) -> Steps[list[Hit]]:
-        collection = active_collection(self.index)
+        collection = self._collection()
         self._check_fields(collection)
         vector = yield from self._vector(collection)
         filter = self._filter()
@@ -152,6 +146,10 @@ class Search(ABC):
         except CollectionNotFound as error:
             raise lost(self.index, error) from error
 
+    def _collection(self) -> Collection:
+        """Return the collection to search in."""
+        return active_collection(self.index)
+
     def _rank_in(
         self, collection: Collection, vector: Any, filter: FilterNode | None
     ) -> Steps[list[Hit]]:
@@ -159,6 +157,7 @@ class Search(ABC):
         backend = serving_backend(self.index, collection)
         spec = catch_up(collection, backend)
         hits: dict[str, Hit] = {}
+        chunks: dict[UUID, Chunk] = {}
         seen: set[UUID] = set()
         looked_at: set[str] = set()
         wanted = self._wanted(collection)
@@ -179,20 +178,22 @@ class Search(ABC):
             # Known matches are recognized by their ids, not by their positions, because an
             # approximate backend may return more matches in another order.
             fresh = [match for match in matches if match.id not in seen]
-            places = document_places(collection, [match.id for match in fresh])
-            best = best_of_each(fresh, {id: key for id, (key, _) in places.items()}, looked_at)
+            found = live_chunks(collection, [match.id for match in fresh])
+            chunks |= found
+            best = best_of_each(fresh, {id: chunk.key for id, chunk in found.items()}, looked_at)
             visible = self.index.visible_among(list(best), self.visibility, self.within)
             may_see = [hit for key, hit in best.items() if key in visible]
             leads = {
-                places[match.id][0]: match.score
+                found[match.id].key: match.score
                 for match in fresh
-                if places.get(match.id, ("", -1))[1] == LEAD_POSITION
+                if match.id in found and found[match.id].position == LEAD_POSITION
             }
             mixed = yield from mixed_with_lead(collection, spec, backend, vector, may_see, leads)
             hits.update((hit.key, hit) for hit in mixed if self._is_near_enough(hit))
             looked_at.update(best)
             if len(hits) >= self._depth or len(matches) < wanted:
-                return nearest_first(hits.values())[: self._depth]
+                nearest = nearest_first(hits.values())[: self._depth]
+                return [replace(hit, text=chunks[hit.document].text) for hit in nearest]
             seen.update(match.id for match in fresh)
             if not has_asked and len(looked_at) > _RARE * len(hits):
                 has_asked = True

@@ -18,7 +18,6 @@ from ..models.tables import Collection, Document
 from ..plugins.redaction import stack_of
 from ..wording import shown
 from .base import Search, both, of_objects
-from .collections import active_collection
 from .ranking import Hit, reciprocal_rank_fusion, score_fusion
 from .text_search import TextSearch
 from .word_search import word_scores
@@ -61,19 +60,17 @@ class HybridSearch(TextSearch):
         _check_fusion(self.index)
 
     def _rank(self) -> Steps[list[Hit]]:
-        collection = active_collection(self.index)
+        collection = self._collection()
         self._check_fields(collection)
         vector = yield from self._vector(collection)
         if vector is None:
             return []
-        nearest = _Nearest(
-            **self._arguments(), vector=vector, limit=self._depth, visitor=self.visibility
-        )
+        nearest = _Nearest(**self._arguments(), limit=self._depth)
         nearest.text = self.text  # type: ignore[misc]
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
         among = self._inside() if nearest.visible_keys is None else nearest.visible_keys
-        words = yield from self._verified(self._word_scores(among), known, vector)
+        words = yield from self._verified(self._word_scores(among), known)
         return self._fused(near, known, words)
 
     @property
@@ -107,9 +104,7 @@ class HybridSearch(TextSearch):
             )
             return {}
 
-    def _verified(
-        self, words: dict[str, float], known: dict[str, Hit], vector: Any
-    ) -> Steps[dict[str, float]]:
+    def _verified(self, words: dict[str, float], known: dict[str, Hit]) -> Steps[dict[str, float]]:
         """Return the scores by words without objects that must not be found.
 
         Adds the first objects to the known hits, with their vector scores. Objects at later ranks
@@ -124,13 +119,7 @@ class HybridSearch(TextSearch):
             unknown = [key for key in some if key not in known]
             visible = self.index.visible_among(unknown, self.visibility, self.within)
             if unknown := [key for key in unknown if key in visible]:
-                named = _Named(
-                    **self._arguments(),
-                    vector=vector,
-                    limit=len(unknown),
-                    visitor=self.visibility,
-                    keys=unknown,
-                )
+                named = _Named(**self._arguments(), limit=len(unknown), keys=unknown)
                 hits: list[Hit] = yield from named.steps()
                 known.update((hit.key, hit) for hit in hits)
             found += len(set(some) & known.keys())
@@ -140,14 +129,15 @@ class HybridSearch(TextSearch):
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments that every part of the search gets, except the limit."""
         names = (field.name for field in fields(Search) if field.init and field.name != "limit")
-        return {name: getattr(self, name) for name in names}
+        given = {name: getattr(self, name) for name in names}
+        return given | {"searched_with": self.searched, "visitor": self.visibility}
 
 
 @dataclass(kw_only=True)
 class _Nearest(Search):
-    """A search with a vector that is known already."""
+    """A search in a collection and with a vector that are known already."""
 
-    vector: Any
+    searched_with: tuple[Collection, Any]
     visitor: Visibility
 
     @property
@@ -155,9 +145,12 @@ class _Nearest(Search):
         """The visibility that the whole hybrid search uses."""
         return self.visitor
 
+    def _collection(self) -> Collection:
+        return self.searched_with[0]
+
     def _vector(self, collection: Collection) -> Steps[Any]:
         yield from ()
-        return self.vector
+        return self.searched_with[1]
 
 
 @dataclass(kw_only=True)

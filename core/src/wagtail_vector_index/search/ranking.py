@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from ..contract.metrics import FACTS, Metric
@@ -25,11 +25,13 @@ class Hit:
         key: the object's key.
         score: the object's score, which combines the scores of its documents.
         document: the id of the document that is nearest.
+        text: the text of that document at the time of the search, or None if it was not read.
     """
 
     key: str
     score: float
     document: UUID
+    text: str | None = field(default=None, compare=False, repr=False)
 
 
 def best_of_each(

@@ -10,13 +10,13 @@ from typing import Any, overload
 
 from asgiref.sync import sync_to_async
 
-from ..content.labels import without_labels
 from ..contract.sansio import arun, run
 from ..exceptions import InvalidQuery
 from ..models.sessions import again_if_lost
 from ..models.tables import Document
 from ..wording import did_you_mean
 from .base import Search
+from .collections import chunk_texts
 from .excerpts import attach_excerpt
 from .ranking import Hit
 
@@ -142,21 +142,19 @@ class SearchResults(Sequence[Any]):
 
         Args:
             hits: the hits.
-            is_fresh: whether the search has just run, and so has just checked the objects.
+            is_fresh: whether the search has just run, and so has just checked the objects and
+                read the texts.
         """
         objects = self.search.index.fetch([hit.key for hit in hits])
         if not is_fresh:
             visible = self.search.still_visible(list(objects))
             objects = {key: objects[key] for key in objects if key in visible}
-        documents = Document.objects.filter(pk__in=[hit.document for hit in hits])
-        chunks = {
-            pk: without_labels(content, lines)
-            for pk, content, lines in documents.values_list("pk", "content", "label_lines")
-        }
+        texts = {hit.document: hit.text for hit in hits if is_fresh and hit.text is not None}
+        texts |= chunk_texts([hit.document for hit in hits if hit.document not in texts])
         found = [(hit, objects[hit.key]) for hit in hits if hit.key in objects]
         for hit, instance in found:
             instance.vector_score = hit.score
             if self._score_name:
                 setattr(instance, self._score_name, hit.score)
-            attach_excerpt(instance, chunks.get(hit.document, ""), self.search.text)
+            attach_excerpt(instance, texts.get(hit.document, ""), self.search.text)
         return [instance for _, instance in found]
