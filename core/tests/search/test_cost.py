@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import connection
 from django.test import RequestFactory
@@ -11,13 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from wagtail.models import Page, PageViewRestriction
 
 from tests.testapp.models import ArticlePage, EventPage
-from wagtail_vector_index.content import visibility
-from wagtail_vector_index.content.visibility import visible_to
 from wagtail_vector_index.indexes import PageVectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import EmbeddingField
-from wagtail_vector_index.search import collections
-from wagtail_vector_index.wagtail_search.unrestricted import unrestricted
 
 pytestmark = pytest.mark.django_db
 

@@ -10,12 +10,13 @@ restrictions of their collection and of the collections above it.
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
 from django.apps import apps
-from django.db.models import F, Q, QuerySet, prefetch_related_objects
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from ..contract.slices import slices
@@ -142,13 +143,16 @@ class Visibility:
         return _Subtrees(paths, Collection, "collection__path")
 
     def _refused(self, restrictions: QuerySet[Any], relation: str) -> list[Any]:
-        """Return the restrictions that refuse the visitor, each with its ``restricted_path``."""
+        """Return the restrictions that refuse the visitor, as rows with a ``restricted_path``.
+
+        The rows of a restriction differ in what the query joins to it.
+        """
         if self._accepts is None:
             return []
-        found = list(restrictions.annotate(restricted_path=F(f"{relation}__path")))
-        by_group = [one for one in found if one.restriction_type == one.GROUPS]
-        prefetch_related_objects(by_group, "groups")
-        return [restriction for restriction in found if not self._accepts(restriction)]
+        rows = _with_groups(restrictions.annotate(restricted_path=F(f"{relation}__path")))
+        once = {row.pk: row for row in rows}
+        refused = {pk for pk, restriction in once.items() if not self._accepts(restriction)}
+        return [row for row in rows if row.pk in refused]
 
 
 def visible_to(user: Any = None, request: Any = None) -> Visibility:
@@ -240,10 +244,36 @@ class _Subtrees:
         return any(path[:length] in self._roots for length in lengths)
 
 
+def _with_groups(restrictions: QuerySet[Any]) -> list[Any]:
+    """Return view restrictions with their groups, by one query: a row for each group.
+
+    ``prefetch_related`` would take another query, and build a queryset for each restriction.
+    """
+    from django.contrib.auth.models import Group
+
+    rows = list(restrictions.annotate(group_pk=F("groups"), group_name=F("groups__name")))
+    groups_of: defaultdict[Any, dict[Any, str]] = defaultdict(dict)
+    for row in rows:
+        if row.group_pk is not None:
+            groups_of[row.pk][row.group_pk] = row.group_name
+    prefetched: dict[frozenset[Any], QuerySet[Any]] = {}
+    for row in rows:
+        groups = groups_of[row.pk]
+        key = frozenset(groups)
+        if key not in prefetched:
+            prefetched[key] = queryset = Group.objects.filter(pk__in=key)
+            queryset._result_cache = [  # noqa: SLF001  # as prefetch_related fills it
+                Group.from_db(row._state.db, ["id", "name"], group)  # noqa: SLF001
+                for group in groups.items()
+            ]
+        row._prefetched_objects_cache = {"groups": prefetched[key]}  # noqa: SLF001
+    return rows
+
+
 class _Visitor:
     """Stands in for a request in Wagtail's `accept_request`, with or without a real request.
 
-    The groups of its user are prefetched, because `accept_request` reads them for every
+    The groups of its user are read only once, although `accept_request` asks for them for every
     restriction.
     """
 
@@ -262,9 +292,10 @@ class _Visitor:
 
         user: Any = self._given or getattr(self._request, "user", None) or AnonymousUser()
         if getattr(user, "pk", None) is not None and hasattr(user.__class__, "groups"):
-            user = copy.copy(user)  # the caller's user must not keep the prefetched groups
+            user = copy.copy(user)  # the caller's user must not keep these groups
             user._prefetched_objects_cache = {}  # noqa: SLF001  # a copy shares the dict
-            prefetch_related_objects([user], "groups")
+            # A queryset keeps what it has read. Many visitors' groups are never asked for.
+            user._prefetched_objects_cache["groups"] = user.groups.all()  # noqa: SLF001
         return user
 
     @cached_property

@@ -55,6 +55,10 @@ _GROWTHS = 4, 20
 #: an object with a slightly worse chunk may rank before others by its lead chunk.
 _LEAST_MATCHES = 100
 
+#: Up to this number of objects are ranked before it is checked which of them the visitor may see.
+#: Then only the first need be checked. Of more objects, few are visible, and only these are ranked.
+_RANKED_UNCHECKED = 250
+
 #: Stands for a filter that no record can match.
 NOTHING = object()
 
@@ -181,15 +185,20 @@ class Search(ABC):
             found = live_chunks(collection, [match.id for match in fresh])
             chunks |= found
             best = best_of_each(fresh, {id: chunk.key for id, chunk in found.items()}, looked_at)
-            visible = self.index.visible_among(list(best), self.visibility, self.within)
-            may_see = [hit for key, hit in best.items() if key in visible]
             leads = {
-                found[match.id].key: match.score
+                chunk.key: match.score
                 for match in fresh
-                if match.id in found and found[match.id].position == LEAD_POSITION
+                if (chunk := found.get(match.id)) and chunk.position == LEAD_POSITION
             }
-            mixed = yield from mixed_with_lead(collection, spec, backend, vector, may_see, leads)
-            hits.update((hit.key, hit) for hit in mixed if self._is_near_enough(hit))
+            candidates = list(best.values())
+            are_many = len(candidates) > _RANKED_UNCHECKED
+            if are_many:
+                candidates = self._visible(candidates)
+            mixed = yield from mixed_with_lead(collection, spec, backend, vector, candidates, leads)
+            near = nearest_first(hit for hit in mixed if self._is_near_enough(hit))
+            if not are_many:
+                near = self._first_visible(near)
+            hits.update((hit.key, hit) for hit in near)
             looked_at.update(best)
             if len(hits) >= self._depth or len(matches) < wanted:
                 nearest = nearest_first(hits.values())[: self._depth]
@@ -206,6 +215,18 @@ class Search(ABC):
     def _wanted(self, collection: Collection) -> int:
         """Return the number of matches to ask for first."""
         return max(self._depth + min(self._depth, 10), _LEAST_MATCHES)
+
+    def _visible(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits that the visitor may see."""
+        keys = [hit.key for hit in hits]
+        visible = self.index.visible_among(keys, self.visibility, self.within)
+        return [hit for hit in hits if hit.key in visible]
+
+    def _first_visible(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return hits that the visitor may see: all of them, or at least the first ``_depth``."""
+        first = self._depth + min(self._depth, 10)
+        found = self._visible(hits[:first])
+        return found if len(found) >= self._depth else found + self._visible(hits[first:])
 
     def _is_near_enough(self, hit: Hit) -> bool:
         return self.similarity_threshold is None or hit.score >= self.similarity_threshold

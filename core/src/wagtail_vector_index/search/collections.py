@@ -57,14 +57,12 @@ def active_collection(index: IndexDeclaration) -> Collection:
     Raises:
         IndexNotBuilt: the index has no such collection yet.
     """
-    try:
-        return Collection.objects.get(  # type: ignore[no-any-return]
-            index=index.name, state=Collection.State.ACTIVE
-        )
-    except Collection.DoesNotExist:
-        raise IndexNotBuilt(
-            f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
-        ) from None
+    # Not get(), which asks for more rows than the one that a constraint allows.
+    for collection in Collection.objects.filter(index=index.name, state=Collection.State.ACTIVE):
+        return collection  # type: ignore[no-any-return]
+    raise IndexNotBuilt(
+        f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
+    )
 
 
 def serving_backend(index: IndexDeclaration, collection: Collection) -> VectorBackend:
@@ -114,6 +112,7 @@ def live_chunks(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, Chunk
         CollectionNotFound: another collection has replaced this one, and gets its changes.
     """
     found: dict[UUID, Chunk] = {}
+    own = collection.pk
     columns = ["object_key", "position"]
     if len(ids) <= _MOST_TEXTS:
         columns += ["content", "label_lines"]
@@ -122,7 +121,7 @@ def live_chunks(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, Chunk
         for pk, owner, state, deleted_at, *values in rows.values_list(
             "pk", "collection_id", "collection__state", "deleted_at", *columns
         ):
-            if owner != collection.pk:
+            if owner != own:
                 continue
             if state not in (Collection.State.BUILDING, Collection.State.ACTIVE):
                 raise CollectionNotFound(f"{collection} was replaced a moment ago.")

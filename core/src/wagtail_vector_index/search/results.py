@@ -150,7 +150,8 @@ class SearchResults(Sequence[Any]):
             visible = self.search.still_visible(list(objects))
             objects = {key: objects[key] for key in objects if key in visible}
         texts = {hit.document: hit.text for hit in hits if is_fresh and hit.text is not None}
-        texts |= chunk_texts([hit.document for hit in hits if hit.document not in texts])
+        if unread := [hit.document for hit in hits if hit.document not in texts]:
+            texts |= chunk_texts(unread)
         found = [(hit, objects[hit.key]) for hit in hits if hit.key in objects]
         for hit, instance in found:
             instance.vector_score = hit.score
