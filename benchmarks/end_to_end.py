@@ -45,7 +45,7 @@ class Measured:
 
     count: int
     searches: list[float] = field(default_factory=list)
-    #: The seconds of the same searches that were not the vector backend's.
+    #: The processor's seconds of the same searches that were not the vector backend's.
     outside: list[float] = field(default_factory=list)
     queries: int = 0
     firsts: list[float] = field(default_factory=list)
@@ -169,7 +169,7 @@ def _of_a_search(one: Measured) -> Iterator[Row]:
 def _growth_outside(smaller: Measured, larger: Measured) -> Row:
     outside = statistics.median(smaller.outside), statistics.median(larger.outside)
     return Row(
-        what=f"search at {larger.count:,}, without the vector backend",
+        what=f"processor's time of a search at {larger.count:,}, without the vector backend",
         ours=seconds(larger.outside),
         other=f"at {smaller.count:,}: {seconds(smaller.outside)}",
         ratio=outside[1] / outside[0],
