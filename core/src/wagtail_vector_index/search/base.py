@@ -33,7 +33,14 @@ from ..models.tables import Collection
 from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
 from ..wording import shown
-from .collections import Chunk, active_collection, check_current, live_chunks, lost, serving_backend
+from .collections import (
+    LiveChunk,
+    active_collection,
+    check_current,
+    live_chunks,
+    lost,
+    serving_backend,
+)
 from .lead_chunks import LEAD_POSITION, mixed_with_lead
 from .ranking import Hit, best_of_each, nearest_first
 
@@ -161,7 +168,7 @@ class Search(ABC):
         backend = serving_backend(self.index, collection)
         spec = catch_up(collection, backend)
         hits: dict[str, Hit] = {}
-        chunks: dict[UUID, Chunk] = {}
+        chunks: dict[UUID, LiveChunk] = {}
         seen: set[UUID] = set()
         looked_at: set[str] = set()
         wanted = self._wanted(collection)

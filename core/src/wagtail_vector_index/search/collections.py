@@ -16,7 +16,7 @@ from ..models.tables import Collection, Document
 from ..plugins.handlers import vector_backends
 
 __all__ = [
-    "Chunk",
+    "LiveChunk",
     "active_collection",
     "check_current",
     "chunk_texts",
@@ -32,7 +32,7 @@ _MOST_TEXTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class LiveChunk:
     """A document that a search found: the key of its object, its position, and its text.
 
     The text is None if it was not read, and still has its labels.
@@ -102,7 +102,7 @@ def lost(index: IndexDeclaration, error: CollectionNotFound) -> CollectionNotFou
     )
 
 
-def live_chunks(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, Chunk]:
+def live_chunks(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, LiveChunk]:
     """Return the documents, among these, that are still live.
 
     The query filters by primary key alone. With more conditions, SQLite would choose to read
@@ -111,7 +111,7 @@ def live_chunks(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, Chunk
     Raises:
         CollectionNotFound: another collection has replaced this one, and gets its changes.
     """
-    found: dict[UUID, Chunk] = {}
+    found: dict[UUID, LiveChunk] = {}
     own = collection.pk
     columns = ["object_key", "position"]
     if len(ids) <= _MOST_TEXTS:
@@ -126,7 +126,7 @@ def live_chunks(collection: Collection, ids: Sequence[UUID]) -> dict[UUID, Chunk
             if state not in (Collection.State.BUILDING, Collection.State.ACTIVE):
                 raise CollectionNotFound(f"{collection} was replaced a moment ago.")
             if deleted_at is None:
-                found[pk] = Chunk(*values)
+                found[pk] = LiveChunk(*values)
     return found
 
 
