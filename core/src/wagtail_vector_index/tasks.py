@@ -43,8 +43,8 @@ def apply_pending_changes(index_name: str, failures: int = 0, tenant: str = "") 
 def rebuild_index(index_name: str, failures: int = 0, tenant: str = "") -> None:
     """Rebuild an index beside the one in use, and replace the one in use with it.
 
-    While another process rebuilds the index, the task does nothing. After a failure, it is
-    tried again, in the same way as `apply_pending_changes`.
+    While another process rebuilds the index, the task takes a share of the work. After a failure,
+    it is tried again, in the same way as `apply_pending_changes`.
 
     Args:
         index_name: the name of the index.

@@ -359,7 +359,7 @@ class TestMonitor:
         self.wait(hours=3)
         first = PendingChange.objects.order_by("pk")[:1].values("pk")
         held = PendingChange.objects.filter(pk__in=[row["pk"] for row in first])
-        held.update(holder="web1:7/1", holder_seen=self.ago())
+        held.update(holder="web1:7#1", holder_seen=self.ago())
         assert run("--check")[1] == 0
         held.update(holder_seen=self.ago(minutes=6))
         assert "2 changes of testapp.Note have waited for more than 30" in run("--check")[0]

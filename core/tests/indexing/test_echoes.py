@@ -144,7 +144,7 @@ def test_a_database(built, monkeypatch, caplog):
     class Detailed(Exception):
         sqlstate = "23514"
 
-    def refuse(*arguments):
+    def refuse(*arguments, **named):
         raise OperationalError(f"deadlock detected\nDETAIL:  Failing row contains ({SECRET}).")
 
     with monkeypatch.context() as patched:

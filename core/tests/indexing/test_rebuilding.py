@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import socket
 import subprocess
 import sys
 
@@ -32,6 +31,7 @@ from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.draining import Drained, _Drain
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.plan import Plan
+from wagtail_vector_index.indexing.processes import process_name
 from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.models import Collection, Document, FilterField, PendingChange
 
@@ -236,7 +236,7 @@ def test_a_process_with_other_settings_takes_nothing_from_the_outbox(
     with monkeypatch.context() as patched:
         if not finished:
             patched.setattr(updating, "_flip", lambda *arguments: None)
-            patched.setattr(updating, "drain", lambda index, progress: Drained())
+            patched.setattr(updating, "_drain_together", lambda index, progress: Drained())
         bring_up_to_date("note")
     if finished:
         queue(NOTES.name, NOTES.source_keys())
@@ -254,11 +254,11 @@ def test_a_collection_that_comes_while_another_process_writes_lacks_nothing(note
     plan = Plan.of(NOTES)
     write = draining.write
 
-    def slowly(*arguments):
+    def slowly(*arguments, **named):
         monkeypatch.setattr(draining, "write", write)
         updating._ensure_collection(plan, rebuild=True)
         queue(NOTES.name, changed_keys(NOTES, updating._targets(plan), Progress()))
-        return write(*arguments)
+        return write(*arguments, **named)
 
     monkeypatch.setattr(draining, "write", slowly)
     draining.drain(NOTES)
@@ -438,7 +438,7 @@ class TestTwoAtOnce:
     def test_of_one_that_was_killed_the_rest_is_built(self, building, bring_up_to_date):
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        self.led_by(building, f"{socket.gethostname()}:{dead.pid}")
+        self.led_by(building, f"{process_name().rpartition(':')[0]}:{dead.pid}")
         (updated,) = bring_up_to_date("note", rebuild=True)
         assert updated.built
         assert Collection.objects.get(state=State.ACTIVE) == building

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +17,14 @@ from wagtail_vector_index.exceptions import EmbeddingUnavailable
 from wagtail_vector_index.indexing import shares, updating
 from wagtail_vector_index.indexing.draining import drain
 from wagtail_vector_index.indexing.outbox import queue
+from wagtail_vector_index.indexing.processes import process_name
 from wagtail_vector_index.indexing.updating import apply_removals
 from wagtail_vector_index.models import Document, PendingChange
 
 pytestmark = pytest.mark.django_db
 
 NOTES = Note.vector_index
-HOST = socket.gethostname()[:200]
+MACHINE = process_name().rpartition(":")[0]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def rows_of(note):
     return changes().filter(object_key=f"testapp.note:{note.pk}")
 
 
-def held(rows, holder="elsewhere:7/1", *, seconds_ago=0):
+def held(rows, holder="elsewhere:7#1", *, seconds_ago=0):
     rows.update(holder=holder, holder_seen=timezone.now() - datetime.timedelta(seconds=seconds_ago))
 
 
@@ -55,14 +55,14 @@ def indexed():
 def ended_process():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    return f"{HOST}:{process.pid}/1"
+    return f"{MACHINE}:{process.pid}#1"
 
 
 def test_what_another_process_works_on_is_left_to_it(notes, embedder):
     held(rows_of(notes[0]))
     assert drain(NOTES).objects == 2
     assert sorted(embedder.texts) == ["cheese", "wine"]
-    assert rows_of(notes[0]).get().holder == "elsewhere:7/1"
+    assert rows_of(notes[0]).get().holder == "elsewhere:7#1"
 
 
 def test_an_object_that_changes_while_another_process_works_on_it_is_left_to_it(notes, embedder):
@@ -73,7 +73,7 @@ def test_an_object_that_changes_while_another_process_works_on_it_is_left_to_it(
     assert rows_of(notes[0]).count() == 2
     assert drain(NOTES).objects == 2
     assert "toast" not in embedder.texts
-    rows_of(notes[0]).exclude(holder="").delete()  # the other process has written it
+    rows_of(notes[0]).exclude(holder=None).delete()  # the other process has written it
     drain(NOTES)
     assert indexed() == ["cheese", "toast", "wine"]
 
@@ -101,20 +101,20 @@ def test_the_share_of_a_process_is_taken_before_its_parent_notes_its_end(notes):
     """Not every container has a process that does so for all others."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    held(changes(), f"{HOST}:{process.pid}/1")
+    held(changes(), f"{MACHINE}:{process.pid}#1")
     assert drain(NOTES).objects == 3
     process.wait()
 
 
 def test_the_share_of_a_living_process_of_this_machine_is_left_to_it(notes):
-    held(changes(), f"{HOST}:{os.getpid()}/another thread")
+    held(changes(), f"{process_name()}#another thread")
     assert drain(NOTES).objects == 0
 
 
 def test_a_share_is_limited(notes, monkeypatch, embedder):
     monkeypatch.setattr(shares, "SIZE", 2)
     seen = []
-    embedder.before = lambda texts: seen.append(changes().exclude(holder="").count())
+    embedder.before = lambda texts: seen.append(changes().exclude(holder=None).count())
     assert drain(NOTES).objects == 3
     assert seen == [2, 1]
 
@@ -156,7 +156,7 @@ def test_a_share_is_given_back_after_an_error(notes, embedder):
     embedder.before = down
     with pytest.raises(EmbeddingUnavailable):
         drain(NOTES)
-    assert set(changes().values_list("holder", flat=True)) == {""}
+    assert set(changes().values_list("holder", flat=True)) == {None}
 
 
 def test_an_object_that_fails_is_given_back(notes, embedder):
@@ -166,7 +166,7 @@ def test_an_object_that_fails_is_given_back(notes, embedder):
 
     embedder.before = refuse
     assert list(drain(NOTES).errors) == [f"testapp.note:{notes[1].pk}"]
-    assert rows_of(notes[1]).get().holder == ""
+    assert rows_of(notes[1]).get().holder is None
 
 
 def test_a_comparison_leaves_what_others_work_on(notes):
@@ -175,8 +175,8 @@ def test_a_comparison_leaves_what_others_work_on(notes):
     before = rows_of(notes[0]).get().pk
     queue(NOTES.name, NOTES.source_keys())
     assert list(rows_of(notes[0]).order_by("pk").values_list("holder", flat=True)) == [
-        "elsewhere:7/1",
-        "",
+        "elsewhere:7#1",
+        None,
     ]
     assert rows_of(notes[0]).filter(pk=before).exists()
     assert rows_of(notes[1]).count() == 1
@@ -201,7 +201,7 @@ def test_an_update_waits_for_the_shares_of_others(notes, bring_up_to_date, monke
     def the_other_writes(seconds):
         waited.append(seconds)
         if len(waited) == 2:
-            rows_of(notes[0]).exclude(holder="").delete()
+            rows_of(notes[0]).exclude(holder=None).delete()
 
     monkeypatch.setattr(updating.time, "sleep", the_other_writes)
     (updated,) = bring_up_to_date("note")

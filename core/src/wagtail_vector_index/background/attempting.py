@@ -31,6 +31,11 @@ ResultT = TypeVar("ResultT")
 _SHORTEST = 1.0
 
 
+#: The seconds until the next attempt if other processes hold all changes that wait. If one of
+#: them ends early, its changes are written then.
+_OTHERS = 60.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """The result of an attempt."""
@@ -150,6 +155,8 @@ def _tried(index_name: str, action: Callable[[], ResultT]) -> ResultT | None:
 def _seconds_to_next(index_name: str) -> float | None:
     """Return the seconds until the next attempt after failures, or None if nothing failed."""
     changes = PendingChange.objects.filter(index=index_name)
+    is_shared = changes.filter(holder__isnull=False).exists()
+    changes = changes.filter(holder=None)
     collections = live_collections(index_name).filter(attempts__gt=0)
     first = changes.order_by("next_attempt").values_list("next_attempt", flat=True)[:1]
     waits = [seconds_until(moment, OBJECT_DELAY) for moment in first]
@@ -158,4 +165,6 @@ def _seconds_to_next(index_name: str) -> float | None:
         for moment in collections.values_list("next_attempt", flat=True)
         if moment
     ]
+    if is_shared and not waits:
+        waits = [_OTHERS]
     return max(_SHORTEST, min(waits)) if waits else None

@@ -75,7 +75,8 @@ class EmbeddingBackend(ABC):
     max_batch_tokens: int | None = None
 
     #: How many calls of ``embed`` may run at once while content is indexed, in threads of their
-    #: own? More than 1 suits a service, since the waits for its answers then do not add up.
+    #: own? More than 1 suits a service, since the waits for its answers then do not add up. If
+    #: ``embed`` uses Django's database, it closes its connections itself.
     concurrency: int = 1
 
     #: How much do the vectors count in hybrid search, from 0 to 1? The words count the rest. The

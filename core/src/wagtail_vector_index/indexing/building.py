@@ -29,7 +29,9 @@ def lead(collection: Collection) -> bool:
         if has_ended(collection.builder):
             leaderless |= Q(builder=collection.builder)
         own_row = Collection.objects.filter(pk=collection.pk, state=Collection.State.BUILDING)
-        if not own_row.filter(leaderless).update(builder=me, builder_seen=now):
+        led = own_row.filter(leaderless)
+        # The others must wait until this process has compared.
+        if not led.update(builder=me, builder_seen=now, compared_at=None):
             return False
     collection.builder, collection.builder_seen = me, now
     return True

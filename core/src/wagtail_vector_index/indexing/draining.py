@@ -89,9 +89,8 @@ class _Drain:
         try:
             while self._apply_some():
                 pass
-        except BaseException:
-            again_if_lost(self._share.give_back)()
-            raise
+        finally:
+            self._share.give_back()
         return self.result
 
     @again_if_lost
@@ -121,7 +120,7 @@ class _Drain:
             objects = self._prepared(list(by_key))
         except (OperationalError, InterfaceError) as error:
             # The database is down; other errors may come from the query of one object. A read
-            # that loses against another transaction is read again by `run`.
+            # that loses against another transaction is read again with the next share.
             if not is_conflict(error) or not self._may_try_again():
                 raise
         except Exception as error:  # noqa: BLE001  # a site's own code may raise anything
@@ -173,10 +172,12 @@ class _Drain:
         changes: Sequence[int],
     ) -> None:
         try:
-            written = write(self._targets(), objects, embeddings, changes)
+            written = write(
+                self._targets(), objects, embeddings, changes, holder=self._share.holder
+            )
         except (Superseded, IntegrityError):
-            # Another process wrote the changes, or deleted an embedding. `run` reads again which
-            # changes are due.
+            # Another process wrote the changes, took them over, or deleted an embedding. What is
+            # left of the share is read again.
             if not self._may_try_again():
                 raise
         else:
@@ -219,6 +220,7 @@ class _Drain:
                 objects[key] = (
                     PreparedObject() if instance is None else prepare(self.index, instance)
                 )
+                self._share.keep()
                 documents += len(objects[key].documents)
                 if documents >= MAX_DOCUMENTS:
                     return objects
@@ -240,8 +242,10 @@ class _Drain:
     def _fail(self, key: str, changes: list[int], error: Exception) -> None:
         """Leave an object in the outbox with its error, to try it again later."""
         message, attempts = self._keep_error(changes, error)
-        PendingChange.objects.filter(pk__in=changes).update(
-            next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY), holder=""
+        self._share.rows().filter(pk__in=changes).update(
+            next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY),
+            holder=None,
+            holder_seen=None,
         )
         logger.warning("%s of %s could not be indexed: %s", key, self.index.name, message)
         self.result.errors[key] = message
@@ -250,6 +254,6 @@ class _Drain:
     def _keep_error(self, changes: Sequence[int], error: Exception) -> tuple[str, int]:
         """Store an error with changes; return its message and the number of attempts so far."""
         message = error_text(error)
-        rows = PendingChange.objects.filter(pk__in=changes)
+        rows = self._share.rows().filter(pk__in=changes)
         rows.update(attempts=F("attempts") + 1, last_error=message)
         return message, max(rows.values_list("attempts", flat=True), default=1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -18,8 +18,12 @@ from .backend_vectors import copy_vectors, counts_length
 from .bulk_insert import insert_rows
 from .failures import hide_content
 from .plan import Plan
+from .processes import HEARTBEAT
 
 _LOOKUP_SIZE = 500
+
+#: The fewest texts of a batch, if several batches are embedded at once.
+_LEAST_BATCH = 32
 
 #: The content hashes of some texts with their vectors, or of one text with its error.
 _Embedded: TypeAlias = "tuple[list[str], memoryview[Any] | Exception]"
@@ -75,6 +79,9 @@ def _embed(
         if isinstance(vectors, Exception):
             errors[hashes[0]] = vectors
             continue
+        if not hashes:
+            progress(0)
+            continue
         rows = dict(zip(hashes, slices(vectors.tobytes(), size), strict=True))
         insert_rows(
             Embedding,
@@ -96,7 +103,9 @@ def _embedded(embedder: EmbeddingBackend, texts: dict[str, str]) -> Iterator[_Em
 
     After an error of the service, the batches under way are yielded before it is raised.
     """
-    batches = list(map(dict, slices(list(texts.items()), embedder.max_batch_texts)))
+    even = max(_LEAST_BATCH, -(-len(texts) // embedder.concurrency))
+    size = min(embedder.max_batch_texts, even)
+    batches = list(map(dict, slices(list(texts.items()), size)))
     workers = min(embedder.concurrency, len(batches))
     if workers <= 1:
         yield from _in_turn(embedder, texts)
@@ -110,17 +119,26 @@ def _embedded(embedder: EmbeddingBackend, texts: dict[str, str]) -> Iterator[_Em
                 future.cancel()
 
 
-def _finished(futures: Iterable[Future[_Outcome]]) -> Iterator[_Embedded]:
-    failure = None
-    for future in as_completed(futures):
-        if future.cancelled():
-            continue
-        done, error = future.result()
-        yield from done
-        if error is not None and failure is None:
-            failure = error
-            for each in futures:
-                each.cancel()  # unless it runs
+def _finished(futures: Sequence[Future[_Outcome]]) -> Iterator[_Embedded]:
+    """Yield what was embedded as soon as it is, and nothing now and then while that takes long."""
+    failure: BaseException | None = None
+    waiting = set(futures)
+    while waiting:
+        try:
+            ready, waiting = wait(waiting, HEARTBEAT, return_when=FIRST_COMPLETED)
+        except KeyboardInterrupt as interrupt:
+            # The batches under way are paid for, so they are stored.
+            failure, ready = interrupt, set()
+        for future in ready:
+            if not future.cancelled():
+                done, error = future.result()
+                yield from done
+                failure = failure or error
+        if failure is not None:
+            for future in waiting:
+                future.cancel()  # unless it runs
+        if not ready:
+            yield [], memoryview(b"")
     if failure is not None:
         raise failure
 

@@ -34,31 +34,23 @@ def object_changes(index_name: str) -> Any:
     return changes_of(index_name).filter(scope=PendingChange.Scope.OBJECT)
 
 
-def held_changes(index_name: str) -> Any:
-    """Return the rows of an index's outbox that a drain holds, or held when it ended early."""
-    return PendingChange.objects.filter(~Q(holder=""), index=index_name)
-
-
-def holders(index_name: str) -> tuple[list[str], list[str]]:
-    """Return the drains that hold rows of an index's outbox: those at work, and those that ended.
+def holders(index_name: str) -> tuple[list[str], dict[str, dt.datetime | None]]:
+    """Return the drains that hold rows of an index's outbox.
 
     Whether a drain of another machine has ended is only known some minutes later.
+
+    Returns:
+        the drains that are at work, and the last heartbeats of the drains that have ended.
     """
-    seen = held_changes(index_name).values_list("holder").annotate(Max("holder_seen"))
+    held = PendingChange.objects.filter(index=index_name, holder__isnull=False).order_by()
     at_work: list[str] = []
-    ended: list[str] = []
-    for holder, moment in seen.order_by():
-        known = at_work if is_at_work(holder.partition("/")[0], moment) else ended
-        known.append(holder)
+    ended: dict[str, dt.datetime | None] = {}
+    for holder, seen in held.values_list("holder").annotate(Max("holder_seen")):
+        if is_at_work(holder.partition("#")[0], seen):
+            at_work.append(holder)
+        else:
+            ended[holder] = seen
     return at_work, ended
-
-
-def is_free(ended: Sequence[str]) -> Q:
-    """Return the condition that no drain holds a row, except those that have ended.
-
-    A drain that begins later holds its rows.
-    """
-    return Q(holder__in=["", *ended])
 
 
 def append(
@@ -88,7 +80,6 @@ def append(
             "last_error": "",
             "next_attempt": now if promise is None else now + PROMISE_LIFE,
             "promise": promise,
-            "holder": "",
         },
     )
 
@@ -109,8 +100,7 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
     the last error. Promises stay.
     """
     wanted = set(keys)
-    _, ended = holders(index_name)
-    waiting = object_changes(index_name).filter(is_free(ended))
+    waiting = object_changes(index_name).filter(holder=None)
     rows = waiting.order_by("pk").values_list(
         "pk", "object_key", "created_at", "attempts", "last_error"
     )
@@ -133,10 +123,10 @@ def queue(index_name: str, keys: Sequence[str]) -> None:
                 "scope": PendingChange.Scope.OBJECT,
                 "next_attempt": now,
                 "promise": None,
-                "holder": "",
             },
         )
         for some in slices(replaced, _SLICE):
-            PendingChange.objects.filter(pk__in=some).delete_rows()
+            # A drain may have taken some since they were read.
+            PendingChange.objects.filter(pk__in=some, holder=None).delete_rows()
 
     in_transaction(replace, index_database())

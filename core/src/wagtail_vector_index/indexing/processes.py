@@ -8,6 +8,7 @@ that was killed must not keep others from continuing its work.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import socket
 from pathlib import Path
@@ -27,10 +28,13 @@ HEARTBEAT = 10.0
 
 _LONGEST_HOST = 200
 
+#: The namespace of process numbers outside of containers: a constant of Linux.
+_FIRST_NAMESPACE = "pid:[4026531836]"
+
 
 def process_name() -> str:
-    """Return the name of this process: its machine and its number there."""
-    return f"{_host()}:{os.getpid()}"
+    """Return the name of this process: its machine, or container, and its number there."""
+    return f"{_machine()}:{os.getpid()}"
 
 
 def is_at_work(process: str, seen: dt.datetime | None) -> bool:
@@ -48,8 +52,8 @@ def silent(field: str) -> Q:
 
 def has_ended(process: str) -> bool:
     """Return whether a process has certainly ended; False for processes of other machines."""
-    host, _, number = process.rpartition(":")
-    if os.name != "posix" or host != _host():
+    machine, _, number = process.rpartition(":")
+    if os.name != "posix" or machine != _machine():
         return False
     try:
         os.kill(int(number), 0)
@@ -69,5 +73,12 @@ def _is_zombie(number: str) -> bool:
     return status.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
-def _host() -> str:
-    return socket.gethostname()[:_LONGEST_HOST]
+@functools.cache
+def _machine() -> str:
+    """Return the name of the machine. Containers may share it, so theirs has a number added."""
+    host = socket.gethostname()[:_LONGEST_HOST]
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not on Linux
+        return host
+    return host if namespace == _FIRST_NAMESPACE else f"{host}/{namespace[5:-1]}"

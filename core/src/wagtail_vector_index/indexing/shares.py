@@ -8,26 +8,32 @@ process ends early, the others take what it held.
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from django.db import connections
+from django.db import Error, connections
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from ..contract.slices import slices
+from ..models.sessions import again_if_lost
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
-from .outbox import holders, is_free, object_changes
+from .outbox import holders, object_changes
 from .processes import HEARTBEAT, process_name
 
 __all__ = ["SIZE", "Share"]
 
-#: The most objects of a share, and of one transaction that writes.
+logger = logging.getLogger(__name__)
+
+#: The most rows of a share, and about the most objects of one transaction that writes.
 SIZE = 500
 
-#: The fewest objects of a share, if so many are left.
+#: The fewest rows of a share, if so many are left.
 _LEAST = 50
 
 _SLICE = 500
@@ -42,10 +48,10 @@ class Share:
 
     def __init__(self, index_name: str) -> None:
         self._index_name = index_name
-        # Two drains of one process, in two threads, have different names.
-        self._holder = f"{process_name()}/{uuid4().hex[:8]}"
+        #: The drain's name. Two drains of one process, in two threads, have different names.
+        self.holder = f"{process_name()}#{uuid4().hex[:8]}"
         self._last_beat = time.monotonic()
-        self._is_empty = True
+        self._may_hold = False
 
     def take(self, due: Q) -> list[tuple[int, str]]:
         """Return the primary keys and object keys of the rows to work on, those left over first.
@@ -54,63 +60,83 @@ class Share:
             due: the condition of the rows that may be taken. Other rows of the same objects come
                 with them.
         """
-        rows = [] if self._is_empty else self._held()
-        if not rows and object_changes(self._index_name).filter(due).exists():
-            rows = in_transaction(lambda: self._take(due), index_database())
-        self._is_empty = not rows
-        return rows
+        if self._may_hold and (rows := self._held()):
+            return rows
+        self._may_hold = False
+        while chosen := self._choose(due):
+            self._may_hold = True
+            in_transaction(lambda: self._hold(chosen), index_database())  # runs here
+            if rows := self._held():
+                return rows
+            # Other drains were faster, and have taken all of these rows.
+        return []
 
     def keep(self) -> None:
         """Note that this drain still works, unless it was noted a short time ago."""
         now = time.monotonic()
-        if now - self._last_beat > HEARTBEAT:
-            self._note_time()
+        if self._may_hold and now - self._last_beat > HEARTBEAT:
+            self._last_beat = now
+            self.rows().update(holder_seen=timezone.now())
 
     def give_back(self) -> None:
         """Leave the rows that were not written to other drains."""
-        self._own().update(holder="", holder_seen=None)
+        if not self._may_hold:
+            return
+        try:
+            again_if_lost(self.rows().update)(holder=None, holder_seen=None)
+        except Error as error:  # this runs after an error, which must be raised
+            logger.warning("Changes of %s wait for some minutes: %s", self._index_name, error)
 
-    def _take(self, due: Q) -> list[tuple[int, str]]:
-        # On SQLite, a transaction that reads first may be refused when it writes.
-        self._note_time()
+    def rows(self) -> Any:
+        """Return the rows of the outbox that this drain holds."""
+        return PendingChange.objects.filter(index=self._index_name, holder=self.holder)
+
+    def _choose(self, due: Q) -> list[int]:
+        """Return the primary keys of rows that no drain holds.
+
+        That no other drain holds an object must be known in the statement that reads its rows. A
+        drain that takes the object later then also reads it later than this one.
+        """
         others, ended = holders(self._index_name)
-        free, rows = is_free(ended), object_changes(self._index_name)
-        # That no other drain holds an object must be known in the statement that reads its rows.
-        # A drain that takes the object later then also reads it later than this one.
-        held = rows.exclude(free).filter(object_key=OuterRef("object_key"))
-        rows = rows.filter(free).exclude(Exists(held)).order_by("pk")
-        size = _size(rows.filter(due), len(others))
-        if connections[index_database()].features.has_select_for_update_skip_locked:
-            rows = rows.select_for_update(skip_locked=True)
-        first = dict(rows.filter(due).values_list("pk", "object_key")[:size])
-        if not first:
-            return []
+        self._free(ended)
+        rows = object_changes(self._index_name)
+        held = PendingChange.objects.filter(
+            index=self._index_name, holder__isnull=False, object_key=OuterRef("object_key")
+        )
+        free = rows.filter(holder=None).exclude(Exists(held)).order_by("pk")
+        first = dict(free.filter(due).values_list("pk", "object_key")[: _size(rows, due, others)])
         keys = set(first.values())
-        waiting = rows.exclude(due).filter(object_key__in=keys).values_list("pk", flat=True)
+        waiting = free.exclude(due).filter(object_key__in=keys) if keys else free.none()
+        return [*first, *waiting.values_list("pk", flat=True)]
+
+    def _free(self, ended: Mapping[str, dt.datetime | None]) -> None:
+        """Free the rows of drains that have ended, unless one has given a sign of life since."""
+        for holder, seen in ended.items():
+            rows = PendingChange.objects.filter(index=self._index_name, holder=holder)
+            unseen = Q(holder_seen=None) if seen is None else Q(holder_seen__lte=seen)
+            rows.filter(unseen).update(holder=None, holder_seen=None)
+
+    def _hold(self, chosen: Sequence[int]) -> None:
         now = timezone.now()
-        for pks in slices([*first, *waiting], _SLICE):
-            taken = PendingChange.objects.filter(free, pk__in=pks)
-            taken.update(holder=self._holder, holder_seen=now)
-        return self._held()
+        has_skip_locked = connections[index_database()].features.has_select_for_update_skip_locked
+        for pks in slices(chosen, _SLICE):
+            rows = PendingChange.objects.filter(pk__in=pks, holder=None)
+            if has_skip_locked:
+                locked = rows.order_by("pk").select_for_update(skip_locked=True)
+                rows = rows.filter(pk__in=list(locked.values_list("pk", flat=True)))
+            rows.update(holder=self.holder, holder_seen=now)
 
     def _held(self) -> list[tuple[int, str]]:
-        return list(self._own().order_by("pk").values_list("pk", "object_key"))
-
-    def _note_time(self) -> None:
-        self._last_beat = time.monotonic()
-        self._own().update(holder_seen=timezone.now())
-
-    def _own(self) -> Any:
-        return PendingChange.objects.filter(index=self._index_name, holder=self._holder)
+        return list(self.rows().order_by("pk").values_list("pk", "object_key"))
 
 
-def _size(rows: Any, others: int) -> int:
+def _size(rows: Any, due: Q, others: Sequence[str]) -> int:
     """Return the size of the next share: towards the end, half of a drain's part of the rest.
 
     So the drains end at about the same time (guided self-scheduling).
     """
     if not others:
         return SIZE
-    parts = 2 * (others + 1)
-    left: int = rows[: parts * SIZE].count()
+    parts = 2 * (len(others) + 1)
+    left: int = rows.filter(due, holder=None)[: parts * SIZE].count()
     return min(SIZE, max(_LEAST, -(-left // parts)))

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from django.db import IntegrityError
-from django.db.models import F, Max, Q
+from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
+from ..contract.slices import slices
 from ..exceptions import ConfigurationError, EmbeddingError, RebuildRunning
 from ..models.sessions import again_if_lost
 from ..models.tables import Collection, index_database
@@ -26,9 +27,9 @@ from .cleaning import clean_up, retire
 from .comparing import changed_keys
 from .draining import Drained, drain
 from .expanding import expand
-from .failures import error_text, is_waiting, note_failure, note_success
+from .failures import FAILED, error_text, is_waiting, note_failure, note_success
 from .keeping import follow
-from .outbox import changes_of, held_changes, object_changes, queue
+from .outbox import changes_of, object_changes, queue
 from .ownership import current_owner, is_foreign
 from .plan import Plan, live_collections
 from .problems import Problem
@@ -84,10 +85,16 @@ def update(
         return _update(index, plan, None, progress)
     drained = Drained()
     while not again_if_lost(lead)(building):
-        again_if_lost(_announce)(index, progress)
-        drained.add(_drain(index, progress))
-        if _nothing_is_left(building):
-            return Updated(drained=drained, built=False, leader=building.builder)
+        # What the leader has compared is in the outbox by now, so it is drained below.
+        _read_again(building)
+        was_compared = bool(building.compared_at)
+        drained.add(_drain_together(index, progress))
+        _read_again(building)
+        is_over = building.state != Collection.State.BUILDING
+        if is_over or (was_compared and is_led_by_another(building)):
+            # What this process wrote after the leader's last look is sent by nobody else.
+            _push_all([c for c in _targets(plan) if c.state == c.State.ACTIVE], progress)
+            return Updated(drained=drained, built=False, leader="" if is_over else building.builder)
         time.sleep(_PAUSE)
     try:
         updated = _update(index, plan, building, Heartbeat(building, progress))
@@ -98,14 +105,12 @@ def update(
 
 
 @again_if_lost
-def _nothing_is_left(building: Collection) -> bool:
-    """Return whether another process is about to finish a build, or has finished it."""
-    row = Collection.objects.filter(pk=building.pk, state=Collection.State.BUILDING).first()
-    if row is None:
-        return True
-    building.builder = row.builder
-    is_due = Q(attempts=0) | Q(next_attempt__lte=timezone.now()) | ~Q(holder="")
-    return bool(row.compared_at) and not object_changes(row.index).filter(is_due).exists()
+def _read_again(building: Collection) -> None:
+    """Read again which process leads a build, and how far it is."""
+    names = ("state", "builder", "builder_seen", "compared_at")
+    row = Collection.objects.filter(pk=building.pk).values(*names).first()
+    for name, value in (row or {"state": Collection.State.RETIRED}).items():
+        setattr(building, name, value)
 
 
 @again_if_lost
@@ -118,8 +123,8 @@ def _update(
     queue(index.name, changed_keys(index, collections, progress))
     if building is not None:
         Collection.objects.filter(pk=building.pk).update(compared_at=timezone.now())
-    changes_of(index.name).update(next_attempt=timezone.now())
-    _announce(index, progress)
+    now = timezone.now()
+    changes_of(index.name).filter(next_attempt__gt=now).update(next_attempt=now)
     sending = progress if index.keep_embeddings else _SendsEarly(plan, progress)
     drained = _drain_together(index, sending)
     held_back = None if building is None else reason_to_wait(building)
@@ -197,23 +202,41 @@ def pending_keys(index: IndexDeclaration, *, rebuild: bool = False) -> list[str]
     return list(dict.fromkeys([*waiting, *keys]))
 
 
-def _announce(index: IndexDeclaration, progress: Progress) -> None:
-    # An object that was saved several times has several rows, but counts once.
-    waiting = changes_of(index.name).values("object_key").distinct().count()
-    if waiting:
-        progress.started(index.name, "writing", waiting)
-
-
 def _drain_together(index: IndexDeclaration, progress: Progress) -> Drained:
-    """Drain, and wait for the shares that other processes have. Take those that they leave."""
-    drained = _drain(index, progress)
-    held = held_changes(index.name)
-    last = held.aggregate(last=Max("pk"))["last"]
-    while last is not None and held.filter(pk__lte=last).exists():
+    """Drain until all changes that were due at the beginning are written, by whatever process.
+
+    Shares that other processes hold are waited for. What they leave is taken.
+    """
+    began = timezone.now()
+    rows = object_changes(index.name)
+    # An object that was saved several times has several rows, but counts once.
+    counts = rows.aggregate(last=Max("pk"), objects=Count("object_key", distinct=True))
+    drained = Drained()
+    if counts["last"] is None:
+        return drained
+    progress.started(index.name, "writing", counts["objects"])
+    left = rows.filter(
+        Q(attempts=0) | Q(next_attempt__lte=began) | Q(holder__isnull=False), pk__lte=counts["last"]
+    )
+    while True:
+        drained.add(_drain(index, progress))
+        # An object that failed has its next attempt later.
+        if not again_if_lost(left.exists)():
+            _forget_written(index, drained.errors)
+            return drained
         time.sleep(_PAUSE)
         progress.indexed(0)
-        drained.add(_drain(index, progress))
-    return drained
+
+
+@again_if_lost
+def _forget_written(index: IndexDeclaration, errors: dict[str, str]) -> None:
+    """Forget the errors of objects that could be written after all."""
+    failing: set[str] = set()
+    for some in slices(list(errors), 500):
+        rows = object_changes(index.name).filter(FAILED, object_key__in=some)
+        failing.update(rows.values_list("object_key", flat=True))
+    for key in errors.keys() - failing:
+        del errors[key]
 
 
 def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
@@ -234,6 +257,10 @@ class _SendsEarly(Progress):
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self._plan = plan
         self._progress = progress
+
+    def started(self, index: str, doing: str, total: int) -> None:
+        """Pass the call on."""
+        self._progress.started(index, doing, total)
 
     def embedded(self, count: int) -> None:
         """Pass the call on."""

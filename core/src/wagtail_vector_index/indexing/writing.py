@@ -59,6 +59,8 @@ def write(
     objects: Mapping[str, PreparedObject],
     embeddings: Mapping[str, int],
     changes: Sequence[int],
+    *,
+    holder: str | None = None,
 ) -> Written:
     """Bring the documents of some objects up to date in all these collections, or in none.
 
@@ -75,6 +77,7 @@ def write(
         embeddings: the primary keys of the embeddings of the documents that `lacking` returned, by
             content hash.
         changes: the primary keys of the outbox rows that this write completes.
+        holder: the drain that must still hold these rows; by default, it does not matter which.
 
     Raises:
         Superseded: nothing was written.
@@ -85,7 +88,8 @@ def write(
         for collection in collections:
             _write_to(collection, objects, embeddings, written)
         if changes:
-            done = PendingChange.objects.filter(pk__in=changes).delete_rows()
+            rows = PendingChange.objects.filter(pk__in=changes)
+            done = (rows.filter(holder=holder) if holder else rows).delete_rows()
             if done != len(changes):
                 raise Superseded
         return written

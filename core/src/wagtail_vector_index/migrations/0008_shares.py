@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="pendingchange",
             name="holder",
-            field=models.CharField(blank=True, max_length=255),
+            field=models.CharField(blank=True, max_length=255, null=True),
         ),
         migrations.AddField(
             model_name="pendingchange",
@@ -23,9 +23,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="pendingchange",
             index=models.Index(
-                condition=models.Q(("holder", ""), _negated=True),
-                fields=["index", "object_key"],
+                condition=models.Q(("holder__isnull", False)),
+                fields=["object_key"],
                 name="wvi_pending_held",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="pendingchange",
+            index=models.Index(
+                condition=models.Q(("holder__isnull", False)),
+                fields=["holder"],
+                name="wvi_pending_holder",
             ),
         ),
     ]

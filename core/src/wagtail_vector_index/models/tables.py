@@ -289,8 +289,8 @@ class PendingChange(models.Model):
     next_attempt = models.DateTimeField(default=timezone.now)
     #: Identifies the save that a promise was written for; None for a change.
     promise = models.UUIDField(null=True, blank=True, db_index=True)
-    #: The drain that has the row in its share, and the time of its last heartbeat.
-    holder = models.CharField(max_length=255, blank=True)
+    #: The drain that has the row in its share, or None, and the time of its last heartbeat.
+    holder = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  # its indexes leave out None
     holder_seen = models.DateTimeField(null=True, blank=True)
 
     #: Wagtail need not search these rows for references.
@@ -305,9 +305,14 @@ class PendingChange(models.Model):
         indexes = [
             models.Index(fields=["index", "next_attempt"], name="wvi_pending_next"),
             models.Index(
-                fields=["index", "object_key"],
-                condition=~models.Q(holder=""),
+                fields=["object_key"],
+                condition=models.Q(holder__isnull=False),
                 name="wvi_pending_held",
+            ),
+            models.Index(
+                fields=["holder"],
+                condition=models.Q(holder__isnull=False),
+                name="wvi_pending_holder",
             ),
         ]
 

@@ -34,8 +34,8 @@ class Command(QuietableCommand):
 
     help = (
         "Bring vector indexes up to date with the site's content and settings. You can interrupt"
-        " the command at any time, and run any number of it at the same time, also on several"
-        " machines: each takes a share of the work."
+        " the command at any time. Several of these commands can run at the same time, also on"
+        " several machines: each takes a share of the work."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
