@@ -80,6 +80,7 @@ def built(database: str, address: str, number_of_processes: int, concurrency: in
         **os.environ,
         "BENCHMARK_DATABASE": database,
         "BENCHMARK_SERVICE": address,
+        "BENCHMARK_SERVICE_BATCH_SIZE": str(BATCH_SIZE),
         "BENCHMARK_SERVICE_CONCURRENCY": str(concurrency),
     }
     command = [sys.executable, "-m", "benchmarks.measure", __spec__.name, "build", "[]"]

@@ -34,6 +34,7 @@ BENCHMARKS = (
     "end_to_end",
     "large_index",
     "unchanged",
+    "many_processes",
     "demo_site",
     "restricted",
     "hybrid",

@@ -64,6 +64,6 @@ if "BENCHMARK_SERVICE" in os.environ:
         "HOST": os.environ["BENCHMARK_SERVICE"],
         "MODEL": "hash",
         "DIMENSIONS": 384,
-        "BATCH_SIZE": 32,
+        "BATCH_SIZE": int(os.environ["BENCHMARK_SERVICE_BATCH_SIZE"]),
         "CONCURRENCY": int(os.environ["BENCHMARK_SERVICE_CONCURRENCY"]),
     }

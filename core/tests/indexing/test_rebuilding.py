@@ -375,6 +375,25 @@ class TestTwoAtOnce:
         assert sorted(Collection.objects.values_list("state", flat=True)) == ["active", "building"]
         assert list(Collection.objects.values_list("document_count", flat=True)) == [4, 4]
 
+    def test_the_second_sends_what_it_has_written(self, server, building, bring_up_to_date):
+        """The first may have sent its changes for the last time before that."""
+        self.led_by(building, "elsewhere:7")
+        queue(NOTES.name, [f"testapp.note:{Note.objects.create(text='butter').pk}"])
+        bring_up_to_date("note")
+        active = Collection.objects.get(state=State.ACTIVE)
+        assert active.applied_revision == active.revision
+        assert server.count(active.spec) == 4
+
+    def test_the_second_goes_on_if_the_first_dies_while_it_works(
+        self, building, bring_up_to_date, embedder
+    ):
+        self.led_by(building, "elsewhere:7")
+        queue(NOTES.name, [f"testapp.note:{Note.objects.create(text='butter').pk}"])
+        embedder.before = lambda texts: self.led_by(building, "elsewhere:7", seconds_ago=301)
+        (updated,) = bring_up_to_date("note")
+        assert updated.built
+        assert Collection.objects.get(state=State.ACTIVE) == building
+
     def test_the_second_says_who_finishes_the_build(self, building):
         self.led_by(building, "elsewhere:7")
         queue(NOTES.name, [f"testapp.note:{Note.objects.create(text='butter').pk}"])

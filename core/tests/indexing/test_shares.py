@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tests.testapp.models import Note
+from wagtail_vector_index.background.attempting import attempt
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
 from wagtail_vector_index.indexing import shares, updating
 from wagtail_vector_index.indexing.draining import drain
@@ -149,6 +150,24 @@ def test_a_share_is_kept_while_texts_are_embedded(notes, monkeypatch, embedder):
     assert {long_ago} not in seen
 
 
+def test_a_share_that_another_took_over_is_not_written(notes, embedder):
+    """By then, the other one may have written a newer text."""
+    embedder.before = lambda texts: held(changes())
+    assert drain(NOTES).objects == 0
+    assert indexed() == []
+    assert set(changes().values_list("holder", flat=True)) == {"elsewhere:7#1"}
+
+
+def test_an_error_of_a_share_that_another_took_over_is_not_stored(notes, embedder):
+    def refuse(texts):
+        held(changes())
+        raise ValueError("no")
+
+    embedder.before = refuse
+    drain(NOTES)
+    assert set(changes().values_list("holder", "attempts")) == {("elsewhere:7#1", 0)}
+
+
 def test_a_share_is_given_back_after_an_error(notes, embedder):
     def down(texts):
         raise EmbeddingUnavailable("the service is down")
@@ -208,6 +227,36 @@ def test_an_update_waits_for_the_shares_of_others(notes, bring_up_to_date, monke
     assert len(waited) == 2
     assert updated.drained.objects == 3
     assert indexed() == ["bread", "cheese", "wine"]
+
+
+def test_an_update_writes_what_another_gives_back(notes, bring_up_to_date, monkeypatch):
+    held(rows_of(notes[0]))
+    monkeypatch.setattr(
+        updating.time, "sleep", lambda seconds: changes().update(holder=None, holder_seen=None)
+    )
+    (updated,) = bring_up_to_date("note")
+    assert updated.drained.objects == 3
+    assert indexed() == ["bread", "cheese", "wine"]
+
+
+def test_an_update_forgets_the_error_of_an_object_that_another_writes(
+    notes, bring_up_to_date, monkeypatch, embedder
+):
+    held(rows_of(notes[0]))
+
+    def refuse(texts):
+        if "cheese" in texts:
+            raise ValueError("no cheese")
+
+    embedder.before = refuse
+    monkeypatch.setattr(updating.time, "sleep", lambda seconds: changes().delete())
+    (updated,) = bring_up_to_date("note")
+    assert updated.drained.errors == {}
+
+
+def test_a_task_waits_while_another_process_writes(notes):
+    held(changes())
+    assert attempt(NOTES.name).retry_in == 60
 
 
 def test_an_update_writes_the_share_of_one_that_ends_early(notes, bring_up_to_date, monkeypatch):
