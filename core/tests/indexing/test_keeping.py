@@ -27,6 +27,7 @@ from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.indexing.updating import apply_changes
 from wagtail_vector_index.indexing.verifying import unfound_in_sample
 from wagtail_vector_index.models import Collection, Document, Embedding
+from wagtail_vector_index.models.transactions import in_transaction
 
 pytestmark = pytest.mark.django_db
 
@@ -175,7 +176,7 @@ def test_a_build_goes_on_while_its_backend_is_down(server, bring_up_to_date, emb
     assert vectors() == 0
 
 
-@pytest.mark.parametrize("step", ["in_transaction", "_drop"])
+@pytest.mark.parametrize("step", ["in_transaction", "_delete_unused"])
 def test_an_update_that_ends_while_it_drops(notes, bring_up_to_date, monkeypatch, step):
     def killed(*arguments):
         raise KeyboardInterrupt
@@ -195,8 +196,10 @@ def test_an_update_that_ends_while_it_drops(notes, bring_up_to_date, monkeypatch
 def test_a_vector_that_another_process_begins_to_use_is_dropped_later(
     notes, bring_up_to_date, monkeypatch
 ):
-    def in_use(*arguments):
-        raise IntegrityError
+    def in_use(write, using):
+        if getattr(write, "__name__", "") == "delete_rows":
+            raise IntegrityError
+        return in_transaction(write, using)
 
     Note.objects.create(text="goat cheese")
     with monkeypatch.context() as patched:
@@ -205,6 +208,23 @@ def test_a_vector_that_another_process_begins_to_use_is_dropped_later(
     assert (vectors(), dropped()) == (1, len(TEXTS) + 1)
     cleaning.clean_up(at_once=True)
     assert vectors() == 0
+
+
+def test_what_an_index_keeps_again_meanwhile_is_not_dropped(
+    notes, server, bring_up_to_date, monkeypatch
+):
+    """Another process has the new setting already."""
+    Note.objects.create(text="goat cheese")
+    drop = keeping._drop
+
+    def later(own_row, ids):
+        own_row.update(keep_embeddings=True)
+        return drop(own_row, ids)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping, "_drop", later)
+        bring_up_to_date("note")
+    assert (vectors(), dropped()) == (1, len(TEXTS))
 
 
 # What is embedded
@@ -354,10 +374,25 @@ def test_a_lost_collection_is_embedded_and_filled_again(notes, server, bring_up_
     assert (vectors(), dropped()) == (0, len(TEXTS))
 
 
+def test_only_an_update_embeds_what_was_lost(notes, server, bring_up_to_date, embedder):
+    """A million texts may be expensive, so a single change must not have them embedded."""
+    server.drop(Collection.objects.get().spec)
+    queue(NOTES.name, [f"testapp.note:{Note.objects.create(text='butter').pk}"])
+    with pytest.raises(CollectionNotFound, match="does not keep embeddings. To embed its texts"):
+        apply_changes(NOTES)
+    with pytest.raises(CollectionNotFound, match="run: manage.py update_vector_indexes testapp.N"):
+        pushing.sweep(Collection.objects.get(), server)
+    assert embedder.texts == ["butter"]
+    bring_up_to_date("note")
+    assert sorted(embedder.texts) == sorted([*TEXTS, "butter"])
+    assert len(ranking("butter")) == len(TEXTS) + 1
+
+
 def test_a_refill_that_was_cut_off_goes_on_where_it_stopped(
     notes, server, bring_up_to_date, embedder, monkeypatch
 ):
     monkeypatch.setattr(pushing, "_STEP", 1)
+    monkeypatch.setattr(pushing, "_FEW_REVISIONS", 0)
     for text in ("goat cheese", "blue cheese"):
         Note.objects.create(text=text)
         bring_up_to_date("note")
@@ -433,7 +468,7 @@ def test_a_lost_collection_whose_model_is_gone(notes, server, settings):
         "default": {"BACKEND": "tests.testapp.embeddings.WordEmbeddings", "MODEL": "better"}
     }
     with pytest.raises(IndexOutdated, match="update_vector_indexes testapp.Note --rebuild"):
-        pushing.sweep(Collection.objects.get(), server)
+        pushing.reconcile(Collection.objects.get(), server)
 
 
 def test_a_lost_collection_whose_model_only_a_service_knows(notes, server, monkeypatch):
@@ -443,7 +478,7 @@ def test_a_lost_collection_whose_model_only_a_service_knows(notes, server, monke
     server.drop(Collection.objects.get().spec)
     monkeypatch.setattr(type(embedding_backends["default"]), "fingerprint", property(fail))
     with pytest.raises(EmbeddingUnavailable):
-        pushing.sweep(Collection.objects.get(), server)
+        pushing.reconcile(Collection.objects.get(), server)
 
 
 def test_a_text_that_cannot_be_embedded_any_more(notes, server, bring_up_to_date, embedder, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import connection
 from django.test import RequestFactory
@@ -268,3 +269,14 @@ def test_however_many_subtrees_are_hidden_few_rows_are_read(article, root, monke
     sizes = [int(query["sql"].rpartition(" LIMIT ")[2]) for query in captured]
     assert sizes[0] == 4
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_an_asynchronous_search_takes_as_many_queries(article):
+    for number in range(3):
+        article(f"article {number}", "<p>bread</p>")
+    update(ArticlePage.vector_index)
+    list(ArticlePage.vector_index.search("bread"))  # loads the vectors
+    with CaptureQueriesContext(connection) as context:
+        found = async_to_sync(ArticlePage.vector_index.search("bread").aload)()
+    assert len(found) == 3
+    assert len(context) <= MOST

@@ -17,6 +17,7 @@ from ..models.sessions import again_if_lost
 from ..models.tables import Collection, PendingChange
 from ..models.transactions import is_conflict
 from ..plugins.calling import notify
+from ..plugins.documents import PreparedDocument
 from .backoff import CLOCK_DIFFERENCE, OBJECT_DELAY, delay_after
 from .embedding import embedding_ids
 from .expanding import expand
@@ -136,7 +137,7 @@ class _Drain:
         self, objects: dict[str, PreparedObject], by_key: dict[str, list[int]]
     ) -> None:
         """Embed objects and write them, except those with a text that cannot be embedded."""
-        documents = lacking(self._targets(), objects)
+        documents = self._to_embed(objects)
         embedder, errors = self.index.embedder, dict[str, Exception]()
         try:
             embeddings = embedding_ids(embedder, documents, errors, self._embedded, self.plan)
@@ -147,6 +148,13 @@ class _Drain:
         self._leave_out(objects, by_key, errors)
         if objects:
             self._write(objects, embeddings, [pk for key in objects for pk in by_key[key]])
+
+    def _to_embed(self, objects: Mapping[str, PreparedObject]) -> list[PreparedDocument]:
+        """Return the documents that need embeddings: all of them, unless some were dropped."""
+        targets = self._targets()
+        if all(each.keep_embeddings and not each.dropped_revision for each in targets):
+            return [document for wanted in objects.values() for document in wanted.documents]
+        return lacking(targets, objects)
 
     def _embedded(self, count: int) -> None:
         self._share.keep()

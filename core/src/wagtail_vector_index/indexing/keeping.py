@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
+from django.db.models import F, QuerySet
 
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
@@ -64,7 +67,9 @@ def drop_applied(collection: Collection, backend: VectorBackend) -> None:
     held = live_documents(collection).filter(embedding__isnull=False, revision__lte=applied)
     for page in pages(held, _COLUMNS, after=dropped, size=_SIZE):
         ids, embeddings, _ = zip(*page, strict=True)
-        _drop(ids, embeddings)
+        if not in_transaction(partial(_drop, own_row, ids), index_database()):
+            return
+        _delete_unused(embeddings)
     # If embeddings came back in the meantime, the row says so, and they are dropped next time.
     own_row.filter(keep_embeddings=False, dropped_revision=dropped).update(dropped_revision=applied)
 
@@ -89,8 +94,16 @@ def _restore(collection: Collection, embedder: EmbeddingBackend, progress: Progr
         Collection.objects.filter(pk=collection.pk).update(dropped_revision=0)
 
 
-def _drop(ids: Sequence[UUID], embeddings: Sequence[int]) -> None:
+def _drop(own_row: QuerySet[Any], ids: Sequence[UUID]) -> bool:
+    """Take the embeddings from documents, unless their collection keeps embeddings by now."""
+    # The update locks the row, so that no other process changes this meanwhile.
+    if not own_row.filter(keep_embeddings=False).update(revision=F("revision")):
+        return False
     Document.objects.filter(pk__in=ids).update(embedding=None)
+    return True
+
+
+def _delete_unused(embeddings: Sequence[int]) -> None:
     unused = Embedding.objects.filter(pk__in=set(embeddings), documents__isnull=True)
     try:
         in_transaction(unused.delete_rows, index_database())

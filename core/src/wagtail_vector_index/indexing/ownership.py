@@ -81,7 +81,7 @@ def take_over(index_name: str) -> int:
     collections = Collection.objects.filter(index=index_name).exclude(
         owner__in=("", current_owner())
     )
-    return int(collections.update(owner=current_owner(), applied_revision=0))
+    return int(collections.update(owner=current_owner(), applied_revision=0, sent_revision=0))
 
 
 def _facts(connection: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from ..backends.base import VectorBackend
 from ..contract.records import RecordBatch
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 #: After about this number of documents, a push notes how far it is.
 _STEP = 10_000
 
+#: So many revisions are pushed together, however many documents they have written.
+_FEW_REVISIONS = 5
+
 
 def _ignore_count(count: int) -> None:
     pass
@@ -37,6 +41,8 @@ def push(
 
     If the backend has lost the collection, it is created again and filled from the index
     tables. Embeddings that the collection does not keep are dropped once the backend has them.
+    Such a collection is only filled again by `complete` and `reconcile`, since its texts must be
+    embedded again, which may be expensive.
 
     Args:
         collection: the collection.
@@ -44,10 +50,11 @@ def push(
         pushed: called after each batch with the number of documents that were sent.
 
     Raises:
+        CollectionNotFound: the backend has lost the collection, which does not keep embeddings.
         BackendError: the backend failed. Its stored revision stays as it was, so that the next
             push begins there again.
     """
-    _or_refill(_push, collection, backend, pushed)
+    _or_refill(_push, collection, backend, pushed, embeds=False)
 
 
 def sweep(
@@ -58,7 +65,7 @@ def sweep(
     A late push can leave documents in the backend that were deleted in the meantime. Searches
     ignore such ghosts; a sweep deletes them. The arguments and errors are those of `push`.
     """
-    _or_refill(_sweep, collection, backend, pushed)
+    _or_refill(partial(_sweep, embeds=False), collection, backend, pushed, embeds=False)
 
 
 def complete(
@@ -89,12 +96,20 @@ def _or_refill(
     collection: Collection,
     backend: VectorBackend,
     pushed: Callable[[int], None],
+    *,
+    embeds: bool = True,
 ) -> None:
     if is_foreign(collection, backend):
         return
     try:
         action(collection, backend, pushed)
-    except CollectionNotFound:
+    except CollectionNotFound as error:
+        if not (embeds or collection.keep_embeddings):
+            raise CollectionNotFound(
+                f"{backend!r} has lost {collection}, and {collection.index} does not keep"
+                " embeddings. To embed its texts again, run: manage.py update_vector_indexes"
+                f" {collection.index}"
+            ) from error
         logger.warning("%r has lost %s. It is filled again.", backend, collection)
         Collection.objects.filter(pk=collection.pk).update(applied_revision=0, sent_revision=0)
         _push(collection, backend, pushed)
@@ -114,7 +129,8 @@ def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int]
             if not sent:
                 own_row.update(service_run=backend.service_run())
             if applied < revision:
-                revision = _next_stop(collection, applied, revision)
+                if revision - applied > _FEW_REVISIONS:
+                    revision = _next_stop(collection, applied, revision)
                 own_row.filter(sent_revision__lt=revision).update(sent_revision=revision)
                 _send(collection, backend, applied, sent, revision, pushed)
         if applied >= revision:
@@ -188,7 +204,13 @@ def _complete(
         optimize(collection, backend)
 
 
-def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
+def _sweep(
+    collection: Collection,
+    backend: VectorBackend,
+    pushed: Callable[[int], None],
+    *,
+    embeds: bool = True,
+) -> None:
     _push(collection, backend, pushed)
     if (
         not backend.persistent
@@ -201,6 +223,6 @@ def _sweep(collection: Collection, backend: VectorBackend, pushed: Callable[[int
     with streamed(live_documents(collection).values_list("pk", flat=True)) as ids:
         live = set(ids)
     backend.delete(collection.spec, held - live)
-    for batch in batch_of(collection, list(live - held)):
+    for batch in batch_of(collection, list(live - held), embed=embeds):
         replace(collection, backend, batch)
         pushed(len(batch))

@@ -272,7 +272,9 @@ class _SendsEarly(Progress):
         live = _targets(self._plan)
         building = [c for c in live if c.state == Collection.State.BUILDING]
         for collection in building or live:
-            if not is_waiting(collection):
+            # Another process may be sending what comes before.
+            is_being_sent = collection.sent_revision > collection.applied_revision
+            if not is_waiting(collection) and not is_being_sent:
                 with suppress(Exception):  # a backend may raise anything; `_push` has stored it
                     _push(collection, self._progress)
 

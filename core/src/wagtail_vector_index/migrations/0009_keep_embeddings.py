@@ -8,17 +8,17 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="collection",
             name="keep_embeddings",
-            field=models.BooleanField(default=True),
+            field=models.BooleanField(db_default=True, default=True),
         ),
         migrations.AddField(
             model_name="collection",
             name="dropped_revision",
-            field=models.PositiveBigIntegerField(default=0),
+            field=models.PositiveBigIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
             model_name="embedding",
             name="direction_only",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.RemoveConstraint(model_name="embedding", name="wvi_embedding_unique"),
         migrations.AddConstraint(

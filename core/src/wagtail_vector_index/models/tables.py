@@ -102,9 +102,9 @@ class Collection(models.Model):
     #: The run of the backend's service whose records were verified last; `VectorBackend` explains.
     service_run = models.CharField(max_length=255, blank=True)
     #: Whether the embeddings of its documents are kept once the vector backend has them.
-    keep_embeddings = models.BooleanField(default=True)
+    keep_embeddings = models.BooleanField(default=True, db_default=True)
     #: Documents up to this revision may have no embedding any more, because it was dropped.
-    dropped_revision = models.PositiveBigIntegerField(default=0)
+    dropped_revision = models.PositiveBigIntegerField(default=0, db_default=0)
     #: The recall of its searches and their setting; None if they are exact, or not measured yet.
     recall = models.JSONField(null=True, blank=True)
     #: The number of live documents, and the XOR of their ids.
@@ -183,7 +183,7 @@ class Embedding(models.Model):
     vector = models.BinaryField()
     #: Whether the vector may have another length than the model returned. It was then read from a
     #: vector backend with the metric cosine, and only indexes with this metric use it.
-    direction_only = models.BooleanField(default=False)
+    direction_only = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     #: Wagtail need not search these rows for references.

@@ -119,8 +119,9 @@ class SearchResults(Sequence[Any]):
 
     async def aload(self) -> SearchResults:
         """Run the search and load the objects without blocking the event loop."""
+        is_fresh = self._will_be_fresh
         await arun(self.search.steps())
-        await sync_to_async(self._load)()
+        await sync_to_async(self._load)(is_fresh=is_fresh)
         return self
 
     def _hits(self) -> list[Hit]:
@@ -129,10 +130,14 @@ class SearchResults(Sequence[Any]):
             hits = hits[window]
         return hits
 
-    def _load(self) -> list[Any]:
+    @property
+    def _will_be_fresh(self) -> bool:
+        """Whether the search has not run yet. Reranking takes its time after the check."""
+        return self.search.hits is None and self.search.index.reranking_backend is None
+
+    def _load(self, *, is_fresh: bool | None = None) -> list[Any]:
         if self._objects is None:
-            # Reranking takes its time after the check.
-            is_fresh = self.search.hits is None and self.search.index.reranking_backend is None
+            is_fresh = self._will_be_fresh if is_fresh is None else is_fresh
             self._objects = self._loaded(self._hits(), is_fresh=is_fresh)
         return self._objects
 
