@@ -193,7 +193,7 @@ while True:
         search()
     if killer.left > 0:
         break
-print(number > 20)
+print(number > 10)
 """
     if pool:
         pytest.importorskip("psycopg_pool")
