@@ -193,7 +193,7 @@ while True:
         search()
     if killer.left > 0:
         break
-print(number > 10)
+print(number > 15)
 """
     if pool:
         pytest.importorskip("psycopg_pool")

@@ -135,7 +135,7 @@ def test_documents_are_not_written_one_by_one(bring_up_to_date, django_assert_ma
     """Writing cost one query for each document."""
     for number in range(200):
         Note.objects.create(text=f"note{number % 8}", stars=number % 5)
-    with django_assert_max_num_queries(80):
+    with django_assert_max_num_queries(70):
         bring_up_to_date("note")
     assert Document.objects.count() == 200
 

@@ -39,7 +39,7 @@ def follow(index: IndexDeclaration, collections: Iterable[Collection], progress:
     Args:
         index: the index.
         collections: its collections whose vectors its embedding backend makes.
-        progress: is told what is embedded.
+        progress: counts what is embedded.
 
     Raises:
         BackendUnavailable, EmbeddingError: embeddings that came back before the error stay.
