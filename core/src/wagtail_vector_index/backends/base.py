@@ -28,6 +28,7 @@ from ..contract.filters import Filter, FilterNode, parse_filter
 from ..contract.health import Health
 from ..contract.metrics import METRICS, Metric, own_score
 from ..contract.options import Options as BaseOptions
+from ..contract.panics import contain_panics
 from ..contract.recall import (
     EXACT,
     LEAST_RECORDS,
@@ -135,6 +136,7 @@ class VectorBackend(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        contain_panics(cls, VectorBackend, BackendError)
         # Checked here, because a mistake would otherwise show in the middle of a search.
         metrics: Any = cls.metrics
         if not isinstance(metrics, (set, frozenset)) or not metrics or metrics - set(METRICS):

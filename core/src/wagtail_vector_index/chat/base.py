@@ -12,7 +12,9 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from ..contract.options import Options as BaseOptions
+from ..contract.panics import contain_panics
 from ..contract.token_estimate import estimate_tokens
+from ..exceptions import ChatError
 
 __all__ = ["ChatBackend", "Message"]
 
@@ -48,6 +50,10 @@ class ChatBackend(ABC):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseOptions):
         """The keys in the settings other than ``BACKEND``. A backend declares its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        contain_panics(cls, ChatBackend, ChatError)
 
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias

@@ -18,6 +18,7 @@ from django.core.checks import CheckMessage
 
 from ..contract.batching import Batches, Sizes
 from ..contract.options import Options as BaseOptions
+from ..contract.panics import contain_panics
 from ..contract.records import Vector, float32
 from ..exceptions import (
     EmbeddingError,
@@ -82,6 +83,10 @@ class EmbeddingBackend(ABC):
     #: How much do the vectors count in hybrid search, from 0 to 1? The words count the rest. The
     #: better the model, the higher.
     vector_weight: float = 0.6
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        contain_panics(cls, EmbeddingBackend, EmbeddingError)
 
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias

@@ -11,6 +11,8 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from ..contract.options import Options as BaseOptions
+from ..contract.panics import contain_panics
+from ..exceptions import RerankingError
 
 __all__ = ["RerankingBackend"]
 
@@ -38,6 +40,10 @@ class RerankingBackend(ABC):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseOptions):
         """The keys in the settings other than ``BACKEND``. A backend declares its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        contain_panics(cls, RerankingBackend, RerankingError)
 
     def __init__(self, alias: str, options: Any) -> None:
         self.alias = alias

@@ -1,0 +1,95 @@
+"""Exceptions that are no `Exception`, as Rust code raises them when it panics.
+
+Nothing that handles errors would catch such an exception. In a web server, it would end the
+process that was asked.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+from ..wording import describe
+
+__all__ = ["contain_panics"]
+
+#: The module that PyO3 names for the panics of every extension in Rust.
+_OF_RUST = "pyo3_runtime"
+
+
+def contain_panics(backend: type[Any], base: type[Any], failure: type[Exception]) -> None:
+    """Make methods of a backend's class raise an error where its code panics.
+
+    What others raise to end the process, a thread or a task passes: KeyboardInterrupt, SystemExit,
+    and the cancellations and time limits of event loops, greenlets and test runners.
+
+    Args:
+        backend: a subclass of `base`, whose methods are replaced.
+        base: the class whose methods the author of a backend overrides.
+        failure: the error that is raised instead.
+    """
+    for name in dir(base):
+        owner = next(each for each in backend.__mro__ if name in vars(each))
+        method = vars(owner)[name]
+        # The methods of other subclasses of the base were replaced when these were defined.
+        is_new = owner is backend or not (issubclass(owner, base) or issubclass(base, owner))
+        if is_new and inspect.isfunction(method) and not name.startswith("__"):
+            setattr(backend, name, _contained(method, failure))
+
+
+def _contained(method: Callable[..., Any], failure: type[Exception]) -> Callable[..., Any]:
+    told = functools.partial(_told, method.__name__, failure)
+    wrapped: Callable[..., Any]
+
+    if inspect.isasyncgenfunction(method):
+
+        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            with told(self):
+                async with aclosing(method(self, *args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
+
+    elif inspect.iscoroutinefunction(method):
+
+        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with told(self):
+                return await method(self, *args, **kwargs)
+
+    elif inspect.isgeneratorfunction(method):
+
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+            with told(self):
+                return (yield from method(self, *args, **kwargs))
+
+    else:
+
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with told(self):
+                return method(self, *args, **kwargs)
+
+    return functools.wraps(method)(wrapped)
+
+
+@contextmanager
+def _told(name: str, failure: type[Exception], backend: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if not _is_panic(error, type(backend)):
+            raise
+        text = backend.options.redact(describe(error))
+        raise failure(
+            f"{backend.alias!r} ({type(backend).__name__}): {name} panicked: {text}"
+        ) from error
+
+
+def _is_panic(error: BaseException, backend: type[Any]) -> bool:
+    """Return whether the code of a backend or an extension in Rust raised this, and no other."""
+    where = type(error).__module__
+    of_backend = where.partition(".")[0] == backend.__module__.partition(".")[0]
+    return type(error) is BaseException or where == _OF_RUST or of_backend
