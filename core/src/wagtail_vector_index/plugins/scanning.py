@@ -122,10 +122,10 @@ def _may_hold_plugins(dist: Any) -> bool:
 
 
 def _source(name: str, dist: Any) -> PluginSource:
-    found = {}
-    for key in ("Name", "Version"):
-        with contextlib.suppress(Exception):  # a distribution that was only partly removed
-            found[key] = dist.metadata[key] if dist is not None else None
+    found: Any = {}
+    with contextlib.suppress(Exception):  # a distribution that was only partly removed
+        # Read once, since each access parses the file again.
+        found = dist.metadata or {}
     folder = _folder(dist)
     return PluginSource(
         name=name,
