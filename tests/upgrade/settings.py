@@ -1,7 +1,12 @@
-"""A site to upgrade, in the database that UPGRADE_DATABASE tells as JSON."""
+"""A site to upgrade, in the database that UPGRADE_DATABASE tells as JSON.
+
+UPGRADE_PROJECT is a folder with more of the site: an app ``blog`` and a file ``settings.py``.
+"""
 
 import json
 import os
+import sys
+from pathlib import Path
 
 from tests.settings import *  # noqa: F403
 from tests.settings import FEWEST_APPS
@@ -17,3 +22,8 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
 if "UPGRADE_WITHOUT_OURS" in os.environ:
     INSTALLED_APPS.remove("wagtail_vector_index")
     INSTALLED_APPS.remove("wagtail_vector_index.backends.pgvector")
+if "UPGRADE_PROJECT" in os.environ:
+    project = Path(os.environ["UPGRADE_PROJECT"])
+    sys.path.insert(0, str(project))
+    INSTALLED_APPS.insert(0, "blog")
+    exec((project / "settings.py").read_text(encoding="utf-8"))

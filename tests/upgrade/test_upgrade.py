@@ -4,20 +4,25 @@ Its app had the same label. What it left in a database was recorded from real ru
 table and row by row, with Wagtail 6.1 and Django 5.0: see ``leftovers/``.
 """
 
+import importlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.docs.code_blocks import block, blocks
+
 from .databases import LEFTOVERS, PostgreSQL, SQLite, contents, old_objects
 
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "how-to" / "upgrade.md"
 
 OLD_TABLES = {
     "release_0_10": ["wagtail_vector_index_embedding"],
@@ -116,9 +121,11 @@ def test_migrate_touches_nothing_of_the_site_and_the_check_names_what_is_left(da
     assert left == {table: rows for table, rows in after.items() if table in left}
     assert after.keys() - left.keys() == set(OLD_TABLES[old_tables])
 
-    checked, migrated = manage(database, check, ["migrate"])
+    stale = ["remove_stale_contenttypes", "--include-stale-apps", "--noinput"]
+    checked, migrated, _ = manage(database, check, ["migrate"], stale)
     assert "W004" not in checked
     assert "No migrations to apply" in migrated
+    assert database.rows("SELECT id FROM django_content_type WHERE app_label = 'pgvector'") == []
 
 
 @pytest.mark.parametrize("old_tables", ["release_0_10_pgvector"], indirect=True)
@@ -142,3 +149,91 @@ def test_a_site_without_leftovers_hears_nothing_of_them(site):
     _, checked = manage(database, ["migrate"], ["check", "--database", "default"])
     database.drop()
     assert "wagtail_vector_index." not in checked
+
+
+WITHOUT_OURS = """
+from wagtail.fields import RichTextField
+from wagtail.models import Page
+
+class BlogPage(Page):
+    body = RichTextField()
+"""
+WITH_OURS = """
+from wagtail.fields import RichTextField
+from wagtail.models import Page
+from wagtail_vector_index.models import EmbeddingField, VectorIndexedMixin
+
+class BlogPage(VectorIndexedMixin, Page):
+    body = RichTextField()
+    embedding_fields = [EmbeddingField("title", important=True), EmbeddingField("body")]
+"""
+ADD_PAGES = """
+from blog.models import BlogPage
+from wagtail.models import Page
+
+home = Page.objects.get(depth=2)
+for title in ("Rye bread", "Green tea"):
+    home.add_child(instance=BlogPage(title=title, body=f"<p>All about {title}.</p>"))
+"""
+#: The settings of the guide, old and new, with a model that needs no service.
+LOCAL_MODEL = """
+WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS["default"] = {
+    "BACKEND": "tests.testapp.embeddings.WordEmbeddings"
+}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The files of a site that follows the guide."""
+    blog = tmp_path / "blog"
+    blog.mkdir()
+    (blog / "__init__.py").touch()
+    (blog / "models.py").write_text(WITHOUT_OURS, encoding="utf-8")
+    (tmp_path / "settings.py").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("old_tables", ["release_0_10"], indirect=True)
+def test_the_guide(database, project):
+    environment = {"UPGRADE_PROJECT": str(project), "OPENAI_API_KEY": "a-key"}
+    manage(
+        database,
+        ["makemigrations", "blog"],
+        ["migrate"],
+        ["shell", "--no-imports", "-c", ADD_PAGES],
+        **environment,
+        UPGRADE_WITHOUT_OURS="1",
+    )
+    before = contents(database)
+    old, new = (b.code for b in blocks("python", GUIDE) if b.title.startswith("settings.py"))
+    (project / "settings.py").write_text(old + new + LOCAL_MODEL, encoding="utf-8")
+    (project / "blog" / "models.py").write_text(WITH_OURS, encoding="utf-8")
+    indexes = block("blog/vector_indexes.py", GUIDE)
+    (project / "blog" / "vector_indexes.py").write_text(indexes, encoding="utf-8")
+
+    text = GUIDE.read_text(encoding="utf-8")
+    lines = re.findall(r"^python manage\.py (.*)$", text, re.MULTILINE)
+    printed = "".join(manage(database, *map(shlex.split, lines), **environment))
+    for shown in re.findall(r"^```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        for line in shown.splitlines():
+            assert line in printed
+    assert printed.count("(wagtail_vector_index.W009)") == 2 * 3  # two commands check
+    assert "Rye bread" in printed.partition("Rebuilt.")[2]
+    after = contents(database)
+    assert after.keys() == before.keys()
+    for table in before.keys() - GROWING_TABLES:
+        assert before[table] == after[table], table
+
+
+def test_all_names_of_the_guide_exist():
+    cells = re.findall(
+        r"^\| `wagtail_vector_index\.\S+` \| `(wagtail_vector_index\.[\w.]+)\.(\w+)`",
+        GUIDE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(cells) >= 9
+    assert [
+        name for module, name in cells if not hasattr(importlib.import_module(module), name)
+    ] == []
