@@ -13,6 +13,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2]))
 
 from django.core.management import call_command
+from django.db.models import Q
 from django.template import engines
 
 from tests.docs.code_blocks import ROOT, Block, block, blocks
@@ -26,12 +27,14 @@ FOLLOWED_ELSEWHERE = {
 }
 ANSWERS = DOCS / "how-to" / "answers.md"
 HEADLESS = DOCS / "how-to" / "headless.md"
+SEARCH_PAGE = DOCS / "how-to" / "search-page.md"
+LANGUAGES = DOCS / "how-to" / "languages.md"
 PROMOTED = DOCS / "how-to" / "promote-and-log.md"
 WAGTAIL_SEARCH = DOCS / "how-to" / "wagtail-search.md"
 
 #: What is set there is tried by test_guides.py, with the code that reads it.
 SETTINGS = "settings.py"
-#: A model can be declared only once, so the guides' models are compiled, and one of them is used.
+#: A model can be declared only once, so the guides' models are compiled, and some of them are used.
 MODELS = "blog/models.py"
 TESTS = Path("blog/tests.py")
 
@@ -48,11 +51,11 @@ def try_out(block: Block) -> None:
         run(block.code, f"blog.{Path(title).stem}" if title.startswith("blog/") else title)
 
 
-def visitors_request(factory: Any, question: str) -> Any:
+def visitors_request(factory: Any, question: str, **parameters: str) -> Any:
     """Return an anonymous visitor's request that asks a question."""
     from django.contrib.auth.models import AnonymousUser
 
-    request = factory.get("/ask/", {"q": question})
+    request = factory.get("/ask/", {"q": question, **parameters})
     request.user = AnonymousUser()
     request.session = {}
     return request
@@ -163,6 +166,62 @@ def log_searches() -> None:
     active_registry().hooks.unregister(plugin)
 
 
+def search_page() -> None:
+    """Open the guide's search page as a visitor, with a question, a facet, and nonsense."""
+    from blog.models import BlogPage
+    from django.contrib.auth import get_user_model
+    from django.http import HttpResponse
+    from django.test import RequestFactory
+
+    baker = get_user_model().objects.create(username="baker")
+    BlogPage.objects.filter(title="Your first loaf").update(owner=baker)
+    call_command("update_vector_indexes", verbosity=0)
+    view: dict[str, Any] = {"__name__": "blog.views"}
+    exec(block("blog/views.py", SEARCH_PAGE), view)  # the guide's code
+    template = engines["django"].from_string(blocks("html", SEARCH_PAGE)[0].code)
+    view["render"] = lambda request, name, given: HttpResponse(template.render(given, request))
+    requests = {
+        "question": visitors_request(RequestFactory(), "how do I bake bread?"),
+        "owner": visitors_request(RequestFactory(), "how do I bake bread?", owner="baker"),
+        "nonsense": visitors_request(RequestFactory(), "qwerty asdfgh"),
+    }
+    for name, request in requests.items():
+        page = " ".join(view["search"](request).content.decode().split())
+        print(f"search page, {name}:", page)
+
+
+def speak_dutch() -> None:
+    """Call the view and the code of the guide for several languages, with Dutch pages as well."""
+    from blog.models import BlogPage, Term
+    from django.test import RequestFactory
+    from django.utils import translation
+    from wagtail.models import Locale
+
+    dutch = Locale.objects.create(language_code="nl")
+    loaf = BlogPage.objects.get(title="Your first loaf")
+    loaf = loaf.copy_for_translation(dutch, copy_parents=True)
+    loaf.title, loaf.body = "Je eerste brood", "<p>Kneed het deeg. Zet het brood in een hete oven.</p>"
+    loaf.save_revision().publish()
+    BlogPage.objects.get(title="Rye sourdough").copy_for_translation(dutch, alias=True)
+    Term.objects.create(word="desem", meaning="Gegist deeg.", locale=dutch)
+    Term.objects.create(word="sourdough", meaning="Fermented dough.", locale=Locale.get_active())
+    call_command("update_vector_indexes", verbosity=0)
+
+    view: dict[str, Any] = {"__name__": "blog.views_locale"}
+    exec(block("blog/views_locale.py", LANGUAGES), view)  # the guide's code
+    shown: dict[str, Any] = {}
+    view["render"] = lambda request, template, context: shown.update(context)
+    with translation.override("nl"):
+        view["search"](visitors_request(RequestFactory(), "brood"))
+        print("Dutch:", " | ".join(sorted(page.title for page in shown["results"])))
+    for python in blocks("python", LANGUAGES):
+        if python.title.startswith("python manage.py shell"):
+            run(python.code, str(python))
+    print(
+        "terms:", *(term.word for term in Term.vector_index.search("dough", filter=Q(locale="nl")))
+    )
+
+
 def show(template: Block) -> None:
     """Render a template with a page and a question."""
     from blog.models import BlogPage
@@ -184,6 +243,9 @@ if __name__ == "__main__":
         GRAPHENE={"SCHEMA": "grapple.schema.schema", "MIDDLEWARE": []},
         GRAPPLE={"APPS": ["blog"], "EXPOSE_GRAPHIQL": False},
         WAGTAILSEARCH_BACKENDS=set_there["WAGTAILSEARCH_BACKENDS"],
+        WAGTAIL_I18N_ENABLED=True,
+        WAGTAIL_CONTENT_LANGUAGES=[("en", "English"), ("nl", "Dutch")],
+        LANGUAGES=[("en", "English"), ("nl", "Dutch")],
         WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
             "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
         },
@@ -203,5 +265,7 @@ if __name__ == "__main__":
     call_apis()
     promote()
     log_searches()
+    search_page()
     for html in guides("html"):
         show(html)
+    speak_dutch()

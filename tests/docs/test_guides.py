@@ -38,10 +38,10 @@ configuring = [
 
 
 HOW_TO = ROOT / "docs" / "how-to"
-#: What the site consists of, and the guide that shows each file.
+#: What the site consists of, and the guides that show each file.
 FILES = {
-    "blog/models.py": HOW_TO / "filter-and-narrow.md",
-    "blog/vector_indexes.py": HOW_TO / "index-several-models.md",
+    "blog/models.py": ("filter-and-narrow.md", "related-objects.md", "languages.md"),
+    "blog/vector_indexes.py": ("index-several-models.md",),
 }
 
 
@@ -50,8 +50,9 @@ def site(tmp_path: Path) -> Path:
     """Return a project folder with files of the guides."""
     (tmp_path / "blog").mkdir()
     (tmp_path / "blog" / "__init__.py").touch()
-    for name, guide in FILES.items():
-        (tmp_path / name).write_text(block(name, guide), encoding="utf-8")
+    for name, guides_of_file in FILES.items():
+        code = "\n\n".join(block(name, HOW_TO / guide) for guide in guides_of_file)
+        (tmp_path / name).write_text(code, encoding="utf-8")
     return tmp_path
 
 
@@ -71,6 +72,19 @@ def test_guides_work(site: Path) -> None:
     assert "/ninja/search 200 Your first loaf How to bake bread at home" in said
     assert "/api/v2/pages/ 200 Your first loaf" in said
     assert "grapple: 200 Your first loaf How to bake bread at home" in said
+    pages = dict(re.findall(r"^search page, (\w+): (.*)$", said, re.MULTILINE))
+    assert "Your first loaf</a></h2> <p>How to" in pages["question"]
+    assert 'href="?q=how+do+I+bake+bread%3F&amp;owner=baker">baker (1)</a>' in pages["question"]
+    assert "<p>1 page found</p>" in pages["owner"]
+    assert "Nothing was found." in pages["nonsense"]
+    assert "Pumpernickel | Steam the rye dough overnight." in said
+    languages = said.partition("Dutch: ")[2]
+    assert languages.startswith("Je eerste brood | Rye sourdough\n")
+    assert languages.count("translated: ") == languages.count("translated: Je eerste brood") == 1
+    assert languages.count("once: en Your first loaf") == 1
+    assert "once: nl" not in languages
+    assert "in Dutch: Kneed het deeg. Zet het <mark>brood</mark> in een hete oven." in languages
+    assert "terms: desem\n" in languages
     assert "asynchronously: Mix flour and water [1]. \nYour first loaf: http" in said.replace(
         "\n\n", "\n"
     )
