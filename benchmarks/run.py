@@ -39,6 +39,7 @@ BENCHMARKS = (
     "restricted",
     "hybrid",
     "rankings",
+    "embedding_models",
     "publishing",
     "start_up",
 )
@@ -47,7 +48,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 VERSIONS = (
     "wagtail-vector-index", "Django", "wagtail", "numpy", "psycopg", "qdrant-client",
-    "weaviate-client", "usearch", "sqlite-vec", "faiss-cpu", "langchain-core", "django-ai-core",
+    "weaviate-client", "usearch", "sqlite-vec", "wordllama", "fastembed",
+    "faiss-cpu", "langchain-core", "django-ai-core",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 BENCHMARK_DATABASE is the path of the file, or the URL of a PostgreSQL database.
 """
 
+import json
 import os
 
 from tests.postgres import database_at
@@ -19,6 +20,7 @@ VECTOR_BACKEND = os.environ.get("BENCHMARK_VECTOR_BACKEND", "numpy")
 EMBEDDING_BACKEND = os.environ.get(
     "BENCHMARK_EMBEDDING_BACKEND", "benchmarks.website.embeddings.HashEmbeddings"
 )
+EMBEDDING_OPTIONS = json.loads(os.environ.get("BENCHMARK_EMBEDDING_OPTIONS", "{}"))
 
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
@@ -56,7 +58,7 @@ WAGTAILADMIN_BASE_URL = "http://localhost"
 
 WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": {"BACKEND": VECTOR_BACKEND}}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {
-    "default": {"BACKEND": EMBEDDING_BACKEND},
+    "default": {"BACKEND": EMBEDDING_BACKEND, **EMBEDDING_OPTIONS},
 }
 if "BENCHMARK_SERVICE" in os.environ:
     WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS["default"] = {

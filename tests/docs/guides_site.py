@@ -200,7 +200,8 @@ def speak_dutch() -> None:
     dutch = Locale.objects.create(language_code="nl")
     loaf = BlogPage.objects.get(title="Your first loaf")
     loaf = loaf.copy_for_translation(dutch, copy_parents=True)
-    loaf.title, loaf.body = "Je eerste brood", "<p>Kneed het deeg. Zet het brood in een hete oven.</p>"
+    loaf.title = "Je eerste brood"
+    loaf.body = "<p>Kneed het deeg. Zet het brood in een hete oven.</p>"
     loaf.save_revision().publish()
     BlogPage.objects.get(title="Rye sourdough").copy_for_translation(dutch, alias=True)
     Term.objects.create(word="desem", meaning="Gegist deeg.", locale=dutch)
