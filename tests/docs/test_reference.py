@@ -24,6 +24,8 @@ from .code_blocks import ROOT, documents
 
 REFERENCE = ROOT / "docs" / "reference"
 APP = "wagtail_vector_index"
+#: What the guide to upgrade says that release 0.10 had.
+OLD_MODULES = tuple(f"{APP}.{name}." for name in ("ai", "ai_utils", "storage"))
 CODE = [
     path for folder in ("core/src", "plugins") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
@@ -160,7 +162,8 @@ def test_no_sentence_is_taken_for_a_type() -> None:
 @pytest.mark.parametrize("document", documents(), ids=lambda d: str(d.relative_to(ROOT)))
 def test_dotted_paths_exist(document: Path) -> None:
     for path in set(re.findall(rf"\b{APP}(?:\.[A-Za-z]\w*)+\b", read(document))):
-        if not re.search(r"\.[EW]\d{3}$", path):
+        is_old = document.name == "upgrade.md" and path.startswith(OLD_MODULES)
+        if not is_old and not re.search(r"\.[EW]\d{3}$", path):
             assert exists(path), path
 
 
