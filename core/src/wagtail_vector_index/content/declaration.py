@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from django.apps import apps
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from ..contract.metrics import Metric
 from ..contract.slices import slices
@@ -104,13 +104,25 @@ class IndexDeclaration:
 
     def source_keys(self) -> list[str]:
         """Return the keys of all objects to index, each once."""
+        return [key for keys in self.source_batches() for key in keys]
+
+    def source_batches(self) -> Iterator[list[str]]:
+        """Yield the keys of all objects to index, each once, some thousands at a time.
+
+        The objects are read batch by batch, so that memory does not grow with their number.
+        """
         sources = self._sources()
-        keys = (
-            key_of(queryset.model, pk)
-            for queryset in self.get_querysets()
-            for pk in sources.primary_keys(self.live(queryset).order_by())
-        )
-        return list(dict.fromkeys(keys))
+        earlier: list[QuerySet[Any]] = []
+        for queryset in self.get_querysets():
+            model = queryset.model
+            overlapping = [each for each in earlier if _may_share_objects(each.model, model)]
+            for pks in _source_primary_keys(self.live(queryset), sources):
+                keys = list(dict.fromkeys(key_of(model, pk) for pk in pks))
+                if known := self._visible_in(overlapping, keys, sources):
+                    keys = _without(keys, known)
+                if keys:
+                    yield keys
+            earlier.append(queryset)
 
     def sources_among(self, keys: Sequence[str]) -> set[str]:
         """Return the given keys that name objects to index."""
@@ -129,11 +141,18 @@ class IndexDeclaration:
         visible: set[str] = set()
         for some in slices(keys, _CHECK_SIZE):
             inside = some if within is None else _keys_inside(some, within)
-            for queryset in self.get_querysets():
-                if pks := primary_keys(queryset.model, _without(inside, visible)):
-                    live = self.live(queryset.filter(pk__in=pks)).order_by()
-                    found = visibility.primary_keys(live)
-                    visible.update(key_of(queryset.model, pk) for pk in found)
+            visible |= self._visible_in(self.get_querysets(), inside, visibility)
+        return visible
+
+    def _visible_in(
+        self, querysets: Iterable[QuerySet[Any]], keys: Sequence[str], visibility: Visibility
+    ) -> set[str]:
+        visible: set[str] = set()
+        for queryset in querysets:
+            if pks := primary_keys(queryset.model, _without(keys, visible)):
+                live = self.live(queryset.filter(pk__in=pks)).order_by()
+                found = visibility.primary_keys(live)
+                visible.update(key_of(queryset.model, pk) for pk in found)
         return visible
 
     def few_visible(
@@ -195,6 +214,20 @@ class IndexDeclaration:
         """Return the size of the longest chunk in tokens, as declared or as the model allows."""
         longest = self.embedder.max_tokens
         return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
+
+
+def _may_share_objects(one: type[Model], other: type[Model]) -> bool:
+    """Return whether querysets of these models may contain the same object."""
+    concrete: Any = one._meta.concrete_model
+    return issubclass(concrete, other) or issubclass(other, concrete)
+
+
+def _source_primary_keys(queryset: QuerySet[Any], sources: Visibility) -> Iterator[list[Any]]:
+    if queryset.query.distinct_fields:
+        # Which of the rows that share these fields it contains depends on all of its rows.
+        yield sources.primary_keys(queryset.order_by())
+    else:
+        yield from sources.batches_of_primary_keys(queryset, _CHECK_SIZE)
 
 
 def _app_label(index_class: type[IndexDeclaration]) -> str:

@@ -99,6 +99,19 @@ class Visibility:
             return list(queryset.values_list("pk", flat=True))
         return list(hidden.outside(queryset))
 
+    def batches_of_primary_keys(self, queryset: QuerySet[Any], size: int) -> Iterator[list[Any]]:
+        """Yield `primary_keys` in batches, in order. At most ``size`` rows are read for each.
+
+        No cursor stays open between two batches, and no more than one batch is in memory.
+        """
+        hidden = self._hidden(queryset.model)
+        ordered = queryset.order_by("pk")
+        rows = ordered.values_list("pk") if hidden is None else hidden.rows(ordered)
+        page = list(rows[:size])
+        while page:
+            yield [pk for (pk,) in page] if hidden is None else list(hidden.outside_among(page))
+            page = list(rows.filter(pk__gt=page[-1][0])[:size]) if len(page) == size else []
+
     def few_primary_keys(self, queryset: QuerySet[Any], at_most: int) -> list[Any] | None:
         """Return `primary_keys`, or None if there are more than ``at_most``."""
         hidden = self._hidden(queryset.model)
@@ -189,26 +202,28 @@ class _Subtrees:
 
     def outside(self, queryset: QuerySet[Any]) -> Iterator[Any]:
         """Yield the primary keys of the objects that are in none of the subtrees."""
-        return self._outside(self._rows(queryset))
+        return self.outside_among(self.rows(queryset))
 
     def first_outside(self, queryset: QuerySet[Any], count: int) -> list[Any]:
         """Return the first ``count`` of these keys. Few other rows are read.
 
         One query is enough, unless there are hundreds of subtrees.
         """
-        rows = self._rows(queryset)
+        rows = self.rows(queryset)
         found: list[Any] = []
         for ranges in slices(list(self._ranges_outside()), _MAX_RANGES):
             inside = rows.filter(self._in_ranges(ranges))[: count - len(found)]
-            found += self._outside(inside)
+            found += self.outside_among(inside)
             if len(found) == count:
                 break
         return found
 
-    def _rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the primary keys of all objects, those in the subtrees included, with paths."""
         return queryset.filter(self._condition).values_list("pk", self._lookup)
 
-    def _outside(self, rows: Iterable[tuple[Any, str]]) -> Iterator[Any]:
+    def outside_among(self, rows: Iterable[tuple[Any, str]]) -> Iterator[Any]:
+        """Yield the primary keys of those of `rows` that are in none of the subtrees."""
         return (pk for pk, path in rows if not (self._roots and self._has(path)))
 
     def _ranges_outside(self) -> Iterator[tuple[str, str | None]]:

@@ -23,6 +23,8 @@ from .dropped import vectors_of
 
 BATCH_SIZE = 2_000
 
+_KEYS = 5_000
+
 #: Ids as text, metadata, vectors and revisions.
 _COLUMNS = (Cast("pk", CharField()), "metadata", "embedding__vector", "revision")
 
@@ -33,6 +35,16 @@ def live_documents(collection: Collection) -> QuerySet[Any]:
         collection=collection, deleted_at__isnull=True
     )
     return documents
+
+
+def object_keys(collection: Collection) -> Iterator[list[str]]:
+    """Yield the keys of the objects that have live documents, each once, in batches."""
+    keys = live_documents(collection).order_by("object_key").distinct()
+    keys = keys.values_list("object_key", flat=True)
+    page = list(keys[:_KEYS])
+    while page:
+        yield page
+        page = list(keys.filter(object_key__gt=page[-1])[:_KEYS])
 
 
 def written_after(

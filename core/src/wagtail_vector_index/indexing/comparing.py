@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from ..content.declaration import IndexDeclaration
 from ..content.language import reading_together
 from ..contract.slices import slices
-from ..models.sessions import streamed
 from ..models.tables import Collection
 from ..plugins.calling import document_plugins
-from .batches import live_documents
+from .batches import live_documents, object_keys
 from .fetching import fetch_to_prepare
 from .preparing import prepare_source, read
 from .progress import Progress
@@ -26,29 +27,70 @@ _COLLECTION_THRESHOLD = 50_000
 def changed_keys(
     index: IndexDeclaration, collections: Sequence[Collection], progress: Progress
 ) -> list[str]:
-    """Return the keys of objects whose documents are out of date in any of the collections.
+    """Return the keys of objects whose documents are out of date in any of the collections."""
+    return [key for some in changed_batches(index, collections, progress) for key in some]
+
+
+def changed_batches(
+    index: IndexDeclaration, collections: Sequence[Collection], progress: Progress
+) -> Iterator[list[str]]:
+    """Yield the keys of objects whose documents are out of date in any of the collections.
 
     An object is up to date if what would be embedded of it now is what was embedded. Its texts
     are read, since the fields and blocks that they come from do not show every change: the code
     may exclude a block, and an object that a text names may have another name.
+
+    Neither all keys nor all hashes are ever in memory, so that it does not grow with the index.
     """
-    keys = index.source_keys()
-    recorded = {collection: _recorded(collection) for collection in collections}
-    changed = {key: None for known in recorded.values() for key in known.keys() - set(keys)}
-    if any(not known for known in recorded.values()):
+    if not all(live_documents(collection).exists() for collection in collections):
         # A collection is empty, so it lacks all objects, and there is nothing to compare.
-        return [*changed, *keys]
-    progress.started(index.name, "comparing", len(keys))
+        yield from index.source_batches()
+        yield from gone_batches(index, collections)
+        return
+    progress.started(index.name, "comparing", sum(map(len, index.source_batches())))
     plugins = document_plugins()
+    checksums = dict.fromkeys(collections, 0)
     with _fewer_collections():
-        for some in slices(keys, BATCH_SIZE):
-            instances = fetch_to_prepare(index, some)
-            with reading_together(instances.values()):
-                for key, instance in instances.items():
-                    if _differs(index, key, instance, recorded, plugins):
-                        changed[key] = None
-            progress.indexed(len(some))
-    return list(changed)
+        for keys in index.source_batches():
+            changed = []
+            for some in slices(keys, BATCH_SIZE):
+                recorded = {each: _recorded(each, some) for each in collections}
+                for collection, hashes in recorded.items():
+                    checksums[collection] ^= _checksum(hashes)
+                instances = fetch_to_prepare(index, some)
+                with reading_together(instances.values()):
+                    for key, instance in instances.items():
+                        if _differs(index, key, instance, recorded, plugins):
+                            changed.append(key)
+                progress.indexed(len(some))
+            if changed:
+                yield changed
+    # Usually, the collections have no other objects, and the keys alone show it.
+    differing = [each for each in collections if _checksum_of(each) != checksums[each]]
+    yield from gone_batches(index, differing)
+
+
+def gone_batches(index: IndexDeclaration, collections: Iterable[Collection]) -> Iterator[list[str]]:
+    """Yield the keys of objects in these collections that are no longer to be indexed."""
+    earlier: list[Collection] = []
+    for collection in collections:
+        for keys in object_keys(collection):
+            visible = index.sources_among(keys)
+            gone = [key for key in keys if key not in visible]
+            for some in slices(gone, BATCH_SIZE):
+                known = {key for other in earlier for key in _recorded(other, some)}
+                if new := [key for key in some if key not in known]:
+                    yield new
+        earlier.append(collection)
+
+
+def _checksum_of(collection: Collection) -> int:
+    return functools.reduce(operator.xor, map(_checksum, object_keys(collection)), 0)
+
+
+def _checksum(keys: Iterable[str]) -> int:
+    """Return a number that is different, almost surely, for other keys, in whatever order."""
+    return functools.reduce(operator.xor, map(hash, keys), 0)
 
 
 @contextmanager
@@ -69,10 +111,10 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(threshold, *others)
 
 
-def _recorded(collection: Collection) -> dict[str, str]:
-    documents = live_documents(collection).order_by()
-    with streamed(documents.values_list("object_key", "source_hash")) as hashes:
-        return dict(hashes)
+def _recorded(collection: Collection, keys: Sequence[str]) -> dict[str, str]:
+    """Return the source hashes of those of the objects that have live documents, by key."""
+    documents = live_documents(collection).filter(object_key__in=keys).order_by()
+    return dict(documents.values_list("object_key", "source_hash"))
 
 
 def _differs(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
@@ -101,7 +101,7 @@ class _Drain:
         A change that fails is tried only once in a drain. Otherwise, with many failing objects,
         the delays of the first would end before the last was tried, and the drain never.
         """
-        if changes := self._share.take(Q(attempts=0) | Q(next_attempt__lte=self._started)):
+        if changes := self._share.take(self._started):
             self._apply(changes)
             expand(self.index)
         return bool(changes)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from ..contract.slices import slices
-from ..models.tables import PendingChange, index_database
-from ..models.transactions import in_transaction
+from ..models.tables import PendingChange
 from .bulk_insert import insert_rows
 from .processes import is_at_work
 
 #: How long a promise waits for its save. After that, it counts as a change.
 PROMISE_LIFE = dt.timedelta(minutes=5)
-
-_SLICE = 500
 
 
 def changes_of(index_name: str) -> Any:
@@ -90,43 +86,30 @@ def withdraw(promise: UUID) -> None:
 
 
 def queue(index_name: str, keys: Sequence[str]) -> None:
-    """Put objects into the outbox of an index, replacing their rows that wait there.
+    """Put objects into the outbox of an index; `queue_batches` says more."""
+    queue_batches(index_name, [keys])
 
-    Rows that a drain holds stay, beside the new ones. The drain may have read the object before it
-    changed, or before there was a collection to fill. Afterwards, the new row has the object read
-    again.
 
-    The new row is due at once. It keeps the age of the oldest old row, the number of failures and
-    the last error. Promises stay.
+def queue_batches(index_name: str, batches: Iterable[Sequence[str]]) -> None:
+    """Put objects into the outbox of an index, and make those due that wait there already.
+
+    A row that waits already stands for the new change too, and keeps its age, the number of
+    failures and the last error. Only a row that a drain holds does not: the drain may have read
+    the object before it changed, or before there was a collection to fill. So the object gets a new
+    row beside it. Promises stay.
+
+    Args:
+        index_name: the name of the index.
+        batches: the keys of the objects. A batch is written before the next one is read.
     """
-    wanted = set(keys)
-    waiting = object_changes(index_name).filter(holder=None)
-    rows = waiting.order_by("pk").values_list(
-        "pk", "object_key", "created_at", "attempts", "last_error"
-    )
-    now = timezone.now()
-    known = dict.fromkeys(keys, (now, 0, ""))
-    replaced = []
-    for pk, key, created_at, attempts, error in rows:
-        if key in wanted:
-            replaced.append(pk)
-            earliest, most, last_error = known[key]
-            known[key] = min(earliest, created_at), max(most, attempts), error or last_error
-
-    def replace() -> None:
-        insert_rows(
-            PendingChange,
-            ("object_key", "created_at", "attempts", "last_error"),
-            [(key, *known[key]) for key in keys],
-            same={
-                "index": index_name,
-                "scope": PendingChange.Scope.OBJECT,
-                "next_attempt": now,
-                "promise": None,
-            },
-        )
-        for some in slices(replaced, _SLICE):
-            # A drain may have taken some since they were read.
-            PendingChange.objects.filter(pk__in=some, holder=None).delete_rows()
-
-    in_transaction(replace, index_database())
+    free = object_changes(index_name).filter(holder=None)
+    last = free.aggregate(last=Max("pk"))["last"]
+    for keys in batches:
+        append(index_name, keys)
+    if last is None:
+        return
+    # The database compares the rows, since there may be too many for this process's memory.
+    waiting, new = free.filter(pk__lte=last), free.filter(pk__gt=last)
+    again = waiting.filter(object_key__in=new.values("object_key"))
+    again.update(next_attempt=timezone.now())
+    new.filter(object_key__in=waiting.values("object_key")).delete_rows()

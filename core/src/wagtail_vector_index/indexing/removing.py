@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from ..content.declaration import IndexDeclaration
 from ..contract.slices import slices
-from ..models.tables import Document
 from ..plugins.calling import notify
+from .comparing import gone_batches
 from .expanding import expand
 from .outbox import object_changes
 from .plan import live_collections
@@ -50,10 +50,8 @@ def remove_gone(index: IndexDeclaration, *, compare: bool = False) -> int:
 
 def gone_keys(index: IndexDeclaration) -> list[str]:
     """Return the keys of all objects that are indexed, and that nobody may find any more."""
-    live = Document.objects.filter(
-        collection__in=live_collections(index.name), deleted_at__isnull=True
-    )
-    return _gone_among(index, live.order_by().values_list("object_key", flat=True).distinct())
+    batches = gone_batches(index, live_collections(index.name))
+    return [key for some in batches for key in some]
 
 
 def _waiting(index: IndexDeclaration) -> dict[str, list[int]]:

@@ -53,17 +53,17 @@ class Share:
         self._last_beat = time.monotonic()
         self._may_hold = False
 
-    def take(self, due: Q) -> list[tuple[int, str]]:
+    def take(self, moment: dt.datetime) -> list[tuple[int, str]]:
         """Return the primary keys and object keys of the rows to work on, those left over first.
 
         Args:
-            due: the condition of the rows that may be taken. Other rows of the same objects come
-                with them.
+            moment: when a row that has failed must have been due. Other rows of the same objects
+                come with those that are taken.
         """
         if self._may_hold and (rows := self._held()):
             return rows
         self._may_hold = False
-        while chosen := self._choose(due):
+        while chosen := self._choose(moment):
             self._may_hold = True
             in_transaction(lambda: self._hold(chosen), index_database())  # runs here
             if rows := self._held():
@@ -91,7 +91,7 @@ class Share:
         """Return the rows of the outbox that this drain holds."""
         return PendingChange.objects.filter(index=self._index_name, holder=self.holder)
 
-    def _choose(self, due: Q) -> list[int]:
+    def _choose(self, moment: dt.datetime) -> list[int]:
         """Return the primary keys of rows that no drain holds.
 
         That no other drain holds an object must be known in the statement that reads its rows. A
@@ -103,11 +103,14 @@ class Share:
         held = PendingChange.objects.filter(
             index=self._index_name, holder__isnull=False, object_key=OuterRef("object_key")
         )
-        free = rows.filter(holder=None).exclude(Exists(held)).order_by("pk")
-        first = dict(free.filter(due).values_list("pk", "object_key")[: _size(rows, due, others)])
-        keys = set(first.values())
-        waiting = free.exclude(due).filter(object_key__in=keys) if keys else free.none()
-        return [*first, *waiting.values_list("pk", flat=True)]
+        free = rows.filter(holder=None).exclude(Exists(held))
+        due = Q(attempts=0) | Q(next_attempt__lte=moment)
+        # In the order of the database's index. Otherwise, it would sort all rows for each share.
+        first = free.filter(due).order_by("next_attempt", "pk")
+        chosen = dict(first.values_list("pk", "object_key")[: _size(rows, due, others)])
+        keys = set(chosen.values())
+        later = free.filter(attempts__gt=0, next_attempt__gt=moment, object_key__in=keys)
+        return [*chosen, *(later.values_list("pk", flat=True) if keys else ())]
 
     def _free(self, ended: Mapping[str, dt.datetime | None]) -> None:
         """Free the rows of drains that have ended, unless one has given a sign of life since."""

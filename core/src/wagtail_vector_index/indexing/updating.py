@@ -24,12 +24,12 @@ from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
 from .building import Heartbeat, is_led_by_another, lead, release
 from .cleaning import clean_up, retire
-from .comparing import changed_keys
+from .comparing import changed_batches, changed_keys
 from .draining import Drained, drain
 from .expanding import expand
 from .failures import FAILED, error_text, is_waiting, note_failure, note_success
 from .keeping import follow
-from .outbox import changes_of, object_changes, queue
+from .outbox import changes_of, object_changes, queue_batches
 from .ownership import current_owner, is_foreign
 from .plan import Plan, live_collections
 from .problems import Problem
@@ -120,7 +120,7 @@ def _update(
     collections = _targets(plan)
     follow(index, collections, progress)
     expand(index)
-    queue(index.name, changed_keys(index, collections, progress))
+    queue_batches(index.name, changed_batches(index, collections, progress))
     if building is not None:
         Collection.objects.filter(pk=building.pk).update(compared_at=timezone.now())
     now = timezone.now()

@@ -310,9 +310,14 @@ class PendingChange(models.Model):
                 name="wvi_pending_held",
             ),
             models.Index(
-                fields=["holder"],
+                fields=["index", "holder"],
                 condition=models.Q(holder__isnull=False),
                 name="wvi_pending_holder",
+            ),
+            models.Index(
+                fields=["index"],
+                condition=~models.Q(scope="object"),
+                name="wvi_pending_scope",
             ),
         ]
 

@@ -1,0 +1,163 @@
+"""Nothing that an update does for an object, or keeps in memory, grows with the index."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from wagtail.models import PageViewRestriction
+
+from tests.testapp.models import ArticlePage, Country, Note, Product
+from wagtail_vector_index.content import declaration
+from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.indexing import batches, comparing
+from wagtail_vector_index.indexing.comparing import changed_batches, changed_keys, gone_batches
+from wagtail_vector_index.indexing.expanding import expand
+from wagtail_vector_index.indexing.outbox import append, queue_batches
+from wagtail_vector_index.indexing.plan import live_collections
+from wagtail_vector_index.indexing.progress import Progress
+from wagtail_vector_index.indexing.shares import Share
+from wagtail_vector_index.models import Document, PendingChange
+
+pytestmark = pytest.mark.django_db
+
+NOTES = Note.vector_index
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Batches of three keys."""
+    monkeypatch.setattr(declaration, "_CHECK_SIZE", 3)
+    monkeypatch.setattr(batches, "_KEYS", 3)
+    monkeypatch.setattr(comparing, "BATCH_SIZE", 2)
+
+
+def steps(work):
+    """Return how many hundreds of steps SQLite takes for some work."""
+    count = 0
+
+    def step():
+        nonlocal count
+        count += 1
+        return 0
+
+    connection.connection.set_progress_handler(step, 100)
+    try:
+        work()
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    return count
+
+
+class Count(Progress):
+    """Counts the objects that are done."""
+
+    done = 0
+
+    def indexed(self, count):
+        self.done += count
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_a_share_takes_no_longer_if_more_changes_wait(has_failed):
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    taken = []
+    for numbers in (range(1_000), range(1_000, 8_000)):
+        append(NOTES.name, [f"testapp.note:{number}" for number in numbers])
+        if has_failed:
+            PendingChange.objects.filter(pk__lte=10).update(attempts=1)
+        share = Share(NOTES.name)
+
+        def work(share=share):
+            expand(NOTES)
+            assert len(share.take(timezone.now())) == 500
+
+        taken.append(steps(work))
+        share.give_back()
+    assert taken[1] <= 1.3 * taken[0]
+
+
+def test_a_batch_is_written_before_the_next_is_read(small_batches, bring_up_to_date):
+    """So neither all keys nor all hashes are in memory."""
+    Note.objects.bulk_create(Note(text=f"bread {number}") for number in range(10))
+    progress, written = Count(), []
+
+    def slowly(found):
+        for keys in found:
+            yield keys
+            written.append((progress.done, PendingChange.objects.count()))
+
+    queue_batches(NOTES.name, slowly(changed_batches(NOTES, [], progress)))
+    assert [count for _, count in written] == [3, 6, 9, 10]
+    PendingChange.objects.all().delete()
+    written.clear()
+    bring_up_to_date("note")
+    Note.objects.update(text="butter")
+    progress.done = 0
+    collections = live_collections(NOTES.name)
+    queue_batches(NOTES.name, slowly(changed_batches(NOTES, collections, progress)))
+    assert written == [(3, 3), (6, 6), (9, 9), (10, 10)]
+
+
+@pytest.mark.parametrize("model", [Note, Product, Country])
+def test_keys_of_every_kind_come_batch_by_batch(small_batches, model):
+    values = [{"code": f"{number}:ü/{number}"} for number in range(10)]
+    made = [model(**(value if model is Country else {})) for value in values]
+    model.objects.bulk_create(made)
+    index = type("Batched", (VectorIndex,), {"name": "b", "querysets": [model.objects.all()]})()
+    found = list(index.source_batches())
+    assert [len(keys) for keys in found] == [3, 3, 3, 1]
+    assert sorted(sum(found, [])) == sorted(f"{model._meta.label_lower}:{one.pk}" for one in made)
+
+
+def test_an_object_of_several_querysets_comes_once(small_batches):
+    made = Note.objects.bulk_create(Note(text=f"bread {number}") for number in range(8))
+    latest = Note.objects.filter(pk__gte=made[3].pk)
+    first = Note.objects.filter(pk__lte=made[5].pk)
+    index = type("Several", (VectorIndex,), {"name": "s", "querysets": [latest, first]})()
+    keys = index.source_keys()
+    assert len(keys) == len(set(keys)) == 8
+
+
+def test_hidden_pages_do_not_end_the_pages_that_follow(small_batches, article):
+    section = article("Section")
+    for number in range(4):
+        article(f"Hidden {number}", parent=section)
+    shown = [article(f"Shown {number}") for number in range(4)]
+    PageViewRestriction.objects.create(page=section, restriction_type="login")
+    keys = ArticlePage.vector_index.source_keys()
+    assert keys == [f"wagtailcore.page:{page.pk}" for page in shown]
+
+
+def test_gone_objects_are_found_batch_by_batch(small_batches, bring_up_to_date):
+    made = Note.objects.bulk_create(Note(text=f"bread {number}") for number in range(10))
+    bring_up_to_date("note")
+    gone = {f"testapp.note:{note.pk}" for note in made[1:9:2]}
+    Note.objects.filter(pk__in=[note.pk for note in made[1:9:2]]).delete()
+    collections = live_collections(NOTES.name)
+    assert set(changed_keys(NOTES, collections, Progress())) == gone
+    # An object that two collections have comes once.
+    found = list(gone_batches(NOTES, [*collections, *collections]))
+    assert sorted(sum(found, [])) == sorted(gone)
+    PendingChange.objects.all().delete()
+    bring_up_to_date("note")
+    assert Document.objects.filter(deleted_at=None).count() == 6
+
+
+def test_rows_that_wait_are_made_due_instead_of_added(small_batches):
+    keys = [f"testapp.note:{number}" for number in range(6)]
+    append(NOTES.name, keys[:4])
+    later = timezone.now() + timezone.timedelta(hours=1)
+    PendingChange.objects.update(attempts=2, last_error="no description", next_attempt=later)
+    held = PendingChange.objects.filter(object_key=keys[0])
+    held.update(holder="elsewhere:7#1", holder_seen=timezone.now())
+    queue_batches(NOTES.name, [keys[:3], keys[3:]])
+    rows = PendingChange.objects.order_by("object_key", "pk")
+    assert list(rows.values_list("object_key", "attempts")) == [
+        (keys[0], 2),
+        (keys[0], 0),
+        *((key, 2) for key in keys[1:4]),
+        *((key, 0) for key in keys[4:]),
+    ]
+    assert not rows.filter(next_attempt__gt=timezone.now(), holder=None).exists()
