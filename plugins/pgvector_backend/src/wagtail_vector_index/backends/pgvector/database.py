@@ -146,6 +146,7 @@ class Database:
         lock: str = "",
         timeout: float | None = None,
         settings: Mapping[str, str] | None = None,
+        changed_by_work: Sequence[str] = (),
     ) -> ResultT:
         """Run statements in a transaction, or in a savepoint of the caller's transaction.
 
@@ -156,6 +157,8 @@ class Database:
                 include the time to wait for it.
             timeout: the seconds that a statement may take. 0 means any time, also for the lock.
             settings: settings of the session, which end with the work.
+            changed_by_work: the names of settings that the work changes itself, which also end
+                with it.
 
         Raises:
             BackendError: a statement failed. The caller's transaction stays usable.
@@ -170,7 +173,8 @@ class Database:
         def attempt(raw: Any) -> ResultT:
             nested = not raw.autocommit
             with transaction.atomic(using=self.alias), _cursor(raw) as cursor:
-                before = _current(cursor, [*BOUND, *changed]) if nested else {}
+                names = [*BOUND, *changed, *changed_by_work]
+                before = _current(cursor, names) if nested else {}
                 cursor.execute(begin)
                 result = work(cursor)
                 if nested:

@@ -14,6 +14,7 @@ from wagtail_vector_index.exceptions import BackendError
 
 from .database import Cursor, Database
 from .extension import Extension
+from .memory import CHANGED, reserve
 from .options import PgvectorOptions
 from .searching import LIMITS, indexed, precision_of
 from .tables import table_name
@@ -52,9 +53,6 @@ def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) ->
     Building it "concurrently" would wait for every transaction in the database instead, and can
     leave an invalid index behind.
     """
-    settings = {}
-    if options.maintenance_work_mem:
-        settings["maintenance_work_mem"] = options.maintenance_work_mem
     extension = database.extension()
     better = better_options(options)
     database.write(
@@ -62,7 +60,7 @@ def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) ->
         collection=spec.name,
         lock=table_name(spec),
         timeout=0,
-        settings=settings,
+        changed_by_work=CHANGED,
     )
 
 
@@ -115,7 +113,8 @@ def _build(
         over = f"{options.index} ({target.expression} {target.operator_class})"
         started = time.monotonic()
         logger.info("%s: building the index (%s).", spec.name, wanted)
-        cursor.execute(f"CREATE INDEX ON {table_name(spec)} USING {over} WITH ({parameters})", [])
+        reserve(cursor, spec, options, precision)
+        _create(cursor, spec, f"USING {over} WITH ({parameters})")
         cursor.execute(FIND, [table_name(spec)])
         known = {name for name, _, _ in there}
         kept = [name for name, _, _ in cursor.fetchall() if name not in known]
@@ -127,6 +126,27 @@ def _build(
         if name not in kept:
             logger.info("%s: dropping the old index (%s); valid: %s.", spec.name, comment, is_valid)
             _drop(cursor, spec, name)
+
+
+def _create(cursor: Cursor, spec: CollectionSpec, definition: str) -> None:
+    """Create an index, by one process if several cannot share the memory for it.
+
+    They share it in ``/dev/shm``, which has only 64 MB in many containers.
+    """
+    statement = f"CREATE INDEX ON {table_name(spec)} {definition}"
+    try:
+        with cursor.connection.transaction():  # a savepoint
+            cursor.execute(statement, [])
+    except (errors.DiskFull, errors.OutOfMemory) as error:
+        logger.warning(
+            "%s: PostgreSQL builds the index without parallel workers, because: %s. If the server"
+            " runs in a container, give it a larger /dev/shm, for instance by the option --shm-size"
+            " of Docker.",
+            spec.name,
+            str(error).strip().splitlines()[0],
+        )
+        cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+        cursor.execute(statement, [])
 
 
 def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:

@@ -38,8 +38,8 @@ class PgvectorOptions(Options):
             cheapest ``ef_search`` or ``probes`` that reaches it is measured.
         ef_search: HNSW: the number of candidates of a search, instead of the measured one.
         probes: IVFFlat: the number of lists that a search reads, instead of the measured one.
-        maintenance_work_mem: the memory for building an index, such as ``"1GB"``. The default
-            is the server's setting.
+        maintenance_work_mem: the memory for building an index, such as ``"1GB"``. By default, a
+            graph gets what it needs, up to what the server's settings say it can spare.
         timeout: the seconds that a statement may take. It does not limit building an index.
     """
 
