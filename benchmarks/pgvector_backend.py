@@ -299,6 +299,14 @@ def server() -> Iterator[str]:
             started.cleanup()
 
 
+def django_url(info: str) -> str:
+    """Return what the benchmarks' site takes as its database, for the URL of `server`."""
+    import psycopg
+
+    given = psycopg.conninfo.conninfo_to_dict(info)
+    return f"postgresql://{given['user']}@/{given['dbname']}?host={given['host']}"
+
+
 def bare(info: str) -> Any:
     import psycopg
 

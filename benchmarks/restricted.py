@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Row, isolated, paired, print_table, verdict
-from benchmarks.pgvector_backend import server
+from benchmarks.pgvector_backend import django_url, server
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
@@ -31,11 +31,8 @@ def run() -> dict[str, list[Row]]:
         site = str(Path(folder, "site.sqlite3"))
         tables = {"Restricted searches, NumPy backend": measured(site, "numpy", 3.0)}
     with server() as info:
-        import psycopg
-
-        given = psycopg.conninfo.conninfo_to_dict(info)
-        url = f"postgresql://{given['user']}@/{given['dbname']}?host={given['host']}"
-        tables["Restricted searches, PostgreSQL backend"] = measured(url, "pgvector", None)
+        title = "Restricted searches, PostgreSQL backend"
+        tables[title] = measured(django_url(info), "pgvector", None)
     return tables
 
 

@@ -34,28 +34,31 @@ def text(number):
     return f"Passage {number}: {' '.join(chosen)}."
 
 
-def fill(kind, count):
-    """Write ``count`` rows, without signals and hooks, since this is not measured."""
-    {"objects": _fill_objects, "pages": _fill_pages, "stories": _fill_stories}[kind](count)
+def fill(kind, count, first=0):
+    """Write ``count`` rows, without signals and hooks, since this is not measured.
+
+    The texts of objects and pages are numbered from ``first``.
+    """
+    {"objects": _fill_objects, "pages": _fill_pages, "stories": _fill_stories}[kind](count, first)
 
 
-def _fill_objects(count):
-    Passage.objects.bulk_create(
-        (Passage(body=text(number)) for number in range(count)), batch_size=_BATCH
-    )
+def _fill_objects(count, first):
+    for start in range(first, first + count, _BATCH):  # Django makes all objects before it writes
+        numbers = range(start, min(start + _BATCH, first + count))
+        Passage.objects.bulk_create(Passage(body=text(number)) for number in numbers)
 
 
-def _fill_pages(count):
+def _fill_pages(count, first):
     pages = _add_pages(PassagePage, count)
     table, parent = PassagePage._meta.db_table, PassagePage._meta.pk.column
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({parent}, body) VALUES (%s, %s)",
-            [(page.pk, text(number)) for number, page in enumerate(pages)],
+            [(page.pk, text(number)) for number, page in enumerate(pages, first)],
         )
 
 
-def _fill_stories(count):
+def _fill_stories(count, _first):
     """Write pages, each with two tags, two topics, an author, and a body with five choosers."""
     publishers = _some(Publisher, 20)
     writers = _some(Writer, 200, lambda number: {"publisher": publishers[number % 20]})
