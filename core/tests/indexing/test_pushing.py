@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.base import RecordBatch
 from wagtail_vector_index.exceptions import BackendUnavailable, CollectionNotFound
-from wagtail_vector_index.indexing import cleaning, updating
+from wagtail_vector_index.indexing import cleaning, pushing, updating
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, Document, Embedding
 
@@ -93,6 +93,26 @@ def test_records_that_the_backend_lost_come_back(notes, server, bring_up_to_date
     server.delete(collection.spec, [Document.objects.first().pk])
     bring_up_to_date("note")
     assert server.count(collection.spec) == 3
+
+
+def test_more_ghosts_and_losses_than_are_compared_at_once(
+    notes, server, bring_up_to_date, monkeypatch
+):
+    monkeypatch.setattr(pushing, "_SLICE", 2)
+    Note.objects.bulk_create(Note(text=f"bread {number}") for number in range(6))
+    bring_up_to_date("note")
+    collection = Collection.objects.get()
+    live = set(Document.objects.values_list("pk", flat=True))
+    ghosts = RecordBatch.of(
+        ids=[uuid4() for _ in range(5)],
+        vectors=[[1.0] * 64] * 5,
+        metadata=[{"object": "testapp.note:0", "model": "testapp.note"}] * 5,
+    )
+    server.upsert(collection.spec, ghosts)
+    server.delete(collection.spec, sorted(live)[:6])
+    bring_up_to_date("note")
+    held = {id for batch in server.scan(collection.spec) for id in batch.uuids}
+    assert held == live
 
 
 def test_what_nobody_needs_goes_in_time(notes, server, bring_up_to_date):

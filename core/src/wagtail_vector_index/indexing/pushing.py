@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from uuid import UUID
 
 from ..backends.base import VectorBackend
 from ..contract.records import RecordBatch
+from ..contract.slices import slices
 from ..exceptions import CollectionNotFound
-from ..models.sessions import streamed
 from ..models.tables import Collection
-from .batches import batch_of, deleted_after, live_documents, written_after
+from .batches import batch_of, deleted_after, live_documents, pages, written_after
 from .failures import hide_content
 from .keeping import drop_applied
 from .measuring import measure_again, optimize
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 #: After about this number of documents, a push notes how far it is.
 _STEP = 10_000
+
+#: How many ids are compared at once.
+_SLICE = 500
 
 #: So many revisions are pushed together, however many documents they have written.
 _FEW_REVISIONS = 5
@@ -185,7 +189,7 @@ def _send(
             backend.upsert(collection.spec, batch)
         pushed(len(batch))
     if applied:
-        backend.delete(collection.spec, deleted_after(collection, applied))
+        backend.delete(collection.spec, deleted_after(collection, applied, until=revision))
 
 
 def _reconcile(
@@ -217,12 +221,32 @@ def _sweep(
         or backend.count(collection.spec) == live_documents(collection).count()
     ):
         return
-    # The backend is read before the index tables. A document that is pushed in the meantime is
-    # then found live, and not taken for a ghost.
-    held = {id for batch in backend.scan(collection.spec) for id in batch.uuids}
-    with streamed(live_documents(collection).values_list("pk", flat=True)) as ids:
-        live = set(ids)
-    backend.delete(collection.spec, held - live)
-    for batch in batch_of(collection, list(live - held), embed=embeds):
-        replace(collection, backend, batch)
-        pushed(len(batch))
+    lacking = _delete_ghosts(collection, backend) < live_documents(collection).count()
+    for page in _pages_of_ids(collection) if lacking else ():
+        held = set(backend.get(collection.spec, page).uuids)
+        missing = [id for id in page if id not in held]
+        for batch in batch_of(collection, missing, embed=embeds):
+            replace(collection, backend, batch)
+            pushed(len(batch))
+
+
+def _delete_ghosts(collection: Collection, backend: VectorBackend) -> int:
+    """Delete what is in no live document; return how many live documents the backend has.
+
+    The backend is read before the index tables. A document that is pushed in the meantime is then
+    found live, and not taken for a ghost. Memory does not grow with the collection.
+    """
+    found, ghosts = 0, list[UUID]()
+    for batch in backend.scan(collection.spec):
+        live: set[UUID] = set()
+        for some in slices(batch.uuids, _SLICE):
+            live.update(live_documents(collection).filter(pk__in=some).values_list("pk", flat=True))
+        found += len(live)
+        ghosts += [id for id in batch.uuids if id not in live]
+    backend.delete(collection.spec, ghosts)
+    return found
+
+
+def _pages_of_ids(collection: Collection) -> Iterator[list[UUID]]:
+    for page in pages(live_documents(collection), ("pk", "revision"), after=0, size=_SLICE):
+        yield [id for id, _ in page]
