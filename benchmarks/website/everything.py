@@ -27,9 +27,10 @@ _TABLES = {
 
 
 def analyze():
-    """Give the database the statistics that a site in use has."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    """Give PostgreSQL the statistics that it gathers by itself while a site is in use."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
 
 
 def bytes_of_tables():
