@@ -1,7 +1,7 @@
 """Gives the build of a graph the memory that it needs, if the server can spare as much.
 
 pgvector builds a graph of HNSW in memory, up to ``maintenance_work_mem``. It adds the vectors that
-do not fit to the graph on the disk, which takes many times as long for each.
+do not fit to the graph on the disk, which takes several times as long for each.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def reserve(
         smaller = "" if precision != "vector" else ", or PRECISION to 'halfvec', which needs less"
         logger.warning(
             "%s: the graph of %d vectors needs about %s of memory, but may use %s. So the build"
-            " will take many times as long. If the server has more free memory, set"
+            " will take much longer. If the server has more free memory, set"
             " MAINTENANCE_WORK_MEM to '%s'%s.",
             spec.name,
             count,
