@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.db import connection
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 from wagtail.models import PageViewRestriction
 
@@ -145,7 +149,42 @@ def test_gone_objects_are_found_batch_by_batch(small_batches, bring_up_to_date):
     assert Document.objects.filter(deleted_at=None).count() == 6
 
 
-def test_rows_that_wait_are_made_due_instead_of_added(small_batches):
+def test_a_reversed_queryset_is_read_to_its_end(small_batches):
+    made = Note.objects.bulk_create(Note(text=f"bread {number}") for number in range(10))
+    reversed_notes = Note.objects.order_by("text").reverse()
+    index = type("Reversed", (VectorIndex,), {"name": "r", "querysets": [reversed_notes]})()
+    keys = index.source_keys()
+    assert sorted(keys) == sorted(f"testapp.note:{note.pk}" for note in made)
+
+
+def test_a_queryset_that_ranks_its_rows_is_read_as_a_whole(small_batches):
+    made = Note.objects.bulk_create(Note(text="bread", stars=n % 5) for n in range(10))
+    rank = Window(RowNumber(), order_by=["-stars", "pk"])
+    best = Note.objects.annotate(rank=rank).filter(rank__lte=4)
+    index = type("Best", (VectorIndex,), {"name": "best", "querysets": [best]})()
+    stars = [made[number].pk for number in (4, 9, 3, 8)]
+    assert sorted(index.source_keys()) == sorted(f"testapp.note:{pk}" for pk in stars)
+
+
+def test_a_comparison_that_fails_leaves_one_row_for_each_object(small_batches):
+    def failing():
+        yield ["testapp.note:1", "testapp.note:2"]
+        raise ZeroDivisionError
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            queue_batches(NOTES.name, failing())
+    assert PendingChange.objects.count() == 2
+
+
+def test_a_promise_of_another_process_stays(small_batches):
+    promise = uuid4()
+    append(NOTES.name, ["testapp.note:1"], promise=promise)
+    queue_batches(NOTES.name, [["testapp.note:1"]])
+    assert PendingChange.objects.filter(promise=promise).exists()
+
+
+def test_rows_that_wait_are_replaced_by_rows_that_are_due(small_batches):
     keys = [f"testapp.note:{number}" for number in range(6)]
     append(NOTES.name, keys[:4])
     later = timezone.now() + timezone.timedelta(hours=1)

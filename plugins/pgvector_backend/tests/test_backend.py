@@ -379,7 +379,7 @@ def test_without_shared_memory_one_process_builds(
         other(alias, maintenance_work_mem="1TB").optimize(spec)
         assert query(alias, SETTINGS) == [before]
     assert indexes(alias, spec) == ["hnsw vector: m = 16, ef_construction = 64"]
-    assert "without parallel workers, because: could not resize shared memory" in caplog.text
+    assert "without parallel workers: could not resize shared memory" in caplog.text
     assert "--shm-size" in caplog.text
 
 

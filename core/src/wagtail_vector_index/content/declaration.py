@@ -218,13 +218,12 @@ class IndexDeclaration:
 
 def _may_share_objects(one: type[Model], other: type[Model]) -> bool:
     """Return whether querysets of these models may contain the same object."""
-    concrete: Any = one._meta.concrete_model
-    return issubclass(concrete, other) or issubclass(other, concrete)
+    return root_model(one) is root_model(other)
 
 
 def _source_primary_keys(queryset: QuerySet[Any], sources: Visibility) -> Iterator[list[Any]]:
-    if queryset.query.distinct_fields:
-        # Which of the rows that share these fields it contains depends on all of its rows.
+    if queryset.query.distinct_fields or queryset.query.where.contains_over_clause:
+        # Which objects it contains depends on all of its rows, so it cannot be read in parts.
         yield sources.primary_keys(queryset.order_by())
     else:
         yield from sources.batches_of_primary_keys(queryset, _CHECK_SIZE)

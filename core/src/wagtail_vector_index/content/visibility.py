@@ -106,6 +106,8 @@ class Visibility:
         """
         hidden = self._hidden(queryset.model)
         ordered = queryset.order_by("pk")
+        if not ordered.query.standard_ordering:  # the site called `reverse()`
+            ordered = ordered.reverse()
         rows = ordered.values_list("pk") if hidden is None else hidden.rows(ordered)
         page = list(rows[:size])
         while page:

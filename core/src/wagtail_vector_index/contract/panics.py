@@ -70,7 +70,8 @@ def _contained(method: Callable[..., Any], failure: type[Exception]) -> Callable
             with told(self):
                 return method(self, *args, **kwargs)
 
-    return functools.wraps(method)(wrapped)
+    contained: Callable[..., Any] = functools.wraps(method)(wrapped)
+    return contained
 
 
 @contextmanager

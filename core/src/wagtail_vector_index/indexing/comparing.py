@@ -44,7 +44,9 @@ def changed_batches(
     """
     if not all(live_documents(collection).exists() for collection in collections):
         # A collection is empty, so it lacks all objects, and there is nothing to compare.
-        yield from index.source_batches()
+        for keys in index.source_batches():
+            yield keys
+            progress.pushed(0)  # others see that this process is at work
         yield from gone_batches(index, collections)
         return
     progress.started(index.name, "comparing", sum(map(len, index.source_batches())))

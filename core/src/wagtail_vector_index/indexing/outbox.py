@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from ..models.tables import PendingChange
+from ..contract.slices import slices
+from ..models.tables import PendingChange, index_database
+from ..models.transactions import in_transaction
 from .bulk_insert import insert_rows
 from .processes import is_at_work
 
 #: How long a promise waits for its save. After that, it counts as a change.
 PROMISE_LIFE = dt.timedelta(minutes=5)
+
+_SLICE = 500
 
 
 def changes_of(index_name: str) -> Any:
@@ -86,30 +91,48 @@ def withdraw(promise: UUID) -> None:
 
 
 def queue(index_name: str, keys: Sequence[str]) -> None:
-    """Put objects into the outbox of an index; `queue_batches` says more."""
-    queue_batches(index_name, [keys])
+    """Put objects into the outbox of an index, replacing their rows that wait there.
+
+    Rows that a drain holds stay, beside the new ones. The drain may have read the object before it
+    changed, or before there was a collection to fill. Afterwards, the new row has the object read
+    again.
+
+    The new row is due at once. It keeps the age of the oldest old row, the number of failures and
+    the last error. Promises stay.
+    """
+    for some in slices(list(keys), _SLICE):
+        in_transaction(partial(_replace, index_name, some), index_database())
 
 
 def queue_batches(index_name: str, batches: Iterable[Sequence[str]]) -> None:
-    """Put objects into the outbox of an index, and make those due that wait there already.
-
-    A row that waits already stands for the new change too, and keeps its age, the number of
-    failures and the last error. Only a row that a drain holds does not: the drain may have read
-    the object before it changed, or before there was a collection to fill. So the object gets a new
-    row beside it. Promises stay.
-
-    Args:
-        index_name: the name of the index.
-        batches: the keys of the objects. A batch is written before the next one is read.
-    """
-    free = object_changes(index_name).filter(holder=None)
-    last = free.aggregate(last=Max("pk"))["last"]
+    """Put batches of objects into the outbox, like `queue`, each before the next one is read."""
     for keys in batches:
-        append(index_name, keys)
-    if last is None:
-        return
-    # The database compares the rows, since there may be too many for this process's memory.
-    waiting, new = free.filter(pk__lte=last), free.filter(pk__gt=last)
-    again = waiting.filter(object_key__in=new.values("object_key"))
-    again.update(next_attempt=timezone.now())
-    new.filter(object_key__in=waiting.values("object_key")).delete_rows()
+        queue(index_name, keys)
+
+
+def _replace(index_name: str, keys: Sequence[str]) -> None:
+    now = timezone.now()
+    waiting = object_changes(index_name).filter(holder=None, promise=None, object_key__in=keys)
+    known = dict.fromkeys(keys, (now, 0, ""))
+    replaced = []
+    for pk, key, created_at, attempts, error in waiting.order_by("pk").values_list(
+        "pk", "object_key", "created_at", "attempts", "last_error"
+    ):
+        if key in known:  # some databases take keys for equal that are not
+            replaced.append(pk)
+            earliest, most, last_error = known[key]
+            known[key] = min(earliest, created_at), max(most, attempts), error or last_error
+    insert_rows(
+        PendingChange,
+        ("object_key", "created_at", "attempts", "last_error"),
+        [(key, *facts) for key, facts in known.items()],
+        same={
+            "index": index_name,
+            "scope": PendingChange.Scope.OBJECT,
+            "next_attempt": now,
+            "promise": None,
+        },
+    )
+    for some in slices(replaced, _SLICE):
+        # A drain may have taken some since they were read.
+        PendingChange.objects.filter(pk__in=some, holder=None).delete_rows()

@@ -221,8 +221,10 @@ def _sweep(
         or backend.count(collection.spec) == live_documents(collection).count()
     ):
         return
-    lacking = _delete_ghosts(collection, backend) < live_documents(collection).count()
-    for page in _pages_of_ids(collection) if lacking else ():
+    before = live_documents(collection).count()
+    found = _delete_ghosts(collection, backend)
+    is_complete = found >= max(before, live_documents(collection).count())
+    for page in () if is_complete else _pages_of_ids(collection):
         held = set(backend.get(collection.spec, page).uuids)
         missing = [id for id in page if id not in held]
         for batch in batch_of(collection, missing, embed=embeds):

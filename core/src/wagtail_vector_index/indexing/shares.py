@@ -105,8 +105,9 @@ class Share:
         )
         free = rows.filter(holder=None).exclude(Exists(held))
         due = Q(attempts=0) | Q(next_attempt__lte=moment)
-        # In the order of the database's index. Otherwise, it would sort all rows for each share.
-        first = free.filter(due).order_by("next_attempt", "pk")
+        # In the order of the database's index, and in no other: it would sort all rows for each
+        # share, or all that became due at one moment.
+        first = free.filter(due).order_by("next_attempt")
         chosen = dict(first.values_list("pk", "object_key")[: _size(rows, due, others)])
         keys = set(chosen.values())
         later = free.filter(attempts__gt=0, next_attempt__gt=moment, object_key__in=keys)

@@ -304,11 +304,7 @@ class PendingChange(models.Model):
         verbose_name_plural = _("pending changes")
         indexes = [
             models.Index(fields=["index", "next_attempt"], name="wvi_pending_next"),
-            models.Index(
-                fields=["object_key"],
-                condition=models.Q(holder__isnull=False),
-                name="wvi_pending_held",
-            ),
+            models.Index(fields=["index", "object_key"], name="wvi_pending_object"),
             models.Index(
                 fields=["index", "holder"],
                 condition=models.Q(holder__isnull=False),

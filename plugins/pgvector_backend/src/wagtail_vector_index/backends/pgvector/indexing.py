@@ -29,6 +29,21 @@ LONGEST_WAIT_TO_DROP = 2_000
 BETTER_M = 32
 BETTER_EF_CONSTRUCTION = 256
 
+#: How an index is built if the server cannot do it as it is told: a name, a statement, and advice.
+_MODEST = (
+    (
+        "without parallel workers",
+        "SET LOCAL max_parallel_maintenance_workers = 0",
+        # They share their memory there, and many containers have only 64 MB of it.
+        "If the server runs in a container, give it a larger /dev/shm; for Docker, set --shm-size.",
+    ),
+    (
+        "in the memory of the server's own settings",
+        "SET LOCAL maintenance_work_mem TO DEFAULT",
+        "Set MAINTENANCE_WORK_MEM to what the server can spare.",
+    ),
+)
+
 FIND = """
 SELECT indexrelid::regclass::text, indisvalid, coalesce(obj_description(indexrelid, 'pg_class'), '')
 FROM pg_index
@@ -129,24 +144,19 @@ def _build(
 
 
 def _create(cursor: Cursor, spec: CollectionSpec, definition: str) -> None:
-    """Create an index, by one process if several cannot share the memory for it.
-
-    They share it in ``/dev/shm``, which has only 64 MB in many containers.
-    """
+    """Create an index, by one process and in less memory if the server has less than it says."""
     statement = f"CREATE INDEX ON {table_name(spec)} {definition}"
-    try:
-        with cursor.connection.transaction():  # a savepoint
-            cursor.execute(statement, [])
-    except (errors.DiskFull, errors.OutOfMemory) as error:
-        logger.warning(
-            "%s: PostgreSQL builds the index without parallel workers, because: %s. If the server"
-            " runs in a container, give it a larger /dev/shm, for instance by the option --shm-size"
-            " of Docker.",
-            spec.name,
-            str(error).strip().splitlines()[0],
-        )
-        cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
-        cursor.execute(statement, [])
+    for how, change, advice in _MODEST:
+        try:
+            with cursor.connection.transaction():  # a savepoint
+                cursor.execute(statement, [])
+        except (errors.DiskFull, errors.OutOfMemory) as error:
+            reason = str(error).strip().splitlines()[0]
+            logger.warning("%s: builds the index %s: %s. %s", spec.name, how, reason, advice)
+            cursor.execute(change)
+        else:
+            return
+    cursor.execute(statement, [])
 
 
 def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:

@@ -83,16 +83,16 @@ def reserve(
 def _own_and_spare(cursor: Cursor) -> tuple[int, int]:
     """Return the bytes that a build may use as the settings are, and those that can be spared.
 
-    No statement returns the memory of the server's machine, but its settings tell of it. A quarter
-    of the memory is advised for ``shared_buffers``, and a build may take as much again.
+    No statement returns the memory of the server's machine, but its settings tell of it.
     ``effective_cache_size``, if it was set, includes the system's cache, of which a build may take
-    half.
+    half. If it was not, ``shared_buffers`` probably has the quarter of the memory that is advised,
+    and a build may take as much again.
     """
     cursor.execute(_LOOK)
     found = {name: (size, is_set) for name, size, is_set in cursor.fetchall()}
     own, buffers = found["maintenance_work_mem"][0], found["shared_buffers"][0]
     cache, is_set = found["effective_cache_size"]
-    return own, max(buffers, (cache - buffers) // 2 if is_set else 0)
+    return own, max(0, cache - buffers) // 2 if is_set else buffers
 
 
 def _set(cursor: Cursor, memory: str) -> None:
