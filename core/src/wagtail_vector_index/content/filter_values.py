@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +32,13 @@ _TYPES: tuple[tuple[type[models.Field[Any, Any]], FieldType], ...] = (
     (models.UUIDField, "str"),
     (models.GenericIPAddressField, "str"),
 )
+
+_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+}
 
 
 def infer_type(model: type[models.Model], path: str) -> FieldType | None:
@@ -83,6 +92,8 @@ def comparable(value: Any) -> Any:
     ``USE_TZ`` is off, naive datetimes are in the site's time zone. If it is on, they stay naive,
     and filters refuse them.
     """
+    if isinstance(value, (str, int, float)):
+        return value  # most values, which all the checks below would take much longer for
     if isinstance(value, models.Model):
         return _identity(value)
     if isinstance(value, decimal.Decimal):
@@ -146,7 +157,9 @@ def _follow(value: Any, names: list[str]) -> Any:
 def _in_order(model: Any, related: Iterable[Any]) -> list[Any]:
     """Return related objects in an order that never changes. Another order is another value."""
     items = list(related)
-    return items if model._meta.ordering else sorted(items, key=lambda item: item.pk)
+    if len(items) < 2 or model._meta.ordering:
+        return items
+    return sorted(items, key=attrgetter("pk"))
 
 
 def _flat(values: Iterable[Any]) -> list[Any]:
@@ -160,7 +173,7 @@ def _stored(value: Any, type_: str) -> Any:
     value = comparable(value)
     if type_ == "datetime":
         return _aware(value).isoformat()
-    return {"str": str, "int": int, "float": float, "bool": bool}[type_](value)
+    return _CONVERTERS[type_](value)
 
 
 def _aware(value: dt.date) -> dt.datetime:
@@ -171,6 +184,7 @@ def _aware(value: dt.date) -> dt.datetime:
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
+@lru_cache(maxsize=1024)
 def is_named(model: type[Any]) -> bool:
     """Return whether the name of an object, such as a locale or tag, is its identity."""
     bases = {f"{base.__module__}.{base.__name__}" for base in model.__mro__}
@@ -180,4 +194,5 @@ def is_named(model: type[Any]) -> bool:
 def _identity(instance: Any) -> Any:
     if is_named(instance.__class__):  # not type(): ``request.user`` is a lazy proxy
         return getattr(instance, "language_code", None) or instance.name
-    return instance.pk if isinstance(instance.pk, int) else str(instance.pk)
+    pk = instance.pk
+    return pk if isinstance(pk, int) else str(pk)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -30,7 +31,7 @@ def root_model(model: type[Model]) -> type[Model]:
 def key_of(model: type[Model], pk: Any) -> str:
     """Return the key of the object of this model with this primary key."""
     text = json.dumps([str(part) for part in pk]) if isinstance(pk, tuple) else pk
-    return f"{root_model(model)._meta.label_lower}:{text}"
+    return f"{_prefix(model)}{text}"
 
 
 def object_key(instance: Model) -> str:
@@ -45,16 +46,22 @@ def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
     A key that the primary key's field does not accept names no object. Such keys remain after
     the type of the primary key has changed.
     """
-    root: Any = root_model(model)
-    prefix = f"{root._meta.label_lower}:"
+    field: Any = root_model(model)._meta.pk
+    prefix = _prefix(model)
     found = []
     for key in keys:
         if key.startswith(prefix):
             try:  # contextlib.suppress() would take longer than all the rest
-                found.append(_from_text(root._meta.pk, key[len(prefix) :]))
+                found.append(_from_text(field, key[len(prefix) :]))
             except (ValidationError, ValueError, TypeError):
                 continue
     return found
+
+
+@lru_cache(maxsize=1024)
+def _prefix(model: type[Model]) -> str:
+    """Return the beginning of the keys of a model's objects."""
+    return f"{root_model(model)._meta.label_lower}:"
 
 
 def _from_text(field: Any, text: str) -> Any:

@@ -146,7 +146,8 @@ def _metadata(index: IndexDeclaration, instance: Any) -> dict[str, Any]:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\x00", "").encode(errors="ignore").decode()
+        value = value.replace("\x00", "")
+        return value if value.isascii() else value.encode(errors="ignore").decode()
     return [_cleaned(item) for item in value] if isinstance(value, list) else value
 
 

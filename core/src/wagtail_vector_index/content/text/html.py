@@ -33,6 +33,14 @@ _BREAKS: dict[str, int] = {
     **dict.fromkeys(_SPACES.split(), _SPACE),
 }
 
+# Elements whose tags only separate words, or do nothing. In rich text, nearly all tags are theirs.
+_NEVER_PLAIN = frozenset("br embed img ol pre table td th tr ul".split())
+_INLINE = "a abbr b bdi bdo cite code del dfn em i ins kbd mark q s small span strong sub sup time u"
+_PLAIN: dict[str, int] = {
+    **{name: distance for name, distance in _BREAKS.items() if name not in _NEVER_PLAIN},
+    **dict.fromkeys(_INLINE.split(), _NONE),
+}
+
 # Elements whose content is not shown to a reader.
 _HIDDEN = {
     name: re.compile(rf"<(/?){name}(?=[\s/>])", re.IGNORECASE)
@@ -66,13 +74,15 @@ def html_to_text(markup: str) -> str:
     if "<" not in markup and "&" not in markup:
         return " ".join(markup.split())
     reader = _Reader()
-    for start, end, tag in _tokens(markup):
+    for start, end, tag, name in _tokens(markup):
         if tag is None:
             reader.text(_unescape(markup[start:end]))
+        elif (distance := _PLAIN.get(name)) is not None:
+            reader.separate(distance)
         elif tag[1]:
-            reader.close(tag[2].lower())
+            reader.close(name)
         else:
-            reader.open(tag[2].lower(), tag[3])
+            reader.open(name, tag[3])
     return reader.result()
 
 
@@ -197,8 +207,8 @@ class _Reader:
                 return
 
 
-def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
-    """Yield each run of text as ``(start, end, None)``, each tag as ``(start, end, match)``."""
+def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None, str]]:
+    """Yield each run of text as ``(start, end, None, "")``, and each tag with match and name."""
     position = 0
     last_close = markup.rfind(">")
     pattern = _TAG
@@ -207,7 +217,7 @@ def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
         if start < 0 or start > last_close:
             break  # no ">" follows, so no tag does
         if start > position:
-            yield position, start, None
+            yield position, start, None, ""
         tag = pattern.match(markup, start)
         if tag is None and pattern is _TAG and _SIMPLE_TAG.match(markup, start):
             # A quote is never closed. From here on quotes are ignored, so this match is tried only
@@ -216,17 +226,17 @@ def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
             tag = pattern.match(markup, start)
         if tag is not None:
             position = tag.end()
-            yield start, position, tag
             name = tag[2].lower()
+            yield start, position, tag, name
             if name in _HIDDEN and not tag[1]:
                 position = _end_of_hidden(markup, position, name)
         elif markup.startswith(("!", "?", "/"), start + 1):
             position = _end_of_comment(markup, start)
         else:
             position = start + 1
-            yield start, position, None
+            yield start, position, None, ""
     if position < len(markup):
-        yield position, len(markup), None
+        yield position, len(markup), None, ""
 
 
 def _end_of_hidden(markup: str, position: int, name: str) -> int:

@@ -55,19 +55,20 @@ def convert_streams(instances: Iterable[Any], name: str) -> None:
         if isinstance(value, StreamValue) and value.is_lazy:
             by_block[id(value.stream_block)].append(value)
     for values in by_block.values():
-        for block in values[0].stream_block.child_blocks.values():
-            if _has_text(block):
-                _convert_children(values, block)
+        # The places of the blocks of each kind: the stream, the position in it, the stored value.
+        places: dict[str, list[tuple[Any, int, Any]]] = defaultdict(list)
+        for value in values:
+            bound = value._bound_blocks  # noqa: SLF001
+            for position, raw in enumerate(value._raw_data):  # noqa: SLF001
+                if bound[position] is None:
+                    places[raw["type"]].append((value, position, raw))
+        for name, block in values[0].stream_block.child_blocks.items():
+            if name in places and _has_text(block):
+                _convert_children(places[name], block)
 
 
-def _convert_children(values: Iterable[Any], block: Any) -> None:
+def _convert_children(places: Sequence[tuple[Any, int, Any]], block: Any) -> None:
     """Convert the child blocks of one kind, as a stream does with its own when they are read."""
-    places = [
-        (value, position, raw)
-        for value in values
-        for position, raw in enumerate(value._raw_data)  # noqa: SLF001
-        if raw["type"] == block.name and value._bound_blocks[position] is None  # noqa: SLF001
-    ]
     converted = block.bulk_to_python([raw["value"] for _, _, raw in places])
     for (value, position, raw), native in zip(places, converted, strict=True):
         child = value.StreamChild(block, native, id=raw.get("id"))
@@ -76,25 +77,29 @@ def _convert_children(values: Iterable[Any], block: Any) -> None:
 
 def block_of(value: Any) -> Any:
     """Return the block of a StreamField's value, or None for any other value."""
+    name = _block_attribute(value.__class__)
+    return getattr(value, name) if name else None
+
+
+@lru_cache(maxsize=1024)
+def _block_attribute(value_class: type) -> str:
+    """Return the name of the attribute that holds the block of a value, or "" if it has none."""
     from wagtail.blocks import StreamValue, StructValue
     from wagtail.blocks.list_block import ListValue
 
-    if isinstance(value, StreamValue):
-        return value.stream_block
-    if isinstance(value, StructValue):
-        return value.block
-    if isinstance(value, ListValue):
-        return value.list_block
-    return None
+    if issubclass(value_class, StreamValue):
+        return "stream_block"
+    if issubclass(value_class, StructValue):
+        return "block"
+    return "list_block" if issubclass(value_class, ListValue) else ""
 
 
-def _pieces(block: Any, value: Any) -> Iterator[str]:
-    """Yield the texts of a block's value that are not blank."""
+def _pieces(block: Any, value: Any) -> list[str]:
+    """Return the texts of a block's value that are not blank."""
     if value is None or not _is_indexed(block):
-        return
-    for piece in _reader_of(block.__class__)(block, value):
-        if stripped := piece.strip():
-            yield stripped
+        return []
+    read = _reader_of(block.__class__)
+    return [stripped for piece in read(block, value) if (stripped := piece.strip())]
 
 
 def _is_indexed(block: Any) -> bool:
@@ -136,13 +141,14 @@ def _searchable_content(block: Any, value: Any) -> Iterator[str]:
 
 
 def _stream(block: Any, value: Any) -> Iterator[str]:
-    without_text = {name for name, child in block.child_blocks.items() if not _has_text(child)}
-    raw = value.raw_data if without_text and value.is_lazy else ()
-    for position in range(len(value)):
-        # Reading a child would fetch what is chosen in it.
-        if not raw or raw[position]["type"] not in without_text:
+    for position, bound in enumerate(value._bound_blocks):  # noqa: SLF001
+        child = bound
+        if child is None:
+            # Reading a child would fetch what is chosen in it.
+            if not _has_text(block.child_blocks[value.raw_data[position]["type"]]):
+                continue
             child = value[position]
-            yield from _pieces(child.block, child.value)
+        yield from _pieces(child.block, child.value)
 
 
 def _struct(block: Any, value: Any) -> Iterator[str]:
@@ -158,25 +164,25 @@ def _list(block: Any, value: Any) -> Iterator[str]:
         yield from _pieces(block.child_block, item)
 
 
-def _plain(block: Any, value: Any) -> Iterator[str]:
-    yield str(value)
+def _plain(block: Any, value: Any) -> tuple[str]:
+    return (str(value),)
 
 
-def _rich_text(block: Any, value: Any) -> Iterator[str]:
+def _rich_text(block: Any, value: Any) -> tuple[str]:
     # The value is a string if a block's default was never converted.
-    yield html_to_text(str(getattr(value, "source", value)))
+    return (html_to_text(str(getattr(value, "source", value))),)
 
 
-def _raw_html(block: Any, value: Any) -> Iterator[str]:
-    yield html_to_text(str(value))
+def _raw_html(block: Any, value: Any) -> tuple[str]:
+    return (html_to_text(str(value)),)
 
 
-def _choice(block: Any, value: Any) -> Iterator[str]:
-    yield ", ".join(_labels(block, [value]))
+def _choice(block: Any, value: Any) -> tuple[str]:
+    return (", ".join(_labels(block, [value])),)
 
 
-def _choices(block: Any, value: Any) -> Iterator[str]:
-    yield ", ".join(_labels(block, value))
+def _choices(block: Any, value: Any) -> tuple[str]:
+    return (", ".join(_labels(block, value)),)
 
 
 def _labels(block: Any, values: Iterable[Any]) -> list[str]:
@@ -189,32 +195,33 @@ def _labels(block: Any, values: Iterable[Any]) -> list[str]:
     return [labels[key] for key in chosen if key in labels]
 
 
-def _image(block: Any, value: Any) -> Iterator[str]:
-    yield str(value.default_alt_text)
+def _image(block: Any, value: Any) -> tuple[str]:
+    return (str(value.default_alt_text),)
 
 
-def _image_with_alt_text(block: Any, value: Any) -> Iterator[str]:
-    if not value.decorative:
-        yield str(value.contextual_alt_text or value.default_alt_text)
+def _image_with_alt_text(block: Any, value: Any) -> tuple[str, ...]:
+    if value.decorative:
+        return ()
+    return (str(value.contextual_alt_text or value.default_alt_text),)
 
 
-def _table(block: Any, value: Any) -> Iterator[str]:
+def _table(block: Any, value: Any) -> tuple[str]:
     # An option of the block decides whether cells hold markup.
     read = html_to_text if block.is_html_renderer() else str
     rows = (
         [read(str(cell)) for cell in row if cell is not None] for row in value.get("data") or []
     )
-    yield _lines(str(value.get("table_caption") or ""), rows)
+    return (_lines(str(value.get("table_caption") or ""), rows),)
 
 
-def _typed_table(block: Any, value: Any) -> Iterator[str]:
+def _typed_table(block: Any, value: Any) -> tuple[str]:
     blocks = [column["block"] for column in value.columns]
     headings = [str(column["heading"] or "") for column in value.columns]
     rows = (
         [" ".join(_pieces(*pair)) for pair in zip(blocks, row["values"], strict=False)]
         for row in value.row_data
     )
-    yield _lines(str(value.caption or ""), [headings, *rows])
+    return (_lines(str(value.caption or ""), [headings, *rows]),)
 
 
 def _lines(caption: str, rows: Iterable[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
@@ -37,6 +38,11 @@ _MISSING = object()
 _PROSE = (CharField, TextField)
 _NO_PROSE = (EmailField, SlugField, URLField)
 
+# Made once, since ``isinstance(value, A | B)`` would make a union for each value.
+_SILENT = (bool, bytes, bytearray, memoryview)
+_SINGLE = (str, bytes, Mapping, Model)
+_NOT_TO_CALL = (Manager, type)
+
 
 class FieldText(NamedTuple):
     """The text of a field, and whether it is a label: a name, a tag or a number, no prose."""
@@ -56,13 +62,13 @@ def value_to_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if value is None or isinstance(value, bool | bytes | bytearray | memoryview):
+    if value is None or isinstance(value, _SILENT):
         return ""
-    if isinstance(value, Model | Promise):
+    if isinstance(value, (Model, Promise)):
         return str(value)
     if isinstance(value, File):
         return value.name or ""  # its content is not read
-    if isinstance(value, Manager | QuerySet):
+    if isinstance(value, (Manager, QuerySet)):
         return _items_to_text(_objects(value))
     return _content_to_text(value)
 
@@ -117,8 +123,9 @@ def _text_at(obj: Any, name: str, rest: str) -> FieldText:
         return FieldText("", is_label=True)
     if not _is_many(value):
         found = _text_at(value, following, rest)
-        field = _own_field(value, following)
-        return found._replace(is_label=found.is_label or isinstance(field, CharField))
+        if not found.is_label and isinstance(_own_field(value, following), CharField):
+            return FieldText(found.text, is_label=True)
+        return found
     texts = (_text_at(item, following, rest).text for item in _objects(value) if item is not None)
     return FieldText("\n".join(filter(None, texts)), is_label=True)
 
@@ -129,19 +136,17 @@ def _attribute_to_text(obj: Any, name: str) -> FieldText:
         if field.flatchoices:
             label = getattr(obj, f"get_{name}_display")()
             return FieldText("" if label is None else str(label), is_label=True)
-        if _is_rich_text(field):
+        if _holds_rich_text(field.__class__):
             return FieldText(html_to_text(str(getattr(obj, name) or "")), is_label=False)
     value = _attribute(obj, name)
     return FieldText(value_to_text(value), is_label=_is_label(field, value))
 
 
 def _is_label(field: Field[Any, Any] | None, value: Any) -> bool:
-    from wagtail.rich_text import RichText
-
-    if isinstance(value, str | Promise):
+    if isinstance(value, (str, Promise)):
         is_prose = field is None or isinstance(field, _PROSE)
         return isinstance(field, _NO_PROSE) or not is_prose
-    return not isinstance(value, RichText) and block_of(value) is None
+    return not _is_rich_text(value.__class__) and block_of(value) is None
 
 
 def _attribute(obj: Any, name: str) -> Any:
@@ -158,7 +163,7 @@ def _attribute(obj: Any, name: str) -> Any:
             raise _NoAttribute(obj, name) from None
         raise  # raised inside a property, whose own message is the right one
     # Managers and classes can be called too, but their calls do not return the value.
-    if callable(value) and not isinstance(value, Manager | type):
+    if callable(value) and not isinstance(value, _NOT_TO_CALL):
         if getattr(value, "alters_data", False):
             raise TypeError(f"{type(obj).__name__}.{name} changes data: it is not content.")
         return value()
@@ -167,13 +172,13 @@ def _attribute(obj: Any, name: str) -> Any:
 
 def _is_many(value: object) -> bool:
     return isinstance(value, Manager) or (
-        isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Model)
+        isinstance(value, Iterable) and not isinstance(value, _SINGLE)
     )
 
 
 def _objects(value: Any) -> list[Any]:
     """Return the items of a manager, queryset or collection, each time in the same order."""
-    if not isinstance(value, Manager | QuerySet):
+    if not isinstance(value, (Manager, QuerySet)):
         return list(value)
     # all() for querysets too, because a queryset in a class attribute caches its first result.
     queryset = value.all()
@@ -185,15 +190,12 @@ def _objects(value: Any) -> list[Any]:
 
 
 def _content_to_text(value: Any) -> str:
-    from wagtail.blocks import BoundBlock
-    from wagtail.rich_text import RichText
-
-    if isinstance(value, RichText):
+    if _is_rich_text(value.__class__):
         return html_to_text(value.source)
-    if isinstance(value, BoundBlock):
-        return stream_to_text(value.value, value.block)
     if (block := block_of(value)) is not None:
         return stream_to_text(value, block)
+    if _is_bound_block(value.__class__):
+        return stream_to_text(value.value, value.block)
     if isinstance(value, Mapping):
         return "\n".join(_entries(value))
     if _is_many(value):
@@ -217,19 +219,39 @@ def _own_field(instance: Any, name: str) -> Field[Any, Any] | None:
 
     A foreign key has two names. Under the name of its column, it is a plain value.
     """
-    meta = getattr(instance, "_meta", None)
-    if meta is None:
-        return None
+    return _column(instance.__class__, name) if isinstance(instance, Model) else None
+
+
+@lru_cache(maxsize=4096)
+def _column(model: type[Model], name: str) -> Field[Any, Any] | None:
     try:
-        field = meta.get_field(name)
+        field = model._meta.get_field(name)
     except FieldDoesNotExist:
         return None
     if not getattr(field, "concrete", False) or (field.is_relation and name == field.name):
         return None
-    return field  # type: ignore[no-any-return]
+    return field  # type: ignore[return-value]
 
 
-def _is_rich_text(field: object) -> bool:
+# These ask for classes instead of values, so that Wagtail is imported only once for each class.
+
+
+@lru_cache(maxsize=1024)
+def _holds_rich_text(field_class: type) -> bool:
     from wagtail.fields import RichTextField
 
-    return isinstance(field, RichTextField)
+    return issubclass(field_class, RichTextField)
+
+
+@lru_cache(maxsize=1024)
+def _is_rich_text(value_class: type) -> bool:
+    from wagtail.rich_text import RichText
+
+    return issubclass(value_class, RichText)
+
+
+@lru_cache(maxsize=1024)
+def _is_bound_block(value_class: type) -> bool:
+    from wagtail.blocks import BoundBlock
+
+    return issubclass(value_class, BoundBlock)
