@@ -163,6 +163,25 @@ class TestLanguage:
         with timezone.override("America/New_York"):
             assert texts(index) == (1, ["2026-11-04"])
 
+    def test_a_method_leaves_another_language_active(self, monkeypatch):
+        monkeypatch.setattr(Clip, "greet", lambda self: translation.activate("nl"), raising=False)
+        Clip.objects.bulk_create([Clip(text="bread"), Clip(text="cake")])
+        index = an_index(Clip, "day", "greet")
+        with translation.override("en"):
+            assert texts(index) == (2, ["Monday", "Monday"])
+            assert texts(index) == (0, ["Monday", "Monday"])
+
+    def test_an_object_without_its_locale_concerns_itself_only(self):
+        locale, _ = Locale.objects.get_or_create(language_code="en")
+        lost, kept = (Leaflet.objects.create(locale=locale) for _ in range(2))
+        index = an_index(Leaflet, "day")
+        assert texts(index) == (2, ["Monday", "Monday"])
+        Leaflet.objects.filter(pk=lost.pk).update(locale_id=locale.pk + 1_000)
+        updated = update(index)
+        Leaflet.objects.filter(pk=lost.pk).update(locale_id=locale.pk)
+        assert list(updated.drained.errors) == [object_key(lost)]
+        assert object_key(kept) in Document.objects.values_list("object_key", flat=True)
+
 
 class TestLive:
     def test_names_of_fields_say_nothing(self):

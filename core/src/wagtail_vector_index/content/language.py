@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import tzinfo
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.utils import timezone, translation
 
-__all__ = ["is_translatable", "reading_in_its_language", "reading_together"]
+__all__ = [
+    "is_read_in",
+    "is_translatable",
+    "language_of",
+    "reading_in",
+    "reading_in_its_language",
+]
 
 
 @functools.cache
@@ -28,29 +33,28 @@ def is_translatable(model: type[Any]) -> bool:
 def reading_in_its_language(instance: Any) -> AbstractContextManager[object]:
     """Activate the language of an object, and the site's time zone, while its texts are read.
 
-    The language is that of the object's locale or, without a locale, the site's
-    ``LANGUAGE_CODE``. So labels of choices do not depend on the editor or task that happens to
-    index the object.
+    So labels of choices do not depend on the editor or task that happens to index the object.
     """
+    language = language_of(instance)
+    # For most objects, the language is active, and asking is much faster than activating it.
+    return nullcontext() if is_read_in(language) else reading_in(language)
+
+
+def language_of(instance: Any) -> str:
+    """Return the language of an object's locale or, without a locale, ``LANGUAGE_CODE``."""
     translatable = is_translatable(instance.__class__)
-    language = instance.locale.language_code if translatable else settings.LANGUAGE_CODE
+    language: str = instance.locale.language_code if translatable else settings.LANGUAGE_CODE
+    return language
+
+
+def is_read_in(language: str) -> bool:
+    """Return whether a language and the site's time zone are active."""
     zone = timezone.get_default_timezone()
-    if translation.get_language() == language and timezone.get_current_timezone() is zone:
-        return nullcontext()  # for most objects, and much faster
-    return _in(language, zone)
-
-
-def reading_together(instances: Iterable[Any]) -> AbstractContextManager[object]:
-    """Activate the language of the first of many objects, most of which have the same one.
-
-    Then `reading_in_its_language` activates nothing for the others, which saves much of the time
-    that reading an object takes.
-    """
-    first = next(iter(instances), None)
-    return nullcontext() if first is None else reading_in_its_language(first)
+    return translation.get_language() == language and timezone.get_current_timezone() is zone
 
 
 @contextmanager
-def _in(language: str, zone: tzinfo) -> Iterator[None]:
-    with translation.override(language), timezone.override(zone):
+def reading_in(language: str) -> Iterator[None]:
+    """Activate a language, and the site's time zone."""
+    with translation.override(language), timezone.override(timezone.get_default_timezone()):
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,23 +54,28 @@ class Source:
 
 
 def read(index: IndexDeclaration, instance: Any) -> Source:
-    """Return what would be embedded of an object now.
+    """Return what would be embedded of an object now, in the language that is active.
 
     Raises:
         ValueError: a filter value does not fit its type.
         Exception: any error of the object's own methods.
     """
     fields = index.configuration.of(index, type(instance)).embedding_fields
-    with reading_in_its_language(instance):
-        texts = [(field, _cleaned_text(instance, field)) for field in fields]
-        return Source(
-            important=_joined(text for field, text in texts if field.important),
-            body=_joined(text for field, text in texts if not field.important),
-            metadata=_metadata(index, instance),
-            labels=frozenset(
-                line for _, text in texts if text.is_label for line in text.text.split("\n")
-            ),
-        )
+    important: list[str] = []
+    body: list[str] = []
+    labels: set[str] = set()
+    for field in fields:
+        text, is_label = _cleaned_text(instance, field)
+        if text:
+            (important if field.important else body).append(text)
+        if is_label:
+            labels.update(text.split("\n"))
+    return Source(
+        important="\n\n".join(important),
+        body="\n\n".join(body),
+        metadata=_metadata(index, instance),
+        labels=frozenset(labels),
+    )
 
 
 def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
@@ -80,7 +85,9 @@ def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
         ValueError: a filter value does not fit its type.
         Exception: any error of the object's own methods, or of a plugin's hook.
     """
-    return prepare_source(index, read(index, instance))
+    with reading_in_its_language(instance):
+        source = read(index, instance)
+    return prepare_source(index, source)
 
 
 def prepare_source(index: IndexDeclaration, source: Source) -> PreparedObject:
@@ -103,10 +110,6 @@ def _cleaned_text(instance: Any, field: EmbeddingField) -> FieldText:
     if field.in_excerpts is not None:
         is_label = not field.in_excerpts
     return FieldText(clean_text(text), is_label=is_label)
-
-
-def _joined(texts: Iterable[FieldText]) -> str:
-    return "\n\n".join(text for text, _ in texts if text)
 
 
 def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[str]]:

@@ -33,9 +33,12 @@ _BREAKS: dict[str, int] = {
     **dict.fromkeys(_SPACES.split(), _SPACE),
 }
 
-# Elements whose tags only separate words, or do nothing. In rich text, nearly all tags are theirs.
+_INLINE = """
+    a abbr b bdi bdo cite code del dfn em i ins kbd mark q s small span strong sub sup time u
+"""
+# The distances of the elements whose tags do nothing else than separate words, or nothing at all.
+# In rich text, nearly all elements are of this kind.
 _NEVER_PLAIN = frozenset("br embed img ol pre table td th tr ul".split())
-_INLINE = "a abbr b bdi bdo cite code del dfn em i ins kbd mark q s small span strong sub sup time u"
 _PLAIN: dict[str, int] = {
     **{name: distance for name, distance in _BREAKS.items() if name not in _NEVER_PLAIN},
     **dict.fromkeys(_INLINE.split(), _NONE),

@@ -62,9 +62,9 @@ def convert_streams(instances: Iterable[Any], name: str) -> None:
             for position, raw in enumerate(value._raw_data):  # noqa: SLF001
                 if bound[position] is None:
                     places[raw["type"]].append((value, position, raw))
-        for name, block in values[0].stream_block.child_blocks.items():
-            if name in places and _has_text(block):
-                _convert_children(places[name], block)
+        for kind, block in values[0].stream_block.child_blocks.items():
+            if kind in places and _has_text(block):
+                _convert_children(places[kind], block)
 
 
 def _convert_children(places: Sequence[tuple[Any, int, Any]], block: Any) -> None:
