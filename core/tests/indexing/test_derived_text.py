@@ -14,9 +14,20 @@ from wagtail.images import get_image_model
 from wagtail.images.tests.utils import get_test_image_file
 from wagtail.models import Collection, Locale
 
-from tests.testapp.models import Author, Clip, Issue, Leaflet, Magazine, Notice, Seat, Shelf
+from tests.testapp.models import (
+    Author,
+    Clip,
+    Editing,
+    Issue,
+    Leaflet,
+    Magazine,
+    Notice,
+    Seat,
+    Shelf,
+)
 from wagtail_vector_index.content.object_keys import object_key, primary_keys
 from wagtail_vector_index.indexes import VectorIndex
+from wagtail_vector_index.indexing.fetching import fetch_to_prepare
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Document, EmbeddingField
 
@@ -260,6 +271,33 @@ def test_queries_do_not_grow_with_the_number_of_objects(image):
     update(index)
     # "crew" makes two queries for each object, which nothing can avoid.
     assert queries() == few + 20
+
+
+def test_related_objects_that_were_fetched_can_be_filtered_further():
+    names = ["subjects", "shelves", "tags", "neighbours", "editors"]
+    authors = [Author.objects.create(name=name) for name in ("Ada", "Alan")]
+    shelves = [Shelf.objects.create(name=name) for name in ("kitchen", "cellar", "attic")]
+    bare, full, other = (magazine(("text", "flour")) for _ in range(3))
+    full.shelves = shelves[:2]
+    other.shelves = shelves[1:]
+    for each in (full, other):
+        each.save()
+        each.subjects.add(*authors)
+        each.neighbours.add(bare)
+        each.tags.add("food", "home")
+    Editing.objects.create(magazine=full, editor=authors[1])
+    index = an_index(Magazine, *names)
+    fetched = fetch_to_prepare(index, [object_key(each) for each in (bare, full, other)])
+    for one in fetched.values():
+        again = Magazine.objects.get(pk=one.pk)
+        for name in names:
+            with CaptureQueriesContext(connection) as captured:
+                found = list(getattr(one, name).all())
+            assert not captured.captured_queries
+            assert set(found) == set(getattr(again, name).all())
+            of_one, of_all = getattr(one, name), getattr(again, name)
+            assert list(of_one.order_by("-pk")) == list(of_all.order_by("-pk"))
+            assert of_one.filter(pk=found[0].pk).count() == 1 if found else not of_one.exists()
 
 
 def test_garbage_is_collected_afterwards_as_it_was_before(monkeypatch):

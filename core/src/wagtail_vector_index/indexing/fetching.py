@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, prefetch_related_objects
+from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 
 from ..content.declaration import IndexDeclaration
 from ..content.language import is_translatable
@@ -52,31 +53,50 @@ def _lookups(model: type[Model], paths: Iterable[str]) -> list[str]:
 
 
 def _prefetch(instances: list[Any], lookup: str) -> None:
-    manager: Any = getattr(type(instances[0]), lookup, None)
-    if hasattr(manager, "through") and hasattr(manager.through, "lookup_kwargs"):
-        _prefetch_tags(instances, manager)
+    attribute: Any = getattr(type(instances[0]), lookup, None)
+    through = getattr(attribute, "through", None)
+    if isinstance(attribute, ManyToManyDescriptor):
+        manager = getattr(instances[0], lookup)
+        # A relation of modelcluster has Django's own manager inside its manager.
+        manager = getattr(manager, "get_original_manager", lambda: manager)()
+        names = [(name, name.rpartition("__")[2]) for name in manager.core_filters]
+        _prefetch_many(
+            instances, manager, lambda one: {name: getattr(one, column) for name, column in names}
+        )
+    elif hasattr(through, "lookup_kwargs"):
+        relation = through.tag_relname()
+        _prefetch_many(
+            instances,
+            attribute,
+            lambda one: {f"{relation}__{k}": v for k, v in through.lookup_kwargs(one).items()},
+        )
     else:
         prefetch_related_objects(instances, lookup)
 
 
-def _prefetch_tags(instances: list[Any], manager: Any) -> None:
-    """Prefetch the tags of taggit.
+def _prefetch_many(
+    instances: list[Any], manager: Any, filters: Callable[[Any], dict[str, Any]]
+) -> None:
+    """Prefetch a relation to many objects: one of Django or modelcluster, or the tags of taggit.
 
-    Django's own prefetch would build a query with two joins for each object, which takes longer
-    than to read the object. Here, as in Django's own relations, a query is only built if the
-    tags of an object are filtered further.
+    Django's own prefetch would make a manager and build a query for each object, which takes
+    longer than to read the object. Here, a query is only built if the related objects of an object
+    are filtered further.
+
+    Args:
+        instances: the objects.
+        manager: the manager of the relation.
+        filters: returns the conditions for the objects that are related to an object.
     """
-    rows, key_of_tag, key_of_instance, *_ = manager.get_prefetch_querysets(instances)
-    tags: dict[Any, list[Any]] = defaultdict(list)
-    for tag in rows:
-        tags[key_of_tag(tag)].append(tag)
-    through, name = manager.through, manager.prefetch_cache_name
-    everything, relation = through.tag_model()._default_manager.all(), through.tag_relname()
+    rows, key_of_row, key_of_instance, _, name, _ = manager.get_prefetch_querysets(instances)
+    related: dict[Any, list[Any]] = defaultdict(list)
+    for row in rows:
+        related[key_of_row(row)].append(row)
+    everything = rows.model._default_manager.using(rows.db)._next_is_sticky()  # noqa: SLF001
     for instance in instances:
-        wanted = through.lookup_kwargs(instance).items()
         everything._defer_next_filter = True  # noqa: SLF001
-        own = everything.filter(**{f"{relation}__{key}": value for key, value in wanted})
-        own._result_cache = tags[key_of_instance(instance)]  # noqa: SLF001
+        own = everything.filter(**filters(instance))
+        own._result_cache = related[key_of_instance(instance)]  # noqa: SLF001
         vars(instance).setdefault("_prefetched_objects_cache", {})[name] = own
 
 
