@@ -54,7 +54,7 @@ def _lookups(model: type[Model], paths: Iterable[str]) -> list[str]:
 
 def _prefetch(instances: list[Any], lookup: str) -> None:
     attribute: Any = getattr(type(instances[0]), lookup, None)
-    through = getattr(attribute, "through", None)
+    through: Any = getattr(attribute, "through", None)
     if isinstance(attribute, ManyToManyDescriptor):
         manager = getattr(instances[0], lookup)
         # A relation of modelcluster has Django's own manager inside its manager.

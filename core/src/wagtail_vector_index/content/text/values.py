@@ -136,7 +136,8 @@ def _attribute_to_text(obj: Any, name: str) -> FieldText:
         if field.flatchoices:
             label = getattr(obj, f"get_{name}_display")()
             return FieldText("" if label is None else str(label), is_label=True)
-        if _holds_rich_text(field.__class__):
+        kind: Any = field.__class__
+        if _holds_rich_text(kind):
             return FieldText(html_to_text(str(getattr(obj, name) or "")), is_label=False)
     value = _attribute(obj, name)
     return FieldText(value_to_text(value), is_label=_is_label(field, value))
