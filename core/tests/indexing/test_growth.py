@@ -157,13 +157,25 @@ def test_a_reversed_queryset_is_read_to_its_end(small_batches):
     assert sorted(keys) == sorted(f"testapp.note:{note.pk}" for note in made)
 
 
-def test_a_queryset_that_ranks_its_rows_is_read_as_a_whole(small_batches):
-    made = Note.objects.bulk_create(Note(text="bread", stars=n % 5) for n in range(10))
-    rank = Window(RowNumber(), order_by=["-stars", "pk"])
-    best = Note.objects.annotate(rank=rank).filter(rank__lte=4)
-    index = type("Best", (VectorIndex,), {"name": "best", "querysets": [best]})()
-    stars = [made[number].pk for number in (4, 9, 3, 8)]
-    assert sorted(index.source_keys()) == sorted(f"testapp.note:{pk}" for pk in stars)
+@pytest.mark.parametrize("by", ["a window function", "DISTINCT ON"])
+def test_a_queryset_that_chooses_among_its_rows(small_batches, bring_up_to_date, monkeypatch, by):
+    """Which objects it contains depends on all of its rows, not on those of a batch."""
+    made = Note.objects.bulk_create(Note(text=f"bread {n}", stars=n % 5) for n in range(15))
+    if by == "DISTINCT ON":
+        if not connection.features.can_distinct_on_fields:
+            pytest.skip("this database has no DISTINCT ON")
+        latest = Note.objects.order_by("stars", "-pk").distinct("stars")
+    else:
+        rank = Window(RowNumber(), partition_by=["stars"], order_by="-pk")
+        latest = Note.objects.annotate(rank=rank).filter(rank=1)
+    first = Note.objects.filter(pk__lte=made[0].pk)
+    monkeypatch.setattr(type(NOTES), "querysets", [latest, first])
+    expected = {f"testapp.note:{made[n].pk}" for n in (0, 10, 11, 12, 13, 14)}
+    assert sorted(NOTES.source_keys()) == sorted(expected)
+    assert NOTES.sources_among([f"testapp.note:{note.pk}" for note in made]) == expected
+    assert NOTES.sources_among([f"testapp.note:{made[5].pk}"]) == set()
+    bring_up_to_date("note")
+    assert {f"testapp.note:{note.pk}" for note in NOTES.search("bread", limit=20)} == expected
 
 
 def test_a_comparison_that_fails_leaves_one_row_for_each_object(small_batches):

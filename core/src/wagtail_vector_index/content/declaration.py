@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from django.apps import apps
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from ..contract.metrics import Metric
 from ..contract.slices import slices
@@ -113,10 +113,10 @@ class IndexDeclaration:
         """
         sources = self._sources()
         earlier: list[QuerySet[Any]] = []
-        for queryset in self.get_querysets():
+        for queryset in self._live_querysets():
             model = queryset.model
-            overlapping = [each for each in earlier if _may_share_objects(each.model, model)]
-            for pks in _source_primary_keys(self.live(queryset), sources):
+            overlapping = [each for each in earlier if root_model(each.model) is root_model(model)]
+            for pks in sources.batches_of_primary_keys(queryset, _CHECK_SIZE):
                 keys = list(dict.fromkeys(key_of(model, pk) for pk in pks))
                 if known := self._visible_in(overlapping, keys, sources):
                     keys = _without(keys, known)
@@ -141,8 +141,12 @@ class IndexDeclaration:
         visible: set[str] = set()
         for some in slices(keys, _CHECK_SIZE):
             inside = some if within is None else _keys_inside(some, within)
-            visible |= self._visible_in(self.get_querysets(), inside, visibility)
+            visible |= self._visible_in(self._live_querysets(), inside, visibility)
         return visible
+
+    def _live_querysets(self) -> list[QuerySet[Any]]:
+        """Return the live content, as querysets that a filter leaves as they are otherwise."""
+        return [_independent(self.live(queryset)) for queryset in self.get_querysets()]
 
     def _visible_in(
         self, querysets: Iterable[QuerySet[Any]], keys: Sequence[str], visibility: Visibility
@@ -150,8 +154,7 @@ class IndexDeclaration:
         visible: set[str] = set()
         for queryset in querysets:
             if pks := primary_keys(queryset.model, _without(keys, visible)):
-                live = self.live(queryset.filter(pk__in=pks)).order_by()
-                found = visibility.primary_keys(live)
+                found = visibility.primary_keys(queryset.filter(pk__in=pks).order_by())
                 visible.update(key_of(queryset.model, pk) for pk in found)
         return visible
 
@@ -167,8 +170,8 @@ class IndexDeclaration:
                 another database.
         """
         visible: dict[str, None] = {}
-        for queryset in self.get_querysets():
-            inside = self.live(queryset if within is None else _inside(queryset, within))
+        for queryset in self._live_querysets():
+            inside = queryset if within is None else _inside(queryset, within)
             pks = visibility.few_primary_keys(inside.order_by(), at_most)
             if pks is None:
                 return None
@@ -184,7 +187,10 @@ class IndexDeclaration:
         for some in slices(keys, _FETCH_SIZE):
             for queryset in self.get_querysets():
                 if pks := primary_keys(queryset.model, _without(some, found)):
-                    instances = _fetched(queryset.filter(pk__in=pks).order_by())
+                    rows = queryset.filter(pk__in=pks)
+                    if not rows.query.distinct_fields:  # DISTINCT ON keeps the first rows
+                        rows = rows.order_by()
+                    instances = _fetched(rows)
                     found.update((object_key(instance), instance) for instance in instances)
         return found
 
@@ -216,17 +222,17 @@ class IndexDeclaration:
         return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
 
 
-def _may_share_objects(one: type[Model], other: type[Model]) -> bool:
-    """Return whether querysets of these models may contain the same object."""
-    return root_model(one) is root_model(other)
+def _independent(queryset: QuerySet[Any]) -> QuerySet[Any]:
+    """Return a queryset of the same objects, each of which is in it whatever the others are.
 
-
-def _source_primary_keys(queryset: QuerySet[Any], sources: Visibility) -> Iterator[list[Any]]:
-    if queryset.query.distinct_fields or queryset.query.where.contains_over_clause:
-        # Which objects it contains depends on all of its rows, so it cannot be read in parts.
-        yield sources.primary_keys(queryset.order_by())
-    else:
-        yield from sources.batches_of_primary_keys(queryset, _CHECK_SIZE)
+    Which rows DISTINCT ON or a window function keeps depends on all rows, so a filter on such a
+    queryset would bring other objects.
+    """
+    query: Any = queryset.query
+    if not (query.distinct_fields or query.where.contains_over_clause):
+        return queryset
+    everything: QuerySet[Any] = queryset.model._base_manager.using(queryset.db)  # noqa: SLF001
+    return everything.filter(pk__in=queryset.values("pk"))
 
 
 def _app_label(index_class: type[IndexDeclaration]) -> str:
