@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
@@ -60,7 +60,7 @@ def _contained(method: Callable[..., Any], failure: type[Exception]) -> Callable
 
     elif inspect.isgeneratorfunction(method):
 
-        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             with told(self):
                 return (yield from method(self, *args, **kwargs))
 
