@@ -158,3 +158,14 @@ def test_one_text_of_which_a_model_panics_holds_up_no_other():
     bread, poison, rye = backend.embed_each(["bread", "poison", "rye"])
     assert list(bread) == list(rye) == [1.0, 0.0]
     assert isinstance(poison, EmbeddingError)
+
+
+def test_a_subclass_replaces_the_method_of_a_mixin():
+    class Finding(Panicking):
+        def _search(self, *arguments: Any) -> Any:
+            return []
+
+    class Both(Vectors, Finding):
+        pass
+
+    assert made(Both, PANICS[0]).search(SPEC, [1, 0], limit=1) == []

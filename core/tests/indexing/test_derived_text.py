@@ -7,6 +7,7 @@ import gc
 
 import pytest
 from django.db import connection
+from django.db.models import Prefetch
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from wagtail import blocks
@@ -28,6 +29,7 @@ from tests.testapp.models import (
 from wagtail_vector_index.content.object_keys import object_key, primary_keys
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.indexing.fetching import fetch_to_prepare
+from wagtail_vector_index.indexing.preparing import read
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Document, EmbeddingField
 
@@ -182,6 +184,18 @@ class TestLanguage:
             assert texts(index) == (2, ["Monday", "Monday"])
             assert texts(index) == (0, ["Monday", "Monday"])
 
+    def test_a_language_is_written_in_capitals(self, monkeypatch, settings):
+        settings.LANGUAGE_CODE = "en-GB"
+        settings.LANGUAGES = [("en-GB", "English")]
+        seen = []
+        monkeypatch.setattr(Clip, "greet", lambda self: seen.append(self.pk), raising=False)
+        Clip.objects.bulk_create([Clip(text="bread"), Clip(text="cake")])
+        index = an_index(Clip, "day", "greet")
+        assert texts(index) == (2, ["Monday", "Monday"])
+        seen.clear()
+        assert texts(index) == (0, ["Monday", "Monday"])
+        assert len(seen) == 2, "each object is read once"
+
     def test_an_object_without_its_locale_concerns_itself_only(self):
         locale, _ = Locale.objects.get_or_create(language_code="en")
         lost, kept = (Leaflet.objects.create(locale=locale) for _ in range(2))
@@ -298,6 +312,31 @@ def test_related_objects_that_were_fetched_can_be_filtered_further():
             of_one, of_all = getattr(one, name), getattr(again, name)
             assert list(of_one.order_by("-pk")) == list(of_all.order_by("-pk"))
             assert of_one.filter(pk=found[0].pk).count() == 1 if found else not of_one.exists()
+
+
+def test_what_the_querysets_of_a_site_prefetch_stays():
+    one = magazine(("text", "flour"))
+    one.subjects.add(*(Author.objects.create(name=name) for name in ("Ada", "Alan", "Grace")))
+    some = Prefetch("subjects", Author.objects.filter(name__startswith="A"))
+    querysets = [Magazine.objects.prefetch_related(some)]
+    fields = [EmbeddingField("subjects")]
+    members = {"name": "some", "querysets": querysets, "embedding_fields": fields}
+    assert texts(type("Some", (VectorIndex,), members)()) == (1, ["Ada, Alan"])
+
+
+@pytest.mark.parametrize(
+    "paths", [("subjects__covered__title", "subjects"), ("subjects", "subjects__covered__title")]
+)
+def test_a_relation_of_two_paths_is_fetched_once(paths):
+    author = Author.objects.create(name="Ada")
+    for _ in range(3):
+        magazine(("text", "flour")).subjects.add(author)
+    index = an_index(Magazine, *paths)
+    fetched = fetch_to_prepare(index, index.source_keys())
+    with CaptureQueriesContext(connection) as captured:
+        for one in fetched.values():
+            assert len(read(index, one).body.split("Ada")) == 2
+    assert not captured.captured_queries
 
 
 def test_garbage_is_collected_afterwards_as_it_was_before(monkeypatch):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import tzinfo
 from typing import Any
 
 from django.apps import apps
@@ -12,7 +13,6 @@ from django.conf import settings
 from django.utils import timezone, translation
 
 __all__ = [
-    "is_read_in",
     "is_translatable",
     "language_of",
     "reading_in",
@@ -37,7 +37,8 @@ def reading_in_its_language(instance: Any) -> AbstractContextManager[object]:
     """
     language = language_of(instance)
     # For most objects, the language is active, and asking is much faster than activating it.
-    return nullcontext() if is_read_in(language) else reading_in(language)
+    wanted = translation.to_language(language), timezone.get_default_timezone()
+    return nullcontext() if _active() == wanted else reading_in(language)
 
 
 def language_of(instance: Any) -> str:
@@ -47,14 +48,17 @@ def language_of(instance: Any) -> str:
     return language
 
 
-def is_read_in(language: str) -> bool:
-    """Return whether a language and the site's time zone are active."""
-    zone = timezone.get_default_timezone()
-    return translation.get_language() == language and timezone.get_current_timezone() is zone
-
-
 @contextmanager
-def reading_in(language: str) -> Iterator[None]:
-    """Activate a language, and the site's time zone."""
+def reading_in(language: str) -> Iterator[Callable[[], bool]]:
+    """Activate a language, and the site's time zone.
+
+    Yields:
+        a function that returns whether both are still active.
+    """
     with translation.override(language), timezone.override(timezone.get_default_timezone()):
-        yield
+        active = _active()
+        yield lambda: _active() == active
+
+
+def _active() -> tuple[str | None, tzinfo]:
+    return translation.get_language(), timezone.get_current_timezone()

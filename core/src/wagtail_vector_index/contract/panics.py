@@ -34,13 +34,28 @@ def contain_panics(backend: type[Any], base: type[Any], failure: type[Exception]
     for name in dir(base):
         owner = next(each for each in backend.__mro__ if name in vars(each))
         method = vars(owner)[name]
+        if name.startswith("__") or not inspect.isfunction(method):
+            continue
+        if owner is backend:
+            setattr(backend, name, _contained(method, method, failure))
         # The methods of other subclasses of the base were replaced when these were defined.
-        is_new = owner is backend or not (issubclass(owner, base) or issubclass(base, owner))
-        if is_new and inspect.isfunction(method) and not name.startswith("__"):
-            setattr(backend, name, _contained(method, failure))
+        elif not (issubclass(owner, base) or issubclass(base, owner)):
+            setattr(backend, name, _contained(method, _inherited(backend, name), failure))
 
 
-def _contained(method: Callable[..., Any], failure: type[Exception]) -> Callable[..., Any]:
+def _inherited(backend: type[Any], name: str) -> Callable[..., Any]:
+    """Return a function that calls the method of a mixin, or of another one in a subclass."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(super(backend, self), name)(*args, **kwargs)
+
+    return call
+
+
+def _contained(
+    method: Callable[..., Any], call: Callable[..., Any], failure: type[Exception]
+) -> Callable[..., Any]:
+    """Return a function of a method's kind that calls a function as the method is called."""
     told = functools.partial(_told, method.__name__, failure)
     wrapped: Callable[..., Any]
 
@@ -48,7 +63,7 @@ def _contained(method: Callable[..., Any], failure: type[Exception]) -> Callable
 
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             with told(self):
-                async with aclosing(method(self, *args, **kwargs)) as items:
+                async with aclosing(call(self, *args, **kwargs)) as items:
                     async for item in items:
                         yield item
 
@@ -56,19 +71,19 @@ def _contained(method: Callable[..., Any], failure: type[Exception]) -> Callable
 
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
             with told(self):
-                return await method(self, *args, **kwargs)
+                return await call(self, *args, **kwargs)
 
     elif inspect.isgeneratorfunction(method):
 
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             with told(self):
-                return (yield from method(self, *args, **kwargs))
+                return (yield from call(self, *args, **kwargs))
 
     else:
 
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
             with told(self):
-                return method(self, *args, **kwargs)
+                return call(self, *args, **kwargs)
 
     contained: Callable[..., Any] = functools.wraps(method)(wrapped)
     return contained
@@ -92,5 +107,6 @@ def _told(name: str, failure: type[Exception], backend: Any) -> Iterator[None]:
 def _is_panic(error: BaseException, backend: type[Any]) -> bool:
     """Return whether the code of a backend or an extension in Rust raised this, and no other."""
     where = type(error).__module__
-    of_backend = where.partition(".")[0] == backend.__module__.partition(".")[0]
+    package = backend.__module__.rpartition(".")[0] or backend.__module__
+    of_backend = where == backend.__module__ or where.startswith(f"{package}.")
     return type(error) is BaseException or where == _OF_RUST or of_backend

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from functools import partial, reduce
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
-
 from ..content.declaration import IndexDeclaration
-from ..content.language import is_read_in, language_of, reading_in
+from ..content.language import language_of, reading_in
 from ..contract.slices import slices
 from ..models.tables import Collection
 from ..plugins.calling import document_plugins
@@ -103,7 +101,7 @@ def _by_language(instances: Mapping[str, Any]) -> dict[str | None, dict[str, Any
     for key, instance in instances.items():
         try:
             language = language_of(instance)
-        except ObjectDoesNotExist:
+        except Exception:  # noqa: BLE001  # there is no locale; the drain stores the error
             language = None
         groups[language][key] = instance
     return groups
@@ -118,10 +116,10 @@ def _changed_among(
     active would take a tenth of the time of the whole update.
     """
     if language is None:
-        return list(group)  # the drain meets the same error, and stores it
-    with reading_in(language):
+        return list(group)
+    with reading_in(language) as is_still_active:
         changed = [key for key, instance in group.items() if differs(key, instance)]
-        if len(group) == 1 or is_read_in(language):
+        if len(group) == 1 or is_still_active():
             return changed
     # A method of an object has left another language active, in which others were then read.
     alone = ({key: instance} for key, instance in group.items())

@@ -14,6 +14,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Model, prefetch_related_objects
 from django.db.models.fields.related_descriptors import ManyToManyDescriptor
+from modelcluster.fields import ParentalManyToManyDescriptor
 
 from ..content.declaration import IndexDeclaration
 from ..content.language import is_translatable
@@ -55,13 +56,20 @@ def _lookups(model: type[Model], paths: Iterable[str]) -> list[str]:
 def _prefetch(instances: list[Any], lookup: str) -> None:
     attribute: Any = getattr(type(instances[0]), lookup, None)
     through: Any = getattr(attribute, "through", None)
-    if isinstance(attribute, ManyToManyDescriptor):
+    # Not the descriptors of other libraries, whose managers may do more.
+    if type(attribute) in (ManyToManyDescriptor, ParentalManyToManyDescriptor):
         manager = getattr(instances[0], lookup)
         # A relation of modelcluster has Django's own manager inside its manager.
         manager = getattr(manager, "get_original_manager", lambda: manager)()
-        names = [(name, name.rpartition("__")[2]) for name in manager.core_filters]
+        name = manager.query_field_name
+        columns = [
+            (f"{name}__{field.name}", field.attname)
+            for field in manager.source_field.foreign_related_fields
+        ]
         _prefetch_many(
-            instances, manager, lambda one: {name: getattr(one, column) for name, column in names}
+            instances,
+            manager,
+            lambda one: {name: getattr(one, column) for name, column in columns},
         )
     elif hasattr(through, "lookup_kwargs"):
         relation = through.tag_relname()
@@ -88,6 +96,11 @@ def _prefetch_many(
         manager: the manager of the relation.
         filters: returns the conditions for the objects that are related to an object.
     """
+    # What the site's own queryset or a longer path has prefetched stays.
+    known = manager.prefetch_cache_name
+    instances = [one for one in instances if known not in _prefetched(one)]
+    if not instances:
+        return
     rows, key_of_row, key_of_instance, _, name, _ = manager.get_prefetch_querysets(instances)
     related: dict[Any, list[Any]] = defaultdict(list)
     for row in rows:
@@ -97,7 +110,13 @@ def _prefetch_many(
         everything._defer_next_filter = True  # noqa: SLF001
         own = everything.filter(**filters(instance))
         own._result_cache = related[key_of_instance(instance)]  # noqa: SLF001
-        vars(instance).setdefault("_prefetched_objects_cache", {})[name] = own
+        own._prefetch_done = True  # noqa: SLF001
+        _prefetched(instance)[name] = own
+
+
+def _prefetched(instance: Any) -> dict[str, Any]:
+    found: dict[str, Any] = vars(instance).setdefault("_prefetched_objects_cache", {})
+    return found
 
 
 def _convert_streams_at(instances: Sequence[Any], path: str) -> None:

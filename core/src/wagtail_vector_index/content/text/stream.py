@@ -141,7 +141,8 @@ def _searchable_content(block: Any, value: Any) -> Iterator[str]:
 
 
 def _stream(block: Any, value: Any) -> Iterator[str]:
-    for position, bound in enumerate(value._bound_blocks):  # noqa: SLF001
+    # The value of a subclass may be a list of blocks.
+    for position, bound in enumerate(getattr(value, "_bound_blocks", value)):
         child = bound
         if child is None:
             # Reading a child would fetch what is chosen in it.

@@ -184,7 +184,9 @@ def _objects(value: Any) -> list[Any]:
     # all() for querysets too, because a queryset in a class attribute caches its first result.
     queryset = value.all()
     items = list(queryset)
-    if not queryset.ordered and all(isinstance(item, Model) for item in items):
+    # Whether it is ordered is asked last, since that may build the query.
+    is_sortable = len(items) > 1 and all(isinstance(item, Model) for item in items)
+    if is_sortable and not queryset.ordered:
         # Sorted here, because sorting in the database would ignore prefetched objects.
         items.sort(key=lambda item: (item.pk is None, item.pk))
     return items
