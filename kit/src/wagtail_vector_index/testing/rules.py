@@ -80,7 +80,7 @@ RULES: Mapping[str, str] = {
         "A filter may have thousands of values and hundreds of branches, over lists and texts of"
         " any length."
     ),
-    "names-of-fields": "A field may have any name, and is never mistaken for another.",
+    "names-of-fields": "A field may have any valid name, and is never mistaken for another.",
     "wrong-filters-are-refused": ("A wrong filter is an error that lists the fields."),
     "filters-are-complete": (
         "A filter never makes a search return fewer matches than there are, up to the limit."
