@@ -73,7 +73,8 @@ def test_creating_and_dropping_while_others_do(backend):
         spec = CollectionSpec(name=f"c{seed % 3}", dimensions=2)
         for _ in range(200):
             backend.create(spec)
-            assert backend.collections() == sorted(backend.collections())
+            found = backend.collections()
+            assert found == sorted(found)
             backend.drop(spec)
 
     with ThreadPoolExecutor(6) as pool:
