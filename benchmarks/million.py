@@ -5,7 +5,7 @@ MILLION_SITES the names of the sites, as in `SITES`. PostgreSQL is the server in
 one that the benchmark starts.
 
 Nine tenths of the objects are plain ones, and one tenth are pages, of which most are below one of
-200 view restrictions. The searches with restrictions are those of an anonymous visitor.
+200 view restrictions. An anonymous visitor makes the searches with restrictions.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def of_the_build(built: dict[str, Any]) -> list[Row]:
             other=f"the first tenth: {early['each'] * 1e3:.3g} s",
             ratio=late["processor"] / early["processor"],
             at_most=GROWTH,
-            note="the ratio is that of the processor's times",
+            note="the ratio compares the processor's times",
         ),
         of_the_memory("the first build", built),
         Row(

@@ -93,10 +93,8 @@ def _contained(
 def _told(name: str, failure: type[Exception], backend: Any) -> Iterator[None]:
     try:
         yield
-    except Exception:
-        raise
     except BaseException as error:
-        if not _is_panic(error, type(backend)):
+        if isinstance(error, Exception) or not _is_panic(error, type(backend)):
             raise
         text = backend.options.redact(describe(error))
         raise failure(
