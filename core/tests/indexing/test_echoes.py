@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
+from urllib.parse import quote
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -31,7 +33,8 @@ from wagtail_vector_index.models import Collection, PendingChange
 NOTES = "testapp.Note"
 SECRET = "Zoë Müller-Jansen was born on 12 March 1987"
 ECHO = f"Jansen, {SECRET} is no value for 'author'"
-WORDS = ["Zoë", "Müller", "Jansen", "March", "1987", "M\\u00fcller", "MÜLLER"]
+NEW_LINES = SECRET.replace(" ", "\n")
+WORDS = ["zoë", "zoe", "müller", "muller", "jansen", "march", "1987", "m\\u00fcller", "ller"]
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +65,7 @@ def kept(caplog):
     assert any(stored)
     assert logged
     told = "\n".join([*stored, *logged])
-    assert not [word for word in WORDS if word in told], told
+    assert not [word for word in WORDS if word in told.casefold()], told
     return told
 
 
@@ -74,6 +77,12 @@ def kept(caplog):
         (InvalidEmbeddings, f"NaN for {SECRET.upper()}", "InvalidEmbeddings: NaN for"),
         (ValueError, json.dumps({"input": SECRET}), "ValueError: {"),
         (RuntimeError, f"token jansen of {json.dumps(SECRET)}", "RuntimeError: token"),
+        (RuntimeError, f"body {json.dumps(json.dumps(NEW_LINES))}", "RuntimeError: body"),
+        (ValueError, f"bad {SECRET.encode()!r}", "ValueError: bad b"),
+        (ValueError, f"bad url ?q={quote(SECRET)}", "ValueError: bad url ?q="),
+        (ValueError, f"bad url ?q={quote(SECRET, encoding='latin-1')}", "ValueError: bad url ?q="),
+        (KeyError, "zoe muller-jansen", "KeyError: "),
+        (KeyError, unicodedata.normalize("NFD", SECRET), "KeyError: "),
     ],
 )
 def test_an_embedding_backend(built, embedder, caplog, kind, message, told):

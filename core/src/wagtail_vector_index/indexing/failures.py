@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,6 +39,10 @@ _LEFT_OUT = "…"
 _WITHOUT_CONTENT = "message_without_content"
 
 _WORD = re.compile(r"\w+")
+#: The escapes of JSON, of Python's ``repr``, and of URLs, also if they were escaped again.
+_ESCAPE = re.compile(
+    r"\\+u(?P<unit>[0-9a-fA-F]{4})|(?P<bytes>(?:(?:\\+x|%)[0-9a-fA-F]{2})+)|\\+[nrt]"
+)
 _HIDDEN = re.compile(rf"{_LEFT_OUT}(?:\W{{0,3}}{_LEFT_OUT})+")
 
 
@@ -72,19 +77,38 @@ def hide_content(error: Exception, sent: Iterable[str]) -> None:
         error: the error that the service's backend raised.
         sent: the texts that were sent.
     """
-    words = {word.casefold() for text in sent for word in _WORD.findall(_unescaped(text))}
+    words = {_folded(word) for text in sent for word in set(_WORD.findall(_unescaped(text)))}
 
     def shown(match: re.Match[str]) -> str:
-        word = match[0].casefold()
-        return _LEFT_OUT if word in words and (len(word) > 1 or not word.isascii()) else match[0]
+        word = match[0]
+        is_letter = len(word) == 1 and word.isascii()
+        return _LEFT_OUT if _folded(word) in words and not is_letter else word
 
     message = _WORD.sub(shown, _unescaped(str(error)))
     setattr(error, _WITHOUT_CONTENT, _HIDDEN.sub(_LEFT_OUT, message))
 
 
 def _unescaped(text: str) -> str:
-    """Return a text with the characters that JSON writes as escapes."""
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    """Return a text with the characters that JSON, Python or a URL writes as escapes."""
+    return unicodedata.normalize("NFC", _ESCAPE.sub(_character, text))
+
+
+def _character(escape: re.Match[str]) -> str:
+    if unit := escape["unit"]:
+        return chr(int(unit, 16))
+    if not escape["bytes"]:
+        return " "
+    found = bytes.fromhex("".join(re.findall(r"(?:x|%)(..)", escape["bytes"])))
+    try:
+        return found.decode()
+    except UnicodeDecodeError:
+        return found.decode("latin-1")
+
+
+def _folded(word: str) -> str:
+    """Return a word without its accents, in lower case, as models' own tokenizers write it."""
+    letters = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _of_database(error: Error) -> str:
