@@ -23,6 +23,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 #: The exit code of a benchmark that missed a goal; an error has another.
 GOAL_MISSED = 3
+#: How tables say whether a goal is met.
+VERDICTS = {True: "met", False: "**missed**"}
 THREAD_SETTINGS = (
     "MKL_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -59,7 +61,7 @@ class Row:
 
     def __str__(self) -> str:
         goal = "" if self.at_most is None else f"≤ {number(self.at_most)}"
-        verdict = "" if self.at_most is None else ("met" if self.is_met else "**missed**")
+        verdict = "" if self.at_most is None else VERDICTS[self.is_met]
         spread = f" ({number(self.spread[0])} – {number(self.spread[1])})" if self.spread else ""
         cells = (
             self.what, self.ours, self.other, number(self.ratio) + spread, goal, verdict, self.note,
