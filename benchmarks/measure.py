@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -67,6 +68,23 @@ class Row:
             self.what, self.ours, self.other, number(self.ratio) + spread, goal, verdict, self.note,
         )  # fmt: skip
         return f"| {' | '.join(cells)} |"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table that was printed: its title, the names of its columns, and its cells."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column. If there is no such column, raise a LookupError."""
+        if name not in self.columns:
+            existing = ", ".join(filter(None, self.columns))
+            raise LookupError(f"The table {self.title!r} has no column {name!r}, but {existing}.")
+        at = self.columns.index(name)
+        return [row[at] for row in self.rows]
 
 
 HEADER = """\
@@ -197,6 +215,20 @@ def print_table(title: str, rows: Iterable[Row]) -> bool:
     return all(row.is_met for row in rows)
 
 
+def tables(text: str) -> list[Table]:
+    """Return the tables of a Markdown text, each with the heading above it as its title."""
+    found = []
+    for section in re.split(r"^#+ ", text, flags=re.MULTILINE)[1:]:
+        title, *lines = section.splitlines()
+        cells = [
+            [cell.strip() for cell in line[1:-1].split("|")] for line in lines if line[:1] == "|"
+        ]
+        if cells:
+            columns, _, *rows = cells
+            found.append(Table(title=title, columns=columns, rows=rows))
+    return found
+
+
 def verdict(met: Iterable[bool]) -> int:
     """Return the exit code of a benchmark that has run to its end."""
     return 0 if all(met) else GOAL_MISSED
@@ -208,6 +240,24 @@ def seconds(times: Sequence[float]) -> str:
     unit, factor = ("s", 1.0) if median >= 1 else ("ms", 1e3) if median >= 1e-3 else ("µs", 1e6)
     low, middle, high = (number(factor * value) for value in (least, median, most))
     return f"{middle} {unit} ({low} – {high})"
+
+
+def read_seconds(text: str) -> tuple[float, float, float]:
+    """Return the median, least and most seconds that a cell tells, as `seconds` writes them.
+
+    A time without a range is all three. Words may precede it: ``without a filter: 1.2 ms``.
+
+    Raises:
+        ValueError: the text contains no time.
+    """
+    pattern = r"([\d.]+) (s|ms|µs)\b(?: \(([\d.]+) – ([\d.]+)\))?"
+    match = re.search(pattern, text)
+    if match is None:
+        raise ValueError(f"{text!r} contains no time such as '1.2 ms' or '1.2 ms (1 – 1.5)'.")
+    middle, unit, least, most = match.groups()
+    factor = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}[unit]
+    median, low, high = (factor * float(one or middle) for one in (middle, least, most))
+    return median, low, high
 
 
 def size(count: float) -> str:

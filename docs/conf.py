@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import django
+from matplotlib import cycler
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
@@ -17,17 +18,46 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
+from benchmarks.summary import summary  # noqa: E402  # after the path
 from wagtail_vector_index import __version__  # noqa: E402  # after its settings
 
 project = "Wagtail Vector Index"
 release = version = __version__
 project_copyright = "the authors of Wagtail Vector Index"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "substitution"]
 myst_heading_anchors = 4
+myst_substitutions = {"summary_of_benchmarks": summary()}
+
+plot_formats = ["svg"]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_pre_code = ""
+plot_rcparams = {
+    # Four of the colours of Okabe and Ito, which all readers tell apart, each with a mark.
+    "axes.prop_cycle": cycler(
+        color=["#0072b2", "#d55e00", "#009e73", "#cc79a7"], marker=["o", "s", "^", "D"]
+    ),
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "errorbar.capsize": 3,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "grid.color": "#dddddd",
+    "savefig.transparent": True,
+    # The same results give the same files.
+    "svg.hashsalt": project,
+}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure import tables
 from benchmarks.run import BENCHMARKS, LONG
 
 from .code_blocks import README, ROOT, Block, blocks, documents
@@ -61,10 +62,9 @@ def constant(name: str) -> dict[str, list[str]]:
 
 def rows(heading: str, document: Path = README) -> list[list[str]]:
     """The cells of the table below a heading of a README, without its head."""
-    text = document.read_text(encoding="utf-8")
-    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    found = tables(document.read_text(encoding="utf-8"))
+    [table] = [table for table in found if table.title == heading]
+    return table.rows
 
 
 @every_python_block
