@@ -21,6 +21,7 @@ FOR_AUTHORS = (
     "wagtail_vector_index.contract.sansio",
     "wagtail_vector_index.contract.services",
     "wagtail_vector_index.contract.sql",
+    "wagtail_vector_index.contract.sqlite",
     "wagtail_vector_index.embeddings.base",
     "wagtail_vector_index.exceptions",
     "wagtail_vector_index.handlers",

@@ -51,6 +51,7 @@ PROMISED = {
         "Together",
     ],
     "wagtail_vector_index.contract.sql": ["OPERATORS", "Compare", "column_of", "where"],
+    "wagtail_vector_index.contract.sqlite": ["column_values", "compare"],
     "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
     "wagtail_vector_index.exceptions": ["VectorIndexError"],
     "wagtail_vector_index.handlers": [

@@ -17,6 +17,7 @@ from wagtail_vector_index.contract.records import (
     Match,
     Record,
     RecordBatch,
+    field_values,
     float32,
     metadata_problem,
 )
@@ -313,3 +314,22 @@ def test_values_are_frozen_keyword_only_and_equal(value):
     with pytest.raises(dataclasses.FrozenInstanceError):
         value.id = IDS[1]
     assert pickle.loads(pickle.dumps(value)) == value
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={"a": st.text(), "b": st.lists(st.integers())})))
+def test_field_values_are_those_of_each_record(metadata):
+    texts = [json.dumps(given) for given in metadata]
+    assert field_values(texts, ["a", "b"]) == {
+        "a": [given.get("a") for given in metadata],
+        "b": [given.get("b") or None for given in metadata],
+    }
+
+
+def test_a_value_that_is_false_is_a_value():
+    given = {"a": False, "b": 0, "c": "", "d": 0.0, "e": [], "f": None}
+    values = field_values([json.dumps(given)], [*given, "g"])
+    assert [value for [value] in values.values()] == [False, 0, "", 0.0, None, None, None]
+
+
+def test_without_fields_no_metadata_is_read():
+    assert field_values(["never read"], []) == {}

@@ -26,7 +26,7 @@ ID = UUID(int=1)
     ],
 )
 def test_collection_is_missing_or_another(backend, call):
-    with pytest.raises(CollectionNotFound, match="'default' has no collection 'blog'"):
+    with pytest.raises(CollectionNotFound, match="'default'> has no collection 'blog'"):
         call(backend, SPEC)
     backend.create(SPEC)
     with pytest.raises(CollectionMismatch, match="2 dimensions under dot with the fields"):
@@ -37,7 +37,7 @@ def test_collection_is_missing_or_another(backend, call):
 def test_create_refuses_another_shape(backend):
     backend.create(SPEC)
     backend.create(SPEC)
-    with pytest.raises(CollectionMismatch, match="'default' has a collection 'blog' of 2 dimen"):
+    with pytest.raises(CollectionMismatch, match="'default'> has 'blog' as 2 dimensions"):
         backend.create(OTHER)
 
 

@@ -55,6 +55,7 @@ from ..contract.validation import (
 from ..contract.widening import searched
 from ..exceptions import (
     BackendError,
+    CollectionMismatch,
     CollectionNotFound,
     InvalidSpec,
     InvalidVector,
@@ -278,6 +279,24 @@ class VectorBackend(ABC):
     def _build_better_index(self, spec: CollectionSpec) -> bool:
         """Build an index that finds more, since no setting was enough; return whether it did."""
         return False
+
+    # Methods that the author of a backend calls
+
+    def _shape_error(self, spec: CollectionSpec, existing: str | None) -> BackendError:
+        """Return the error for a collection that is missing, or has another shape.
+
+        Args:
+            spec: the collection that was asked for.
+            existing: the shape of the collection of this name, or None if there is none.
+
+        Example::
+
+            if (existing := self._stored_shape(spec)) != spec.shape:
+                raise self._shape_error(spec, existing)
+        """
+        if existing is None:
+            return CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
+        return CollectionMismatch(f"{self!r} has {spec.name!r} as {existing}, not as {spec.shape}.")
 
     # Methods that callers use
 

@@ -1,7 +1,7 @@
 """The building blocks of backends: specs, records, filters and options.
 
 Nothing here knows Wagtail or a Django model. Authors of backends import from this package.
-Four modules are imported by their own names, because they need a library that the backend's
+Five modules are imported by their own names, because they need a library that the backend's
 distribution must require, or because few backends need them:
 
 - `wagtail_vector_index.contract.arrays`: vectors as NumPy arrays (requires NumPy).
@@ -10,6 +10,7 @@ distribution must require, or because few backends need them:
 - `wagtail_vector_index.contract.services`: the kit for backends of services (requires
   tenacity).
 - `wagtail_vector_index.contract.sql`: filters as conditions of SQL.
+- `wagtail_vector_index.contract.sqlite`: the values of fields in SQLite, and their comparisons.
 """
 
 from .clients import Clients, collect_before_forks
@@ -32,7 +33,7 @@ from .metrics import FACTS, METRICS, Metric, MetricFacts
 from .option_checks import check_api_key, check_headers, check_host, check_ranges
 from .options import Options, secret
 from .recall import EXACT, TARGET, ExactMatches, Recall, Setting, check_target
-from .records import Match, Record, RecordBatch, Vector, float32
+from .records import Match, Record, RecordBatch, Vector, field_values, float32
 from .slices import bounded, joined, slices
 from .spec import EXACT_UP_TO, CollectionSpec, check_name
 from .token_estimate import estimate_tokens
@@ -76,6 +77,7 @@ __all__ = [
     "check_target",
     "collect_before_forks",
     "estimate_tokens",
+    "field_values",
     "float32",
     "joined",
     "parse_filter",

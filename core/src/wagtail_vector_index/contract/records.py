@@ -14,7 +14,7 @@ from ..exceptions import InvalidRecord, InvalidVector
 from ..wording import shown
 from .filters import text_problem
 
-__all__ = ["Match", "Record", "RecordBatch", "Vector", "float32"]
+__all__ = ["Match", "Record", "RecordBatch", "Vector", "field_values", "float32"]
 
 #: A sequence of numbers, or anything with a buffer of floats, such as a NumPy array.
 Vector: TypeAlias = Any
@@ -191,6 +191,28 @@ class RecordBatch:
             dimensions=self.dimensions,
             checked=self.checked,
         )
+
+
+def field_values(metadata: Sequence[str], fields: Iterable[str]) -> dict[str, list[Any]]:
+    """Return the values of each field, one for each record; None stands for no value.
+
+    Args:
+        metadata: JSON texts, as in `RecordBatch.metadata`.
+        fields: the names of the fields.
+
+    Example::
+
+        >>> field_values(['{"locale": "en", "tags": []}', "{}"], ["locale", "tags"])
+        {'locale': ['en', None], 'tags': [None, None]}
+    """
+    if not (names := [*fields]):
+        return {}
+    # One call for all texts takes half the time of a call for each.
+    objects = json.loads(f"[{','.join(metadata)}]")
+    return {
+        name: [None if (value := given.get(name)) == [] else value for given in objects]
+        for name in names
+    }
 
 
 def float32(vector: Vector) -> array[float] | memoryview[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,14 +18,8 @@ from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatc
 from wagtail_vector_index.contract import FACTS, MAX_INT, FilterNode
 from wagtail_vector_index.contract.arrays import matrix, stored, stored_query
 from wagtail_vector_index.contract.sql import column_of, where
-from wagtail_vector_index.exceptions import (
-    BackendRefused,
-    BackendUnavailable,
-    CollectionMismatch,
-    CollectionNotFound,
-)
-
-from .values import column_value, compare
+from wagtail_vector_index.contract.sqlite import column_values, compare
+from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable
 
 #: What may pass without the site's doing: another process writes, or the disk is full or away.
 PASSING = (apsw.BusyError, apsw.CantOpenError, apsw.FullError, apsw.IOError, apsw.LockedError)
@@ -79,8 +72,8 @@ class SqliteVecBackend(VectorBackend):
         with self._transaction("IMMEDIATE") as db:
             if (existing := _shape_in(db, spec)) is None:
                 db.execute(f"CREATE TABLE {_table(spec)} ({columns})")
-            else:
-                self._check_shape(spec, existing)
+            elif existing != spec.shape:
+                raise self._shape_error(spec, existing)
 
     def _drop(self, spec: CollectionSpec) -> None:
         with self._transaction("IMMEDIATE") as db:
@@ -92,12 +85,9 @@ class SqliteVecBackend(VectorBackend):
             return [name.removeprefix("records_") for (name,) in db.execute(select)]
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        rows = []
-        vectors = stored(matrix(batch), spec.metric)
-        for id, vector, text in zip(batch.uuids, vectors, batch.metadata, strict=True):
-            given = json.loads(text) if spec.fields else {}
-            values = [column_value(type_, given.get(name)) for name, type_ in spec.fields.items()]
-            rows.append((id.bytes, *values, vector.tobytes(), text))
+        vectors, values = stored(matrix(batch), spec.metric), column_values(spec, batch)
+        records = zip(batch.uuids, values, vectors, batch.metadata, strict=True)
+        rows = [(id.bytes, *given, v.tobytes(), text) for id, given, v, text in records]
         names, places = ", ".join(_columns(spec)), ", ".join("?" * len(_columns(spec)))
         with self._transaction("IMMEDIATE", spec) as db:
             insert = f"INSERT OR REPLACE INTO {_table(spec)} ({names}) VALUES ({places})"
@@ -145,13 +135,6 @@ class SqliteVecBackend(VectorBackend):
         with self._transaction(spec=spec) as db:
             return [*db.execute(f"SELECT {columns} FROM {_table(spec)} {rest}", given)]
 
-    def _check_shape(self, spec: CollectionSpec, existing: str | None) -> None:
-        if existing is None:
-            raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
-        if existing != spec.shape:
-            message = f"{self!r} has {spec.name!r} as {existing}, not as {spec.shape}."
-            raise CollectionMismatch(message)
-
     @contextmanager
     def _transaction(self, mode: str = "", spec: CollectionSpec | None = None) -> Iterator[Any]:
         # Each call opens the file, within a millisecond. So threads and forks share no connection.
@@ -161,8 +144,8 @@ class SqliteVecBackend(VectorBackend):
                 db.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)
                 db.load_extension(sqlite_vec.loadable_path())
                 db.execute(f"BEGIN {mode}")
-                if spec:
-                    self._check_shape(spec, _shape_in(db, spec))
+                if spec and (existing := _shape_in(db, spec)) != spec.shape:
+                    raise self._shape_error(spec, existing)
                 yield db
                 db.execute("COMMIT")  # closing the connection undoes what failed before this
         except apsw.Error as error:

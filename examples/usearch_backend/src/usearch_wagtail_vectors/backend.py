@@ -32,7 +32,6 @@ from wagtail_vector_index.contract import (
     check_target,
 )
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
-from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
 
 from .collection import Collection
 from .graph import Shape
@@ -218,11 +217,9 @@ class UsearchBackend(VectorBackend):
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)
         if collection is None:
-            raise CollectionNotFound(f"{self!r} has no collection {spec.name!r}.")
+            raise self._shape_error(spec, None)
         if collection.spec != spec:
-            raise CollectionMismatch(
-                f"{self!r} has {spec.name!r} as {collection.spec.shape}, not as {spec.shape}."
-            )
+            raise self._shape_error(spec, collection.spec.shape)
         return collection
 
 

@@ -7,7 +7,6 @@ tree of five kinds of node.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -15,7 +14,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wagtail_vector_index.contract import And, Comparison, FieldType, FilterNode, IsNull, Not, Or
+from wagtail_vector_index.contract import (
+    And,
+    Comparison,
+    FieldType,
+    FilterNode,
+    IsNull,
+    Not,
+    Or,
+    field_values,
+)
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Rows: TypeAlias = npt.NDArray[np.intp]
@@ -63,9 +71,9 @@ class Columns:
         """Update the columns after the metadata of these rows has changed."""
         if not self._columns:
             return
-        objects = _decoded(texts)
+        values = field_values(texts, self._columns)
         for field, column in self._columns.items():
-            column.write(rows, [item.get(field) for item in objects])
+            column.write(rows, values[field])
 
     def drop_bloated(self, count: int) -> None:
         """Drop columns with many values that no record has. A filter creates them again."""
@@ -84,9 +92,8 @@ class Columns:
             return column
         column = _Column(self._fields[field])
         for start in range(0, len(self._texts), _DECODED_TEXTS):
-            objects = _decoded(self._texts[start : start + _DECODED_TEXTS])
-            rows = range(start, start + len(objects))
-            column.write(rows, [item.get(field) for item in objects])
+            values = field_values(self._texts[start : start + _DECODED_TEXTS], [field])[field]
+            column.write(range(start, start + len(values)), values)
         self._columns[field] = column
         return column
 
@@ -129,8 +136,7 @@ class _Column:
         ]
 
     def _code(self, value: Any) -> int:
-        # A missing field, None and [] all mean no value, which matches no comparison.
-        if value is None or value == []:
+        if value is None:
             return _NO_VALUE
         key = self._as_key(value)
         if (code := self._code_of.get(key)) is None:
@@ -148,9 +154,3 @@ _AS_KEY: dict[FieldType, Callable[[Any], Hashable]] = {
     "list[str]": frozenset,
     "list[int]": frozenset,
 }
-
-
-def _decoded(texts: Sequence[str]) -> list[dict[str, Any]]:
-    # One call for all texts: the calls for single texts would take longer than the parsing.
-    objects: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
-    return objects

@@ -20,7 +20,6 @@ from wagtail_vector_index.backends.base import (
 )
 from wagtail_vector_index.contract import FilterNode
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
-from wagtail_vector_index.exceptions import CollectionMismatch, CollectionNotFound
 
 from .collection import Collection
 from .ids import Keys, keys_of
@@ -151,12 +150,9 @@ class NumpyBackend(VectorBackend):
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)
         if collection is None or collection.is_torn:
-            raise CollectionNotFound(f"{self.alias!r} has no collection {spec.name!r}.")
+            raise self._shape_error(spec, None)
         if collection.spec != spec:
-            raise CollectionMismatch(
-                f"{self.alias!r} has a collection {spec.name!r} of {collection.spec.shape},"
-                f" which is not {spec.shape}."
-            )
+            raise self._shape_error(spec, collection.spec.shape)
         return collection
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from wagtail_vector_index.contract import FieldType, FilterNode
+from wagtail_vector_index.contract import FieldType, FilterNode, field_values
 
 from .arrays import Mask, Rows
 from .columns import Column, new_column
@@ -98,11 +97,5 @@ class Metadata:
 
 
 def _encoded(texts: Sequence[str], columns: Mapping[str, Column]) -> Encoded:
-    if not columns:
-        return {}
-    # One call for all texts: the calls for single texts would take longer than the parsing.
-    objects = json.loads(f"[{','.join(texts)}]")
-    return {
-        field: column.encoded([item.get(field) for item in objects])
-        for field, column in columns.items()
-    }
+    values = field_values(texts, columns)
+    return {field: column.encoded(values[field]) for field, column in columns.items()}

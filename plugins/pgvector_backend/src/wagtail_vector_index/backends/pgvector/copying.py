@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from struct import Struct
 from typing import Any
 
-from wagtail_vector_index.contract import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract import CollectionSpec, RecordBatch, field_values
 from wagtail_vector_index.contract.arrays import matrix, stored
 from wagtail_vector_index.contract.sql import column_of
 
@@ -69,12 +68,8 @@ def _part(spec: CollectionSpec, batch: RecordBatch, rows: Sequence[int]) -> byte
         encoded(stored(matrix(batch)[rows], spec.metric)),
         [_LENGTH.pack(len(data)) + data for data in map(str.encode, texts)],
     ]
-    if spec.fields:
-        # One call for all texts takes half the time of a call for each.
-        objects = json.loads(f"[{','.join(texts)}]")
-        for field, type_ in spec.fields.items():
-            values = [item.get(field) for item in objects]
-            columns.append(_column(values, COLUMN_TYPES[type_]))
+    for field, values in field_values(texts, spec.fields).items():
+        columns.append(_column(values, COLUMN_TYPES[spec.fields[field]]))
     return b"".join(chain.from_iterable(zip(*columns, strict=True)))
 
 
@@ -87,7 +82,7 @@ def _column(values: list[Any], type_: ColumnType) -> list[bytes]:
 
 
 def _value(value: Any, type_: ColumnType) -> bytes:
-    if value is None or value == []:
+    if value is None:
         return _NULL
     data = type_.encode(value)
     return _LENGTH.pack(len(data)) + data
