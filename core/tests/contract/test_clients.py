@@ -66,6 +66,21 @@ def test_each_event_loop_has_one_client_which_is_closed_with_it(clients):
     assert (first.closed, second.closed, third.closed) == (1, 1, 1)
 
 
+def test_a_client_without_an_asynchronous_side():
+    clients = Clients(Client)
+    client = clients.sync()
+
+    async def end():
+        with pytest.raises(TypeError, match="no asynchronous side. Pass amake, or use sync()"):
+            await clients.of_loop()
+        await clients.aclose()
+
+    asyncio.run(end())
+    assert clients.sync() is client
+    clients.close()
+    assert client.closed == 1
+
+
 def test_after_closing_they_are_made_again(clients):
     client = clients.sync()
     clients.close()

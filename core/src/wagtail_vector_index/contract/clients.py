@@ -12,7 +12,7 @@ import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Never, Protocol, TypeVar, overload
 
 __all__ = ["Clients", "collect_before_forks"]
 
@@ -45,7 +45,8 @@ class Clients(Generic[SyncT, AsyncT]):
 
     Args:
         make: makes the client that threads share.
-        amake: makes the client of the running event loop; may be a coroutine function.
+        amake: makes the client of the running event loop; may be a coroutine function. Leave it
+            out for a client without an asynchronous side: core calls its backend in threads.
 
     Example::
 
@@ -56,8 +57,18 @@ class Clients(Generic[SyncT, AsyncT]):
         await (await clients.of_loop()).search(…)
     """
 
+    @overload
+    def __init__(self: Clients[SyncT, Never], make: Callable[[], SyncT]) -> None: ...
+
+    @overload
     def __init__(
         self, make: Callable[[], SyncT], amake: Callable[[], AsyncT | Awaitable[AsyncT]]
+    ) -> None: ...
+
+    def __init__(
+        self,
+        make: Callable[[], SyncT],
+        amake: Callable[[], AsyncT | Awaitable[AsyncT]] | None = None,
     ) -> None:
         self._make = make
         self._amake = amake
@@ -89,7 +100,13 @@ class Clients(Generic[SyncT, AsyncT]):
         return future.result()
 
     async def of_loop(self) -> AsyncT:
-        """Return the client of the running event loop: its connections work on no other loop."""
+        """Return the client of the running event loop: its connections work on no other loop.
+
+        Raises:
+            TypeError: these clients have no asynchronous side.
+        """
+        if self._amake is None:
+            raise TypeError("These clients have no asynchronous side. Pass amake, or use sync().")
         loop = asyncio.get_running_loop()
         with self._lock:
             found = self._loops.get(loop)

@@ -50,7 +50,7 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         # `aembed` runs in a thread, so no event loop ever needs a model of its own.
-        self._models: Clients[Model, Any] = Clients(self._load, self._load)
+        self._models: Clients[Model, Any] = Clients(self._load)
 
     def embed(self, texts: Sequence[str]) -> memoryview[Any]:
         """Return one vector for each text: n × ``dimensions`` float32."""

@@ -43,7 +43,7 @@ class FastEmbedReranker(LocalModel, RerankingBackend):
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         # `arerank` runs in a thread, so no event loop ever needs a model of its own.
-        self._models: Clients[CrossEncoder, Any] = Clients(self._load, self._load)
+        self._models: Clients[CrossEncoder, Any] = Clients(self._load)
 
     def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """Return the model's score of each text, which may be any number."""
