@@ -109,6 +109,42 @@ def test_with_xdist_the_plugin_is_named(folder):
     assert SUMMARY in said
 
 
+INTERRUPTED = """
+import os
+import signal
+
+from wagtail_vector_index.exceptions import BackendRefused
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class Interrupted(OracleBackend):
+    def _count(self, spec, filter):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            {answer}
+        return super()._count(spec, filter)
+
+
+class TestInterrupted(VectorBackendConformance):
+    def make_backend(self):
+        return Interrupted()
+"""
+
+
+@pytest.mark.parametrize(
+    "answer", ["raise", "raise BackendRefused('The query was interrupted.') from None", "pass"]
+)
+def test_an_interrupt_ends_the_run_and_breaks_no_rule(tmp_path, answer):
+    """As DuckDB does, whose queries notice the signal and raise an error of their own."""
+    code = INTERRUPTED.format(answer=answer)
+    (tmp_path / "test_conformance.py").write_text(code)
+    said = run(tmp_path, "-k", "test_count")
+    assert "! KeyboardInterrupt !" in said
+    assert "failed" not in said
+    assert "broken" not in said
+
+
 CANNOT_CLOSE = """
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
 

@@ -1,5 +1,7 @@
 """A plugin of pytest that reports skipped tests and broken rules at the end of a run.
 
+It also ends the run when the author presses Ctrl-C, whatever the engine makes of it.
+
 The suite's classes register it when pytest collects them, so it has no effect on other
 runs. Under pytest-xdist, the process that reports is not the one that collects the classes.
 Add ``-p wagtail_vector_index.testing.reporting`` there to get the report.
@@ -7,10 +9,14 @@ Add ``-p wagtail_vector_index.testing.reporting`` there to get the report.
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,16 +40,62 @@ def register(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """End the run if the author interrupts a test of the suite.
+
+    Some engines notice the signal in the middle of a query, and raise an error of their own. The
+    test would then report a rule that the backend does not break, or go on.
+    """
+    if not is_ours(item):
+        return (yield)
+    with interrupts() as received:
+        try:
+            result = yield
+        except Exception as error:
+            if received:
+                raise KeyboardInterrupt from error
+            raise
+        if received:
+            raise KeyboardInterrupt
+        return result
+
+
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Return a list of the interrupts of this block; the handler before this one gets each too."""
+    received: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield received
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Return whether a test belongs to a conformance suite of vector backends."""
+    from .harness import Harness
+
+    suite = getattr(item, "cls", None)
+    return suite is not None and issubclass(suite, Harness)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Mark the reports of the suite's tests."""
-    from .harness import Harness
-
     report = yield
-    suite = getattr(item, "cls", None)
-    if suite is not None and issubclass(suite, Harness):
-        name = getattr(item, "originalname", item.name)
+    if is_ours(item):
+        suite, name = item.cls, getattr(item, "originalname", item.name)  # type: ignore[attr-defined]
         report.user_properties += [(SUITE, suite.__name__), (RULE, rule_of(suite, name))]
         warning = warning_behind(call.excinfo.value) if call.excinfo else None
         if report.failed and warning is not None:
