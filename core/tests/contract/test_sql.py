@@ -106,6 +106,18 @@ def test_branches_of_any_number(count, found):
     assert found(Q(*(~Q(id=n) for n in numbers), Q(id=2))) == {1}
 
 
+@pytest.mark.parametrize("levels", [1, 40])
+def test_levels_of_and_or_and_not(levels, found):
+    """SQLite before 3.46 refuses a parser's stack of more than a hundred entries."""
+    anything, nothing = Q(id=2), Q(id=2)
+    for _ in range(levels):
+        anything = Q(order=5) & (Q(select="x") | anything)
+        nothing = ~(Q(order=5) & ~(Q(select="x") | nothing))
+    assert found(anything) == {1}
+    assert found(~anything) == {0, 2, 3}
+    assert found(nothing) == {0, 1, 3}
+
+
 def by_places(column, node):
     """Return a comparison by one parameter for each value."""
     values = node.value if node.lookup == "in" else [node.value]

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from .filters import And, Comparison, FilterNode, IsNull, Lookup, Not
+from .filters import And, Comparison, FilterNode, IsNull, Lookup, Not, Or
 
 __all__ = ["OPERATORS", "Compare", "column_of", "where"]
 
@@ -70,10 +70,28 @@ def _condition(node: FilterNode, compare: Compare, parameters: list[Any]) -> str
         if isinstance(node.child, IsNull):
             return f"{column_of(node.child.field)} IS NOT NULL"
         return f"({_condition(node.child, compare, parameters)}) IS NOT TRUE"
-    children = [f"({_condition(child, compare, parameters)})" for child in node.children]
+    # The deepest first: a parser then holds one open parenthesis for each level, and nothing else.
+    # Older releases of SQLite hold no more than a hundred things.
+    ordered = sorted(node.children, key=_depth, reverse=True)
+    children = [_child(child, compare, parameters) for child in ordered]
     if isinstance(node, And):
         return _balanced(children, " AND ") or "TRUE"
     return _balanced(children, " OR ") or "FALSE"
+
+
+def _child(node: FilterNode, compare: Compare, parameters: list[Any]) -> str:
+    """Return the condition of a child of AND or OR, in parentheses where it needs them."""
+    condition = _condition(node, compare, parameters)
+    # The negations and tests that this module writes bind more strongly than AND and OR.
+    return condition if isinstance(node, (Not, IsNull)) else f"({condition})"
+
+
+def _depth(node: FilterNode) -> int:
+    """Return how many levels of AND and OR there are in a filter."""
+    if isinstance(node, Not):
+        return _depth(node.child)
+    children = node.children if isinstance(node, (And, Or)) else ()
+    return 1 + max(map(_depth, children), default=0) if children else 0
 
 
 def _balanced(conditions: Sequence[str], operator: str) -> str:
