@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from wagtail_vector_index.scaffold.naming import STORES
+
 from .code_blocks import ROOT
 from .test_documents import rows
 
@@ -42,12 +44,23 @@ def test_its_commands_write_its_files(command: str, tmp_path: Path) -> None:
     assert command in SECTION
     started = start(command, tmp_path)
     assert f"\ncd {started.name}\n" in SECTION
-    files = [name.strip("`") for name, _ in rows(HEADING, GUIDE)]
+    files = [name.strip("`") for name, *_ in rows("Fill it in", GUIDE) if re.search(r"[/.]", name)]
     assert len(files) > 3
     assert [name for name in files if not (started / name).is_file()] == []
     readme = (started / "README.md").read_text(encoding="utf-8")
-    [setting] = re.findall(r'^    "default": .*"PATH".*$', SECTION, re.MULTILINE)
+    guide = GUIDE.read_text(encoding="utf-8")
+    [setting] = re.findall(r'^    "default": {"BACKEND": "acme".*$', guide, re.MULTILINE)
     assert setting in readme
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_it_names_every_store_and_its_files(store: str, tmp_path: Path) -> None:
+    assert f"`--store {store}`" in SECTION
+    started = start(MODULE, tmp_path, "--store", store)
+    named = re.findall(rf"With `--store {store}`, (.*?)\.\n", GUIDE.read_text(), re.DOTALL)
+    files = [name for sentence in named for name in re.findall(r"`(\w+\.py)`", sentence)]
+    assert len(files) == (2 if store == "service" else 0)
+    assert [name for name in files if not [*started.rglob(name)]] == []
 
 
 def test_the_other_kind(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ VECTOR = "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS"
 EMBEDDING = "WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS"
 
 # Each kind beside one of the other kind that is part of the site, or of core.
+LETTERS = {"default": {"BACKEND": "recipes.embeddings.LetterEmbeddings"}}
 SETTINGS = {
-    "vector": {
+    "library": {VECTOR: {"default": {"BACKEND": "acme"}}, EMBEDDING: LETTERS},
+    "sql": {
         VECTOR: {"default": {"BACKEND": "acme", "PATH": "vectors.sqlite3"}},
-        EMBEDDING: {"default": {"BACKEND": "recipes.embeddings.LetterEmbeddings"}},
+        EMBEDDING: LETTERS,
     },
     "embedding": {
         VECTOR: {"default": {"BACKEND": "wagtail_vector_index.testing.OracleBackend"}},
@@ -24,18 +26,28 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
-def test_author_edits_nothing(kind: str, environment: Environment) -> None:
+def started(environment: Environment, *options: str) -> Path:
+    """Start a backend, build and install it, and run its tests and mypy."""
     environment.install_extra("testing")
-    started = ["wagtail_vector_index", "startvectorbackend", "acme", "--kind", kind]
-    environment.run("-m", *started)
+    environment.run("-m", "wagtail_vector_index", "startvectorbackend", "acme", *options)
     [source] = environment.folder.glob("acme-*")
-
     install(environment, build(source))
-    passed = environment.run("-m", "pytest", "-q", folder=source)
-    assert " passed" in passed
+    assert " passed" in environment.run("-m", "pytest", "-q", folder=source)
+    assert "Success: no issues found" in environment.run("-m", "mypy", folder=source)
+    return source
 
-    settings: dict[str, object] = {**SETTINGS[kind]}
+
+def test_author_of_a_service_edits_nothing(environment: Environment) -> None:
+    """Its service exists only while its tests run."""
+    started(environment, "--store", "service")
+
+
+@pytest.mark.parametrize("what", SETTINGS)
+def test_author_edits_nothing(what: str, environment: Environment) -> None:
+    kind = "embedding" if what == "embedding" else "vector"
+    source = started(environment, "--kind" if kind == what else "--store", what)
+
+    settings: dict[str, object] = {**SETTINGS[what]}
     *_, backends, checked, answer = environment.manage(
         settings,
         ["migrate", "--run-syncdb"],

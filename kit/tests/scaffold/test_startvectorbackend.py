@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command, load_command_class
 
 from tests.fake_distributions import make_site, offering
-from wagtail_vector_index.scaffold.naming import KINDS
+from wagtail_vector_index.scaffold.naming import KINDS, STORES
 from wagtail_vector_index.testing.rules import contract_url
 
 ROOT = Path(__file__).parents[3]
@@ -32,10 +32,39 @@ FILES = {
     "tests/test_plugin.py",
 }
 FILES_OF = {
-    "vector": {"src/{package}/filtering.py", "src/{package}/scoring.py"},
+    "library": {"src/{package}/filtering.py", "src/{package}/scoring.py"},
+    "sql": {"src/{package}/scoring.py"},
+    "service": {
+        "src/{package}/filtering.py",
+        "src/{package}/operations.py",
+        "src/{package}/service.py",
+        "tests/stand_in.py",
+    },
     "embedding": set(),
 }
-PACKAGES = {"vector": "acme_search_wagtail_vectors", "embedding": "acme_search_wagtail_embeddings"}
+PACKAGES = dict.fromkeys(STORES, "acme_search_wagtail_vectors") | {
+    "embedding": "acme_search_wagtail_embeddings"
+}
+#: The words of one store that another one must not have.
+FOREIGN = {
+    "library": ("sqlite", "transaction", "stand_in", "httpx"),
+    "sql": ("stand_in", "httpx"),
+    "service": ("sqlite", "transaction"),
+    "embedding": ("sqlite", "transaction", "stand_in", "httpx"),
+}
+#: A test of a part of the suite, for a backend whose library warns.
+WARNS = """
+import warnings
+from {package}.backend import {class_name}
+
+search = {class_name}._search
+
+def warned(self, *arguments):
+    warnings.warn_explicit("old", DeprecationWarning, "library.py", 1, module="library")
+    return search(self, *arguments)
+
+{class_name}._search = warned
+"""
 WITHOUT_PROJECT = [
     [sys.executable, "-m", "wagtail_vector_index", "startvectorbackend", "acme"],
     [
@@ -74,9 +103,10 @@ def refusal(name, *arguments):
     return str(caught.value)
 
 
-def run(command, folder):
+def run(command, folder, **environment):
     """Run a program in a folder, without the settings of these tests."""
-    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    ours = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER")
+    environment = {k: v for k, v in os.environ.items() if k not in ours} | environment
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, cwd=folder
     )
@@ -86,26 +116,26 @@ def files_in(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", FILES_OF)
 class TestDistribution:
     @pytest.fixture
-    def started(self, site, folder, kind):
-        start("acme_search", "--kind", kind)
+    def started(self, site, folder, what):
+        start("acme_search", "--kind" if what in KINDS else "--store", what)
         [started] = folder.iterdir()
         return started
 
-    def test_its_files(self, started, kind):
-        assert started.name == PACKAGES[kind].replace("_", "-")
-        expected = FILES | FILES_OF[kind]
-        assert files_in(started) == {name.format(package=PACKAGES[kind]) for name in expected}
+    def test_its_files(self, started, what):
+        assert started.name == PACKAGES[what].replace("_", "-")
+        expected = FILES | FILES_OF[what]
+        assert files_in(started) == {name.format(package=PACKAGES[what]) for name in expected}
 
-    def test_nothing_of_the_templates_is_left(self, started, kind):
+    def test_nothing_of_the_templates_is_left(self, started, what):
         for path in started.rglob("*"):
             text = path.read_text(encoding="utf-8") if path.is_file() else ""
             assert "{%" not in text
             assert "{{" not in text.replace("${{ matrix.python }}", "")
 
-    def test_its_readme_leads_to_the_documentation(self, started, kind):
+    def test_its_readme_leads_to_the_documentation(self, started, what):
         text = (started / "README.md").read_text(encoding="utf-8")
         linked = re.findall(
             rf"{re.escape(contract_url().removesuffix('contract.md'))}([^)]+)", text
@@ -113,22 +143,54 @@ class TestDistribution:
         assert "how-to/write-a-backend.md" in linked
         assert [name for name in linked if not (ROOT / "docs" / name).is_file()] == []
 
-    def test_its_python_is_python(self, started, kind):
+    def test_its_python_is_python(self, started, what):
         for path in started.rglob("*.py"):
             ast.parse(path.read_text(encoding="utf-8"))
 
-    def test_its_entry_point_names_its_plugin(self, started, kind):
+    def test_its_entry_point_names_its_plugin(self, started, what):
         project = tomllib.loads((started / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         assert project["name"] == started.name
         assert project["entry-points"] == {
-            "wagtail_vector_index": {"acme_search": f"{PACKAGES[kind]}.plugin"}
+            "wagtail_vector_index": {"acme_search": f"{PACKAGES[what]}.plugin"}
         }
         assert "wagtail-vector-index>=1.0,<2" in project["dependencies"]
 
-    def test_others_may_read_it(self, started, kind):
+    def test_others_may_read_it(self, started, what):
         made = started.parent / "made"
         made.mkdir()
         assert started.stat().st_mode == made.stat().st_mode
+
+    def test_it_has_no_words_of_another_store(self, started, what):
+        source = [*started.rglob("src/**/*.py"), started / "README.md", started / ".gitignore"]
+        texts = {path.name: path.read_text(encoding="utf-8").lower() for path in source}
+        foreign = FOREIGN[what]
+        assert [
+            (name, word) for name, text in texts.items() for word in foreign if word in text
+        ] == []
+
+    def test_its_types_are_checked_by_its_workflow(self, started, what):
+        project = tomllib.loads((started / "pyproject.toml").read_text(encoding="utf-8"))
+        assert project["tool"]["mypy"]["strict"]
+        assert "mypy>=" in " ".join(project["project"]["optional-dependencies"]["test"])
+        workflow = (started / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+        assert "- run: python -m mypy\n" in workflow
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.once
+def test_it_passes_its_tests_while_a_library_warns(site, folder, store):
+    start("acme", "--store", store)
+    [started] = folder.iterdir()
+    code = WARNS.format(package="acme_wagtail_vectors", class_name="AcmeBackend")
+    (started / "warns.py").write_text(code)
+    pytest_of_author = [sys.executable, "-m", "pytest", "-p", "no:django", "-p", "warns"]
+    done = run(
+        [*pytest_of_author, "-k", "test_limit or test_missing_collection"],
+        started,
+        PYTHONPATH=os.pathsep.join([str(started), str(started / "src")]),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "DeprecationWarning: old" in done.stdout
 
 
 class TestCommand:
@@ -151,6 +213,17 @@ class TestCommand:
         )
         [choices] = [action.choices for action in parser._actions if action.dest == "kind"]
         assert list(choices) == list(KINDS)
+
+    def test_its_stores_are_those_of_the_scaffold(self):
+        parser = load_command_class("wagtail_vector_index", "startvectorbackend").create_parser(
+            "manage.py", "startvectorbackend"
+        )
+        [choices] = [action.choices for action in parser._actions if action.dest == "store"]
+        assert list(choices) == list(STORES)
+
+    def test_an_embedding_backend_has_no_store(self, folder):
+        message = refusal("acme", "--kind", "embedding", "--store", "sql")
+        assert message == "An embedding backend stores no vectors. Leave out --store."
 
     def test_another_kind(self, folder):
         assert "invalid choice: 'chat'" in refusal("acme", "--kind", "chat")

@@ -14,9 +14,19 @@ from wagtail_vector_index.plugins.discovery import registry
 from wagtail_vector_index.plugins.resolving import KNOWN_BACKENDS, pip_command
 from wagtail_vector_index.wording import article
 
-__all__ = ["KINDS", "Kind", "NewBackend"]
+__all__ = ["KINDS", "STORES", "Kind", "NewBackend", "Store"]
 
 Kind = Literal["vector", "embedding"]
+
+#: What keeps the vectors of a vector backend.
+Store = Literal["library", "sql", "service"]
+
+#: The folders of templates for each store, beside those for every vector backend.
+STORES: Mapping[Store, tuple[str, ...]] = {
+    "library": ("exact", "library"),
+    "sql": ("exact", "sql"),
+    "service": ("service",),
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
 _MAX_LENGTH = 40
@@ -54,9 +64,11 @@ class NewBackend:
     Args:
         name: the short name by which sites will select it.
         kind: ``"vector"`` or ``"embedding"``.
+        store: what keeps the vectors of a vector backend: ``"library"`` in the process, which is
+            the default, a database that speaks ``"sql"``, or a ``"service"`` behind HTTP.
 
     Raises:
-        ValueError: the name cannot be used. The message says why.
+        ValueError: the name cannot be used, or there is no such store. The message says why.
 
     Example::
 
@@ -66,8 +78,13 @@ class NewBackend:
 
     name: str
     kind: Kind
+    store: Store | None = None
 
     def __post_init__(self) -> None:
+        if self.store is not None and self.kind != "vector":
+            raise ValueError(
+                f"{article(self.kind).capitalize()} backend stores no vectors. Leave out --store."
+            )
         if problem := self._spelling_problem() or self._conflict():
             raise ValueError(f"{self.name!r} cannot be the name of a backend: {problem}")
 
@@ -87,12 +104,19 @@ class NewBackend:
         words = "".join(word.capitalize() for word in self.name.split("_"))
         return f"{words}{KINDS[self.kind].class_name}"
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of its templates."""
+        of_store = STORES[self.store or "library"] if self.kind == "vector" else ()
+        return ("common", self.kind, *of_store)
+
     def context(self) -> dict[str, str]:
         """Return the variables of the templates."""
         major, minor, *_ = __version__.split(".")
         return {
             "name": self.name,
             "kind": self.kind,
+            "store": self.folders[-1],
             "distribution": self.distribution,
             "package": self.package,
             "class_name": self.class_name,

@@ -50,7 +50,7 @@ def write_distribution(backend: NewBackend, parent: Path) -> Path:
 def _rendered(backend: NewBackend) -> Iterator[tuple[Path, str]]:
     """Yield the path and the text of each file, those of all kinds of backends first."""
     context = Context(backend.context(), autoescape=False)
-    for folder in (TEMPLATES / "common", TEMPLATES / backend.kind):
+    for folder in (TEMPLATES / name for name in backend.folders):
         for template in sorted(folder.rglob(f"*{SUFFIX}")):
             parts = template.relative_to(folder).with_name(template.name.removesuffix(SUFFIX)).parts
             path = Path(*(backend.package if part == PACKAGE else part for part in parts))

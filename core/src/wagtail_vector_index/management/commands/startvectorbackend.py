@@ -45,12 +45,19 @@ class Command(QuietableCommand):
             help="A vector backend stores and searches vectors (the default). An embedding backend"
             " makes vectors from texts.",
         )
+        parser.add_argument(
+            "--store",
+            choices=("library", "sql", "service"),
+            help="What keeps the vectors of a vector backend: a library in the process (the"
+            " default), a database that speaks SQL, or a service behind HTTP.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the distribution into a new folder here, and print the next steps."""
         kit = scaffold()
         try:
-            backend = kit.NewBackend(name=options["name"], kind=options["kind"])
+            named = {name: options[name] for name in ("name", "kind", "store")}
+            backend = kit.NewBackend(**named)
             folder = kit.write_distribution(backend, Path.cwd())
         except (ValueError, FileExistsError) as error:
             raise CommandError(str(error)) from error
