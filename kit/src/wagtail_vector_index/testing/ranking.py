@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -109,6 +110,17 @@ class RankingTests(Harness):
                     spec, query, limit=limit, min_score=threshold, filter=Q(row__gte=20)
                 )
                 expect_ranking(found, scores, limit=limit, min_score=threshold)
+
+    @about("thresholds")
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_min_score_of_any_magnitude(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=2)
+        self.backend.upsert(spec, RecordBatch.of(ids=sorted_ids(6), vectors=LINE))
+        for size in (1e6, 1e300, math.inf):
+            for min_score, expected in ((-size, 6), (size, 0)):
+                found = self.backend.search(spec, [2.0, 0.0], min_score=min_score)
+                rule = f"min_score={min_score} keeps the matches with that score or a higher one."
+                expect_equal(len(found), expected, rule)
 
     @about("thresholds")
     def test_wrong_min_score(self) -> None:

@@ -70,6 +70,17 @@ class ReadingTests(Harness):
         expect_equal(sorted(got.uuids), ids, "get() reads every part of a batch of ids.")
 
     @about("scans-give-each-record-once")
+    @pytest.mark.parametrize("batch_size", [2**31, 2**63])
+    def test_scan_in_batches_of_any_size(self, batch_size: int) -> None:
+        spec = self.collection()
+        ids = sorted_ids(5)
+        self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(5, 4)))
+        found = [
+            id for batch in self.backend.scan(spec, batch_size=batch_size) for id in batch.uuids
+        ]
+        expect_equal(sorted(found), ids, f"scan(batch_size={batch_size}) returns all records.")
+
+    @about("scans-give-each-record-once")
     def test_scan(self) -> None:
         spec = self.collection()
         ids = sorted_ids(10)

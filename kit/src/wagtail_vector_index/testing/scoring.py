@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable
 
 import pytest
+from django.db.models import Q
 
 from wagtail_vector_index.contract import METRICS, Metric, RecordBatch, Vector
 
@@ -93,6 +94,29 @@ class ScoringTests(Harness):
             for limit in (1, 10, 199, 300):
                 found = self.backend.search(spec, query, limit=limit)
                 expect_ranking(found, scores, limit=limit)
+
+    @about("one-meaning-of-score")
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_every_component_counts(self, metric: Metric) -> None:
+        spec = self.collection(metric, dimensions=3_000)
+        query, *rest = (list(vector) for vector in random_vectors(5, 3_000, seed=71))
+        for row, vector in enumerate([query, *rest]):
+            vector[-1] = 40.0 - 25.0 * row  # larger than all the others together
+        vectors = dict(zip(sorted_ids(4), rest, strict=True))
+        self.backend.upsert(spec, RecordBatch.of(ids=vectors, vectors=vectors.values()))
+        scores = {id: score(metric, query, vector) for id, vector in vectors.items()}
+        expect_ranking(self.backend.search(spec, query), scores, limit=10)
+
+    @about("queries-of-any-kind")
+    def test_query_stays_as_it_is(self) -> None:
+        spec = self.collection(fields={"n": "int"})
+        self.describe(spec, {"a": {"n": 1}, "b": {}})
+        given = [2.0, 1.0, -1.0, 0.5]
+        query = array("f", given)
+        for filter in (None, Q(n=1)):
+            self.backend.search(spec, query, filter=filter)
+            rule = "A search does not change the vector of the query, which is the caller's."
+            expect_equal(query.tolist(), given, rule)
 
     @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)

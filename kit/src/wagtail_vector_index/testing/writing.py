@@ -54,6 +54,16 @@ class WritingTests(Harness):
         expect_equal(best.id, id_of("a"), "The new vector of a replaced record is found.")
 
     @about("upserts-replace-whole-records")
+    def test_upsert_without_metadata_removes_it(self) -> None:
+        spec = self.collection(fields={"locale": "str"})
+        self.describe(spec, {"a": {"locale": "en", "note": "old"}})
+        self.describe(spec, {"a": {}})
+        rule = "A record that is written again without metadata has none."
+        expect_equal(self.stored(spec)[id_of("a")].metadata, {}, rule)
+        expect_equal(self.names(spec, Q(locale="en")), [], rule)
+        expect_equal(self.names(spec, Q(locale=None)), [id_of("a")], rule)
+
+    @about("upserts-replace-whole-records")
     def test_upsert_replaces_the_metadata(self) -> None:
         spec = self.collection(fields={"locale": "str", "year": "int", "tags": "list[str]"})
         self.describe(spec, {"a": {"locale": "en", "year": 1, "tags": ["x", "y"], "note": "old"}})
@@ -157,3 +167,16 @@ class WritingTests(Harness):
         rule = "After upsert(), the caller may change the buffers of the batch."
         expect_equal(match.id, id_of("a"), rule)
         expect_score(match.score, score(spec.metric, ONE, ONE), rule)
+
+    @about("buffers-are-the-callers-own")
+    def test_what_was_read_stays_as_it_is(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": ONE, "b": TWO})
+        read = [self.backend.get(spec, [id_of("a")]), *self.backend.scan(spec, batch_size=1)]
+        before = [[*batch] for batch in read]
+        self.put(spec, {"a": [0.5, 0.5, 0.5, 0.5], "c": ONE})
+        self.backend.delete(spec, [id_of("b")])
+        rule = (
+            "A batch that was read does not change when its records are written again or deleted."
+        )
+        expect_equal([[*batch] for batch in read], before, rule)

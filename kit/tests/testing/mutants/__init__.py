@@ -4,13 +4,25 @@ from types import ModuleType
 
 from wagtail_vector_index.testing import OracleBackend
 
-from . import collections, filters, invalid, large, rankings, reads, scores, threads, values, writes
+from . import (
+    collections,
+    filters,
+    habits,
+    invalid,
+    large,
+    rankings,
+    reads,
+    scores,
+    threads,
+    values,
+    writes,
+)
 from .base import CAUGHT, MutantConformance, Refusing
 
 __all__ = ["CAUGHT", "MUTANTS", "RIGHT", "MutantConformance"]
 
 #: The modules in which each mutant names its test.
-NAMING = (invalid, large, values)
+NAMING = (habits, invalid, large, values)
 
 #: Bases of mutants that are right themselves; the suite must pass them.
 RIGHT = [Refusing, filters.Walking, filters.Texts, reads.Changing, collections.Named, large.Shared]
