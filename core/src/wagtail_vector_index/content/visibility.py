@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from django.apps import apps
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, FilteredRelation, Q, QuerySet
 from django.utils import timezone
 
 from ..contract.slices import slices
@@ -136,17 +136,22 @@ class Visibility:
         # Whether a page is an alias is not a condition of the query: SQLite would then choose to
         # read all pages that are none. The aliases come with it, since most sites have few.
         restrictions = PageViewRestriction.objects.annotate(
-            source_pk=F("page__alias_of"),
-            alias_pk=F("page__aliases__pk"),
-            alias_path=F("page__aliases__path"),
+            alias=_aliases("page__aliases", "page")
+        ).annotate(
+            source_pk=F("page__alias_of"), alias_pk=F("alias__pk"), alias_path=F("alias__path")
         )
         refused = [one for one in self._refused(restrictions, "page") if one.source_pk is None]
         paths = {restriction.restricted_path for restriction in refused}
         hidden = {one.alias_pk: one.alias_path for one in refused if one.alias_pk is not None}
         while hidden:
             paths.update(hidden.values())
-            aliases = model.objects.filter(alias_of__in=hidden).exclude(path__in=paths)
-            hidden = dict(aliases.values_list("pk", "path"))
+            aliases = (
+                model.objects.filter(pk__in=hidden)
+                .annotate(alias=_aliases("aliases", "pk"))
+                .filter(alias__isnull=False)
+            )
+            found = aliases.order_by().values_list("alias__pk", "alias__path")
+            hidden = {pk: path for pk, path in found if path not in paths}
         return _Subtrees(paths, model, "path", Q(depth__gt=1))
 
     @cached_property
@@ -259,6 +264,25 @@ class _Subtrees:
     def _has(self, path: str) -> bool:
         lengths = range(self._step, len(path) + 1, self._step)
         return any(path[:length] in self._roots for length in lengths)
+
+
+def _aliases(relation: str, page: str) -> FilteredRelation:
+    """Return the relation from pages to their aliases, in a form that SQLite looks up in its index.
+
+    Most pages are no aliases. So statistics, once `ANALYZE` has run, tell SQLite that a lookup by
+    ``alias_of`` finds most pages, and it would read all pages for each. The condition repeats
+    what the relation says, as a range. SQLite has no statistics of ranges.
+
+    Args:
+        relation: the relation, as a lookup.
+        page: the lookup of the pages that may have aliases.
+    """
+    return FilteredRelation(
+        relation,
+        condition=Q(
+            (f"{relation}__alias_of__gte", F(page)), (f"{relation}__alias_of__lte", F(page))
+        ),
+    )
 
 
 def _with_groups(restrictions: QuerySet[Any]) -> list[Any]:
