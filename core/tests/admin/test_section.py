@@ -84,7 +84,7 @@ def test_an_index_that_cannot_even_be_made_is_told_instead_of_a_list(manage, at,
 
     monkeypatch.setattr("wagtail_vector_index.admin.views.listing.all_indexes", all_indexes)
     response = manage.get(at("index"))
-    assert told(response) == ["shop.Index is not in an installed app, so it needs a name."]
+    assert "shop.Index is not in an installed app, so it needs a name." in response.text
     assert rows_of(response) == []
 
 
@@ -306,8 +306,7 @@ def test_a_backend_that_failed_is_not_asked(manage, at, server, articles, monkey
 
 def test_what_is_stored_of_an_index_that_is_gone_is_told(manage, at, articles):
     Collection.objects.filter(index=ARTICLES).update(index="shop.OldIndex")
-    [message] = told(manage.get(at("index")))
-    assert message.startswith("shop.OldIndex is no longer in the code")
+    assert "shop.OldIndex is no longer in the code" in manage.get(at("index")).text
 
 
 # Trying a query

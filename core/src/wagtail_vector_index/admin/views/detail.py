@@ -40,9 +40,9 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
     paginate_by = 50
     columns = [
         TitleColumn("title", label=_("Changed object"), get_url=lambda row: row.edit_url),
+        Column("last_error", label=_("Last error"), classname="w-break-words"),
         Column("change.get_scope_display", label=_("What changed")),
         NumberColumn("change.attempts", label=_("Attempts")),
-        Column("last_error", label=_("Last error"), classname="w-break-words"),
         DateColumn("change.created_at", label=_("Changed")),
         Column("next_attempt", label=_("Next attempt")),
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
-from wagtail.admin import messages
 from wagtail.admin.ui.tables import (
     Column,
     DateColumn,
@@ -41,19 +41,20 @@ class IndexListView(ManagersOnly, BaseListingView):
         Column("embedding_model", label=_("Model")),
     ]
 
-    def get_queryset(self) -> list[IndexState]:
-        """Return the status of every index.
+    #: What the template shows above the list: what is wrong with the declaration of an index,
+    #: and what is stored of indexes that are no longer in the code.
+    mistake: str = ""
+    orphans: Sequence[str] = ()
 
-        If an index is declared wrongly, show an error message and return none.
-        """
+    def get_queryset(self) -> list[IndexState]:
+        """Return the status of every index, or none if an index is declared wrongly."""
         try:
             indexes = all_indexes()
-            for orphan in orphans(index.name for index in indexes):
-                messages.warning(self.request, str(orphan.problem))
-            return [IndexState(index) for index in indexes]
         except ConfigurationError as error:
-            messages.error(self.request, str(error))
+            self.mistake = str(error)
             return []
+        self.orphans = [str(one.problem) for one in orphans(index.name for index in indexes)]
+        return [IndexState(index) for index in indexes]
 
     def get_table_kwargs(self) -> dict[str, Any]:
         """Return the table's arguments, with a caption for screen readers."""
