@@ -17,8 +17,9 @@ from .stop_words import STOP_WORDS
 __all__ = ["BETWEEN_PARTS", "WORD", "Term", "query_terms", "stemmer"]
 
 #: The most words of a query to search for, since each word costs time. Each part of a name and
-#: each word of a phrase counts. Questions rarely have as many.
-MAX_WORDS = 32
+#: each word of a phrase counts. Questions rarely have as many. Of a longer text, the first words
+#: find as much as all, and more than the rarest, which are often beside the point.
+MAX_WORDS = 20
 
 #: The longest word. Longer ones, such as encoded files, are left out.
 MAX_LETTERS = 100
