@@ -12,12 +12,13 @@ import random
 import statistics
 import string
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import isolated
-from benchmarks.rankings import FOLDER, averages, collection, fill
+from benchmarks import rankings
+from benchmarks.measure import Row, isolated, print_table, verdict
+from benchmarks.rankings import FIRST, FOLDER, collection, fill
 from benchmarks.website import processes
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -28,7 +29,9 @@ MODELS: dict[str, dict[str, Any]] = {
         "MODEL_PATH": os.environ.get("MINILM_FOLDER", ""),
     },
 }
-#: How many questions of each collection are asked.
+#: The ways to search, by the names that `benchmarks.rankings` gives them.
+WAYS = ("vector", "hybrid", "words", "BM25")
+#: How many questions of each collection are asked to learn what right answers score.
 QUERIES = 10 if os.environ.get("BENCHMARK_QUICK") else 100
 #: Questions of everyday life, which no text of the collections answers.
 UNRELATED = (
@@ -42,21 +45,17 @@ UNRELATED = (
 )  # fmt: skip
 
 
-def run() -> None:
-    """Print the rankings and the scores of each model on each collection."""
+def run() -> list[Row]:
+    """Print the rankings and the scores of each model on each collection, and compare them."""
     measured = [
         (path.name.removesuffix(".json.gz"), model, measured_with(model, path))
         for path in sorted(Path(FOLDER).glob("*.json.gz"))
         for model in MODELS
     ]
-    print("\n### Embedding models: nDCG@10, recall@100 and the processor's time for a query\n")
-    print("| texts | model | vector | hybrid | time, vector | time, hybrid |")
-    print("|---|---|---|---|---|---|")
-    for name, model, results in measured:
-        both = [results[mode] for mode in ("vector", "hybrid")]
-        cells = [f"{one['ndcg']:.3f}, {one['recall']:.3f}" for one in both]
-        cells += [f"{1e3 * one['seconds']:.0f} ms" for one in both]
-        print(f"| {name} | {model} | {' | '.join(cells)} |")
+    print("\n### Embedding models: nDCG@10 and recall@100\n")
+    _print_rankings(measured, lambda one: f"{one['ndcg']:.3f}, {one['recall']:.3f}")
+    print("\n### Embedding models: the processor's time for a query\n")
+    _print_rankings(measured, lambda one: f"{1e3 * one['seconds']:.0f} ms")
     print("\n### Embedding models: scores\n")
     print(
         "| texts | model | questions | number | 10% are below | median | 10% are above | highest |"
@@ -73,6 +72,26 @@ def run() -> None:
     for name, model, results in measured:
         value, kept, left_out = results["threshold"]
         print(f"| {name} | {model} | {value:.2f} | {kept:.0%} | {left_out:.0%} |")
+    return [
+        Row(
+            what=f"nDCG@{FIRST}, {name}, {model}",
+            ours=f"{results['hybrid']['ndcg']:.3f}",
+            other=f"{way}: {results[way]['ndcg']:.3f}",
+            ratio=results[way]["ndcg"] / results["hybrid"]["ndcg"],
+            at_most=1,
+        )
+        for name, model, results in measured
+        for way in WAYS
+        if way != "hybrid"
+    ]
+
+
+def _print_rankings(
+    measured: Iterable[tuple[str, str, Any]], cell: Callable[[dict[str, float]], str]
+) -> None:
+    print(f"| texts | model | {' | '.join(WAYS)} |\n|---|---|---|---|---|---|")
+    for name, model, results in measured:
+        print(f"| {name} | {model} | {' | '.join(cell(results[way]) for way in WAYS)} |")
 
 
 def distribution(scores: Sequence[float]) -> str:
@@ -90,26 +109,18 @@ def measured_with(model: str, path: Path) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder, "site.sqlite3"))
         isolated(fill, database, str(path))
-        return isolated(measure, database, str(path))
+        measured: dict[str, Any] = isolated(rankings.measure, database, str(path))
+        return measured | isolated(measure, database, str(path))
 
 
 def measure(database: str, path: str) -> dict[str, Any]:
-    """Return the measures of both modes, the scores by kind of question, and the threshold."""
+    """Return the scores by kind of question, and the threshold."""
     processes.start(database)
     from benchmarks.website.models import Entry
     from wagtail_vector_index.management.evaluation.measures import suggested_threshold
 
     index, read = Entry.vector_index, collection(path)
     queries = dict(list(read["queries"].items())[:QUERIES])
-    list(index.search("The index is loaded before it is timed."))
-    measures: dict[str, Any] = {
-        mode: averages(
-            lambda text, mode=mode: [one.key for one in index.search(text, limit=100, mode=mode)],
-            queries,
-            read["qrels"],
-        )
-        for mode in ("vector", "hybrid")
-    }
 
     def best_scores(texts: Iterable[str], **arguments: Any) -> list[float]:
         found = (list(index.search(text, limit=1, **arguments)) for text in texts)
@@ -120,13 +131,14 @@ def measure(database: str, path: str) -> dict[str, Any]:
         for key, text in queries.items()
         for score in best_scores([text], within=Entry.objects.filter(key__in=relevant(read, key)))
     ]
-    measures["scores"] = {
+    scores = {
         "with a right answer: its score": right,
         "about other subjects: the best score": best_scores(UNRELATED),
         "of letters at random: the best score": best_scores(nonsense()),
     }
-    _, *no_answer = measures["scores"].values()
-    if threshold := suggested_threshold(right, [score for scores in no_answer for score in scores]):
+    measures: dict[str, Any] = {"scores": scores}
+    _, *no_answer = scores.values()
+    if threshold := suggested_threshold(right, [score for kind in no_answer for score in kind]):
         measures["threshold"] = threshold.value, threshold.kept, threshold.left_out
     return measures
 
@@ -147,4 +159,4 @@ def nonsense() -> Iterator[str]:
 if __name__ == "__main__":
     if not FOLDER or not os.environ.get("MINILM_FOLDER"):
         raise SystemExit("Set RANKING_COLLECTIONS and MINILM_FOLDER.")
-    run()
+    raise SystemExit(verdict([print_table("Embedding models: hybrid search", run())]))
