@@ -11,11 +11,17 @@ from modelcluster.contrib.taggit import ClusterTaggableManager
 from modelcluster.fields import ParentalKey, ParentalManyToManyField
 from modelcluster.models import ClusterableModel
 from taggit.managers import TaggableManager
-from taggit.models import TaggedItemBase
+from taggit.models import TagBase, TaggedItemBase
 from wagtail import blocks
 from wagtail.fields import RichTextField, StreamField
 from wagtail.images.blocks import ImageChooserBlock
-from wagtail.models import DraftStateMixin, Page, RevisionMixin, TranslatableMixin
+from wagtail.models import (
+    DraftStateMixin,
+    Page,
+    PageViewRestriction,
+    RevisionMixin,
+    TranslatableMixin,
+)
 
 from wagtail_vector_index.admin.panels import SimilarPagesPanel
 from wagtail_vector_index.models import EmbeddingField, FilterField, VectorIndexedMixin
@@ -54,6 +60,19 @@ class ArticlePage(VectorIndexedMixin, Page):
     ]
     vector_filter_fields = ["locale", "topic", "rating", "published", "tags"]
     content_panels = [*Page.content_panels, SimilarPagesPanel()]
+
+
+class LanguageTag(TagBase):
+    """A tag with a field of the name of a locale's."""
+
+    language_code = models.CharField(max_length=10, default="en")
+
+
+class Secrecy(PageViewRestriction):
+    """The same as Wagtail's, with methods of the site's own."""
+
+    class Meta:
+        proxy = True
 
 
 class EventPage(Page):
@@ -97,6 +116,13 @@ class PinnedNote(Note):
 
 
 class NoteProxy(Note):
+    class Meta:
+        proxy = True
+
+
+class EditedNote(Note):
+    """Another proxy of the same model, as an admin may save it."""
+
     class Meta:
         proxy = True
 

@@ -14,7 +14,7 @@ from wagtail.actions.copy_page import CopyPageAction
 from wagtail.models import Locale, Page, PageViewRestriction
 from wagtail.signals import pre_page_move
 
-from tests.testapp.models import ArticlePage, EventPage
+from tests.testapp.models import ArticlePage, EventPage, Secrecy
 from wagtail_vector_index.changes import receivers
 from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.indexes.registry import get_index
@@ -119,6 +119,13 @@ def test_moving_where_something_is_private(article, noted):
         expand(get_index(name))
     rows = PendingChange.objects.values_list("object_key", flat=True)
     assert sorted(set(rows)) == sorted([key(top), key(below)])
+
+
+def test_a_restriction_that_a_proxy_saves_and_deletes(article, noted):
+    page = article("Bread")
+    secrecy = Secrecy(page=page, restriction_type="login")
+    assert noted(secrecy.save) == both(f"{key(page)}/")
+    assert noted(secrecy.delete) == both(f"{key(page)}/")
 
 
 def test_saving_after_a_move_that_was_refused(article, noted):

@@ -8,9 +8,13 @@ from taggit.models import Tag, TaggedItem
 
 from tests.testapp.models import (
     Author,
+    EditedNote,
     Editing,
     Issue,
     Magazine,
+    Note,
+    NoteProxy,
+    PinnedNote,
     Publication,
     Remark,
     Shelf,
@@ -286,3 +290,16 @@ def test_wrong_paths(reads, message):
         }
         with pytest.raises(InvalidIndex, match=message):
             type("Reading", (VectorIndex,), attributes)().configuration  # noqa: B018
+
+
+@pytest.mark.parametrize("model", [Note, NoteProxy, PinnedNote])
+def test_objects_that_another_proxy_saves_and_deletes(reading, model):
+    """The sender of Django's signals is the proxy."""
+    note = PinnedNote.objects.create(text="rye", reason="why")
+    index = reading(model=model)
+    edited = EditedNote.objects.get(pk=note.pk)
+    edited.text = "wheat"
+    edited.save()
+    assert [text.partition(" ")[0] for text in texts(index)] == ["wheat"]
+    edited.delete()
+    assert texts(index) == []

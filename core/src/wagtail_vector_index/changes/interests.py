@@ -15,13 +15,14 @@ from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from ..content.configuration import ModelConfiguration
+from ..content.object_keys import inherits
 from ..content.relations import is_generic
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..content.without_database import DatabaseAsked, without_database
 from ..exceptions import VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import all_indexes
-from ..indexing.dependencies import ReadingPath, concrete_family, reading_paths
+from ..indexing.dependencies import ReadingPath, model_family, reading_paths
 from ..models.tables import PendingChange
 
 logger = logging.getLogger(__name__)
@@ -71,11 +72,11 @@ class Interest:
         An instance of a parent model can, since it may have a row in the index's child model.
         """
         model = type(instance)
-        if issubclass(model, self.model):
+        if inherits(model, self.model):
             return True
         if is_page_model(model):
-            return issubclass(instance.specific_class or model, self.model)
-        return issubclass(self.model, model)
+            return inherits(instance.specific_class or model, self.model)
+        return inherits(self.model, model)
 
     @property
     def scope(self) -> PendingChange.Scope:
@@ -196,13 +197,13 @@ def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
     models = index.configuration.models  # raises an error if the index is declared wrongly
     for queryset in index.get_querysets():
         fields = _fields(models, queryset)
-        for sender in dict.fromkeys(concrete_family(queryset.model)):
+        for sender in dict.fromkeys(model_family(queryset.model)):
             yield sender, Interest(index=index, model=queryset.model, fields=fields)
     for path in dict.fromkeys(reading_paths(index)):
         read = None
         if path.attributes is not None:
             read = _names(path.related, [*path.attributes, *path.last.pointer])
-        for sender in dict.fromkeys(concrete_family(path.related)):
+        for sender in dict.fromkeys(model_family(path.related)):
             yield sender, Interest(index=index, model=path.model, fields=read, path=path)
 
 

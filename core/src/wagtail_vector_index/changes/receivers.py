@@ -12,10 +12,10 @@ from django.db import router
 from django.db.models import Model, signals
 
 from ..conf import auto_update
-from ..content.object_keys import key_of, object_key
+from ..content.object_keys import key_of, object_key, shares_objects
 from ..content.visibility import has_drafts, is_page_model, page_model
 from ..indexes import VectorIndex
-from ..indexing.dependencies import ReadingPath, readers
+from ..indexing.dependencies import ReadingPath, model_family, readers
 from ..models.tables import PendingChange
 from .interests import (
     Interest,
@@ -90,11 +90,16 @@ class Receivers:
 
         pre_page_move.connect(self.before_move)
         post_page_move.connect(self.after_move)
-        for signal in (signals.pre_save, signals.post_save, signals.post_delete):
-            signal.connect(self.on_restriction, sender=PageViewRestriction)
-            signal.connect(self.on_collection_restriction, sender=CollectionViewRestriction)
-        for signal in (signals.pre_save, signals.post_save):
-            signal.connect(self.on_collection, sender=Collection)
+        saved = signals.pre_save, signals.post_save
+        changed = *saved, signals.post_delete
+        for model, receiver, some in (
+            (PageViewRestriction, self.on_restriction, changed),
+            (CollectionViewRestriction, self.on_collection_restriction, changed),
+            (Collection, self.on_collection, saved),
+        ):
+            for sender in model_family(model):
+                for signal in some:
+                    signal.connect(receiver, sender=sender)
 
     def before_change(self, sender: Any, **kwargs: Any) -> None:
         """Read the indexes that ask the database, before the first change of any object.
@@ -223,7 +228,7 @@ class Receivers:
             for some in self._interests.values()
             for interest in some
             if interest.path is None
-            and _same_tree(interest.model, sender)
+            and shares_objects(interest.model, sender)
             and interest.includes(instance)
         }
         note(changes, using)
@@ -402,7 +407,3 @@ def _subtrees(indexes: Iterable[VectorIndex], key: str) -> Changes:
 
 def _page_model_of(model: type[Model]) -> Any:
     return page_model() if is_page_model(model) else None
-
-
-def _same_tree(model: type[Model], sender: type[Model]) -> bool:
-    return issubclass(model, sender) or issubclass(sender, model)

@@ -15,7 +15,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import CompositePrimaryKey, Model
 
-__all__ = ["key_of", "object_key", "primary_keys", "root_model"]
+__all__ = ["inherits", "key_of", "object_key", "primary_keys", "root_model", "shares_objects"]
 
 
 def root_model(model: type[Model]) -> type[Model]:
@@ -26,6 +26,20 @@ def root_model(model: type[Model]) -> type[Model]:
         concrete = remote.model._meta.concrete_model
         remote = concrete._meta.pk.remote_field
     return concrete  # type: ignore[no-any-return]
+
+
+def inherits(model: type[Model], other: type[Model]) -> bool:
+    """Return whether each object of a model is an object of the other, too.
+
+    A proxy has the objects of the model whose table it reads.
+    """
+    concrete: Any = model._meta.concrete_model
+    return issubclass(concrete, other._meta.concrete_model)  # type: ignore[arg-type]
+
+
+def shares_objects(model: type[Model], other: type[Model]) -> bool:
+    """Return whether one object can be an object of both models, as a page and its child model."""
+    return inherits(model, other) or inherits(other, model)
 
 
 def key_of(model: type[Model], pk: Any) -> str:

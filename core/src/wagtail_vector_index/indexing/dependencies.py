@@ -12,7 +12,7 @@ from django.db.models import ForeignObjectRel, ManyToManyRel, Model, QuerySet
 
 from ..content.declaration import IndexDeclaration
 from ..content.filter_values import is_named
-from ..content.object_keys import key_of, primary_keys, root_model
+from ..content.object_keys import inherits, key_of, primary_keys, root_model, shares_objects
 from ..content.relations import is_generic, points_generically, relation
 from ..contract.slices import slices
 
@@ -132,26 +132,16 @@ def readers(index: IndexDeclaration, key: str) -> Iterator[str]:
                 yield key_of(path.model, reader)
 
 
-def concrete_family(model: type[Model]) -> Iterator[type[Model]]:
-    """Yield a model, its parents and its children, where concrete.
+def model_family(model: type[Model]) -> Iterator[type[Model]]:
+    """Yield a model, its parents and its children, and all their proxies.
 
-    One object can have rows in all of these models.
+    One object can be an object of all of these models. It is saved and deleted as an object of
+    any of them, and the sender of the signal is that model.
     """
-    top = root_model(model)
     yield model
-    if model is not top:
-        yield top
-        for parent in model._meta.all_parents:
-            if parent is not top and not parent._meta.proxy:
-                yield parent
-    yield from _children(model)
-
-
-def _children(model: type[Model]) -> Iterator[type[Model]]:
-    for child in model.__subclasses__():
-        if not child._meta.abstract:
-            yield child
-        yield from _children(child)
+    for other in apps.get_models(include_auto_created=True):
+        if other is not model and shares_objects(other, model):
+            yield other
 
 
 def _along(
@@ -259,7 +249,7 @@ def _models_that_know(model: type[Model], field: Any) -> Iterator[type[Model]]:
         for private in other._meta.private_fields:
             if (
                 points_generically(private)
-                and issubclass(model, private.related_model)
+                and inherits(model, private.related_model)
                 and (private.content_type_field_name, private.object_id_field_name) == names
             ):
                 yield other

@@ -18,7 +18,7 @@ from django.utils.functional import LazyObject
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
 from ..content.filter_values import comparable_filter
-from ..content.object_keys import key_of
+from ..content.object_keys import key_of, shares_objects
 from ..content.visibility import Visibility, visible_to
 from ..contract.filters import And, Comparison, FilterNode, parse_filter
 from ..contract.metrics import FACTS, Metric, MetricFacts
@@ -330,18 +330,12 @@ def refinable(within: Any) -> QuerySet[Any]:
 def _check_related(model: Any, index: IndexDeclaration) -> None:
     """Raise InvalidQuery if no object of this model can be in the index."""
     models = {queryset.model for queryset in index.get_querysets()}
-    if not any(_is_related(model, other) for other in models):
+    if not any(shares_objects(model, other) for other in models):
         labels = sorted(other._meta.label for other in models)
         raise InvalidQuery(
             f"within must be a queryset of {' or '.join(labels)}, which {index.name} contains, not"
             f" of {model._meta.label}. To filter by a related object, use filter=."
         )
-
-
-def _is_related(one: Any, other: Any) -> bool:
-    """Return whether one model inherits from the other, or is a proxy of it."""
-    concrete, model = one._meta.concrete_model, other._meta.concrete_model
-    return issubclass(concrete, model) or issubclass(model, concrete)
 
 
 def _check_visitor(user: Any, request: Any) -> None:
