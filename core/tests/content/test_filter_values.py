@@ -10,7 +10,15 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from wagtail.models import Locale
 
-from tests.testapp.models import ArticlePage, ArticleTag, Author, Comment, Note, Product
+from tests.testapp.models import (
+    ArticlePage,
+    ArticleTag,
+    Author,
+    Comment,
+    LanguageTag,
+    Note,
+    Product,
+)
 from wagtail_vector_index.content.filter_values import (
     comparable,
     comparable_filter,
@@ -124,6 +132,7 @@ class TestComparable:
             (DAY, MIDNIGHT),
             (MIDNIGHT, MIDNIGHT),
             (Locale(language_code="nl"), "nl"),
+            (LanguageTag(name="bread", language_code="nl"), "bread"),
             (Note(pk=5), 5),
             (Product(pk=uuid.UUID(int=1)), "00000000-0000-0000-0000-000000000001"),
             (SimpleLazyObject(lambda: Note(pk=5)), 5),

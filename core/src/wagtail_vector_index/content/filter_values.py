@@ -188,11 +188,17 @@ def _aware(value: dt.date) -> dt.datetime:
 def is_named(model: type[Any]) -> bool:
     """Return whether the name of an object, such as a locale or tag, is its identity."""
     bases = {f"{base.__module__}.{base.__name__}" for base in model.__mro__}
-    return model._meta.label == "wagtailcore.Locale" or "taggit.models.TagBase" in bases
+    return _is_locale(model) or "taggit.models.TagBase" in bases
+
+
+def _is_locale(model: type[Any]) -> bool:
+    # A proxy of the model has the same identity. A site's own model may have any of its fields.
+    return bool(model._meta.concrete_model._meta.label == "wagtailcore.Locale")
 
 
 def _identity(instance: Any) -> Any:
-    if is_named(instance.__class__):  # not type(): ``request.user`` is a lazy proxy
-        return getattr(instance, "language_code", None) or instance.name
+    model = instance.__class__  # not type(): ``request.user`` is a lazy proxy
+    if is_named(model):
+        return instance.language_code if _is_locale(model) else instance.name
     pk = instance.pk
     return pk if isinstance(pk, int) else str(pk)
