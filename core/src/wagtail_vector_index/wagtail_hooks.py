@@ -48,14 +48,16 @@ def register_page_header_buttons(
     return similar_pages_button(page, user)
 
 
-@hooks.register("after_bulk_action")  # type: ignore[untyped-decorator]
-def note_moved_to_collection(
+# Hooks run in this order until one returns a response, as another app's hook may.
+@hooks.register("after_bulk_action", order=-1_000)  # type: ignore[untyped-decorator]
+def note_bulk_action(
     request: HttpRequest, action_type: str, objects: Iterable[Model], action: Any
 ) -> None:
-    """Note changes of documents and images that were put into another collection.
+    """Note changes of the objects of a bulk action.
 
-    Wagtail moves them with an update in bulk, for which Django sends no signal.
+    An action may use an update in bulk, for which Django sends no signal. Wagtail's own actions do
+    so to put documents and images into another collection, and to set users active or inactive.
+    The hook runs in the transaction of the action.
     """
-    if action_type == "add_to_collection":
-        config = cast("VectorIndexConfig", apps.get_app_config("wagtail_vector_index"))
-        config.receivers.after_update(objects)
+    config = cast("VectorIndexConfig", apps.get_app_config("wagtail_vector_index"))
+    config.receivers.after_update(objects)

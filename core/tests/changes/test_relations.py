@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
+from django.http import HttpResponse
+from django.urls import reverse
 from taggit.models import Tag, TaggedItem
+from wagtail import hooks
 
 from tests.testapp.models import (
     Author,
@@ -48,6 +52,8 @@ def reading(monkeypatch):
         monkeypatch.setattr("wagtail_vector_index.changes.interests.all_indexes", lambda: [index])
         connected.append(Receivers())
         connected[-1].connect()
+        config = apps.get_app_config("wagtail_vector_index")
+        monkeypatch.setattr(config, "receivers", connected[-1])
         update(index)
         return index
 
@@ -303,3 +309,21 @@ def test_objects_that_another_proxy_saves_and_deletes(reading, model):
     assert [text.partition(" ")[0] for text in texts(index)] == ["wheat"]
     edited.delete()
     assert texts(index) == []
+
+
+@pytest.mark.parametrize("order", [None, 0, -1])
+def test_a_bulk_action_on_related_objects(reading, magazines, admin_client, order):
+    """Wagtail updates them without a signal. A hook of the site may answer before ours is called."""
+    owner = User.objects.create(username="someone")
+    Magazine.objects.filter(title="Bread").update(owner=owner)
+    index = reading(filters=[FilterField("active", source="owner__is_active")])
+
+    def answer(*arguments):
+        return None if order is None else HttpResponse("done")
+
+    url = reverse("wagtail_bulk_action", args=["auth", "user", "set_active_state"])
+    with hooks.register_temporarily("after_bulk_action", answer, order=order or 0):
+        admin_client.post(f"{url}?id={owner.pk}", {"mark_as_active": False})
+    texts(index)
+    metadata = Document.objects.filter(deleted_at=None).values_list("metadata", flat=True)
+    assert sum('"active":false' in text for text in metadata) == 1

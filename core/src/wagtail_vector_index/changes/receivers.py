@@ -319,18 +319,20 @@ class Receivers:
             _step(kwargs["signal"], sender, instance, using, changes)
 
     def after_update(self, objects: Iterable[Model]) -> None:
-        """Note that objects were changed by a queryset's update, which sends no signal."""
+        """Note that objects may have been changed by a queryset's update, which sends no signal."""
         if not auto_update():
             return
         self._read_asking()
-        found: dict[str, list[tuple[VectorIndex, list[str]]]] = defaultdict(list)
+        found: dict[str, dict[tuple[str, PendingChange.Scope], list[str]]] = {}
         for instance in objects:
             for interest in self._interests.get(type(instance), ()):
-                if interest.path is None and instance.pk is not None:
+                is_read = interest.path is not None and interest.is_touched(None)
+                if instance.pk is not None and (is_read or interest.includes(instance)):
                     using = router.db_for_write(type(instance))
-                    found[using].append((interest.index, [object_key(instance)]))
+                    changes = found.setdefault(using, defaultdict(list))
+                    changes[interest.index.name, interest.scope].append(object_key(instance))
         for using, some in found.items():
-            note(_objects(some), using)
+            note(merged(some), using)
 
     def _of_move(self, instance: Any) -> Changes:
         """Return the changes if a page was moved."""
