@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, User
+from django.db.models import Count, Exists, F, OuterRef
 from django.http import HttpResponse
 from django.urls import reverse
 from taggit.models import Tag, TaggedItem
@@ -40,13 +41,14 @@ def reading(monkeypatch):
     """Makes an index that reads these fields, and notices changes."""
     connected = []
 
-    def make(*fields, model=Magazine, filters=()):
+    def make(*fields, model=Magazine, filters=(), content=None, **more):
         declared = [EmbeddingField(f) if isinstance(f, str) else f for f in fields]
         attributes = {
             "name": "reading",
-            "querysets": [model.objects.all()],
+            "querysets": [model.objects.all() if content is None else content],
             "embedding_fields": [EmbeddingField("title"), *declared],
             "filter_fields": list(filters),
+            **more,
         }
         index = type("Reading", (VectorIndex,), attributes)()
         monkeypatch.setattr("wagtail_vector_index.changes.interests.all_indexes", lambda: [index])
@@ -313,7 +315,7 @@ def test_objects_that_another_proxy_saves_and_deletes(reading, model):
 
 @pytest.mark.parametrize("order", [None, 0, -1])
 def test_a_bulk_action_on_related_objects(reading, magazines, admin_client, order):
-    """Wagtail updates them without a signal. A hook of the site may answer before ours is called."""
+    """Wagtail updates them without a signal. A hook of the site may answer before ours runs."""
     owner = User.objects.create(username="someone")
     Magazine.objects.filter(title="Bread").update(owner=owner)
     index = reading(filters=[FilterField("active", source="owner__is_active")])
@@ -327,3 +329,164 @@ def test_a_bulk_action_on_related_objects(reading, magazines, admin_client, orde
     texts(index)
     metadata = Document.objects.filter(deleted_at=None).values_list("metadata", flat=True)
     assert sum('"active":false' in text for text in metadata) == 1
+
+
+class TestChoosing:
+    """An index whose querysets choose its objects by what other objects say."""
+
+    def test_a_field_of_a_related_object(self, reading, magazines):
+        tea = magazines[1]
+        active, left = (
+            User.objects.create(username=name, is_active=name == "active")
+            for name in ("active", "left")
+        )
+        Magazine.objects.filter(title="Bread").update(owner=active)
+        index = reading(content=Magazine.objects.filter(owner__is_active=True))
+        assert texts(index) == ["Bread"]
+        active.is_active = False
+        active.save(update_fields=["is_active"])
+        assert texts(index) == []
+        left.is_active = True
+        left.save()
+        tea.owner = left
+        tea.save(update_fields=["owner"])
+        assert texts(index) == ["Tea"]
+        left.delete()
+        assert texts(index) == []
+
+    @pytest.mark.filterwarnings("ignore:SQLCompiler.quote_name")  # taggit
+    @pytest.mark.parametrize("chosen", ["tagged", "not tagged"])
+    def test_tags(self, reading, magazines, chosen):
+        bread, tea = magazines
+        objects = Magazine.objects
+        content = (
+            objects.filter(tags__name="public").distinct()
+            if chosen == "tagged"
+            else objects.exclude(tags__name="public")
+        )
+        index = reading(content=content)
+
+        def tagged():
+            found = texts(index)
+            return found if chosen == "tagged" else sorted({"Bread", "Tea"} - set(found))
+
+        bread.tags.add("public")
+        assert tagged() == ["Bread"]
+        tea.tags.add("public")
+        bread.tags.remove("public")
+        assert tagged() == ["Tea"]
+        tag = Tag.objects.get()
+        tag.name = "open"
+        tag.save()
+        assert tagged() == []
+
+    def test_many_to_many(self, reading, magazines):
+        shelf = Shelf.objects.create(name="open")
+        index = reading(content=Magazine.objects.filter(shelves__name="open"))
+        magazines[0].shelves = [shelf]
+        magazines[0].save()
+        assert texts(index) == ["Bread"]
+        shelf.name = "closed"
+        shelf.save()
+        assert texts(index) == []
+
+    def test_the_table_between(self, reading, magazines):
+        """The condition reads the key in the table, and nothing of the shelf."""
+        shelf = Shelf.objects.create(name="open")
+        index = reading(content=Magazine.objects.filter(shelves=shelf))
+        shelf.magazines.set(magazines)
+        assert texts(index) == ["Bread", "Tea"]
+        shelf.delete()
+        assert texts(index) == []
+
+    def test_several_steps(self, reading, magazines):
+        bakers = Group.objects.create(name="bakers")
+        owner = User.objects.create(username="someone")
+        Magazine.objects.filter(title="Tea").update(owner=owner)
+        index = reading(content=Magazine.objects.filter(owner__groups__name="bakers"))
+        owner.groups.add(bakers)
+        assert texts(index) == ["Tea"]
+        bakers.name = "brewers"
+        bakers.save()
+        assert texts(index) == []
+
+    def test_a_relation_of_a_parent_model(self, reading, magazines, ada):
+        index = reading(content=Magazine.objects.filter(subjects__name="Ada"))
+        magazines[0].subjects.add(ada)
+        assert texts(index) == ["Bread"]
+        ada.name = "Grace"
+        ada.save()
+        assert texts(index) == []
+
+    def test_generic_relations(self, reading, magazines):
+        index = reading(content=Magazine.objects.filter(remarks__text="good"))
+        remark = Remark.objects.create(about=magazines[0], text="good")
+        assert texts(index) == ["Bread"]
+        remark.text = "bad"
+        remark.save()
+        assert texts(index) == []
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            Magazine.objects.filter(issues__title__isnull=False).distinct(),
+            Magazine.objects.annotate(number=Count("issues")).filter(number__gt=0),
+            Magazine.objects.filter(Exists(Issue.objects.filter(magazine=OuterRef("pk")))),
+            Magazine.objects.filter(pk__in=Issue.objects.values("magazine")),
+            Magazine.objects.exclude(issues=None),
+        ],
+        ids=["join", "count", "exists", "in", "exclude"],
+    )
+    def test_whether_there_are_related_objects(self, reading, magazines, content):
+        index = reading(content=content)
+        issue = Issue.objects.create(magazine=magazines[0], title="one")
+        assert texts(index) == ["Bread"]
+        issue.magazine = magazines[1]
+        issue.save()
+        assert texts(index) == ["Tea"]
+        issue.delete()
+        assert texts(index) == []
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"title": F("owner__username")},
+            {"owner__in": User.objects.filter(username__in=["Bread", "Tea"])},
+        ],
+        ids=["F()", "a queryset"],
+    )
+    def test_a_value_of_related_objects(self, reading, magazines, condition):
+        owner = User.objects.create(username="Bread")
+        Magazine.objects.filter(title="Bread").update(owner=owner)
+        index = reading(content=Magazine.objects.filter(**condition))
+        owner.username = "someone"
+        owner.save()
+        assert texts(index) == []
+
+    def test_a_subquery_whose_relations_the_index_names(self, reading, magazines):
+        members = User.groups.through.objects.filter(user=OuterRef("owner"))
+        owner, group = User.objects.create(username="someone"), Group.objects.create(name="bakers")
+        Magazine.objects.filter(title="Tea").update(owner=owner)
+        index = reading(content=Magazine.objects.filter(Exists(members)), reads=["owner__groups"])
+        owner.groups.add(group)
+        assert texts(index) == ["Tea"]
+        group.delete()
+        assert texts(index) == []
+
+    @pytest.mark.parametrize(
+        ("reads", "message"),
+        [
+            (["ownr__groups"], r"reading: testapp.Magazine has no .* 'ownr'.*owner"),
+            (["title"], r"reading: reads holds 'title', but 'title' is no relation"),
+            ("owner", r"reading: reads must be a list of paths"),
+        ],
+    )
+    def test_wrong_paths(self, reads, message):
+        attributes = {
+            "name": "reading",
+            "querysets": [Magazine.objects.all()],
+            "embedding_fields": [EmbeddingField("title")],
+            "reads": reads,
+        }
+        with pytest.raises(InvalidIndex, match=message):
+            type("Reading", (VectorIndex,), attributes)().configuration  # noqa: B018

@@ -14,6 +14,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
+from ..content.choosing import choice_of
 from ..content.configuration import ModelConfiguration
 from ..content.object_keys import inherits
 from ..content.relations import is_generic
@@ -187,10 +188,10 @@ def depends_on_tree(index: VectorIndex) -> bool:
                 return True
     try:
         with savepoints():
-            columns = [_columns(queryset) for queryset in index.get_querysets()]
+            chosen_by = [_chosen_by(queryset) for queryset in index.get_querysets()]
     except Exception:  # noqa: BLE001  # the site's own code must not stop the move
         return True
-    return any(found is None or not _OF_THE_TREE.isdisjoint(found) for found in columns)
+    return any(found is None or not _OF_THE_TREE.isdisjoint(found) for found in chosen_by)
 
 
 def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
@@ -199,7 +200,7 @@ def _of_index(index: VectorIndex) -> Iterator[tuple[type[Model], Interest]]:
         fields = _fields(models, queryset)
         for sender in dict.fromkeys(model_family(queryset.model)):
             yield sender, Interest(index=index, model=queryset.model, fields=fields)
-    for path in dict.fromkeys(reading_paths(index)):
+    for path in reading_paths(index):
         read = None
         if path.attributes is not None:
             read = _names(path.related, [*path.attributes, *path.last.pointer])
@@ -211,7 +212,7 @@ def _fields(
     models: Mapping[type[Model], ModelConfiguration], queryset: QuerySet[Any]
 ) -> frozenset[str] | None:
     """Return the fields of an index's objects that matter, or None if they are not known."""
-    chosen_by = _columns(queryset)
+    chosen_by = _chosen_by(queryset)
     if chosen_by is None:
         return None
     found = set(_VISIBILITY | chosen_by)
@@ -257,17 +258,15 @@ def _is_field(model: type[Model], name: str) -> bool:
     return True
 
 
-def _columns(queryset: QuerySet[Any]) -> frozenset[str] | None:
-    """Return the fields that a queryset filters by, or None if they are not known."""
-    if queryset.query.is_sliced or queryset.query.combinator:
+def _chosen_by(queryset: QuerySet[Any]) -> frozenset[str] | None:
+    """Return the fields of its objects that a queryset filters by, or None if they are not known.
+
+    The field of a condition over a relation is the relation.
+    """
+    choice = choice_of(queryset)
+    if not choice.is_complete:
         return None
-    found: set[str] = set()
-    for leaf in queryset.query.where.leaves():
-        target = getattr(getattr(leaf, "lhs", None), "target", None)
-        if target is None:
-            return None
-        found |= {target.name, target.attname}
-    return frozenset(found)
+    return _names(queryset.model, [path.partition("__")[0] for path in choice.paths])
 
 
 def senders_of_deletion(interests: Mapping[type[Model], list[Interest]]) -> set[type[Model]]:

@@ -13,6 +13,7 @@ from django.db.models import ForeignObjectRel, Manager, Model, QuerySet
 from ..contract.filters import FieldType
 from ..exceptions import InvalidIndex, InvalidSpec
 from ..wording import did_you_mean, shown
+from .choosing import choice_of
 from .fields import EmbeddingField, FilterField
 from .filter_values import infer_type
 from .relations import relation
@@ -32,6 +33,7 @@ class Declaration(Protocol):
     chunk_tokens: ClassVar[int]
     chunk_overlap: ClassVar[int]
     text_splitter: ClassVar[Any]
+    reads: ClassVar[Any]
 
     def get_querysets(self) -> list[QuerySet[Any]]:
         """Return the content of the index."""
@@ -65,10 +67,14 @@ class IndexConfiguration:
     Args:
         models: the configuration of each model of the index's querysets.
         fields: the fields that searches can filter by, including core's own fields.
+        chosen_by: for the model of each queryset, the paths of the fields that its conditions read.
+        reads: for these models, the relations that the index declares as ``reads``.
     """
 
     models: Mapping[type[Model], ModelConfiguration]
     fields: Mapping[str, FieldType]
+    chosen_by: Mapping[type[Model], tuple[str, ...]]
+    reads: Mapping[type[Model], tuple[str, ...]]
 
     def of(self, index: Declaration, model: type[Model]) -> ModelConfiguration:
         """Return the configuration of a model, which may be a child of a declared model."""
@@ -87,8 +93,13 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
     _check_splitter(index)
     resolved: dict[type[Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
+    chosen_by: dict[type[Model], tuple[str, ...]] = {}
     for queryset in index.get_querysets():
         _check_refinable(index, queryset)
+        chosen_by[queryset.model] = (
+            *chosen_by.get(queryset.model, ()),
+            *choice_of(queryset).paths,
+        )
         for model in _family(index, queryset.model):
             resolved[model] = _model_configuration(index, model)
             for field, type_ in resolved[model].filter_fields:
@@ -98,7 +109,9 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
                         f" {model._meta.label} and {fields[field.name]} elsewhere. Give one of"
                         f" them another name: FilterField('…', source={field.source!r})."
                     )
-    return IndexConfiguration(models=resolved, fields=fields)
+    return IndexConfiguration(
+        models=resolved, fields=fields, chosen_by=chosen_by, reads=_reads(index, list(chosen_by))
+    )
 
 
 def _check_querysets(index: Declaration) -> None:
@@ -252,24 +265,46 @@ def _check_path(index: Declaration, model: type[Model], path: str) -> None:
         _check_path(index, target, rest)
 
 
+def _reads(
+    index: Declaration, models: Sequence[type[Model]]
+) -> Mapping[type[Model], tuple[str, ...]]:
+    """Return the index's own ``reads`` for each model: those that begin with its relations."""
+    where = f"{index.name}: reads"
+    _check_list_of_paths(where, index.reads)
+    found: dict[type[Model], tuple[str, ...]] = {}
+    for path in index.reads:
+        name = path.partition("__")[0]
+        for model in [m for m in models if relation(m, name) is not None] or models:
+            _check_read_path(where, index, model, path)
+            found[model] = (*found.get(model, ()), path)
+    return found
+
+
 def _check_reads(
     index: Declaration, model: type[Model], field: EmbeddingField | FilterField
 ) -> None:
     """Raise unless the paths of ``reads`` lead through relations to other objects."""
     where = f"{index.name}: reads of the field {field.name!r} of {model._meta.label}"
-    if not isinstance(field.reads, tuple) or not all(isinstance(p, str) for p in field.reads):
-        raise InvalidIndex(
-            f"{where} must be a list of paths such as 'author__publisher', not"
-            f" {shown(field.reads)}."
-        )
+    _check_list_of_paths(where, field.reads)
     for path in field.reads:
-        _check_path(index, model, path)
-        name = path.partition("__")[0]
-        if relation(model, name) is None:
-            raise InvalidIndex(
-                f"{where} holds {path!r}, but {name!r} is no relation to other objects. List"
-                f" relations, such as foreign keys.{_similar_names(model, name)}"
-            )
+        _check_read_path(where, index, model, path)
+
+
+def _check_list_of_paths(where: str, reads: Any) -> None:
+    if not isinstance(reads, (list, tuple)) or not all(isinstance(p, str) for p in reads):
+        raise InvalidIndex(
+            f"{where} must be a list of paths such as 'author__publisher', not {shown(reads)}."
+        )
+
+
+def _check_read_path(where: str, index: Declaration, model: type[Model], path: str) -> None:
+    _check_path(index, model, path)
+    name = path.partition("__")[0]
+    if relation(model, name) is None:
+        raise InvalidIndex(
+            f"{where} holds {path!r}, but {name!r} is no relation to other objects. List"
+            f" relations, such as foreign keys.{_similar_names(model, name)}"
+        )
 
 
 def _similar_names(model: type[Model], name: str) -> str:

@@ -53,6 +53,10 @@ class IndexDeclaration:
     embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
     #: The fields to filter by, for models without their own ``vector_filter_fields``.
     filter_fields: ClassVar[Sequence[str | FilterField]] = ()
+    #: Relations of the content whose objects decide what is in ``querysets``, as paths such as
+    #: ``"owner__groups"``. Only needed where a condition does not show the relation: in most
+    #: subqueries, and in `get_querysets`.
+    reads: ClassVar[Sequence[str]] = ()
     #: An alias of ``WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS``.
     vector_backend: ClassVar[str] = "default"
     #: An alias of ``WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS``.

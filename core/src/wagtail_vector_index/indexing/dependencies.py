@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -97,6 +97,12 @@ class ReadingPath:
         """The model whose objects are read."""
         return self.last.target
 
+    def reading_also(self, attributes: frozenset[str] | None) -> ReadingPath:
+        """Return the same path, with more attributes that are read; None if they are not known."""
+        both = (self.attributes, attributes)
+        known = [each for each in both if each is not None]
+        return replace(self, attributes=frozenset().union(*known) if len(known) == 2 else None)
+
     def sources(self, pks: Iterable[Any]) -> list[str]:
         """Return the keys of objects that the last step begins at, from their primary keys."""
         return [key_of(self.last.source, pk) for pk in pks]
@@ -109,11 +115,27 @@ class ReadingPath:
         return found
 
 
-def reading_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
-    """Yield the relations through which an index's texts and filter values are read.
+def reading_paths(index: IndexDeclaration) -> list[ReadingPath]:
+    """Return the relations through which an index's content, texts and filter values are read.
 
-    What methods and properties read is only known if their field declares it as ``reads``.
+    What methods, properties and most subqueries read is only known if their field, or the index,
+    declares it as ``reads``.
     """
+    found: dict[tuple[Step, ...], ReadingPath] = {}
+    for path in _declared_paths(index):
+        known = found.get(path.steps)
+        found[path.steps] = path if known is None else known.reading_also(path.attributes)
+    return list(found.values())
+
+
+def _declared_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
+    """Yield the paths of `reading_paths`, some of them several times."""
+    for model, paths in index.configuration.chosen_by.items():
+        for path in paths:
+            yield from _along(model, path, keys_only=True)
+    for model, paths in index.configuration.reads.items():
+        for path in paths:
+            yield from _along(model, path)
     for model, configuration in index.configuration.models.items():
         filtered = [field for field, _ in configuration.filter_fields]
         for embedded in configuration.embedding_fields:
