@@ -15,6 +15,7 @@ from .conf import (
     AUTO_UPDATE_SETTING,
     BACKEND_SETTINGS,
     DISABLED_PLUGINS_SETTING,
+    OWNER_SETTING,
     SETTINGS,
     auto_update,
 )
@@ -22,7 +23,7 @@ from .content.without_database import DatabaseAsked, without_database
 from .exceptions import ConfigurationError
 from .indexes.base import VectorIndex
 from .indexes.registry import all_indexes
-from .indexing.ownership import foreign_problem
+from .indexing.ownership import current_owner, foreign_problem, owner_is_certain
 from .indexing.plan import Plan, live_collections
 from .models.tables import Collection, index_database
 from .plugins.calling import active_registry
@@ -339,6 +340,7 @@ def _database_messages() -> Messages:
             yield from _guarded(_asking_messages, index)
             yield from _outdated_messages(index)
             yield from _owner_messages(index)
+        yield from _uncertain_owner_messages()
 
 
 def _asking_messages(index: VectorIndex) -> Messages:
@@ -370,6 +372,28 @@ def _asking_messages(index: VectorIndex) -> Messages:
 def _owner_messages(index: VectorIndex) -> Messages:
     for problem in filter(None, map(foreign_problem, live_collections(index.name))):
         yield checks.Warning(problem.message, hint=problem.remedy, id="wagtail_vector_index.W013")
+
+
+def _uncertain_owner_messages() -> Messages:
+    aliases = {index.vector_backend for index in all_indexes()}
+    shared = [repr(alias) for alias in sorted(aliases) if _is_shared(alias)]
+    if shared and not owner_is_certain():
+        yield checks.Warning(
+            f"A copy of this site with a database at the same address would count as this site"
+            f" ({current_owner()}). If it reaches the same vector database ({', '.join(shared)}),"
+            " it changes and deletes what this site has there.",
+            hint=f"Set {OWNER_SETTING} to another name in each deployment, such as"
+            ' "production". Then run once on this site: manage.py update_vector_indexes'
+            " --take-over",
+            id="wagtail_vector_index.W014",
+        )
+
+
+def _is_shared(alias: str) -> bool:
+    try:
+        return vector_backends[alias].shared
+    except ConfigurationError:
+        return False  # check_backends reports it
 
 
 def _outdated_messages(index: VectorIndex) -> Messages:

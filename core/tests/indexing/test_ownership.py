@@ -8,10 +8,12 @@ import uuid
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from tests.testapp.models import Note
 from wagtail_vector_index import checks
+from wagtail_vector_index.indexing import ownership
 from wagtail_vector_index.indexing.ownership import current_owner
 from wagtail_vector_index.indexing.updating import apply_changes
 from wagtail_vector_index.management.commands import vector_backends as vector_backends_command
@@ -102,11 +104,12 @@ def test_a_moved_site_goes_on_with_everything(server, copied, found):
     assert Collection.objects.get().owner == current_owner()
 
 
-def test_checks_say_what_they_see(server, copied):
+def test_checks_say_what_they_see(server, copied, settings):
     code, output = check()
     assert code == 1
     assert f"{copied.name} in 'default' was created for postgresql://production" in output
     assert "--take-over" in output
+    settings.WAGTAIL_VECTOR_INDEX_OWNER = "staging"
     [message] = checks.check_database(databases=["default"])
     assert message.id.endswith("W013")
     Collection.objects.update(owner=current_owner())
@@ -121,6 +124,35 @@ def test_a_backend_in_the_process_is_copied_with_it(bring_up_to_date, found):
     (updated,) = bring_up_to_date("note")
     assert not updated.built
     assert check()[0] == 0
+
+
+@pytest.fixture
+def at_the_same_address(monkeypatch):
+    """A database that has the same address in a copy of the site, as in containers."""
+    monkeypatch.setitem(connection.settings_dict, "NAME", "/app/db.sqlite3")
+    monkeypatch.setattr(ownership, "_MAY_ASK_NUMBER", "SELECT false")
+
+
+def test_a_check_says_that_a_copy_would_count_as_this_site(server, at_the_same_address, settings):
+    [message] = checks.check_database(databases=["default"])
+    assert message.id.endswith("W014")
+    assert current_owner() in message.msg
+    assert "vector database ('default')" in message.msg
+    assert "WAGTAIL_VECTOR_INDEX_OWNER" in message.hint
+    settings.WAGTAIL_VECTOR_INDEX_OWNER = "production"
+    assert checks.check_database(databases=["default"]) == []
+
+
+def test_a_copy_that_shares_nothing_needs_no_name(at_the_same_address):
+    assert checks.check_database(databases=["default"]) == []
+
+
+@pytest.mark.usefixtures("server")
+def test_a_database_without_copies_needs_no_name(monkeypatch):
+    """It is in memory or, with PostgreSQL, has a number."""
+    if connection.vendor == "sqlite":
+        monkeypatch.setitem(connection.settings_dict, "NAME", ":memory:")
+    assert checks.check_database(databases=["default"]) == []
 
 
 def test_a_deployment_can_be_named(settings):

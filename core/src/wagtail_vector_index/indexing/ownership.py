@@ -22,7 +22,7 @@ from ..models.tenants import current_tenant
 from ..plugins.handlers import vector_backends
 from .problems import Problem
 
-__all__ = ["current_owner", "foreign_problem", "is_foreign", "take_over"]
+__all__ = ["current_owner", "foreign_problem", "is_foreign", "owner_is_certain", "take_over"]
 
 _REMEDY = (
     "If this site was copied, run: manage.py update_vector_indexes, which builds collections of"
@@ -47,7 +47,24 @@ def current_owner() -> str:
         is_file = not (connection.is_in_memory_db() or name.startswith("file:"))
         return f"sqlite:{Path(name).resolve() if is_file else name}"
     address = f"{connection.vendor}://{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
-    return address + (_facts(connection) if connection.vendor == "postgresql" else "")
+    if connection.vendor != "postgresql":
+        return address
+    schema, number = _schema_and_number(connection)
+    return f"{address}?schema={quote(schema)}&cluster={number}"
+
+
+def owner_is_certain() -> bool:
+    """Return whether each copy of this site has another `current_owner`.
+
+    Two containers often have a database at the same address. Only PostgreSQL says that it is
+    another one, if the site's role may ask it.
+    """
+    connection: Any = connections[index_database()]
+    if owner():
+        return True
+    if connection.vendor == "sqlite":
+        return bool(connection.is_in_memory_db())  # nobody has a copy of it
+    return connection.vendor == "postgresql" and bool(_schema_and_number(connection)[1])
 
 
 def is_foreign(collection: Collection, backend: VectorBackend) -> bool:
@@ -84,7 +101,8 @@ def take_over(index_name: str) -> int:
     return int(collections.update(owner=current_owner(), applied_revision=0, sent_revision=0))
 
 
-def _facts(connection: Any) -> str:
+def _schema_and_number(connection: Any) -> tuple[str, str]:
+    """Return the schema, and the number of the cluster or "" if the database does not say it."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT current_schema(), ({_MAY_ASK_NUMBER})")
         schema, may_ask = cursor.fetchone()
@@ -92,4 +110,4 @@ def _facts(connection: Any) -> str:
         if may_ask:
             cursor.execute(_NUMBER)
             number = str(cursor.fetchone()[0])
-    return f"?schema={quote(schema or '')}&cluster={number}"
+    return schema or "", number
