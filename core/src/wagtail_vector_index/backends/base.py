@@ -17,6 +17,7 @@ from collections.abc import (
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -43,6 +44,7 @@ from ..contract.recall import (
 from ..contract.records import Match, Record, RecordBatch, Vector, checked_id
 from ..contract.sansio import Call, Steps, arun, run
 from ..contract.slices import bounded, joined, slices
+from ..contract.snapshots import Snapshot
 from ..contract.spec import CollectionSpec
 from ..contract.validation import (
     check_metadata,
@@ -280,6 +282,29 @@ class VectorBackend(ABC):
         """Build an index that finds more, since no setting was enough; return whether it did."""
         return False
 
+    # Methods that the author of a backend in the process's memory may write too
+
+    @property
+    def snapshot_folder(self) -> Path | None:
+        """The folder in which the processes of a machine share collections; None for none.
+
+        Core writes what `_snapshot` returns to a file there, and maps the file into the memory of
+        each process, so that all share its pages. Core also protects, replaces and deletes files.
+        """
+        return None
+
+    def _snapshot(self, spec: CollectionSpec) -> Snapshot:
+        """Return all records of a collection. Meanwhile, there may be searches, but no writes."""
+        raise NotImplementedError
+
+    def _restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
+        """Create a collection from a file with what `_snapshot` returned, without copying it.
+
+        Raises:
+            ValueError: the format is another one, or the parts do not fit together.
+        """
+        raise NotImplementedError
+
     # Methods that the author of a backend calls
 
     def _shape_error(self, spec: CollectionSpec, existing: str | None) -> BackendError:
@@ -318,6 +343,19 @@ class VectorBackend(ABC):
     def collections(self) -> list[str]:
         """Return the names of all collections, sorted."""
         return sorted(self._collections())
+
+    def snapshot(self, spec: CollectionSpec) -> Snapshot:
+        """Return all records of a collection in the form of a file, if `snapshot_folder` is set."""
+        return self._snapshot(spec)
+
+    def restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
+        """Create a collection from a snapshot.
+
+        Raises:
+            ValueError: the snapshot has another format, or is damaged.
+        """
+        self._check_spec(spec)
+        self._restore(spec, snapshot)
 
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
         """Write records, replacing existing records with the same ids.

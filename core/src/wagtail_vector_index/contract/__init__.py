@@ -35,6 +35,7 @@ from .options import Options, secret
 from .recall import EXACT, TARGET, ExactMatches, Recall, Setting, check_target
 from .records import Match, Record, RecordBatch, Vector, field_values, float32
 from .slices import bounded, joined, slices
+from .snapshots import Snapshot, SnapshotPart
 from .spec import EXACT_UP_TO, CollectionSpec, check_name
 from .token_estimate import estimate_tokens
 
@@ -67,6 +68,8 @@ __all__ = [
     "Record",
     "RecordBatch",
     "Setting",
+    "Snapshot",
+    "SnapshotPart",
     "Vector",
     "bounded",
     "check_api_key",

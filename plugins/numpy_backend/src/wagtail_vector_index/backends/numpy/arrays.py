@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from wagtail_vector_index.contract import SnapshotPart
+
 Floats32: TypeAlias = npt.NDArray[np.float32]
 Floats64: TypeAlias = npt.NDArray[np.float64]
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -16,6 +18,8 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 _SMALLEST = 64
+# A restored array can grow by a sixteenth, and by so many rows, before it is copied.
+_ROOM = 1_024
 
 
 def grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
@@ -26,6 +30,30 @@ def grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
     larger = np.empty((length, *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger
+
+
+def saved(array: npt.NDArray[Any]) -> SnapshotPart:
+    """Return an array as a part of a snapshot, with room for some more rows."""
+    room = (len(array) + len(array) // 16 + _ROOM) * array.itemsize * array[:1].size
+    return SnapshotPart(data=[_bytes(array)], room=room)
+
+
+def restored(
+    part: SnapshotPart, dtype: npt.DTypeLike, columns: int | None = None
+) -> npt.NDArray[Any]:
+    """Return the array in a part of a snapshot with all its room, not copied.
+
+    Args:
+        part: the part.
+        dtype: the type of the numbers.
+        columns: the numbers in a row, if the array has two dimensions.
+    """
+    array = np.frombuffer(part.buffer, dtype)
+    return array if columns is None else array.reshape(-1, columns)
+
+
+def _bytes(array: npt.NDArray[Any]) -> memoryview[Any]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def row_products(rows: npt.NDArray[ScalarT], others: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:

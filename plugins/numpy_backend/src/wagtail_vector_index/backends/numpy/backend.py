@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Literal
 from uuid import UUID
@@ -18,7 +21,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.contract import FilterNode
+from wagtail_vector_index.contract import FilterNode, Snapshot
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
 from .collection import Collection
@@ -27,12 +30,16 @@ from .metrics import Query
 from .quantized import QuantizedVectors
 from .vectors import Vectors
 
+#: A change of what the parts of a snapshot hold needs another name.
+_FORMAT = "numpy 1"
+
 
 class NumpyBackend(VectorBackend):
     """Searches in the memory of this process: exactly, unless ``QUANTIZATION`` is set.
 
-    Each collection is a float32 matrix with its ids, metadata and filter columns. Nothing
-    is kept on disk, and processes share nothing.
+    Each collection is a float32 matrix with its ids, metadata and filter columns. The processes
+    of a machine share them by a file that all map into their memory. Changes that came after the
+    file was written are in the memory of each process.
 
     Example::
 
@@ -47,10 +54,14 @@ class NumpyBackend(VectorBackend):
 
         ``OVERSAMPLING``: a factor for the number of candidates, which is this factor times the
         limit times the cube root of (records / limit).
+
+        ``SNAPSHOT_FOLDER``: the folder of the files that processes share, or None if each process
+        is to have all records in its own memory. "" is the system's temporary folder.
         """
 
         quantization: Literal["none", "binary"] = "none"
         oversampling: float = 25.0
+        snapshot_folder: str | None = ""
 
         def __post_init__(self) -> None:
             if not (math.isfinite(self.oversampling) and self.oversampling >= 1):
@@ -72,6 +83,16 @@ class NumpyBackend(VectorBackend):
     def persistent(self) -> bool:
         return False
 
+    @property
+    def snapshot_folder(self) -> Path | None:
+        folder = self.options.snapshot_folder
+        if folder is None:
+            return None
+        try:
+            return Path(folder or tempfile.gettempdir())
+        except FileNotFoundError:  # no folder is writable
+            return None
+
     def health(self) -> Health:
         """Return the numbers of collections and records, and the memory that they take."""
         collections = [each for each in list(self._by_name.values()) if not each.is_torn]
@@ -90,6 +111,24 @@ class NumpyBackend(VectorBackend):
                 "numpy": np.__version__,
             },
         )
+
+    def _snapshot(self, spec: CollectionSpec) -> Snapshot:
+        return Snapshot(format=self._format, parts=self._collection(spec).saved())
+
+    def _restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
+        if snapshot.format != self._format:
+            raise ValueError(f"its format is {snapshot.format!r}, not {self._format!r}")
+        collection = Collection(spec, self._new_vectors(spec))
+        try:
+            collection.restore(snapshot.parts)
+        except KeyError as error:
+            raise ValueError(f"it has no part {error}") from error
+        with self._creating:
+            self._by_name[spec.name] = collection
+
+    @property
+    def _format(self) -> str:
+        return f"{_FORMAT}, {sys.byteorder}-endian, quantization {self.options.quantization}"
 
     def _create(self, spec: CollectionSpec) -> None:
         with self._creating:

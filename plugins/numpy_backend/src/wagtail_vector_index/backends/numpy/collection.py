@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
-from wagtail_vector_index.contract import CollectionSpec, FilterNode
+from wagtail_vector_index.contract import CollectionSpec, FilterNode, SnapshotPart
 from wagtail_vector_index.exceptions import CollectionNotFound
 
 from .arrays import Floats32, Floats64, Rows
@@ -43,6 +43,19 @@ class Collection:
         """The memory that the records take, in bytes."""
         with self._lock.reading():
             return self._ids.nbytes + self._vectors.nbytes + self._metadata.nbytes
+
+    def saved(self) -> Mapping[str, SnapshotPart]:
+        """Return the parts of a snapshot. The caller keeps writes out until they are stored."""
+        with self._reading():
+            count = SnapshotPart(data=[str(len(self)).encode()])
+            parts = (*self._ids.saved(), *self._vectors.saved(), *self._metadata.saved())
+            return {"count": count, **dict(parts)}
+
+    def restore(self, parts: Mapping[str, SnapshotPart]) -> None:
+        """Take all rows from the parts of a snapshot. Changes are seen by this process alone."""
+        count = int(bytes(parts["count"].buffer))
+        for part in (self._ids, self._vectors, self._metadata):
+            part.restore(count, parts)
 
     def upsert(self, keys: Keys, vectors: Floats32, texts: list[str]) -> None:
         """Write records with distinct ids. Existing records with these ids are replaced."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Rows, grown
+from wagtail_vector_index.contract import SnapshotPart
+
+from .arrays import Rows, grown, restored, saved
 
 #: n ids of 16 bytes, as n × 2 words. The byte order of the words does not matter.
 Keys: TypeAlias = npt.NDArray[np.uint64]
@@ -33,6 +36,18 @@ class Ids:
 
     def __len__(self) -> int:
         return self._count
+
+    def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
+        """Yield the parts of a snapshot."""
+        yield "ids", saved(self._keys[: self._count])
+        yield "slots", SnapshotPart(data=[self._slots.data])
+
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        """Take ``count`` ids from the parts of a snapshot."""
+        self._keys = restored(parts["ids"], np.uint64, 2)
+        self._slots = restored(parts["slots"], np.int32)
+        self._filled = int(np.count_nonzero(self._slots != _EMPTY))
+        self._count = count
 
     @property
     def nbytes(self) -> int:

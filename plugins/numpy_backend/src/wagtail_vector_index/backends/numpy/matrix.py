@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .arrays import Floats32, Rows
+from wagtail_vector_index.contract import SnapshotPart
+
+from .arrays import Floats32, Rows, restored
 
 _FIRST_ROWS = 256
 _COPIED_ROWS = 8_192
@@ -38,6 +40,20 @@ class Matrix:
     def bytes_of(self, count: int) -> int:
         """Return the bytes that ``count`` rows take. Unused room takes no memory."""
         return 4 * self._dimensions * count
+
+    def saved(self, count: int) -> SnapshotPart:
+        """Return the first ``count`` rows as a part of a snapshot, with room for whole blocks."""
+        parts = [part for _, part in self.stretches(0, count, self.block_rows)]
+        return SnapshotPart(
+            data=[part.reshape(-1).view(np.uint8).data for part in parts],
+            room=len(parts) * self.bytes_of(self.block_rows),
+        )
+
+    def restore(self, part: SnapshotPart) -> None:
+        """Take all blocks from a part of a snapshot."""
+        rows = restored(part, np.float32, self._dimensions)
+        starts = range(0, len(rows), self.block_rows)
+        self._blocks = [rows[start : start + self.block_rows] for start in starts]
 
     def resize(self, count: int) -> None:
         """Make room for ``count`` rows, and free blocks far beyond them."""

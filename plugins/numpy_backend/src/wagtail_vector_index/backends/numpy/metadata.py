@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from wagtail_vector_index.contract import FieldType, FilterNode, field_values
+from wagtail_vector_index.contract import FieldType, FilterNode, SnapshotPart, field_values
 
 from .arrays import Mask, Rows
 from .columns import Column, new_column
 from .filtering import fields_of, matching
+from .texts import Texts
 
 _DECODED_TEXTS = 4_096
 
@@ -29,7 +30,7 @@ class Metadata:
 
     def __init__(self, fields: Mapping[str, FieldType]) -> None:
         self._fields = fields
-        self._texts: list[str] = []
+        self._texts = Texts()
         self._columns: dict[str, Column] = {}
         self._adding_columns = Lock()
 
@@ -37,11 +38,38 @@ class Metadata:
     def nbytes(self) -> int:
         # A list, because a search may add columns meanwhile.
         columns = sum(column.nbytes for column in list(self._columns.values()))
-        return columns + sum(map(len, self._texts))
+        return columns + self._texts.nbytes
 
     def texts(self, rows: Rows) -> list[str]:
         """Return the JSON texts of these rows."""
-        return [self._texts[row] for row in rows.tolist()]
+        return self._texts.at(rows.tolist())
+
+    def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
+        """Yield the parts of a snapshot, with a column of each field.
+
+        The processes that read the snapshot need not parse texts for their first filter.
+        """
+        yield from self._texts.saved()
+        with self._adding_columns:
+            self._add_columns(self._fields.keys() - self._columns.keys())
+        for field, column in self._columns.items():
+            for name, part in column.saved():
+                yield f"{name} of {field}", part
+
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        """Take ``count`` rows from the parts of a snapshot."""
+        self._texts.restore(count, parts)
+        for field, type_ in self._fields.items():
+            self._columns[field] = new_column(type_)
+            suffix = f" of {field}"
+            self._columns[field].restore(
+                count,
+                {
+                    name.removesuffix(suffix): part
+                    for name, part in parts.items()
+                    if name.endswith(suffix)
+                },
+            )
 
     def matching(self, filter: FilterNode) -> Mask:
         """Return a mask: for every row, whether it matches."""
@@ -62,21 +90,19 @@ class Metadata:
 
     def replace(self, rows: Rows, texts: Iterable[str], values: Encoded) -> None:
         """Replace the texts of these rows, with the values that `encoded` returned for them."""
-        for row, text in zip(rows.tolist(), texts, strict=True):
-            self._texts[row] = text
+        self._texts.replace(rows.tolist(), texts)
         for field, column in self._columns.items():
             column.replace(rows, values[field])
 
     def move(self, sources: Rows, targets: Rows) -> None:
         """Copy the source rows over the target rows."""
-        for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
-            self._texts[target] = self._texts[source]
+        self._texts.move(sources.tolist(), targets.tolist())
         for column in self._columns.values():
             column.move(sources, targets)
 
     def truncate(self, count: int) -> None:
         """Keep the first ``count`` rows."""
-        del self._texts[count:]
+        self._texts.truncate(count)
         for column in self._columns.values():
             column.truncate(count)
 
@@ -90,7 +116,8 @@ class Metadata:
         if not columns:
             return
         for start in range(0, len(self._texts), _DECODED_TEXTS):
-            part = _encoded(self._texts[start : start + _DECODED_TEXTS], columns)
+            rows = range(start, min(start + _DECODED_TEXTS, len(self._texts)))
+            part = _encoded(self._texts.at(rows), columns)
             for field, column in columns.items():
                 column.append(part[field])
         self._columns |= columns

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from wagtail_vector_index.contract import EXACT_UP_TO
+from wagtail_vector_index.contract import EXACT_UP_TO, SnapshotPart
 
-from .arrays import Floats32, Rows
+from .arrays import Floats32, Rows, restored, saved
 from .metrics import Query
 from .signs import Signs
 from .vectors import Vectors
@@ -54,6 +55,19 @@ class QuantizedVectors(Vectors):
     @property
     def nbytes(self) -> int:
         return super().nbytes + (self._signs.nbytes if self._signs else 0)
+
+    def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
+        yield from super().saved()
+        if self._signs:
+            yield from self._signs.saved(self._count)
+            yield "renewal", saved(np.array([self._centred, self._written]))
+
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        super().restore(count, parts)
+        self._room = count
+        if "renewal" in parts:
+            self._signs = Signs.restored(parts)
+            self._centred, self._written = restored(parts["renewal"], np.int64)[:2].tolist()
 
     def resize(self, count: int) -> None:
         super().resize(count)

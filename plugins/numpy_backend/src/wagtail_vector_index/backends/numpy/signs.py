@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Floats32, Rows, grown
+from wagtail_vector_index.contract import SnapshotPart
+
+from .arrays import Floats32, Rows, grown, restored, saved
 
 Distances: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -40,6 +43,20 @@ class Signs:
     @property
     def nbytes(self) -> int:
         return sum(plane.nbytes for plane in self._planes)
+
+    def saved(self, count: int) -> Iterator[tuple[str, SnapshotPart]]:
+        """Yield the parts of a snapshot of the first ``count`` rows."""
+        yield "centre", SnapshotPart(data=[self._centre.data])
+        for number, plane in enumerate(self._planes):
+            yield f"signs {number}", saved(plane[:count])
+
+    @classmethod
+    def restored(cls, parts: Mapping[str, SnapshotPart]) -> Signs:
+        """Return the signs in the parts of a snapshot."""
+        signs = cls(restored(parts["centre"], np.float32))
+        for number in range(len(signs._planes)):
+            signs._planes[number] = restored(parts[f"signs {number}"], np.uint64)
+        return signs
 
     def resize(self, count: int) -> None:
         """Make room for ``count`` rows."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from .arrays import Floats, Floats32, Floats64, Rows, grown, row_products
+from wagtail_vector_index.contract import SnapshotPart
+
+from .arrays import Floats, Floats32, Floats64, Rows, grown, restored, row_products, saved
 from .matrix import Matrix
 from .metrics import METRICS, Query
 
@@ -28,6 +31,19 @@ class Vectors:
     @property
     def nbytes(self) -> int:
         return self._matrix.bytes_of(self._count) + self._norms.nbytes
+
+    def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
+        """Yield the parts of a snapshot."""
+        yield "vectors", self._matrix.saved(self._count)
+        if self._metric.needs_norms:
+            yield "norms", saved(self._norms[: self._count])
+
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        """Take ``count`` rows from the parts of a snapshot."""
+        self._count = count
+        self._matrix.restore(parts["vectors"])
+        if self._metric.needs_norms:
+            self._norms = restored(parts["norms"], np.float64)
 
     def resize(self, count: int) -> None:
         """Make room for ``count`` rows."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from wagtail_vector_index.contract import Lookup
+from wagtail_vector_index.contract import Lookup, SnapshotPart
 
-from ..arrays import Mask, Rows, grown
+from ..arrays import Mask, Rows, grown, restored, saved
 
 
 class Column(ABC):
@@ -27,7 +27,6 @@ class Column(ABC):
     def __init__(self) -> None:
         self._count = 0
         self._array: npt.NDArray[Any] = np.empty(0, self.dtype)
-        self._lookups: dict[Lookup, Callable[[Any], Mask]] = {}
 
     @property
     def values(self) -> npt.NDArray[Any]:
@@ -37,6 +36,14 @@ class Column(ABC):
     @property
     def nbytes(self) -> int:
         return self._array.nbytes
+
+    def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
+        """Yield the parts of a snapshot."""
+        yield "values", saved(self.values)
+
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        """Take ``count`` rows from the parts of a snapshot."""
+        self._array, self._count = restored(parts["values"], self.dtype), count
 
     def is_bloated(self) -> bool:
         """Return whether the column stores many more values than rows, and should be dropped."""
@@ -62,7 +69,11 @@ class Column(ABC):
 
     def compare(self, lookup: Lookup, value: Any) -> Mask:
         """Return a mask of the rows that match a lookup that the field's type supports."""
-        return self._lookups[lookup](value)
+        return self._lookups()[lookup](value)
+
+    @abstractmethod
+    def _lookups(self) -> Mapping[Lookup, Callable[[Any], Mask]]:
+        """Return the methods of all lookups. They are not stored, so that no cycle keeps a file."""
 
     @abstractmethod
     def is_missing(self) -> Mask:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Mask
+from wagtail_vector_index.contract import Lookup, SnapshotPart
+
+from ..arrays import Mask, saved
 from .base import Column
 
 _NO_VALUE = 0
@@ -22,8 +26,35 @@ class CodedColumn(Column):
 
     def __init__(self) -> None:
         super().__init__()
-        self._codes: dict[Hashable, int] = {None: _NO_VALUE}
-        self._lookups = {"exact": self._exact, "in": self._in}
+        #: The different values, in the order of their codes, as JSON in a snapshot.
+        self._saved_values: memoryview[Any] | None = None
+
+    def _lookups(self) -> Mapping[Lookup, Callable[[Any], Mask]]:
+        return {"exact": self._exact, "in": self._in}
+
+    def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
+        # Values that no row has any more are left out, since they may have been deleted on purpose.
+        used = np.union1d([_NO_VALUE], self.values)
+        yield "values", saved(np.searchsorted(used, self.values).astype(self.dtype))
+        values = list(self._codes)
+        texts = json.dumps([self._to_json(values[code]) for code in used.tolist()])
+        yield "codes", SnapshotPart(data=[texts.encode()])
+
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        super().restore(count, parts)
+        self._saved_values = parts["codes"].buffer
+
+    @cached_property
+    def _codes(self) -> dict[Hashable, int]:
+        # Read from a snapshot at first use, since most processes use few columns.
+        values = [None] if self._saved_values is None else json.loads(bytes(self._saved_values))
+        return {self._from_json(value): code for code, value in enumerate(values)}
+
+    def _to_json(self, value: Any) -> Any:
+        return value
+
+    def _from_json(self, value: Any) -> Hashable:
+        return value  # type: ignore[no-any-return]
 
     def is_bloated(self) -> bool:
         return len(self._codes) > 2 * self._count + 1_000
@@ -63,10 +94,21 @@ class ListColumn(CodedColumn):
     The list of a code never changes, so a change of a record changes only the record's code.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._holders: dict[Hashable, array[int]] = {}
-        self._lookups = {"contains": self._contains}
+    def _lookups(self) -> Mapping[Lookup, Callable[[Any], Mask]]:
+        return {"contains": self._contains}
+
+    @cached_property
+    def _holders(self) -> dict[Hashable, array[int]]:
+        holders: dict[Hashable, array[int]] = {}
+        for elements, code in self._codes.items():
+            _hold(holders, elements, code)
+        return holders
+
+    def _to_json(self, value: Any) -> Any:
+        return value and list(value)
+
+    def _from_json(self, value: Any) -> Hashable:
+        return value and frozenset(value)
 
     def _contains(self, element: Hashable) -> Mask:
         return self._with_codes(np.array(self._holders.get(element, ()), np.intp))
@@ -75,7 +117,12 @@ class ListColumn(CodedColumn):
         elements = frozenset(value) if value else None
         if (code := self._codes.get(elements)) is not None:
             return code
+        holders = self._holders  # made of the codes before this one
         code = super()._code(elements)
-        for element in elements or ():
-            self._holders.setdefault(element, array("i")).append(code)
+        _hold(holders, elements, code)
         return code
+
+
+def _hold(holders: dict[Hashable, array[int]], elements: Any, code: int) -> None:
+    for element in elements or ():
+        holders.setdefault(element, array("i")).append(code)

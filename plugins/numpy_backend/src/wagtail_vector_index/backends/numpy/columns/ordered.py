@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from wagtail_vector_index.contract import Lookup
 
 from ..arrays import Mask
 from .base import Column
@@ -24,9 +26,8 @@ class NumberColumn(Column):
 
     dtype = "f8"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._lookups = {
+    def _lookups(self) -> Mapping[Lookup, Callable[[Any], Mask]]:
+        return {
             "exact": self._comparing(np.equal),
             "gt": self._comparing(np.greater),
             "gte": self._comparing(np.greater_equal),
