@@ -18,6 +18,9 @@ ALLOWED_HOSTS = ["*"]
 DATABASE = os.environ.get("BENCHMARK_DATABASE", ":memory:")
 VECTOR_BACKEND = os.environ.get("BENCHMARK_VECTOR_BACKEND", "numpy")
 VECTOR_OPTIONS = json.loads(os.environ.get("BENCHMARK_VECTOR_OPTIONS", "{}"))
+if VECTOR_BACKEND == "numpy":
+    # Only benchmarks that name a folder measure processes that share their memory.
+    VECTOR_OPTIONS.setdefault("SNAPSHOT_FOLDER", None)
 EMBEDDING_BACKEND = os.environ.get(
     "BENCHMARK_EMBEDDING_BACKEND", "benchmarks.website.embeddings.HashEmbeddings"
 )

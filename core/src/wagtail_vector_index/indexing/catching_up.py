@@ -8,6 +8,11 @@ rolled back, a database was restored, or tombstones were purged.
 
 A load fills a new collection of the backend, beside the copy that serves searches, and takes its
 place when it is complete. So no search sees a part of a collection.
+
+If the backend can, the processes of a machine share what they have loaded by a file; see
+`snapshots`. A new process begins with the state in the file, and applies what is newer. A new file
+is written when many changes came after it, or an hour after the first deletion, so that no file
+keeps a deleted document for longer.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ from ..models.tables import Collection, index_database, xor
 from ..models.tenants import place
 from .batches import deleted_after, written_after, xor_of
 from .measuring import keep
+from .snapshots import SnapshotFile, State, delete_outdated, snapshot_file
 
 _ATTEMPTS = 5
 
@@ -41,6 +47,17 @@ _BATCH_SIZE = 500
 #: The seconds after which a copy that matched no reader's row counts as outdated. Until then,
 #: transactions that began earlier may still see the index tables as they were.
 _LONGEST_SNAPSHOT = 60.0
+
+#: The seconds that the first search of a process waits while another one loads the collection.
+#: After that, it loads the collection itself.
+_LONGEST_WAIT = 30.0
+
+#: How often a process with changes of its own looks whether to map another file, in seconds.
+_SHARE_EVERY = 60.0
+
+#: A new file is written when the changes of this share of the documents came after the last one,
+#: or, in small collections, of so many documents.
+_CHANGED_SHARE, _FEWEST_CHANGED = 0.05, 1_000
 
 
 @dataclass(kw_only=True)
@@ -54,6 +71,20 @@ class _Loaded:
     checksum: int = 0
     #: Whether the transaction that was read from is committed, as far as is known.
     is_committed: bool = False
+    #: The state in the file that the copy is mapped from, if it is.
+    shared: State | None = None
+    #: The number of documents that were written or deleted since, and of those deleted.
+    changed: int = 0
+    deleted: int = 0
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether a new file is to take the place of the present one."""
+        return (
+            self.shared is None
+            or self.changed > max(_FEWEST_CHANGED, _CHANGED_SHARE * self.count)
+            or (self.deleted > 0 and self.shared.is_old)
+        )
 
     def agrees_with(self, collection: Collection) -> bool:
         return (self.revision, self.count, self.checksum) == (
@@ -70,6 +101,8 @@ class _Copy:
     loaded: _Loaded | None = None
     #: When the copy last matched the row of a reader.
     matched: float = field(default_factory=time.monotonic)
+    #: When to look next whether the copy can be shared with other processes.
+    look_at: float = 0.0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def agrees_with(self, collection: Collection) -> bool:
@@ -92,6 +125,22 @@ class _Copy:
             and self.loaded.revision > collection.revision
             and not _reads_latest()
             and not self.is_outdated
+        )
+
+    @property
+    def is_worn(self) -> bool:
+        """Return whether a new file is to take the place of the present one."""
+        return self.loaded is not None and self.loaded.is_worn
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Return whether to look for another file, or to write one."""
+        loaded = self.loaded
+        return (
+            loaded is not None
+            and loaded.is_committed
+            and (loaded.is_worn or loaded.deleted > 0)
+            and time.monotonic() >= self.look_at
         )
 
     @property
@@ -133,10 +182,10 @@ def catch_up(collection: Collection, backend: VectorBackend) -> CollectionSpec:
     copies = _copies_of(collection, backend)
     with _copies_lock:
         copy = copies.setdefault(collection.name, _Copy())
-    if not copy.agrees_with(collection):
+    if not copy.agrees_with(collection) or copy.may_be_shared:
         with copy.lock:
             copies[collection.name] = copy  # it may have been dropped a moment ago
-            _catch_up(collection, backend, copy)
+            _bring_up_to_date(collection, backend, copy)
     if len(copies) > 1:
         _drop_outdated(copies, copy, backend)
     if (loaded := copy.loaded) is None:
@@ -155,7 +204,89 @@ def forget(collection: Collection, backend: VectorBackend) -> None:
             copy.loaded = None
 
 
+def _bring_up_to_date(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
+    is_shared = copy.loaded is not None and copy.loaded.shared is not None
+    file = snapshot_file(collection, backend, least_bytes=0 if is_shared else None)
+    if file is None:
+        copy.look_at = time.monotonic() + _SHARE_EVERY
+        _catch_up(collection, backend, copy)
+    elif copy.loaded is None and not _restore(collection, backend, copy, file):
+        # One process loads the collection. The others wait, and share what it has loaded.
+        with file.turn(wait=_LONGEST_WAIT) as is_my_turn:
+            _restore(collection, backend, copy, file)
+            _catch_up(collection, backend, copy)
+            if is_my_turn and copy.is_worn:
+                _write(collection, backend, copy, file)
+    else:
+        _catch_up(collection, backend, copy)
+        if copy.may_be_shared:
+            _share(collection, backend, copy, file)
+
+
+def _share(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
+    """Map the file that another process has written meanwhile, or write one if it is time."""
+    copy.look_at = time.monotonic() + _SHARE_EVERY
+    loaded = copy.loaded
+    if loaded is None or (loaded.shared and not loaded.is_worn and file.exists_as(loaded.shared)):
+        return
+    with file.turn(wait=0) as is_my_turn:
+        if not is_my_turn:
+            return
+        is_restored = _restore(collection, backend, copy, file)
+        _catch_up(collection, backend, copy)
+        if copy.is_worn or not is_restored:
+            _write(collection, backend, copy, file)
+
+
+def _restore(
+    collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile
+) -> bool:
+    """Let the copy be what a file holds; return whether there is a file of use.
+
+    The file that the copy is mapped from is of no use, nor is one with an older state.
+    """
+    previous, state = copy.loaded, file.state()
+    if state is None or (previous and not _is_newer(state, previous)):
+        return False
+    spec = replace(collection.spec, name=_name_of_copy(collection))
+    if (state := file.restore(spec, backend)) is None:
+        return False
+    copy.loaded = _Loaded(
+        spec=spec,
+        revision=state.revision,
+        count=state.count,
+        checksum=state.checksum,
+        is_committed=True,
+        shared=state,
+    )
+    copy.matched = time.monotonic()
+    if previous:
+        backend.drop(previous.spec)
+    return True
+
+
+def _is_newer(state: State, loaded: _Loaded) -> bool:
+    if loaded.shared is None:
+        return state.revision <= loaded.revision
+    is_another = state.file != loaded.shared.file
+    return is_another and loaded.shared.revision <= state.revision <= loaded.revision
+
+
+def _write(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
+    """Write the copy's state to the file, and let the copy be what the file holds."""
+    copy.look_at = time.monotonic() + _SHARE_EVERY
+    loaded = copy.loaded
+    if loaded is None or not loaded.is_committed:
+        return
+    state = State(revision=loaded.revision, count=loaded.count, checksum=loaded.checksum)
+    if file.write(state, backend.snapshot(loaded.spec)):
+        _restore(collection, backend, copy, file)
+        delete_outdated(backend)
+
+
 def _catch_up(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
+    if copy.agrees_with(collection):
+        return
     if copy.loaded is None or copy.loaded.revision >= collection.revision:
         # Usually, another thread has read a later revision than this thread, and a look at the
         # row avoids a load.
@@ -184,8 +315,8 @@ def _read_again(collection: Collection) -> None:
 
 def _load(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
     """Load a collection beside the present copy, and replace that copy by it."""
-    name = f"{collection.name[:31].rstrip('_')}_{uuid4().hex[:16]}"
-    loaded = _Loaded(spec=replace(collection.spec, name=name), revision=collection.revision)
+    spec = replace(collection.spec, name=_name_of_copy(collection))
+    loaded = _Loaded(spec=spec, revision=collection.revision)
     try:
         backend.create(loaded.spec)
         for batch in written_after(collection, 0, _BATCH_SIZE):
@@ -205,6 +336,10 @@ def _load(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
         # collection's row, and changes would have to wait. A read-only database still serves.
         with suppress(DatabaseError):
             keep(collection, loaded.spec.recall)
+
+
+def _name_of_copy(collection: Collection) -> str:
+    return f"{collection.name[:31].rstrip('_')}_{uuid4().hex[:16]}"
 
 
 def _apply_difference(
@@ -231,6 +366,8 @@ def _apply_difference(
         backend.drop(loaded.spec)
         raise
     changed.count -= len(held)
+    changed.changed += len(held)
+    changed.deleted += len(held)
     changed.checksum ^= xor_of(held)
     _finish(copy, changed)
 
@@ -240,6 +377,7 @@ def _upsert(backend: VectorBackend, changed: _Loaded, batch: RecordBatch) -> Non
     backend.upsert(changed.spec, batch)
     new = [id for id in batch.uuids if id not in held]
     changed.count += len(new)
+    changed.changed += len(new)
     changed.checksum ^= xor(new)
 
 

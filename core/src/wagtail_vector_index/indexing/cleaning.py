@@ -20,6 +20,7 @@ from .failures import error_text, is_waiting, note_failure
 from .ownership import is_foreign
 from .plan import Plan, live_collections
 from .pushing import sweep
+from .snapshots import delete_outdated
 
 __all__ = ["clean_up", "next_cleaning", "retire", "sweep_all", "uncleaned"]
 
@@ -72,10 +73,19 @@ def clean_up(*, at_once: bool = False) -> list[str]:
             "Unused embeddings were not deleted, because one is in use again. They are deleted the"
             " next time."
         )
-    problems = list(filter(None, problems))
+    problems = [*filter(None, problems), *_delete_files(at_once=at_once)]
     for problem in problems:
         logger.warning("%s", problem)
     return problems
+
+
+def _delete_files(*, at_once: bool) -> Iterator[str]:
+    """Delete files of processes' memory that are outdated; yield what could not be deleted."""
+    for alias in vector_backends:
+        try:
+            yield from delete_outdated(vector_backends[alias], at_once=at_once)
+        except ConfigurationError:
+            continue  # a backend that does not work has no files that it could name
 
 
 def uncleaned() -> dict[str, int]:

@@ -1,0 +1,351 @@
+"""Processes of a machine share the NumPy backend's collections by a file."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from tests.testapp.models import Note
+from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.indexing import catching_up, snapshots
+from wagtail_vector_index.indexing.catching_up import catch_up
+from wagtail_vector_index.indexing.cleaning import clean_up
+from wagtail_vector_index.indexing.updating import update
+from wagtail_vector_index.models import Collection, Document
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(os.name != "posix", reason="processes share nothing elsewhere"),
+]
+
+
+class Process:
+    """What a process of the site has: a backend of its own, with its own copies."""
+
+    def __init__(self, folder: Path | None) -> None:
+        options = NumpyBackend.Options(snapshot_folder=folder and str(folder))
+        self.backend = NumpyBackend("default", options)
+
+    def ids(self):
+        """Catch up as a search does, and return all ids."""
+        spec = catch_up(Collection.objects.get(), self.backend)
+        return {id for batch in self.backend.scan(spec) for id in batch.uuids}
+
+    def texts_read(self):
+        """Catch up, and return how many queries read vectors."""
+        with CaptureQueriesContext(connection) as queries:
+            self.ids()
+        return sum("wvi_embedding" in query["sql"] for query in queries)
+
+
+def _finish_as_committed(copy, loaded):
+    copy.loaded, copy.matched = loaded, time.monotonic()
+    loaded.is_committed = True
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _shared(folder, monkeypatch, settings, request):
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "numpy", "SNAPSHOT_FOLDER": str(folder)}
+    }
+    monkeypatch.setattr(snapshots, "LEAST_BYTES", 1)
+    # The tests' database is in memory, so no other process could share it.
+    monkeypatch.setattr(snapshots, "_place_name", lambda: "tests")
+    monkeypatch.setattr(snapshots, "_failed", {})
+    monkeypatch.setattr(catching_up, "_LONGEST_WAIT", 0)
+    # Each search looks for another file, not one in a minute.
+    monkeypatch.setattr(catching_up, "_SHARE_EVERY", 0)
+    if "transactional_db" not in request.fixturenames:
+        # Most tests are in a transaction, which is as if it were committed.
+        monkeypatch.setattr(catching_up, "_finish", _finish_as_committed)
+
+
+@pytest.fixture
+def notes():
+    notes = [Note.objects.create(text=f"note{number}") for number in range(20)]
+    update(Note.vector_index)
+    return notes
+
+
+@pytest.fixture
+def process(folder):
+    return lambda: Process(folder)
+
+
+def live_ids():
+    return set(Document.objects.filter(deleted_at=None).values_list("pk", flat=True))
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".snapshot", ".new"))
+
+
+@pytest.fixture
+def wait(monkeypatch):
+    """Let a file be as old as after some seconds."""
+    now = time.time
+
+    def later(seconds):
+        monkeypatch.setattr(snapshots.time, "time", lambda: now() + seconds)
+
+    return later
+
+
+def delete(note):
+    note.delete()
+    update(Note.vector_index)
+
+
+@pytest.mark.usefixtures("notes")
+def test_the_second_process_loads_nothing(process, folder):
+    assert process().texts_read()
+    second = process()
+    assert second.texts_read() == 0
+    assert second.ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+def test_each_process_sees_what_is_written_later(process):
+    first, second = process(), process()
+    first.ids(), second.ids()
+    Note.objects.create(text="later")
+    update(Note.vector_index)
+    assert first.ids() == second.ids() == process().ids() == live_ids()
+
+
+def test_each_process_sees_what_is_deleted_later(process, notes):
+    first, second = process(), process()
+    first.ids(), second.ids()
+    delete(notes[3])
+    assert first.ids() == second.ids() == process().ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+def test_only_this_user_may_read_files(process, folder):
+    process().ids()
+    [file] = files(folder)
+    assert [path.stat().st_mode & 0o077 for path in (file, *file.parents[:2])] == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("depth", [0, 1])
+def test_what_others_could_have_written_is_not_read(process, folder, depth):
+    process().ids()
+    [file] = files(folder)
+    (file, *file.parents)[2 * depth].chmod(0o777)
+    second = process()
+    assert second.texts_read()
+    assert second.ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+def test_what_another_user_has_made_is_not_used(process, folder, monkeypatch, caplog):
+    user = os.geteuid()
+    (folder / f"wagtail-vector-index-{user + 1}").mkdir(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    with caplog.at_level(logging.WARNING, logger=snapshots.logger.name):
+        assert process().ids() == process().ids() == live_ids()
+    assert len([record for record in caplog.records if "another user" in record.message]) == 1
+    assert files(folder) == []
+
+
+def end(data):
+    return data[:-1]
+
+
+def begin(data):
+    return b"x" + data[1:]
+
+
+def header(data):
+    return data.replace(b'"revision"', b'"Revision"', 1)
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("damage", [end, begin, header, lambda data: b""])
+def test_a_damaged_file_is_replaced(process, folder, damage):
+    process().ids()
+    [file] = files(folder)
+    whole = file.read_bytes()
+    file.unlink()  # the first process has it in its memory
+    file.touch(0o600)
+    file.write_bytes(damage(whole))
+    assert process().ids() == live_ids()
+    assert process().texts_read() == 0
+
+
+@pytest.mark.usefixtures("notes")
+def test_a_full_disk_is_reported_once(process, folder, monkeypatch, caplog):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with caplog.at_level(logging.WARNING, logger=snapshots.logger.name):
+        for _ in range(3):
+            assert process().ids() == live_ids()
+    assert len([record for record in caplog.records if "No space left" in record.message]) == 1
+    assert files(folder) == []
+
+
+@pytest.mark.usefixtures("notes")
+def test_sharing_can_be_switched_off(folder):
+    assert Process(None).ids() == live_ids()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("notes")
+def test_what_a_killed_process_has_left_is_overwritten(process, folder):
+    process().ids()
+    [file] = files(folder)
+    file.rename(file.with_suffix(".new"))
+    assert process().ids() == live_ids()
+    assert files(folder) == [file]
+
+
+@pytest.mark.usefixtures("notes")
+def test_cleaning_leaves_alone_what_is_being_written(process, folder, monkeypatch):
+    """By another thread of the same process, for instance."""
+    fsync = os.fsync
+
+    def clean_meanwhile(descriptor):
+        clean_up(at_once=True)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", clean_meanwhile)
+    process().ids()
+    assert process().texts_read() == 0
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_nothing_uncommitted_is_shared(process, folder):
+    with transaction.atomic():
+        assert process().ids() == live_ids()
+        assert files(folder) == []
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_a_process_that_loaded_in_a_transaction_shares_later(process, folder):
+    first = process()
+    with transaction.atomic():
+        first.ids()
+    first.ids()
+    assert process().texts_read() == 0
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_file_of_a_restored_database_is_not_believed(process, notes, folder):
+    """The database goes back to a state before the file's, and then forward in another way."""
+    first = process()
+    first.ids()
+    row = Collection.objects.get()
+    before = {"revision": row.revision, "count": row.document_count, "xor": row.document_xor}
+    Note.objects.create(text="in the file only")
+    update(Note.vector_index)
+    [file] = files(folder)
+    file.unlink()
+    process().ids()
+    newest = Document.objects.filter(deleted_at=None).latest("revision")
+    newest.delete()
+    Collection.objects.update(
+        revision=before["revision"], document_count=before["count"], document_xor=before["xor"]
+    )
+    assert process().ids() == first.ids() == live_ids()
+    Note.objects.create(text="another")
+    update(Note.vector_index)
+    assert process().ids() == first.ids() == live_ids()
+
+
+def test_many_changes_make_a_new_file(process, folder, monkeypatch):
+    for number in range(5):
+        Note.objects.create(text=f"note{number}")
+    update(Note.vector_index)
+    monkeypatch.setattr(catching_up, "_FEWEST_CHANGED", 3)
+    first, second = process(), process()
+    first.ids(), second.ids()
+    old = files(folder)[0].stat().st_ino
+    for number in range(5, 10):
+        Note.objects.create(text=f"note{number}")
+    update(Note.vector_index)
+    first.ids()
+    first.ids()
+    assert files(folder)[0].stat().st_ino != old
+    assert second.ids() == live_ids()
+    assert process().texts_read() == 0
+
+
+def key_of(note):
+    return f'"testapp.note:{note.pk}"'.encode()
+
+
+def test_a_deleted_record_leaves_the_file_within_an_hour(process, notes, folder, wait):
+    first, second = process(), process()
+    first.ids(), second.ids()
+    [file] = files(folder)
+    key = key_of(notes[3])
+    delete(notes[3])
+    first.ids(), second.ids()
+    wait(3_590)
+    first.ids()
+    assert key in file.read_bytes()
+    wait(3_600)
+    first.ids(), second.ids()
+    assert key not in file.read_bytes()
+    # Neither process still maps the old file.
+    maps = Path("/proc/self/maps")
+    assert not maps.exists() or f"{file} (deleted)" not in maps.read_text()
+
+
+def test_cleaning_deletes_an_old_file_that_nobody_uses(process, notes, folder, wait):
+    process().ids()
+    [file] = files(folder)
+    delete(notes[3])
+    assert clean_up() == []
+    assert file.exists()
+    wait(3_600)
+    clean_up()
+    assert not file.exists()
+
+
+def test_purging_deletes_at_once(process, notes, folder):
+    first = process()
+    first.ids()
+    [file] = files(folder)
+    key = key_of(notes[3])
+    delete(notes[3])
+    first.ids()
+    assert key in file.read_bytes()
+    call_command("purge_vector_indexes", verbosity=0)
+    assert not file.exists()
+    # A process that still maps the file leaves it with its next search.
+    assert first.ids() == live_ids()
+    assert key not in file.read_bytes()
+
+
+@pytest.mark.usefixtures("notes")
+def test_purging_keeps_what_is_true(process, folder):
+    process().ids()
+    kept = files(folder)
+    call_command("purge_vector_indexes", verbosity=0)
+    assert files(folder) == kept
+
+
+@pytest.mark.usefixtures("notes")
+def test_the_file_of_a_replaced_collection_is_deleted(process, folder):
+    process().ids()
+    [file] = files(folder)
+    update(Note.vector_index, rebuild=True)
+    clean_up(at_once=True)
+    assert not file.exists()
