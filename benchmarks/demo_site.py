@@ -84,11 +84,16 @@ def start(database: Path = DATABASE) -> None:
     django.setup()
 
 
-def copy_without_index(database: Path) -> None:
-    """Copy the demo's database without the rows that indexing wrote."""
+def copy(database: Path) -> None:
+    """Copy the demo's database."""
     database.unlink(missing_ok=True)
     with closing(sqlite3.connect(DATABASE)) as connection:
         connection.execute("VACUUM INTO ?", [str(database)])
+
+
+def copy_without_index(database: Path) -> None:
+    """Copy the demo's database without the rows that indexing wrote."""
+    copy(database)
     with closing(sqlite3.connect(database)) as connection:
         tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'wvi_*'"
         for (table,) in connection.execute(tables).fetchall():

@@ -41,6 +41,7 @@ BENCHMARKS = (
     "rankings",
     "embedding_models",
     "publishing",
+    "load",
     "start_up",
 )
 
