@@ -33,6 +33,7 @@ BENCHMARKS = (
     "recall",
     "end_to_end",
     "large_index",
+    "workers",
     "unchanged",
     "many_processes",
     "demo_site",
