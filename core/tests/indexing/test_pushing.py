@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.base import RecordBatch
-from wagtail_vector_index.exceptions import BackendUnavailable, CollectionNotFound
-from wagtail_vector_index.indexing import cleaning, pushing, updating
+from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, CollectionNotFound
+from wagtail_vector_index.indexing import cleaning, pushing, shares, updating
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, Document, Embedding
 
@@ -218,3 +218,95 @@ def test_a_retired_collection_that_cannot_be_dropped_stops_no_update(
     Collection.objects.filter(state="retired").update(next_attempt=long_ago)
     bring_up_to_date("note")
     assert not Collection.objects.filter(state="retired").exists()
+
+
+def refuse_upserts(server):
+    def refuse(method):
+        if method == "upsert":
+            raise BackendRefused("the disk is full")
+
+    server.before = refuse
+
+
+def held(server, collection):
+    return {id for batch in server.scan(collection.spec) for id in batch.uuids}
+
+
+def live(collection):
+    documents = Document.objects.filter(collection=collection, deleted_at=None)
+    return set(documents.values_list("pk", flat=True))
+
+
+def test_a_store_that_accepts_no_more_records_loses_what_was_deleted(
+    notes, server, bring_up_to_date
+):
+    collection = Collection.objects.get()
+    Note.objects.create(text="butter")
+    notes[0].delete()
+    refuse_upserts(server)
+    with pytest.raises(BackendRefused):
+        bring_up_to_date("note")
+    assert len(held(server, collection)) == 2
+    assert held(server, collection) < live(collection)
+
+
+def test_removals_reach_a_store_that_accepts_no_more_records(notes, server, bring_up_to_date):
+    """Also those of objects that left between two attempts to send what is refused."""
+    collection = Collection.objects.get()
+    Note.objects.create(text="butter")
+    refuse_upserts(server)
+    with pytest.raises(BackendRefused):
+        bring_up_to_date("note")
+    Note.objects.filter(text="bread")._raw_delete("default")
+    with pytest.raises(BackendRefused):
+        updating.apply_removals(NOTES, compare=True)
+    assert len(held(server, collection)) == 2
+
+
+def test_a_first_build_that_is_refused_keeps_nothing_that_was_deleted(server, bring_up_to_date):
+    """The store took some of the records before it refused the others."""
+    first = Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    collection = Collection.objects.get()
+    Collection.objects.update(applied_revision=0)  # as if it had ended before it noted this
+    Note.objects.create(text="butter")
+    first.delete()
+    refuse_upserts(server)
+    with pytest.raises(BackendRefused):
+        bring_up_to_date("note")
+    assert held(server, collection) == set()
+
+
+def test_a_purge_deletes_ghosts_in_a_store_that_accepts_no_more_records(
+    notes, server, bring_up_to_date
+):
+    collection = Collection.objects.get()
+    server.upsert(
+        collection.spec,
+        RecordBatch.of(
+            ids=[uuid4()],
+            vectors=[[1.0] * 64],
+            metadata=[{"object": "testapp.note:0", "model": "testapp.note"}],
+        ),
+    )
+    Note.objects.create(text="butter")
+    refuse_upserts(server)
+    with pytest.raises(BackendRefused):
+        bring_up_to_date("note")
+    with pytest.raises(BackendRefused):
+        updating.apply_removals(NOTES, compare=True)
+    assert len(held(server, collection)) == 3
+    assert held(server, collection) < live(collection)
+
+
+def test_deletions_of_a_long_push_are_sent_once(notes, server, bring_up_to_date, monkeypatch):
+    monkeypatch.setattr(pushing, "_STEP", 2)
+    monkeypatch.setattr(pushing, "_FEW_REVISIONS", 0)
+    monkeypatch.setattr(shares, "SIZE", 1)
+    collection = Collection.objects.get()
+    for note in notes:
+        note.delete()
+    Note.objects.bulk_create(Note(text=f"cake {number}") for number in range(9))
+    bring_up_to_date("note")
+    assert held(server, collection) == live(collection)
+    assert server.deleted == 3

@@ -111,13 +111,11 @@ def sample(collection: Collection, count: int) -> Iterator[RecordBatch]:
     return batch_of(collection, chosen[:count], embed=False)
 
 
-def deleted_after(collection: Collection, revision: int, *, until: int | None = None) -> list[UUID]:
-    """Return the ids of documents that were deleted after a revision, up to another one."""
+def deleted_after(collection: Collection, revision: int) -> list[UUID]:
+    """Return the ids of documents that were deleted after a revision."""
     deleted = Document.objects.filter(
         collection=collection, revision__gt=revision, deleted_at__isnull=False
     )
-    if until is not None:
-        deleted = deleted.filter(revision__lte=until)
     return list(deleted.values_list("pk", flat=True))
 
 

@@ -12,8 +12,8 @@ from ..backends.base import VectorBackend
 from ..contract.records import RecordBatch
 from ..contract.slices import slices
 from ..exceptions import CollectionNotFound
-from ..models.tables import Collection
-from .batches import batch_of, deleted_after, live_documents, pages, written_after
+from ..models.tables import Collection, Document
+from .batches import batch_of, live_documents, pages, written_after
 from .failures import hide_content
 from .keeping import drop_applied
 from .measuring import measure_again, optimize
@@ -95,6 +95,16 @@ def reconcile(
     _or_refill(_reconcile, collection, backend, pushed)
 
 
+def purge(
+    collection: Collection, backend: VectorBackend, pushed: Callable[[int], None] = _ignore_count
+) -> None:
+    """Sweep, and delete what is in no live document even if not everything can be sent.
+
+    The arguments and errors are those of `push`.
+    """
+    _or_refill(_purge, collection, backend, pushed, embeds=False)
+
+
 def _or_refill(
     action: Callable[[Collection, VectorBackend, Callable[[int], None]], None],
     collection: Collection,
@@ -123,6 +133,7 @@ def _or_refill(
 
 def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
     own_row = Collection.objects.filter(pk=collection.pk)
+    cleared = 0
     while True:
         applied, sent, revision = own_row.values_list(
             "applied_revision", "sent_revision", "revision"
@@ -133,9 +144,13 @@ def _push(collection: Collection, backend: VectorBackend, pushed: Callable[[int]
             if not sent:
                 own_row.update(service_run=backend.service_run())
             if applied < revision:
+                last = revision
                 if revision - applied > _FEW_REVISIONS:
                     revision = _next_stop(collection, applied, revision)
                 own_row.filter(sent_revision__lt=revision).update(sent_revision=revision)
+                if applied or sent:
+                    _delete_gone(collection, backend, max(applied, cleared), last)
+                    cleared = last
                 _send(collection, backend, applied, sent, revision, pushed)
         if applied >= revision:
             return
@@ -172,7 +187,7 @@ def _send(
     revision: int,
     pushed: Callable[[int], None],
 ) -> None:
-    """Send the changes after the revision that is applied, up to a revision.
+    """Send the documents written after the revision that is applied, up to a revision.
 
     Those up to the revision ``sent`` were sent before, and nobody knows how that ended: the
     process, the service or the network between them may have failed in the middle. So these
@@ -188,8 +203,19 @@ def _send(
         with _content_hidden(batch):
             backend.upsert(collection.spec, batch)
         pushed(len(batch))
-    if applied:
-        backend.delete(collection.spec, deleted_after(collection, applied, until=revision))
+
+
+def _delete_gone(collection: Collection, backend: VectorBackend, after: int, until: int) -> None:
+    """Delete the documents that were deleted after a revision, up to another one.
+
+    This comes before anything is sent, so that a backend that accepts no more records still loses
+    those that nobody may find. Ids are never used again, so the order does not matter otherwise.
+    """
+    gone = Document.objects.filter(
+        collection=collection, revision__lte=until, deleted_at__isnull=False
+    )
+    for page in pages(gone, ("pk", "revision"), after=after, size=_STEP):
+        backend.delete(collection.spec, [id for id, _ in page])
 
 
 def _reconcile(
@@ -230,6 +256,17 @@ def _sweep(
         for batch in batch_of(collection, missing, embed=embeds):
             replace(collection, backend, batch)
             pushed(len(batch))
+
+
+def _purge(collection: Collection, backend: VectorBackend, pushed: Callable[[int], None]) -> None:
+    try:
+        _sweep(collection, backend, pushed, embeds=False)
+    except CollectionNotFound:
+        raise
+    except Exception:  # a backend may raise anything
+        if backend.persistent:
+            _delete_ghosts(collection, backend)
+        raise
 
 
 def _delete_ghosts(collection: Collection, backend: VectorBackend) -> int:

@@ -35,7 +35,7 @@ from .plan import Plan, live_collections
 from .problems import Problem
 from .processes import SILENCE
 from .progress import Progress
-from .pushing import complete, push, reconcile, sweep
+from .pushing import complete, purge, push, reconcile
 from .removing import remove_gone
 from .replacing import reason_to_wait
 
@@ -184,10 +184,7 @@ def apply_removals(index: IndexDeclaration, *, compare: bool = False) -> int:
     if removed or compare:
         live = live_collections(index.name)
         reachable = [c for c in live if compare or c.pk not in late]
-        _push_all(reachable, Progress(), ends_wait=False)
-    if compare:
-        for collection in live_collections(index.name):
-            sweep(collection, vector_backends[collection.vector_backend])
+        _push_all(reachable, Progress(), purge if compare else push, ends_wait=False)
     return removed
 
 
