@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -107,6 +109,19 @@ def test_orphans_go_after_a_question(orphan, capsys, monkeypatch, answer, left):
     assert len(names()) == 1 + left
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_a_terminal_everything_else_is_purged(orphan, capsys, monkeypatch, closed):
+    """As from cron, or from ``docker run`` without ``-i``."""
+    monkeypatch.setattr("sys.stdin", None if closed else io.StringIO())
+    Note.objects.filter(text="bread")._raw_delete("default")
+    with pytest.raises(CommandError, match=rf"{OLD}: .* run: .*purge_vector_indexes --noinput"):
+        call_command("purge_vector_indexes")
+    said = capsys.readouterr().out
+    assert "testapp.Note: 1 objects removed." in said
+    assert "Nothing is left" not in said
+    assert [found.documents for found in orphans([NOTES])] == [3]
+
+
 def test_orphans_go_without_a_question(orphan, capsys):
     assert f"{OLD}: removed." in purge(capsys, interactive=False)
     assert not orphans([NOTES])
@@ -146,6 +161,10 @@ def test_an_index_that_fails_holds_up_no_other(notes, article, monkeypatch, caps
         raise RuntimeError("out of order")
 
     monkeypatch.setattr(type(get_index(ARTICLES)), "sources_among", wrong)
+    with pytest.raises(CommandError, match=r"ArticlePage: RuntimeError: out of order"):
+        call_command("purge_vector_indexes", dry_run=True)
+    said = capsys.readouterr().out
+    assert "testapp.Note: 1 objects that nobody may find any more." in said
     with pytest.raises(CommandError, match=r"ArticlePage: RuntimeError: out of order"):
         call_command("purge_vector_indexes")
     assert "testapp.Note: 1 objects removed." in capsys.readouterr().out

@@ -46,25 +46,47 @@ class Command(BaseCommand):
         for orphan in left:
             self._write(_line_of(orphan))
         if options["dry_run"]:
-            self._list(indexes)
-            return
-        if left and (not options["interactive"] or self._is_wanted()):
-            for orphan in left:
-                remove(orphan)
-                self._write(f"{orphan.index}: removed.")
-        problems = [problem for index in indexes for problem in self._purge(index)]
-        problems += clean_up(at_once=True)
+            problems = [problem for index in indexes for problem in self._list(index)]
+            self._list_uncleaned()
+        else:
+            problems = self._remove(left, interactive=options["interactive"])
+            problems += [problem for index in indexes for problem in self._purge(index)]
+            problems += clean_up(at_once=True)
         if problems:
             raise CommandError("\n".join(problems))
-        self._write("Nothing is left of deleted, unpublished or restricted content.")
+        if not options["dry_run"]:
+            self._write("Nothing is left of deleted, unpublished or restricted content.")
 
-    def _list(self, indexes: list[VectorIndex]) -> None:
-        for index in indexes:
-            if gone := len(gone_keys(index)):
-                self._write(f"{index.name}: {gone} objects that nobody may find any more.")
+    def _list(self, index: VectorIndex) -> list[str]:
+        try:
+            gone = len(gone_keys(index))
+        except Exception as error:  # noqa: BLE001  # the site's own code may raise anything
+            return [f"{index.name}: {error_text(error)}"]
+        if gone:
+            self._write(f"{index.name}: {gone} objects that nobody may find any more.")
+        return []
+
+    def _list_uncleaned(self) -> None:
         for what, count in uncleaned().items():
             if count:
                 self._write(f"{count} {what}.")
+
+    def _remove(self, left: list[Orphan], *, interactive: bool) -> list[str]:
+        """Remove what indexes have left, after a question; return what nobody decided on."""
+        if not left:
+            return []
+        try:
+            is_wanted = not interactive or self._is_wanted()
+        except (EOFError, RuntimeError):  # nobody can answer; the second is if stdin is closed
+            return [
+                f"{orphan.index}: what it has left was kept, because there is no terminal to answer"
+                " the question. To delete it, run: manage.py purge_vector_indexes --noinput"
+                for orphan in left
+            ]
+        for orphan in left if is_wanted else ():
+            remove(orphan)
+            self._write(f"{orphan.index}: removed.")
+        return []
 
     def _is_wanted(self) -> bool:
         self.stdout.write(
