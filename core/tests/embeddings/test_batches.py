@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from wagtail_vector_index.embeddings import base
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 from wagtail_vector_index.exceptions import (
+    ClientNotInstalled,
     EmbeddingError,
     EmbeddingRefused,
     EmbeddingUnavailable,
@@ -105,22 +107,23 @@ def test_asynchronously_too(texts: list[str]) -> None:
     assert backend.sizes == [256, 128, 64, 64, 64, 64]
 
 
-def test_a_failure_that_passes_limits_no_batch(texts: list[str]) -> None:
+@pytest.mark.parametrize("kind", [EmbeddingUnavailable, ConnectionError])
+def test_a_failure_that_passes_limits_no_batch(texts: list[str], kind: type[Exception]) -> None:
     """For instance the restart of a service. What fails twice at one size did not pass."""
     failing = iter([True])
 
     def before(texts: Sequence[str]) -> None:
         if len(texts) == 256 and next(failing, False):
-            raise EmbeddingUnavailable("restarting")
+            raise kind("restarting")
 
     backend = Watched(before)
-    assert flat(backend.embed_documents(texts)) == EXPECTED
+    assert backend.numbers(texts) == EXPECTED
     backend.sizes.clear()
-    flat(backend.embed_documents(texts))
+    backend.numbers(texts)
     failing = iter([True])
-    flat(backend.embed_documents(texts))
+    backend.numbers(texts)
     backend.sizes.clear()
-    flat(backend.embed_documents(texts))
+    backend.numbers(texts)
     assert backend.sizes == [256]
 
 
@@ -154,6 +157,52 @@ def test_a_service_that_is_down_is_asked_once_and_for_one_harmless_text(
     with pytest.raises(kind, match="down"):
         asyncio.run(run())
     assert (backend.sizes, backend.probes) == ([256], 1)
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, TimeoutError, KeyError])
+def test_a_service_that_is_down_may_raise_anything(texts: list[str], kind: type[Exception]) -> None:
+    """A third party's backend may let errors of its client pass. No text is the reason."""
+
+    def down(texts: Sequence[str]) -> None:
+        raise kind("no route to host")
+
+    backend = Watched(down)
+    with pytest.raises(EmbeddingUnavailable, match=rf"'shop' failed.*{kind.__name__}.*no route"):
+        list(backend.embed_each(texts))
+    assert (backend.sizes, backend.probes) == ([256], 1)
+
+
+@pytest.mark.parametrize("number", [0.0, math.nan])
+def test_a_model_that_gives_no_text_a_vector(texts: list[str], number: float) -> None:
+    class Useless(Watched):
+        def embed(self, texts: Sequence[str]) -> Any:
+            return [[number] for _ in super().embed(texts)]
+
+    backend = Useless(lambda texts: None)
+    with pytest.raises(InvalidEmbeddings):
+        list(backend.embed_each(texts))
+    assert (backend.sizes, backend.probes) == ([256], 1)
+
+
+def test_wrong_settings_are_no_texts_fault(texts: list[str]) -> None:
+    def before(texts: Sequence[str]) -> None:
+        raise ClientNotInstalled("Run: pip install shop")
+
+    backend = Watched(before)
+    with pytest.raises(ClientNotInstalled):
+        list(backend.embed_each(texts))
+    assert backend.sizes == [256]
+
+
+def test_the_word_that_finds_the_dimensions_fails_as_a_service_does() -> None:
+    class Unknown(Watched):
+        dimensions = EmbeddingBackend.dimensions  # type: ignore[assignment]
+
+    def down(texts: Sequence[str]) -> None:
+        raise ConnectionError("no route to host")
+
+    with pytest.raises(EmbeddingUnavailable, match="'shop' failed"):
+        _ = Unknown(down).dimensions
 
 
 @pytest.mark.parametrize("kind", [EmbeddingUnavailable, EmbeddingRefused, InvalidEmbeddings])
@@ -227,14 +276,15 @@ def test_a_rate_limit_is_no_texts_fault(texts: list[str]) -> None:
         assert (backend.sizes, backend.probes) == ([256], 0)
 
 
+@pytest.mark.parametrize("kind", [EmbeddingUnavailable, TimeoutError, EmbeddingRefused])
 def test_a_service_that_is_too_slow_for_every_text_is_given_up(
-    texts: list[str], monkeypatch: pytest.MonkeyPatch
+    texts: list[str], kind: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers a word in time, but not a text. Each time-out may be minutes."""
     monkeypatch.setattr(base, "_SLOW", -1.0)
-    backend = Watched(poisoned(*texts))
-    errors = []
-    with pytest.raises(EmbeddingUnavailable):
+    backend = Watched(poisoned(*texts, kind=kind))
+    errors: list[Any] = []
+    with pytest.raises(EmbeddingError):
         errors.extend(each for each in backend.embed_each(texts))
     assert backend.sizes == [256, 16, 1, 1, 1]
 

@@ -22,7 +22,11 @@ from tests.testapp.models import (
 )
 from tests.testapp.vector_indexes import ProductIndex, SiteIndex
 from wagtail_vector_index.content.object_keys import object_key
-from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable
+from wagtail_vector_index.exceptions import (
+    EmbeddingRefused,
+    EmbeddingUnavailable,
+    InvalidEmbeddings,
+)
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.progress import Progress
@@ -311,10 +315,27 @@ def test_a_service_that_returns_too_few_vectors_is_not_believed(
     Note.objects.create(text="bread")
     Note.objects.create(text="cheese")
     monkeypatch.setattr(type(embedder), "embed", lambda self, texts: [])
-    (updated,) = bring_up_to_date("note")
-    assert len(updated.drained.errors) == 2
-    assert "0 vectors for 1 texts" in next(iter(updated.drained.errors.values()))
+    with pytest.raises(InvalidEmbeddings, match="0 vectors for 2 texts"):
+        bring_up_to_date("note")
     assert not live().exists()
+    assert Collection.objects.get().attempts == 1
+
+
+def test_an_index_pauses_whatever_a_service_that_is_down_raises(bring_up_to_date, embedder):
+    """No object gets a pause of its own, of up to an hour."""
+
+    def down(texts):
+        raise ConnectionError("no route to host")
+
+    Note.objects.create(text="bread")
+    Note.objects.create(text="cheese")
+    embedder.before = down
+    with pytest.raises(EmbeddingUnavailable, match="no route to host"):
+        bring_up_to_date("note")
+    collection = Collection.objects.get()
+    assert collection.attempts == 1
+    assert "ConnectionError: no route to host" in collection.last_error
+    assert not PendingChange.objects.filter(next_attempt__gt=timezone.now()).exists()
 
 
 def test_a_dry_run_counts_and_writes_nothing(bring_up_to_date, embedder):

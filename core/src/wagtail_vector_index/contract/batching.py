@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..exceptions import EmbeddingUnavailable
+from ..exceptions import EmbeddingRefused, EmbeddingUnavailable, InvalidEmbeddings
 
 __all__ = ["Batches", "Sizes"]
 
@@ -15,7 +15,10 @@ logger = logging.getLogger(__name__)
 #: Parts of a batch that failed. A service that answers an error answers at once. A time-out costs
 #: minutes, so the text that causes it must be found in few steps: in 2 among 256 texts.
 _PARTS = 2
-_PARTS_IF_UNAVAILABLE = 16
+_PARTS_IF_SLOW = 16
+
+#: Errors by which a service or model answers. All others may pass by chance.
+_ANSWERS = (EmbeddingRefused, InvalidEmbeddings)
 
 
 @dataclass(kw_only=True)
@@ -72,9 +75,15 @@ class Batches:
         self._failed.clear()  # that text is the reason why they failed, and not their size
         self._go_on()
 
-    def split(self, error: Exception) -> None:
-        """Split this batch, of several texts, which failed with an error."""
-        parts = _PARTS_IF_UNAVAILABLE if isinstance(error, EmbeddingUnavailable) else _PARTS
+    def split(self, error: Exception, *, slow: bool) -> None:
+        """Split this batch, of several texts, which failed with an error.
+
+        Args:
+            error: the error.
+            slow: whether it took so long that it may be a time-out.
+        """
+        is_slow = slow or isinstance(error, EmbeddingUnavailable)
+        parts = _PARTS_IF_SLOW if is_slow else _PARTS
         end = self._done + self._size
         cuts = range(self._done, end, -(-self._size // parts))
         self._ends += [end, *reversed(cuts[1:])]
@@ -91,7 +100,7 @@ class Batches:
         """Remember that a batch failed though all its parts were embedded: it was too large."""
         sizes = self._sizes
         is_new = sizes.doubted is None or failed.size < sizes.doubted
-        if isinstance(failed.error, EmbeddingUnavailable) and is_new:
+        if is_new and not isinstance(failed.error, _ANSWERS):
             sizes.doubted = failed.size  # the failure may have passed by chance
         elif sizes.largest is None or failed.largest_part < sizes.largest:
             sizes.largest = failed.largest_part

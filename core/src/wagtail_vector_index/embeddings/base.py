@@ -22,10 +22,10 @@ from ..contract.panics import contain_panics
 from ..contract.records import Vector, float32
 from ..exceptions import (
     EmbeddingError,
-    EmbeddingRefused,
     EmbeddingUnavailable,
     InvalidEmbeddings,
     InvalidVector,
+    VectorIndexError,
 )
 
 __all__ = ["EmbeddingBackend", "Vectors"]
@@ -220,12 +220,14 @@ class EmbeddingBackend(ABC):
         """
         batches = self._batches(texts)
         while batch := batches.next():
+            started = time.monotonic()
             try:
                 vectors = self._documents(self.embed(batch), len(batch))
             except EmbeddingError as error:
+                seconds = time.monotonic() - started
                 if not _may_be_too_large(batch, error) or not self.answers():
                     raise
-                batches.split(error)
+                batches.split(error, slow=seconds > _SLOW)
             else:
                 batches.done()
                 yield vectors
@@ -235,12 +237,14 @@ class EmbeddingBackend(ABC):
         await self._aprobe()
         batches = self._batches(texts)
         while batch := batches.next():
+            started = time.monotonic()
             try:
                 vectors = self._documents(await self.aembed(batch), len(batch))
             except EmbeddingError as error:
+                seconds = time.monotonic() - started
                 if not _may_be_too_large(batch, error) or not await self.aanswers():
                     raise
-                batches.split(error)
+                batches.split(error, slow=seconds > _SLOW)
             else:
                 batches.done()
                 yield vectors
@@ -256,6 +260,7 @@ class EmbeddingBackend(ABC):
             EmbeddingUnavailable: the service does not work, limits the rate, or has timed out
                 for several texts in a row.
             EmbeddingRefused: the service refuses every text.
+            InvalidEmbeddings: the model returns no usable vector for any text.
         """
         batches, slow_texts = self._batches(texts), 0
         while batch := batches.next():
@@ -263,27 +268,27 @@ class EmbeddingBackend(ABC):
             try:
                 vectors = self._documents(self.embed(batch), len(batch))
             except Exception as error:  # noqa: BLE001  # a model may raise anything for a text
-                failure, seconds = error, time.monotonic() - started
+                failure, slow = error, time.monotonic() - started > _SLOW
             else:
                 slow_texts = 0
                 batches.done()
                 yield vectors
                 continue
-            if not self._works_despite(failure):
-                raise failure
+            if _limits_rate(failure) or not self.answers():
+                raise self._as_of_service(failure)
             if len(batch) > 1:
-                batches.split(failure)
+                batches.split(failure, slow=slow)
                 continue
             batches.skip()
             yield failure
-            slow_texts += isinstance(failure, EmbeddingUnavailable) and seconds > _SLOW
+            slow_texts += slow
             if slow_texts == _SLOW_TEXTS:
-                raise failure
+                raise self._as_of_service(failure)
 
     def answers(self) -> bool:
         """Return whether the model embeds a harmless text. If so, a failure is due to the text."""
         try:
-            self.embed_query(_HARMLESS)
+            self._without_zeros(self.embed_query(_HARMLESS))
         except Exception:  # noqa: BLE001  # a model may raise anything
             return False
         return True
@@ -291,22 +296,29 @@ class EmbeddingBackend(ABC):
     async def aanswers(self) -> bool:
         """Like `answers`."""
         try:
-            await self.aembed_query(_HARMLESS)
+            self._without_zeros(await self.aembed_query(_HARMLESS))
         except Exception:  # noqa: BLE001  # a model may raise anything
             return False
         return True
 
-    def _works_despite(self, failure: Exception) -> bool:
-        """Return whether the service works, so that a failure is due to the texts sent."""
-        if not isinstance(failure, (EmbeddingUnavailable, EmbeddingRefused)):
-            return True
-        return not _limits_rate(failure) and self.answers()
+    def _as_of_service(self, failure: Exception) -> Exception:
+        """Return the failure of a service as an error that callers know."""
+        if isinstance(failure, VectorIndexError):
+            return failure
+        error = EmbeddingUnavailable(
+            f"Embedding backend {self.alias!r} failed with {type(failure).__name__}: {failure}"
+        )
+        error.__cause__ = failure
+        return error
 
     def _query(self, text: str) -> str:
         return self.prepare_query(text.lower() if _is_shouted(text) and self.cased else text)
 
     def _probe(self) -> int:
-        vectors = self.embed([_PROBE])
+        try:
+            vectors = self.embed([_PROBE])
+        except Exception as error:  # noqa: BLE001  # a model may raise anything
+            raise self._as_of_service(error)  # noqa: B904  # its cause is set
         try:
             flat = _flat(vectors)
             columns = len(float32(vectors[0])) if flat is None else len(flat)
@@ -379,7 +391,7 @@ def _may_be_too_large(batch: Sequence[str], error: EmbeddingError) -> bool:
     return len(batch) > 1 and not isinstance(error, InvalidEmbeddings) and not _limits_rate(error)
 
 
-def _limits_rate(error: EmbeddingError) -> bool:
+def _limits_rate(error: Exception) -> bool:
     return isinstance(error, EmbeddingUnavailable) and error.limits_rate
 
 
