@@ -14,6 +14,7 @@ from wagtail_vector_index.indexing.cleaning import clean_up
 from wagtail_vector_index.indexing.failures import is_waiting, seconds_of_pause
 from wagtail_vector_index.indexing.outbox import append
 from wagtail_vector_index.indexing.plan import live_collections
+from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
 pytestmark = pytest.mark.django_db
@@ -76,3 +77,42 @@ def test_nothing_is_kept_until_a_wrong_time_comes(built, bring_up_to_date, ahead
     assert Collection.objects.get().state == "active"
     assert not Document.objects.exclude(deleted_at=None).exists()
     assert Embedding.objects.count() == 1
+
+
+@pytest.mark.parametrize("ahead", FUTURE)
+class TestTheMonitor:
+    """A moment in the future is no reason to be silent."""
+
+    def problems(self):
+        return [problem.message for problem in status_of(Note.vector_index).problems]
+
+    def test_a_change(self, built, ahead):
+        append(NOTES, ["testapp.note:1"])
+        assert not self.problems()
+        PendingChange.objects.update(created_at=timezone.now() + ahead)
+        (problem,) = self.problems()
+        assert "1 changes of testapp.Note have waited" in problem
+
+    def test_a_backend_that_lacks_changes(self, built, ahead):
+        Collection.objects.update(applied_revision=0, changed_at=timezone.now())
+        assert not self.problems()
+        Collection.objects.update(changed_at=timezone.now() + ahead)
+        (problem,) = self.problems()
+        assert "lacked changes" in problem
+
+    @pytest.mark.parametrize("seen", [True, False])
+    def test_a_rebuild_that_stopped(self, built, ahead, embedder, bring_up_to_date, seen):
+        def stop(texts):
+            raise KeyboardInterrupt
+
+        Embedding.objects.update(fingerprint="another")
+        embedder.before = stop
+        with pytest.raises(KeyboardInterrupt):
+            bring_up_to_date(NOTES, rebuild=True)
+        assert not self.problems()
+        moment = timezone.now() + ahead
+        building = Collection.objects.filter(state="building")
+        building.update(builder_seen=moment if seen else None, created_at=moment)
+        PendingChange.objects.all().delete_rows()
+        (problem,) = self.problems()
+        assert "stopped more than" in problem

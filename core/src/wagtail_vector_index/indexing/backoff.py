@@ -12,6 +12,7 @@ __all__ = [
     "OBJECT_DELAY",
     "SERVICE_DELAY",
     "delay_after",
+    "is_older_than",
     "older_than",
     "seconds_until",
 ]
@@ -50,3 +51,9 @@ def older_than(field: str, age: dt.timedelta) -> Q:
     """
     now = timezone.now()
     return Q(**{f"{field}__lt": now - age}) | Q(**{f"{field}__gt": now + CLOCK_DIFFERENCE})
+
+
+def is_older_than(moment: dt.datetime, age: dt.timedelta) -> bool:
+    """Return whether a moment meets the condition of `older_than`."""
+    passed = timezone.now() - moment
+    return passed > age or passed < -CLOCK_DIFFERENCE

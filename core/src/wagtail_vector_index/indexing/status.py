@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Min, Q
-from django.utils import timezone
+from django.db.models import Count, Min
 
 from ..content.declaration import IndexDeclaration
 from ..exceptions import ConfigurationError
 from ..models.tables import Collection, Document, PendingChange
 from ..plugins.redaction import redacted
 from ..wording import sentence
+from .backoff import is_older_than, older_than
 from .building import is_being_built
 from .failures import FAILED
 from .outbox import holders
@@ -163,21 +163,24 @@ class IndexStatus:
                 ),
                 remedy=f"Check that the worker of the task queue runs. {self._update()}",
             )
-        too_early = timezone.now() - OVERDUE
         for collection in self.collections:
             if collection.state == Collection.State.BUILDING:
                 if is_being_built(collection):
                     continue
                 if reason := reason_to_wait(collection):
                     yield reason
-                elif (collection.builder_seen or collection.created_at) < too_early:
+                elif is_older_than(collection.builder_seen or collection.created_at, OVERDUE):
                     yield Problem(
                         message=(
                             f"A rebuild of {self.name} stopped more than {minutes} minutes ago."
                         ),
                         remedy=f"To continue it, run: manage.py update_vector_indexes {self.name}",
                     )
-            elif collection.is_behind and (collection.changed_at or too_early) < too_early:
+            elif (
+                collection.is_behind
+                and collection.changed_at
+                and is_older_than(collection.changed_at, OVERDUE)
+            ):
                 yield Problem(
                     message=(
                         f"The vector backend {collection.vector_backend!r} has lacked changes of"
@@ -245,7 +248,7 @@ class IndexStatus:
             pending=Count("pk"),
             failed=Count("pk", filter=FAILED),
             oldest=Min("created_at"),
-            overdue=Count("pk", filter=~FAILED & Q(created_at__lt=timezone.now() - OVERDUE)),
+            overdue=Count("pk", filter=~FAILED & older_than("created_at", OVERDUE)),
         )
 
 

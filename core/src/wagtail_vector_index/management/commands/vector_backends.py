@@ -19,6 +19,7 @@ from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
 from ...indexing.counting import count_problems, unfound_problems
+from ...indexing.failures import is_waiting
 from ...indexing.orphans import orphans
 from ...indexing.problems import Problem
 from ...indexing.status import IndexStatus, status_of
@@ -209,7 +210,7 @@ def _failed_change(change: PendingChange) -> str:
 def _failed_collection(collection: Collection) -> str:
     behind = ", which is behind" if collection.is_behind else ""
     wait = ""
-    if collection.next_attempt and collection.next_attempt > timezone.now():
+    if collection.next_attempt and is_waiting(collection):
         wait = f", the next at {_moment(collection.next_attempt)}"
     return (
         f"{collection.name} on {collection.vector_backend!r}{behind}:"
