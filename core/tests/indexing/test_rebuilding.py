@@ -622,3 +622,19 @@ class TestNewerSettings:
             model_changed(settings, MODEL=model)
             (updated,) = bring_up_to_date("note")
             assert updated.built
+
+    def test_those_of_a_build_that_was_given_up_are_not(self, notes, bring_up_to_date, settings):
+        def fail(texts):
+            raise EmbeddingUnavailable("the service is down")
+
+        bring_up_to_date("note")
+        model_changed(settings, MODEL="better")
+        embedding_backends["default"].before = fail
+        with pytest.raises(EmbeddingUnavailable):
+            bring_up_to_date("note")
+        model_changed(settings)
+        bring_up_to_date("note")
+        bring_up_to_date("note", rebuild=True)
+        model_changed(settings, MODEL="better")
+        (updated,) = bring_up_to_date("note")
+        assert updated.built

@@ -184,7 +184,7 @@ def _drop(collection: Collection) -> str:
         )
     live = live_collections(collection.index)
     plan = Plan.of_collection(collection)
-    if not live or any(map(plan.fits, live)):
+    if not collection.served or not live or any(map(plan.fits, live)):
         collection.delete()
     else:  # its settings are remembered
         Collection.objects.filter(pk=collection.pk).update(state=Collection.State.DROPPED)

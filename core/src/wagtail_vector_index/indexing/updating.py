@@ -371,12 +371,11 @@ def _is_own(collection: Collection) -> bool:
 
 
 def _is_outdated(plan: Plan, active: Collection) -> bool:
-    """Return whether a plan is that of a collection from before the active one.
+    """Return whether a plan is that of a collection which served before the active one.
 
     The active collection's settings then came later.
     """
-    earlier = Collection.objects.filter(index=plan.index, pk__lt=active.pk)
-    replaced = earlier.exclude(pk__in=live_collections(plan.index).values("pk"))
+    replaced = Collection.objects.filter(index=plan.index, pk__lt=active.pk, served=True)
     return not plan.fits(active) and any(plan.fits(collection) for collection in replaced)
 
 
@@ -402,6 +401,7 @@ def _flip_among(live: list[int], building: Collection) -> bool:
     if building.applied_revision < building.revision:
         return False
     active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE)
+    active.update(served=True)
     retire(active)
     Collection.objects.filter(pk=building.pk).update(state=Collection.State.ACTIVE)
     return True

@@ -126,6 +126,9 @@ class Collection(models.Model):
     compared_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
+    #: Whether it served searches until another collection replaced it. A build that was given up
+    #: says nothing about which settings are newer.
+    served = models.BooleanField(default=False, db_default=False)
     #: When the revision last increased.
     changed_at = models.DateTimeField(null=True, blank=True)
 
