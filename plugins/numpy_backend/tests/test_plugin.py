@@ -12,9 +12,12 @@ from wagtail_vector_index.backends.numpy.backend import NumpyBackend as Implemen
 
 DISCOVER = """
 import sys
+from django.utils.module_loading import import_string
 from wagtail_vector_index.backends.numpy import plugin
-plugin.vector_backends()
-print([name for name in sys.modules if name == "numpy" or name.endswith("numpy.backend")])
+[spec] = plugin.vector_backends().values()
+backend = import_string(spec.path)("default", import_string(spec.path).Options())
+assert backend.collections() == [] and backend.health().ok
+print([name for name in sys.modules if name == "numpy" or name.startswith("numpy.")])
 """
 
 
@@ -24,7 +27,7 @@ def test_documented_path_is_the_class():
     assert import_string(spec.path) is NumpyBackend is Implementation
 
 
-def test_discovery_imports_no_numpy():
+def test_discovery_and_checks_import_no_numpy():
     result = subprocess.run(
         [sys.executable, "-c", DISCOVER], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,7 @@
-"""The NumPy backend, which keeps its collections in memory."""
+"""The NumPy backend, which keeps its collections in memory.
+
+NumPy is imported with the first collection, so that commands and checks need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
-
-import numpy as np
 
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
@@ -22,13 +24,9 @@ from wagtail_vector_index.backends.base import (
     VectorBackend,
 )
 from wagtail_vector_index.contract import FilterNode, Snapshot
-from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
-from .collection import Collection
-from .ids import Keys, keys_of
-from .metrics import Query
-from .quantized import QuantizedVectors
-from .vectors import Vectors
+if TYPE_CHECKING:
+    from .collection import Collection
 
 #: A change of what the parts of a snapshot hold needs another name.
 _FORMAT = "numpy 1"
@@ -108,7 +106,7 @@ class NumpyBackend(VectorBackend):
                 "collections": str(len(collections)),
                 "records": str(records),
                 "bytes": str(size),
-                "numpy": np.__version__,
+                "numpy": version("numpy"),
             },
         )
 
@@ -118,7 +116,7 @@ class NumpyBackend(VectorBackend):
     def _restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
         if snapshot.format != self._format:
             raise ValueError(f"its format is {snapshot.format!r}, not {self._format!r}")
-        collection = Collection(spec, self._new_vectors(spec))
+        collection = self._new_collection(spec)
         try:
             collection.restore(snapshot.parts)
         except KeyError as error:
@@ -135,7 +133,7 @@ class NumpyBackend(VectorBackend):
             if spec.name in self._collections():
                 self._collection(spec)
             else:
-                self._by_name[spec.name] = Collection(spec, self._new_vectors(spec))
+                self._by_name[spec.name] = self._new_collection(spec)
 
     def _drop(self, spec: CollectionSpec) -> None:
         self._by_name.pop(spec.name, None)
@@ -144,10 +142,10 @@ class NumpyBackend(VectorBackend):
         return [name for name, each in list(self._by_name.items()) if not each.is_torn]
 
     def _upsert(self, spec: CollectionSpec, batch: RecordBatch) -> None:
-        self._collection(spec).upsert(keys_of(batch.ids), matrix(batch), list(batch.metadata))
+        self._collection(spec).upsert(batch)
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> None:
-        self._collection(spec).delete(_keys(ids))
+        self._collection(spec).delete(ids)
 
     def _search(
         self,
@@ -157,34 +155,26 @@ class NumpyBackend(VectorBackend):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
-        collection = self._collection(spec)
-        keys, scores = collection.search(Query.of(vector), limit, filter, min_score)
-        return [
-            Match(id=id, score=score)
-            for id, score in zip(_uuids(keys), scores.tolist(), strict=True)
-        ]
+        return self._collection(spec).search(vector, limit, filter, min_score)
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
         return self._collection(spec).count(filter)
 
     def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
-        return _batch(self._collection(spec), _keys(ids))
+        return self._collection(spec).get(ids)
 
     def _scan(self, spec: CollectionSpec, batch_size: int) -> Iterator[RecordBatch]:
-        collection = self._collection(spec)
-        # The ids are copied now. Rows move during a scan, but each record must be seen only once.
-        keys = collection.keys()
-        parts = (keys[start : start + batch_size] for start in range(0, len(keys), batch_size))
-        return filter(len, (_batch(collection, part) for part in parts))
+        return self._collection(spec).scan(batch_size)
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
+        from wagtail_vector_index.contract.arrays import first_invalid, matrix
+
         return first_invalid(matrix(batch), spec.metric)
 
-    def _new_vectors(self, spec: CollectionSpec) -> Vectors:
-        # Signs approximate directions only, not lengths or distances.
-        if self.options.quantization == "binary" and spec.metric == "cosine":
-            return QuantizedVectors(spec.dimensions, self.options.oversampling)
-        return Vectors(spec.dimensions, spec.metric)
+    def _new_collection(self, spec: CollectionSpec) -> Collection:
+        from .collection import Collection
+
+        return Collection(spec, self.options)
 
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)
@@ -193,22 +183,3 @@ class NumpyBackend(VectorBackend):
         if collection.spec != spec:
             raise self._shape_error(spec, collection.spec.shape)
         return collection
-
-
-def _keys(ids: Sequence[UUID]) -> Keys:
-    return keys_of(b"".join([id.bytes for id in ids]))
-
-
-def _uuids(keys: Keys) -> list[UUID]:
-    data = keys.tobytes()
-    return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
-
-
-def _batch(collection: Collection, keys: Keys) -> RecordBatch:
-    found, vectors, texts = collection.get(keys)
-    return RecordBatch(
-        ids=found.tobytes(),
-        vectors=vectors.reshape(-1).data,
-        metadata=texts,
-        dimensions=collection.spec.dimensions,
-    )
