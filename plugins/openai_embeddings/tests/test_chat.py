@@ -207,6 +207,23 @@ def test_statuses(
     assert error.__cause__ is not None
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/problem+json; a=b"])
+def test_errors_with_the_status_200(
+    make_chat: MakeChat, service: Service, content_type: str
+) -> None:
+    """Some gateways report the error of the service behind them in an answer of their own."""
+    service.always = Reply(body=says("wrong key", code=401), content_type=content_type)
+    error, pieces = error_of(make_chat())
+    assert type(error) is ChatRefused
+    assert "does not accept the key. Set API_KEY. It says: 401 wrong key." in str(error)
+    assert pieces == []
+    service.always = None
+    busy = Reply(body=says("slow down", code=429), content_type=content_type, headers=NOW)
+    service.replies.extend([busy, Reply(), busy])
+    chat = make_chat(MAX_RETRIES=1)
+    assert list(chat.stream(MESSAGES)) == asyncio.run(alist(chat)) == WORDS
+
+
 def test_what_is_worth_another_try_is_tried_again(make_chat: MakeChat, service: Service) -> None:
     service.replies.extend([Reply(500, headers=NOW), Reply(429, says("slow down"), headers=NOW)])
     assert list(make_chat(MAX_RETRIES=2).stream(MESSAGES)) == WORDS
@@ -278,8 +295,18 @@ def test_an_error_within_the_stream(chat: OpenAIChatBackend, service: Service) -
     service.always = Reply(events=[*EVENTS[:3], says("the model crashed")])
     error, pieces = error_of(chat)
     assert type(error) is ChatUnavailable
-    assert "fails. Try again later. It says: the model crashed." in str(error)
+    assert "reports an error. Try again later" in str(error)
+    assert "It says: the model crashed." in str(error)
     assert pieces == WORDS[:2]
+
+
+def test_the_status_of_an_error_within_the_stream(
+    chat: OpenAIChatBackend, service: Service
+) -> None:
+    service.always = Reply(events=[says("maximum context length", code=400)])
+    error, _ = error_of(chat)
+    assert type(error) is ChatRefused
+    assert "set CONTEXT_TOKENS" in str(error)
 
 
 @pytest.mark.parametrize(

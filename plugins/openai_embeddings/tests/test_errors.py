@@ -85,6 +85,59 @@ def test_statuses(
     assert error.__cause__ is not None
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "message", "limits"),
+    [
+        (says("slow down", code=429), EmbeddingUnavailable, "limits the rate", True),
+        (says("overloaded", code="503"), EmbeddingUnavailable, "says: 503 overloaded", False),
+        (says("wrong key", code=401), EmbeddingRefused, "the key. Set API_KEY", False),
+        ({"error": "too long", "code": 413}, EmbeddingRefused, "413 too long", False),
+        (says("oops", code="internal_error"), EmbeddingUnavailable, "It says: oops.", False),
+        (says("oops", code=200), EmbeddingUnavailable, "It says: oops.", False),
+        ({"error": "Unexpected endpoint"}, EmbeddingUnavailable, "check HOST and MODEL", False),
+        ({"error": True, "message": "oops"}, EmbeddingUnavailable, "It says: oops.", False),
+        ({"error": {"x": 1}, "data": None}, EmbeddingUnavailable, "says: {'x': 1}", False),
+    ],
+)
+def test_errors_with_the_status_200(
+    backend: OpenAIEmbeddings,
+    service: Service,
+    body: Any,
+    kind: type,
+    message: str,
+    limits: bool,
+) -> None:
+    """Some gateways report the error of the service behind them in an answer of their own."""
+    service.always = Reply(body=body)
+    error = error_of(backend)
+    assert type(error) is kind
+    assert message in str(error)
+    assert getattr(error, "limits_rate", False) is limits
+
+
+def test_errors_with_the_status_200_are_tried_again(
+    make_backend: MakeBackend, service: Service
+) -> None:
+    busy = says("slow down", code=429)
+    service.replies.extend([Reply(body=busy, headers=NOW), Reply(body=says("oops"), headers=NOW)])
+    assert make_backend(MAX_RETRIES=2).embed(["text"]).tolist() == vector_of("text")
+    assert len(service.requests) == 3
+
+
+def test_vectors_beside_an_error_are_vectors(backend: OpenAIEmbeddings, service: Service) -> None:
+    service.always = Reply(body=lambda answer: {**answer, "error": says("deprecated")})
+    assert backend.embed(["text"]).tolist() == vector_of("text")
+
+
+def test_a_rate_limit_with_the_status_200_blames_no_text(
+    backend: OpenAIEmbeddings, service: Service
+) -> None:
+    service.always = Reply(body=says("slow down", code=429))
+    with pytest.raises(EmbeddingUnavailable, match="limits the rate"):
+        list(backend.embed_each([f"text {number}" for number in range(64)]))
+    assert len(service.requests) == 1
+
+
 def test_what_is_worth_another_try_is_tried_again(
     make_backend: MakeBackend, service: Service
 ) -> None:
@@ -166,9 +219,11 @@ SHORT = base64.b64encode(array("f", [1, 2]).tobytes()).decode()
         (b"<html>Welcome</html>", "Check whether HOST is the base URL of its API"),
         (b"", "something other than JSON"),
         (b'{"data": [', "something other than JSON"),
+        (b'{"error"', "something other than JSON"),
+        ({"error": None}, "no list of vectors"),
+        (["error"], "no list of vectors"),
         ({}, "no list of vectors"),
         ([], "no list of vectors"),
-        ({"error": "Unexpected endpoint"}, "Unexpected endpoint"),
         ({"data": None}, "no list of vectors"),
         ({"data": [1, 2]}, "no list of vectors"),
         ({"data": []}, "returned 0 vectors for 2 texts"),

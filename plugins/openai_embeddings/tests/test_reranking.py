@@ -207,6 +207,18 @@ def test_statuses(reranker: ServiceReranker, service: Service, error_of: ErrorOf
         assert str(error).startswith("Reranking backend 'default' (model 'test-model' at http://")
 
 
+def test_errors_with_the_status_200(
+    make_reranker: MakeReranker, service: Service, error_of: ErrorOf
+) -> None:
+    service.always = Reply(body=says("wrong key", code=401))
+    error = error_of(make_reranker())
+    assert type(error) is RerankingRefused
+    assert "does not accept the key. Set API_KEY. It says: 401 wrong key." in str(error)
+    service.always = None
+    service.replies.append(Reply(body=says("slow down", code=429), headers=NOW))
+    assert make_reranker(MAX_RETRIES=1).rerank(QUERY, TEXTS) == SCORES
+
+
 def test_what_is_worth_another_try_is_tried_again(
     make_reranker: MakeReranker, service: Service
 ) -> None:

@@ -61,7 +61,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
     async def aembed(self, texts: Sequence[str]) -> memoryview[float]:
         """Like `embed`."""
         request = self._request(texts, self.options.document_body)
-        return self._read(await self._service.acall(partial(_asend, request)), len(texts))
+        return self._read(await self._service.acall(partial(_send, request)), len(texts))
 
     def embed_queries(self, texts: Sequence[str]) -> memoryview[float]:
         """Like `embed`, with ``QUERY_BODY``, and within ``QUERY_TIMEOUT`` in all."""
@@ -71,7 +71,7 @@ class OpenAIEmbeddings(EmbeddingBackend):
     async def aembed_queries(self, texts: Sequence[str]) -> memoryview[float]:
         """Like `embed_queries`."""
         request, total = self._request(texts, self.options.query_body), self.options.query_timeout
-        return self._read(await self._service.acall(partial(_asend, request), total), len(texts))
+        return self._read(await self._service.acall(partial(_send, request), total), len(texts))
 
     @property
     def known_dimensions(self) -> int | None:
@@ -144,11 +144,6 @@ class OpenAIEmbeddings(EmbeddingBackend):
         raise InvalidEmbeddings(problem)
 
 
-def _send(request: dict[str, Any], client: Any, seconds: float) -> bytes:
-    answer = client.embeddings.with_raw_response.create(**request, timeout=seconds)
-    return answer.content  # type: ignore[no-any-return]
-
-
-async def _asend(request: dict[str, Any], client: Any, seconds: float) -> bytes:
-    answer = await client.embeddings.with_raw_response.create(**request, timeout=seconds)
-    return answer.content  # type: ignore[no-any-return]
+def _send(request: dict[str, Any], client: Any, seconds: float) -> Any:
+    """Return the answer as it came, or what is awaited for it, by a client of either kind."""
+    return client.embeddings.with_raw_response.create(**request, timeout=seconds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from .connecting import OtherHost
 from .options import ServiceOptions
 
 if TYPE_CHECKING:
-    from openai import APIConnectionError, APIStatusError
+    from openai import APIConnectionError, APIError, APIStatusError
 
 #: The class of an error, its text, and the service's own words.
 _Explained = tuple[type[VectorIndexError], str, str]
@@ -75,6 +77,10 @@ _QUOTA = (
     "has no quota left for this account. Check its plan and billing; trying again does not help"
 )
 _FAILED = "fails. Try again later"
+_REPORTED = "reports an error. Try again later; if that does not help, check HOST and MODEL"
+
+#: The keys of an answer that hold what was asked for, by kind of backend and service.
+_DATA = ("data", "results", "choices")
 
 #: The statuses of a service that asks its clients to come less often.
 _LIMITED = (429, 529)
@@ -110,7 +116,7 @@ class OpenAIErrors(ServiceErrors):
             each.__traceback__ = None
         made = self.make(kind, what, said, cause=error)
         if isinstance(made, EmbeddingUnavailable):
-            made.limits_rate = getattr(error, "status_code", None) in _LIMITED
+            made.limits_rate = _status_of(error) in _LIMITED
         return made
 
     def is_passing(self, error: BaseException, request: Any) -> bool:
@@ -131,7 +137,8 @@ class OpenAIErrors(ServiceErrors):
             return unavailable, self._timed_out(total), ""
         if isinstance(error, openai.APIConnectionError):
             return unavailable, self._unreachable(error), ""
-        if isinstance(error, openai.APIStatusError):
+        # Inside a stream, after the status 200, the client raises an `APIError` of no subclass.
+        if isinstance(error, openai.APIStatusError) or type(error) is openai.APIError:
             return self._status(error)
         if isinstance(error, UnicodeError):
             return (
@@ -139,9 +146,6 @@ class OpenAIErrors(ServiceErrors):
                 f"takes only texts that can be encoded as UTF-8: {self.quoted(str(error))}",
                 "",
             )
-        if type(error) is openai.APIError:
-            # The service reported this inside a stream, after the status 200.
-            return unavailable, _FAILED, said_in(error.body) or str(error)
         if isinstance(error, openai.OpenAIError):
             return refused, f"cannot be used: {self.quoted(str(error))}", ""
         # Older clients let errors of their HTTP library through while a stream is read.
@@ -175,8 +179,11 @@ class OpenAIErrors(ServiceErrors):
             )
         return f"cannot be reached: {cause}. Check HOST, and whether it is up."
 
-    def _status(self, error: APIStatusError) -> _Explained:
-        status, advice = error.status_code, self.advice
+    def _status(self, error: APIError) -> _Explained:
+        status, advice = _status_of(error), self.advice
+        said = said_in(error.body)
+        if status < 400:
+            return advice.unavailable, _REPORTED, said or str(error)
         if status == 429 and error.code == "insufficient_quota":
             kind, what = advice.refused, _QUOTA
         elif status in _LIMITED:
@@ -185,7 +192,37 @@ class OpenAIErrors(ServiceErrors):
             kind, what = advice.unavailable, _FAILED
         else:
             kind, what = advice.refused, advice.statuses.get(status, "refuses the request")
-        return kind, what, f"{status} {said_in(error.body)}"
+        return kind, what, f"{status} {said}"
+
+
+def error_in(response: Any) -> APIStatusError | None:
+    """Return the error that an answer reports although its status is 200, as some gateways do.
+
+    Args:
+        response: the answer of the HTTP library, which has been read.
+    """
+    import openai
+
+    if b'"error"' not in response.content:  # a quick look: vectors are megabytes of JSON
+        return None
+    try:
+        answer = json.loads(response.content)
+    except ValueError:
+        return None
+    if not isinstance(answer, dict) or any(answer.get(key) for key in _DATA):
+        return None
+    if not (error := answer.get("error")):
+        return None
+    body = error if isinstance(error, dict) else answer
+    return openai.APIStatusError(said_in(body), response=response, body=body)
+
+
+def _status_of(error: Any) -> int:
+    """Return the HTTP status of a client's error; after the status 200, the one it has as code."""
+    status: int = getattr(error, "status_code", 200)
+    if status < 400 and re.fullmatch(r"[45]\d\d", code := str(getattr(error, "code", None))):
+        return int(code)
+    return status
 
 
 def retry_after(error: Exception) -> float | None:

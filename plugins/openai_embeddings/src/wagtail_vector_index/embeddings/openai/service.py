@@ -18,10 +18,11 @@ from wagtail_vector_index.contract.sansio import Call, Steps, arun, run
 from wagtail_vector_index.contract.services import Limit
 
 from .connecting import OtherHost, async_client_of, client_of
-from .errors import Advice, OpenAIErrors, retry_after
+from .errors import Advice, OpenAIErrors, error_in, retry_after
 from .options import OPENAI_KEY_VARIABLE, ServiceOptions
 
-#: Sends a request: called with a client of either kind, and the seconds that it may wait.
+#: Sends a request: called with a client of either kind, and the seconds that it may wait. Returns
+#: the client's raw answer or its stream, or what is awaited for it.
 Send = Callable[[Any, float], Any]
 
 #: Seconds before the first repetition. Each further wait is twice as long, up to the longest.
@@ -53,8 +54,8 @@ class Service:
         )
         self._clients = Clients(partial(client_of, options), partial(async_client_of, options))
 
-    def call(self, send: Send, total: float | None = None) -> Any:
-        """Send a request and return its answer.
+    def call(self, send: Send, total: float | None = None) -> bytes:
+        """Send a request and return the content of its answer.
 
         Args:
             send: sends the request.
@@ -64,19 +65,19 @@ class Service:
 
         try:
             steps = self._attempts(send, self._sync(), total)
-            return _limit(total).within(partial(run, steps))
+            return _limit(total).within(partial(run, steps)).content  # type: ignore[no-any-return]
         except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
             failure = self.explain(error, total)
         # Raised outside the handler, so that only a cause that `explain` allows is chained.
         raise failure
 
-    async def acall(self, send: Send, total: float | None = None) -> Any:
+    async def acall(self, send: Send, total: float | None = None) -> bytes:
         """Like `call`."""
         from openai import OpenAIError
 
         try:
             steps = self._attempts(send, await self._of_loop(), total)
-            return await _limit(total).awithin(partial(arun, steps, blocking=False))
+            return (await _limit(total).awithin(partial(arun, steps, blocking=False))).content  # type: ignore[no-any-return]
         except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
             failure = self.explain(error, total)
         raise failure
@@ -121,7 +122,9 @@ class Service:
             seconds = max(0.001, min(self._options.timeout, end - time.monotonic()))
             attempted = partial(send, client, seconds)
             try:
-                return (yield Call(sync=attempted, asynchronous=attempted))
+                answer = yield Call(sync=attempted, asynchronous=attempted)
+                yield from _without_error(answer)
+                return answer
             except Exception as error:
                 wait = self._wait_after(error, attempt)
                 if wait is None or time.monotonic() + wait >= end:
@@ -156,6 +159,23 @@ class Service:
             raise self._errors.make(
                 self._errors.advice.refused, f"there is no key. {_HOW_TO_SET_A_KEY}"
             )
+
+
+def _without_error(answer: Any) -> Steps[None]:
+    """Raise the error that an answer reports, whatever its status."""
+    response = getattr(answer, "http_response", None)
+    if response is None:
+        response = answer.response
+        if not _is_json(response):
+            return  # a stream, whose error the client raises
+        yield Call(sync=response.read, asynchronous=response.aread)
+    if error := error_in(response):
+        raise error
+
+
+def _is_json(response: Any) -> bool:
+    kind: str = response.headers.get("content-type", "").partition(";")[0]
+    return kind.strip().lower().endswith(("/json", "+json"))
 
 
 def _limit(seconds: float | None) -> Limit:

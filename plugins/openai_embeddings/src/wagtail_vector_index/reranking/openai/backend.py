@@ -67,13 +67,13 @@ class ServiceReranker(RerankingBackend):
             return {"query": query, "texts": list(texts), "truncate": True}
         return {"model": self.options.model, "query": query, "documents": list(texts)}
 
-    def _read(self, answer: Any, count: int) -> list[float]:
+    def _read(self, content: bytes, count: int) -> list[float]:
         try:
-            return read_scores(answer.content, count)
+            return read_scores(content, count)
         except BadAnswer as error:
             problem = self._service.message(str(error))
         # Error reports show a frame's local variables, and an answer may contain the key.
-        del answer
+        del content
         raise InvalidScores(problem)
 
 
