@@ -332,6 +332,49 @@ def test_answers_that_are_none(
     assert message in str(error)
 
 
+@pytest.mark.parametrize(
+    "reason", ["stop", "STOP", "eos", "eos_token", "end_turn", "COMPLETE", "stop_sequence"]
+)
+def test_reasons_of_a_complete_answer(
+    chat: OpenAIChatBackend, service: Service, reason: str
+) -> None:
+    service.always = Reply(events=[part("Hi"), part(reason=reason)])
+    assert list(chat.stream(MESSAGES)) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    "reason", ["max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"]
+)
+def test_reasons_of_an_answer_that_was_cut(
+    chat: OpenAIChatBackend, service: Service, reason: str
+) -> None:
+    service.always = Reply(events=[part("Mix"), part(reason=reason)])
+    assert list(chat.stream(MESSAGES)) == ["Mix", " …"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "message"),
+    [
+        ("error", ChatUnavailable, "stopped before the end of its answer: error. Try again"),
+        ("abort", ChatUnavailable, "abort"),
+        ("insufficient_system_resource", ChatUnavailable, "insufficient_system_resource"),
+        (["stop"], ChatUnavailable, "stopped before the end"),
+        ("content_filter: SAFETY", ChatRefused, "has a filter"),
+        ("SAFETY", ChatRefused, "has a filter"),
+        ("sensitive", ChatRefused, "has a filter"),
+        ("refusal", ChatRefused, "has a filter"),
+    ],
+)
+@pytest.mark.parametrize("text", ["Mix ", ""])
+def test_reasons_of_an_answer_that_is_incomplete(
+    chat: OpenAIChatBackend, service: Service, reason: Any, kind: type, message: str, text: str
+) -> None:
+    service.always = Reply(events=[part(text), part(reason=reason)])
+    error, _ = error_of(chat)
+    assert type(error) is kind
+    assert message in str(error)
+
+
 def test_parts_without_text_are_passed_over(chat: OpenAIChatBackend, service: Service) -> None:
     odd: list[Any] = [{"choices": [{"delta": None}]}, {"choices": [{"delta": {"content": 1}}]}, {}]
     service.always = Reply(events=[*odd, part("Hi"), part(""), part(reason="stop")])

@@ -14,6 +14,15 @@ from wagtail_vector_index.exceptions import (
 #: The mark at the end of an answer that stops at the model's limit.
 CUT = " …"
 
+#: Why a model stops when its answer is complete, in the words of different services.
+_COMPLETE = frozenset(
+    "stop stop_sequence eos eos_token end end_turn complete completed done"
+    " tool_calls tool_call tool_use function_call".split()
+)
+#: What a reason contains if the model reached its limit, or a filter stopped it.
+_LIMITS = ("length", "max_tokens", "context_window")
+_FILTERS = ("filter", "safety", "sensitive", "refus", "prohibited", "blocklist", "guardrail")
+
 
 class Pieces:
     """Extracts the text from the parts of an answer."""
@@ -40,7 +49,7 @@ class Pieces:
     @property
     def is_cut(self) -> bool:
         """True if the model stopped because it reached its limit."""
-        return bool(self._reason == "length")
+        return any(word in self._why for word in _LIMITS)
 
     def problem(self) -> tuple[type[ChatError], str] | None:
         """Return the error in the answer as a whole; its text follows "the service"."""
@@ -50,9 +59,19 @@ class Pieces:
             )
         if self._reason is None:
             return ChatUnavailable, "broke off before the end of its answer. Try again later"
-        if self._reason == "content_filter":
+        if any(word in self._why for word in _FILTERS):
             return ChatRefused, "has a filter that stopped the answer"
+        if not self.is_cut and self._why not in _COMPLETE:
+            # Half an answer must not pass for a whole one.
+            return ChatUnavailable, (
+                f"stopped before the end of its answer: {self._reason}. Try again later"
+            )
         if self._has_text:
             return None
         why = " It used up its tokens before it wrote anything." if self.is_cut else ""
         return InvalidAnswer, f"returned an answer without text.{why}"
+
+    @property
+    def _why(self) -> str:
+        """The reason in small letters, without a comment such as in "content_filter: SAFETY"."""
+        return str(self._reason).partition(":")[0].strip().lower()
