@@ -332,6 +332,88 @@ def test_answers_that_are_none(
     assert message in str(error)
 
 
+def spoken(chat: OpenAIChatBackend, service: Service, texts: list[str]) -> str:
+    """The answer of a model that says these pieces, synchronously and asynchronously."""
+    service.always = Reply(events=[*map(part, texts), part(reason="stop")])
+    pieces = list(chat.stream(MESSAGES))
+    assert "" not in pieces
+    assert asyncio.run(alist(chat)) == pieces
+    return "".join(pieces)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["<think>The user asks about a secret.</think>\n\nMix ", "flour."],
+        ["\n<th", "ink", ">The user <", "b>asks</th", "ink>", "\n", "\n", "Mix ", "flour."],
+        list("<think>\n\n</think>\n\nMix flour."),
+        ["<THINK>secret</THINK>", "Mix flour."],
+        ["[THINK]secret[/THINK]Mix flour."],
+        ["<seed:think>a </think> secret</seed:think>Mix flour."],
+        ["<think>secret</think><think>secret</think>Mix flour."],
+        ["</think>\n", "\nMix ", "flour."],
+        ["</thi", "nk>Mix flour."],
+    ],
+)
+def test_thoughts_are_not_part_of_the_answer(
+    chat: OpenAIChatBackend, service: Service, texts: list[str]
+) -> None:
+    assert spoken(chat, service, texts) == "Mix flour."
+
+
+@pytest.mark.parametrize(
+    "texts", [["<", "b>Mix</b>"], ["<"], [" \n", "<th>Mix"], ["The tag </think> ends them."], [" "]]
+)
+def test_what_is_no_thought_stays(
+    chat: OpenAIChatBackend, service: Service, texts: list[str]
+) -> None:
+    assert spoken(chat, service, texts) == "".join(texts)
+
+
+@pytest.mark.parametrize("model", ["DeepSeek-R1", "deepseek-r1:8b", "Qwen3-4B-Thinking-2507"])
+def test_thoughts_that_begin_in_the_prompt(
+    make_chat: MakeChat, service: Service, model: str
+) -> None:
+    chat = make_chat(MODEL=model)
+    assert spoken(chat, service, ["The user ", "asks.\n</th", "ink>\nMix ", "it."]) == "Mix it."
+    assert spoken(chat, service, ["<think>secret", "</think>Mix it."]) == "Mix it."
+    assert spoken(chat, service, ["Mix ", "it."]) == "Mix it."
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_service_that_sends_thoughts_apart(
+    make_chat: MakeChat, service: Service, name: str
+) -> None:
+    """Its text is shown as it comes."""
+    release = threading.Event()
+    thought = part("")
+    thought["choices"][0]["delta"][name] = "The user asks."
+    service.always = Reply(events=[thought, part("Mix ")], stall=release)
+    pieces = make_chat(MODEL="deepseek-r1").stream(MESSAGES)
+    assert next(pieces) == "Mix "
+    release.set()
+    pieces.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "message"),
+    [
+        ("<think>secret", "stop", "an answer without text."),
+        ("<think>secret</think>\n", "stop", "an answer without text."),
+        ("<think>secret", "length", "used up its tokens"),
+        ("secret", "length", "used up its tokens"),
+    ],
+)
+def test_an_answer_that_is_nothing_but_thoughts(
+    make_chat: MakeChat, service: Service, text: str, reason: str, message: str
+) -> None:
+    service.always = Reply(events=[part(text), part(reason=reason)])
+    error, pieces = error_of(make_chat(MODEL="deepseek-r1"))
+    assert type(error) is InvalidAnswer
+    assert message in str(error)
+    assert pieces == []
+
+
 @pytest.mark.parametrize(
     "reason", ["stop", "STOP", "eos", "eos_token", "end_turn", "COMPLETE", "stop_sequence"]
 )

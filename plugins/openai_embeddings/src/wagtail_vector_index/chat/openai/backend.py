@@ -38,7 +38,7 @@ class OpenAIChatBackend(ChatBackend):
 
     def stream(self, messages: Sequence[Message]) -> Generator[str]:
         """Yield the answer in pieces; an answer that stops at the model's limit ends in "…"."""
-        pieces = Pieces()
+        pieces = Pieces(self.options.model)
         try:
             with self._service.open(partial(_create, self._request(messages))) as parts:
                 for part in parts:
@@ -54,7 +54,7 @@ class OpenAIChatBackend(ChatBackend):
 
     async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
         """Like `stream`."""
-        pieces = Pieces()
+        pieces = Pieces(self.options.model)
         try:
             send = partial(_create, self._request(messages))
             async with await self._service.aopen(send) as parts:
@@ -100,10 +100,11 @@ class OpenAIChatBackend(ChatBackend):
         return self._service.explain(error)
 
     def _end(self, pieces: Pieces) -> list[str]:
+        rest = pieces.rest()
         if problem := pieces.problem():
             kind, what = problem
             raise kind(self._service.message(what))
-        return [CUT] if pieces.is_cut else []
+        return [text for text in (rest, CUT if pieces.is_cut else "") if text]
 
 
 def _create(request: dict[str, Any], client: Any, seconds: float) -> Any:

@@ -11,6 +11,8 @@ from wagtail_vector_index.exceptions import (
     InvalidAnswer,
 )
 
+from .thoughts import Thoughts, begins_in_thoughts
+
 #: The mark at the end of an answer that stops at the model's limit.
 CUT = " …"
 
@@ -23,11 +25,19 @@ _COMPLETE = frozenset(
 _LIMITS = ("length", "max_tokens", "context_window")
 _FILTERS = ("filter", "safety", "sensitive", "refus", "prohibited", "blocklist", "guardrail")
 
+#: The names by which services send thoughts apart from the text.
+_APART = ("reasoning_content", "reasoning")
+
 
 class Pieces:
-    """Extracts the text from the parts of an answer."""
+    """Extracts the text from the parts of an answer, without the model's thoughts.
 
-    def __init__(self) -> None:
+    Args:
+        model: the name of the model.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._thoughts = Thoughts(begun=begins_in_thoughts(model))
         self._begun = False
         self._has_text = False
         self._reason: Any = None
@@ -40,11 +50,15 @@ class Pieces:
             return ""
         self._begun = True
         self._reason = getattr(choices[0], "finish_reason", None) or self._reason
-        text = getattr(getattr(choices[0], "delta", None), "content", None)
-        if not isinstance(text, str):
-            return ""
-        self._has_text |= bool(text)
-        return text
+        delta = getattr(choices[0], "delta", None)
+        if any(getattr(delta, name, None) for name in _APART):
+            self._thoughts.are_apart()
+        text = getattr(delta, "content", None)
+        return self._noted(self._thoughts.without(text)) if isinstance(text, str) else ""
+
+    def rest(self) -> str:
+        """Return the text that was held back, once all parts have come."""
+        return self._noted(self._thoughts.rest(complete=self._why in _COMPLETE))
 
     @property
     def is_cut(self) -> bool:
@@ -70,6 +84,10 @@ class Pieces:
             return None
         why = " It used up its tokens before it wrote anything." if self.is_cut else ""
         return InvalidAnswer, f"returned an answer without text.{why}"
+
+    def _noted(self, text: str) -> str:
+        self._has_text |= bool(text)
+        return text
 
     @property
     def _why(self) -> str:
