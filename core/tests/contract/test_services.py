@@ -18,6 +18,7 @@ import pytest
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.contract.services import (
     LateError,
+    Limit,
     Pause,
     Request,
     Service,
@@ -479,6 +480,39 @@ class TestLimits:
 
         with pytest.raises(BackendUnavailable, match=r"late: 0\.2"):
             run(limited(steps(), 50))
+
+    def test_each_part_of_a_stream_has_the_limit(self):
+        ended, limit, parts = threading.Event(), Limit(), []
+
+        def stream():
+            yield from range(3)
+            ended.wait(60)
+
+        limit.set(60)
+        with pytest.raises(LateError):
+            for part in limit.each(stream()):
+                parts.append(part)
+                limit.set(0.1 if part == 2 else 60)
+        ended.set()
+        assert parts == [0, 1, 2]
+
+    def test_each_part_of_a_stream_has_the_limit_on_a_loop(self):
+        limit, parts = Limit(), []
+
+        async def stream():
+            for part in range(3):
+                yield part
+            await asyncio.sleep(60)
+
+        async def read():
+            async for part in limit.aeach(stream()):
+                parts.append(part)
+                limit.set(0.1 if part == 2 else 60)
+
+        limit.set(60)
+        with pytest.raises(LateError):
+            asyncio.run(read())
+        assert parts == [0, 1, 2]
 
     def test_an_error_within_the_limit_is_the_error(self, service, run):
         def fail(client, request):

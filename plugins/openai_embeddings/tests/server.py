@@ -60,7 +60,8 @@ class Reply:
 
     ``body`` is sent as it is, or as JSON, or is a function of the ordinary answer.
     ``events`` are streamed; then the service waits for ``stall``, or resets the connection.
-    With ``trickle``, it sends a space now and then before the body, until that is set.
+    With ``trickle``, it sends a space now and then before the body, or a comment after the
+    events, until that is set.
     """
 
     status: int = 200
@@ -192,6 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_event(event if isinstance(event, bytes) else json.dumps(event).encode())
             if reply.stall is not None:
                 reply.stall.wait(10)
+            while reply.trickle is not None and not reply.trickle.wait(0.02):
+                self._send_chunk(b": PROCESSING\n\n")
             if reply.reset:
                 self._drop()
             else:
@@ -201,8 +204,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.service.gone.set()  # type: ignore[attr-defined]
 
     def _send_event(self, data: bytes) -> None:
-        event = b"data: %s\n\n" % data
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+        self._send_chunk(b"data: %s\n\n" % data)
+
+    def _send_chunk(self, chunk: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
 
     def _send(self, reply: Reply, ordinary: Any) -> None:
         body = ordinary if reply.body is None else reply.body

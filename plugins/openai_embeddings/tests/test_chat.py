@@ -7,6 +7,7 @@ import socket
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.testapp.models import Note
 from wagtail_vector_index.chat.base import Message
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
 from wagtail_vector_index.contract.options import parse_options
+from wagtail_vector_index.contract.services import limits
 from wagtail_vector_index.embeddings.openai import plugin
 from wagtail_vector_index.exceptions import (
     ChatError,
@@ -254,6 +256,54 @@ def test_time_out(make_chat: MakeChat, service: Service, where: str) -> None:
     assert pieces == ([] if where == "before" else WORDS[:2])
 
 
+@pytest.mark.parametrize("words", [[], WORDS[:2]])
+def test_signs_of_life_are_no_answer(
+    make_chat: MakeChat, service: Service, words: list[str]
+) -> None:
+    release = threading.Event()
+    service.always = Reply(trickle=release, events=[*map(part, words)])
+    try:
+        error, pieces = error_of(make_chat(TIMEOUT=0.5))
+        assert type(error) is ChatUnavailable
+        assert "did not answer within 0.5 seconds" in str(error)
+        assert pieces == words
+        assert service.gone.wait(10)
+    finally:
+        release.set()
+
+
+def test_a_stream_that_begins_too_late_is_closed(chat: OpenAIChatBackend) -> None:
+    """Nobody waits for it any more, so nobody else would give its connection back."""
+    limit, closed = limits.Limit(), threading.Event()
+    limit.set(60)
+    stream = SimpleNamespace(response=SimpleNamespace(headers={}), close=closed.set)
+
+    def send(client: Any, seconds: float) -> Any:
+        limit.set(0)
+        return stream
+
+    chat._service.open(send, limit)
+    assert closed.is_set()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_slow_reader_takes_no_time_from_the_service(
+    chat: OpenAIChatBackend, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def read(piece: str) -> str:
+        clock[0] += 2 * chat.options.timeout
+        return piece
+
+    async def aread() -> list[str]:
+        return [read(piece) async for piece in chat.astream(MESSAGES)]
+
+    pieces = asyncio.run(aread()) if asynchronous else list(map(read, chat.stream(MESSAGES)))
+    assert pieces == WORDS
+
+
 def test_a_time_out_within_the_answer_claims_no_attempts(
     make_chat: MakeChat, service: Service
 ) -> None:
@@ -381,14 +431,16 @@ def test_thoughts_that_begin_in_the_prompt(
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("first", ["thought", "text"])
 def test_a_service_that_sends_thoughts_apart(
-    make_chat: MakeChat, service: Service, name: str
+    make_chat: MakeChat, service: Service, name: str, first: str
 ) -> None:
     """Its text is shown as it comes."""
     release = threading.Event()
     thought = part("")
     thought["choices"][0]["delta"][name] = "The user asks."
-    service.always = Reply(events=[thought, part("Mix ")], stall=release)
+    events = [thought, part("Mix ")]
+    service.always = Reply(events=events if first == "thought" else events[::-1], stall=release)
     pieces = make_chat(MODEL="deepseek-r1").stream(MESSAGES)
     assert next(pieces) == "Mix "
     release.set()

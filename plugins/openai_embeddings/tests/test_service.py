@@ -402,6 +402,22 @@ def test_a_query_ends_in_time_whatever_the_service_does(
     assert "raise QUERY_TIMEOUT" in str(raised.value)
 
 
+@pytest.mark.parametrize("ask", list(ASKED.values())[:2], ids=["embed", "aembed"])
+def test_each_attempt_ends_in_time_whatever_the_service_does(
+    make_backend: MakeBackend, service: Service, ask: Any
+) -> None:
+    """Some services send white space while they are busy."""
+    release = threading.Event()
+    service.always = Reply(trickle=release)
+    try:
+        with pytest.raises(EmbeddingUnavailable) as raised:
+            ask(make_backend(TIMEOUT=0.5, MAX_RETRIES=1))
+    finally:
+        release.set()
+    assert "did not answer within 0.5 seconds, tried up to 2 times." in str(raised.value)
+    assert len(service.requests) == 2
+
+
 def test_a_first_query_needs_one_request(make_backend: MakeBackend, service: Service) -> None:
     """So that the time for a query is the time for a search, in a new process too."""
     make_backend().embed_query("text")

@@ -6,16 +6,19 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from math import inf, isinf
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .requests import LateError
 
 __all__ = ["Limit"]
 
 ResultT = TypeVar("ResultT")
+
+_END: Any = object()
 
 
 class Limit:
@@ -79,6 +82,23 @@ class Limit:
             if not scope.expired():
                 raise
         raise LateError(self._seconds)
+
+    def each(self, parts: Iterator[ResultT]) -> Iterator[ResultT]:
+        """Yield the parts of a stream, and wait for each within the limit.
+
+        Whoever takes the parts may `set` the limit again after each that brings what the
+        operation waits for. Parts that bring nothing, such as a sign of life, do not prolong it.
+
+        Raises:
+            LateError: the next part did not come in time. Close the stream.
+        """
+        while (part := self.within(partial(next, parts, _END))) is not _END:
+            yield part
+
+    async def aeach(self, parts: AsyncIterator[ResultT]) -> AsyncIterator[ResultT]:
+        """Like `each`, on the event loop."""
+        while (part := await self.awithin(partial(anext, parts, _END))) is not _END:
+            yield part
 
     def check(self) -> None:
         """Raise `LateError` if no time is left."""

@@ -9,6 +9,7 @@ from typing import Any
 from django.core import checks
 
 from wagtail_vector_index.chat.base import ChatBackend, Message
+from wagtail_vector_index.contract.services import Limit
 from wagtail_vector_index.embeddings.openai.service import Service
 from wagtail_vector_index.exceptions import InvalidAnswer
 
@@ -38,12 +39,14 @@ class OpenAIChatBackend(ChatBackend):
 
     def stream(self, messages: Sequence[Message]) -> Generator[str]:
         """Yield the answer in pieces; an answer that stops at the model's limit ends in "…"."""
-        pieces = Pieces(self.options.model)
+        pieces, limit = Pieces(self.options.model), self._limit()
         try:
-            with self._service.open(partial(_create, self._request(messages))) as parts:
-                for part in parts:
+            send = partial(_create, self._request(messages))
+            with self._service.open(send, limit) as parts:
+                for part in limit.each(parts):
                     if text := pieces.text_of(part):
                         yield text
+                        limit.set(self.options.timeout)
         except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
         else:
@@ -54,13 +57,14 @@ class OpenAIChatBackend(ChatBackend):
 
     async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
         """Like `stream`."""
-        pieces = Pieces(self.options.model)
+        pieces, limit = Pieces(self.options.model), self._limit()
         try:
             send = partial(_create, self._request(messages))
-            async with await self._service.aopen(send) as parts:
-                async for part in parts:
+            async with await self._service.aopen(send, limit) as parts:
+                async for part in limit.aeach(parts):
                     if text := pieces.text_of(part):
                         yield text
+                        limit.set(self.options.timeout)
         except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
         else:
@@ -93,6 +97,12 @@ class OpenAIChatBackend(ChatBackend):
             "messages": [{"role": m.role, "content": m.content} for m in messages],
             "stream": True,
         }
+
+    def _limit(self) -> Limit:
+        """Return the limit of the wait for the first text, with all attempts."""
+        limit = Limit()
+        limit.set(self.options.timeout)
+        return limit
 
     def _failure(self, error: Exception) -> Exception:
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError):

@@ -123,7 +123,7 @@ class OpenAIErrors(ServiceErrors):
         """Return whether the same request may succeed a moment later."""
         from openai import OpenAIError
 
-        if not isinstance(error, OpenAIError):
+        if not isinstance(error, (OpenAIError, TimeoutError)):
             return False
         return issubclass(self._explained(error, request)[0], self.advice.unavailable)
 

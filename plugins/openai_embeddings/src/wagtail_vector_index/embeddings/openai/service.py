@@ -59,13 +59,14 @@ class Service:
 
         Args:
             send: sends the request.
-            total: the most seconds that the call takes, with its repetitions and its waits.
+            total: the most seconds that the call takes, with its repetitions and its waits. By
+                default each attempt takes ``TIMEOUT`` at most.
         """
         from openai import OpenAIError
 
         try:
             steps = self._attempts(send, self._sync(), total)
-            return _limit(total).within(partial(run, steps)).content  # type: ignore[no-any-return]
+            return run(steps).content  # type: ignore[no-any-return]
         except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
             failure = self.explain(error, total)
         # Raised outside the handler, so that only a cause that `explain` allows is chained.
@@ -77,19 +78,25 @@ class Service:
 
         try:
             steps = self._attempts(send, await self._of_loop(), total)
-            return (await _limit(total).awithin(partial(arun, steps, blocking=False))).content  # type: ignore[no-any-return]
+            return (await arun(steps, blocking=False)).content  # type: ignore[no-any-return]
         except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
             failure = self.explain(error, total)
         raise failure
 
-    def open(self, send: Send) -> Any:
-        """Send a request and return its stream, which begins within ``TIMEOUT``."""
-        return run(self._attempts(send, self._sync(), self._options.timeout))
+    def open(self, send: Send, limit: Limit) -> Any:
+        """Send a request and return its stream, which begins within a limit."""
 
-    async def aopen(self, send: Send) -> Any:
+        def opened(client: Any, seconds: float) -> Any:
+            stream = send(client, seconds)
+            if not limit.left:
+                stream.close()  # the caller has gone
+            return stream
+
+        return run(self._attempts(opened, self._sync(), limit.left))
+
+    async def aopen(self, send: Send, limit: Limit) -> Any:
         """Like `open`."""
-        steps = self._attempts(send, await self._of_loop(), self._options.timeout)
-        return await arun(steps, blocking=False)
+        return await arun(self._attempts(send, await self._of_loop(), limit.left), blocking=False)
 
     def explain(self, error: Exception, total: float | None = None) -> Exception:
         """Return the error of the contract for a client's error, or the error if it is one."""
@@ -116,15 +123,19 @@ class Service:
         self._clients.close()
 
     def _attempts(self, send: Send, client: Any, total: float | None) -> Steps[Any]:
-        """Send a request, and again after each error that may pass, within a total time."""
+        """Send a request, and again after each error that may pass, within a total time.
+
+        Each attempt ends after ``TIMEOUT``.
+        """
         end = time.monotonic() + (inf if total is None else total)
         for attempt in count():
             seconds = max(0.001, min(self._options.timeout, end - time.monotonic()))
-            attempted = partial(send, client, seconds)
+            # A client limits only each wait for a byte, and a service may send some for ever.
+            limit = Limit()
+            limit.set(seconds)
             try:
-                answer = yield Call(sync=attempted, asynchronous=attempted)
-                yield from _without_error(answer)
-                return answer
+                answer = yield _call(limit, partial(send, client, seconds))
+                return (yield from _without_error(limit, answer))
             except Exception as error:
                 wait = self._wait_after(error, attempt)
                 if wait is None or time.monotonic() + wait >= end:
@@ -161,25 +172,25 @@ class Service:
             )
 
 
-def _without_error(answer: Any) -> Steps[None]:
-    """Raise the error that an answer reports, whatever its status."""
+def _call(limit: Limit, send: Callable[[], Any], asend: Callable[[], Any] | None = None) -> Call:
+    return Call(
+        sync=partial(limit.within, send), asynchronous=partial(limit.awithin, asend or send)
+    )
+
+
+def _without_error(limit: Limit, answer: Any) -> Steps[Any]:
+    """Return an answer, or raise the error that it reports although its status is 200."""
     response = getattr(answer, "http_response", None)
     if response is None:
         response = answer.response
         if not _is_json(response):
-            return  # a stream, whose error the client raises
-        yield Call(sync=response.read, asynchronous=response.aread)
+            return answer  # a stream, whose errors the client raises
+        yield _call(limit, response.read, response.aread)
     if error := error_in(response):
         raise error
+    return answer
 
 
 def _is_json(response: Any) -> bool:
     kind: str = response.headers.get("content-type", "").partition(";")[0]
     return kind.strip().lower().endswith(("/json", "+json"))
-
-
-def _limit(seconds: float | None) -> Limit:
-    limit = Limit()
-    if seconds is not None:
-        limit.set(seconds)
-    return limit
