@@ -51,9 +51,16 @@ class Advice:
     late: str = ""
 
 
+_QUOTA = (
+    "has no quota left for this account. Check its plan and billing; trying again does not help"
+)
+_FAILED = "fails. Try again later"
+_REPORTED = "reports an error. Try again later; if that does not help, check HOST and MODEL"
+
 #: The meaning of an HTTP status for every kind of backend.
 COMMON_STATUSES = {
     401: "does not accept the key. Set API_KEY",
+    402: _QUOTA,
     403: "forbids the request. Check whether API_KEY is allowed to use this model, from here",
     404: "has no such model or address. Check MODEL and HOST; most base URLs end with '/v1'",
 }
@@ -73,14 +80,10 @@ EMBEDDING_ADVICE = Advice(
     late="raise QUERY_TIMEOUT",
 )
 
-_QUOTA = (
-    "has no quota left for this account. Check its plan and billing; trying again does not help"
-)
-_FAILED = "fails. Try again later"
-_REPORTED = "reports an error. Try again later; if that does not help, check HOST and MODEL"
-
 #: The keys of an answer that hold what was asked for, by kind of backend and service.
 _DATA = ("data", "results", "choices")
+
+_NO_QUOTA = "insufficient_quota"
 
 #: The statuses of a service that asks its clients to come less often.
 _LIMITED = (429, 529)
@@ -182,17 +185,17 @@ class OpenAIErrors(ServiceErrors):
     def _status(self, error: APIError) -> _Explained:
         status, advice = _status_of(error), self.advice
         said = said_in(error.body)
-        if status < 400:
-            return advice.unavailable, _REPORTED, said or str(error)
-        if status == 429 and error.code == "insufficient_quota":
+        if (status < 400 or status in _LIMITED) and _is_of_quota(error, said):
             kind, what = advice.refused, _QUOTA
+        elif status < 400:
+            return advice.unavailable, _REPORTED, said or str(error)
         elif status in _LIMITED:
             kind, what = advice.unavailable, f"limits the rate. Try again later{advice.limited}"
         elif status >= 500 or status in (408, 409):
             kind, what = advice.unavailable, _FAILED
         else:
             kind, what = advice.refused, advice.statuses.get(status, "refuses the request")
-        return kind, what, f"{status} {said}"
+        return kind, what, f"{status} {said}" if status >= 400 else said
 
 
 def error_in(response: Any) -> APIStatusError | None:
@@ -215,6 +218,11 @@ def error_in(response: Any) -> APIStatusError | None:
         return None
     body = error if isinstance(error, dict) else answer
     return openai.APIStatusError(said_in(body), response=response, body=body)
+
+
+def _is_of_quota(error: APIError, said: str) -> bool:
+    """Return whether an account has nothing left; services say so in different places."""
+    return any(_NO_QUOTA in str(each) for each in (error.code, error.type, said))
 
 
 def _status_of(error: Any) -> int:
