@@ -95,7 +95,7 @@ def test_nor_does_it_with_a_question(
     chat = make_chat(API_KEY="")
     assert list(chat.stream(MESSAGES)) == asyncio.run(alist(chat)) == WORDS
     for request in service.requests:
-        assert request.headers["authorization"] == "Bearer none"
+        assert "authorization" not in request.headers
         assert "of-openai" not in repr(request.headers)
 
 
@@ -171,6 +171,17 @@ def test_headers_are_sent(make_backend: MakeBackend, service: Service, ask: Any)
         assert request.headers["x-tenant"] == "bakery"
         assert request.headers["authorization"] == "Basic c2VjcmV0"
         assert KEY not in repr(request.headers)
+
+
+@ask
+@pytest.mark.parametrize("settings", [{}, {"API_VERSION": "2024-10-21"}])
+def test_no_key_is_invented_beside_the_one_in_the_headers(
+    make_backend: MakeBackend, service: Service, ask: Any, settings: dict[str, str]
+) -> None:
+    ask(make_backend(API_KEY="", HEADERS={"X-API-Key": "s3cret"}, **settings))
+    for request in service.requests:
+        assert request.headers["x-api-key"] == "s3cret"
+        assert not {"authorization", "api-key"} & set(request.headers)
 
 
 def test_headers_are_sent_with_questions(make_chat: MakeChat, service: Service) -> None:

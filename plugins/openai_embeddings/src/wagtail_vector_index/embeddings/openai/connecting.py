@@ -55,7 +55,7 @@ def async_client_of(options: ServiceOptions) -> AsyncOpenAI:
 
 def _arguments(options: ServiceOptions) -> dict[str, Any]:
     return {
-        "api_key": options.api_key or "none",  # the client requires a key
+        "api_key": options.api_key or "none",  # the client requires a key; `_Guard` drops it
         "base_url": options.base_url,
         "default_query": {"api-version": options.api_version} if options.api_version else {},
         "timeout": options.timeout,
@@ -80,10 +80,10 @@ class _Guard:
         if options.is_openai and environment_is_of_openai():
             self._allowed |= _OF_OPENAI
         self._own = {name.lower(): value for name, value in options.headers.items()}
-        if options.api_version:
+        if options.api_key and options.api_version:
             self._own.setdefault("api-key", options.api_key)
-        else:
-            self._own.setdefault("authorization", f"Bearer {options.api_key or 'none'}")
+        elif options.api_key:
+            self._own.setdefault("authorization", f"Bearer {options.api_key}")
 
     def __call__(self, request: Any) -> None:
         if _origin(str(request.url)) != self._origin:
