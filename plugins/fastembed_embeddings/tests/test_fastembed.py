@@ -170,6 +170,51 @@ def test_every_model_that_needs_prefixes_has_some() -> None:
     assert [name for name in not_needing if any(prefixes_of(name))] == []
 
 
+@pytest.mark.parametrize(
+    ("model", "query", "document"),
+    [
+        ("intfloat/multilingual-e5-large", "query: ", "passage: "),
+        ("intfloat/e5-base-v2-onnx-int8", "query: ", "passage: "),
+        ("intfloat/multilingual-e5-large-instruct", "Instruct: ", ""),
+        ("intfloat/e5-mistral-7b-instruct", "Instruct: ", ""),
+        ("Snowflake/snowflake-arctic-embed-m-v1.5", "Represent ", ""),
+        ("Snowflake/snowflake-arctic-embed-l-v2.0", "query: ", ""),
+        ("BAAI/bge-small-en-v1.5", "Represent ", ""),
+        ("BAAI/bge-small-en-icl", "", ""),
+        ("nomic-ai/nomic-embed-text-v2-moe", "search_query: ", "search_document: "),
+        ("Qwen/Qwen3-Embedding-0.6B", "Instruct: ", ""),
+    ],
+)
+def test_variants_of_a_model_have_prefixes_of_their_own(
+    model: str, query: str, document: str
+) -> None:
+    found = prefixes_of(model)
+    assert (found.query.startswith(query), bool(found.query)) == (True, bool(query))
+    assert found.document == document
+
+
+@pytest.mark.parametrize(
+    ("config", "query", "document"),
+    [
+        ('{"prompts": {"query": "q: ", "document": "d: "}}', "q: x", "d: x"),
+        ('{"prompts": {"query": "q: ", "passage": "p: "}}', "q: x", "p: x"),
+        ('{"prompts": {"query": "q: "}}', "q: x", "x"),
+        ('{"prompts": {"query": "", "document": ""}}', "query: x", "passage: x"),
+        ('{"prompts": {"s2s": "Instruct: "}}', "query: x", "passage: x"),
+        ('{"prompts": [1]}', "query: x", "passage: x"),
+        ("[]", "query: x", "passage: x"),
+        ("{", "query: x", "passage: x"),
+    ],
+)
+def test_prefixes_in_the_folder(tmp_path: Path, config: str, query: str, document: str) -> None:
+    make_model(tmp_path)
+    (tmp_path / "config_sentence_transformers.json").write_text(config, encoding="utf-8")
+    found = custom(tmp_path, MODEL="intfloat/multilingual-e5-small")
+    assert (found.prepare_query("x"), found.prepare_document("x")) == (query, document)
+    chosen = custom(tmp_path, QUERY_PREFIX="> ", DOCUMENT_PREFIX="")
+    assert (chosen.prepare_query("x"), chosen.prepare_document("x")) == ("> x", "x")
+
+
 def test_tokens(backend: FastEmbedBackend, folder: Path) -> None:
     made = tokenizer()
     for text in (*TEXTS, "long words " * 500):

@@ -14,7 +14,7 @@ from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailab
 
 from .local import LocalModel
 from .options import FastEmbedOptions
-from .prefixes import prefixes_of
+from .prefixes import Prefixes, prefixes_in, prefixes_of
 
 if TYPE_CHECKING:
     from .files import Located
@@ -91,12 +91,12 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
     def prepare_query(self, text: str) -> str:
         """Return the text with ``QUERY_PREFIX`` before it, by default that of the model."""
         prefix = self.options.query_prefix
-        return f"{prefixes_of(self.model).query if prefix is None else prefix}{text}"
+        return f"{self._prefixes.query if prefix is None else prefix}{text}"
 
     def prepare_document(self, text: str) -> str:
         """Return the text with ``DOCUMENT_PREFIX`` before it, by default that of the model."""
         prefix = self.options.document_prefix
-        return f"{prefixes_of(self.model).document if prefix is None else prefix}{text}"
+        return f"{self._prefixes.document if prefix is None else prefix}{text}"
 
     @property
     def fingerprint(self) -> str:
@@ -113,11 +113,17 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
         """Release the model. The backend can be used again afterwards."""
         super().close()
         self.__dict__.pop("_tokens", None)
+        self.__dict__.pop("_prefixes", None)
 
     def _locate(self) -> Located:
         from .files import locate
 
         return locate(self.options)
+
+    @cached_property
+    def _prefixes(self) -> Prefixes:
+        found = prefixes_in(self.options.folder) if self.options.model_path else None
+        return found or prefixes_of(self.model)
 
     @cached_property
     def _tokens(self) -> Tokens:
