@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from asgiref.sync import sync_to_async
@@ -46,6 +48,31 @@ _SLOW_TEXTS = 3
 _WORD = re.compile(r"[^\W\d_]+")
 #: The most letters of a word that is taken for an acronym if it is a whole query.
 _ACRONYM = 4
+
+_assumed: ContextVar[Callable[[], int] | None] = ContextVar("assumed_dimensions", default=None)
+
+
+@contextmanager
+def assumed_dimensions(dimensions: Callable[[], int]) -> Iterator[None]:
+    """Have backends that do not know their dimensions take these, instead of asking their model.
+
+    A search must not ask: a service that limits the rate may keep it waiting for minutes.
+    """
+    token = _assumed.set(dimensions)
+    try:
+        yield
+    finally:
+        _assumed.reset(token)
+
+
+class _Dimensions(cached_property[int]):
+    """`EmbeddingBackend.dimensions`. An instance that has found its own never comes here."""
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        assumed = _assumed.get()
+        if assumed is None or instance is None or instance.known_dimensions is not None:
+            return super().__get__(instance, owner)
+        return assumed()
 
 
 class EmbeddingBackend(ABC):
@@ -136,7 +163,7 @@ class EmbeddingBackend(ABC):
         """The number of components of every vector, or None unless known without the model."""
         return None
 
-    @cached_property
+    @_Dimensions
     def dimensions(self) -> int:
         """The number of components of every vector, known or found by embedding a word."""
         if (known := self.known_dimensions) is not None:
@@ -193,18 +220,16 @@ class EmbeddingBackend(ABC):
     # Methods that callers use
 
     def embed_query(self, text: str) -> memoryview[Any]:
-        """Return the vector of a query: float32 of length ``dimensions``.
+        """Return the vector of a query: float32 of length ``dimensions``, or any while unknown.
 
         Raises:
             InvalidEmbeddings: the model returned something other than one vector.
         """
-        return self._checked(self.embed_queries([self._query(text)]), 1)
+        return self._only(self.embed_queries([self._query(text)]))
 
     async def aembed_query(self, text: str) -> memoryview[Any]:
         """Like `embed_query`, asynchronously."""
-        vectors = await self.aembed_queries([self._query(text)])
-        await self._aprobe()
-        return self._checked(vectors, 1)
+        return self._only(await self.aembed_queries([self._query(text)]))
 
     def embed_documents(self, texts: Iterable[str]) -> Iterator[memoryview[Any]]:
         """Yield the vectors of texts, batch by batch, so that each batch can be stored at once.
@@ -319,6 +344,10 @@ class EmbeddingBackend(ABC):
             vectors = self.embed([_PROBE])
         except Exception as error:  # noqa: BLE001  # a model may raise anything
             raise self._as_of_service(error)  # noqa: B904  # its cause is set
+        return self._size_of(vectors)
+
+    def _size_of(self, vectors: Vectors) -> int:
+        """Return the size of the only vector in an answer."""
         try:
             flat = _flat(vectors)
             columns = len(float32(vectors[0])) if flat is None else len(flat)
@@ -346,6 +375,10 @@ class EmbeddingBackend(ABC):
             if count and tokens > self.max_batch_tokens:
                 return count
         return most
+
+    def _only(self, vectors: Vectors) -> memoryview[Any]:
+        with assumed_dimensions(partial(self._size_of, vectors)):
+            return self._checked(vectors, 1)
 
     def _documents(self, vectors: Vectors, count: int) -> memoryview[Any]:
         return self._without_zeros(self._checked(vectors, count))

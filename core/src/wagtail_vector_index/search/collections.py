@@ -10,6 +10,7 @@ from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
 from ..content.labels import without_labels
 from ..contract.slices import slices
+from ..embeddings.base import assumed_dimensions
 from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, UnknownAlias
 from ..indexing.plan import Plan
 from ..models.tables import Collection, Document
@@ -82,12 +83,21 @@ def serving_backend(index: IndexDeclaration, collection: Collection) -> VectorBa
         ) from error
 
 
-def check_current(index: IndexDeclaration, collection: Collection) -> None:
+def check_current(
+    index: IndexDeclaration, collection: Collection, dimensions: int | None = None
+) -> None:
     """Raise IndexOutdated if a collection was built with other settings than the index's.
 
     Otherwise, a search would compare vectors of different models, or chunks of different sizes.
+
+    Args:
+        index: the index that is searched.
+        collection: the collection that serves it.
+        dimensions: the size of the vectors where only the embedding service knows it; by default
+            that of the collection, so that a search does not ask.
     """
-    differences = Plan.of(index).differences(collection)
+    with assumed_dimensions(lambda: dimensions or collection.dimensions):
+        differences = Plan.of(index).differences(collection)
     if differences:
         raise IndexOutdated(
             f"{index.name} was built with other settings: {'; '.join(differences)}."

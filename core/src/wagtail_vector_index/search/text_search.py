@@ -55,6 +55,8 @@ class TextSearch(Search):
             sync=lambda: embedder.embed_query(self.text),
             asynchronous=lambda: embedder.aembed_query(self.text),
         )
+        if len(vector) != collection.dimensions:
+            check_current(self.index, collection, len(vector))
         if not any(vector):  # a zero vector, which models return for unknown words
             return None
         self.searched = collection, vector
