@@ -200,6 +200,76 @@ print(number > 15)
     assert run(site, script, pool=pool).endswith("True\n")
 
 
+POOLER = """
+import socket, threading
+
+class Pooler:
+    # Passes everything on, until it ends a statement as PgBouncer does when the server's session
+    # has crashed, with an error of the state that a test chooses.
+    def __init__(self, port, server):
+        self.server, self.state = server, None
+        self.listening = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listening.accept()
+            if self.server[0].startswith("/"):
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(f"{self.server[0]}/.s.PGSQL.{self.server[1]}")
+            else:
+                server = socket.create_connection(self.server)
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self.copy, args=(*pair, client), daemon=True).start()
+
+    def copy(self, source, target, client):
+        with source, target:
+            while data := source.recv(65536):
+                if source is client and self.state:
+                    state, self.state = self.state, None
+                    fields = f"SFATAL\\0VFATAL\\0C{state}\\0Mserver conn crashed?\\0\\0".encode()
+                    client.sendall(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                target.sendall(data)
+
+class Killer:
+    def __init__(self, pooler, number, state):
+        self.pooler, self.left, self.state = pooler, number, state
+
+    def __call__(self, execute, sql, params, many, context):
+        self.left -= 1
+        if not self.left:
+            self.pooler.state = self.state
+        return execute(sql, params, many, context)
+"""
+
+
+@pytest.mark.parametrize("state", ["08P01", "58000"])
+def test_searches_survive_a_pooler_whose_server_crashed(site, state):
+    """Whatever state a pooler gives its errors: it is the session that counts."""
+    given = json.loads(site["TEST_DATABASE_SETTINGS"])
+    server = (given["HOST"] or "127.0.0.1", int(given["PORT"] or 5432))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    changed = json.dumps({**given, "HOST": "127.0.0.1", "PORT": str(port)})
+    script = f"""{POOLER}
+pooler = Pooler({port}, {server!r})
+first = Note.objects.first()
+number = 0
+while True:
+    killer = Killer(pooler, number := number + 1, {state!r})
+    with connection.execute_wrapper(killer):
+        assert len(found()) == 60
+        assert len(list(NOTES.find_similar(first))) == 10
+    if killer.left > 0:
+        break
+print(number > 5)
+"""
+    output = run({"TEST_DATABASE_SETTINGS": changed}, script, sslmode="disable")
+    assert output.endswith("True\n"), output
+
+
 WRITERS = {
     "drain": """
         queue(NOTES.name, [f"notes.note:{first.pk}"])

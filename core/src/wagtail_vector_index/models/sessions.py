@@ -37,8 +37,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: SQLSTATE of PostgreSQL: the session was ended by an administrator, a crash, a shutdown, an
-#: idle time-out or a time-out of an idle transaction, or its connection failed.
-_POSTGRESQL = {"57P01", "57P02", "57P05", "25P03", "08000", "08003", "08006"}
+#: idle time-out or a time-out of an idle transaction.
+_POSTGRESQL = {"57P01", "57P02", "57P05", "25P03"}
+
+#: The class of SQLSTATE for connections that failed. Poolers use it for their own errors too.
+_OF_CONNECTIONS = "08"
 
 #: The errors that Django makes of these: PostgreSQL calls its time-outs internal errors.
 _OF_SESSIONS = (OperationalError, InterfaceError, InternalError)
@@ -115,14 +118,29 @@ def _the_last_time() -> Iterator[None]:
 
 
 def _is_lost(error: Error) -> bool:
-    """Return whether an error says that there is no session any more."""
+    """Return whether a session has ended, whatever the error says, or the error says so."""
     cause = error.__cause__
     if not isinstance(error, _OF_SESSIONS) or _is_of_connecting(cause):
         return False
+    return _says_so(error, cause) or any(
+        each.connection is not None and not each.is_usable()
+        for each in connections.all(initialized_only=True)
+    )
+
+
+def _says_so(error: Error, cause: Any) -> bool:
+    """Return whether an error says that there is no session any more.
+
+    Django closes a connection whose transaction cannot be rolled back. Only the error tells then.
+    """
     states = [getattr(cause, name, "") for name in ("sqlstate", "pgcode")]
     if None in states:
         return True  # the driver says so, not the server
-    return bool(_POSTGRESQL.intersection(states) or _MYSQL.intersection(error.args[:1]))
+    return bool(
+        _POSTGRESQL.intersection(states)
+        or any(state.startswith(_OF_CONNECTIONS) for state in states)
+        or _MYSQL.intersection(error.args[:1])
+    )
 
 
 def _is_of_connecting(cause: Any) -> bool:
