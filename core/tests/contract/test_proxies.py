@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wagtail_vector_index.contract.services import proxy_of, without_credentials
+from wagtail_vector_index.exceptions import ConfigurationError
 
 URL = "https://vectors.example.org/v1"
 NAMES = [
@@ -30,7 +31,9 @@ def proxies(monkeypatch):
         ({"HTTPS_PROXY": "http://one:3128"}, "http://one:3128"),
         ({"http_proxy": "http://one:3128"}, ""),
         ({"all_proxy": "http://all:3128"}, "http://all:3128"),
-        ({"ALL_PROXY": "socks5://all:1080", "http_proxy": "http://one"}, "socks5://all:1080"),
+        ({"ALL_PROXY": "http://all:1080", "http_proxy": "http://one"}, "http://all:1080"),
+        ({"all_proxy": "https://me:s3cret@all"}, "https://me:s3cret@all"),
+        ({"all_proxy": "socks5://all:1080", "https_proxy": "http://one"}, "http://one"),
         ({"all_proxy": "http://all", "https_proxy": "http://one"}, "http://one"),
         ({"https_proxy": "one:3128"}, "http://one:3128"),
         ({"https_proxy": ""}, ""),
@@ -60,20 +63,66 @@ def test_the_proxy_of_a_url(proxies, variables, expected):
         ("vectors.example.org:8443", URL, False),
         ("vectors.example.org:8443", "https://vectors.example.org:8443", True),
         ("https://vectors.example.org", URL, True),
-        ("localhost", "http://localhost:11434/v1", True),
-        ("127.0.0.1", "http://127.0.0.1:8000", True),
+        ("10.1.2.3", "http://10.1.2.3:8000", True),
         ("10.0.0.0/8", "http://10.1.2.3", True),
         ("10.0.0.0/8", "http://11.1.2.3", False),
         ("10.0.0.0/8", URL, False),
-        ("::1", "http://[::1]:8000", True),
-        ("[::1]:8000", "http://[::1]:8000", True),
-        ("[::1]:8001", "http://[::1]:8000", False),
+        ("fd00::1", "http://[fd00::1]:8000", True),
+        ("[fd00::1]:8000", "http://[fd00::1]:8000", True),
+        ("[fd00::1]:8001", "http://[fd00::1]:8000", False),
         ("fd00::/8", "http://[fd00::1]", True),
     ],
 )
 def test_hosts_that_need_no_proxy(proxies, no_proxy, url, is_direct):
     proxies(all_proxy="http://proxy:3128", no_proxy=no_proxy)
     assert proxy_of(url) == ("" if is_direct else "http://proxy:3128")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST.",
+        "vectors.localhost",
+        "127.0.0.1",
+        "127.0.0.1:8080",
+        "127.1.2.3",
+        "[::1]:8080",
+    ],
+)
+def test_this_machine_needs_no_proxy(proxies, host):
+    proxies(all_proxy="http://proxy:3128", http_proxy="socks5://proxy:1080")
+    assert proxy_of(f"http://{host}/v1") == ""
+
+
+@pytest.mark.parametrize("host", ["notlocalhost", "localhost.example.org", "10.0.0.1", "[fd00::1]"])
+def test_other_machines_need_one(proxies, host):
+    proxies(all_proxy="http://proxy:3128")
+    assert proxy_of(f"http://{host}/v1") == "http://proxy:3128"
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://me:s3cret@all:1080",
+        "socks4://all",
+        "http://proxy:notaport",
+        "http://me:s3cret@proxy:notaport",
+        "http://proxy:65536",
+        "http://proxy:0",
+        "http://:3128",
+        "http://[::1",
+        "proxy:s3cret",
+    ],
+)
+@pytest.mark.parametrize("variable", ["all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"])
+def test_a_variable_that_names_no_proxy(proxies, variable, proxy):
+    proxies(**{variable: proxy})
+    with pytest.raises(ConfigurationError, match=f"The environment variable {variable} ") as raised:
+        proxy_of(URL)
+    assert "s3cret" not in str(raised.value)
+    proxies(no_proxy="example.org")
+    assert proxy_of(URL) == ""
 
 
 def test_a_header_of_a_visitor_is_no_proxy(proxies):

@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
+from wagtail_vector_index.contract import Options
 from wagtail_vector_index.contract.services import (
     LateError,
     Limit,
@@ -405,6 +406,34 @@ class TestRunning:
 
         service.run(requests())
         assert most == [2]
+
+    @pytest.mark.parametrize("error", [ImportError("no socksio"), FileNotFoundError(2, "No file")])
+    def test_a_client_that_cannot_be_made(self, error, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+
+        class Errors(ServiceErrors):
+            def explain(self, error, request):
+                return error
+
+        class Broken(Service):
+            def connect(self):
+                raise error
+
+            aconnect = connect
+
+            def send(self, client, request):
+                raise AssertionError
+
+        def requests():
+            return (yield Request())
+
+        service = Broken(Errors("Vector backend 'default':", Options()), timeout=1)
+        for run in (service.run, lambda steps: asyncio.run(service.arun(steps))):
+            with pytest.raises(BackendRefused, match="its client cannot be made: ") as raised:
+                run(requests())
+            assert raised.value.__cause__ is error
+            assert str(raised.value).startswith("Vector backend 'default': cannot be used")
+            assert ("SSL_CERT_FILE" in str(raised.value)) is isinstance(error, OSError)
 
     def test_operations_without_io_are_generators(self, example):
         for name in ("create", "search", "page"):

@@ -367,6 +367,39 @@ def test_an_error_names_the_proxy(make_backend: MakeBackend, proxied: Service) -
     assert "s3cret" not in str(raised.value)
 
 
+@ask
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("all_proxy", "socks5://me:s3cret@proxy:1080"),
+        ("ALL_PROXY", "socks4://proxy"),
+        ("http_proxy", "http://proxy:notaport"),
+        ("SSL_CERT_FILE", "/no/such/file.pem"),
+    ],
+)
+def test_a_variable_that_no_client_can_be_made_with(
+    make_backend: MakeBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    ask: Any,
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(EmbeddingRefused, match=f"environment variable {variable}") as raised:
+        ask(make_backend(HOST="http://embeddings.invalid/v1"))
+    assert str(raised.value).startswith("Embedding backend 'default'")
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_nor_for_a_question(make_chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+    for read in (lambda chat: list(chat.stream(MESSAGES)), lambda chat: asyncio.run(alist(chat))):
+        with pytest.raises(ChatRefused, match="Check the environment variable SSL_CERT_FILE"):
+            read(make_chat())
+
+
 # How long a visitor waits
 
 

@@ -533,12 +533,30 @@ def test_proxy(make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch, doubl
         for settings in ({}, by_grpc):
             match = f"through the proxy http://{address}.*no_proxy"
             with pytest.raises(BackendUnavailable, match=match) as raised:
-                make_backend(MAX_RETRIES=0, TIMEOUT=2, **settings).collections()
+                make_backend(
+                    HOST="http://vectors.example.org:6333", MAX_RETRIES=0, TIMEOUT=2, **settings
+                ).collections()
             assert KEY not in report_of(raised.value)
             assert double.requests == []
-        monkeypatch.setenv("no_proxy", "127.0.0.0/8")
         for settings in ({}, by_grpc):
             assert make_backend(**settings).collections() == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"GRPC": True}])
+def test_variable_that_names_no_proxy(
+    make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("no_proxy", "localhost")
+    monkeypatch.setenv("ALL_PROXY", f"socks5://ada:{KEY}@proxy.example.com:1080")
+    backend = make_backend(HOST="http://vectors.example.org:6333", **settings)
+    for search in (
+        lambda: backend.search(SPEC, [1.0, 0, 0, 0]),
+        lambda: asyncio.run(backend.asearch(SPEC, [1.0, 0, 0, 0])),
+    ):
+        with pytest.raises(ConfigurationError, match="variable ALL_PROXY does not") as raised:
+            search()
+        assert KEY not in report_of(raised.value)
 
 
 def test_alias_of_our_name(double: Double, make_backend: MakeBackend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import socket
@@ -23,6 +24,7 @@ from wagtail_vector_index.exceptions import (
     BackendUnavailable,
     CollectionMismatch,
     CollectionNotFound,
+    ConfigurationError,
     WriteFailed,
 )
 from wagtail_vector_index.testing.examples import id_of
@@ -249,7 +251,21 @@ def test_proxy_that_fails_for_grpc_is_named(make_backend: Make, proxy: str) -> N
         backend.search(SPEC, [1, 0])
 
 
-def test_host_in_no_proxy_is_reached_directly(make_backend: Make, proxy: str) -> None:
+def test_variable_that_names_no_proxy(
+    make_backend: Make, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://ada:{KEY}@proxy:notaport")
+    backend = make_backend(host="http://vectors.example.org:8080")
+    for call in (backend.collections, lambda: asyncio.run(backend.acollections())):
+        with pytest.raises(ConfigurationError, match="variable http_proxy") as caught:
+            call()
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_this_machine_is_reached_directly(
+    make_backend: Make, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.delenv("no_proxy")
     backend = make_backend()
     backend.create(SPEC)
     assert backend.search(SPEC, [1, 0]) == []

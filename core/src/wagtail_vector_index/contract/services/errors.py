@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,9 @@ from ..options import Options
 __all__ = ["ServiceErrors", "causes", "said_in", "unwritten"]
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
+
+#: The variables by which clients find the certificates of authorities.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -122,6 +126,24 @@ class ServiceErrors(ABC):
     def explained(self, error: Exception, request: Any) -> Exception:
         """Return the error to raise; an error of the contract needs no explanation."""
         return error if isinstance(error, VectorIndexError) else self.explain(error, request)
+
+    def of_making(
+        self, error: Exception, kind: type[VectorIndexError] = BackendRefused
+    ) -> VectorIndexError:
+        """Return the error to raise if a client cannot be made, for whatever reason.
+
+        Args:
+            error: what was raised instead.
+            kind: the class of the error.
+        """
+        if isinstance(error, VectorIndexError):
+            return self.make(kind, f"cannot be used: {error}", cause=error)
+        problem = sentence(f"{type(error).__name__}: {self.quoted(str(error))}")
+        what = f"cannot be used, because its client cannot be made: {problem}"
+        named = [name for name in _CERTIFICATES if os.environ.get(name)]
+        if named and isinstance(error, OSError):  # which errors of TLS are too
+            what += f" Check the environment variable {' and '.join(named)}."
+        return self.make(kind, what, cause=error)
 
     def make(
         self,

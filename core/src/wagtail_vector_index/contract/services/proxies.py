@@ -6,9 +6,12 @@ here, and tell their client.
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 from urllib.request import getproxies_environment
+
+from ...exceptions import ConfigurationError
 
 __all__ = ["proxy_of", "without_credentials"]
 
@@ -22,18 +25,53 @@ def proxy_of(url: str) -> str:
     ``all_proxy``; in lower or upper case. ``no_proxy`` lists the hosts that need no proxy:
     names, which include all names that end with them, addresses, networks such as
     ``10.0.0.0/8``, each with a port if the rule is for that port only; or ``*`` for all hosts.
+    This machine itself, such as ``localhost``, never needs one.
+
+    Raises:
+        ConfigurationError: the variable holds something other than an address over HTTP.
     """
     found, parts = getproxies_environment(), urlsplit(url)
-    proxy = found.get(parts.scheme) or found.get("all") or ""
-    if not proxy or any(_covers(rule, parts) for rule in found.get("no", "").split(",")):
+    kind = parts.scheme if found.get(parts.scheme) else "all"
+    proxy = found.get(kind) or ""
+    if not proxy or _is_this_machine(parts.hostname or ""):
         return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
+    if any(_covers(rule, parts) for rule in found.get("no", "").split(",")):
+        return ""
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    _check(proxy, f"{kind}_proxy")
+    return proxy
 
 
 def without_credentials(proxy: str) -> str:
     """Return the URL of a proxy without its user and password, to be shown in errors."""
     parts = urlsplit(proxy)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _check(proxy: str, variable: str) -> None:
+    try:
+        parts = urlsplit(proxy)
+        is_valid = bool(parts.scheme in _PORTS and parts.hostname and parts.port != 0)
+    except ValueError:  # the port is no number, or too large
+        is_valid = False
+    if not is_valid:
+        name = variable if os.environ.get(variable) else variable.upper()
+        # The value may hold a password.
+        raise ConfigurationError(
+            f"The environment variable {name} does not hold the address of an HTTP proxy. Set it to"
+            " such as 'http://proxy.example.com:3128'; SOCKS is not supported. If the host needs no"
+            " proxy, add it to no_proxy."
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    host = host.removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _covers(rule: str, parts: SplitResult) -> bool:

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-from ...exceptions import BackendError
+from ...exceptions import BackendError, VectorIndexError
 from ..clients import Clients
 from ..sansio import Call, Steps, arun, run
 from .errors import ServiceErrors
@@ -175,7 +175,20 @@ class Service(ABC):
         return attempt
 
     def _once(self, limit: Limit, request: Request) -> Any:
-        held = self._clients.sync()
+        try:
+            held = self._clients.sync()
+        except Exception as error:  # noqa: BLE001  # a client may read files and variables
+            failure = self._unmade(error, request)
+        else:
+            return self._sent(limit, request, held)
+        raise failure
+
+    def _unmade(self, error: Exception, request: Request) -> Exception:
+        """Return what to raise after a client could not be made."""
+        is_known = isinstance(self.errors.explained(error, request), VectorIndexError)
+        return error if is_known else self.errors.of_making(error)
+
+    def _sent(self, limit: Limit, request: Request, held: _Held) -> Any:
         with held.turn:
             limit.check()  # the operation may have ended while this thread waited for its turn
             answer = self.send(held.client, request)
@@ -232,7 +245,15 @@ class Service(ABC):
         return attempt
 
     async def _aonce(self, request: Request) -> Any:
-        held = await self._clients.of_loop()
+        try:
+            held = await self._clients.of_loop()
+        except Exception as error:  # noqa: BLE001  # as in `_once`
+            failure = self._unmade(error, request)
+        else:
+            return await self._asent(request, held)
+        raise failure
+
+    async def _asent(self, request: Request, held: _Held) -> Any:
         async with held.turn:
             answer = await self.send(held.client, request)
         return self.read(request, answer)

@@ -153,11 +153,19 @@ class Service:
 
     def _sync(self) -> Any:
         self._require_key()
-        return self._clients.sync()
+        try:
+            return self._clients.sync()
+        except Exception as error:  # noqa: BLE001  # the client reads variables and files
+            failure = self._errors.of_making(error, self._errors.advice.refused)
+        raise failure
 
     async def _of_loop(self) -> Any:
         self._require_key()
-        return await self._clients.of_loop()
+        try:
+            return await self._clients.of_loop()
+        except Exception as error:  # noqa: BLE001  # as in `_sync`
+            failure = self._errors.of_making(error, self._errors.advice.refused)
+        raise failure
 
     @property
     def _has_key(self) -> bool:

@@ -29,6 +29,7 @@ from wagtail_vector_index.exceptions import (
     BackendUnavailable,
     CollectionMismatch,
     CollectionNotFound,
+    VectorIndexError,
 )
 
 from .options import WeaviateOptions
@@ -194,8 +195,10 @@ class WeaviateErrors(ServiceErrors):
             kind, what = next(((each.kind, each.what) for each in known), (kind, what))
         return self.make(kind, what, said, cause=cause)
 
-    def of_connecting(self, error: Exception) -> BackendError:
+    def of_connecting(self, error: Exception) -> VectorIndexError:
         """Return the error for a client that could not connect."""
+        if isinstance(error, VectorIndexError):
+            return error
         if isinstance(error, WeaviateStartUpError) and "not supported" in str(error):
             return self.make(BackendRefused, f"is too old for the client: {error}", cause=error)
         if isinstance(error, OSError) and error.filename:
