@@ -245,14 +245,22 @@ class TestRetries:
             asyncio.run(backend.acollections())
         assert len(acme.asked) == 1
 
-    def test_reads_end_at_the_deadline_and_writes_do_not(self, example, acme):
-        options = example.AcmeBackend.Options(host="https://a", timeout=0.0)
+    def test_reads_end_at_the_deadline_and_writes_at_their_limit(self, example, acme):
+        options = example.AcmeBackend.Options(host="https://a", timeout=0.05)
         backend = example.AcmeBackend("default", options)
+        for operation in (backend.collections, lambda: backend.create(SPEC)):
+            acme.faults = [acme.ConnectionFailed("reset")] * 9
+            with pytest.raises(BackendUnavailable, match="cannot be reached"):
+                operation()
+            assert len(acme.faults) == 8
+
+        def longer():
+            yield Within(60)
+            yield from backend._operations.create(SPEC)
+
         acme.faults = [acme.ConnectionFailed("reset")]
-        with pytest.raises(BackendUnavailable):
-            backend.collections()
-        acme.faults = [acme.ConnectionFailed("reset")]
-        backend.create(SPEC)
+        backend._service.run(longer())
+        assert not acme.faults
 
     def test_what_is_getting_ready_is_awaited_until_the_deadline(self, backend, acme):
         backend._service.errors.is_getting_ready = lambda error: True
@@ -492,6 +500,20 @@ class TestLimits:
             run(limited(steps(), 0.1))
         assert len(service.sent) == 1
 
+    def test_what_an_attempt_ended_with_is_told_if_there_is_no_time_for_another(self, service, run):
+        def fail(client, request):
+            service.send = silent
+            raise BackendUnavailable("the key has expired")
+
+        silent, service.send = service.send, fail
+
+        def steps():
+            return (yield Request())
+
+        with pytest.raises(BackendUnavailable, match="the key has expired"):
+            run(limited(steps(), 0.5))
+        assert len(service.sent) == 1
+
     def test_requests_together_have_one_limit(self, service, run):
         def steps():
             outcomes = yield Together([Request] * 50)
@@ -561,3 +583,33 @@ class TestLimits:
 
         with pytest.raises(TimeoutError, match="own"):
             run(limited(steps(), 50))
+
+    @pytest.mark.parametrize("explains", [True, False])
+    def test_the_time_out_of_the_service_is_the_limit_by_default(self, service, run, explains):
+        service._timeout = 0.1
+        if not explains:
+            service.errors.explain = lambda error, request: error
+            service.errors._options = Options()
+
+        def steps():
+            yield Pause(0)
+            return (yield Request())
+
+        expected = r"late: 0\.1" if explains else r"here did not answer within 0\.1 seconds"
+        with pytest.raises(BackendUnavailable, match=expected):
+            run(steps())
+
+    def test_what_undoes_an_attempt_has_the_same_limit(self, service, run):
+        def undo():
+            yield Pause(60)
+
+        def fail(client, request):
+            raise BackendUnavailable("no")
+
+        service.send = fail
+
+        def steps():
+            return (yield Request(writes=True, undo=undo))
+
+        with pytest.raises(BackendUnavailable):
+            run(limited(steps(), 0.5))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from weaviate_servers import Double
 
 from tests.testapp.models import Note
@@ -155,11 +158,48 @@ def test_upsert_waits_until_all_is_indexed(server: Double, backend: WeaviateBack
 
 
 def test_index_that_does_not_catch_up(server: Double, make_backend: Make) -> None:
-    backend = make_backend(timeout=0.3)
+    backend = make_backend(timeout=1.0)
     backend.create(SPEC)
     server.configure(queue=[10] * 100)
     with pytest.raises(BackendUnavailable, match="does not index"):
         backend.upsert(SPEC, BATCH)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_time_out_is_the_whole_wait_of_a_search(
+    server: Double, make_backend: Make, asynchronous: bool
+) -> None:
+    """However many requests it takes, each of which is answered in time."""
+    backend = make_backend(timeout=10.0)
+    backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
+    backend.close()
+    server.fail({"kind": "delay", "seconds": 0.7, "times": -1})
+    slow = make_backend(timeout=1.0)
+    started = time.monotonic()
+    with pytest.raises(BackendUnavailable, match="did not answer within 1 seconds.* TIMEOUT"):
+        if asynchronous:
+            asyncio.run(slow.asearch(SPEC, [1, 2, 3, 4], filter=Q(n__gte=0)))
+        else:
+            slow.search(SPEC, [1, 2, 3, 4], filter=Q(n__gte=0))
+    assert time.monotonic() - started < 2.5
+
+
+def test_no_more_batches_are_written_when_the_time_is_over(
+    server: Double, make_backend: Make
+) -> None:
+    backend = make_backend(
+        timeout=5.0, write_timeout=1.0, batch_size=25, concurrency=2, max_retries=1
+    )
+    backend.create(SPEC)
+    server.fail({"kind": "delay", "seconds": 60, "on": "BatchObjects", "times": -1})
+    records = RecordBatch.of(ids=sorted_ids(200), vectors=random_vectors(200, 4))
+    started = time.monotonic()
+    with pytest.raises(WriteFailed, match="WRITE_TIMEOUT") as raised:
+        backend.upsert(SPEC, records)
+    assert time.monotonic() - started < 3.0
+    assert len(raised.value.ids) == 200
+    assert server.calls.count("BatchObjects") == 2
 
 
 @pytest.fixture
@@ -172,7 +212,7 @@ def site(server: Double, settings: Any, db: None) -> None:
             "BATCH_SIZE": 4,
             "CONCURRENCY": 1,
             "MAX_RETRIES": 0,
-            "TIMEOUT": 0.3,
+            "TIMEOUT": 2.0,
         }
     }
     for number in range(12):

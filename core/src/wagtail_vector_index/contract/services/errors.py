@@ -18,6 +18,7 @@ from ...exceptions import (
 )
 from ...wording import sentence
 from ..options import Options
+from .requests import LateError
 
 __all__ = ["ServiceErrors", "causes", "said_in", "unwritten"]
 
@@ -125,7 +126,13 @@ class ServiceErrors(ABC):
 
     def explained(self, error: Exception, request: Any) -> Exception:
         """Return the error to raise; an error of the contract needs no explanation."""
-        return error if isinstance(error, VectorIndexError) else self.explain(error, request)
+        if isinstance(error, VectorIndexError):
+            return error
+        explained = self.explain(error, request)
+        if isinstance(explained, LateError):
+            what = f"did not answer within {explained.seconds:g} seconds. Check whether it is up"
+            return self.make(BackendUnavailable, what)
+        return explained
 
     def of_making(
         self, error: Exception, kind: type[VectorIndexError] = BackendRefused

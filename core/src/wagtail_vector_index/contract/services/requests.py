@@ -57,6 +57,8 @@ class Pause:
 class Within:
     """A limit for the rest of an operation: so many seconds from now; the answer is None.
 
+    Without it, the limit is the service's ``timeout``, from the beginning of the operation.
+
     It is the whole wait, with all requests, repetitions and pauses, however slowly the service
     answers. After it, each request ends with `LateError`, and none is sent any more. A later
     `Within` replaces it.
@@ -68,7 +70,8 @@ class Within:
 class LateError(TimeoutError):
     """Raised for a request that has no answer within the operation's limit of ``seconds``.
 
-    `ServiceErrors.explain` gets it, like an error of the client.
+    `ServiceErrors.explain` gets it, like an error of the client. If that returns it as it is, it
+    becomes `BackendUnavailable`.
     """
 
     def __init__(self, seconds: float) -> None:

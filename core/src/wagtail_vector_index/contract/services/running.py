@@ -18,7 +18,7 @@ from ..clients import Clients
 from ..sansio import Call, Steps, arun, run
 from .errors import ServiceErrors
 from .limits import Limit
-from .requests import Pause, Request, Together, Within
+from .requests import LateError, Pause, Request, Together, Within, limited
 
 __all__ = ["Service"]
 
@@ -30,7 +30,8 @@ class Service(ABC):
 
     Args:
         errors: explain what clients raise.
-        timeout: seconds after which a request that reads is not sent again.
+        timeout: seconds that an operation may take, unless it sets another limit by `Within`; and
+            after which a request that reads is not sent again.
         retries: how often a request is sent again.
         concurrency: how many requests of one `Together` are sent at once.
         connections: how many requests may use one client at once; None for any number.
@@ -89,12 +90,16 @@ class Service(ABC):
         return answer
 
     def run(self, steps: Steps[ResultT]) -> ResultT:
-        """Run an operation to its end, and return its result."""
-        return run(steps, partial(self._answer, Limit()))
+        """Run an operation to its end, and return its result.
+
+        It may take ``timeout`` seconds, unless it sets another limit.
+        """
+        return run(limited(steps, self._timeout), partial(self._answer, Limit()))
 
     async def arun(self, steps: Steps[ResultT]) -> ResultT:
         """Like `run`."""
-        return await arun(steps, partial(self._aanswer, Limit()), blocking=False)
+        answer = partial(self._aanswer, Limit())
+        return await arun(limited(steps, self._timeout), answer, blocking=False)
 
     def close(self) -> None:
         """Release the connections. The service can be used again afterwards."""
@@ -163,14 +168,19 @@ class Service(ABC):
 
     def _attempts(self, limit: Limit, request: Request) -> Callable[[], Any]:
         """Return a function that sends the request, and undoes the last attempt before the next."""
-        failed = False
+        before: Exception | None = None
 
         def attempt() -> Any:
-            nonlocal failed
-            if failed and request.undo is not None:
-                self.run(request.undo())
-            failed = True
-            return limit.within(partial(self._once, limit, request))
+            nonlocal before
+            try:
+                if before is not None and request.undo is not None:
+                    run(request.undo(), partial(self._answer, limit))
+                return limit.within(partial(self._once, limit, request))
+            except Exception as error:
+                before = _telling(error, before)
+                if before is error:
+                    raise
+            raise before
 
         return attempt
 
@@ -233,14 +243,20 @@ class Service(ABC):
         raise failure
 
     def _aattempts(self, limit: Limit, request: Request) -> Callable[[], Awaitable[Any]]:
-        failed = False
+        before: Exception | None = None
 
         async def attempt() -> Any:
-            nonlocal failed
-            if failed and request.undo is not None:
-                await self.arun(request.undo())
-            failed = True
-            return await limit.awithin(partial(self._aonce, request))
+            nonlocal before
+            try:
+                if before is not None and request.undo is not None:
+                    answer = partial(self._aanswer, limit)
+                    await arun(request.undo(), answer, blocking=False)
+                return await limit.awithin(partial(self._aonce, request))
+            except Exception as error:
+                before = _telling(error, before)
+                if before is error:
+                    raise
+            raise before
 
         return attempt
 
@@ -257,6 +273,11 @@ class Service(ABC):
         async with held.turn:
             answer = await self.send(held.client, request)
         return self.read(request, answer)
+
+
+def _telling(error: Exception, before: Exception | None) -> Exception:
+    """Return the error to raise: if there is no time left for another attempt, that of the last."""
+    return before if isinstance(error, LateError) and before is not None else error
 
 
 class _Held:

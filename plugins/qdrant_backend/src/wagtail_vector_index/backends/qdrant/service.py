@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from asgiref.sync import sync_to_async
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.contract.services import Request, Service, limited
+from wagtail_vector_index.contract.services import Request, Service
 
 from .connecting import connected
 from .errors import QdrantErrors
@@ -65,7 +66,8 @@ class QdrantService(Service):
         # Local mode is not safe for threads, so it gets one call at a time.
         super().__init__(
             errors,
-            timeout=options.timeout,
+            # Local mode takes the time that this process needs.
+            timeout=inf if options.in_memory else options.timeout,
             retries=options.max_retries,
             concurrency=1 if options.in_memory else options.concurrency,
             connections=1 if options.in_memory else options.max_connections,
@@ -83,14 +85,6 @@ class QdrantService(Service):
     def send(self, client: Any, request: Call) -> Any:
         """Call the client's method."""
         return attrgetter(request.method)(client)(**request.arguments)
-
-    def run(self, steps: Steps[T]) -> T:
-        """Run an operation within ``TIMEOUT``, unless it sets a limit of its own."""
-        return super().run(limited(steps, self._options.timeout))
-
-    async def arun(self, steps: Steps[T]) -> T:
-        """Like `run`."""
-        return await super().arun(limited(steps, self._options.timeout))
 
 
 class MemoryService(QdrantService):
@@ -112,10 +106,6 @@ class MemoryService(QdrantService):
             # The README says that local mode is slow with many records.
             warnings.simplefilter("ignore", UserWarning)
             return super().send(client, request)
-
-    def run(self, steps: Steps[T]) -> T:
-        """Run an operation; it takes the time that this process needs for it."""
-        return Service.run(self, steps)
 
     async def arun(self, steps: Steps[T]) -> T:
         """Like `run`, but in a thread."""

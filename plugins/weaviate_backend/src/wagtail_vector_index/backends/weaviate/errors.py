@@ -17,6 +17,7 @@ from weaviate.exceptions import (
 )
 
 from wagtail_vector_index.contract.services import (
+    LateError,
     ServiceErrors,
     causes,
     proxy_of,
@@ -170,6 +171,8 @@ class WeaviateErrors(ServiceErrors):
 
     def explain(self, error: Exception, request: Any) -> Exception:
         """Return the error of the contract for an error of gRPC, or of the client over HTTP."""
+        if isinstance(error, LateError):
+            return self._late(error, request)
         if isinstance(error, grpc.RpcError):
             return self._of_rpc(error)
         # Over HTTP, the client lets the errors of several libraries through.
@@ -240,10 +243,19 @@ class WeaviateErrors(ServiceErrors):
         # The client repeats the error in each of its causes; the last cause is the original.
         return self.make(BackendUnavailable, what, said[-1] if said else "", cause=error)
 
-    def _too_slow(self, url: str) -> str:
+    def _late(self, error: LateError, request: Any) -> BackendError:
+        """Return the error for an operation that has taken all its time."""
+        option = "WRITE_TIMEOUT" if request.writes else "TIMEOUT"
+        what = self._too_slow(self._options.endpoints.http, error.seconds, option)
+        if hasattr(request, "message"):  # the client connects over HTTP first
+            what = f"and its gRPC at {self._options.endpoints.grpc_url} {what}"
+        return self.make(BackendUnavailable, what, cause=error)
+
+    def _too_slow(self, url: str, seconds: float | None = None, option: str = "TIMEOUT") -> str:
+        seconds = seconds or self._options.timeout
         return (
-            f"did not answer within {self._options.timeout:g} seconds{_through(url)}. Check whether"
-            " it is up; otherwise raise TIMEOUT or lower BATCH_SIZE"
+            f"did not answer within {seconds:g} seconds{_through(url)}. Check whether"
+            f" it is up; otherwise raise {option} or lower BATCH_SIZE"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -24,7 +25,14 @@ from wagtail_vector_index.contract import (
     slices,
 )
 from wagtail_vector_index.contract.sansio import Call, Steps
-from wagtail_vector_index.contract.services import Operations, Pause, Query, Together, unwritten
+from wagtail_vector_index.contract.services import (
+    Operations,
+    Pause,
+    Query,
+    Together,
+    Within,
+    unwritten,
+)
 from wagtail_vector_index.exceptions import (
     BackendError,
     BackendRefused,
@@ -108,9 +116,10 @@ class WeaviateOperations(Operations):
 
     def upsert(self, spec: CollectionSpec, batch: RecordBatch) -> Steps[None]:
         """Write records, and wait until searches find them."""
+        yield Within(self._options.write_timeout)
         self._check_shape((yield from self._existing(spec)), spec)
         if again := self._unsure.get(spec.name, frozenset()).intersection(batch.uuids):
-            yield from self.delete(spec, list(again))
+            yield from self._delete(spec, list(again))
         messages = self._messages(spec)
         parts = list(self._parts(stored_batch(batch, spec.metric)))
         try:
@@ -138,6 +147,10 @@ class WeaviateOperations(Operations):
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete the records with these ids, if they exist."""
+        yield Within(self._options.write_timeout)
+        yield from self._delete(spec, ids)
+
+    def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         yield from self._existing(spec)
         messages = self._messages(spec)
         for part in slices(list(ids), min(MOST_IDS, self._options.max_results)):
@@ -322,7 +335,7 @@ class WeaviateOperations(Operations):
             writes=True,
             verify=self._verify_written,
             # A server does not index a record again that it has already, however incompletely.
-            undo=partial(self.delete, spec, part.uuids),
+            undo=partial(self._delete, spec, part.uuids),
         )
 
     def _not_written(
@@ -355,9 +368,13 @@ class WeaviateOperations(Operations):
     def _until_indexed(self, spec: CollectionSpec) -> Steps[None]:
         """Wait until a server that indexes in the background has indexed all vectors."""
         waiting, patience = None, self._options.timeout
-        while left := (yield from self._queued(spec)):
+        while True:
+            looked = time.monotonic()
+            yield Within(self._options.timeout)  # as long as the queue gets shorter
+            if not (left := (yield from self._queued(spec))):
+                return
             if waiting is not None and left >= waiting:
-                patience -= _LOOK_AGAIN
+                patience -= _LOOK_AGAIN + time.monotonic() - looked
             if patience <= 0:
                 raise self._errors.make(
                     BackendUnavailable,

@@ -27,6 +27,7 @@ Consistency = Literal["ONE", "QUORUM", "ALL"]
 #: The lowest and highest value of each option that is a number.
 RANGES = {
     "timeout": (0.001, 86_400),
+    "write_timeout": (0.001, 86_400),
     "max_retries": (0, 100),
     "batch_size": (1, 10_000),
     "batch_bytes": (1_024, 100 * 2**20),
@@ -61,7 +62,8 @@ class WeaviateOptions(Options):
         grpc_host: the host of gRPC; derived from ``host`` by default.
         grpc_port: the port of gRPC; by default 443 in Weaviate Cloud, otherwise 50051.
         grpc_secure: whether gRPC uses TLS; by default it does if ``host`` is https.
-        timeout: seconds that one request may take.
+        timeout: seconds that an operation may take, with all its requests and repetitions.
+        write_timeout: seconds that writing or deleting a batch of records may take.
         max_retries: how often a batch of writes is sent again after a time-out, a rate limit or an
             error of the server. Reads are sent again within ``timeout``.
         ca_certificate: a PEM file of the authorities to trust; the system's by default.
@@ -95,6 +97,7 @@ class WeaviateOptions(Options):
     grpc_port: int | None = None
     grpc_secure: bool | None = None
     timeout: float = 10.0
+    write_timeout: float = 60.0
     max_retries: int = 3
     ca_certificate: str = ""
     client_certificate: str = ""
