@@ -34,7 +34,7 @@ def imported(path, name):
     """Yield the module and the name of each import, relative ones as well."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py-tpl":
-        text = re.sub(r"\{\{.*?\}\}", "placeholder", text)
+        text = re.sub(r"\{%.*?%\}", "", re.sub(r"\{\{.*?\}\}", "placeholder", text))
     package = name.removesuffix(".__init__") if name.endswith(".__init__") else parent(name)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):

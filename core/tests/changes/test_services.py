@@ -159,7 +159,7 @@ TOO_LONG = {"error": {"code": 500, "message": "input (900 tokens) is too large t
     [
         (lambda never, texts: Reply(500, NAN), "It says: 500"),
         (lambda never, texts: Reply(500, TOO_LONG), "It says: 500"),
-        (lambda never, texts: Reply(200, NAN), "unsupported value: NaN"),
+        (lambda never, texts: Reply(200, NAN), "reports an error"),
         (lambda never, texts: Reply(502, b"<html>", content_type="text/html"), "502"),
         (lambda never, texts: Reply(drop=True), "cannot be reached"),
         (lambda never, texts: Reply(wait=never), "did not answer within 1 seconds"),

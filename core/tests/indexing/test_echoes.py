@@ -122,7 +122,7 @@ def service(settings, built):
         (500, SECRET.encode(), "fails. Try again later"),
         (500, b"", "It says: 500."),
         (503, {"error": "no"}, "It says: 503 …"),
-        (200, {"error": {"message": f"cannot read {SECRET}"}}, "InvalidEmbeddings"),
+        (200, {"error": {"message": f"cannot read {SECRET}"}}, "reports an error"),
         (200, SECRET.encode("latin-1"), "something other than JSON"),
         (200, {"data": [{"index": SECRET, "embedding": [1.0]}]}, "InvalidEmbeddings"),
     ],

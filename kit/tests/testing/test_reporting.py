@@ -116,6 +116,9 @@ import signal
 from wagtail_vector_index.exceptions import BackendRefused
 from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
 
+# A shell lets what it runs in the background ignore this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Interrupted(OracleBackend):
     def _count(self, spec, filter):
