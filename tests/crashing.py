@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 
 from tests.servers import free_port, free_ports, wait_until_ready
 
-__all__ = ["SERVERS", "Server"]
+__all__ = ["SERVERS", "Server", "qdrant_cluster"]
 
 
 @dataclass
@@ -27,9 +28,9 @@ class Server:
     """
 
     command: list[str]
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     ready: str
-    options: Mapping[str, Any]
+    options: dict[str, Any]
     folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -51,6 +52,16 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def freeze(self) -> None:
+        """Stop the server, so that it keeps its connections and answers nothing."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
 
 
 def weaviate(program: str, folder: Path) -> Server:
@@ -99,6 +110,33 @@ def qdrant(program: str, folder: Path) -> Server:
         options={"BACKEND": "qdrant", "HOST": url},
         folder=folder,
     )
+
+
+def qdrant_cluster(program: str, folder: Path, count: int) -> list[Server]:
+    """Return started Qdrant servers that are nodes of one cluster, with recommended options."""
+    nodes: list[Server] = []
+    first = ""
+    for number in range(count):
+        own = folder / str(number)
+        own.mkdir()
+        node = qdrant(program, own)
+        address = f"http://127.0.0.1:{(port := free_port())}"
+        node.environment = node.environment | {
+            "QDRANT__CLUSTER__ENABLED": "true",
+            "QDRANT__CLUSTER__P2P__PORT": str(port),
+        }
+        node.command += ["--uri", address, *(["--bootstrap", first] if first else [])]
+        node.options = node.options | {
+            "SHARD_NUMBER": 6,
+            "REPLICATION_FACTOR": 3,
+            "WRITE_CONSISTENCY_FACTOR": 2,
+            "CONSISTENCY": "quorum",
+            "WRITE_TIMEOUT": 60,
+        }
+        node.start()
+        first = first or address
+        nodes.append(node)
+    return nodes
 
 
 #: The servers, by the name of their backend.

@@ -101,7 +101,10 @@ class Double:
         read_only_key: a key that it wants for reads only.
         aliases: the collection that each alias stands for.
         is_node_away: one node of three is away, as a 1.18.3 behaved: a read that wants an answer
-            of every replica fails, a read that wants one of most of them doesn't.
+            of every replica fails, a read that wants one of most of them doesn't. A collection is
+            made once the node has been waited for, for as long as the request says.
+        is_node_frozen: one node of three does not answer: a read that wants the answers of several
+            replicas takes ten seconds, unless its collection asks one more than it needs.
         does_lag: the node that is asked lacks what was written since it was away. A read that
             wants the answer of several replicas has everything.
     """
@@ -121,6 +124,8 @@ class Double:
         self.read_only_key = ""
         self.aliases: dict[str, str] = {}
         self.is_node_away = False
+        self.is_node_frozen = False
+        self.fan_outs: dict[str, int] = {}
         self.does_lag = False
         self.changed = threading.Condition()
         self._lock = threading.RLock()
@@ -140,6 +145,8 @@ class Double:
             found = re.fullmatch(pattern, request.path)
             if found and method == request.method:
                 name = unquote(found["name"]) if "name" in found.groupdict() else ""
+                if self.is_node_frozen and consistency and not self.fan_outs.get(name):
+                    threading.Event().wait(10)  # which nothing sets
                 with self._lock, warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
                     name = self.aliases.get(name, name) if method != "DELETE" else name
@@ -177,6 +184,8 @@ class Double:
         if name in self._schemas:
             raise Refusal(409, f"Wrong input: Collection `{name}` already exists!")
         asked = models.CreateCollection.model_validate(request.body)
+        if self.is_node_away:
+            threading.Event().wait(float(request.query["timeout"]))  # which nothing sets
         self._client.create_collection(
             name, vectors_config=asked.vectors, quantization_config=asked.quantization_config
         )
@@ -191,6 +200,8 @@ class Double:
         asked = models.UpdateCollection.model_validate(request.body)
         if asked.hnsw_config is not None:
             self.links[name] = asked.hnsw_config.m or 0
+        if asked.params is not None:
+            self.fan_outs[name] = asked.params.read_fan_out_factor or 0
         if asked.optimizers_config is not None:
             self.thresholds[name] = asked.optimizers_config.indexing_threshold
         return True

@@ -75,13 +75,15 @@ class _Door:
         made: Any = lambda it: it,
         *,
         read: Any = None,
+        waits: Any = None,
     ) -> Any:
         headers = dict(context.invocation_metadata())
         keys = (self.double.api_key, self.double.read_only_key)
         if self.double.api_key and headers.get("api-key") not in keys:
             context.abort(CODES[401], "Invalid API key or JWT")
+        query = {"timeout": str(waits.timeout)} if waits else _query(read)
         request = Request(
-            method=method, path=path, query=_query(read), headers=headers, body=_plain(body) or {}
+            method=method, path=path, query=query, headers=headers, body=_plain(body) or {}
         )
         self.double.requests.append(request)
         fault = self.double.fault(request)
@@ -120,11 +122,18 @@ class _Collections(_Door, CollectionsServicer):  # type: ignore[misc]
             vectors=GrpcToRest.convert_vectors_config(request.vectors_config),
             optimizers_config=GrpcToRest.convert_optimizers_config_diff(request.optimizers_config),
         )
-        return self.ask(context, "PUT", f"/collections/{request.collection_name}", body, _done)
+        path = f"/collections/{request.collection_name}"
+        return self.ask(context, "PUT", path, body, _done, waits=request)
 
     def Update(self, request: Any, context: Any) -> Any:
+        params = models.CollectionParamsDiff(
+            read_fan_out_factor=request.params.read_fan_out_factor or None
+        )
         body = models.UpdateCollection(
+            params=params if request.HasField("params") else None,
             optimizers_config=GrpcToRest.convert_optimizers_config_diff(request.optimizers_config)
+            if request.HasField("optimizers_config")
+            else None,
         )
         return self.ask(context, "PATCH", f"/collections/{request.collection_name}", body, _done)
 

@@ -51,6 +51,29 @@ def test_quorum_goes_on_while_a_node_is_away(
         majority.search(SPEC, QUERY)
 
 
+def test_a_collection_is_made_while_a_node_is_away(
+    double: Double, make_backend: MakeBackend, protocol: Any
+) -> None:
+    """The server waits for the node, but must leave time for what comes after that."""
+    backend = make_backend(TIMEOUT=6, MAX_RETRIES=1, **protocol)
+    double.is_node_away = True
+    backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
+    assert backend.count(SPEC) == 30
+
+
+def test_a_frozen_node_holds_up_no_search(
+    double: Double, make_backend: MakeBackend, protocol: Any
+) -> None:
+    replicated = {"REPLICATION_FACTOR": 3, "CONSISTENCY": "quorum"}
+    backend = make_backend(TIMEOUT=6, MAX_RETRIES=0, **replicated, **protocol)
+    backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
+    double.is_node_frozen = True
+    assert len(backend.search(SPEC, QUERY)) == 10
+    assert len(backend.search(SPEC, QUERY, filter=Q(n=1))) == 10
+
+
 @pytest.mark.parametrize("consistency", ["quorum", 2])
 def test_a_node_that_lags_is_not_believed(
     double: Double, make_backend: MakeBackend, protocol: Any, consistency: Any

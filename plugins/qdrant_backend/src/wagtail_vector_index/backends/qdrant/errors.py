@@ -50,7 +50,7 @@ _STATUSES = {
 }
 
 #: The calls whose operation takes WRITE_TIMEOUT at most.
-_BULK = ("upsert", "delete")
+_LONG = ("create_collection", "create_payload_index", "upsert", "delete")
 
 _FULL = ("no space left", "insufficient storage", "out of disk", "disk usage")
 _TLS = ("CERTIFICATE", "SSL", "TLS", "Tls", "Hostname Verification")
@@ -83,7 +83,7 @@ class QdrantErrors(ServiceErrors):
     def explain(self, error: Exception, request: Any) -> Exception:
         """Return the error of the contract for a client's error."""
         if isinstance(error, LateError):
-            option = "WRITE_TIMEOUT" if request.method in _BULK else "TIMEOUT"
+            option = "WRITE_TIMEOUT" if request.method in _LONG else "TIMEOUT"
             what = self._late_after(error.seconds, option)
             return self.make(BackendUnavailable, what, cause=error)
         if not isinstance(error, CLIENT_ERRORS):

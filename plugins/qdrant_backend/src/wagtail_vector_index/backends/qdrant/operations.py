@@ -42,6 +42,10 @@ from .shaping import SCHEMAS, check_shape, shape
 #: neighbours, chosen among more candidates.
 BETTER = models.HnswConfigDiff(m=32, ef_construct=256)
 
+#: Reads ask one replica more than they need, and take the first answers. Otherwise, a read waits
+#: ten seconds for a node that is frozen, until a write to each shard has shown that it is.
+ONE_MORE = models.CollectionParamsDiff(read_fan_out_factor=1)
+
 #: Seconds between two requests for the state of a collection that is being indexed.
 FIRST_LOOK = 0.02
 LONGEST_LOOK = 2.0
@@ -55,12 +59,15 @@ class QdrantOperations(Operations):
 
     def create(self, spec: CollectionSpec) -> Steps[None]:
         """Make the collection or its missing indexes; check a collection that exists."""
+        yield from self._within(self._write_timeout)
         try:
             info = yield self._read(spec, "get_collection")
             yield from self._refuse_alias(spec)
         except CollectionNotFound:
             with suppress(AlreadyThere):  # another thread or process was faster
                 yield self._write(spec, "create_collection", **shape(spec, self._options))
+            if self._options.consistency and (self._options.replication_factor or 1) > 1:
+                yield self._write(spec, "update_collection", collection_params=ONE_MORE)
             info = yield self._read(spec, "get_collection")
         check_shape(spec, info, self._errors.where)
         if self._options.in_memory:

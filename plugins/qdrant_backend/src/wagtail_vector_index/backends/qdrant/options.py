@@ -64,7 +64,8 @@ class QdrantOptions(Options):
         location: ``":memory:"`` for collections in this process's memory, without a server.
         api_key: the server's key, if it requires one.
         timeout: seconds that an operation may take, with all its requests and repetitions.
-        write_timeout: seconds that writing or deleting records may take; ``timeout`` if None.
+        write_timeout: seconds that making a collection, and writing or deleting records, may take;
+            ``timeout`` if None.
         grpc: whether to use gRPC instead of the port of ``host``.
         grpc_port: the port of gRPC.
         headers: additional headers of each request, for example for a proxy.

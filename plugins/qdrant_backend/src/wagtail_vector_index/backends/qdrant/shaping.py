@@ -46,7 +46,10 @@ def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
         "hnsw_config": models.HnswConfigDiff(**options.hnsw) if options.hnsw else None,
         "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=0),
         "quantization_config": _quantization(options),
-        "timeout": options.timeout,
+        # The server waits so long for nodes that are away, and then makes the collection without
+        # them. Over REST, the client waits no longer than that either; what it then sends again
+        # finds the collection made.
+        "timeout": max(1, options.timeout // 3),
     }
 
 
