@@ -275,7 +275,7 @@ def _backend_use_messages(index: VectorIndex) -> Messages:
     if not index.keep_embeddings and not backend.persistent:
         yield checks.Error(
             f"{index.name}: keep_embeddings is False, but {backend!r} keeps its vectors only in the"
-            " memory of each process, which loads them from the site's database.",
+            " memory of processes, which load them from the site's database.",
             hint="Set keep_embeddings = True, or vector_backend to the alias of a vector database.",
             id="wagtail_vector_index.E008",
         )

@@ -349,3 +349,40 @@ def test_the_file_of_a_replaced_collection_is_deleted(process, folder):
     update(Note.vector_index, rebuild=True)
     clean_up(at_once=True)
     assert not file.exists()
+
+
+@pytest.mark.usefixtures("notes")
+def test_cleaning_follows_no_link_of_another_user(process, folder, tmp_path_factory):
+    precious = tmp_path_factory.mktemp("site") / "settings.py"
+    precious.touch()
+    process().ids()
+    [file] = files(folder)
+    file.parent.rename(folder / "moved")
+    file.parent.symlink_to(precious.parent, target_is_directory=True)
+    clean_up(at_once=True)
+    assert precious.exists()
+    assert process().ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("error", [MemoryError, OSError])
+def test_a_search_needs_no_file(process, folder, monkeypatch, error):
+    def fail(backend, spec):
+        raise error
+
+    monkeypatch.setattr(NumpyBackend, "snapshot", fail)
+    assert process().ids() == live_ids()
+    assert files(folder) == []
+
+
+@pytest.mark.usefixtures("notes")
+def test_what_no_backend_shares_any_more_is_deleted(process, folder, monkeypatch, settings):
+    monkeypatch.setattr(snapshots.tempfile, "gettempdir", lambda: str(folder))
+    process().ids()
+    clean_up(at_once=True)
+    assert files(folder)
+    settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
+        "default": {"BACKEND": "numpy", "SNAPSHOT_FOLDER": None}
+    }
+    clean_up()
+    assert files(folder) == []

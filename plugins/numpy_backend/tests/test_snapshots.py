@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.backends.numpy.matrix import Matrix
 from wagtail_vector_index.backends.numpy.quantized import QuantizedVectors
 from wagtail_vector_index.contract import Snapshot, SnapshotPart
 
@@ -226,3 +227,20 @@ def test_a_machine_without_a_temporary_folder_shares_nothing(
 
     monkeypatch.setattr(tempfile, "gettempdir", fail)
     assert backend.snapshot_folder is None
+
+
+def test_the_last_block_of_a_matrix_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Matrix, "block_rows", 2_048)
+    rows = np.random.default_rng(1).standard_normal((9_000, 4)).astype(np.float32)
+    matrix, restored = Matrix(4), Matrix(4)
+    matrix.resize(4_500)
+    matrix.append(0, rows[:4_500])
+    part = matrix.saved(4_500)
+    written = b"".join(bytes(data) for data in part.data)
+    assert part.room < 4 * 4 * 3 * 2_048
+    restored.restore(SnapshotPart(data=[bytearray(written.ljust(part.room, b"\0"))]))
+    restored.resize(9_000)
+    restored.append(4_500, rows[4_500:])
+    assert np.array_equal(
+        np.concatenate([part for _, part in restored.stretches(0, 9_000, 100)]), rows
+    )

@@ -165,7 +165,7 @@ class VectorBackend(ABC):
 
     @property
     def persistent(self) -> bool:
-        """Whether collections outlive this process. If not, each process has its own."""
+        """Whether collections outlive this process. If not, core loads them into each."""
         return True
 
     @property

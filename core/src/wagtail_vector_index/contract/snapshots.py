@@ -16,7 +16,7 @@ class SnapshotPart:
             file has a single one: a writable memoryview of the whole block. What is written there
             is seen by this process alone.
         room: the bytes that the block takes at least, so that a restored array can grow. The rest
-            is zero and takes no room on the disk.
+            is zero.
     """
 
     data: Sequence[Any]

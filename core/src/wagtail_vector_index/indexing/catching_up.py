@@ -212,7 +212,8 @@ def _bring_up_to_date(collection: Collection, backend: VectorBackend, copy: _Cop
         _catch_up(collection, backend, copy)
     elif copy.loaded is None and not _restore(collection, backend, copy, file):
         # One process loads the collection. The others wait, and share what it has loaded.
-        with file.turn(wait=_LONGEST_WAIT) as is_my_turn:
+        # None of them writes a file within a transaction, which may be rolled back.
+        with file.turn(wait=_LONGEST_WAIT if _reads_latest() else 0) as is_my_turn:
             _restore(collection, backend, copy, file)
             _catch_up(collection, backend, copy)
             if is_my_turn and copy.is_worn:
@@ -274,14 +275,17 @@ def _is_newer(state: State, loaded: _Loaded) -> bool:
 
 def _write(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
     """Write the copy's state to the file, and let the copy be what the file holds."""
-    copy.look_at = time.monotonic() + _SHARE_EVERY
     loaded = copy.loaded
     if loaded is None or not loaded.is_committed:
         return
+    copy.look_at = time.monotonic() + _SHARE_EVERY
     state = State(revision=loaded.revision, count=loaded.count, checksum=loaded.checksum)
-    if file.write(state, backend.snapshot(loaded.spec)):
-        _restore(collection, backend, copy, file)
-        delete_outdated(backend)
+    try:
+        if file.write(state, backend.snapshot(loaded.spec)):
+            _restore(collection, backend, copy, file)
+            delete_outdated(backend)
+    except Exception as error:  # noqa: BLE001  # also MemoryError: the copy serves without a file
+        file.fail(error)
 
 
 def _catch_up(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError
@@ -20,7 +21,7 @@ from .failures import error_text, is_waiting, note_failure
 from .ownership import is_foreign
 from .plan import Plan, live_collections
 from .pushing import sweep
-from .snapshots import delete_outdated
+from .snapshots import delete_outdated, delete_unused
 
 __all__ = ["clean_up", "next_cleaning", "retire", "sweep_all", "uncleaned"]
 
@@ -81,11 +82,13 @@ def clean_up(*, at_once: bool = False) -> list[str]:
 
 def _delete_files(*, at_once: bool) -> Iterator[str]:
     """Delete files of processes' memory that are outdated; yield what could not be deleted."""
+    backends = []
     for alias in vector_backends:
-        try:
-            yield from delete_outdated(vector_backends[alias], at_once=at_once)
-        except ConfigurationError:
-            continue  # a backend that does not work has no files that it could name
+        with suppress(ConfigurationError):  # a backend that does not work names no files
+            backends.append(vector_backends[alias])
+    for backend in backends:
+        yield from delete_outdated(backend, at_once=at_once)
+    yield from delete_unused(backends)
 
 
 def uncleaned() -> dict[str, int]:

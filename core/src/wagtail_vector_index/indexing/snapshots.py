@@ -23,9 +23,10 @@ import logging
 import mmap
 import os
 import stat
+import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ try:
 except ImportError:  # not POSIX: each process has its own memory
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SnapshotFile", "State", "delete_outdated", "snapshot_file"]
+__all__ = ["SnapshotFile", "State", "delete_outdated", "delete_unused", "snapshot_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -146,13 +147,13 @@ class SnapshotFile:
         try:
             lock = _open_lock(self._path)
         except OSError as error:
-            self._fail(error)
+            self.fail(error)
             yield False
             return
         try:
             is_my_turn = _locked(lock, wait)
         except OSError as error:  # file systems without locks
-            self._fail(error)
+            self.fail(error)
             is_my_turn = False
         try:
             yield is_my_turn
@@ -175,7 +176,7 @@ class SnapshotFile:
         except OSError as error:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
-            self._fail(error)
+            self.fail(error)
             return False
         return True
 
@@ -189,11 +190,12 @@ class SnapshotFile:
                     folder.mkdir(mode=0o700)
                 _check_private(folder.lstat(), folder)
         except OSError as error:
-            self._fail(error)
+            self.fail(error)
             return False
         return True
 
-    def _fail(self, error: OSError) -> None:
+    def fail(self, error: Exception) -> None:
+        """Log why no file can be written, and write none for a while."""
         known = self._folder in _failed
         _failed[self._folder] = time.monotonic() + _AFTER_FAILURE
         logger.log(
@@ -206,7 +208,8 @@ class SnapshotFile:
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        _check_private(self._folder.lstat(), self._folder)
+        for folder in (self._folder, self._path.parent):
+            _check_private(folder.lstat(), folder)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(self._path, flags), "rb") as file:
             _check_private(os.fstat(file.fileno()), self._path)
@@ -244,15 +247,45 @@ def delete_outdated(backend: VectorBackend, *, at_once: bool = False) -> list[st
     if folder is None:
         return []
     live = Collection.objects.filter(state__in=(Collection.State.BUILDING, Collection.State.ACTIVE))
-    collections = {collection.name: collection for collection in live}
+    files = {each.name: SnapshotFile(folder, each) for each in live}
+
+    def is_outdated(path: Path) -> bool:
+        file = files.get(path.stem)
+        return file is None or (path.suffix == ".snapshot" and _is_outdated(file, at_once=at_once))
+
+    return _delete(folder, is_outdated)
+
+
+def delete_unused(backends: Iterable[VectorBackend]) -> list[str]:
+    """Delete this database's files in the system's temporary folder if no backend uses it now.
+
+    Args:
+        backends: all backends of the site.
+
+    Returns:
+        what could not be deleted, and why.
+    """
+    try:
+        folder = _own_folder(Path(tempfile.gettempdir()))
+    except FileNotFoundError:  # no folder is writable
+        return []
+    if folder is None or folder in map(_private_folder, backends):
+        return []
+    return _delete(folder, lambda path: True)
+
+
+def _delete(folder: Path, is_outdated: Callable[[Path], bool]) -> list[str]:
+    own = folder / _place_name()
+    try:
+        # Otherwise, another user could lead this one to any folder by a link.
+        _check_private(folder.lstat(), folder)
+        _check_private(own.lstat(), own)
+    except OSError:
+        return []
     problems = []
-    for path in sorted((folder / _place_name()).glob("*.*")):
-        collection = collections.get(path.stem)
+    for path in sorted(own.glob("*.*")):
         try:
-            if collection is None or (
-                path.suffix == ".snapshot"
-                and _is_outdated(SnapshotFile(folder, collection), at_once=at_once)
-            ):
+            if is_outdated(path):
                 path.unlink(missing_ok=True)
             elif path.suffix == ".new":
                 _delete_unfinished(path)
@@ -283,7 +316,11 @@ def _delete_unfinished(path: Path) -> None:
 
 def _private_folder(backend: VectorBackend) -> Path | None:
     folder = backend.snapshot_folder
-    if folder is None or fcntl is None or backend.persistent or not _place_name():
+    return None if folder is None or backend.persistent else _own_folder(folder)
+
+
+def _own_folder(folder: Path) -> Path | None:
+    if fcntl is None or not _place_name():
         return None
     return folder / f"wagtail-vector-index-{os.geteuid()}"
 
@@ -358,8 +395,11 @@ def _write(file: BinaryIO, state: State, shape: Mapping[str, Any], snapshot: Sna
         file.seek(offset)
         file.writelines(part.data)
         offset += max(size, part.room)
-    # What was skipped reads as zero, and takes no room on the disk.
+    # What was skipped reads as zero. Its room is reserved: a process that writes to its own copy of
+    # a page would otherwise be killed if the file system is one in memory that is full by then.
     file.truncate(offset)
+    if hasattr(os, "posix_fallocate"):  # macOS lacks it
+        os.posix_fallocate(file.fileno(), 0, offset)
     header = json.dumps(
         {
             "shape": shape,

@@ -32,9 +32,14 @@ def grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
     return larger
 
 
+def rows_with_room(count: int) -> int:
+    """Return the number of rows that a snapshot has room for, if it holds ``count`` rows."""
+    return count + count // 16 + _ROOM
+
+
 def saved(array: npt.NDArray[Any]) -> SnapshotPart:
     """Return an array as a part of a snapshot, with room for some more rows."""
-    room = (len(array) + len(array) // 16 + _ROOM) * array.itemsize * array[:1].size
+    room = rows_with_room(len(array)) * array.itemsize * array[:1].size
     return SnapshotPart(data=[_bytes(array)], room=room)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from wagtail_vector_index.contract import SnapshotPart
 
-from .arrays import Floats32, Rows, restored
+from .arrays import Floats32, Rows, restored, rows_with_room
 
 _FIRST_ROWS = 256
 _COPIED_ROWS = 8_192
@@ -42,11 +42,11 @@ class Matrix:
         return 4 * self._dimensions * count
 
     def saved(self, count: int) -> SnapshotPart:
-        """Return the first ``count`` rows as a part of a snapshot, with room for whole blocks."""
+        """Return the first ``count`` rows as a part of a snapshot, with room for some more rows."""
         parts = [part for _, part in self.stretches(0, count, self.block_rows)]
         return SnapshotPart(
             data=[part.reshape(-1).view(np.uint8).data for part in parts],
-            room=len(parts) * self.bytes_of(self.block_rows),
+            room=self.bytes_of(min(rows_with_room(count), len(parts) * self.block_rows)),
         )
 
     def restore(self, part: SnapshotPart) -> None:
@@ -63,6 +63,10 @@ class Matrix:
             return
         if not self._blocks or len(self._blocks[0]) < min(count, self.block_rows):
             self._grow_first(count)
+        # Only the last block can be short, if it comes from a snapshot.
+        last = min(len(self._blocks), needed) - 1
+        if last and len(self._blocks[last]) < min(count - last * self.block_rows, self.block_rows):
+            self._blocks[last] = self._enlarged(last, self.block_rows)
         while len(self._blocks) < needed:
             self._blocks.append(self._new_block(self.block_rows))
 
@@ -143,10 +147,14 @@ class Matrix:
         rows = self.block_rows
         while count <= _COPIED_ROWS and rows // 2 >= max(count, _FIRST_ROWS):
             rows //= 2
+        self._blocks[:1] = [self._enlarged(0, rows)]
+
+    def _enlarged(self, number: int, rows: int) -> Floats32:
+        """Return a larger block with the rows of a block, if that exists."""
         larger = self._new_block(rows)
-        for first in self._blocks[:1]:
-            larger[: len(first)] = first
-        self._blocks[:1] = [larger]
+        for block in self._blocks[number : number + 1]:
+            larger[: len(block)] = block
+        return larger
 
     def _new_block(self, rows: int) -> Floats32:
         return np.empty((rows, self._dimensions), np.float32)
