@@ -20,6 +20,7 @@ from plugins.openai_embeddings.tests.server import EVENTS, WORDS, Reply, Service
 from tests.testapp.models import Note
 from wagtail_vector_index.chat.base import Message
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
+from wagtail_vector_index.chat.openai.pieces import Pieces
 from wagtail_vector_index.contract.options import parse_options
 from wagtail_vector_index.contract.services import limits
 from wagtail_vector_index.embeddings.openai import plugin
@@ -445,6 +446,28 @@ def test_a_service_that_sends_thoughts_apart(
     assert next(pieces) == "Mix "
     release.set()
     pieces.close()
+
+
+@pytest.mark.parametrize("name", ["content", "reasoning_content"])
+def test_a_model_that_thinks_for_long_is_not_late(
+    chat: OpenAIChatBackend, service: Service, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Each thought comes in time, though the first text comes after several times TIMEOUT."""
+    clock = [0.0]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    thoughts = [part("") for _ in range(5)]
+    for number, thought in enumerate(thoughts):
+        thought["choices"][0]["delta"][name] = "<think>Hm" if number == 0 else "…"
+    closed = part("</think>Mix it.") if name == "content" else part("Mix it.")
+    service.always = Reply(events=[*thoughts, closed, part(reason="stop")])
+    text_of = Pieces.text_of
+
+    def later(pieces: Pieces, event: Any) -> str:
+        clock[0] += 0.7 * chat.options.timeout
+        return text_of(pieces, event)
+
+    monkeypatch.setattr(Pieces, "text_of", later)
+    assert "".join(chat.stream(MESSAGES)) == "Mix it."
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class OpenAIChatBackend(ChatBackend):
                 for part in limit.each(parts):
                     if text := pieces.text_of(part):
                         yield text
+                    if pieces.advanced:
                         limit.set(self.options.timeout)
         except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
@@ -64,6 +65,7 @@ class OpenAIChatBackend(ChatBackend):
                 async for part in limit.aeach(parts):
                     if text := pieces.text_of(part):
                         yield text
+                    if pieces.advanced:
                         limit.set(self.options.timeout)
         except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)

@@ -41,9 +41,12 @@ class Pieces:
         self._begun = False
         self._has_text = False
         self._reason: Any = None
+        #: Whether the last part had text or thoughts, and was more than a sign of life.
+        self.advanced = False
 
     def text_of(self, part: Any) -> str:
         """Return the text in a part, which may be empty."""
+        self.advanced = False
         # The client does not check what a service sends, so any of this may be missing.
         choices = getattr(part, "choices", None)
         if not isinstance(choices, list) or not choices:
@@ -51,9 +54,10 @@ class Pieces:
         self._begun = True
         self._reason = getattr(choices[0], "finish_reason", None) or self._reason
         delta = getattr(choices[0], "delta", None)
-        if any(getattr(delta, name, None) for name in _APART):
-            self._thoughts.are_apart()
         text = getattr(delta, "content", None)
+        if are_apart := any(getattr(delta, name, None) for name in _APART):
+            self._thoughts.are_apart()
+        self.advanced = are_apart or bool(text)
         return self._noted(self._thoughts.without(text)) if isinstance(text, str) else ""
 
     def rest(self) -> str:
