@@ -67,6 +67,7 @@ def test_a_frozen_node_holds_up_no_search(
 ) -> None:
     replicated = {"REPLICATION_FACTOR": 3, "CONSISTENCY": "quorum"}
     backend = make_backend(TIMEOUT=6, MAX_RETRIES=0, **replicated, **protocol)
+    make_backend(**protocol).create(SPEC)  # as if the next call had been interrupted
     backend.create(SPEC)
     backend.upsert(SPEC, BATCH)
     double.is_node_frozen = True

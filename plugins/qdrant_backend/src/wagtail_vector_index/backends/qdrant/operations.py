@@ -66,12 +66,14 @@ class QdrantOperations(Operations):
         except CollectionNotFound:
             with suppress(AlreadyThere):  # another thread or process was faster
                 yield self._write(spec, "create_collection", **shape(spec, self._options))
-            if self._options.consistency and (self._options.replication_factor or 1) > 1:
-                yield self._write(spec, "update_collection", collection_params=ONE_MORE)
             info = yield self._read(spec, "get_collection")
         check_shape(spec, info, self._errors.where)
         if self._options.in_memory:
             return
+        is_replicated = (self._options.replication_factor or 1) > 1
+        asked = info.config.params.read_fan_out_factor
+        if self._options.consistency and is_replicated and asked != ONE_MORE.read_fan_out_factor:
+            yield self._write(spec, "update_collection", collection_params=ONE_MORE)
         missing = [name for name in spec.fields if key_of(name) not in info.payload_schema]
         outcomes = yield Together([partial(self._payload_index, spec, name) for name in missing])
         for outcome in outcomes:

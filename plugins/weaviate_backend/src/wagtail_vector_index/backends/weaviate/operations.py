@@ -147,8 +147,10 @@ class WeaviateOperations(Operations):
 
     def delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         """Delete the records with these ids, if they exist."""
-        yield Within(self._options.write_timeout)
-        yield from self._delete(spec, ids)
+        # Each part has the whole time, since a record that is missing takes a request of its own.
+        for part in list(slices(list(ids), MOST_IDS)) or [[]]:
+            yield Within(self._options.write_timeout)
+            yield from self._delete(spec, part)
 
     def _delete(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[None]:
         yield from self._existing(spec)
