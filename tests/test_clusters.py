@@ -6,7 +6,9 @@ CRASH_TEST_QDRANT names the program of a Qdrant server. Without it, nothing runs
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ import pytest
 from django.core.management import call_command
 
 from tests.crashing import Server, qdrant_cluster
+from tests.servers import START
 from tests.test_server_kills import program_of, text
 from tests.testapp.models import Note
+from wagtail_vector_index.exceptions import BackendError
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.models import Collection
 
@@ -61,6 +65,7 @@ def test_searches_updates_and_rebuilds_while_one_node_is_away(
         away.thaw() if frozen else away.start()
         # What the node missed must not come back: it answers as one of three from now on.
         connect(settings, away)
+        wait_until_it_knows_the_collection()
         for note in Note.objects.all():
             assert_found(note)
 
@@ -68,6 +73,16 @@ def test_searches_updates_and_rebuilds_while_one_node_is_away(
 def connect(settings: Any, node: Server) -> None:
     """Let the site use this node of the cluster."""
     settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": dict(node.options)}
+
+
+def wait_until_it_knows_the_collection() -> None:
+    """Wait for a node that has missed what the others agreed on."""
+    spec, end = Collection.objects.get(state="active").spec, time.monotonic() + START
+    while time.monotonic() < end:
+        with suppress(BackendError):
+            vector_backends["default"].count(spec)
+            return
+    raise AssertionError("The node does not know the collection.")
 
 
 def assert_found(note: Note) -> None:
