@@ -65,7 +65,7 @@ def test_searches_updates_and_rebuilds_while_one_node_is_away(
         away.thaw() if frozen else away.start()
         # What the node missed must not come back: it answers as one of three from now on.
         connect(settings, away)
-        wait_until_it_knows_the_collection()
+        wait_until_it_agrees()
         for note in Note.objects.all():
             assert_found(note)
 
@@ -75,14 +75,19 @@ def connect(settings: Any, node: Server) -> None:
     settings.WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": dict(node.options)}
 
 
-def wait_until_it_knows_the_collection() -> None:
-    """Wait for a node that has missed what the others agreed on."""
+def wait_until_it_agrees() -> None:
+    """Wait for a node that has missed what the others agreed on, and what they have written.
+
+    While it reads that, the node knows a new collection not at all, and then as an empty one.
+    Before all its replicas are whole again, no other node may fail.
+    """
+    backend = vector_backends["default"]
     spec, end = Collection.objects.get(state="active").spec, time.monotonic() + START
     while time.monotonic() < end:
         with suppress(BackendError):
-            vector_backends["default"].count(spec)
-            return
-    raise AssertionError("The node does not know the collection.")
+            if backend.count(spec) == Note.objects.count() and backend.health().ok:
+                return
+    raise AssertionError("The node does not agree with the others.")
 
 
 def assert_found(note: Note) -> None:
