@@ -88,8 +88,8 @@ def test_columns_that_are_missing_are_named(results):
 
 
 def test_summary_tells_what_was_missed(results):
-    change(results / "large_index.md", r"met \|", "**missed** |")
-    change(results / "unchanged.md", r"\*\*missed\*\*", "met")
+    change(results / "large_index.md", r"(?:\*\*missed\*\*|met) \|", "**missed** |")
+    change(results / "unchanged.md", r"(?:\*\*missed\*\*|met) \|", "met |")
     change(results / "unchanged.md", r"Measured on [\d-]+", "Measured on 2031-02-03")
     [table] = tables(f"# Summary\n{summary.summary()}")
     told = {row[0]: row[1:] for row in table.rows}
