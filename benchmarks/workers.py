@@ -166,7 +166,7 @@ def first_rows(database: str, folder: str) -> list[Row]:
 
 
 def first(database: str, folder: str | None, model: str) -> tuple[float, float]:
-    """Return the processor's seconds of the first search, and those of the eleventh."""
+    """Return the processor's seconds of the first and of the eleventh search."""
     set_up(database, folder)
     from django.db.models import Q
 

@@ -251,7 +251,7 @@ def test_a_store_that_accepts_no_more_records_loses_what_was_deleted(
 
 
 def test_removals_reach_a_store_that_accepts_no_more_records(notes, server, bring_up_to_date):
-    """Also those of objects that left between two attempts to send what is refused."""
+    """Deletions of objects that left between two attempts to send what is refused, too."""
     collection = Collection.objects.get()
     Note.objects.create(text="butter")
     refuse_upserts(server)

@@ -295,7 +295,7 @@ class VectorBackend(ABC):
 
     def _snapshot(self, spec: CollectionSpec) -> Snapshot:
         """Return all records of a collection. Meanwhile, there may be searches, but no writes."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self!r} has a snapshot_folder, but no _snapshot().")
 
     def _restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
         """Create a collection from a file with what `_snapshot` returned, without copying it.
@@ -303,7 +303,7 @@ class VectorBackend(ABC):
         Raises:
             ValueError: the format is another one, or the parts do not fit together.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self!r} has a snapshot_folder, but no _restore().")
 
     # Methods that the author of a backend calls
 

@@ -104,7 +104,7 @@ class SnapshotFile:
         self._shape = _shape(collection)
 
     def exists_as(self, state: State) -> bool:
-        """Return whether the file is still the one that had a state."""
+        """Return whether the file that had this state has not been replaced."""
         try:
             found = self._path.lstat()
         except OSError:

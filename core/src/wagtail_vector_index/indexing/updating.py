@@ -371,7 +371,7 @@ def _is_own(collection: Collection) -> bool:
 
 
 def _is_outdated(plan: Plan, active: Collection) -> bool:
-    """Return whether a plan is that of a collection which served before the active one.
+    """Return whether a collection of this plan served before the active one.
 
     The active collection's settings then came later.
     """

@@ -276,7 +276,7 @@ class Service(ABC):
 
 
 def _telling(error: Exception, before: Exception | None) -> Exception:
-    """Return the error to raise: if there is no time left for another attempt, that of the last."""
+    """Return the error to raise: the last attempt's, if no time is left for another attempt."""
     return before if isinstance(error, LateError) and before is not None else error
 
 
