@@ -287,4 +287,4 @@ def _row_or_dict(value: dict[str, Any]) -> Any:
 if __name__ == "__main__":
     _, module_name, function_name, given = sys.argv
     outcome = getattr(importlib.import_module(module_name), function_name)(*json.loads(given))
-    print(json.dumps(outcome, default=asdict))
+    print(json.dumps(outcome, default=asdict), flush=True)

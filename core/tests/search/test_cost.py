@@ -16,7 +16,7 @@ from wagtail_vector_index.content.visibility import visible_to
 from wagtail_vector_index.indexes import PageVectorIndex, VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import EmbeddingField
-from wagtail_vector_index.search import base, collections
+from wagtail_vector_index.search import base, live_chunks
 from wagtail_vector_index.wagtail_search.unrestricted import unrestricted
 
 pytestmark = pytest.mark.django_db
@@ -253,7 +253,7 @@ def test_only_the_first_objects_are_checked(article, queries):
 @pytest.mark.parametrize("most", [200, 0])
 def test_excerpts_are_those_of_the_best_chunks(article, monkeypatch, queries, most):
     """Few texts are read at the search, many when their objects are loaded."""
-    monkeypatch.setattr(collections, "_MOST_TEXTS", most)
+    monkeypatch.setattr(live_chunks, "_MOST_TEXTS", most)
     for number in range(3):
         article(f"Page {number}", f"<p>{'hedge lawn ' * 30}</p><p>bread flour {number}</p>")
     index = OneByOne()

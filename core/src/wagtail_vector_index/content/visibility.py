@@ -12,10 +12,11 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.apps import apps
+from django.db import router
 from django.db.models import F, FilteredRelation, Q, QuerySet
 from django.utils import timezone
 
@@ -32,6 +33,9 @@ __all__ = [
     "visible_to_all",
 ]
 
+
+#: Adds to a query of view restrictions what is known of the restricted objects.
+_Annotated = Callable[[QuerySet[Any]], QuerySet[Any]]
 
 #: The most ranges of paths in one query. SQLite refuses 1,000 of them, and each costs time.
 _MAX_RANGES = 300
@@ -133,14 +137,8 @@ class Visibility:
         from wagtail.models import PageViewRestriction
 
         model = page_model()
-        # Whether a page is an alias is not a condition of the query: SQLite would then choose to
-        # read all pages that are none. The aliases come with it, since most sites have few.
-        restrictions = PageViewRestriction.objects.annotate(
-            alias=_aliases("page__aliases", "page")
-        ).annotate(
-            source_pk=F("page__alias_of"), alias_pk=F("alias__pk"), alias_path=F("alias__path")
-        )
-        refused = [one for one in self._refused(restrictions, "page") if one.source_pk is None]
+        rows = self._refused(PageViewRestriction, _with_aliases)
+        refused = [one for one in rows if one.source_pk is None]
         paths = {restriction.restricted_path for restriction in refused}
         hidden = {one.alias_pk: one.alias_path for one in refused if one.alias_pk is not None}
         while hidden:
@@ -158,18 +156,22 @@ class Visibility:
     def _collections(self) -> _Subtrees:
         from wagtail.models import Collection, CollectionViewRestriction
 
-        refused = self._refused(CollectionViewRestriction.objects.all(), "collection")
+        refused = self._refused(CollectionViewRestriction, _with_paths)
         paths = {restriction.restricted_path for restriction in refused}
         return _Subtrees(paths, Collection, "collection__path")
 
-    def _refused(self, restrictions: QuerySet[Any], relation: str) -> list[Any]:
+    def _refused(self, model: Any, annotated: _Annotated) -> list[Any]:
         """Return the restrictions that refuse the visitor, as rows with a ``restricted_path``.
 
         The rows of a restriction differ in what the query joins to it.
+
+        Args:
+            model: Wagtail's model of the restrictions.
+            annotated: adds what is known of the restricted object to a query of that model.
         """
         if self._accepts is None:
             return []
-        rows = _with_groups(restrictions.annotate(restricted_path=F(f"{relation}__path")))
+        rows = _with_groups(model, annotated)
         once = {row.pk: row for row in rows}
         refused = {pk for pk, restriction in once.items() if not self._accepts(restriction)}
         return [row for row in rows if row.pk in refused]
@@ -285,14 +287,34 @@ def _aliases(relation: str, page: str) -> FilteredRelation:
     )
 
 
-def _with_groups(restrictions: QuerySet[Any]) -> list[Any]:
+def _with_aliases(restrictions: QuerySet[Any]) -> QuerySet[Any]:
+    """Return restrictions of pages with the path of the page, and with those of its aliases.
+
+    Whether a page is an alias is not a condition of the query: SQLite would then choose to read
+    all pages that are none. The aliases come with it, since most sites have few.
+    """
+    return restrictions.annotate(alias=_aliases("page__aliases", "page")).annotate(
+        restricted_path=F("page__path"),
+        source_pk=F("page__alias_of"),
+        alias_pk=F("alias__pk"),
+        alias_path=F("alias__path"),
+    )
+
+
+def _with_paths(restrictions: QuerySet[Any]) -> QuerySet[Any]:
+    """Return restrictions of collections with the path of the collection."""
+    return restrictions.annotate(restricted_path=F("collection__path"))
+
+
+def _with_groups(model: Any, annotated: _Annotated) -> list[Any]:
     """Return view restrictions with their groups, by one query: a row for each group.
 
     ``prefetch_related`` would take another query, and build a queryset for each restriction.
     """
     from django.contrib.auth.models import Group
 
-    rows = list(restrictions.annotate(group_pk=F("groups"), group_name=F("groups__name")))
+    using = router.db_for_read(model)
+    rows = list(model.objects.db_manager(using).raw(*_statement(model, annotated, using)))
     groups_of: defaultdict[Any, dict[Any, str]] = defaultdict(dict)
     for row in rows:
         if row.group_pk is not None:
@@ -309,6 +331,18 @@ def _with_groups(restrictions: QuerySet[Any]) -> list[Any]:
             ]
         row._prefetched_objects_cache = {"groups": prefetched[key]}  # noqa: SLF001
     return rows
+
+
+@lru_cache(maxsize=16)
+def _statement(model: Any, annotated: _Annotated, using: str) -> tuple[str, Any]:
+    """Return the SQL that reads all restrictions, and its parameters.
+
+    Every search reads them. To compile the query takes longer than to run it.
+    """
+    restrictions = annotated(model.objects.using(using))
+    rows = restrictions.annotate(group_pk=F("groups"), group_name=F("groups__name"))
+    statement: tuple[str, Any] = rows.query.get_compiler(using).as_sql()
+    return statement
 
 
 class _Visitor:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import Error, connections
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from ..contract.slices import slices
@@ -100,10 +100,10 @@ class Share:
         others, ended = holders(self._index_name)
         self._free(ended)
         rows = object_changes(self._index_name)
-        held = PendingChange.objects.filter(
-            index=self._index_name, holder__isnull=False, object_key=OuterRef("object_key")
-        )
-        free = rows.filter(holder=None).exclude(Exists(held))
+        held = PendingChange.objects.filter(index=self._index_name, holder__isnull=False)
+        # Drains hold few rows, so these are read once. SQLite without statistics would read all of
+        # them again for each row of a correlated subquery.
+        free = rows.filter(holder=None).exclude(object_key__in=held.values("object_key"))
         due = Q(attempts=0) | Q(next_attempt__lte=moment)
         # In the order of the database's index, and in no other: it would sort all rows for each
         # share, or all that became due at one moment.

@@ -33,15 +33,9 @@ from ..models.tables import Collection
 from ..plugins.calling import notify
 from ..plugins.handlers import vector_backends
 from ..wording import shown
-from .collections import (
-    LiveChunk,
-    active_collection,
-    check_current,
-    live_chunks,
-    lost,
-    serving_backend,
-)
+from .collections import active_collection, check_current, lost, serving_backend
 from .lead_chunks import LEAD_POSITION, mixed_with_lead
+from .live_chunks import LiveChunk, live_chunks
 from .ranking import Hit, best_of_each, nearest_first
 
 __all__ = ["NOTHING", "Search", "both", "of_objects", "search_call"]

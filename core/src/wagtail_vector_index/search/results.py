@@ -16,8 +16,8 @@ from ..models.sessions import again_if_lost
 from ..models.tables import Document
 from ..wording import did_you_mean
 from .base import Search
-from .collections import chunk_texts
 from .excerpts import attach_excerpt
+from .live_chunks import chunk_texts
 from .ranking import Hit
 
 _SHOWN = 5
