@@ -24,7 +24,7 @@ from benchmarks.measure import ROOT, Row, isolated, number, print_table, seconds
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
-COUNT = 2_000 if QUICK else 10_000
+COUNT = 2_000 if QUICK else 20_000
 REPEATS = 1 if QUICK else 3
 PROCESSES = 4
 LATENCY = 0.05

@@ -75,7 +75,7 @@ def test_a_share_takes_no_longer_if_more_changes_wait(has_failed):
 
         def work(share=share):
             expand(NOTES)
-            assert len(share.take(timezone.now())) == 500
+            assert len(share.take(timezone.now())) == 512
 
         taken.append(steps(work))
         share.give_back()
@@ -91,7 +91,7 @@ def test_a_share_takes_little_longer_beside_others():
     for _ in range(5):
         share = Share(NOTES.name)
         taken.append(steps(lambda share=share: share.take(timezone.now())))
-        assert share.rows().count() == 500
+        assert share.rows().count() == 512
     # It counts what is left, and passes over the rows that others hold, but no row twice.
     assert taken[-1] <= 10 * taken[0]
 

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 #: About the most documents that one transaction writes.
 MAX_DOCUMENTS = 1_000
 
-_FETCH_SIZE = 100
+_FETCH_SIZE = 128
 
 #: How often in a row another process may write first before this process gives up.
 _MAX_SETBACKS = 50

@@ -20,7 +20,7 @@ from .failures import hide_content
 from .plan import Plan
 from .processes import HEARTBEAT
 
-_LOOKUP_SIZE = 500
+_LOOKUP_SIZE = 512
 
 #: The fewest texts of a batch, if several batches are embedded at once.
 _LEAST_BATCH = 32

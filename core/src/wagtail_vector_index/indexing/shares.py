@@ -31,12 +31,13 @@ __all__ = ["SIZE", "Share"]
 logger = logging.getLogger(__name__)
 
 #: The most rows of a share, and about the most objects of one transaction that writes.
-SIZE = 500
+SIZE = 512
 
-#: The fewest rows of a share, if so many are left.
-_LEAST = 50
+#: The fewest rows of a share, if so many are left. Shares are multiples of it, so that objects
+#: of one chunk each fill the batches of most embedding backends.
+_LEAST = 64
 
-_SLICE = 500
+_SLICE = 512
 
 
 class Share:
@@ -143,4 +144,4 @@ def _size(rows: Any, due: Q, others: Sequence[str]) -> int:
         return SIZE
     parts = 2 * (len(others) + 1)
     left: int = rows.filter(due, holder=None)[: parts * SIZE].count()
-    return min(SIZE, max(_LEAST, -(-left // parts)))
+    return min(SIZE, _LEAST * -(-left // (parts * _LEAST)))

@@ -41,8 +41,10 @@ from .replacing import reason_to_wait
 
 logger = logging.getLogger(__name__)
 
-#: The seconds between two looks at what other processes do.
-_PAUSE = 0.2
+#: The first and the longest pause between two looks at what other processes do, in seconds.
+#: A short wait then ends soon, and a long one asks little of the database.
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
 
 #: An action of `pushing` on a collection and its backend, which reports numbers of documents.
 _Action: TypeAlias = Callable[[Collection, VectorBackend, Callable[[int], None]], None]
@@ -83,7 +85,7 @@ def update(
     building = _ensure_collection(plan, rebuild=rebuild)
     if building is None:
         return _update(index, plan, None, progress)
-    drained = Drained()
+    drained, pause = Drained(), _FIRST_PAUSE
     while not again_if_lost(lead)(building):
         # What the leader has compared is in the outbox by now, so it is drained below.
         _read_again(building)
@@ -95,7 +97,8 @@ def update(
             # What this process wrote after the leader's last look is sent by nobody else.
             _push_all([c for c in _targets(plan) if c.state == c.State.ACTIVE], progress)
             return Updated(drained=drained, built=False, leader="" if is_over else building.builder)
-        time.sleep(_PAUSE)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
     try:
         updated = _update(index, plan, building, Heartbeat(building, progress))
     finally:
@@ -215,13 +218,16 @@ def _drain_together(index: IndexDeclaration, progress: Progress) -> Drained:
     left = rows.filter(
         Q(attempts=0) | Q(next_attempt__lte=began) | Q(holder__isnull=False), pk__lte=counts["last"]
     )
+    pause = _FIRST_PAUSE
     while True:
-        drained.add(_drain(index, progress))
+        share = _drain(index, progress)
+        drained.add(share)
         # An object that failed has its next attempt later.
         if not again_if_lost(left.exists)():
             _forget_written(index, drained.errors)
             return drained
-        time.sleep(_PAUSE)
+        pause = _FIRST_PAUSE if share.objects else min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(pause)
         progress.indexed(0)
 
 

@@ -24,7 +24,7 @@ from .bulk_insert import insert_rows
 from .preparing import PreparedObject
 
 #: The most values of a list in one statement, so that it works on every database.
-_SLICE = 500
+_SLICE = 512
 
 _COLUMNS = (
     "id",
