@@ -8,19 +8,29 @@ import pytest
 from django.db import connection
 from django.db.models import Window
 from django.db.models.functions import RowNumber
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Country, Note, Product
 from wagtail_vector_index.content import declaration
 from wagtail_vector_index.indexes import VectorIndex
-from wagtail_vector_index.indexing import batches, comparing
+from wagtail_vector_index.indexing import (
+    backend_vectors,
+    batches,
+    comparing,
+    draining,
+    expanding,
+    removing,
+)
 from wagtail_vector_index.indexing.comparing import changed_batches, changed_keys, gone_batches
 from wagtail_vector_index.indexing.expanding import expand
+from wagtail_vector_index.indexing.fetching import fetch_to_prepare
 from wagtail_vector_index.indexing.outbox import append, queue_batches
 from wagtail_vector_index.indexing.plan import live_collections
 from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.shares import Share
+from wagtail_vector_index.indexing.updating import apply_removals, update
 from wagtail_vector_index.models import Document, PendingChange
 
 pytestmark = pytest.mark.django_db
@@ -226,3 +236,94 @@ def test_rows_that_wait_are_replaced_by_rows_that_are_due(small_batches):
         *((key, 0) for key in keys[4:]),
     ]
     assert not rows.filter(next_attempt__gt=timezone.now(), holder=None).exists()
+
+
+def test_long_objects_are_fetched_little_more_than_once(article, monkeypatch):
+    """One transaction writes few of them, so few are fetched for it."""
+    body = "".join(f"<p>{word} {'bread ' * 400}</p>" for word in ("rye", "wheat", "spelt", "oat"))
+    pages = [article(f"Long {number}", body) for number in range(40)]
+    monkeypatch.setattr(draining, "MAX_DOCUMENTS", 6)
+    fetched = []
+
+    def fetch(index, keys):
+        fetched.extend(keys)
+        return fetch_to_prepare(index, keys)
+
+    monkeypatch.setattr(draining, "fetch_to_prepare", fetch)
+    update(ArticlePage.vector_index)
+    assert Document.objects.filter(deleted_at=None).count() > 2 * len(pages)
+    assert set(fetched) == {f"wagtailcore.page:{page.pk}" for page in pages}
+    assert len(fetched) <= 3 * len(pages)
+
+
+def test_of_a_text_that_many_have_one_document_is_enough(bring_up_to_date):
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    [collection] = live_collections(NOTES.name)
+    taken = []
+    for count in (500, 4_000):
+        Document.objects.bulk_create(
+            Document(
+                collection=collection,
+                object_key=f"testapp.note:{count}-{number}",
+                position=0,
+                content="bread",
+                content_hash="same" if number else "other",
+                metadata="{}",
+                source_hash="",
+                revision=1,
+            )
+            for number in range(count)
+        )
+        found = {}
+
+        def work(found=found):
+            found |= backend_vectors._one_of_each(collection, ["same", "other", "none"])
+
+        taken.append(steps(work))
+        assert set(found) == {"same", "other"}
+    assert taken[1] <= taken[0] + 2
+
+
+def test_removals_read_the_outbox_in_parts(small_batches, bring_up_to_date, monkeypatch):
+    monkeypatch.setattr(removing, "_SLICE", 3)
+    made = Note.objects.bulk_create(Note(text=f"bread {number}") for number in range(10))
+    bring_up_to_date("note")
+    gone = [note.pk for note in made[::2]]
+    keys = [f"testapp.note:{note.pk}" for note in made]
+    append(NOTES.name, [*keys, *keys])
+    Note.objects.filter(pk__in=gone).delete()
+    with CaptureQueriesContext(connection) as captured:
+        assert apply_removals(NOTES) == len(gone)
+    parts = [one["sql"] for one in captured if one["sql"].endswith("LIMIT 3")]
+    # The rows of an object that is gone are removed with the first of them.
+    assert len(parts) == 6
+    assert Document.objects.filter(deleted_at=None).count() == 5
+    assert set(PendingChange.objects.values_list("object_key", flat=True)) == {
+        f"testapp.note:{note.pk}" for note in made[1::2]
+    }
+
+
+def test_an_expansion_that_is_interrupted_is_repeated(article, monkeypatch):
+    """Its objects are added in several transactions, so that editors can save between them."""
+    section = article("Section")
+    pages = [article(f"Page {number}", parent=section) for number in range(7)]
+    index = ArticlePage.vector_index
+    PendingChange.objects.all().delete()
+    monkeypatch.setattr(expanding, "_BATCH", 3)
+    key = f"wagtailcore.page:{section.pk}"
+    append(index.name, [key], PendingChange.Scope.SUBTREE)
+    rows = PendingChange.objects.filter(index=index.name)
+    with monkeypatch.context() as patched:
+        patched.setattr(expanding, "_replace", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            expand(index)
+    assert rows.filter(scope=PendingChange.Scope.SUBTREE).exists()
+    assert rows.filter(scope=PendingChange.Scope.OBJECT).count() == 6
+    expand(index)
+    assert not rows.filter(scope=PendingChange.Scope.SUBTREE).exists()
+    assert set(rows.values_list("object_key", flat=True)) == {
+        f"wagtailcore.page:{page.pk}" for page in (section, *pages)
+    }

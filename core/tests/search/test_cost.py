@@ -283,6 +283,16 @@ def test_a_hybrid_search_reads_the_collection_once(article, queries):
     assert sum('FROM "wvi_collection"' in one for one in sql) == 1
 
 
+def test_a_hybrid_search_within_a_queryset_asks_for_it_once_for_each_arm(article, queries):
+    """Once for the keys of its objects, and once for those that each of the two arms found."""
+    for number in range(5):
+        article(f"Rye bread number {number}")
+    update(PRIVATE)
+    some = ArticlePage.objects.filter(title__endswith="3")
+    sql = queries(PRIVATE, mode="hybrid", within=some)
+    assert 0 < len([one for one in sql if "LIKE" in one]) <= 2
+
+
 def test_however_many_subtrees_are_hidden_few_rows_are_read(article, root, monkeypatch):
     """Once, more than 300 subtrees had every page read."""
     monkeypatch.setattr(visibility, "_MAX_RANGES", 2)

@@ -13,7 +13,6 @@ from ..contract.metrics import FACTS, MetricFacts
 from ..contract.records import RecordBatch
 from ..contract.slices import slices
 from ..exceptions import BackendError, BackendUnavailable, CollectionNotFound, ConfigurationError
-from ..models.sessions import streamed
 from ..models.tables import Collection, Document, Embedding
 from ..plugins.handlers import vector_backends
 from .bulk_insert import insert_rows
@@ -97,14 +96,7 @@ def copy_vectors(plan: Plan, hashes: Sequence[str]) -> None:
 
 def _copies(collection: Collection, hashes: Sequence[str], plan: Plan) -> dict[str, bytes]:
     """Return the vectors of texts, by content hash, that a collection's backend holds."""
-    documents = Document.objects.filter(
-        collection=collection,
-        content_hash__in=hashes,
-        embedding__isnull=True,
-        deleted_at__isnull=True,
-    )
-    with streamed(documents.order_by().values_list("content_hash", "pk")) as rows:
-        ids: dict[str, UUID] = dict(rows)  # one document of each text, however many have it
+    ids = _one_of_each(collection, hashes)
     if not ids:
         return {}
     try:
@@ -123,3 +115,23 @@ def _copies(collection: Collection, hashes: Sequence[str], plan: Plan) -> dict[s
             " again."
         ) from error
     return {key: held[id] for key, id in ids.items() if id in held}
+
+
+def _one_of_each(collection: Collection, hashes: Sequence[str]) -> dict[str, UUID]:
+    """Return a document of each text whose vector only the backend holds, by content hash.
+
+    Of a text that very many documents have, few are read.
+    """
+    documents = Document.objects.filter(
+        collection=collection, embedding__isnull=True, deleted_at__isnull=True
+    ).order_by()
+    found: dict[str, UUID] = {}
+    left, is_complete = set(hashes), False
+    while left and not is_complete:
+        most = 2 * len(left)
+        some = documents.filter(content_hash__in=left)
+        rows = list(some.values_list("content_hash", "pk")[:most])
+        is_complete = len(rows) < most
+        found.update(rows)
+        left -= found.keys()
+    return found

@@ -11,7 +11,6 @@ from django.db.models import F
 from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
-from ..contract.slices import slices
 from ..exceptions import EmbeddingError, RebuildRunning
 from ..models.sessions import again_if_lost
 from ..models.tables import Collection, PendingChange
@@ -34,6 +33,7 @@ logger = logging.getLogger(__name__)
 #: About the most documents that one transaction writes.
 MAX_DOCUMENTS = 1_000
 
+#: The most objects to fetch at once.
 _FETCH_SIZE = 128
 
 #: How often in a row another process may write first before this process gives up.
@@ -83,6 +83,7 @@ class _Drain:
         self._share = Share(index.name)
         self._started = timezone.now()
         self._setbacks = 0
+        self._fetch_size = _FETCH_SIZE
 
     def run(self) -> Drained:
         self._correct_clocks()
@@ -220,7 +221,8 @@ class _Drain:
         """Return the first of these objects, up to about `MAX_DOCUMENTS` documents in all."""
         objects: dict[str, PreparedObject] = {}
         documents = 0
-        for some in slices(keys, _FETCH_SIZE):
+        while len(objects) < len(keys) and documents < MAX_DOCUMENTS:
+            some = keys[len(objects) : len(objects) + self._fetch_size]
             visible = self.index.sources_among(some)
             instances = fetch_to_prepare(self.index, [key for key in some if key in visible])
             for key in some:
@@ -231,7 +233,10 @@ class _Drain:
                 self._share.keep()
                 documents += len(objects[key].documents)
                 if documents >= MAX_DOCUMENTS:
-                    return objects
+                    break
+            # Of long objects, no more are fetched than will be written.
+            fitting = MAX_DOCUMENTS * len(objects) // max(documents, 1)
+            self._fetch_size = max(1, min(fitting, _FETCH_SIZE))
         return objects
 
     def _note(self, count: int, written: Written) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from ..content.declaration import IndexDeclaration
@@ -18,6 +19,9 @@ from .outbox import append, changes_of
 from .plan import live_collections
 from .progress import Progress
 
+#: The most objects that one transaction adds.
+_BATCH = 5_000
+
 
 def expand(index: IndexDeclaration) -> None:
     """Replace rows of the outbox that stand for many objects by one row for each object."""
@@ -26,12 +30,18 @@ def expand(index: IndexDeclaration) -> None:
     for pk, scope, key in rows.values_list("pk", "scope", "object_key"):
         alike[scope, key].append(pk)
     for (scope, key), pks in alike.items():
-        keys = list(dict.fromkeys(_EXPANSIONS[scope](index, key)))
-        in_transaction(partial(_replace, index.name, pks, keys), index_database())
+        keys = iter(_EXPANSIONS[scope](index, key))
+        # Each batch is a transaction of its own, since editors cannot save during one on SQLite.
+        # If the expansion is interrupted, the next one adds some objects again, which costs little.
+        some = list(dict.fromkeys(islice(keys, _BATCH)))
+        while following := list(dict.fromkeys(islice(keys, _BATCH))):
+            append(index.name, some)
+            some = following
+        in_transaction(partial(_replace, index.name, pks, some), index_database())
 
 
 def _replace(index_name: str, pks: Sequence[int], keys: Sequence[str]) -> None:
-    # If two processes expand the same rows, only the one that deletes them adds the objects.
+    # If two processes expand the same rows, only the one that deletes them adds the last objects.
     if PendingChange.objects.filter(pk__in=pks).delete_rows():
         append(index_name, keys)
 

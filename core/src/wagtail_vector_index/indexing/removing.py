@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ..content.declaration import IndexDeclaration
@@ -34,14 +33,13 @@ def remove_gone(index: IndexDeclaration, *, compare: bool = False) -> int:
     if not collections:
         return 0
     expand(index)
-    waiting = _waiting(index)
-    keys = gone_keys(index) if compare else _gone_among(index, waiting)
+    batches = slices(gone_keys(index), _SLICE) if compare else _gone_from_outbox(index)
     count = 0
-    for some in slices(keys, _SLICE):
-        changes = [pk for key in some for pk in waiting.get(key, ())]
+    for some in batches:
+        changes = object_changes(index.name).filter(object_key__in=some)
         gone = {key: PreparedObject() for key in some}
         with suppress(Superseded):  # another process writes the same changes
-            written = write(collections, gone, {}, changes)
+            written = write(collections, gone, {}, list(changes.values_list("pk", flat=True)))
             count += len(some)
             if written.deleted:
                 notify("index_updated", index=index, upserted=[], deleted=written.deleted)
@@ -54,18 +52,16 @@ def gone_keys(index: IndexDeclaration) -> list[str]:
     return [key for some in batches for key in some]
 
 
-def _waiting(index: IndexDeclaration) -> dict[str, list[int]]:
-    """Return the rows of the outbox that stand for one object, by its key."""
-    rows = object_changes(index.name)
-    found: dict[str, list[int]] = defaultdict(list)
-    for pk, key in rows.values_list("pk", "object_key"):
-        found[key].append(pk)
-    return found
+def _gone_from_outbox(index: IndexDeclaration) -> Iterator[list[str]]:
+    """Yield the keys of objects in the outbox that nobody may find any more, each once.
 
-
-def _gone_among(index: IndexDeclaration, keys: Iterable[str]) -> list[str]:
-    gone: list[str] = []
-    for some in slices(list(keys), _SLICE):
-        visible = index.sources_among(some)
-        gone += [key for key in some if key not in visible]
-    return gone
+    Few rows are in memory at a time, since all objects of a large site may wait for a service.
+    """
+    rows = object_changes(index.name).order_by("pk").values_list("pk", "object_key")
+    last = 0
+    while some := list(rows.filter(pk__gt=last)[:_SLICE]):
+        last = some[-1][0]
+        keys = list(dict.fromkeys(key for _, key in some))
+        visible = index.sources_among(keys)
+        if gone := [key for key in keys if key not in visible]:
+            yield gone

@@ -256,7 +256,7 @@ class Document(models.Model):
                 name="wvi_document_tombstones",
             ),
             models.Index(
-                fields=["content_hash"],
+                fields=["collection", "content_hash"],
                 condition=models.Q(embedding__isnull=True, deleted_at__isnull=True),
                 name="wvi_document_dropped",
             ),

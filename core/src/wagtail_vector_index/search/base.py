@@ -265,13 +265,14 @@ class Search(ABC):
 
     def _filter(self) -> Any:
         """Return the caller's filter, joined with the objects of ``within`` if they are few."""
-        inside = self._inside()
+        inside = self.inside
         if inside is None:
             return self.filter
         return both(self.filter, of_objects(inside)) if inside else NOTHING
 
-    def _inside(self) -> list[str] | None:
-        """Return the keys of the objects of ``within``, or None if there are too many."""
+    @cached_property
+    def inside(self) -> list[str] | None:
+        """The keys of the objects of ``within``, or None if there are too many."""
         if self.within is None:
             return None
         keys = self.within.order_by().values_list("pk", flat=True)[: MAX_FILTER_KEYS + 1]

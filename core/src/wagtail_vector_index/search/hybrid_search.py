@@ -69,7 +69,7 @@ class HybridSearch(TextSearch):
         nearest.text = self.text  # type: ignore[misc]
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
-        among = self._inside() if nearest.visible_keys is None else nearest.visible_keys
+        among = nearest.inside if nearest.visible_keys is None else nearest.visible_keys
         words = yield from self._verified(self._word_scores(among), known)
         return self._fused(near, known, words)
 
@@ -119,7 +119,9 @@ class HybridSearch(TextSearch):
             unknown = [key for key in some if key not in known]
             visible = self.index.visible_among(unknown, self.visibility, self.within)
             if unknown := [key for key in unknown if key in visible]:
-                named = _Named(**self._arguments(), limit=len(unknown), keys=unknown)
+                # These keys are inside already.
+                arguments = self._arguments() | {"within": None}
+                named = _Named(**arguments, limit=len(unknown), keys=unknown)
                 hits: list[Hit] = yield from named.steps()
                 known.update((hit.key, hit) for hit in hits)
             found += len(set(some) & known.keys())
@@ -155,7 +157,11 @@ class _Nearest(Search):
 
 @dataclass(kw_only=True)
 class _Named(_Nearest):
-    """The part of a hybrid search that looks up the objects found by their words."""
+    """The part of a hybrid search that looks up the objects found by their words.
+
+    Args:
+        keys: the keys of the objects, all of which the visitor may see.
+    """
 
     keys: list[str]
 
@@ -170,6 +176,9 @@ class _Named(_Nearest):
         )
         count: int = chunks.count()
         return min(max(count, 1), _MOST_CHUNKS)
+
+    def _visible(self, hits: Sequence[Hit]) -> list[Hit]:
+        return list(hits)
 
     def _notify(self, matches: Sequence[Match], seconds: float) -> None:
         """Call no hook, since `_Nearest` has called it already for the same hybrid search."""
