@@ -11,8 +11,7 @@ import pytest
 from django.db.models import Q
 
 from tests.testapp.backends import ApproximateBackend
-from wagtail_vector_index.backends import base
-from wagtail_vector_index.contract import EXACT, CollectionSpec, Recall, RecordBatch
+from wagtail_vector_index.contract import EXACT, CollectionSpec, Recall, RecordBatch, approximate
 from wagtail_vector_index.exceptions import BackendUnavailable, CollectionNotFound
 
 SPEC = CollectionSpec(name="blog", dimensions=2, metric="euclidean", fields={"n": "int"})
@@ -21,7 +20,7 @@ COUNT = 200
 
 @pytest.fixture(autouse=True)
 def _even_small_collections_are_measured(monkeypatch):
-    monkeypatch.setattr(base, "LEAST_RECORDS", 1)
+    monkeypatch.setattr(approximate, "LEAST_RECORDS", 1)
 
 
 def filled(count=COUNT, **options):
@@ -116,7 +115,7 @@ def test_a_setting_that_the_site_chose_is_only_measured():
 
 
 def test_a_small_collection_is_not_measured(monkeypatch):
-    monkeypatch.setattr(base, "LEAST_RECORDS", COUNT + 1)
+    monkeypatch.setattr(approximate, "LEAST_RECORDS", COUNT + 1)
     assert filled().optimize(SPEC) is None
 
 
@@ -140,7 +139,7 @@ def test_a_collection_that_is_gone_is_an_error():
 
 
 def test_questions_that_take_too_long_are_left_out(monkeypatch, caplog):
-    monkeypatch.setattr(base, "_PATIENCE", 0)
+    monkeypatch.setattr(approximate, "_PATIENCE", 0)
     caplog.set_level(logging.INFO)
     assert filled().optimize(SPEC).questions == 20
     assert "recall 1.000" in caplog.text

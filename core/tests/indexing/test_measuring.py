@@ -7,7 +7,7 @@ from django.db import DatabaseError
 
 from tests.testapp.backends import ApproximateBackend
 from tests.testapp.models import Note
-from wagtail_vector_index.backends import base
+from wagtail_vector_index.contract import approximate
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.models import Collection
@@ -20,7 +20,7 @@ WORDS = "bread rye wheat oven yeast salt water crust crumb flour".split()
 
 @pytest.fixture(autouse=True)
 def _even_small_collections_are_measured(monkeypatch):
-    monkeypatch.setattr(base, "LEAST_RECORDS", 1)
+    monkeypatch.setattr(approximate, "LEAST_RECORDS", 1)
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ import pytest
 from django.db.models import Q
 
 from plugins.qdrant_backend.tests.double import Double, Fault
-from wagtail_vector_index.backends import base
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.qdrant import QdrantBackend, searching
-from wagtail_vector_index.contract import Recall
+from wagtail_vector_index.contract import Recall, approximate
 
 MakeBackend = Callable[..., QdrantBackend]
 
@@ -27,8 +26,8 @@ COUNT = 200
 
 @pytest.fixture(autouse=True)
 def _even_small_collections_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "LEAST_RECORDS", 1)
-    monkeypatch.setattr(base, "SAMPLE", 20)
+    monkeypatch.setattr(approximate, "LEAST_RECORDS", 1)
+    monkeypatch.setattr(approximate, "SAMPLE", 20)
 
 
 def filled(backend: QdrantBackend) -> QdrantBackend:

@@ -13,10 +13,9 @@ import pytest
 from django.db.models import Q
 
 from plugins.weaviate_backend.tests.weaviate_servers import Double
-from wagtail_vector_index.backends import base
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.weaviate import WeaviateBackend, schema, searching
-from wagtail_vector_index.contract import Recall
+from wagtail_vector_index.contract import Recall, approximate
 
 Make = Callable[..., WeaviateBackend]
 
@@ -26,8 +25,8 @@ COUNT = 200
 
 @pytest.fixture(autouse=True)
 def _even_small_collections_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "LEAST_RECORDS", 1)
-    monkeypatch.setattr(base, "SAMPLE", 20)
+    monkeypatch.setattr(approximate, "LEAST_RECORDS", 1)
+    monkeypatch.setattr(approximate, "SAMPLE", 20)
     # As if only so few were compared one by one, by the server and by us.
     for module in (schema, searching):
         monkeypatch.setattr(module, "EXACT_UP_TO", 60)

@@ -14,7 +14,7 @@ from ..exceptions import InvalidRecord, InvalidVector
 from ..wording import shown
 from .filters import text_problem
 
-__all__ = ["Match", "Record", "RecordBatch", "Vector", "field_values", "float32"]
+__all__ = ["Match", "Record", "RecordBatch", "Vector", "field_values", "float32", "ranked"]
 
 #: A sequence of numbers, or anything with a buffer of floats, such as a NumPy array.
 Vector: TypeAlias = Any
@@ -230,6 +230,12 @@ def float32(vector: Vector) -> array[float] | memoryview[Any]:
     if buffer.format not in ("f", "d"):
         return _float32_array(vector)
     return _float32_array(buffer.tolist())
+
+
+def ranked(matches: list[Match], limit: int, min_score: float | None) -> list[Match]:
+    """Return the matches from ``min_score`` on, best first, up to the limit."""
+    kept = [match for match in matches if min_score is None or match.score >= min_score]
+    return sorted(kept, key=lambda match: (-match.score, match.id))[:limit]
 
 
 def _float32_array(values: Any) -> array[float]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from .spec import CollectionSpec
+from .store import Store
+
+__all__ = ["Snapshot", "SnapshotPart", "SnapshotStore"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +47,44 @@ class Snapshot:
 
     format: str
     parts: Mapping[str, SnapshotPart]
+
+
+class SnapshotStore(Store):
+    """The part of `VectorBackend` for backends in the process's memory.
+
+    They may write `snapshot_folder`, `_snapshot` and `_restore`.
+    """
+
+    @property
+    def snapshot_folder(self) -> Path | None:
+        """The folder in which the processes of a machine share collections; None for none.
+
+        Core writes what `_snapshot` returns to a file there, and maps the file into the memory of
+        each process, so that all share its pages. Core also protects, replaces and deletes files.
+        """
+        return None
+
+    def _snapshot(self, spec: CollectionSpec) -> Snapshot:
+        """Return all records of a collection. Meanwhile, there may be searches, but no writes."""
+        raise NotImplementedError(f"{self!r} has a snapshot_folder, but no _snapshot().")
+
+    def _restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
+        """Create a collection from a file with what `_snapshot` returned, without copying it.
+
+        Raises:
+            ValueError: the format is another one, or the parts do not fit together.
+        """
+        raise NotImplementedError(f"{self!r} has a snapshot_folder, but no _restore().")
+
+    def snapshot(self, spec: CollectionSpec) -> Snapshot:
+        """Return all records of a collection in the form of a file, if `snapshot_folder` is set."""
+        return self._snapshot(spec)
+
+    def restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
+        """Create a collection from a snapshot.
+
+        Raises:
+            ValueError: the snapshot has another format, or is damaged.
+        """
+        self._check_spec(spec)
+        self._restore(spec, snapshot)
