@@ -123,6 +123,13 @@ def test_it_tells_the_recall_of_searches(manage, at, articles):
     Collection.objects.update(recall=recall | {"mean": 0.9, "advice": "Set M to more."})
     text = " ".join(manage.get(at("detail")).text.split())
     assert "The target is 0.98. Set M to more." in text
+    unknown = {"mean": 0.0, "questions": 0, "advice": "Exact searches are forbidden."}
+    Collection.objects.update(recall=recall | unknown)
+    text = " ".join(manage.get(at("detail")).text.split())
+    assert "Not measured in 300,000 chunks (ef 200)," in text
+    assert "Exact searches are forbidden." in text
+    assert "at worst" not in text
+    assert "The target" not in text
 
 
 def test_failed_changes_come_first_with_their_errors(manage, at, articles, pending):

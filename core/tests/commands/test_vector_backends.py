@@ -496,3 +496,10 @@ def test_check_tells_the_recall(settings, bring_up_to_date):
     assert "ef 200; the target is 0.98, measured" in text
     assert "    Set M to more." in text
     assert low_code == code
+    unknown = {"mean": 0.0, "questions": 0, "advice": "Exact searches are forbidden."}
+    Collection.objects.update(recall=RECALL | unknown)
+    text, unknown_code = run("--check")
+    told = "recall not measured in 300,000 records, searched with ef 200, tried 2026-11-28 "
+    assert f"    default: {told}" in text
+    assert "    Exact searches are forbidden." in text
+    assert unknown_code == code

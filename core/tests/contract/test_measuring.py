@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -12,7 +14,11 @@ from django.db.models import Q
 
 from tests.testapp.backends import ApproximateBackend
 from wagtail_vector_index.contract import EXACT, CollectionSpec, Recall, RecordBatch, approximate
-from wagtail_vector_index.exceptions import BackendUnavailable, CollectionNotFound
+from wagtail_vector_index.exceptions import (
+    BackendRefused,
+    BackendUnavailable,
+    CollectionNotFound,
+)
 
 SPEC = CollectionSpec(name="blog", dimensions=2, metric="euclidean", fields={"n": "int"})
 COUNT = 200
@@ -143,6 +149,116 @@ def test_questions_that_take_too_long_are_left_out(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     assert filled().optimize(SPEC).questions == 20
     assert "recall 1.000" in caplog.text
+
+
+class SlowBackend(ApproximateBackend):
+    """Each search takes so many seconds, by its setting, and ends after 10 if nothing is said."""
+
+    now = 0.0
+    seconds = staticmethod(lambda setting: 0)
+
+    def _search(self, spec, *asked):
+        needed, most = self.seconds(spec.setting), spec.timeout or 10
+        self.now += min(needed, most)
+        if needed > most:
+            self.searched.append(dict(spec.setting))
+            raise BackendUnavailable(f"no answer within {most:g} s. Set TIMEOUT.")
+        return super()._search(spec, *asked)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Makes a filled backend whose searches take time, by its own clock."""
+
+    def make(seconds, **options):
+        backend = SlowBackend("default", SlowBackend.Options(**options))
+        backend.create(SPEC)
+        add(backend, range(COUNT))
+        backend.seconds = seconds
+        clock = SimpleNamespace(monotonic=lambda: backend.now)
+        monkeypatch.setattr(approximate, "time", clock)
+        return backend
+
+    return make
+
+
+def exact_takes(seconds):
+    return lambda setting: seconds if setting == EXACT else 0
+
+
+def test_exact_searches_may_take_longer_than_a_visitor_would_wait(slow):
+    recall = slow(exact_takes(11)).optimize(SPEC)
+    assert (recall.setting, recall.questions, recall.advice) == ({"look": 4}, 20, "")
+
+
+def test_enough_questions_are_enough_if_the_next_one_takes_too_long(slow):
+    backend = slow(lambda setting: setting == EXACT and (1 if backend.now < 30 else 1_000))
+    assert backend.optimize(SPEC).questions == 30
+    assert backend.now == 120
+
+
+@pytest.mark.parametrize("seconds", [61, 1_000])
+def test_a_recall_that_takes_too_long_to_measure_is_told(slow, caplog, seconds):
+    backend = slow(exact_takes(seconds))
+    recall = backend.optimize(SPEC)
+    assert backend.now == 600
+    assert (recall.setting, recall.questions, recall.reached) == ({"look": 4}, 0, False)
+    assert str(recall) == "recall not measured in 200 records, searched with look 4"
+    assert recall.advice == (
+        f"600 s were enough for {600 // seconds} searches that compare every record of blog, and at"
+        " least 20 are needed. It is measured again by an update after a day. Until then, searches"
+        " use the most thorough setting that works."
+    )
+    assert "The recall of blog could not be measured: 600 s were enough" in caplog.text
+    assert numbers(backend.search(SPEC, [100, 0], limit=3)) == [100, 99, 101]
+    # The next update does not try it again; one after a day does.
+    backend.searched.clear()
+    tuned = replace(SPEC, recall=recall)
+    assert backend.measure(tuned) is recall
+    assert not backend.searched
+    before = replace(recall, measured_at=(recall.measured - timedelta(days=2)).isoformat())
+    backend.seconds = exact_takes(0)
+    assert backend.measure(replace(SPEC, recall=before)).reached
+
+
+def test_a_store_that_refuses_exact_searches_is_told(caplog):
+    backend = filled(looks=(2,))
+
+    def refuse(spec, *asked):
+        if spec.setting == EXACT:
+            raise BackendRefused("Exact searches are forbidden.")
+        return ApproximateBackend._search(backend, spec, *asked)
+
+    backend._search = refuse
+    recall = run_async(backend, "aoptimize")(SPEC)
+    assert recall.setting == {"look": 2}
+    # The site chose the only setting.
+    assert recall.advice == (
+        "Exact searches are forbidden. It is measured again by an update after a day."
+    )
+
+
+def test_the_option_to_set_is_named(slow):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(ApproximateBackend.Options):
+        look: int | None = None
+
+    backend = slow(exact_takes(61))
+    backend.options = Options()
+    assert backend.optimize(SPEC).advice.endswith("If they are too slow, set LOOK.")
+
+
+def test_settings_that_are_too_slow_for_visitors_are_not_chosen(slow):
+    backend = slow(lambda setting: 11 if setting == {"look": 4} else 0)
+    recall = backend.optimize(SPEC)
+    assert (recall.setting, recall.questions, recall.advice) == (
+        {"look": 2},
+        200,
+        "Look at more.",
+    )
+    backend = slow(lambda setting: 11 if setting == {"look": 4} else 61 * (setting == EXACT))
+    recall = backend.optimize(SPEC)
+    assert (recall.setting, recall.questions) == ({"look": 2}, 0)
 
 
 def test_a_dropped_collection_leaves_no_setting():

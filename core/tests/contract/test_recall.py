@@ -103,7 +103,7 @@ def test_it_is_told_in_a_sentence():
     assert str(RECALL) == (
         "recall 0.991, worst 0.70, of 200 sampled searches of 300,000 records, with ef 200"
     )
-    low = Recall(setting={"ef": 7}, mean=0.9, worst=0.6, target=0.95)
+    low = Recall(setting={"ef": 7}, mean=0.9, worst=0.6, target=0.95, questions=200)
     assert str(low).endswith("with ef 7; the target is 0.95")
 
 

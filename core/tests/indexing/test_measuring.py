@@ -7,7 +7,8 @@ from django.db import DatabaseError
 
 from tests.testapp.backends import ApproximateBackend
 from tests.testapp.models import Note
-from wagtail_vector_index.contract import approximate
+from wagtail_vector_index.contract import EXACT, approximate
+from wagtail_vector_index.exceptions import BackendRefused
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.models import Collection
@@ -96,6 +97,29 @@ def test_it_is_measured_again_when_the_backend_has_lost_the_collection(
     backend.stored.clear()
     bring_up_to_date("note")
     assert active().spec.recall.measured.year > 2001
+
+
+def test_a_recall_that_cannot_be_measured_is_kept_and_not_tried_at_each_update(
+    configure, write, bring_up_to_date
+):
+    backend = configure()
+
+    def refuse(spec, *asked):
+        if spec.setting == EXACT:
+            raise BackendRefused("Exact searches are forbidden")
+        return ApproximateBackend._search(backend, spec, *asked)
+
+    backend._search = refuse
+    write(20)
+    bring_up_to_date("note")
+    recall = active().spec.recall
+    assert (recall.setting, recall.is_measured) == ({"look": 4}, False)
+    assert "Exact searches are forbidden. " in recall.advice
+    backend.searched.clear()
+    write(1)
+    bring_up_to_date("note")
+    assert active().spec.recall == recall
+    assert not backend.searched
 
 
 def test_an_exact_backend_has_none(configure, write, bring_up_to_date):

@@ -18,8 +18,9 @@ from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.pgvector import searching
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.extension import Extension
-from wagtail_vector_index.contract import Recall
+from wagtail_vector_index.contract import EXACT, Recall, approximate
 from wagtail_vector_index.contract.recall import share_found
+from wagtail_vector_index.exceptions import BackendUnavailable
 
 Make = Callable[..., CollectionSpec]
 
@@ -90,6 +91,46 @@ def test_a_graph_that_the_site_chose_stays(eager_alias: str, make: Make) -> None
     assert recall is not None
     assert not recall.reached
     assert indexes(eager_alias, spec) == ["hnsw bit: m = 8, ef_construction = 20"]
+
+
+def exact_searches_take(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the server take so long for each exact search."""
+    exact = searching.exact
+
+    def slow(*arguments: Any) -> searching.Statement:
+        statement = exact(*arguments)
+        query = f"SELECT found.* FROM ({statement.query}) AS found, pg_sleep({seconds})"
+        return replace(statement, query=query)
+
+    monkeypatch.setattr(searching, "exact", slow)
+    monkeypatch.setattr(approximate, "SAMPLE", 1)
+
+
+def test_exact_searches_may_take_longer_than_the_time_out(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, spec = other(eager_alias, timeout=0.5), make(fields={"part": "int"})
+    filled(backend, spec)
+    exact_searches_take(0.7, monkeypatch)
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert recall.questions == 2
+    with pytest.raises(BackendUnavailable):
+        backend.search(spec.searched_with(EXACT), np.full(DIMENSIONS, 0.5))
+
+
+def test_exact_searches_that_do_not_end_are_told(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, spec = other(eager_alias, timeout=0.5), make(fields={"part": "int"})
+    filled(backend, spec)
+    exact_searches_take(60, monkeypatch)
+    monkeypatch.setattr(approximate, "_MOST_SECONDS", 1)
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert (recall.setting, recall.is_measured) == ({"ef_search": 1_000}, False)
+    assert "1 s were enough for 0 searches that compare every record" in recall.advice
+    assert "If they are too slow, set EF_SEARCH." in recall.advice
 
 
 def test_lists_have_a_setting_too(eager_alias: str, make: Make) -> None:

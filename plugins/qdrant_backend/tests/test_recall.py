@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from django.db.models import Q
 
-from plugins.qdrant_backend.tests.double import Double, Fault
+from plugins.qdrant_backend.tests.double import Double, Fault, Request
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.qdrant import QdrantBackend, searching
 from wagtail_vector_index.contract import Recall, approximate
@@ -68,7 +70,7 @@ def test_the_cheapest_setting_that_is_enough(
 
 def _over_grpc(request: pytest.FixtureRequest, make: MakeBackend, port: int) -> MakeBackend:
     url = request.getfixturevalue("shared_double").url
-    return lambda: make(HOST=url, GRPC=True, GRPC_PORT=port)
+    return partial(make, HOST=url, GRPC=True, GRPC_PORT=port)
 
 
 def test_searches_use_it(double: Double, make_backend: MakeBackend) -> None:
@@ -149,17 +151,66 @@ def test_a_graph_that_the_site_chose_stays(
     assert double.links == {}
 
 
+def is_exact(request: Request) -> bool:
+    return bool((request.body.get("params") or {}).get("exact"))
+
+
 def test_a_server_that_refuses_exact_searches_is_not_measured(
     double: Double, make_backend: MakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = filled(make_backend())
     double.fault = lambda request: (
         Fault(status=403, says="Forbidden: exact search is not allowed")
-        if (request.body.get("params") or {}).get("exact")
+        if is_exact(request)
         else None
     )
-    assert backend.optimize(SPEC) is None
+    recall = backend.optimize(SPEC)
+    assert recall is not None
+    assert (recall.setting, recall.is_measured) == ({"hnsw_ef": 2_048}, False)
+    assert "exact search is not allowed" in recall.advice
+    assert "If they are too slow, set HNSW_EF." in recall.advice
     assert "The recall of blog could not be measured" in caplog.text
+
+
+@pytest.mark.parametrize("grpc", [False, True])
+def test_exact_searches_may_take_longer_than_the_time_out(
+    double: Double,
+    make_backend: MakeBackend,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    grpc: bool,
+) -> None:
+    monkeypatch.setattr(approximate, "SAMPLE", 1)
+    if grpc:
+        double = request.getfixturevalue("shared_double").double
+        port = request.getfixturevalue("shared_grpc_port")
+        make_backend = _over_grpc(request, make_backend, port)
+    backend = filled(make_backend(TIMEOUT=1))
+    answer = double.answer
+
+    def slow(request: Request) -> Any:
+        if is_exact(request):
+            threading.Event().wait(1.5)
+        return answer(request)
+
+    monkeypatch.setattr(double, "answer", slow)
+    recall = backend.optimize(SPEC)
+    backend.drop(SPEC)
+    assert recall is not None
+    assert recall.questions == 2
+
+
+def test_exact_searches_that_do_not_end_are_told(
+    double: Double, make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approximate, "_MOST_SECONDS", 2)
+    backend, ended = filled(make_backend(TIMEOUT=1)), threading.Event()
+    double.fault = lambda request: Fault(wait=ended) if is_exact(request) else None
+    recall = backend.optimize(SPEC)
+    ended.set()
+    assert recall is not None
+    assert (recall.setting, recall.is_measured) == ({"hnsw_ef": 2_048}, False)
+    assert "2 s were enough for 0 searches that compare every record of blog" in recall.advice
 
 
 @pytest.mark.parametrize("name", ["search", "asearch"])

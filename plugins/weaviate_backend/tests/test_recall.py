@@ -15,7 +15,7 @@ from django.db.models import Q
 from plugins.weaviate_backend.tests.weaviate_servers import Double
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.weaviate import WeaviateBackend, schema, searching
-from wagtail_vector_index.contract import Recall, approximate
+from wagtail_vector_index.contract import EXACT, Recall, approximate
 
 Make = Callable[..., WeaviateBackend]
 
@@ -91,6 +91,45 @@ def test_what_to_do_if_nothing_is_enough(server: Double, make_backend: Make) -> 
     assert not recall.reached
     assert "EF_CONSTRUCTION" in recall.advice
     assert graph(server)["ef"] == 200
+
+
+def exact_searches_of(backend: WeaviateBackend, before: Callable[[], Any]) -> None:
+    """Call something before each exact search."""
+    search = backend._search
+
+    def wrapped(spec: CollectionSpec, *asked: Any) -> Any:
+        if spec.setting == EXACT:
+            before()
+        return search(spec, *asked)
+
+    backend._search = wrapped  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("requests", [1, 4], ids=["one slow request", "several"])
+def test_exact_searches_may_take_longer_than_the_time_out(
+    server: Double, make_backend: Make, monkeypatch: pytest.MonkeyPatch, requests: int
+) -> None:
+    monkeypatch.setattr(approximate, "SAMPLE", 1)
+    backend = filled(make_backend(timeout=1.0))
+    fault = {"kind": "delay", "seconds": 1.6 / requests, "times": requests}
+    exact_searches_of(backend, lambda: server.fail(fault))
+    recall = backend.optimize(SPEC)
+    assert recall is not None
+    assert recall.questions == 2
+
+
+def test_exact_searches_that_do_not_end_are_told(
+    server: Double, make_backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approximate, "_MOST_SECONDS", 2)
+    backend = filled(make_backend(timeout=1.0))
+    exact_searches_of(backend, lambda: server.fail({"kind": "delay", "seconds": 5}))
+    recall = backend.optimize(SPEC)
+    assert recall is not None
+    assert (recall.setting, recall.is_measured) == ({"ef": 4_096}, False)
+    assert "2 s were enough for 0 searches that compare every record of some" in recall.advice
+    assert "If they are too slow, set EF." in recall.advice
+    assert graph(server)["ef"] == 4_096
 
 
 @pytest.mark.parametrize(

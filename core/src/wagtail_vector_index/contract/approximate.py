@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,12 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 
-from ..exceptions import BackendError, CollectionNotFound
+from ..exceptions import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    CollectionNotFound,
+)
 from .recall import (
     EXACT,
     LEAST_RECORDS,
@@ -34,9 +40,9 @@ __all__ = ["ApproximateStore"]
 
 logger = logging.getLogger(__name__)
 
-#: After so many seconds of exact searches, the questions that are left are not asked, unless fewer
-#: than this were asked.
-_PATIENCE, _FEWEST_QUESTIONS = 120, 20
+#: The seconds that the exact searches of a measurement may take in sum; and those after which no
+#: more of them are made, if there are this many.
+_MOST_SECONDS, _PATIENCE, _FEWEST_QUESTIONS = 600, 120, 20
 
 
 class ApproximateStore(ThreadedStore):
@@ -91,28 +97,119 @@ class ApproximateStore(ThreadedStore):
 
         Searches with a spec that has this recall use the setting. So do searches of this process
         with a spec that has none. Returns None if searches are exact or the collection is small.
+
         The recall of the spec is returned as long as it fits the options and the collection has
-        not grown by half, and if the measurement fails, which is logged.
+        not grown by half. If the recall cannot be measured, the most thorough setting that works
+        is chosen, and the result says why. If none works, the recall of the spec is returned.
         """
         if not (settings := self._search_settings(spec)):
             return None
-        records, target = self._count(spec, None), getattr(self.options, "recall", TARGET)
+        patient = replace(spec, timeout=_MOST_SECONDS)
+        records, target = self._count(patient, None), getattr(self.options, "recall", TARGET)
         if spec.recall and spec.recall.holds(records=records, target=target, settings=settings):
             return spec.recall
         if records < LEAST_RECORDS:
             if len(settings) == 1:  # the site's own choice holds for any number of records
                 self._use_setting(spec, settings[0])
             return None
+        now = timezone.now().isoformat(timespec="seconds")
+        facts = {"records": records, "target": target, "measured_at": now}
         try:
-            return self._measured(spec, settings, records=records, target=target)
+            recall = self._measured(spec, settings, facts)
         except CollectionNotFound:
             raise
         except BackendError as error:
             logger.warning("The recall of %s could not be measured: %s", spec.name, error)
-            # The store may still have a setting that was only tried.
-            with suppress(BackendError):
-                self._use_setting(spec, spec.recall.setting if spec.recall else settings[0])
-            return spec.recall
+            recall = self._unmeasured(spec, settings, error, facts)
+            if recall is None:
+                return spec.recall
+        if recall is not None:
+            self._recalls[spec.name] = recall
+        return recall
+
+    def _measured(
+        self, spec: CollectionSpec, settings: Sequence[Setting], facts: dict[str, Any]
+    ) -> Recall | None:
+        asked, right = self._answered(spec)
+        if not asked:
+            return None  # all records were deleted meanwhile
+
+        def found(setting: Setting) -> Iterator[list[float]]:
+            self._use_setting(spec, setting)
+            return (self._scores(spec.searched_with(setting), vector) for vector in asked)
+
+        choose = partial(cheapest, settings, right, found, questions=len(asked), **facts)
+        recall = choose()
+        # A single setting is the site's own choice.
+        if not recall.reached and len(settings) > 1 and self._build_better_index(spec):
+            recall = choose()
+        if recall.reached:
+            logger.info("%s: %s.", spec.name, recall)
+        else:
+            recall = replace(recall, advice=self.recall_advice)
+            logger.warning("%s: %s. %s", spec.name, recall, recall.advice)
+        self._use_setting(spec, recall.setting)
+        return recall
+
+    def _answered(self, spec: CollectionSpec) -> tuple[list[memoryview], list[list[float]]]:
+        """Return questions to a collection, and the scores of the nearest records to each.
+
+        The searches are exact. In a large collection, one may take longer than a visitor would
+        wait, so each may take all the time that is left for them.
+
+        Raises:
+            BackendUnavailable: the time was not enough for a few questions.
+        """
+        started = time.monotonic()
+        asked = questions(self._sample(replace(spec, timeout=_MOST_SECONDS), SAMPLE))
+        exactly = spec.searched_with(EXACT)
+        right: list[list[float]] = []
+        for vector in asked:
+            is_enough = len(right) >= _FEWEST_QUESTIONS
+            end = started + (_PATIENCE if is_enough else _MOST_SECONDS)
+            if (left := end - time.monotonic()) <= 0:
+                break
+            try:
+                right.append(self._scores(replace(exactly, timeout=left), vector))
+            except BackendUnavailable:
+                if time.monotonic() < end and not is_enough:
+                    raise
+                break
+        if len(right) < min(_FEWEST_QUESTIONS, len(asked)):
+            raise BackendUnavailable(
+                f"{_MOST_SECONDS} s were enough for {len(right)} searches that compare every record"
+                f" of {spec.name}, and at least {_FEWEST_QUESTIONS} are needed"
+            )
+        return asked[: len(right)], right
+
+    def _unmeasured(
+        self,
+        spec: CollectionSpec,
+        settings: Sequence[Setting],
+        error: BackendError,
+        facts: dict[str, Any],
+    ) -> Recall | None:
+        """Choose the most thorough setting whose searches work; None if there is no such setting.
+
+        Without one, the store does not work at all just now, so it may have a setting that was
+        only tried.
+        """
+        vector = memoryview(array("f", [1.0]) * spec.dimensions)
+        for setting in reversed(settings):
+            with suppress(BackendUnavailable, BackendRefused):
+                self._use_setting(spec, setting)
+                self._scores(spec.searched_with(setting), vector)
+                advice = _advice(error, setting if len(settings) > 1 else {}, self.options)
+                return Recall(setting=setting, advice=advice, **facts)
+        with suppress(BackendError):
+            self._use_setting(spec, spec.recall.setting if spec.recall else settings[0])
+        return None
+
+    def _scores(self, spec: CollectionSpec, vector: memoryview[Any]) -> list[float]:
+        found = self._search(spec, vector, LIMIT, None, None)
+        return [match.score for match in ranked(found, LIMIT, None)]
+
+    # Searching
 
     def _searched(self, spec: CollectionSpec, asked: Any) -> Steps[list[Match]]:
         if spec.recall is None and spec.name in self._recalls:
@@ -126,43 +223,13 @@ class ApproximateStore(ThreadedStore):
             sync=partial(self._search, *arguments), asynchronous=partial(self._asearch, *arguments)
         )
 
-    def _measured(
-        self, spec: CollectionSpec, settings: Sequence[Setting], **facts: Any
-    ) -> Recall | None:
-        asked, right = self._answered(spec)
-        if not asked:
-            return None  # all records were deleted meanwhile
-        facts["questions"] = len(asked)
-        facts["measured_at"] = timezone.now().isoformat(timespec="seconds")
 
-        def found(setting: Setting) -> Iterator[list[float]]:
-            self._use_setting(spec, setting)
-            return (self._scores(spec.searched_with(setting), vector) for vector in asked)
-
-        recall = cheapest(settings, right, found, **facts)
-        # A single setting is the site's own choice.
-        if not recall.reached and len(settings) > 1 and self._build_better_index(spec):
-            recall = cheapest(settings, right, found, **facts)
-        if recall.reached:
-            logger.info("%s: %s.", spec.name, recall)
-        else:
-            recall = replace(recall, advice=self.recall_advice)
-            logger.warning("%s: %s. %s", spec.name, recall, recall.advice)
-        self._use_setting(spec, recall.setting)
-        self._recalls[spec.name] = recall
-        return recall
-
-    def _answered(self, spec: CollectionSpec) -> tuple[list[memoryview], list[list[float]]]:
-        """Return questions to a collection, and the scores of the nearest records to each."""
-        asked = questions(self._sample(spec, SAMPLE))
-        right: list[list[float]] = []
-        end = time.monotonic() + _PATIENCE
-        for vector in asked:
-            right.append(self._scores(spec.searched_with(EXACT), vector))
-            if time.monotonic() > end and len(right) >= _FEWEST_QUESTIONS:
-                break
-        return asked[: len(right)], right
-
-    def _scores(self, spec: CollectionSpec, vector: memoryview[Any]) -> list[float]:
-        found = self._search(spec, vector, LIMIT, None, None)
-        return [match.score for match in ranked(found, LIMIT, None)]
+def _advice(error: BackendError, chosen: Setting, options: Any) -> str:
+    """Return why the recall could not be measured, and what to do."""
+    reason = options.redact(str(error)).rstrip(".")
+    sentences = [f"{reason}.", "It is measured again by an update after a day."]
+    if chosen:
+        sentences.append("Until then, searches use the most thorough setting that works.")
+    if names := [name.upper() for name in chosen if hasattr(options, name)]:
+        sentences.append(f"If they are too slow, set {' and '.join(names)}.")
+    return " ".join(sentences)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
+from django.utils import timezone
+
+from ..exceptions import BackendRefused, BackendUnavailable
 from .records import Match, RecordBatch
 
 __all__ = [
@@ -53,6 +56,9 @@ LEAST_RECORDS = 1_000
 #: A collection is measured again when it has this many times the records.
 GROWTH = 1.5
 
+#: A measurement that failed is repeated by an update after this time.
+REPEATED_AFTER = dt.timedelta(days=1)
+
 #: Scores that differ by less count as equal, relative to 1 or, if that is more, to the score.
 _ROUNDING = 1e-5
 
@@ -65,6 +71,8 @@ class ExactMatches(list[Match]):
 class Recall:
     """The recall that was measured in a collection, and the setting of its searches.
 
+    If it could not be measured, ``questions`` is 0, and ``advice`` says why.
+
     Args:
         setting: the setting that searches use.
         mean: the mean share of the nearest records that the questions found.
@@ -73,7 +81,8 @@ class Recall:
         questions: how many questions were asked.
         records: how many records the collection had.
         measured_at: when this was measured, in ISO 8601.
-        advice: what to do if no setting reaches the target; empty if one does.
+        advice: what to do if no setting reaches the target, or if it could not be measured;
+            empty if one does.
     """
 
     setting: Setting
@@ -87,11 +96,18 @@ class Recall:
 
     def __str__(self) -> str:
         setting = ", ".join(f"{name} {value:g}" for name, value in self.setting.items())
+        if not self.is_measured:
+            return f"recall not measured in {self.records:,} records, searched with {setting}"
         text = (
             f"recall {self.mean:.3f}, worst {self.worst:.2f}, of {self.questions} sampled searches"
             f" of {self.records:,} records, with {setting}"
         )
         return text if self.reached else f"{text}; the target is {self.target:g}"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the recall is known, rather than only which setting searches use."""
+        return self.questions > 0
 
     @property
     def reached(self) -> bool:
@@ -100,11 +116,16 @@ class Recall:
 
     @property
     def measured(self) -> dt.datetime:
-        """When this was measured."""
+        """When this was measured, or was tried in vain."""
         return dt.datetime.fromisoformat(self.measured_at)
 
     def holds(self, *, records: int, target: float, settings: Iterable[Setting]) -> bool:
-        """Return whether the measurement fits the options, and the collection has not grown."""
+        """Return whether the measurement fits the options, and the collection has not grown.
+
+        One that failed holds for a day.
+        """
+        if not self.is_measured and timezone.now() - self.measured > REPEATED_AFTER:
+            return False
         return (
             self.target == target and self.setting in settings and records <= GROWTH * self.records
         )
@@ -164,6 +185,9 @@ def cheapest(
 ) -> Recall:
     """Return the recall of the first setting that reaches the target, or else of the best one.
 
+    If searches with a setting fail, for example because they take too long, neither this one nor
+    more thorough ones can be used. The first setting's failure is raised.
+
     Args:
         settings: the settings, the cheapest first.
         right: the scores of the nearest records to each question.
@@ -172,7 +196,12 @@ def cheapest(
     """
     tried: list[Recall] = []
     for setting in settings:
-        shares = [*map(share_found, searched(setting), right)]
+        try:
+            shares = [*map(share_found, searched(setting), right)]
+        except (BackendUnavailable, BackendRefused):
+            if not tried:
+                raise
+            break
         mean = sum(shares) / len(shares)
         tried.append(Recall(setting=setting, mean=mean, worst=min(shares), **facts))
         if tried[-1].reached:

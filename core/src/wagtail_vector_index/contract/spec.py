@@ -42,6 +42,9 @@ class CollectionSpec:
         fields: the metadata fields that filters can use, with their types.
         recall: the recall that was measured in the collection, with the setting of its searches.
             It is no part of the collection's shape: specs that differ only in it are equal.
+        timeout: seconds that a call with this spec may take, instead of the backend's own limit;
+            None for that limit. Measuring the recall sets it for searches, samples and counts. It
+            is no part of the shape either.
 
     Raises:
         InvalidSpec: one of them is wrong. The message says which.
@@ -56,6 +59,7 @@ class CollectionSpec:
     metric: Metric = "cosine"
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     recall: Recall | None = field(default=None, compare=False, repr=False)
+    timeout: float | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name, "collection name")
@@ -102,7 +106,7 @@ class CollectionSpec:
 
     def __reduce__(self) -> tuple[object, ...]:
         shape = (self.name, self.dimensions, self.metric, dict(self.fields))
-        return _restore, (*shape, self.recall)
+        return _restore, (*shape, self.recall, self.timeout)
 
 
 def _restore(
@@ -111,7 +115,13 @@ def _restore(
     metric: Metric,
     fields: dict[str, FieldType],
     recall: Recall | None,
+    timeout: float | None,
 ) -> CollectionSpec:
     return CollectionSpec(
-        name=name, dimensions=dimensions, metric=metric, fields=fields, recall=recall
+        name=name,
+        dimensions=dimensions,
+        metric=metric,
+        fields=fields,
+        recall=recall,
+        timeout=timeout,
     )

@@ -15,6 +15,7 @@ from ..recall import Setting
 from ..records import Match, RecordBatch
 from ..sansio import Steps
 from ..spec import CollectionSpec
+from .requests import limited
 from .running import Service
 
 __all__ = ["Operations", "Query", "ServiceBackend"]
@@ -211,10 +212,10 @@ class ServiceBackend(ABC):
         self._run(self._operations.delete(spec, ids))
 
     def _search(self, spec: CollectionSpec, *asked: Any) -> list[Match]:
-        return self._run(self._operations.search(spec, Query(*asked)))
+        return self._run(_within(spec, self._operations.search(spec, Query(*asked))))
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
-        return self._run(self._operations.count(spec, filter))
+        return self._run(_within(spec, self._operations.count(spec, filter)))
 
     def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
         return self._run(self._operations.get(spec, ids))
@@ -235,7 +236,7 @@ class ServiceBackend(ABC):
         return self._operations.search_settings(spec)
 
     def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
-        return self._run(self._operations.sample(spec, count))
+        return self._run(_within(spec, self._operations.sample(spec, count)))
 
     def _use_setting(self, spec: CollectionSpec, setting: Setting) -> None:
         self._run(self._operations.use_setting(spec, setting))
@@ -289,3 +290,8 @@ class ServiceBackend(ABC):
 
     async def _aoptimize(self, spec: CollectionSpec) -> None:
         await self._arun(self._operations.optimize(spec))
+
+
+def _within(spec: CollectionSpec, steps: Steps[ResultT]) -> Steps[ResultT]:
+    """Return steps that may take the time of the spec, if it has any."""
+    return steps if spec.timeout is None else limited(steps, spec.timeout)

@@ -187,10 +187,11 @@ class Command(QuietableCommand):
         return status.is_ok and not asked
 
     def _recall(self, alias: str, recall: Recall) -> None:
-        """Print the recall of a collection, and what to do if it is too low."""
+        """Print the recall of a collection, and what to do if it is too low or unknown."""
         style = self.style.SUCCESS if recall.reached else self.style.WARNING
         when = _moment(recall.measured)
-        self.stdout.write(style(f"    {alias}: {recall}, measured {when}"))
+        verb = "measured" if recall.is_measured else "tried"
+        self.stdout.write(style(f"    {alias}: {recall}, {verb} {when}"))
         if recall.advice:
             self.stdout.write(f"    {recall.advice}")
 

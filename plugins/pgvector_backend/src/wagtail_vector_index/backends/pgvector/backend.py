@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -204,7 +204,7 @@ class PgvectorBackend(VectorBackend):
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
         condition, parameters = where(filter)
         query = f"SELECT count(*) FROM {table_name(spec)} WHERE {condition}"
-        [(count,)] = self._database.read(query, parameters, collection=spec.name)
+        [(count,)] = self._read(spec, query, parameters)
         return int(count)
 
     def _get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
@@ -226,11 +226,11 @@ class PgvectorBackend(VectorBackend):
 
     def _batch(self, spec: CollectionSpec, condition: str, parameters: list[Any]) -> RecordBatch:
         send = self._database.extension().named("vector_send")
-        rows = self._database.read(
+        rows = self._read(
+            spec,
             f'SELECT uuid_send("id"), {send}("embedding"), "metadata"::text'
             f" FROM {table_name(spec)} WHERE {condition}",
             parameters,
-            collection=spec.name,
         )
         vectors = decoded([row[1] for row in rows], spec.dimensions)
         return RecordBatch(
@@ -268,19 +268,22 @@ class PgvectorBackend(VectorBackend):
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any
     ) -> list[tuple[float, UUID]]:
         """Return distances with ids. A lower distance is nearer. Sorted, they are best first."""
-        rows = self._read(spec, statement)
+        rows = self._read(spec, statement.query, statement.parameters, statement.settings)
         if statement.has_distances:
             clipped = FACTS[spec.metric].clipped
             return [(-clipped(-distance), id) for id, distance in rows]
         found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
         return [(-score, row[0]) for row, score in zip(rows, found, strict=True)]
 
-    def _read(self, spec: CollectionSpec, statement: searching.Statement) -> list[tuple[Any, ...]]:
+    def _read(
+        self,
+        spec: CollectionSpec,
+        query: str,
+        parameters: list[Any],
+        settings: Mapping[str, str] | None = None,
+    ) -> list[tuple[Any, ...]]:
         return self._database.read(
-            statement.query,
-            statement.parameters,
-            collection=spec.name,
-            settings=statement.settings,
+            query, parameters, collection=spec.name, timeout=spec.timeout, settings=settings
         )
 
 

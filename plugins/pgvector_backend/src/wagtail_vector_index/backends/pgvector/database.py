@@ -12,6 +12,7 @@ of the registry: the first schema of the caller's search path that has the regis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -115,14 +116,18 @@ class Database:
         parameters: Parameters = (),
         *,
         collection: str = "",
+        timeout: float | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a query. The settings apply to this query only.
 
+        It may take ``timeout`` seconds, or those of this database if that is None.
+
         Raises:
             BackendError: the query failed. The caller's transaction stays usable.
         """
-        changed = {"statement_timeout": self._timeout_text, "jit": "off", **(settings or {})}
+        limit = self._milliseconds(timeout)
+        changed = {"statement_timeout": limit, "jit": "off", **(settings or {})}
         message = f"{_set_config(changed)}; {query}"
 
         def ask(raw: Any) -> list[tuple[Any, ...]]:
@@ -163,8 +168,7 @@ class Database:
         Raises:
             BackendError: a statement failed. The caller's transaction stays usable.
         """
-        limit = self._timeout_text if timeout is None else _milliseconds(timeout)
-        changed = {"statement_timeout": limit, **(settings or {})}
+        changed = {"statement_timeout": self._milliseconds(timeout), **(settings or {})}
         begin = _set_config(changed)
         if lock:
             wait = {"statement_timeout": "0", "lock_timeout": "0" if timeout == 0 else LONGEST_WAIT}
@@ -226,9 +230,9 @@ class Database:
                 self._extension = None
             raise project_error(cause, self.alias, collection) from cause
 
-    @property
-    def _timeout_text(self) -> str:
-        return _milliseconds(self._timeout)
+    def _milliseconds(self, timeout: float | None) -> str:
+        # Rounded up, because 0 would mean any time.
+        return str(math.ceil(1_000 * (self._timeout if timeout is None else timeout)))
 
 
 def database_problem(alias: str) -> str:
@@ -338,7 +342,3 @@ def _set_calls(settings: Mapping[str, str]) -> list[str]:
 
 def _lock(name: str) -> str:
     return f"SELECT pg_advisory_xact_lock(hashtextextended({sql.quote(name)}, 0))"
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1_000))

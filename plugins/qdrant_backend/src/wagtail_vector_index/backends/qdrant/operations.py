@@ -232,7 +232,7 @@ class QdrantOperations(Operations):
 
     def _whole(self, spec: CollectionSpec) -> dict[str, Any]:
         whole = {"with_payload": [METADATA], "with_vectors": [vector_name(spec)]}
-        return {**whole, **reading(self._options)}
+        return {**whole, **reading(spec, self._options)}
 
     def _page_size(self, spec: CollectionSpec) -> int:
         fitting = self._options.batch_bytes // bytes_of_vector(spec.dimensions)

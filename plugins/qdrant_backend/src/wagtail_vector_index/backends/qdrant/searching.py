@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import ceil
 from typing import Any
 
 from qdrant_client import models
@@ -79,7 +80,7 @@ def search_settings(options: QdrantOptions) -> list[Setting]:
 
 def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | None) -> Call:
     """Return the call that counts the records that match."""
-    given = {"count_filter": condition(filter), "exact": True, **reading(options)}
+    given = {"count_filter": condition(filter), "exact": True, **reading(spec, options)}
     if given["consistency"] is None:
         del given["consistency"]
         return call(options, spec.name, "count", **given)
@@ -93,7 +94,7 @@ def _arguments(spec: CollectionSpec, options: QdrantOptions, query: Query) -> di
         "using": vector_name(spec),
         "query_filter": condition(query.filter),
         "with_payload": False,
-        **reading(options),
+        **reading(spec, options),
     }
 
 
@@ -125,12 +126,13 @@ def _params(spec: CollectionSpec, options: QdrantOptions, *, exact: bool) -> mod
     )
 
 
-def reading(options: QdrantOptions) -> dict[str, Any]:
+def reading(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
     """Return the arguments of each call that reads records."""
     consistency: Any = options.consistency
     if isinstance(consistency, str):
         consistency = models.ReadConsistencyType(consistency)
-    return {"consistency": consistency, "timeout": options.timeout}
+    seconds = options.timeout if spec.timeout is None else ceil(spec.timeout)
+    return {"consistency": consistency, "timeout": seconds}
 
 
 def _is_enough(found: list[Any], limit: int) -> bool:

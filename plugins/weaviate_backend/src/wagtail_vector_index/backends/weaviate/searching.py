@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import numpy as np
@@ -109,7 +109,7 @@ class Search:
         request = self._messages.nearest(
             self._asked.tobytes(), limit, condition, vectors=with_vectors
         )
-        reply = yield Rpc(method="Search", message=request)
+        reply = yield from self._reply("Search", request)
         if with_vectors:
             return self._scored(reply)
         metric = self._spec.metric
@@ -119,12 +119,14 @@ class Search:
     def _compared(self, condition: Condition) -> Steps[list[Match]]:
         """Return all records that match, whether or not the index has them already."""
         request = self._messages.matching(self._most, condition, metadata=False)
-        reply = yield Rpc(method="Search", message=request)
-        return self._scored(reply)
+        return self._scored((yield from self._reply("Search", request)))
 
     def _count(self, condition: Condition | None) -> Steps[int]:
-        reply = yield Rpc(method="Aggregate", message=self._messages.count(condition))
+        reply = yield from self._reply("Aggregate", self._messages.count(condition))
         return int(reply.single_result.objects_count)
+
+    def _reply(self, method: Literal["Search", "Aggregate"], message: Any) -> Steps[Any]:
+        return (yield Rpc(method=method, message=message, seconds=self._spec.timeout))
 
     def _scored(self, reply: Any) -> list[Match]:
         found = np.frombuffer(b"".join(vectors_of(reply.results)), np.float32)

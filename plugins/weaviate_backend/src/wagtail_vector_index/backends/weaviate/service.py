@@ -23,11 +23,13 @@ class Rpc(Request):
         method: the name of the method.
         message: the message of the request.
         verify: checks the reply, and raises `BackendUnavailable` to have the call repeated.
+        seconds: how long the call may take, instead of ``TIMEOUT``.
     """
 
     method: Literal["Search", "Aggregate", "BatchObjects", "BatchDelete"]
     message: Any
     verify: Callable[[Any], None] | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class WeaviateService(Service):
         """Call the client's gRPC stub, or its HTTP methods."""
         if isinstance(request, Rpc):
             method = getattr(client.stub, request.method)
-            seconds = self._options.timeout
+            seconds = self._options.timeout if request.seconds is None else request.seconds
             return method(request.message, metadata=client.metadata, timeout=seconds)
         arguments: dict[str, Any] = {"path": request.path, "params": request.params}
         if request.method in ("post", "put"):
