@@ -11,6 +11,7 @@ from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
 from wagtail_vector_index import checks
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
+from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import FilterField
 from wagtail_vector_index.models.tables import Collection
 
@@ -444,6 +445,16 @@ class TestDatabase:
         assert "testapp.Note was built with other settings and cannot be searched" in message.msg
         assert message.hint == "Run: manage.py update_vector_indexes testapp.Note"
 
+    def test_what_has_changed_is_known_without_the_embedding_service(self, embedder, monkeypatch):
+        """Even if only the service knows the size of its vectors."""
+        active_collection()
+        monkeypatch.setattr(type(embedder), "known_dimensions", None)
+        (message,) = checks.check_database(databases=["default"])
+        (problem,) = status_of(Note.vector_index).unusable()
+        for text in (message.msg, problem.message):
+            assert "chunking '256/0' is now" in text
+        assert not embedder.calls
+
     @pytest.mark.parametrize("error", [OSError("no model"), RuntimeError])
     def test_an_embedding_backend_that_fails_does_not_stop_migrate(
         self, embedder, monkeypatch, error
@@ -453,7 +464,7 @@ class TestDatabase:
         def fail(*arguments):
             raise error
 
-        monkeypatch.setattr(checks.Plan, "of", fail)
+        monkeypatch.setattr(checks, "outdated_by", fail)
         assert checks.check_database(databases=["default"]) == []
 
     def test_before_the_first_migrate(self, monkeypatch):

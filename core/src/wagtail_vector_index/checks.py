@@ -24,7 +24,7 @@ from .exceptions import ConfigurationError
 from .indexes.base import VectorIndex
 from .indexes.registry import all_indexes
 from .indexing.ownership import current_owner, foreign_problem, owner_is_certain
-from .indexing.plan import Plan, live_collections
+from .indexing.plan import live_collections, outdated_by
 from .models.tables import Collection, index_database
 from .plugins.calling import active_registry
 from .plugins.handlers import (
@@ -401,9 +401,7 @@ def _outdated_messages(index: VectorIndex) -> Messages:
     if active is None:
         return
     try:
-        if index.embedder.known_dimensions is None:
-            return  # only the embedding service knows, and checks call no service
-        differences = Plan.of(index).differences(active)
+        differences = outdated_by(index, active)
     except Exception:  # noqa: BLE001  # other checks report it, and it must not stop migrate
         return
     if differences:

@@ -13,6 +13,7 @@ from django.utils.text import slugify
 from ..content.declaration import IndexDeclaration
 from ..contract.filters import FieldType
 from ..contract.metrics import Metric
+from ..embeddings.base import assumed_dimensions
 from ..models.tables import Collection
 
 
@@ -97,6 +98,26 @@ class Plan:
         return [
             f"{what} {was!r} is now {now!r}" for what, (was, now) in pairs.items() if was != now
         ]
+
+
+def outdated_by(
+    index: IndexDeclaration, collection: Collection, dimensions: int | None = None
+) -> list[str]:
+    """Return the reasons not to search a collection of an index; empty if there are none.
+
+    Unlike `Plan.of`, this asks no embedding service, which may take minutes or be down.
+
+    Args:
+        index: the index, with its current settings and code.
+        collection: the collection that serves it.
+        dimensions: the size of the vectors where only the embedding service knows it; by default
+            that of the collection.
+
+    Raises:
+        ConfigurationError: the index's settings or fields are wrong.
+    """
+    with assumed_dimensions(lambda: dimensions or collection.dimensions):
+        return Plan.of(index).differences(collection)
 
 
 def _chunking(index: IndexDeclaration) -> str:

@@ -19,7 +19,7 @@ from .building import is_being_built
 from .failures import FAILED
 from .outbox import holders
 from .ownership import foreign_problem
-from .plan import Plan, live_collections
+from .plan import live_collections, outdated_by
 from .problems import Problem
 from .replacing import reason_to_wait
 
@@ -193,9 +193,7 @@ class IndexStatus:
         self.index.configuration  # noqa: B018  # raises what is wrong with its fields
         if not self.active:
             return f"{self.name} is not built yet and cannot be searched."
-        if self.index.embedder.known_dimensions is None:
-            return ""  # only the embedding service knows, and this calls no service
-        differences = self.differences()
+        differences = outdated_by(self.index, self.active)
         if not differences:
             return ""
         return (
@@ -216,15 +214,6 @@ class IndexStatus:
         """Whether a search finds all changes made so far."""
         # Pending changes first: a change that leaves the outbox in between raises the revision.
         return not self.pending and bool(self.active) and not self.unapplied
-
-    def differences(self) -> list[str]:
-        """Return the differences between the active collection and the settings and code.
-
-        Raises:
-            ConfigurationError: the settings or the fields of the index are wrong.
-            EmbeddingError: only the embedding service knows the dimensions, and it failed.
-        """
-        return Plan.of(self.index).differences(self.active) if self.active else []
 
     def _collection(self, state: Collection.State) -> Collection | None:
         return next((each for each in self.collections if each.state == state), None)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
-from ..embeddings.base import assumed_dimensions
 from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, UnknownAlias
-from ..indexing.plan import Plan
+from ..indexing.plan import outdated_by
 from ..models.tables import Collection
 from ..plugins.handlers import vector_backends
 
@@ -62,9 +61,7 @@ def check_current(
         dimensions: the size of the vectors where only the embedding service knows it; by default
             that of the collection, so that a search does not ask.
     """
-    with assumed_dimensions(lambda: dimensions or collection.dimensions):
-        differences = Plan.of(index).differences(collection)
-    if differences:
+    if differences := outdated_by(index, collection, dimensions):
         raise IndexOutdated(
             f"{index.name} was built with other settings: {'; '.join(differences)}."
             f" Run: manage.py update_vector_indexes {index.name}"
