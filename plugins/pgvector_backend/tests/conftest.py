@@ -15,10 +15,16 @@ from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.extension import enable
 from wagtail_vector_index.backends.pgvector.models import VectorTable
+from wagtail_vector_index.backends.pgvector.tables import table_name
 
 __all__ = ["postgres"]
 
 ALIAS = "pgvector_tests"
+
+#: The fixture `make`.
+Make = Callable[..., CollectionSpec]
+
+SETTINGS = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings"
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +110,7 @@ def backend(alias: str) -> PgvectorBackend:
 
 
 @pytest.fixture
-def make(backend: PgvectorBackend) -> Iterator[Callable[..., CollectionSpec]]:
+def make(backend: PgvectorBackend) -> Iterator[Make]:
     """Makes collections under new names, which are dropped after the test."""
     made: list[CollectionSpec] = []
 
@@ -132,3 +138,26 @@ def batch_of(count: int, dimensions: int, *, seed: int = 0, first: int = 0) -> R
         ],
         dimensions=dimensions,
     )
+
+
+def query(alias: str, statement: str) -> Any:
+    """All rows that a statement returns."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def other(alias: str, **options: Any) -> PgvectorBackend:
+    """A backend with other options on the same database."""
+    return PgvectorBackend("default", PgvectorBackend.Options(database=alias, **options))
+
+
+def indexes(alias: str, spec: CollectionSpec) -> list[str]:
+    """What each valid index of a collection was built with."""
+    found = query(
+        alias,
+        "SELECT obj_description(indexrelid, 'pg_class') FROM pg_index"
+        f" WHERE indrelid = '{table_name(spec)}'::regclass AND indisvalid"
+        " AND obj_description(indexrelid, 'pg_class') IS NOT NULL",
+    )
+    return [comment for (comment,) in found]

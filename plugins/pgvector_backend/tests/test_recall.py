@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from django.db.models import Q
 
-from plugins.pgvector_backend.tests.test_backend import indexes
+from plugins.pgvector_backend.tests.conftest import indexes
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.pgvector import searching

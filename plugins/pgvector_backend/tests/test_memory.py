@@ -1,0 +1,99 @@
+"""The memory that the build of a graph gets, and where there is too little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connections, transaction
+
+from plugins.pgvector_backend.tests.conftest import SETTINGS, Make, connected, indexes, other, query
+from wagtail_vector_index.backends.pgvector import memory
+from wagtail_vector_index.backends.pgvector.tables import table_name
+
+
+@pytest.fixture
+def notices(alias: str) -> Iterator[list[str]]:
+    """The notices of the server in this session, whose setting of the memory is too little."""
+    connections[alias].ensure_connection()
+    raw: Any = connections[alias].connection
+    heard: list[str] = []
+
+    def hear(diagnostic: Any) -> None:
+        heard.append(diagnostic.message_primary)
+
+    raw.add_notice_handler(hear)
+    query(alias, "SELECT set_config('maintenance_work_mem', '1MB', false)")
+    yield heard
+    query(alias, "SELECT set_config('maintenance_work_mem', reset_val || unit, false) FROM"
+          " pg_settings WHERE name = 'maintenance_work_mem'")  # fmt: skip
+    raw.remove_notice_handler(hear)
+
+
+@pytest.mark.parametrize(
+    ("option", "precision", "m", "advice"),
+    [
+        ("", "vector", 4, ""),
+        ("1MB", "vector", 4, "MAINTENANCE_WORK_MEM to '6MB', or PRECISION to 'halfvec'"),
+        ("1MB", "halfvec", 16, "MAINTENANCE_WORK_MEM to '6MB'."),
+    ],
+)
+def test_a_graph_gets_the_memory_that_the_server_can_spare(
+    make: Make,
+    alias: str,
+    notices: list[str],
+    caplog: pytest.LogCaptureFixture,
+    option: str,
+    precision: Any,
+    m: int,
+    advice: str,
+) -> None:
+    """Without the option, more than the setting; with it, no more, and advice."""
+    backend = other(
+        alias, maintenance_work_mem=option, precision=precision, m=m, ef_construction=2 * m
+    )
+    spec = make(2_000 if m == 4 else 1_400, dimensions=64)
+    backend.optimize(spec)
+    short = [notice for notice in notices if "no longer fits into maintenance_work_mem" in notice]
+    assert len(short) == bool(advice)
+    for notice in short:
+        # It tells how many vectors fit into 1 MB. The estimate is a little higher.
+        fitting = int(notice.split()[-2])
+        size = memory.graph_size(fitting, 64, precision, m) - memory._FIXED
+        assert 2**20 <= size <= 1.3 * 2**20
+    assert advice in caplog.text
+    assert ("may use 1MB" in caplog.text) == bool(advice)
+    assert query(alias, "SHOW maintenance_work_mem") == [("1MB",)]
+
+
+@pytest.mark.parametrize("set_by_site", [False, True])
+def test_what_the_server_can_spare(alias: str, server: dict[str, Any], set_by_site: bool) -> None:
+    """The size of its buffers, or half of the rest of the cache that it was told of."""
+    given = {"-c effective_cache_size": "9GB"} if set_by_site else {}
+    options = " ".join(f"{name}={value}" for name, value in given.items())
+    with connected(server, options=options) as connection:
+        cursor = psycopg.ClientCursor(connection)
+        own, spare = memory._own_and_spare(cursor)
+        [buffers] = cursor.execute(
+            "SELECT pg_size_bytes(current_setting('shared_buffers'))"
+        ).fetchone() or (0,)
+    assert own == 64 * 2**20
+    assert spare == ((9 * 2**30 - buffers) // 2 if set_by_site else buffers)
+
+
+def test_without_shared_memory_one_process_builds(
+    make: Make, alias: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container with a small /dev/shm."""
+    spec = make(100)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table_name(spec)} SET (parallel_workers = 2)")
+    with transaction.atomic(using=alias):
+        [before] = query(alias, SETTINGS)
+        other(alias, maintenance_work_mem="1TB").optimize(spec)
+        assert query(alias, SETTINGS) == [before]
+    assert indexes(alias, spec) == ["hnsw vector: m = 16, ef_construction = 64"]
+    assert "without parallel workers: could not resize shared memory" in caplog.text
+    assert "--shm-size" in caplog.text
