@@ -18,6 +18,7 @@ FOR_AUTHORS = (
     "wagtail_vector_index.chat.base",
     "wagtail_vector_index.contract",
     "wagtail_vector_index.contract.arrays",
+    "wagtail_vector_index.contract.rescoring",
     "wagtail_vector_index.contract.sansio",
     "wagtail_vector_index.contract.services",
     "wagtail_vector_index.contract.sql",

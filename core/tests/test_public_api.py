@@ -39,6 +39,7 @@ PROMISED = {
         "stored",
         "stored_query",
     ],
+    "wagtail_vector_index.contract.rescoring": ["nearest"],
     "wagtail_vector_index.contract.sansio": ["Call", "Steps", "arun", "run"],
     "wagtail_vector_index.contract.services": [
         "Operations",

@@ -177,6 +177,26 @@ def test_scores_are_exact(backend: PgvectorBackend, make: Make, metric: str) -> 
         assert match.score == pytest.approx(expected[match.id], abs=1e-6, rel=1e-6)
 
 
+@pytest.mark.parametrize("index", ["none", "hnsw"])
+def test_scores_in_thousands_of_dimensions_are_exact(
+    make: Make, alias: str, eager_alias: str, index: str
+) -> None:
+    """The server adds up in float32, which rounds sums of like numbers always the same way."""
+    spec, backend = make(dimensions=3_072), other(eager_alias, index=index)
+    vectors = np.ones((60, 3_072), np.float32)
+    for row, vector in enumerate(vectors):
+        vector[: 25 * row] = 0.7
+    ids = [UUID(int=number) for number in range(60)]
+    backend.upsert(spec, RecordBatch.of(ids=ids, vectors=list(vectors)))
+    backend.optimize(spec)
+    right = vectors.sum(axis=1, dtype=np.float64) / np.linalg.norm(
+        vectors.astype(np.float64), axis=1
+    )
+    for match in backend.search(spec, vectors[0], limit=20):
+        score = right[match.id.int] / np.sqrt(3_072)
+        assert match.score == pytest.approx(score, abs=2e-7)
+
+
 def test_equal_scores_beyond_the_limit_of_an_index(
     alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

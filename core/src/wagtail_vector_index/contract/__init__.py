@@ -1,10 +1,12 @@
 """The building blocks of backends: specs, records, filters and options.
 
 Nothing here knows Wagtail or a Django model. Authors of backends import from this package.
-Five modules are imported by their own names, because they need a library that the backend's
+Six modules are imported by their own names, because they need a library that the backend's
 distribution must require, or because few backends need them:
 
 - `wagtail_vector_index.contract.arrays`: vectors as NumPy arrays (requires NumPy).
+- `wagtail_vector_index.contract.rescoring`: exact searches by a store that scores in float32
+  (requires NumPy).
 - `wagtail_vector_index.contract.sansio`: operations that run with synchronous and with
   asynchronous clients.
 - `wagtail_vector_index.contract.services`: the kit for backends of services (requires

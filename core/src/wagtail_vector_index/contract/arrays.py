@@ -123,6 +123,13 @@ def scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
         query: one vector.
         metric: the metric of the collection.
     """
+    result: list[float] = []
+    for start in range(0, len(vectors), _ROWS_OF_A_BLOCK):
+        result += _scores(vectors[start : start + _ROWS_OF_A_BLOCK], query, metric)
+    return result
+
+
+def _scores(vectors: Floats32, query: Floats32, metric: Metric) -> list[float]:
     rows, asked = vectors.astype(np.float64), query.astype(np.float64)
     # einsum adds up each row in the same order, whatever its position. BLAS may not.
     if metric == "euclidean":

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
-from wagtail_vector_index.contract import FACTS, MAX_INT, FilterNode
+from wagtail_vector_index.contract import MAX_INT, FilterNode
 from wagtail_vector_index.contract.arrays import matrix, stored, stored_query
+from wagtail_vector_index.contract.rescoring import nearest
 from wagtail_vector_index.contract.sql import column_of, where
 from wagtail_vector_index.contract.sqlite import column_values, compare
 from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable
@@ -105,13 +106,18 @@ class SqliteVecBackend(VectorBackend):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
-        facts, (condition, parameters) = FACTS[spec.metric], where(filter, compare)
-        function, best = ("l2", 0.0) if facts.is_distance else ("cosine", 1.0)
-        columns = f'"id", vec_distance_{function}("vector", ?) AS "distance"'
-        rest = f'WHERE {condition} ORDER BY "distance", "id" LIMIT ?'
-        asked = stored_query(vector, spec.metric).tobytes()
-        rows = self._rows(spec, columns, rest, [asked, *parameters, min(limit, MAX_INT)])
-        return [Match(id=UUID(bytes=id), score=facts.clipped(best - far)) for id, far in rows]
+        condition, parameters = where(filter, compare)
+        query = stored_query(vector, spec.metric)
+        function = "l2" if spec.metric == "euclidean" else "cosine"
+        order = f'ORDER BY vec_distance_{function}("vector", ?), "id" LIMIT ?'
+        # Sorting the vectors instead of their ids would take several times as long.
+        ids = f'SELECT "id" FROM {_table(spec)} WHERE {condition} {order}'
+
+        def find(count: int) -> RecordBatch:
+            given = [*parameters, query.tobytes(), min(count, MAX_INT)]
+            return self._batch(spec, f'WHERE "id" IN ({ids})', given)
+
+        return nearest(find, query, limit, spec.metric)
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
         condition, parameters = where(filter, compare)

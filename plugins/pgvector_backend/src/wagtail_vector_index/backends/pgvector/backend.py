@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from wagtail_vector_index.backends.base import (
 )
 from wagtail_vector_index.contract import EXACT, FACTS, ExactMatches, FilterNode, Setting
 from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored_query
+from wagtail_vector_index.contract.rescoring import nearest
 from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
 
 from . import indexing, searching, tables
@@ -162,9 +164,15 @@ class PgvectorBackend(VectorBackend):
             matches = self._approximate(spec, precision, asked, limit, filter)
             if matches is not None:
                 return matches
-        extension = self._database.extension()
-        statement = searching.exact(extension, spec, filter, literal(asked), limit)
-        return ExactMatches(_matches(self._found(spec, statement, asked)))
+        exact = partial(searching.exact, self._database.extension(), spec, filter, literal(asked))
+        if limit > searching.MOST_RESCORED or searching.are_distances_accurate(spec):
+            statement = exact(limit, has_distances=True)
+            return ExactMatches(_matches(self._found(spec, statement, asked)))
+
+        def find(count: int) -> RecordBatch:
+            return self._candidates(spec, exact(count, has_distances=False))
+
+        return ExactMatches(nearest(find, asked, limit, spec.metric))
 
     def _searched_by(self, spec: CollectionSpec, limit: int) -> Precision | None:
         """Return the precision of the index to search, or None for an exact search."""
@@ -268,12 +276,25 @@ class PgvectorBackend(VectorBackend):
         self, spec: CollectionSpec, statement: searching.Statement, asked: Any
     ) -> list[tuple[float, UUID]]:
         """Return distances with ids. A lower distance is nearer. Sorted, they are best first."""
-        rows = self._read(spec, statement.query, statement.parameters, statement.settings)
         if statement.has_distances:
             clipped = FACTS[spec.metric].clipped
-            return [(-clipped(-distance), id) for id, distance in rows]
-        found = scores(decoded([row[1] for row in rows], spec.dimensions), asked, spec.metric)
-        return [(-score, row[0]) for row, score in zip(rows, found, strict=True)]
+            return [(-clipped(-distance), id) for id, distance in self._rows(spec, statement)]
+        found = self._candidates(spec, statement)
+        right = scores(matrix(found), asked, spec.metric)
+        return [(-score, id) for id, score in zip(found.uuids, right, strict=True)]
+
+    def _candidates(self, spec: CollectionSpec, statement: searching.Statement) -> RecordBatch:
+        """Return the ids and vectors that a statement finds."""
+        rows = self._rows(spec, statement)
+        return RecordBatch(
+            ids=b"".join([id.bytes for id, _ in rows]),
+            vectors=decoded([vector for _, vector in rows], spec.dimensions).reshape(-1).data,
+            metadata=["{}"] * len(rows),
+            dimensions=spec.dimensions,
+        )
+
+    def _rows(self, spec: CollectionSpec, statement: searching.Statement) -> list[tuple[Any, ...]]:
+        return self._read(spec, statement.query, statement.parameters, statement.settings)
 
     def _read(
         self,

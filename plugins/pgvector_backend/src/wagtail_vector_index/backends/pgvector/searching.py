@@ -49,6 +49,9 @@ PROBES = (10, 20, 40, 80, 160, 320, 640)
 #: sending all their vectors would take too long.
 MOST_RESCORED = 2_000
 
+#: Up to so many dimensions, the server's sums of products of unit vectors are accurate enough.
+MOST_ACCURATE = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
@@ -165,7 +168,7 @@ def approximate(
     expression = indexed(extension, spec, precision).expression
     order = f"{expression} {extension.operator(operator)} {target}"
     source = f"FROM {table_name(spec)} WHERE {condition}"
-    has_distances = _has_distances(spec, limit)
+    has_distances = are_distances_accurate(spec)
     if precision == "vector" and has_distances:
         statement = f'SELECT "id", {order} AS "distance" {source} ORDER BY "distance" LIMIT {limit}'
     else:
@@ -174,7 +177,7 @@ def approximate(
             statement = _with_vectors(extension, statement)
         else:
             source = f"FROM ({statement}) AS candidates"
-            statement = _nearest(extension, spec, source, query, limit)
+            statement = _nearest(extension, spec, source, query, limit, has_distances=has_distances)
     return Statement(
         query=statement,
         parameters=parameters,
@@ -189,15 +192,17 @@ def exact(
     filter: FilterNode | None,
     query: str,
     limit: int,
+    *,
+    has_distances: bool,
 ) -> Statement:
     """Return a statement for the nearest records. Equally near ones order by id."""
     condition, parameters = where(filter)
     source = f"FROM {table_name(spec)} WHERE {condition}"
     return Statement(
-        query=_nearest(extension, spec, source, query, limit),
+        query=_nearest(extension, spec, source, query, limit, has_distances=has_distances),
         parameters=parameters,
         settings={},
-        has_distances=_has_distances(spec, limit),
+        has_distances=has_distances,
     )
 
 
@@ -215,10 +220,10 @@ def _where_many(spec: CollectionSpec, filter: FilterNode | None) -> tuple[str, l
     return f"({condition}) AND {count} > {EXACT_UP_TO}", [*parameters, *parameters]
 
 
-def _has_distances(spec: CollectionSpec, limit: int) -> bool:
-    # pgvector adds up in float32. This is accurate enough for vectors of length 1. For others,
-    # large products may cancel out, with an error larger than the contract allows.
-    return spec.metric == "cosine" or limit > MOST_RESCORED
+def are_distances_accurate(spec: CollectionSpec) -> bool:
+    """Return whether the server's distances, sums in float32, are as exact as the contract asks."""
+    # Under other metrics, large products may cancel out, with an error larger than what is left.
+    return spec.metric == "cosine" and spec.dimensions <= MOST_ACCURATE
 
 
 def _nearest(
@@ -227,9 +232,11 @@ def _nearest(
     source: str,
     query: str,
     limit: int,
+    *,
+    has_distances: bool,
 ) -> str:
     distance = _distance(extension, spec, query)
-    if _has_distances(spec, limit):
+    if has_distances:
         order = f'ORDER BY "distance", "id" LIMIT {limit}'
         return f'SELECT "id", {distance} AS "distance" {source} {order}'
     return _with_vectors(
