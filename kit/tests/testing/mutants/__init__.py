@@ -6,14 +6,18 @@ from wagtail_vector_index.testing import OracleBackend
 
 from . import (
     collections,
+    filter_sizes,
     filters,
+    freshness,
     habits,
     invalid,
-    large,
+    magnitudes,
     rankings,
     reads,
     scores,
+    sizes,
     threads,
+    ties,
     values,
     writes,
 )
@@ -22,10 +26,17 @@ from .base import CAUGHT, MutantConformance, Refusing
 __all__ = ["CAUGHT", "MUTANTS", "RIGHT", "MutantConformance"]
 
 #: The modules in which each mutant names its test.
-NAMING = (habits, invalid, large, values)
+NAMING = (filter_sizes, freshness, habits, invalid, magnitudes, sizes, ties, values)
 
 #: Bases of mutants that are right themselves; the suite must pass them.
-RIGHT = [Refusing, filters.Walking, filters.Texts, reads.Changing, collections.Named, large.Shared]
+RIGHT = [
+    Refusing,
+    filters.Walking,
+    filters.Texts,
+    reads.Changing,
+    collections.Named,
+    freshness.Shared,
+]
 
 
 def mutants_in(module: ModuleType) -> list[type[Refusing]]:
