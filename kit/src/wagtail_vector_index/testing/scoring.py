@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from django.db.models import Q
 
-from wagtail_vector_index.contract import METRICS, Metric, RecordBatch, Vector
+from wagtail_vector_index.contract import METRICS, Metric, RecordBatch, Vector, float32
 
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_ranking, expect_score
@@ -106,6 +106,23 @@ class ScoringTests(Harness):
         self.backend.upsert(spec, RecordBatch.of(ids=vectors, vectors=vectors.values()))
         scores = {id: score(metric, query, vector) for id, vector in vectors.items()}
         expect_ranking(self.backend.search(spec, query), scores, limit=10)
+
+    @about("one-meaning-of-score")
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_sums_of_thousands_of_like_numbers(self, metric: Metric) -> None:
+        """In float32, each addition of the same number rounds the same way, so errors add up."""
+        spec = self.collection(metric, dimensions=3_072)
+        ids = sorted_ids(60, seed=72)
+        vectors = [
+            [0.07] * (3 * row) + [0.1] * (spec.dimensions - 3 * row) for row in range(len(ids))
+        ]
+        batch = RecordBatch.of(ids=ids, vectors=vectors)
+        self.backend.upsert(spec, batch)
+        component = -0.037 if metric == "euclidean" else 0.1
+        query = float32([component] * spec.dimensions)
+        scores = {id: score(metric, query, batch.vector(row)) for row, id in enumerate(ids)}
+        for limit in (7, 20, 45, 60):
+            expect_ranking(self.backend.search(spec, query, limit=limit), scores, limit=limit)
 
     @about("queries-of-any-kind")
     def test_query_stays_as_it_is(self) -> None:
