@@ -53,13 +53,15 @@ def texts() -> list[str]:
 
 def of_every_category() -> Iterator[str]:
     """Yield the first and the last character of every general category."""
-    ends: dict[str, list[str]] = {}
-    for number in range(1, sys.maxunicode + 1):
-        category = unicodedata.category(chr(number))
-        if category != "Cs":
-            ends.setdefault(category, [chr(number), ""])[1] = chr(number)
-    for first, last in ends.values():
-        yield from (first, last)
+    first: dict[str, str] = {}
+    last: dict[str, str] = {}
+    for character in map(chr, range(1, sys.maxunicode + 1)):
+        category = unicodedata.category(character)
+        if category not in first:
+            first[category] = character
+        last[category] = character
+    for category in first.keys() - {"Cs"}:
+        yield from (first[category], last[category])
 
 
 class UnicodeTests(FilterHarness):
