@@ -24,6 +24,7 @@ PROMISED = {
         "And",
         "Clients",
         "Comparison",
+        "FileConnections",
         "FilterNode",
         "IsNull",
         "Not",

@@ -37,6 +37,7 @@ backend.create(spec)
 write = lambda numbers: backend.upsert(spec, RecordBatch.of(
     ids=[UUID(int=number) for number in numbers], vectors=[[1.0] * 1000] * len(numbers)))
 write(range(10))
+backend.close()
 apsw.connection_hooks.append(lambda db: db.set_commit_hook(lambda: os._exit(9)))
 write(range(5, 1005))
 """
@@ -120,6 +121,20 @@ def test_another_process_that_writes_for_long(tmp_path: Path) -> None:
         backend.count(SPEC)
     other.close()
     assert backend.count(SPEC) == 0
+
+
+def test_a_file_that_was_replaced_is_opened(tmp_path: Path) -> None:
+    """As if a backup had been put back while the site runs."""
+    path = tmp_path / "vectors.sqlite3"
+    backend, other = backend_in(path), backend_in(tmp_path / "other.sqlite3")
+    for each, count in ((backend, 3), (other, 5)):
+        each.create(SPEC)
+        ids = [UUID(int=number) for number in range(count)]
+        each.upsert(SPEC, RecordBatch.of(ids=ids, vectors=[[1, 2]] * count))
+    other.close()
+    assert backend.count(SPEC) == 3
+    (tmp_path / "other.sqlite3").replace(path)
+    assert backend.count(SPEC) == 5
 
 
 def test_a_process_that_is_killed_leaves_no_part_of_its_batch(tmp_path: Path) -> None:

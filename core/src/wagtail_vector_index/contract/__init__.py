@@ -16,6 +16,7 @@ distribution must require, or because few backends need them:
 """
 
 from .clients import Clients, collect_before_forks
+from .connections import FileConnections
 from .filters import (
     FIELD_TYPES,
     MAX_INT,
@@ -55,6 +56,7 @@ __all__ = [
     "Comparison",
     "ExactMatches",
     "FieldType",
+    "FileConnections",
     "Filter",
     "FilterNode",
     "Health",

@@ -8,11 +8,12 @@ import gc
 import inspect
 import os
 import threading
-import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Generic, Never, Protocol, TypeVar, overload
+
+from .forks import abandon_in_children, keep_for_ever
 
 __all__ = ["Clients", "collect_before_forks"]
 
@@ -73,7 +74,7 @@ class Clients(Generic[SyncT, AsyncT]):
         self._make = make
         self._amake = amake
         self._begin()
-        _ALL.add(self)
+        abandon_in_children(self)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -139,11 +140,8 @@ class Clients(Generic[SyncT, AsyncT]):
             await found.close()
 
     def abandon(self) -> None:
-        """Forget the parent's clients in a child process, without closing them.
-
-        The clients stay referenced: a finaliser could end connections that the parent still uses.
-        """
-        _inherited.append((self._sync, self._loops))
+        """Forget the parent's clients in a child process, without closing them."""
+        keep_for_ever(self._sync, self._loops)
         self._begin()
 
     def _forget(self, loop_client: _LoopClient[AsyncT]) -> None:
@@ -221,17 +219,3 @@ def collect_before_forks() -> None:
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=gc.collect)
-
-
-_ALL: weakref.WeakSet[Clients[Any, Any]] = weakref.WeakSet()
-
-_inherited: list[Any] = []
-
-
-def _after_fork() -> None:
-    for clients in list(_ALL):
-        clients.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

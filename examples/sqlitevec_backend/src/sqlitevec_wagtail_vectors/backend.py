@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
-from wagtail_vector_index.contract import MAX_INT, FilterNode
+from wagtail_vector_index.contract import MAX_INT, FileConnections, FilterNode
 from wagtail_vector_index.contract.arrays import matrix, stored, stored_query
 from wagtail_vector_index.contract.rescoring import nearest
 from wagtail_vector_index.contract.sql import column_of, where
@@ -51,6 +51,14 @@ class SqliteVecBackend(VectorBackend):
 
     metrics = frozenset({"cosine", "euclidean"})
     longest_vector = 1e18
+
+    def __init__(self, alias: str, options: Any) -> None:
+        super().__init__(alias, options)
+        self._connections = FileConnections(options.path, self._connect)
+
+    def close(self) -> None:
+        """Close the connections to the file."""
+        self._connections.close()
 
     def check(self) -> list[CheckMessage]:
         """Return an error if the folder does not exist, or the file is a database of the site."""
@@ -141,14 +149,17 @@ class SqliteVecBackend(VectorBackend):
         with self._transaction(spec=spec) as db:
             return [*db.execute(f"SELECT {columns} FROM {_table(spec)} {rest}", given)]
 
+    def _connect(self) -> apsw.Connection:
+        db = apsw.Connection(self.options.path)
+        db.set_busy_timeout(1_000 * self.options.timeout)
+        db.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)
+        db.load_extension(sqlite_vec.loadable_path())
+        return db
+
     @contextmanager
     def _transaction(self, mode: str = "", spec: CollectionSpec | None = None) -> Iterator[Any]:
-        # Each call opens the file, within a millisecond. So threads and forks share no connection.
         try:
-            with closing(apsw.Connection(self.options.path)) as db:
-                db.set_busy_timeout(1_000 * self.options.timeout)
-                db.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)
-                db.load_extension(sqlite_vec.loadable_path())
+            with self._connections.lent() as db:
                 db.execute(f"BEGIN {mode}")
                 if spec and (existing := _shape_in(db, spec)) != spec.shape:
                     raise self._shape_error(spec, existing)
