@@ -293,17 +293,21 @@ def _with_aliases(restrictions: QuerySet[Any]) -> QuerySet[Any]:
     Whether a page is an alias is not a condition of the query: SQLite would then choose to read
     all pages that are none. The aliases come with it, since most sites have few.
     """
-    return restrictions.annotate(alias=_aliases("page__aliases", "page")).annotate(
+    annotated: QuerySet[Any] = restrictions.annotate(
+        alias=_aliases("page__aliases", "page")
+    ).annotate(
         restricted_path=F("page__path"),
         source_pk=F("page__alias_of"),
         alias_pk=F("alias__pk"),
         alias_path=F("alias__path"),
     )
+    return annotated
 
 
 def _with_paths(restrictions: QuerySet[Any]) -> QuerySet[Any]:
     """Return restrictions of collections with the path of the collection."""
-    return restrictions.annotate(restricted_path=F("collection__path"))
+    annotated: QuerySet[Any] = restrictions.annotate(restricted_path=F("collection__path"))
+    return annotated
 
 
 def _with_groups(model: Any, annotated: _Annotated) -> list[Any]:
