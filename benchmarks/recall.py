@@ -201,7 +201,7 @@ def fill(backend: Any, spec: Any, vectors: Any, subjects: Any) -> None:
 
 
 def backend_of(name: str, given: dict[str, Any]) -> Any:
-    """Return a backend with the default options, but for the time that a statement may take."""
+    """Return a backend with the default options, but for the time that its calls may take."""
     if name == "pgvector":
         from benchmarks.pgvector_backend import backend_of as pgvector
         from benchmarks.pgvector_backend import django_on
@@ -219,7 +219,7 @@ def backend_of(name: str, given: dict[str, Any]) -> Any:
         from wagtail_vector_index.backends.qdrant import QdrantBackend as Backend
     else:
         from wagtail_vector_index.backends.weaviate import WeaviateBackend as Backend
-    options = {} if name == "usearch" else {**given, "timeout": 60}
+    options = {} if name == "usearch" else {**given, "timeout": 60, "write_timeout": 600}
     return Backend("default", Backend.Options(**options))
 
 
