@@ -43,7 +43,7 @@ def search_by_size() -> None:
 
 def recall() -> None:
     """Draw recall by time, with the first setting and with the one that was measured."""
-    found = results("recall", r"Recall of (\w+),")
+    found = results("recall", r"Recall of (\w+, [\d,]+) ×")
     searches = {
         "without a filter": r"without a filter",
         "with a filter that keeps nothing near the query": r"filter keeps .* near",
