@@ -18,6 +18,7 @@ from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.indexing import catching_up, snapshots
 from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.cleaning import clean_up
+from wagtail_vector_index.indexing.snapshots import SnapshotFile
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, Document
 
@@ -32,7 +33,7 @@ class Process:
 
     def __init__(self, folder: Path | None) -> None:
         options = NumpyBackend.Options(snapshot_folder=folder and str(folder))
-        self.backend = NumpyBackend("default", options)
+        self.backend = Counting("default", options)
 
     def ids(self):
         """Catch up as a search does, and return all ids."""
@@ -44,6 +45,22 @@ class Process:
         with CaptureQueriesContext(connection) as queries:
             self.ids()
         return sum("wvi_embedding" in query["sql"] for query in queries)
+
+    def records_read(self):
+        """Catch up, and return how many records the backend was sent."""
+        before = self.backend.upserted
+        self.ids()
+        return self.backend.upserted - before
+
+
+class Counting(NumpyBackend):
+    """Counts the records that it is sent."""
+
+    upserted = 0
+
+    def _upsert(self, spec, batch):
+        super()._upsert(spec, batch)
+        self.upserted += len(batch)
 
 
 def _finish_as_committed(copy, loaded):
@@ -131,6 +148,53 @@ def test_each_process_sees_what_is_deleted_later(process, notes):
     first.ids(), second.ids()
     delete(notes[3])
     assert first.ids() == second.ids() == process().ids() == live_ids()
+
+
+def test_one_process_loads_what_the_copies_of_others_lack(process, notes):
+    """The tombstone of a deleted record goes after an hour, in which no process has searched."""
+    processes = [process() for _ in range(4)]
+    for each in processes:
+        each.ids()
+    delete(notes[3])
+    clean_up(at_once=True)
+    assert [each.records_read() for each in processes] == [19, 0, 0, 0]
+    assert all(each.ids() == live_ids() for each in processes)
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_what_changes_while_a_process_waits_is_shared_too(process, notes, monkeypatch):
+    first, second = process(), process()
+    first.ids(), second.ids()
+    delete(notes[3])
+    clean_up(at_once=True)
+    turn = SnapshotFile.turn
+
+    def turn_after_another(file, *, wait):
+        monkeypatch.setattr(SnapshotFile, "turn", turn)
+        Note.objects.create(text="later")
+        update(Note.vector_index)
+        first.ids()
+        return turn(file, wait=wait)
+
+    monkeypatch.setattr(SnapshotFile, "turn", turn_after_another)
+    assert second.records_read() == 0
+    assert second.ids() == live_ids()
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_a_restored_database_is_loaded_once(process):
+    """Its revision is lower than those of the copies and of their file."""
+    first, second = process(), process()
+    row = Collection.objects.get()
+    Note.objects.create(text="not in the backup")
+    update(Note.vector_index)
+    first.ids(), second.ids()
+    Document.objects.latest("revision").delete()
+    Collection.objects.update(
+        revision=row.revision, document_count=row.document_count, document_xor=row.document_xor
+    )
+    assert [each.records_read() for each in (first, second)] == [20, 0]
+    assert first.ids() == second.ids() == live_ids()
 
 
 @pytest.mark.usefixtures("notes")

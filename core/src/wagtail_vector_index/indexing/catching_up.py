@@ -87,11 +87,8 @@ class _Loaded:
         )
 
     def agrees_with(self, collection: Collection) -> bool:
-        return (self.revision, self.count, self.checksum) == (
-            collection.revision,
-            collection.document_count,
-            collection.document_xor.int,
-        )
+        state = State(revision=self.revision, count=self.count, checksum=self.checksum)
+        return state.agrees_with(collection)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -210,18 +207,21 @@ def _bring_up_to_date(collection: Collection, backend: VectorBackend, copy: _Cop
     if file is None:
         copy.look_at = time.monotonic() + _SHARE_EVERY
         _catch_up(collection, backend, copy)
-    elif copy.loaded is None and not _restore(collection, backend, copy, file):
-        # One process loads the collection. The others wait, and share what it has loaded.
-        # None of them writes a file within a transaction, which may be rolled back.
-        with file.turn(wait=_LONGEST_WAIT if _reads_latest() else 0) as is_my_turn:
-            _restore(collection, backend, copy, file)
-            _catch_up(collection, backend, copy)
-            if is_my_turn and copy.is_worn:
-                _write(collection, backend, copy, file)
-    else:
-        _catch_up(collection, backend, copy)
+        return
+    has_copy = copy.loaded is not None or _restore(collection, backend, copy, file)
+    if has_copy and _catch_up(collection, backend, copy, may_load=False):
         if copy.may_be_shared:
             _share(collection, backend, copy, file)
+        return
+    # One process loads the collection. The others wait, and share what it has loaded.
+    # None of them writes a file within a transaction, which may be rolled back.
+    with file.turn(wait=_LONGEST_WAIT if _reads_latest() else 0) as is_my_turn:
+        # The process that loaded it may have read a later revision.
+        _read_again(collection)
+        _restore(collection, backend, copy, file)
+        _catch_up(collection, backend, copy)
+        if is_my_turn and copy.is_worn:
+            _write(collection, backend, copy, file)
 
 
 def _share(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
@@ -244,10 +244,11 @@ def _restore(
 ) -> bool:
     """Let the copy be what a file holds; return whether there is a file of use.
 
-    The file that the copy is mapped from is of no use, nor is one with an older state.
+    The file that the copy is mapped from is of no use. Nor is one with an older state, unless that
+    is the state of the index tables, as after a database was restored.
     """
     previous, state = copy.loaded, file.state()
-    if state is None or (previous and not _is_newer(state, previous)):
+    if state is None or (previous and not _is_of_use(state, previous, collection)):
         return False
     spec = replace(collection.spec, name=_name_of_copy(collection))
     if (state := file.restore(spec, backend)) is None:
@@ -266,11 +267,13 @@ def _restore(
     return True
 
 
-def _is_newer(state: State, loaded: _Loaded) -> bool:
+def _is_of_use(state: State, loaded: _Loaded, collection: Collection) -> bool:
+    is_past = state.revision <= collection.revision
     if loaded.shared is None:
-        return state.revision <= loaded.revision
+        return is_past
     is_another = state.file != loaded.shared.file
-    return is_another and loaded.shared.revision <= state.revision <= loaded.revision
+    is_newer = is_past and loaded.shared.revision <= state.revision
+    return is_another and (is_newer or state.agrees_with(collection))
 
 
 def _write(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
@@ -288,9 +291,12 @@ def _write(collection: Collection, backend: VectorBackend, copy: _Copy, file: Sn
         file.fail(error)
 
 
-def _catch_up(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
+def _catch_up(
+    collection: Collection, backend: VectorBackend, copy: _Copy, *, may_load: bool = True
+) -> bool:
+    """Bring a copy up to date; return False if only a load could, and there may be none."""
     if copy.agrees_with(collection):
-        return
+        return True
     if copy.loaded is None or copy.loaded.revision >= collection.revision:
         # Usually, another thread has read a later revision than this thread, and a look at the
         # row avoids a load.
@@ -298,14 +304,17 @@ def _catch_up(collection: Collection, backend: VectorBackend, copy: _Copy) -> No
     for _ in range(_ATTEMPTS):
         loaded = copy.loaded
         if copy.agrees_with(collection) or copy.is_newer_than(collection):
-            return
+            return True
         if loaded and 0 < loaded.revision < collection.revision:
             _apply_difference(collection, backend, copy, loaded)
-        else:
+        elif may_load:
             _load(collection, backend, copy)
+        else:
+            return False
         _read_again(collection)
     # Other processes write faster than this process reads. Its copy is consistent, and as new
     # as the start of the search.
+    return True
 
 
 def _read_again(collection: Collection) -> None:
@@ -362,7 +371,8 @@ def _apply_difference(
         held = backend.get(loaded.spec, deleted)
         backend.delete(loaded.spec, deleted)
     except CollectionNotFound:
-        _load(collection, backend, copy)
+        copy.loaded = None
+        backend.drop(loaded.spec)
         return
     except BaseException:
         # Changes may be half-written, so the next search loads everything.

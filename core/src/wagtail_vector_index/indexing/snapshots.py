@@ -88,6 +88,14 @@ class State:
         """Whether the file must not hold deleted documents any more."""
         return not 0 <= time.time() - self.written < LIFE
 
+    def agrees_with(self, collection: Collection) -> bool:
+        """Return whether this is the state of a collection's row in the index tables."""
+        return (self.revision, self.count, self.checksum) == (
+            collection.revision,
+            collection.document_count,
+            collection.document_xor.int,
+        )
+
 
 class SnapshotFile:
     """The file of one collection, which may not exist.
