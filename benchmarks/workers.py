@@ -39,48 +39,60 @@ def run() -> dict[str, list[Row]]:
 
 
 def memory_rows(database: str, folder: str) -> list[Row]:
-    """Measure the memory that workers add by their first search, with and without a file."""
+    """Measure the memory that workers add, with and without a file.
+
+    First by a search each, then by a search within some objects, after one object was changed.
+    """
     added(database, folder, 1)  # writes the file
     shared = {workers: added(database, folder, workers) for workers in WORKERS}
     own = {workers: added(database, None, workers) for workers in WORKERS}
-    rows = [
-        Row(
-            what=f"{workers} workers share the index",
-            ours=size(shared[workers]),
-            other=f"each has its own: {size(own[workers])}",
-            ratio=shared[workers] / own[workers],
-        )
-        for workers in WORKERS
-    ]
     one, *_, most = WORKERS
-    rows.append(
-        Row(
-            what=f"{most} workers share the index",
-            ours=size(shared[most]),
-            other=f"{one} worker: {size(shared[one])}",
-            ratio=shared[most] / shared[one],
-            at_most=1.5,
+    rows = []
+    for turn, when in enumerate(("", ", after a change and a filter")):
+        rows += [
+            Row(
+                what=f"{workers} workers share the index{when}",
+                ours=size(shared[workers][turn]),
+                other=f"each has its own: {size(own[workers][turn])}",
+                ratio=shared[workers][turn] / own[workers][turn],
+            )
+            for workers in WORKERS
+        ]
+        rows.append(
+            Row(
+                what=f"{most} workers share the index{when}",
+                ours=size(shared[most][turn]),
+                other=f"{one} worker: {size(shared[one][turn])}",
+                ratio=shared[most][turn] / shared[one][turn],
+                at_most=1.5,
+            )
         )
-    )
     return rows
 
 
-def added(database: str, folder: str | None, workers: int) -> int:
-    """Return the memory that some workers take together after a search, less that before it."""
+def added(database: str, folder: str | None, workers: int) -> list[int]:
+    """Return the memory that some workers take together after each search, less that before."""
     started = [start(worker, database, folder) for worker in range(workers)]
     try:
         before = sum(answer(process) for process in started)
-        for process in started:
-            ask(process)
-        for process in started:
-            answer(process)
-        for process in started:
-            ask(process)
-        return sum(answer(process) for process in started) - before
+        taken = []
+        for turn in ("search", "within"):
+            if turn == "within":
+                isolated(processes.change, database, "objects")
+            together(started, turn)
+            taken.append(sum(together(started, "measure")) - before)
+        return taken
     finally:
         for process in started:
             process.kill()
             process.wait()
+
+
+def together(started: list[subprocess.Popen[str]], what: str) -> list[int]:
+    """Ask workers to do something at once, and return their answers."""
+    for process in started:
+        ask(process, what)
+    return [answer(process) for process in started]
 
 
 def start(worker: int, database: str, folder: str | None) -> subprocess.Popen[str]:
@@ -95,9 +107,9 @@ def start(worker: int, database: str, folder: str | None) -> subprocess.Popen[st
     )
 
 
-def ask(process: subprocess.Popen[str]) -> None:
+def ask(process: subprocess.Popen[str], what: str) -> None:
     assert process.stdin
-    process.stdin.write("\n")
+    process.stdin.write(f"{what}\n")
     process.stdin.flush()
 
 
@@ -107,16 +119,19 @@ def answer(process: subprocess.Popen[str]) -> int:
 
 
 def work(database: str, folder: str | None) -> None:
-    """Be a worker: print the process's share of memory, search when asked, and print it again."""
+    """Be a worker: print the process's share of memory, do what is asked, and print it again."""
     set_up(database, folder)
     index = processes.vector_index("objects")
-    from benchmarks.website.content import text
+    from benchmarks.website.content import MODELS, text
 
     text(0)
     print(proportional(), flush=True)
-    for number, _ in enumerate(sys.stdin):
-        if not number:
-            assert len(index.search(text(number), limit=10)) == 10
+    for line in sys.stdin:
+        if line == "search\n":
+            assert len(index.search(text(0), limit=10)) == 10
+        elif line == "within\n":
+            some = MODELS["objects"].objects.order_by("pk")[:100]
+            assert len(index.search(text(0), limit=10, within=some)) == 10
         print(proportional(), flush=True)
 
 

@@ -50,6 +50,23 @@ def index(database, kind, count):
     }
 
 
+def change(database, kind):
+    """Change one object, and bring the index up to date."""
+    start(database)
+    from django.db.models import Value
+    from django.db.models.functions import Concat
+
+    from wagtail_vector_index.indexing.updating import update
+
+    from .content import MODELS
+
+    first = MODELS[kind].objects.order_by("pk")[:1]
+    MODELS[kind].objects.filter(pk__in=first.values("pk")).update(
+        body=Concat("body", Value(" New."))
+    )
+    update(vector_index(kind))
+
+
 def index_words(database):
     """Fill Wagtail's full-text index."""
     start(database)

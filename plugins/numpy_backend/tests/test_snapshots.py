@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from django.db.models import Q
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.backends.numpy.columns import values
 from wagtail_vector_index.backends.numpy.matrix import Matrix
 from wagtail_vector_index.backends.numpy.quantized import QuantizedVectors
-from wagtail_vector_index.contract import Snapshot, SnapshotPart
+from wagtail_vector_index.contract import Snapshot, SnapshotPart, slices
 
 FIELDS = {
     "object": "str",
@@ -166,6 +168,47 @@ def test_a_changed_collection_can_be_saved_again(pair: Pair, spec: CollectionSpe
     third = NumpyBackend("default", other.options)
     third.restore(spec, through_a_file(other.snapshot(spec)))
     assert_alike(other, third, spec)
+
+
+def test_values_with_the_same_hash_are_told_apart(
+    spec: CollectionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        values, "_hashes", lambda texts: np.array([len(text) % 2 for text in texts], np.uint64)
+    )
+    one, other = (NumpyBackend("default", NumpyBackend.Options()) for _ in range(2))
+    one.create(spec)
+    one.upsert(spec, records(range(300)))
+    other.restore(spec, through_a_file(one.snapshot(spec)))
+    assert_alike(one, other, spec)
+    for backend in (one, other):
+        delete_and_add(backend, spec)
+    assert_alike(one, other, spec)
+
+
+def test_a_change_and_a_filter_leave_the_values_of_a_file_in_it() -> None:
+    count, spec = 20_000, CollectionSpec(name="c", dimensions=1, metric="dot", fields=FIELDS)
+    one, other = (NumpyBackend("default", NumpyBackend.Options()) for _ in range(2))
+    metadata = [
+        {"object": f"page:{number}", "tags": [f"tag {number}"], "numbers": [number]}
+        for number in range(count + 1)
+    ]
+    ids = [UUID(int=number) for number in range(count + 1)]
+    batch = RecordBatch.of(ids=ids, vectors=np.ones((count + 1, 1)), metadata=metadata)
+    one.create(spec)
+    for part in slices(batch[:count], 2_000):
+        one.upsert(spec, part)
+    other.restore(spec, through_a_file(one.snapshot(spec)))
+    chosen = Q(object="page:7") & Q(tags__contains="tag 7") & Q(numbers__contains=7)
+    tracemalloc.start()
+    try:
+        other.upsert(spec, batch[count:])
+        assert other.count(spec, chosen) == 1
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The three dicts of values would take more than 100 bytes for each of three values.
+    assert taken < 50 * count
 
 
 def test_nothing_is_saved_of_deleted_records(pair: Pair, spec: CollectionSpec) -> None:

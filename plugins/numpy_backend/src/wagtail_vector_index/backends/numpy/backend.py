@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .collection import Collection
 
 #: A change of what the parts of a snapshot hold needs another name.
-_FORMAT = "numpy 1"
+_FORMAT = "numpy 2"
 
 
 class NumpyBackend(VectorBackend):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ import numpy.typing as npt
 
 from wagtail_vector_index.contract import Lookup, SnapshotPart
 
-from ..arrays import Mask, saved
+from ..arrays import Mask, restored, saved
 from .base import Column
+from .values import SavedValues, Values, json_text, saved_values, starts
 
 _NO_VALUE = 0
 
@@ -26,35 +26,29 @@ class CodedColumn(Column):
 
     def __init__(self) -> None:
         super().__init__()
-        #: The different values, in the order of their codes, as JSON in a snapshot.
-        self._saved_values: memoryview[Any] | None = None
+        self._codes = Values()
 
     def _lookups(self) -> Mapping[Lookup, Callable[[Any], Mask]]:
         return {"exact": self._exact, "in": self._in}
 
     def saved(self) -> Iterator[tuple[str, SnapshotPart]]:
         # Values that no row has any more are left out, since they may have been deleted on purpose.
-        used = np.union1d([_NO_VALUE], self.values)
-        yield "values", saved(np.searchsorted(used, self.values).astype(self.dtype))
-        values = list(self._codes)
-        texts = json.dumps([self._to_json(values[code]) for code in used.tolist()])
-        yield "codes", SnapshotPart(data=[texts.encode()])
+        used = np.setdiff1d(self.values, [_NO_VALUE])
+        texts = self._codes.texts(used.tolist())
+        order, parts = saved_values("codes", texts)
+        yield from parts
+        codes = np.zeros(len(self._codes), self.dtype)
+        codes[used[order]] = np.arange(1, len(used) + 1)
+        yield "values", saved(codes[self.values])
+        yield from self._saved_holders([texts[index] for index in order.tolist()])
+
+    def _saved_holders(self, texts: Sequence[bytes]) -> Iterator[tuple[str, SnapshotPart]]:
+        """Yield more parts of a snapshot, which are made of the values from code 1 on."""
+        yield from ()
 
     def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
         super().restore(count, parts)
-        self._saved_values = parts["codes"].buffer
-
-    @cached_property
-    def _codes(self) -> dict[Hashable, int]:
-        # Read from a snapshot at first use, since most processes use few columns.
-        values = [None] if self._saved_values is None else json.loads(bytes(self._saved_values))
-        return {self._from_json(value): code for code, value in enumerate(values)}
-
-    def _to_json(self, value: Any) -> Any:
-        return value
-
-    def _from_json(self, value: Any) -> Hashable:
-        return value  # type: ignore[no-any-return]
+        self._codes = Values(SavedValues("codes", parts))
 
     def is_bloated(self) -> bool:
         return len(self._codes) > 2 * self._count + 1_000
@@ -63,10 +57,10 @@ class CodedColumn(Column):
         return self._with_code(_NO_VALUE)
 
     def _exact(self, value: Hashable) -> Mask:
-        return self._with_code(self._codes.get(value))
+        return self._with_code(self._codes.find(value))
 
     def _in(self, values: Iterable[Hashable]) -> Mask:
-        codes = map(self._codes.get, values)
+        codes = map(self._codes.find, values)
         return self._with_codes(np.array([code for code in codes if code], np.intp))
 
     def _with_code(self, code: int | None) -> Mask:
@@ -82,10 +76,7 @@ class CodedColumn(Column):
         return mask
 
     def encoded(self, values: Sequence[Any]) -> npt.NDArray[Any]:
-        return np.array([self._code(value) for value in values], np.int32)
-
-    def _code(self, value: Any) -> int:
-        return self._codes.setdefault(value, len(self._codes))
+        return np.array(self._codes.add(values), np.int32)
 
 
 class ListColumn(CodedColumn):
@@ -94,35 +85,53 @@ class ListColumn(CodedColumn):
     The list of a code never changes, so a change of a record changes only the record's code.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        #: The elements of the lists in a snapshot, and the codes of the lists with each element:
+        #: one array, with the place where each element's codes begin.
+        self._elements = SavedValues()
+        self._saved_codes: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._starts: npt.NDArray[np.int64] = np.zeros(1, np.int64)
+        #: The codes of the lists that were added since, by element.
+        self._holders: dict[Hashable, array[int]] = {}
+
     def _lookups(self) -> Mapping[Lookup, Callable[[Any], Mask]]:
         return {"contains": self._contains}
 
-    @cached_property
-    def _holders(self) -> dict[Hashable, array[int]]:
+    def _saved_holders(self, texts: Sequence[bytes]) -> Iterator[tuple[str, SnapshotPart]]:
         holders: dict[Hashable, array[int]] = {}
-        for elements, code in self._codes.items():
+        for code, elements in enumerate(json.loads(b"[" + b",".join(texts) + b"]"), 1):
             _hold(holders, elements, code)
-        return holders
+        order, parts = saved_values("elements", list(map(json_text, holders)))
+        yield from parts
+        codes = list(holders.values())
+        codes = [codes[index] for index in order.tolist()]
+        yield "holders", SnapshotPart(data=codes)
+        yield "holders, starts", SnapshotPart(data=[starts(list(map(len, codes))).data])
 
-    def _to_json(self, value: Any) -> Any:
-        return value and list(value)
-
-    def _from_json(self, value: Any) -> Hashable:
-        return value and frozenset(value)
+    def restore(self, count: int, parts: Mapping[str, SnapshotPart]) -> None:
+        super().restore(count, parts)
+        self._elements = SavedValues("elements", parts)
+        self._saved_codes = restored(parts["holders"], np.int32)
+        self._starts = restored(parts["holders, starts"], np.int64)
 
     def _contains(self, element: Hashable) -> Mask:
-        return self._with_codes(np.array(self._holders.get(element, ()), np.intp))
+        codes = np.array(self._holders.get(element, ()), np.intp)
+        if (number := self._elements.find(json_text(element))) is not None:
+            start, stop = self._starts[number : number + 2].tolist()
+            codes = np.concatenate([codes, self._saved_codes[start:stop]])
+        return self._with_codes(codes)
 
-    def _code(self, value: list[Any] | None) -> int:
-        elements = frozenset(value) if value else None
-        if (code := self._codes.get(elements)) is not None:
-            return code
-        holders = self._holders  # made of the codes before this one
-        code = super()._code(elements)
-        _hold(holders, elements, code)
-        return code
+    def encoded(self, values: Sequence[Any]) -> npt.NDArray[Any]:
+        known = len(self._codes)
+        sets = [frozenset(value) if value else None for value in values]
+        codes = self._codes.add(sets)
+        for elements, code in dict(zip(sets, codes, strict=True)).items():
+            if elements and code >= known:
+                _hold(self._holders, elements, code)
+        return np.array(codes, np.int32)
 
 
-def _hold(holders: dict[Hashable, array[int]], elements: Any, code: int) -> None:
-    for element in elements or ():
+def _hold(holders: dict[Hashable, array[int]], elements: Iterable[Hashable], code: int) -> None:
+    for element in elements:
         holders.setdefault(element, array("i")).append(code)
