@@ -43,7 +43,7 @@ def memory_rows(database: str, folder: str) -> list[Row]:
 
     First by a search each, then by a search within some objects, after one object was changed.
     """
-    added(database, folder, 1)  # writes the file
+    isolated(first, database, folder, "")  # writes the file before it ends
     shared = {workers: added(database, folder, workers) for workers in WORKERS}
     own = {workers: added(database, None, workers) for workers in WORKERS}
     one, *_, most = WORKERS

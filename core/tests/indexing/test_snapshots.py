@@ -5,8 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -18,6 +22,7 @@ from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.indexing import catching_up, snapshots
 from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.cleaning import clean_up
+from wagtail_vector_index.indexing.file_writer import finish
 from wagtail_vector_index.indexing.snapshots import SnapshotFile
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, Document
@@ -36,8 +41,9 @@ class Process:
         self.backend = Counting("default", options)
 
     def ids(self):
-        """Catch up as a search does, and return all ids."""
+        """Catch up as a search does, and return all ids. Files are written by then."""
         spec = catch_up(Collection.objects.get(), self.backend)
+        finish()
         return {id for batch in self.backend.scan(spec) for id in batch.uuids}
 
     def texts_read(self):
@@ -279,18 +285,140 @@ def test_what_a_killed_process_has_left_is_overwritten(process, folder):
     assert files(folder) == [file]
 
 
-@pytest.mark.usefixtures("notes")
-def test_cleaning_leaves_alone_what_is_being_written(process, folder, monkeypatch):
-    """By another thread of the same process, for instance."""
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Let a file take its place no sooner than `go_on` is set; `waits` is set before."""
+    waits, go_on = threading.Event(), threading.Event()
     fsync = os.fsync
 
-    def clean_meanwhile(descriptor):
-        clean_up(at_once=True)
+    def fsync_later(descriptor):
+        waits.set()
+        go_on.wait(20)
         fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", clean_meanwhile)
-    process().ids()
+    monkeypatch.setattr(os, "fsync", fsync_later)
+    yield SimpleNamespace(waits=waits, go_on=go_on)
+    go_on.set()
+    finish()
+
+
+def search(process):
+    """Catch up, and return how many records there are, while a file may be being written."""
+    return process.backend.count(catch_up(Collection.objects.get(), process.backend))
+
+
+@pytest.mark.usefixtures("notes")
+def test_no_search_waits_for_the_disk(process, folder, slow_disk):
+    first = process()
+    assert search(first) == 20
+    slow_disk.waits.wait()
+    Note.objects.create(text="later")
+    update(Note.vector_index)
+    assert search(first) == 21
+    assert [file.suffix for file in files(folder)] == [".new"]
+    slow_disk.go_on.set()
+    finish()
+    assert [file.suffix for file in files(folder)] == [".snapshot"]
+    assert first.ids() == process().ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+def test_cleaning_leaves_alone_what_is_being_written(process, slow_disk):
+    search(process())
+    slow_disk.waits.wait()
+    clean_up(at_once=True)
+    slow_disk.go_on.set()
+    finish()
     assert process().texts_read() == 0
+
+
+@pytest.mark.usefixtures("notes")
+def test_records_do_not_change_while_they_are_read_for_a_file(process, monkeypatch):
+    first, write, order, asked = process(), SnapshotFile.write, [], threading.Event()
+
+    class Asked(threading.Event):
+        """Notes that a change waits."""
+
+        def wait(self, timeout=None):
+            asked.set()
+            return super().wait(timeout)
+
+    def write_when_asked(file, state, snapshot):
+        asked.wait(20)
+        order.append("file")
+        return write(file, state, snapshot)
+
+    def upsert(backend, spec, batch):
+        order.append("change")
+        asked.set()
+        super(Counting, backend)._upsert(spec, batch)
+
+    first.ids(), first.ids()
+    monkeypatch.setattr(catching_up, "_FEWEST_CHANGED", 0)
+    monkeypatch.setattr(SnapshotFile, "write", write_when_asked)
+    for text in ("one", "two"):
+        Note.objects.create(text=text)
+    update(Note.vector_index)
+    assert search(first) == 22  # more than a twentieth has changed
+    [copy] = catching_up._copies_of(Collection.objects.get(), first.backend).values()
+    monkeypatch.setattr(copy, "may_change", Asked())
+    monkeypatch.setattr(Counting, "_upsert", upsert)
+    Note.objects.create(text="three")
+    update(Note.vector_index)
+    assert search(first) == 23
+    assert order[:2] == ["file", "change"]
+    finish()
+    assert first.ids() == process().ids() == live_ids()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.usefixtures("notes")
+def test_a_fork_waits_for_the_file(process, folder, slow_disk):
+    # Called before the fork waits, since it was registered later.
+    os.register_at_fork(before=slow_disk.go_on.set)
+    search(process())
+    slow_disk.waits.wait()
+    child = os.fork()
+    if not child:
+        names = [thread.name for thread in threading.enumerate()]
+        is_whole = [file.suffix for file in files(folder)] == [".snapshot"]
+        os._exit(0 if is_whole and "writing of shared memory" not in names else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.usefixtures("notes")
+def test_a_search_needs_no_thread(process, folder, monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    first = process()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        assert search(first) == 20
+        Note.objects.create(text="later")
+        update(Note.vector_index)
+        assert search(first) == 21
+    assert first.ids() == process().ids() == live_ids()
+    assert files(folder)
+
+
+def test_the_end_of_a_process_waits_for_the_file():
+    code = """
+import threading
+from wagtail_vector_index.indexing.file_writer import write_later
+
+def write():
+    threading.main_thread().join()
+    print("written")
+
+write_later(write)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout == "written\n"
 
 
 @pytest.mark.usefixtures("transactional_db", "notes")
@@ -365,7 +493,7 @@ def test_a_deleted_record_leaves_the_file_within_an_hour(process, notes, folder,
     first.ids()
     assert key in file.read_bytes()
     wait(3_600)
-    first.ids(), second.ids()
+    first.ids(), first.ids(), second.ids()
     assert key not in file.read_bytes()
     # Neither process still maps the old file.
     maps = Path("/proc/self/maps")

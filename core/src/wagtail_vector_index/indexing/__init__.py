@@ -8,7 +8,8 @@ The steps of an update, in the order of their modules:
    `preparing` makes documents of them, `embedding` embeds the texts that the index tables lack.
 3. `writing` writes documents and tombstones in one transaction, through `bulk_insert`.
 4. `pushing` sends to a persistent backend what it lacks, `catching_up` loads a backend in
-   memory; both read `batches`.
+   memory; both read `batches`. `snapshots` are the files by which processes share what is loaded,
+   and `file_writer` is the thread that writes them.
 
 An index with ``keep_embeddings = False`` drops an embedding once the backend has it: `keeping`.
 `backend_vectors` and `dropped` find the vectors that are needed later.

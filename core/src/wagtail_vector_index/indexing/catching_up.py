@@ -12,7 +12,8 @@ place when it is complete. So no search sees a part of a collection.
 If the backend can, the processes of a machine share what they have loaded by a file; see
 `snapshots`. A new process begins with the state in the file, and applies what is newer. A new file
 is written when many changes came after it, or an hour after the first deletion, so that no file
-keeps a deleted document for longer.
+keeps a deleted document for longer. A thread writes it, and searches go on meanwhile. The next
+search maps the file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -35,6 +36,7 @@ from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, index_database, xor
 from ..models.tenants import place
 from .batches import deleted_after, written_after, xor_of
+from .file_writer import write_later
 from .measuring import keep
 from .snapshots import SnapshotFile, State, delete_outdated, snapshot_file
 
@@ -101,14 +103,19 @@ class _Copy:
     #: When to look next whether the copy can be shared with other processes.
     look_at: float = 0.0
     lock: threading.RLock = field(default_factory=threading.RLock)
+    #: Set unless a thread reads the records to write them to a file. They must not change then.
+    may_change: threading.Event = field(default_factory=threading.Event)
 
-    def agrees_with(self, collection: Collection) -> bool:
-        """Return whether the copy is as a reader has read the index tables."""
+    def __post_init__(self) -> None:
+        self.may_change.set()
+
+    def agreeing(self, collection: Collection) -> _Loaded | None:
+        """Return the state of the copy if it is as a reader has read the index tables."""
         loaded = self.loaded
         if loaded is None or not loaded.agrees_with(collection):
-            return False
+            return None
         self.matched = time.monotonic()
-        return True
+        return loaded
 
     def is_newer_than(self, collection: Collection) -> bool:
         """Return whether a reader's transaction sees an earlier state of the index tables.
@@ -179,13 +186,16 @@ def catch_up(collection: Collection, backend: VectorBackend) -> CollectionSpec:
     copies = _copies_of(collection, backend)
     with _copies_lock:
         copy = copies.setdefault(collection.name, _Copy())
-    if not copy.agrees_with(collection) or copy.may_be_shared:
+    loaded = copy.agreeing(collection)
+    if loaded is None or copy.may_be_shared:
         with copy.lock:
             copies[collection.name] = copy  # it may have been dropped a moment ago
             _bring_up_to_date(collection, backend, copy)
+            # Read now: later, another thread may be mapping a file with an earlier state.
+            loaded = copy.loaded
     if len(copies) > 1:
         _drop_outdated(copies, copy, backend)
-    if (loaded := copy.loaded) is None:
+    if loaded is None:
         raise CollectionNotFound(f"{backend!r} has just lost {collection}.")
     return loaded.spec
 
@@ -215,13 +225,15 @@ def _bring_up_to_date(collection: Collection, backend: VectorBackend, copy: _Cop
         return
     # One process loads the collection. The others wait, and share what it has loaded.
     # None of them writes a file within a transaction, which may be rolled back.
-    with file.turn(wait=_LONGEST_WAIT if _reads_latest() else 0) as is_my_turn:
+    with ExitStack() as turn:
+        wait = _LONGEST_WAIT if _reads_latest() else 0
+        is_my_turn = turn.enter_context(file.turn(wait=wait))
         # The process that loaded it may have read a later revision.
         _read_again(collection)
         _restore(collection, backend, copy, file)
         _catch_up(collection, backend, copy)
         if is_my_turn and copy.is_worn:
-            _write(collection, backend, copy, file)
+            _write(backend, copy, file, turn)
 
 
 def _share(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
@@ -230,13 +242,13 @@ def _share(collection: Collection, backend: VectorBackend, copy: _Copy, file: Sn
     loaded = copy.loaded
     if loaded is None or (loaded.shared and not loaded.is_worn and file.exists_as(loaded.shared)):
         return
-    with file.turn(wait=0) as is_my_turn:
-        if not is_my_turn:
+    with ExitStack() as turn:
+        if not turn.enter_context(file.turn(wait=0)):
             return
         is_restored = _restore(collection, backend, copy, file)
         _catch_up(collection, backend, copy)
         if copy.is_worn or not is_restored:
-            _write(collection, backend, copy, file)
+            _write(backend, copy, file, turn)
 
 
 def _restore(
@@ -276,26 +288,54 @@ def _is_of_use(state: State, loaded: _Loaded, collection: Collection) -> bool:
     return is_another and (is_newer or state.agrees_with(collection))
 
 
-def _write(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
-    """Write the copy's state to the file, and let the copy be what the file holds."""
+def _write(backend: VectorBackend, copy: _Copy, file: SnapshotFile, turn: ExitStack) -> None:
+    """Let a thread write the copy's state to the file, which the next search then maps.
+
+    The thread takes over this process's turn, and ends it.
+    """
     loaded = copy.loaded
     if loaded is None or not loaded.is_committed:
         return
     copy.look_at = time.monotonic() + _SHARE_EVERY
+    delete_outdated(backend)
+    taken_over = turn.pop_all()
+
+    def write() -> None:
+        with taken_over:
+            if _is_written(backend, copy, loaded, file):
+                copy.look_at = 0.0
+
+    copy.may_change.clear()
+    try:
+        write_later(write)
+    except BaseException as error:
+        copy.may_change.set()
+        taken_over.close()
+        if not isinstance(error, RuntimeError):  # the process ends, or has too many threads
+            raise
+
+
+def _is_written(backend: VectorBackend, copy: _Copy, loaded: _Loaded, file: SnapshotFile) -> bool:
+    """Write a state to the file, and return whether that succeeded."""
     state = State(revision=loaded.revision, count=loaded.count, checksum=loaded.checksum)
     try:
-        if file.write(state, backend.snapshot(loaded.spec)):
-            _restore(collection, backend, copy, file)
-            delete_outdated(backend)
+        try:
+            is_stored = file.write(state, backend.snapshot(loaded.spec))
+        finally:
+            copy.may_change.set()
+        return is_stored and file.publish()
+    except CollectionNotFound:
+        return False  # another state has replaced it
     except Exception as error:  # noqa: BLE001  # also MemoryError: the copy serves without a file
         file.fail(error)
+        return False
 
 
 def _catch_up(
     collection: Collection, backend: VectorBackend, copy: _Copy, *, may_load: bool = True
 ) -> bool:
     """Bring a copy up to date; return False if only a load could, and there may be none."""
-    if copy.agrees_with(collection):
+    if copy.agreeing(collection):
         return True
     if copy.loaded is None or copy.loaded.revision >= collection.revision:
         # Usually, another thread has read a later revision than this thread, and a look at the
@@ -303,7 +343,7 @@ def _catch_up(
         _read_again(collection)
     for _ in range(_ATTEMPTS):
         loaded = copy.loaded
-        if copy.agrees_with(collection) or copy.is_newer_than(collection):
+        if copy.agreeing(collection) or copy.is_newer_than(collection):
             return True
         if loaded and 0 < loaded.revision < collection.revision:
             _apply_difference(collection, backend, copy, loaded)
@@ -365,6 +405,7 @@ def _apply_difference(
     """
     deleted = deleted_after(collection, loaded.revision)
     changed = replace(loaded, revision=collection.revision, is_committed=False)
+    copy.may_change.wait()
     try:
         for batch in written_after(collection, loaded.revision):
             _upsert(backend, changed, batch)

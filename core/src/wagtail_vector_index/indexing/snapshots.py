@@ -169,24 +169,45 @@ class SnapshotFile:
             _release(lock)
 
     def write(self, state: State, snapshot: Snapshot) -> bool:
-        """Replace the file, in this process's turn. Returns whether it could be written."""
-        new = self._path.with_suffix(".new")
+        """Write a new file beside the present one, in this process's turn.
+
+        Returns:
+            whether it could be written. Then `publish` lets it take its place.
+        """
         try:
             # What a process has left that was killed here.
-            new.unlink(missing_ok=True)
+            self._new_path.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
+            with os.fdopen(os.open(self._new_path, flags, 0o600), "wb") as file:
                 _write(file, state, self._shape, snapshot)
-                file.flush()
-                # Otherwise, a power failure could leave a file whose pages are empty.
-                os.fsync(file.fileno())
-            new.replace(self._path)
         except OSError as error:
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
-            self.fail(error)
+            self._give_up(error)
             return False
         return True
+
+    def publish(self) -> bool:
+        """Replace the file by the new one, in the same turn. Returns whether that could be done."""
+        try:
+            descriptor = os.open(self._new_path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                # Otherwise, a power failure could leave a file whose pages are empty.
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._new_path.replace(self._path)
+        except OSError as error:
+            self._give_up(error)
+            return False
+        return True
+
+    @property
+    def _new_path(self) -> Path:
+        return self._path.with_suffix(".new")
+
+    def _give_up(self, error: OSError) -> None:
+        with suppress(OSError):
+            self._new_path.unlink(missing_ok=True)
+        self.fail(error)
 
     def _is_usable(self) -> bool:
         """Return whether files can be written, as far as is known; create the folders."""
