@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexing import catching_up, snapshots
 from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.cleaning import clean_up
@@ -42,7 +43,7 @@ class Process:
 
     def ids(self):
         """Catch up as a search does, and return all ids. Files are written by then."""
-        spec = catch_up(Collection.objects.get(), self.backend)
+        spec = catch_up(Collection.objects.get(state=Collection.State.ACTIVE), self.backend)
         finish()
         return {id for batch in self.backend.scan(spec) for id in batch.uuids}
 
@@ -109,7 +110,8 @@ def process(folder):
 
 
 def live_ids():
-    return set(Document.objects.filter(deleted_at=None).values_list("pk", flat=True))
+    live = Document.objects.filter(collection__state=Collection.State.ACTIVE, deleted_at=None)
+    return set(live.values_list("pk", flat=True))
 
 
 def files(folder):
@@ -532,6 +534,36 @@ def test_purging_keeps_what_is_true(process, folder):
     kept = files(folder)
     call_command("purge_vector_indexes", verbosity=0)
     assert files(folder) == kept
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_no_process_loads_a_rebuilt_index(process):
+    first, second = process(), process()
+    first.ids(), second.ids()
+    update(Note.vector_index, rebuild=True)
+    assert [each.records_read() for each in (first, second, process())] == [0, 0, 0]
+    assert first.ids() == second.ids() == live_ids()
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_a_rebuild_loads_nothing_where_no_process_searches(folder):
+    update(Note.vector_index, rebuild=True)
+    assert files(folder) == []
+    assert vector_backends["default"].collections() == []
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_a_rebuild_needs_no_file(process, monkeypatch):
+    first = process()
+    first.ids()
+    monkeypatch.setattr(NumpyBackend, "snapshot", _fail)
+    update(Note.vector_index, rebuild=True)
+    assert vector_backends["default"].collections() == []
+    assert first.ids() == live_ids()
+
+
+def _fail(backend, spec):
+    raise MemoryError
 
 
 @pytest.mark.usefixtures("notes")

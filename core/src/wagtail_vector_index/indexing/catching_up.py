@@ -36,7 +36,7 @@ from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, index_database, xor
 from ..models.tenants import place
 from .batches import deleted_after, written_after, xor_of
-from .file_writer import write_later
+from .file_writer import finish, write_later
 from .measuring import keep
 from .snapshots import SnapshotFile, State, delete_outdated, snapshot_file
 
@@ -198,6 +198,38 @@ def catch_up(collection: Collection, backend: VectorBackend) -> CollectionSpec:
     if loaded is None:
         raise CollectionNotFound(f"{backend!r} has just lost {collection}.")
     return loaded.spec
+
+
+def share_ahead(collection: Collection, backend: VectorBackend, replaced: Collection) -> None:
+    """Write the file of a collection that is about to replace another one.
+
+    So the first searches afterwards need not wait for a load. That is worth its memory only where
+    processes share the present collection: there is nothing to do if this machine has no file of
+    it. If the file cannot be written, the log says why, and the first search loads.
+
+    Args:
+        collection: the complete new collection.
+        backend: the backend that will serve it.
+        replaced: the active collection.
+    """
+    present = snapshot_file(replaced, backend)
+    if present is None or present.state() is None or not _reads_latest():
+        return
+    try:
+        _read_again(collection)
+        catch_up(collection, backend)
+        finish()
+    except CollectionNotFound:
+        pass  # another process was faster
+    except DatabaseError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a backend may raise anything, also MemoryError
+        present.fail(error)
+    finally:
+        # The next search of this process maps the file, too.
+        copies = _copies_of(collection, backend)
+        if (copy := copies.pop(collection.name, None)) and copy.loaded:
+            backend.drop(copy.loaded.spec)
 
 
 def forget(collection: Collection, backend: VectorBackend) -> None:

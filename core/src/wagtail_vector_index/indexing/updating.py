@@ -23,6 +23,7 @@ from ..models.tables import Collection, index_database
 from ..models.transactions import in_transaction
 from ..plugins.handlers import vector_backends
 from .building import Heartbeat, is_led_by_another, lead, release
+from .catching_up import share_ahead
 from .cleaning import clean_up, retire
 from .comparing import changed_batches, changed_keys
 from .draining import Drained, drain
@@ -388,8 +389,15 @@ def _is_outdated(plan: Plan, active: Collection) -> bool:
 def _flip(building: Collection, progress: Progress) -> None:
     """Replace the active collection by a new one, once the new one's backend is up to date."""
     _push(building, progress, complete)
+    _share_ahead(building)
     while not _try_flip(building):
         _push(building, progress)
+
+
+def _share_ahead(building: Collection) -> None:
+    active = Collection.objects.filter(index=building.index, state=Collection.State.ACTIVE).first()
+    if active is not None:
+        share_ahead(building, vector_backends[building.vector_backend], active)
 
 
 def _try_flip(building: Collection) -> bool:
