@@ -8,6 +8,7 @@ import os
 import pytest
 from asgiref.sync import async_to_sync
 from django.db.models import Q
+from django.utils.translation import override
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -47,6 +48,11 @@ def codes(results):
     return [page.title for page in results if CODE in page.title]
 
 
+def titles_by_words(query):
+    keys = [key.partition(":")[2] for key in word_scores(ARTICLES, query)]
+    return set(ArticlePage.objects.filter(pk__in=keys).values_list("title", flat=True))
+
+
 def test_an_exact_word_is_found_that_meaning_alone_does_not_find(bakery, found):
     assert not codes(ARTICLES.search(QUESTION, limit=5))
     assert codes(ARTICLES.search(QUESTION, limit=5, mode="hybrid"))
@@ -68,6 +74,41 @@ def test_other_forms_of_a_word_are_found(article, bring_up_to_date):
     keys = [f"wagtailcore.page:{page.pk}" for page in pages]
     assert word_scores(ARTICLES, "how is the kiln").keys() == set(keys[:2])
     assert word_scores(ARTICLES, "mixing bread").keys() == {keys[2]}
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("日本", {"日本語の本、図書館にあります"}),
+        ("図書館", {"日本語の本、図書館にあります", "図書館の開館時間"}),
+        ("東", {"東京"}),
+        ("ห้องสมุด", {"ห้องสมุดเปิด"}),
+        ("도서관", {"도서관은 열려 있습니다"}),
+    ],
+)
+def test_words_of_scripts_without_spaces_are_found_where_a_text_begins_with_them(
+    query, found, language, article, bring_up_to_date
+):
+    for title in (
+        "日本語の本、図書館にあります",
+        "図書館の開館時間",
+        "東京",
+        "ห้องสมุดเปิด",
+        "도서관은 열려 있습니다",
+    ):
+        article(title)
+    bring_up_to_date("ArticlePage")
+    with override(language):
+        assert titles_by_words(query) == found
+
+
+@pytest.mark.parametrize(("query", "title"), [("किताब", "किताबें पढ़ना"), ("किताबें", "किताब पढ़ना")])
+def test_forms_of_words_with_vowel_signs_are_found(query, title, article, bring_up_to_date):
+    article(title)
+    bring_up_to_date("ArticlePage")
+    with override("hi"):
+        assert titles_by_words(query) == {title}
 
 
 def test_rare_words_count_more_than_common_ones(article, bring_up_to_date):

@@ -49,6 +49,8 @@ def test_the_active_language_counts():
         ("jets", "jet", "en"),
         ("Lieferungen", "Lieferung", "de"),
         ("переводы", "перевод", "ru"),
+        ("किताबें", "किताब", "hi"),
+        ("दिनहरू", "दिन", "ne"),
     ],
 )
 def test_forms_of_a_word_begin_with_its_stem(one, other, language):
@@ -56,6 +58,12 @@ def test_forms_of_a_word_begin_with_its_stem(one, other, language):
     assert first.stem
     assert other.lower().startswith(first.stem)
     assert one.lower().startswith(second.stem)
+
+
+@pytest.mark.parametrize("language", ["en", "ja", "zh-hans", "th", "ko", "xx"])
+@pytest.mark.parametrize("word", ["図書館", "猫", "日本", "ห้องสมุด", "도서관", "2024年"])
+def test_words_of_scripts_without_stems_stand_for_all_that_begins_with_them(word, language):
+    assert query_terms(word, language) == [Term(word, stem=word)]
 
 
 @pytest.mark.parametrize(

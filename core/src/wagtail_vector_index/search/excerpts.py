@@ -15,6 +15,7 @@ from ..contract.validation import check_positive
 from ..exceptions import InvalidQuery
 from ..wording import shown
 from .query_terms import BETWEEN_PARTS, WORD, Term, query_terms, stemmer
+from .scripts import HAN, SOUTH_EAST
 
 __all__ = ["Excerpt", "attach_excerpt", "excerpt_of"]
 
@@ -23,30 +24,28 @@ _WORDS = 40
 #: The letters that words with the same stem begin with.
 _BEGINNING = 3
 
-#: The scripts that put no spaces between words: Chinese and Japanese, and those of South-East Asia.
-_HAN = "\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_SOUTH_EAST = "\u0e00-\u109f\u1780-\u17ff"
+#: The marks of the scripts of South-East Asia.
 _MARKS = "".join(
     chr(code)
     for code in (*range(0xE00, 0x10A0), *range(0x1780, 0x1800))
     if unicodedata.category(chr(code)).startswith("M")
 )
 #: A character of South-East Asia, with the vowels and tones that are written around it.
-_CLUSTER = rf"[\u0e40-\u0e44\u0ec0-\u0ec4]?[{_SOUTH_EAST}][{_MARKS}]*"
+_CLUSTER = rf"[\u0e40-\u0e44\u0ec0-\u0ec4]?[{SOUTH_EAST}][{_MARKS}]*"
 #: Punctuation that may follow a word, but not begin one.
 _CLOSING = r"[^\w\s(\[{<“„‘«（［「『【〈《]*"  # noqa: RUF001  # those that look alike are meant
 
 #: Matches what counts as one word. Without spaces, that is about as much as a word has on average.
 _UNIT = re.compile(
-    rf"[{_HAN}]{{1,2}}{_CLOSING}|(?:{_CLUSTER}){{1,4}}{_CLOSING}|[^\s{_HAN}{_SOUTH_EAST}]+"
+    rf"[{HAN}]{{1,2}}{_CLOSING}|(?:{_CLUSTER}){{1,4}}{_CLOSING}|[^\s{HAN}{SOUTH_EAST}]+"
 )
 #: Matches between two sentences. Full stops of Chinese and Japanese need no space after them.
 _BETWEEN_SENTENCES = re.compile(
     r"(?<=[.?!…।؟۔])[\"'”’»)\]]*\s+|\n+|(?<=[。！？｡])[”’」』）]*"  # noqa: RUF001
 )
 #: Matches the parts of a query for which there are no words to look for.
-_SPACELESS = re.compile(rf"[{_HAN}]+|(?:{_CLUSTER})+")
-_CHARACTER = re.compile(rf"[{_HAN}]|{_CLUSTER}")
+_SPACELESS = re.compile(rf"[{HAN}]+|(?:{_CLUSTER})+")
+_CHARACTER = re.compile(rf"[{HAN}]|{_CLUSTER}")
 #: Japanese endings and particles are written in hiragana.
 _HIRAGANA = re.compile(r"[\u3040-\u309f]+\Z")
 

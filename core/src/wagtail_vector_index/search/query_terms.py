@@ -12,6 +12,7 @@ import snowballstemmer
 from django.conf import settings
 from django.utils.translation import get_language
 
+from .scripts import HAS_NO_STEMMER
 from .stop_words import STOP_WORDS
 
 __all__ = ["BETWEEN_PARTS", "WORD", "Term", "query_terms", "stemmer"]
@@ -68,7 +69,7 @@ class Term:
         text: a word, a name of several parts, or a phrase, in lower case. Its parts must follow
             each other.
         stem: the letters that all forms of the word begin with. If empty, only the word itself
-            is searched for.
+            is searched for. A word of a script without spaces, or of Korean, is its own stem.
     """
 
     text: str
@@ -129,12 +130,17 @@ def _texts(text: str) -> Iterator[str]:
         if len(word) > MAX_LETTERS:
             continue
         yield word
-        if not word.isalpha() and not any(letter.isdigit() or letter == "_" for letter in word):
+        if not word.isalpha() and _has_only_letters(word):
             yield from (part for part in _parts(word) if len(part) > 1)
 
 
 def _parts(text: str) -> list[str]:
     return [part for part in _BETWEEN_PARTS.split(text.lower()) if part]
+
+
+def _has_only_letters(text: str) -> bool:
+    """Return whether a text has no digit and no underscore. Vowel signs of Hindi are letters."""
+    return not any(letter.isdigit() or letter == "_" for letter in text)
 
 
 class _Stem:
@@ -144,7 +150,11 @@ class _Stem:
         self._stem_of = stemmer(code) if code in _STEMMERS else None
 
     def __call__(self, text: str) -> Term:
-        if self._stem_of is None or not text.isalpha():
+        if not WORD.fullmatch(text):
+            return Term(text)
+        if HAS_NO_STEMMER.search(text):
+            return Term(text, text)
+        if self._stem_of is None or not _has_only_letters(text):
             return Term(text)
         stem = _common_beginning(self._stem_of(text), text)
         return Term(text, stem if len(stem) >= _SHORTEST_STEM else "")
