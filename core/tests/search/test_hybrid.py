@@ -7,6 +7,7 @@ import os
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.db.models import Q
 from django.utils.translation import override
 from hypothesis import HealthCheck, given
@@ -74,6 +75,43 @@ def test_other_forms_of_a_word_are_found(article, bring_up_to_date):
     keys = [f"wagtailcore.page:{page.pk}" for page in pages]
     assert word_scores(ARTICLES, "how is the kiln").keys() == set(keys[:2])
     assert word_scores(ARTICLES, "mixing bread").keys() == {keys[2]}
+
+
+@pytest.mark.skipif(
+    connection.vendor == "postgresql", reason="PostgreSQL leaves stop words out of its index"
+)
+def test_acronyms_that_look_like_stop_words_are_found(article, bring_up_to_date):
+    for title in ("IT services", "Visas for the US", "Trams"):
+        article(title)
+    bring_up_to_date("ArticlePage")
+    assert titles_by_words("IT helpdesk") == {"IT services"}
+    assert titles_by_words("US rules") == {"Visas for the US"}
+
+
+@pytest.mark.parametrize("name", ["TCP/IP", "R&D", "I/O", "2024/123"])
+def test_names_around_a_slash_or_an_ampersand_are_found_as_a_whole(
+    name, article, bring_up_to_date
+):
+    for title in ("Team R", "Team D", "O level", "123 in 2024", "Part I", f"About {name}"):
+        article(title)
+    bring_up_to_date("ArticlePage")
+    assert titles_by_words(name) == {f"About {name}"}
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("24-hour", "Open 24 hours"),
+        ("3-day", "Course of 3 days"),
+        ("5-year-old", "Children aged 5 years"),
+        ("COVID-19", "Covid vaccine"),
+    ],
+)
+def test_words_with_an_ordinary_number_find_their_forms(query, title, article, bring_up_to_date):
+    article(title)
+    article("19, 24, 3 and 5")
+    bring_up_to_date("ArticlePage")
+    assert titles_by_words(query) == {title}
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])

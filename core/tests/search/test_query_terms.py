@@ -24,6 +24,7 @@ def texts(query, language="en"):
         ("to be or not to be", "en", ["to", "be", "or", "not"]),
         ("how do I", "cy", ["how", "do", "i"]),
         ("bread, Bread and BREAD", "en-gb", ["bread"]),
+        ("bread and/or cake, he/she asked", "en", ["bread", "cake", "asked"]),
     ],
 )
 def test_stop_words_are_left_out_unless_there_are_no_others(query, language, kept):
@@ -67,8 +68,41 @@ def test_words_of_scripts_without_stems_stand_for_all_that_begins_with_them(word
 
 
 @pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("IT helpdesk", ["it", "helpdesk"]),
+        ("a visa for the US", ["visa", "us"]),
+        ("the WHO's report", ["who", "report"]),
+        ("Who made it in I", ["made"]),
+        ("HOW DO I CONTACT IT", ["contact"]),  # in capitals, an acronym looks like any other word
+    ],
+)
+def test_acronyms_that_look_like_stop_words_stay(query, kept):
+    assert texts(query) == kept
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("AT&T", ["at&t"]),
+        ("an I/O error", ["i/o", "error"]),
+        ("an A/B test", ["a/b", "test"]),
+        ("our R&D", ["r&d"]),
+        ("TCP/IP", ["tcp/ip", "tcp", "ip"]),
+        ("decision 2024/123", ["decision", "2024/123"]),
+        ("rock-music/jazz", ["rock-music/jazz", "rock-music", "rock", "music", "jazz"]),
+        ("https://example.org/bread", ["https", "example.org/bread", "example.org", "example",
+                                       "org", "bread"]),
+    ],
+)  # fmt: skip
+def test_names_around_a_slash_or_an_ampersand_are_kept_whole(query, found):
+    assert texts(query) == found
+
+
+@pytest.mark.parametrize(
     "name",
-    ["CVE-2024-1234", "U+00AD", "5.2", "SESSION_COOKIE_AGE", "v1.0.0-rc1", "10.0.0.1", "a1@b2.org"],
+    ["CVE-2024-1234", "U+00AD", "5.2", "SESSION_COOKIE_AGE", "v1.0.0-rc1", "10.0.0.1", "a1@b2.org",
+     "ERR-4711", "24-HD", "1-2-3", "F-16"],
 )
 def test_names_are_kept_whole(name):
     assert query_terms(f"about {name}.", "en") == [Term(name.lower())]
@@ -88,6 +122,20 @@ def test_compounds_are_found_whole_and_by_their_parts():
 
 
 @pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("24-hours", {"24-hours": "24-hour"}),
+        ("2.5-mile", {"2.5-mile": "2.5-mile"}),
+        ("5-year-old", {"5-year-old": "5-year-old", "5-year": "5-year"}),
+        ("COVID-19", {"covid-19": "", "covid": "covid"}),
+        ("COVID-19/flu", {"covid-19/flu": "", "covid-19": "", "covid": "covid", "flu": "flu"}),
+    ],
+)
+def test_words_with_an_ordinary_number_are_found_in_all_their_forms(query, found):
+    assert {term.text: term.stem for term in query_terms(query, "en")} == found
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "a-" * 480,
@@ -100,6 +148,9 @@ def test_compounds_are_found_whole_and_by_their_parts():
         '"' * 100_000,
         "'s" * 100_000,
         "ab+" * 100_000,
+        "ab/" * 100_000,
+        "a&" * 100_000,
+        "1-" * 100_000 + "a",
     ],
 )
 def test_no_query_is_too_long_or_takes_long(query):

@@ -34,6 +34,7 @@ _MARKS = "".join(
     chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code)).startswith("M")
 )
 _LETTER = rf"[\w{_MARKS}]"
+_NO_DIGIT = rf"(?:[^\W\d_]|[{_MARKS}])"
 
 #: Matches a word.
 WORD = re.compile(rf"{_LETTER}+")
@@ -42,13 +43,21 @@ WORD = re.compile(rf"{_LETTER}+")
 BETWEEN_PARTS = rf"(?:[^\w{_MARKS}]|_)+"
 
 #: Matches a phrase in quotation marks; or a word, which may be a name with several parts, such as
-#: "CVE-2024-1234", "5.2" or "U+00AD". The letters after an apostrophe in "page's" are no word.
+#: "CVE-2024-1234", "5.2", "U+00AD" or "AT&T". The letters after an apostrophe in "page's" are no
+#: word.
 _TERM = re.compile(
     r"[\"“„«](?P<phrase>[^\"“”„«»\n]{1,200})[\"“”»]"
-    rf"|(?P<word>{_LETTER}+(?:[-.+@:]+{_LETTER}+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
+    rf"|(?P<word>{_LETTER}+(?:(?:[-.+@:]+|[&/]){_LETTER}+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
     re.IGNORECASE,
 )
 _BETWEEN_PARTS = re.compile(BETWEEN_PARTS)
+_BETWEEN_NAMES = re.compile("[&/]")
+
+#: Matches a number with words after it, such as "24-hour" or "5-year-old".
+_NUMBER_AND_WORDS = re.compile(rf"(?P<first>[0-9]+(?:\.[0-9]+)?-{_NO_DIGIT}+)(?:-{_NO_DIGIT}+)*")
+
+#: Matches a word with a short number after it, such as "COVID-19".
+_WORD_AND_NUMBER = re.compile(rf"(?P<word>{_NO_DIGIT}{{2,}})-[0-9]{{1,2}}")
 
 #: The names of the stemmers by the codes of their languages.
 _STEMMERS = {
@@ -68,8 +77,8 @@ class Term:
     Args:
         text: a word, a name of several parts, or a phrase, in lower case. Its parts must follow
             each other.
-        stem: the letters that all forms of the word begin with. If empty, only the word itself
-            is searched for. A word of a script without spaces, or of Korean, is its own stem.
+        stem: the letters that all forms of the word begin with; of a text of several parts, all
+            forms of its last word. If empty, only the text itself is searched for. A word of a script without spaces, or of Korean, is its own stem.
     """
 
     text: str
@@ -79,9 +88,12 @@ class Term:
 def query_terms(text: str, language: str | None = None) -> list[Term]:
     """Return the different terms of a query, in their order, without stop words.
 
-    A query of stop words alone keeps them. A name with a digit or an underscore is found only as
-    a whole, like a phrase. A compound of letters, such as "boundary-layer", is found both as a
-    whole and by its parts.
+    A query of stop words alone keeps them. A stop word in capitals, such as "IT", is an acronym
+    and stays, unless the whole query is in capitals. A name with a digit or an underscore is found
+    only as a whole, like a phrase. A compound of letters, such as "boundary-layer", is found both
+    as a whole and by its parts. So are names around "/" or "&", such as "TCP/IP", and a word with a
+    short number, such as "COVID-19". A number with a word, such as "24-hour", is found with all
+    forms of the word after the number.
 
     Args:
         text: any text.
@@ -89,9 +101,8 @@ def query_terms(text: str, language: str | None = None) -> list[Term]:
             language.
     """
     code = _code(language)
-    found = list(dict.fromkeys(_texts(text)))
     stop_words = STOP_WORDS.get(code, frozenset())
-    texts = [one for one in found if one not in stop_words] or found
+    texts = list(_texts(text, stop_words)) or _texts(text, frozenset())
     terms: list[Term] = []
     count = 0
     stem = _Stem(code)
@@ -119,19 +130,37 @@ def _code(language: str | None) -> str:
     return (language or get_language() or settings.LANGUAGE_CODE).lower().partition("-")[0]
 
 
-def _texts(text: str) -> Iterator[str]:
+def _texts(text: str, stop_words: frozenset[str]) -> Iterator[str]:
     """Yield phrases, words and names in lower case, and the parts of compounds after them."""
+    has_small_letters = any(letter.islower() for letter in text)
     for match in _TERM.finditer(text):
         if phrase := match["phrase"]:
             parts = _parts(phrase)
-            yield from [" ".join(phrase.lower().split())] if 0 < len(parts) <= MAX_WORDS else parts
+            some = [" ".join(phrase.lower().split())] if 0 < len(parts) <= MAX_WORDS else parts
+            yield from (one for one in some if one not in stop_words)
             continue
-        word = match["word"].lower()
+        word = match["word"]
         if len(word) > MAX_LETTERS:
             continue
-        yield word
-        if not word.isalpha() and _has_only_letters(word):
-            yield from (part for part in _parts(word) if len(part) > 1)
+        is_acronym = has_small_letters and len(word) > 1 and word.isupper()
+        if is_acronym or not stop_words.issuperset(_BETWEEN_NAMES.split(word.lower())):
+            yield word.lower()
+        yield from (part for part in _parts_of_name(word) if part not in stop_words)
+
+
+def _parts_of_name(word: str) -> Iterator[str]:
+    """Yield the parts of a compound, or of names around "/" or "&", that are terms themselves."""
+    if len(names := _BETWEEN_NAMES.split(word)) > 1:
+        for name in names:
+            if len(name) > 1 and any(letter.isalpha() for letter in name):
+                yield name.lower()
+                yield from _parts_of_name(name)
+    elif match := _WORD_AND_NUMBER.fullmatch(word):
+        yield match["word"].lower()
+    elif match := _NUMBER_AND_WORDS.fullmatch(word):
+        yield match["first"].lower()
+    elif not word.isalpha() and _has_only_letters(word):
+        yield from (part for part in _parts(word) if len(part) > 1)
 
 
 def _parts(text: str) -> list[str]:
@@ -150,14 +179,21 @@ class _Stem:
         self._stem_of = stemmer(code) if code in _STEMMERS else None
 
     def __call__(self, text: str) -> Term:
-        if not WORD.fullmatch(text):
-            return Term(text)
-        if HAS_NO_STEMMER.search(text):
-            return Term(text, text)
-        if self._stem_of is None or not _has_only_letters(text):
-            return Term(text)
-        stem = _common_beginning(self._stem_of(text), text)
-        return Term(text, stem if len(stem) >= _SHORTEST_STEM else "")
+        if _NUMBER_AND_WORDS.fullmatch(text):
+            number, hyphen, word = text.rpartition("-")
+            stem = self._stem(word)
+            return Term(text, f"{number}{hyphen}{stem}" if stem else "")
+        return Term(text, self._stem(text))
+
+    def _stem(self, word: str) -> str:
+        if not WORD.fullmatch(word):
+            return ""
+        if HAS_NO_STEMMER.search(word):
+            return word
+        if self._stem_of is None or not _has_only_letters(word):
+            return ""
+        stem = _common_beginning(self._stem_of(word), word)
+        return stem if len(stem) >= _SHORTEST_STEM else ""
 
 
 def _common_beginning(one: str, other: str) -> str:
