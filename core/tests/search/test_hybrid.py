@@ -247,6 +247,53 @@ def test_the_query_is_embedded_once_and_told_of_once(bakery, embedder, monkeypat
     assert [call["query"] for call in told] == [QUESTION]
 
 
+@pytest.fixture
+def unknown_words(embedder, monkeypatch):
+    """Makes the model know no word of any query, for which models return a zero vector."""
+    zeros = [0.0] * len(embedder.embed(["x"])[0])
+    monkeypatch.setattr(type(embedder), "embed_query", lambda self, text: zeros)
+
+
+def test_exact_words_are_found_if_the_model_knows_nothing_of_the_query(
+    article, bring_up_to_date, unknown_words
+):
+    paragraphs = "".join(f"<p>{' '.join(f'w{i}x{j}' for j in range(40))}.</p>" for i in range(8))
+    article(f"Oven {CODE}", paragraphs, topic="machines")
+    article(f"{CODE} in a longer title about {CODE}", topic="food")
+    article("Loaf")
+    private = article(f"{CODE} private")
+    PageViewRestriction.objects.create(page=private, restriction_type="login")
+    bring_up_to_date("ArticlePage")
+
+    def search(**arguments):
+        return ARTICLES.search(CODE, mode="hybrid", **arguments)
+
+    by_words = [key.partition(":")[2] for key in word_scores(ARTICLES, CODE)]
+    found = list(search())
+    assert [str(page.pk) for page in found] == [pk for pk in by_words if pk != str(private.pk)]
+    assert {page.vector_score for page in found} == {0.0}
+    assert [page.title for page in search(filter=Q(topic="machines"))] == [f"Oven {CODE}"]
+    (oven,) = search(filter=Q(topic="machines"), similarity_threshold=0.0)
+    assert oven.vector_excerpt.startswith("w0x0 ")
+    assert len(search(similarity_threshold=-0.5, limit=1)) == 1
+    assert not list(search(similarity_threshold=0.01))
+    assert not list(search(within=ArticlePage.objects.none()))
+    assert not list(ARTICLES.search(" ", mode="hybrid"))
+
+
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+def test_a_query_that_the_model_knows_nothing_of_is_told(
+    mode, bakery, unknown_words, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(searching, "notify", lambda hook, **told_of: told.append(told_of))
+    list(ARTICLES.search(CODE, mode=mode))
+    assert [(call["query"], list(call["matches"])) for call in told] == [(CODE, [])]
+    told.clear()
+    list(ARTICLES.search(" ", mode=mode))
+    assert told == []
+
+
 def test_nothing_is_found_by_its_words_that_may_not_be_seen(bakery, root, article, embedder):
     """Neither what is private, or not live, nor what is not in the index or not yet embedded."""
     hidden, private = article(f"{CODE} hidden"), article(f"{CODE} private")

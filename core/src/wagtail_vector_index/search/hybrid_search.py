@@ -18,6 +18,7 @@ from ..models.tables import Collection, Document
 from ..plugins.redaction import stack_of
 from ..wording import shown
 from .base import Search, both, of_objects
+from .lead_chunks import lead_chunks
 from .ranking import Hit, reciprocal_rank_fusion, score_fusion
 from .text_search import TextSearch
 from .word_search import word_scores
@@ -64,14 +65,34 @@ class HybridSearch(TextSearch):
         self._check_fields(collection)
         vector = yield from self._vector(collection)
         if vector is None:
-            return []
+            return (yield from self._by_words_alone(collection))
         nearest = _Nearest(**self._arguments(), limit=self._depth)
         nearest.text = self.text  # type: ignore[misc]
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
         among = nearest.inside if nearest.visible_keys is None else nearest.visible_keys
-        words = yield from self._verified(self._word_scores(among), known)
+        words = yield from self._verified(self._word_scores(among), known, self._arguments())
         return self._fused(near, known, words)
+
+    def _by_words_alone(self, collection: Collection) -> Steps[list[Hit]]:
+        """Return what shares words with a text that the model knows nothing of, with the score 0.
+
+        The vector backend still applies the filter. It takes no zero vector, so the objects are
+        looked up with any other vector. Their excerpts come from their lead chunks.
+        """
+        if not self.text or (self.similarity_threshold or 0) > 0:
+            return []
+        any_vector = [1.0, *[0.0] * (collection.dimensions - 1)]
+        arguments = self._arguments() | {
+            "searched_with": (collection, any_vector),
+            "similarity_threshold": None,
+        }
+        known: dict[str, Hit] = {}
+        words = yield from self._verified(self._word_scores(self.inside), known, arguments)
+        leads = {key: document for document, key in lead_chunks(collection, known).items()}
+        return [
+            Hit(key=key, score=0.0, document=leads.get(key, known[key].document)) for key in words
+        ]
 
     @property
     def _depth(self) -> int:
@@ -104,13 +125,20 @@ class HybridSearch(TextSearch):
             )
             return {}
 
-    def _verified(self, words: dict[str, float], known: dict[str, Hit]) -> Steps[dict[str, float]]:
+    def _verified(
+        self, words: dict[str, float], known: dict[str, Hit], arguments: dict[str, Any]
+    ) -> Steps[dict[str, float]]:
         """Return the scores by words without objects that must not be found.
 
         Adds the first objects to the known hits, with their vector scores. Objects at later ranks
         that are found by their words alone are left out, since enough others come before them.
         What the visitor may not see is left out of the scores, because the best score would
         reveal that it exists.
+
+        Args:
+            words: the scores by words, best first.
+            known: the hits that are known already, by their keys.
+            arguments: the arguments of the search that looks up others.
         """
         candidates = list(words)
         position, size, found = 0, self._depth, 0
@@ -120,8 +148,7 @@ class HybridSearch(TextSearch):
             visible = self.index.visible_among(unknown, self.visibility, self.within)
             if unknown := [key for key in unknown if key in visible]:
                 # These keys are inside already.
-                arguments = self._arguments() | {"within": None}
-                named = _Named(**arguments, limit=len(unknown), keys=unknown)
+                named = _Named(**arguments | {"within": None}, limit=len(unknown), keys=unknown)
                 hits: list[Hit] = yield from named.steps()
                 known.update((hit.key, hit) for hit in hits)
             found += len(set(some) & known.keys())

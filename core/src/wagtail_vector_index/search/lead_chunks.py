@@ -21,7 +21,7 @@ from ..contract.spec import CollectionSpec
 from ..models.tables import Collection, Document
 from .ranking import Hit
 
-__all__ = ["LEAD_POSITION", "LEAD_WEIGHT", "mixed_with_lead"]
+__all__ = ["LEAD_POSITION", "LEAD_WEIGHT", "lead_chunks", "mixed_with_lead"]
 
 #: The position of an object's lead chunk.
 LEAD_POSITION = 0
@@ -54,7 +54,7 @@ def mixed_with_lead(
     """
     scores = dict(leads)
     if unknown := [hit.key for hit in hits if hit.key not in leads]:
-        key_of = _leads(collection, unknown)
+        key_of = lead_chunks(collection, unknown)
         batch: RecordBatch = yield Call(
             sync=lambda: backend.get(spec, key_of),
             asynchronous=lambda: backend.aget(spec, key_of),
@@ -65,7 +65,7 @@ def mixed_with_lead(
     return [_mixed(hit, scores.get(hit.key)) for hit in hits]
 
 
-def _leads(collection: Collection, keys: Iterable[str]) -> dict[UUID, str]:
+def lead_chunks(collection: Collection, keys: Iterable[str]) -> dict[UUID, str]:
     """Return the keys of objects by the ids of their lead chunks."""
     documents = Document.objects.filter(
         collection=collection, object_key__in=keys, position=LEAD_POSITION, deleted_at=None

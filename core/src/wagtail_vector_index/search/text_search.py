@@ -58,6 +58,7 @@ class TextSearch(Search):
         if len(vector) != collection.dimensions:
             check_current(self.index, collection, len(vector))
         if not any(vector):  # a zero vector, which models return for unknown words
+            self._notify((), 0.0)
             return None
         self.searched = collection, vector
         return vector
