@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.utils.translation import override
 from rest_framework.exceptions import APIException
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 from wagtail.api.v2.utils import BadRequestError
 
+from .content.object_keys import shares_objects
 from .exceptions import ConfigurationError, InvalidInput, VectorIndexError
-from .indexes import SearchResults
+from .indexes import SearchResults, VectorIndex
 from .indexes.registry import get_index
 from .indexing.failures import error_text
 
@@ -38,7 +41,8 @@ class VectorSearchFilter(BaseFilterBackend):
 
     It takes the place of Wagtail's ``SearchFilter``, and must be the last filter. All other filters
     work with it: ``type``, ``locale``, ``child_of``, ``descendant_of``, ``tags`` and fields. The
-    results are in the order of their nearness, so ``order`` cannot be combined with it.
+    results are in the order of their nearness, so ``order`` cannot be combined with it. With
+    ``locale``, the stop words and the forms of words are those of this language.
 
     The view set names the index in its attribute ``vector_index``. Its attribute ``vector_search``
     may be a dictionary of more arguments of `VectorIndex.search`, such as ``mode`` and
@@ -71,13 +75,16 @@ class VectorSearchFilter(BaseFilterBackend):
         if "order" in request.GET:
             raise BadRequestError("order cannot be combined with search")
         index = get_index(view.vector_index)
+        if "type" in request.GET and not _shares_objects(queryset.model, index):
+            return queryset.none()
         arguments = {"limit": _LIMIT, **getattr(view, "vector_search", {})}
         index.search("", **arguments)  # a mistake of the view is not one of the visitor
         try:
             found = index.search(
                 request.GET["search"], within=queryset, request=request, **arguments
             )
-            len(found)  # runs the search
+            with _language(request.GET.get("locale")):
+                len(found)  # runs the search
         except ConfigurationError:
             raise
         except InvalidInput as error:
@@ -86,3 +93,13 @@ class VectorSearchFilter(BaseFilterBackend):
             logger.warning("A search of the API failed: %s", error_text(error))
             raise SearchUnavailable from error
         return found
+
+
+def _shares_objects(model: type[Model], index: VectorIndex) -> bool:
+    """Return whether any object of a model that a visitor asks for can be in the index."""
+    return any(shares_objects(model, queryset.model) for queryset in index.get_querysets())
+
+
+def _language(code: str | None) -> AbstractContextManager[None]:
+    """Return the context of a language, or of the active one if the site has no such language."""
+    return override(code) if code in dict(settings.LANGUAGES) else nullcontext()

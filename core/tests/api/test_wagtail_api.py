@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.urls import path
+from django.utils.translation import get_language
 from wagtail.api.v2.filters import SearchFilter
 from wagtail.api.v2.router import WagtailAPIRouter
 from wagtail.api.v2.views import PagesAPIViewSet
@@ -14,6 +15,8 @@ from tests.testapp.models import ArticlePage, EventPage
 from tests.urls import urlpatterns as site_patterns
 from wagtail_vector_index.api import VectorSearchFilter
 from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.search import word_search
+from wagtail_vector_index.search.query_terms import query_terms
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -40,7 +43,15 @@ class TwoPages(SearchedPages):
     vector_search = {"limit": 2}
 
 
+class Articles(SearchedPages):
+    """Pages, searched in an index of one model by meaning and words."""
+
+    vector_index = "ArticlePage"
+    vector_search = {"mode": "hybrid"}
+
+
 router = WagtailAPIRouter("api")
+router.register_endpoint("articles", Articles)
 router.register_endpoint("pages", SearchedPages)
 router.register_endpoint("near", NearPages)
 router.register_endpoint("two", TwoPages)
@@ -106,6 +117,39 @@ def test_other_filters_narrow_a_search(query, found, site):
 def test_tags_narrow_a_search(site, monkeypatch):
     monkeypatch.setattr(ArticlePage, "api_fields", ["tags"], raising=False)
     assert titles(search="flour", type="testapp.ArticlePage", tags="sweet") == ["Cake"]
+
+
+@pytest.mark.parametrize("search", ["flour", " ", ""])
+def test_a_type_that_the_index_does_not_contain_has_no_results(
+    search, site, bring_up_to_date, full_text
+):
+    bring_up_to_date("ArticlePage")
+    assert titles("articles", search=search, type="testapp.EventPage") == []
+    assert get("articles", search=search, type="testapp.EventPage").json()["meta"] == {
+        "total_count": 0
+    }
+    both = titles("articles", search=search, type="testapp.EventPage,testapp.ArticlePage")
+    assert bool(both) is (search == "flour")
+
+
+@pytest.mark.parametrize(
+    ("query", "language"), [({"locale": "nl"}, "nl"), ({"locale": "cy"}, "en"), ({}, "en")]
+)
+def test_words_are_those_of_the_locale(
+    query, language, site, bring_up_to_date, full_text, monkeypatch
+):
+    Locale.objects.create(language_code="cy")  # no language of this site's settings
+    bring_up_to_date("ArticlePage")
+    asked = []
+
+    def terms(text):
+        asked.append(get_language().partition("-")[0])
+        return query_terms(text)
+
+    monkeypatch.setattr(word_search, "query_terms", terms)
+    found = titles("articles", search="waar is het brood", **query)
+    assert asked == [language]
+    assert found == (["Roggebrood"] if language == "nl" else [] if query else found)
 
 
 def test_pages_of_results(site):
