@@ -9,7 +9,8 @@ import math
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
-from wagtail.models import PageViewRestriction, Site
+from django.utils.translation import get_language
+from wagtail.models import Locale, PageViewRestriction, Site
 
 from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.handlers import reranking_backends
@@ -20,6 +21,7 @@ from wagtail_vector_index.management.evaluation.measures import (
     suggested_threshold,
 )
 from wagtail_vector_index.models import Document
+from wagtail_vector_index.search import hybrid_search
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +78,25 @@ def test_every_mode_is_measured(ask, words):
     assert list(failure["instead"]) == ["words"]
     assert failure["right"][0]["title"] == "Cake"
     assert failure["instead"]["words"][0]["title"] == "Trams"
+
+
+def test_each_question_is_asked_in_the_language_of_its_right_answer(
+    ask, words, article, bring_up_to_date, monkeypatch
+):
+    dutch = Locale.objects.create(language_code="nl")
+    article("Trams naar de haven", slug="haven", locale=dutch)
+    bring_up_to_date("ArticlePage")
+    asked = []
+
+    def scores(index, text, *arguments):
+        asked.append((text, get_language().partition("-")[0]))
+        return {}
+
+    for module in (running, hybrid_search):
+        monkeypatch.setattr(module, "word_scores", scores)
+    ask("question,answer,answer\nwaar,/haven/\nsalt,/cake/\nboth,/cake/,/haven/\nmoon,,\n")
+    assert dict(asked) == {"waar": "nl", "salt": "en", "both": "en", "moon": "en"}
+    assert len(asked) == 8
 
 
 def test_the_report_for_people(ask, words):
@@ -159,7 +180,13 @@ WRONG = {
     "question,answer\nsalt,/soup/\n": "line 2: /soup/ is the address of no page or object",
     "question,answer\nsalt,nowhere.thing:3\n": "line 2: nowhere.thing:3 names a model that does",
     "question,answer\nsalt,999\n": "999 is not live content of testapp.ArticlePage",
-    "question,answer\nsalt,x\n": "x is not live content of testapp.ArticlePage",
+    "question,answer\nsalt,x\n": "line 2: x is no URL, path or key. Write a path with a leading /",
+    "question,answer\nsalt,cake/\n": "cake/ is no URL, path or key",
+    "question,answer\nsalt,www.example.com/cake/\n": "www.example.com/cake/ is no URL, path or key",
+    "question,answer\nsalt,1.0\n": "1.0 is no URL, path or key",
+    "question,answer\nsalt,99999999999999999999999\n": "is no URL, path or key",
+    "question,answer\nsalt,wagtailcore.page:x\n": "wagtailcore.page:x is no URL, path or key",
+    "question,answer\nsalt,wagtailcore.page:\n": "wagtailcore.page: is no URL, path or key",
 }
 
 

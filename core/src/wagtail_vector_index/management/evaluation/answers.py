@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
-from django.db.models import Q
+from django.db.models import CompositePrimaryKey, Model, Q
 
-from ...content.object_keys import key_of, object_key, root_model
+from ...content.object_keys import key_of, object_key, primary_keys, root_model
 from ...content.visibility import Visibility, is_page_model, page_model
 from ...indexes import VectorIndex
 from ...models.tables import Document
@@ -92,14 +93,15 @@ class _Named:
         if not colon:
             return self._by_primary_key(name)
         try:
-            return key_of(apps.get_model(label), pk)
+            model = apps.get_model(label)
         except (LookupError, ValueError) as error:
             raise _UnknownAnswer("names a model that does not exist.") from error
+        return _checked_key(model, pk)
 
     def _by_primary_key(self, pk: str) -> str:
         roots = {root_model(queryset.model) for queryset in self.querysets}
         if len(roots) == 1:
-            return key_of(roots.pop(), pk)
+            return _checked_key(roots.pop(), pk)
         labels = " or ".join(sorted(root._meta.label_lower for root in roots))
         raise _UnknownAnswer(f"does not say of which model it is. Write {labels}, a colon and it.")
 
@@ -155,6 +157,30 @@ class _Named:
                     continue
                 found.setdefault(_path(url.path), []).append((object_key(instance), url.netloc))
         return found
+
+
+def _checked_key(model: type[Model], pk: str) -> str:
+    """Return the key of an object of a model.
+
+    Raises:
+        _UnknownAnswer: no object can have this primary key, which may be a mistyped address.
+    """
+    key = key_of(model, pk)
+    field: Any = root_model(model)._meta.pk
+    try:
+        if isinstance(field, CompositePrimaryKey):
+            is_key = bool(primary_keys(model, [key]))
+        else:
+            field.clean(pk, None)
+            is_key = True
+    except ValidationError:
+        is_key = False
+    if not is_key:
+        raise _UnknownAnswer(
+            "is no URL, path or key. Write a path with a leading /, a URL with https://, or a key"
+            " such as wagtailcore.page:12."
+        )
+    return key
 
 
 def _path(path: str) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
+from django.utils import translation
 
+from ...content.language import language_of
 from ...content.text import clean_text
 from ...content.visibility import Visibility
 from ...contract.sansio import run
@@ -95,7 +98,10 @@ def evaluate(
     visibility: Visibility,
     user: Any,
 ) -> Evaluation:
-    """Ask all questions in every mode, as the user would.
+    """Ask all questions in every mode, as the user would, in the language of the right answer.
+
+    The language is ``LANGUAGE_CODE`` for a question without an answer, or with right answers in
+    several languages.
 
     Args:
         index: the index.
@@ -110,24 +116,42 @@ def evaluate(
     are_answers = Q(object__in=answers)
     asked = [Asked(text=text, right=right) for text, right in questions]
     problem = ""
+    languages = _languages(index, answers)
     for one in asked:
-        search = index.search(one.text, limit=DEPTH, user=user).search
-        ranking = run(search.ranking())
-        one.best = ranking[0].score if ranking else None
-        nearest = run(search.reranked(ranking))[:DEPTH]
-        # Of these only the scores count, so they are not reranked.
-        found = index.search(one.text, limit=len(answers), filter=are_answers, user=user)
-        one.scores = {hit.key: hit.score for hit in run(found.search.ranking())}
-        one.scores |= {hit.key: hit.score for hit in nearest}
-        one.found["vector"] = [hit.key for hit in nearest]
-        hybrid = index.search(one.text, limit=DEPTH, user=user, mode="hybrid").search
-        one.found["hybrid"] = [hit.key for hit in run(hybrid.steps())]
-        if not problem:
-            try:
-                one.found["words"] = _by_words(index, one.text, visibility)
-            except Exception as error:  # noqa: BLE001  # the site's search backend may raise any
-                problem = error_text(error)
+        with translation.override(_language(one, languages)):
+            _ask(index, one, are_answers, len(answers), user)
+            if not problem:
+                try:
+                    one.found["words"] = _by_words(index, one.text, visibility)
+                except Exception as error:  # noqa: BLE001  # the site's search backend may raise any
+                    problem = error_text(error)
     return Evaluation(asked=asked, words_problem=problem)
+
+
+def _ask(index: VectorIndex, one: Asked, are_answers: Q, count: int, user: Any) -> None:
+    """Ask one question by meaning, and by meaning and words."""
+    search = index.search(one.text, limit=DEPTH, user=user).search
+    ranking = run(search.ranking())
+    one.best = ranking[0].score if ranking else None
+    nearest = run(search.reranked(ranking))[:DEPTH]
+    # Of these only the scores count, so they are not reranked.
+    found = index.search(one.text, limit=count, filter=are_answers, user=user)
+    one.scores = {hit.key: hit.score for hit in run(found.search.ranking())}
+    one.scores |= {hit.key: hit.score for hit in nearest}
+    one.found["vector"] = [hit.key for hit in nearest]
+    hybrid = index.search(one.text, limit=DEPTH, user=user, mode="hybrid").search
+    one.found["hybrid"] = [hit.key for hit in run(hybrid.steps())]
+
+
+def _languages(index: VectorIndex, keys: list[str]) -> dict[str, str]:
+    """Return the language of each object, by its key."""
+    return {key: language_of(instance) for key, instance in index.fetch(keys).items()}
+
+
+def _language(one: Asked, languages: dict[str, str]) -> str:
+    """Return the language in which a question is asked."""
+    found = {languages[key] for key in one.right if key in languages}
+    return found.pop() if len(found) == 1 else settings.LANGUAGE_CODE
 
 
 def _by_words(index: VectorIndex, text: str, visibility: Visibility) -> list[str]:
