@@ -17,7 +17,7 @@ from wagtail.models import Locale, Page, PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Author, EventPage, Note, NoteProxy, Notice, PinnedNote
 from tests.testapp.vector_indexes import SiteIndex
-from wagtail_vector_index.exceptions import InvalidFilter, InvalidQuery
+from wagtail_vector_index.exceptions import IndexOutdated, InvalidFilter, InvalidQuery
 from wagtail_vector_index.indexes import PageVectorIndex, VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Document
@@ -504,7 +504,7 @@ def test_facets_count_what_was_found(article, bring_up_to_date, django_assert_nu
     bring_up_to_date("ArticlePage")
     results = ARTICLES.search("bread", limit=6)
     assert len(results) == 6
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         assert list(results.facet("tags").items()) == [("baking", 6), ("rye", 2)]
     assert results.facet("rating") == {2: 6}
     assert results.facet("published") == {moment: 1}
@@ -515,6 +515,21 @@ def test_facets_count_what_was_found(article, bring_up_to_date, django_assert_nu
         InvalidQuery, match=r"no filter field 'tag'. Did you mean 'tags'\? It has: "
     ):
         results.facet("tag")
+
+
+def test_a_facet_of_a_field_that_was_declared_after_the_build_is_told(article, monkeypatch):
+    class Articles(PageVectorIndex):
+        name = ARTICLES.name
+        querysets = [ArticlePage.objects.all()]
+
+    article("Bread", "<p>bread</p>")
+    monkeypatch.setattr(ArticlePage, "vector_filter_fields", ["locale"])
+    update(Articles())
+    monkeypatch.setattr(ArticlePage, "vector_filter_fields", ["locale", "slug"])
+    results = Articles().search("bread")
+    with pytest.raises(IndexOutdated, match=r"without 'slug'\. Run: manage\.py update_vector_ind"):
+        results.facet("slug")
+    assert results.facet("locale") == {"en": 1}
 
 
 def test_the_score_can_have_another_name(notes):

@@ -11,6 +11,7 @@ from ..plugins.handlers import vector_backends
 
 __all__ = [
     "active_collection",
+    "check_built_with",
     "check_current",
     "lost",
     "serving_backend",
@@ -65,6 +66,16 @@ def check_current(
         raise IndexOutdated(
             f"{index.name} was built with other settings: {'; '.join(differences)}."
             f" Run: manage.py update_vector_indexes {index.name}"
+        )
+
+
+def check_built_with(index: IndexDeclaration, collection: Collection, field: str) -> None:
+    """Raise IndexOutdated if a filter field was declared after a collection was built."""
+    fields = collection.spec.fields
+    if field not in fields:
+        raise IndexOutdated(
+            f"{index.name} was built with other filter fields: {', '.join(fields)}, without"
+            f" {field!r}. Run: manage.py update_vector_indexes {index.name}"
         )
 
 

@@ -16,6 +16,7 @@ from ..models.sessions import again_if_lost
 from ..models.tables import Document
 from ..wording import did_you_mean
 from .base import Search
+from .collections import active_collection, check_built_with
 from .excerpts import attach_excerpt
 from .live_chunks import chunk_texts
 from .ranking import Hit
@@ -77,10 +78,11 @@ class SearchResults(Sequence[Any]):
 
         The most frequent value comes first. An object with several values counts for each of
         them, and an object without a value for none. Only the objects of the results count, which
-        are at most the search's ``limit``. It costs one query.
+        are at most the search's ``limit``. It costs two queries.
 
         Raises:
             InvalidQuery: the index has no such filter field.
+            IndexOutdated: the field was declared after the last build.
 
         Example::
 
@@ -94,6 +96,8 @@ class SearchResults(Sequence[Any]):
                 f"{did_you_mean(field, fields)} It has: {', '.join(fields)}."
             )
         documents = [hit.document for hit in self._hits()]
+        if documents:
+            check_built_with(self.search.index, active_collection(self.search.index), field)
         found: Counter[Any] = Counter()
         for metadata in Document.objects.filter(pk__in=documents).values_list(
             "metadata", flat=True
