@@ -9,8 +9,10 @@ from django.contrib.auth.models import Group
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import get_language
 from django_tasks import task_backends
 from wagtail.models import PageViewRestriction
+from wagtail.users.models import UserProfile
 
 from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable, InvalidIndex
@@ -319,23 +321,69 @@ def test_what_is_stored_of_an_index_that_is_gone_is_told(manage, at, articles):
 # Trying a query
 
 
-def test_a_query_shows_matching_chunks(manage, at, article, bring_up_to_date):
+def test_a_query_shows_objects_with_their_chunks(manage, at, article, bring_up_to_date):
     long = " ".join(f"<p>{'flour ' * 40}</p><p>{'harbour ' * 40}</p>" for _ in range(2))
     article("Sourdough", long)
     article("Trams", "<p>Take line two to the harbour.</p>")
     bring_up_to_date(ARTICLES)
     response = manage.get(at("search"), {"q": "flour"})
-    chunks = response.context["chunks"]
-    assert [chunk.score for chunk in chunks] == sorted((c.score for c in chunks), reverse=True)
-    assert len([chunk for chunk in chunks if str(chunk.source) == "Sourdough"]) > 1
-    assert "flour flour" in chunks[0].content
-    assert f"/admin/pages/{chunks[0].source.pk}/edit/" in response.text
-    assert f"score {chunks[0].score:.3f}" in response.text
+    first, second = response.context["found"]
+    assert [str(first.source), str(second.source)] == ["Sourdough", "Trams"]
+    assert len(first.chunks) > 1
+    scores = [chunk.score for chunk in first.chunks]
+    assert scores == sorted(scores, reverse=True)
+    assert "flour flour" in first.chunks[0].content
+    assert f"/admin/pages/{first.source.pk}/edit/" in response.text
+    assert f"score {scores[0]:.3f}" in response.text
+
+
+def test_the_score_to_choose_a_lowest_score_by_is_shown(manage, at, article, bring_up_to_date):
+    """A search compares the score of the whole object, which its best chunk may be far above."""
+    long = "".join(f"<p>{' '.join(f'w{i}x{j}' for j in range(40))}.</p>" for i in range(8))
+    article("Opening", f"{long}<p>{'vouchers by post ' * 12}.</p>")
+    article("Other", "<p>x</p>")
+    bring_up_to_date(ARTICLES)
+    query = "vouchers by post"
+    response = manage.get(at("search"), {"q": query})
+    first = response.context["found"][0]
+    assert first.score == ArticlePage.vector_index.search(query)[0].vector_score
+    assert first.chunks[0].score > first.score + 0.1
+    assert f"Score {first.score:.3f}" in response.text
+    for threshold, count in ((first.score - 0.001, 1), (first.score + 0.001, 0)):
+        response = manage.get(at("search"), {"q": query, "threshold": threshold})
+        assert len(response.context["found"]) == count
+
+
+@pytest.mark.parametrize(("chosen", "asked"), [("nl", "nl"), ("en", "en"), ("", "en")])
+def test_the_words_of_a_query_are_not_of_the_editors_language(
+    chosen, asked, manage, manager, at, articles, monkeypatch
+):
+    UserProfile.objects.create(user=manager, preferred_language="nl")
+    languages = []
+
+    def scores(*arguments):
+        languages.append(get_language().partition("-")[0])
+        return {}
+
+    monkeypatch.setattr("wagtail_vector_index.search.hybrid_search.word_scores", scores)
+    response = manage.get(at("search"), {"q": "flour", "mode": "hybrid", "language": chosen})
+    assert languages == [asked]
+    assert list(response.context["form"].fields["language"].choices) == [
+        ("en", "English"),
+        ("nl", "Dutch"),
+    ]
+
+
+def test_a_site_with_one_language_has_no_choice_of_languages(manage, at, articles, settings):
+    settings.WAGTAIL_CONTENT_LANGUAGES = [("en", "English")]
+    response = manage.get(at("search"), {"q": "flour"})
+    assert "language" not in response.context["form"].fields
+    assert response.context["found"]
 
 
 def test_a_query_is_embedded_once(manage, at, articles, embedder):
     embedder.calls = 0
-    assert manage.get(at("search"), {"q": "flour"}).context["chunks"]
+    assert manage.get(at("search"), {"q": "flour"}).context["found"]
     assert embedder.calls == 1
 
 
@@ -393,7 +441,7 @@ def test_objects_that_are_no_pages_are_shown_without_a_link(manage, at, bring_up
     Note.objects.create(text="flour")
     bring_up_to_date("testapp.Note")
     response = manage.get(at("search", "testapp.Note"), {"q": "flour"})
-    assert [chunk.edit_url for chunk in response.context["chunks"]] == [None]
+    assert [found.edit_url for found in response.context["found"]] == [None]
 
 
 def test_a_query_can_be_tried_as_an_anonymous_visitor(manage, manager, at, articles, monkeypatch):
@@ -408,14 +456,14 @@ def test_a_query_can_be_tried_as_an_anonymous_visitor(manage, manager, at, artic
     assert "Sourdough" not in manage.get(at("search"), {"q": "salt", "visitor": "anyone"}).text
     response = manage.get(at("search"), {"q": "salt", "visitor": "superuser"})
     assert response.context["form"].errors["visitor"]
-    assert "chunks" not in response.context
+    assert "found" not in response.context
 
 
 def test_a_query_can_be_tried_with_a_lowest_score(manage, at, articles):
-    found = manage.get(at("search"), {"q": "flour water salt"}).context["chunks"]
+    found = manage.get(at("search"), {"q": "flour water salt"}).context["found"]
     lowest = found[0].score - 0.01
     response = manage.get(at("search"), {"q": "flour water salt", "threshold": lowest})
-    assert [chunk.score for chunk in response.context["chunks"]] == [found[0].score]
+    assert [one.score for one in response.context["found"]] == [found[0].score]
     text = manage.get(at("search"), {"q": "salt", "threshold": "2"}).text
     assert "similarity_threshold must be between -1 and 1" in text
     response = manage.get(at("search"), {"q": "salt", "threshold": "high"})
@@ -428,7 +476,7 @@ def test_a_query_can_be_tried_by_meaning_and_words(manage, at, articles, monkeyp
         "wagtail_vector_index.search.hybrid_search.word_scores", lambda *arguments: {trams: 1.0}
     )
     monkeypatch.setattr(type(ArticlePage.vector_index), "vector_weight", 0)
-    found = manage.get(at("search"), {"q": "flour", "mode": "hybrid"}).context["chunks"]
+    found = manage.get(at("search"), {"q": "flour", "mode": "hybrid"}).context["found"]
     assert str(found[0].source) == "Trams"
-    found = manage.get(at("search"), {"q": "flour", "mode": "vector"}).context["chunks"]
+    found = manage.get(at("search"), {"q": "flour", "mode": "vector"}).context["found"]
     assert str(found[0].source) != "Trams"

@@ -197,8 +197,8 @@ def test_the_admin_shows_no_chunk_of_a_page_that_was_hidden_meanwhile(pages, rf,
     monkeypatch.setattr(admin_chunks, "chunk_scores", slowly)
     request = rf.get("/")
     request.user = User.objects.create(username="editor")
-    found = admin_chunks.matching_chunks(ARTICLES, "bread", request)
-    assert [chunk.source for chunk in found][:3] == pages[1:]
+    found = admin_chunks.objects_found(ARTICLES, "bread", request)
+    assert [one.source for one in found][:3] == pages[1:]
 
 
 class TestWagtailsSearch:

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage
-from wagtail_vector_index.admin.chunks import matching_chunks
+from wagtail_vector_index.admin.chunks import objects_found
 from wagtail_vector_index.answering.sources import candidates
 from wagtail_vector_index.checks import check_indexes
 from wagtail_vector_index.contract.sansio import run
@@ -163,8 +163,8 @@ def test_answers_rest_on_what_comes_first(before, reranker):
 def test_the_admins_trial_shows_the_order_of_the_site(before, rf, admin_user):
     request = rf.get("/")
     request.user = admin_user
-    chunks = matching_chunks(Reranked(), QUESTION, request)
-    assert list(dict.fromkeys(chunk.source.title for chunk in chunks)) == by_letters(before)
+    found = objects_found(Reranked(), QUESTION, request)
+    assert [one.source.title for one in found] == by_letters(before)
 
 
 def test_only_objects_within_the_queryset_are_sent(before, found, reranker):

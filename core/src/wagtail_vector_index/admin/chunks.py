@@ -1,11 +1,13 @@
-"""A search for the chunks that match a query, rather than for the objects they belong to."""
+"""A search for objects and for the chunks of theirs that match a query."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import override
 from wagtail.admin.admin_url_finder import AdminURLFinder
 
 from ..content.object_keys import object_key
@@ -23,14 +25,29 @@ _CHUNKS = 30
 class Chunk:
     """One chunk of an object, with its score."""
 
-    source: Any
-    edit_url: str | None
     number: int
     content: str
     score: float
 
 
-def matching_chunks(
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An object that a search found, with its score and its best chunks, best first.
+
+    Args:
+        source: the object.
+        edit_url: where the user can edit it; None if they may not.
+        score: the object's score, which a threshold compares. It mixes those of its chunks.
+        chunks: the best chunks.
+    """
+
+    source: Any
+    edit_url: str | None
+    score: float
+    chunks: list[Chunk]
+
+
+def objects_found(
     index: VectorIndex,
     query: str,
     request: HttpRequest,
@@ -38,11 +55,9 @@ def matching_chunks(
     as_visitor: bool = False,
     mode: Mode = "vector",
     threshold: float | None = None,
-) -> list[Chunk]:
-    """Return the best chunks of the objects that a search finds.
-
-    They are in the order of their scores or, in hybrid mode or with a reranking backend, of the
-    objects.
+    language: str | None = None,
+) -> list[Found]:
+    """Return the objects that a search finds, in its order, with their best chunks.
 
     Args:
         index: the index to search.
@@ -50,7 +65,9 @@ def matching_chunks(
         request: the request; only objects that its user may see are found.
         as_visitor: whether to find only what an anonymous visitor may see.
         mode: the mode of the search.
-        threshold: the lowest score.
+        threshold: the lowest score of an object.
+        language: the language of stop words and of forms of words; by default that of the site,
+            since the active one is the editor's.
 
     Raises:
         VectorIndexError: for the same reasons as a search.
@@ -62,26 +79,24 @@ def matching_chunks(
         mode=mode,
         similarity_threshold=threshold,
     )
-    hits = run(found.search.steps())
+    with override(language or settings.LANGUAGE_CODE):
+        hits = run(found.search.steps())
     scores = {hit.document: hit.score for hit in hits}
     scores |= run(chunk_scores(found.search, [hit.key for hit in hits], _CHUNKS))
     documents = Document.objects.filter(deleted_at=None).in_bulk(list(scores))
-    # The objects are loaded last. This leaves out objects that the visitor may no longer see.
-    objects = {object_key(instance): instance for instance in found}
+    chunks: dict[str, list[Chunk]] = {}
+    for id, score in sorted(scores.items(), key=lambda item: -item[1]):
+        if document := documents.get(id):
+            chunk = Chunk(number=document.position + 1, content=document.content, score=score)
+            chunks.setdefault(document.object_key, []).append(chunk)
     finder = AdminURLFinder(request.user)
-    chunks = [
-        Chunk(
-            source=objects[document.object_key],
-            edit_url=finder.get_edit_url(objects[document.object_key]),
-            number=document.position + 1,
-            content=document.content,
-            score=score,
+    # The objects are loaded last. This leaves out objects that the visitor may no longer see.
+    return [
+        Found(
+            source=instance,
+            edit_url=finder.get_edit_url(instance),
+            score=instance.vector_score,
+            chunks=chunks.get(object_key(instance), []),
         )
-        for id, score in scores.items()
-        if (document := documents.get(id)) is not None and document.object_key in objects
+        for instance in found
     ]
-    chunks.sort(key=lambda chunk: -chunk.score)
-    if mode == "hybrid" or index.reranking_backend is not None:
-        ranks = {hit.key: rank for rank, hit in enumerate(hits)}
-        chunks.sort(key=lambda chunk: ranks[object_key(chunk.source)])
-    return chunks
