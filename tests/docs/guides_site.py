@@ -12,6 +12,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2]))
 
+from django.core.exceptions import BadRequest
 from django.core.management import call_command
 from django.db.models import Q
 from django.template import engines
@@ -136,6 +137,13 @@ def promote() -> None:
     for title in ("Gift vouchers", "Opening hours"):
         page = BlogPage.objects.get(title=title)
         SearchPromotion.objects.create(query=query, page=page, sort_order=1)
+    SearchPromotion.objects.create(
+        query=query,
+        external_link_url="https://mill.example/",
+        external_link_text="The mill",
+        description="Where our flour comes from",
+        sort_order=2,
+    )
     hidden = BlogPage.objects.get(title="Opening hours")
     hidden.unpublish()
     view: dict[str, Any] = {"__name__": "blog.promoted"}
@@ -145,8 +153,10 @@ def promote() -> None:
     request = RequestFactory().get("/", {"q": question})
     request.user, request.session = AnonymousUser(), {}
     view["search"](request)
-    titles = [page.title for page in [*shown["promoted"], *shown["results"][:1]]]
+    titles = [found.title for found in [*shown["promoted"], *shown["results"][:1]]]
     print("promoted:", " | ".join(titles))
+    template = engines["django"].from_string(blocks("html", PROMOTED)[0].code)
+    print("promoted page:", " ".join(template.render(shown, request).split()))
     assert query.hits == 1
     hidden.save_revision().publish()
 
@@ -188,6 +198,10 @@ def search_page() -> None:
     for name, request in requests.items():
         page = " ".join(view["search"](request).content.decode().split())
         print(f"search page, {name}:", page)
+    try:
+        view["search"](visitors_request(RequestFactory(), "bread", owner="\0"))
+    except BadRequest as error:
+        print("search page, scanner:", error)
 
 
 def speak_dutch() -> None:

@@ -65,7 +65,11 @@ def test_guides_work(site: Path) -> None:
     assert "Your first loaf</a></h2>" in said, "no search results"
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
     assert "400 Ask a question" in said
-    assert "promoted: Gift vouchers | Your first loaf" in said
+    assert "promoted: Gift vouchers | The mill | Your first loaf" in said
+    [page] = [line for line in said.splitlines() if line.startswith("promoted page:")]
+    assert '<h2><a href="https://mill.example/">The mill</a></h2>' in page
+    assert "<p>Where our flour comes from</p>" in page
+    assert "Opening hours" not in page.partition("Your first loaf")[0]
     assert "BlogPage has no answer to 'tax of bicycles' (" in said
     assert "has no answer to 'how do I bake bread?'" not in said
     assert "/drf/ 200 Your first loaf How to bake bread at home" in said
@@ -76,6 +80,7 @@ def test_guides_work(site: Path) -> None:
     assert "Your first loaf</a></h2> <p>How to" in pages["question"]
     assert 'href="?q=how+do+I+bake+bread%3F&amp;owner=baker">baker (1)</a>' in pages["question"]
     assert "<p>1 page found</p>" in pages["owner"]
+    assert pages["scanner"] == "This search is not possible."
     assert "Nothing was found." in pages["nonsense"]
     assert "Pumpernickel | Steam the rye dough overnight." in said
     languages = said.partition("Dutch: ")[2]
