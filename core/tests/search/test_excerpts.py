@@ -94,6 +94,30 @@ def test_words_are_marked_in_all_their_forms(query, text, found):
     assert marked(text, query) == found
 
 
+@pytest.mark.parametrize(
+    ("query", "text", "found", "language"),
+    [
+        ("cafe", "Our café, our cafés, a cafe\u0301", ["café", "cafés", "cafe\u0301"], "en"),
+        ("cafés", "Our cafe", ["cafe"], "en"),
+        ("Haus", "Häuser am Meer", ["Häuser"], "de"),
+        ("Häuser", "Das Haus am Meer", ["Haus"], "de"),
+        ("елка", "Новая ёлка", ["ёлка"], "ru"),
+        ("αθηνα", "Στην Αθήνα", ["Αθήνα"], "el"),
+        ("काम", "काम और कम", ["काम"], "hi"),
+        ("24-hour", "Open 24 hours, 24-hour, 240 hours", ["24 hours", "24-hour"], "en"),
+        ("도서관", "도서관은 열려 있습니다", ["도서관은"], "ko"),
+    ],
+)
+def test_words_are_marked_with_and_without_accents(query, text, found, language):
+    with override(language):
+        assert marked(text, query) == found
+
+
+def test_the_sentence_of_a_word_with_an_accent_is_chosen():
+    text = "Nothing in particular. " * 20 + "Our café is open. " + "And so on. " * 20
+    assert plain(text, "cafe", 4) == "… Our café is open. …"
+
+
 def test_the_active_language_says_which_forms_a_word_has():
     with override("de"):
         assert marked("Die Lieferungen und ihre Häuser", "die Lieferung der Häuser") == [
@@ -110,7 +134,7 @@ def test_the_active_language_says_which_forms_a_word_has():
         ("どこですか", "東京駅はどこですか", []),  # particles alone say nothing
         ("อาหารไทย", "ภาษาไทย อาหารไทยอร่อยมาก", ["อาหารไทย"]),
         ("भारत राजभाषा", "हिन्दी है। भारत की राजभाषा है।", ["भारत", "राजभाषा"]),
-        ("서울 맛집", "서울 맛집을 찾다", ["서울"]),
+        ("서울 맛집", "서울 맛집을 찾다", ["서울", "맛집을"]),
         ("Python3 入門", "これはPython3の入門書です", ["入門"]),
     ],
 )

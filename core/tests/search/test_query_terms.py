@@ -101,8 +101,19 @@ def test_names_around_a_slash_or_an_ampersand_are_kept_whole(query, found):
 
 @pytest.mark.parametrize(
     "name",
-    ["CVE-2024-1234", "U+00AD", "5.2", "SESSION_COOKIE_AGE", "v1.0.0-rc1", "10.0.0.1", "a1@b2.org",
-     "ERR-4711", "24-HD", "1-2-3", "F-16"],
+    [
+        "CVE-2024-1234",
+        "U+00AD",
+        "5.2",
+        "SESSION_COOKIE_AGE",
+        "v1.0.0-rc1",
+        "10.0.0.1",
+        "a1@b2.org",
+        "ERR-4711",
+        "24-HD",
+        "1-2-3",
+        "F-16",
+    ],
 )
 def test_names_are_kept_whole(name):
     assert query_terms(f"about {name}.", "en") == [Term(name.lower())]

@@ -14,8 +14,8 @@ from django.utils.html import escape, format_html, format_html_join
 from ..contract.validation import check_positive
 from ..exceptions import InvalidQuery
 from ..wording import shown
-from .query_terms import BETWEEN_PARTS, WORD, Term, query_terms, stemmer
-from .scripts import HAN, SOUTH_EAST
+from .query_terms import BETWEEN_PARTS, LETTER, WORD, Term, query_terms, stemmer
+from .scripts import HAN, HANGUL, SOUTH_EAST, without_accents
 
 __all__ = ["Excerpt", "attach_excerpt", "excerpt_of"]
 
@@ -193,15 +193,9 @@ def _places(text: str, query: str) -> Iterator[tuple[int, int, int]]:
     """Yield the beginning and end of each term of a query in a text, and the term's number."""
     terms = query_terms(query)
     words = {term.text: number for number, term in enumerate(terms) if WORD.fullmatch(term.text)}
-    stem_of = stemmer()
-    stems = {stem_of(term.text): words[term.text] for term in terms if term.stem}
-    # A word is stemmed, which takes time, only if it begins like one of them.
-    beginnings = tuple({term.stem[:_BEGINNING] for term in terms if term.stem})
+    match_word = _Forms(terms, words)
     for match in WORD.finditer(text):
-        word = match[0].lower()
-        number = words.get(word)
-        if number is None and beginnings and word.startswith(beginnings):
-            number = stems.get(stem_of(word))
+        number = match_word(match[0].lower())
         if number is not None:
             yield *match.span(), number
     for number, term in enumerate(terms, len(terms)):
@@ -214,10 +208,37 @@ def _places(text: str, query: str) -> Iterator[tuple[int, int, int]]:
             begin = text.find(gram, begin + 1)
 
 
+class _Forms:
+    """Finds the number of the term that a word is a form of, with or without accents.
+
+    The search for words finds a form by its stem or by its beginning, and ignores accents.
+    """
+
+    def __init__(self, terms: list[Term], words: dict[str, int]) -> None:
+        self._numbers = {without_accents(text): number for text, number in words.items()}
+        self._stem_of = stemmer()
+        stemmed = [term.text for term in terms if term.stem and term.text in words]
+        self._stems = {without_accents(self._stem_of(text)): words[text] for text in stemmed}
+        # A word is stemmed, which takes time, only if it begins like one of them.
+        self._beginnings = tuple({stem[:_BEGINNING] for stem in self._stems})
+        # A word of Korean is its own stem, and particles follow it.
+        self._whole = {text: words[text] for text in stemmed if HANGUL.search(text)}
+
+    def __call__(self, word: str) -> int | None:
+        bare = without_accents(word)
+        number = self._numbers.get(bare)
+        if number is None and self._beginnings and bare.startswith(self._beginnings):
+            number = self._stems.get(without_accents(self._stem_of(word)))
+        if number is None and self._whole and word.startswith(tuple(self._whole)):
+            number = next(self._whole[text] for text in self._whole if word.startswith(text))
+        return number
+
+
 def _name_places(text: str, term: Term, number: int) -> Iterator[tuple[int, int, int]]:
     """Yield the places of a name of several parts, or of a phrase."""
-    parts = [re.escape(part) for part in re.split(BETWEEN_PARTS, term.text) if part]
-    pattern = rf"(?<!\w){BETWEEN_PARTS.join(parts)}(?!\w)"
+    parts = [re.escape(part) for part in re.split(BETWEEN_PARTS, term.stem or term.text) if part]
+    ending = rf"{LETTER}*" if term.stem else ""
+    pattern = rf"(?<!\w){BETWEEN_PARTS.join(parts)}{ending}(?!\w)"
     for match in re.finditer(pattern, text, re.IGNORECASE):
         yield *match.span(), number
 

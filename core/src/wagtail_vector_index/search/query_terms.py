@@ -12,10 +12,10 @@ import snowballstemmer
 from django.conf import settings
 from django.utils.translation import get_language
 
-from .scripts import HAS_NO_STEMMER
+from .scripts import HAS_NO_STEMMER, without_accents
 from .stop_words import STOP_WORDS
 
-__all__ = ["BETWEEN_PARTS", "WORD", "Term", "query_terms", "stemmer"]
+__all__ = ["BETWEEN_PARTS", "LETTER", "WORD", "Term", "query_terms", "stemmer"]
 
 #: The most words of a query to search for, since each word costs time. Each part of a name and
 #: each word of a phrase counts. Questions rarely have as many. Of a longer text, the first words
@@ -33,11 +33,12 @@ _SHORTEST_STEM = 3
 _MARKS = "".join(
     chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code)).startswith("M")
 )
-_LETTER = rf"[\w{_MARKS}]"
+#: Matches a letter, digit, underscore or mark, of which words consist.
+LETTER = rf"[\w{_MARKS}]"
 _NO_DIGIT = rf"(?:[^\W\d_]|[{_MARKS}])"
 
 #: Matches a word.
-WORD = re.compile(rf"{_LETTER}+")
+WORD = re.compile(rf"{LETTER}+")
 
 #: Matches what stands between the parts of a name or a phrase.
 BETWEEN_PARTS = rf"(?:[^\w{_MARKS}]|_)+"
@@ -47,7 +48,7 @@ BETWEEN_PARTS = rf"(?:[^\w{_MARKS}]|_)+"
 #: word.
 _TERM = re.compile(
     r"[\"“„«](?P<phrase>[^\"“”„«»\n]{1,200})[\"“”»]"
-    rf"|(?P<word>{_LETTER}+(?:(?:[-.+@:]+|[&/]){_LETTER}+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
+    rf"|(?P<word>{LETTER}+(?:(?:[-.+@:]+|[&/]){LETTER}+)*)(?:['’](?:s|t|d|m|ll|re|ve)\b)?",
     re.IGNORECASE,
 )
 _BETWEEN_PARTS = re.compile(BETWEEN_PARTS)
@@ -78,7 +79,8 @@ class Term:
         text: a word, a name of several parts, or a phrase, in lower case. Its parts must follow
             each other.
         stem: the letters that all forms of the word begin with; of a text of several parts, all
-            forms of its last word. If empty, only the text itself is searched for. A word of a script without spaces, or of Korean, is its own stem.
+            forms of its last word. If empty, only the text itself is searched for. A word of a
+            script without spaces, or of Korean, is its own stem.
     """
 
     text: str
@@ -196,6 +198,11 @@ class _Stem:
         return stem if len(stem) >= _SHORTEST_STEM else ""
 
 
-def _common_beginning(one: str, other: str) -> str:
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return "".join(letter for letter, _ in pairs)
+def _common_beginning(stem: str, word: str) -> str:
+    """Return the letters of a word that its stem begins with, whatever accents they have.
+
+    The stem of "häuser" is "haus".
+    """
+    pairs = zip(stem, word, strict=False)
+    same = takewhile(lambda pair: without_accents(pair[0]) == without_accents(pair[1]), pairs)
+    return "".join(letter for _, letter in same)
