@@ -111,7 +111,8 @@ class _Drain:
         """Make changes due whose next attempt was set by a clock that was wrong."""
         latest = self._started + OBJECT_DELAY + CLOCK_DIFFERENCE
         rows = PendingChange.objects.filter(index=self.index.name, next_attempt__gt=latest)
-        rows.update(next_attempt=self._started)
+        if rows.exists():  # on SQLite, an UPDATE of no rows waits for all who write
+            rows.update(next_attempt=self._started)
 
     def _apply(self, changes: Sequence[tuple[int, str]]) -> None:
         """Apply changes together or, if an object cannot be prepared, object by object."""
