@@ -21,7 +21,7 @@ import django
 django.setup()
 from pathlib import Path
 from tests.notes.models import Note
-from wagtail_vector_index.indexing import snapshots
+from wagtail_vector_index.indexing import file_writer, snapshots
 snapshots.LEAST_BYTES = 1
 
 def search():
@@ -31,7 +31,8 @@ def search():
     return {"found": sorted(found), "files": files}
 """
 
-SEARCH_ONCE = SEARCH + "print(json.dumps(search()))"
+# The search that loads lets a thread write the file, and the next one maps it.
+SEARCH_AND_SHARE = SEARCH + "search(); file_writer.finish(); print(json.dumps(search()))"
 
 KILLED_AT_THE_FILE = (
     SEARCH
@@ -73,9 +74,9 @@ def answers(output):
 
 
 def test_processes_that_start_together_share_one_file(site):
-    started = [site.start("-c", SEARCH_ONCE) for _ in range(4)]
+    started = [site.start("-c", SEARCH_AND_SHARE) for _ in range(4)]
     together = [answer for process in started for answer in answers(finished(process))]
-    [later] = answers(site.run("-c", SEARCH_ONCE))
+    [later] = answers(site.run("-c", SEARCH_AND_SHARE))
     assert len(later["found"]) == 300
     [_] = later["files"]
     assert together == [later] * 4
@@ -86,7 +87,7 @@ def test_a_process_that_is_killed_while_it_writes_harms_nobody(site, tmp_path):
     killed.communicate(timeout=400)
     assert killed.returncode == -9
     assert len(list(tmp_path.rglob("*.new"))) == 1
-    [next_one] = answers(site.run("-c", SEARCH_ONCE))
+    [next_one] = answers(site.run("-c", SEARCH_AND_SHARE))
     assert len(next_one["found"]) == 300
     assert len(next_one["files"]) == 1
     assert list(tmp_path.rglob("*.new")) == []
