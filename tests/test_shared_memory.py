@@ -31,8 +31,18 @@ def search():
     return {"found": sorted(found), "files": files}
 """
 
-# The search that loads lets a thread write the file, and the next one maps it.
-SEARCH_AND_SHARE = SEARCH + "search(); file_writer.finish(); print(json.dumps(search()))"
+# The search that loads lets a thread write the file. The next one maps it, unless another process
+# has its turn at that moment.
+SEARCH_AND_SHARE = (
+    SEARCH
+    + """
+search()
+file_writer.finish()
+while not (answer := search())["files"]:
+    pass
+print(json.dumps(answer))
+"""
+)
 
 KILLED_AT_THE_FILE = (
     SEARCH
