@@ -97,8 +97,8 @@ def exact_searches_take(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None
     """Make the server take so long for each exact search."""
     exact = searching.exact
 
-    def slow(*arguments: Any) -> searching.Statement:
-        statement = exact(*arguments)
+    def slow(*arguments: Any, **options: Any) -> searching.Statement:
+        statement = exact(*arguments, **options)
         query = f"SELECT found.* FROM ({statement.query}) AS found, pg_sleep({seconds})"
         return replace(statement, query=query)
 
