@@ -141,7 +141,9 @@ def test_one_answer_is_late(backend: QdrantBackend, double: Double) -> None:
     late = threading.Event()
     outcomes = each_request(backend, double, lambda number: Once(number, Fault(wait=late)))
     late.set()
-    assert all(outcomes.values()), outcomes
+    patient = {at.partition(": ")[2] for at, error in outcomes.items() if error is None}
+    # The measurement of recall has a time of its own, whatever TIMEOUT is.
+    assert patient == {"POST /collections/NAME/points/count"}
 
 
 def test_part_of_a_batch_is_refused(backend: QdrantBackend, double: Double) -> None:
