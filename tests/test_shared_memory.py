@@ -21,8 +21,9 @@ import django
 django.setup()
 from pathlib import Path
 from tests.notes.models import Note
-from wagtail_vector_index.indexing import file_writer, snapshots
+from wagtail_vector_index.indexing import catching_up, file_writer, snapshots
 snapshots.LEAST_BYTES = 1
+catching_up._SHARE_EVERY = 0.0
 
 def search():
     found = [note.pk for note in Note.vector_index.search("note7", limit=300)]
