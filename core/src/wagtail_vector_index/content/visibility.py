@@ -288,7 +288,7 @@ def _aliases(relation: str, page: str) -> FilteredRelation:
 
 
 def _with_aliases(restrictions: QuerySet[Any]) -> QuerySet[Any]:
-    """Return restrictions of pages with the path of the page, and with those of its aliases.
+    """Return restrictions of pages with the paths of the page and its aliases.
 
     Whether a page is an alias is not a condition of the query: SQLite would then choose to read
     all pages that are none. The aliases come with it, since most sites have few.

@@ -22,7 +22,7 @@ class FileConnections(Generic[ConnectionT]):
     """Lends each connection to one thread at a time, and keeps it for the next one.
 
     There are as many connections as threads ever used at once. A child process makes its own, and
-    leaves those of its parent alone. If another file has taken the place of the one that was
+    leaves its parent's alone. If another file has taken the place of the one that was
     opened, it is opened too: otherwise a process would read a file that is no longer there.
 
     An engine may insist that a connection stays in its thread. Tell it otherwise, for instance by

@@ -46,8 +46,8 @@ def nearest(
     The store is asked for more candidates until no other record can be among the nearest: the
     last candidate scores lower than the last match by more than the store's rounding can hide.
     For sums of n products in any order, rounding is at most ``n·2**-24`` of the product of the
-    lengths (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Under ``dot``, the
-    lengths are those of the candidates, as the store alone knows those of the others.
+    lengths (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Under ``dot``, only
+    the candidates' lengths count, because the store alone knows the others.
 
     Args:
         find: returns as many candidates as it is given, or all records that match if there are

@@ -41,7 +41,7 @@ def expand(index: IndexDeclaration) -> None:
 
 
 def _replace(index_name: str, pks: Sequence[int], keys: Sequence[str]) -> None:
-    # If two processes expand the same rows, only the one that deletes them adds the last objects.
+    # If two processes expand the same rows, one deletes them, and only it adds the last objects.
     if PendingChange.objects.filter(pk__in=pks).delete_rows():
         append(index_name, keys)
 

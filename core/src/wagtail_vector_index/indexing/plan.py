@@ -111,7 +111,7 @@ def outdated_by(
         index: the index, with its current settings and code.
         collection: the collection that serves it.
         dimensions: the size of the vectors where only the embedding service knows it; by default
-            that of the collection.
+            the collection's.
 
     Raises:
         ConfigurationError: the index's settings or fields are wrong.
