@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import aclosing
 from typing import Any
 
 from ..wording import describe
@@ -56,50 +56,63 @@ def _contained(
     method: Callable[..., Any], call: Callable[..., Any], failure: type[Exception]
 ) -> Callable[..., Any]:
     """Return a function of a method's kind that calls a function as the method is called."""
-    told = functools.partial(_told, method.__name__, failure)
+    told = functools.partial(_raise_failure_of_panic, method.__name__, failure)
     wrapped: Callable[..., Any]
 
+    # Written out four times, because a context manager costs more than a short method: splitters
+    # count the tokens of each word.
     if inspect.isasyncgenfunction(method):
 
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            with told(self):
+            try:
                 async with aclosing(call(self, *args, **kwargs)) as items:
                     async for item in items:
                         yield item
+            except BaseException as error:
+                told(self, error)
+                raise
 
     elif inspect.iscoroutinefunction(method):
 
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-            with told(self):
+            try:
                 return await call(self, *args, **kwargs)
+            except BaseException as error:
+                told(self, error)
+                raise
 
     elif inspect.isgeneratorfunction(method):
 
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with told(self):
+            try:
                 return (yield from call(self, *args, **kwargs))
+            except BaseException as error:
+                told(self, error)
+                raise
 
     else:
 
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-            with told(self):
+            try:
                 return call(self, *args, **kwargs)
+            except BaseException as error:
+                told(self, error)
+                raise
 
     contained: Callable[..., Any] = functools.wraps(method)(wrapped)
     return contained
 
 
-@contextmanager
-def _told(name: str, failure: type[Exception], backend: Any) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, Exception) or not _is_panic(error, type(backend)):
-            raise
-        text = backend.options.redact(describe(error))
-        raise failure(
-            f"{backend.alias!r} ({type(backend).__name__}): {name} panicked: {text}"
-        ) from error
+def _raise_failure_of_panic(
+    name: str, failure: type[Exception], backend: Any, error: BaseException
+) -> None:
+    """Raise the failure if a method's error is a panic, and else do nothing."""
+    if isinstance(error, Exception) or not _is_panic(error, type(backend)):
+        return
+    text = backend.options.redact(describe(error))
+    raise failure(
+        f"{backend.alias!r} ({type(backend).__name__}): {name} panicked: {text}"
+    ) from error
 
 
 def _is_panic(error: BaseException, backend: type[Any]) -> bool:
