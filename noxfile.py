@@ -323,7 +323,7 @@ def changelog(session: nox.Session) -> None:
         path.write_text(changed, encoding="utf-8")
 
 
-@nox.session
+@nox.session(python=NEWEST[0])
 def benchmark(session: nox.Session) -> None:
     """Run the benchmarks, which compare this project with others and with its goals."""
     session.install(

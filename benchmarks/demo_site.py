@@ -56,7 +56,7 @@ def run() -> list[Row]:
             other="the whole of the first run",
             ratio=statistics.median(one["tokenizer"] for one in first) / statistics.median(total),
         ),
-        again.row("a second run, nothing changed", "the first run", at_most=0.1),
+        again.row("a second run, nothing changed", "the first run", at_most=0.2),
         Row(
             what="calls of the embedding model in it",
             ours=str(calls),

@@ -10,6 +10,7 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import demo_site
@@ -20,7 +21,10 @@ from benchmarks.website import processes
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNT = 1_000 if QUICK else 10_000
 SEARCHES = 10 if QUICK else 51
-FIRST = 5
+#: The numbers of results that count for hits and for ranks.
+FIRST, DEEP = 5, 30
+#: The ways that hybrid search combines, and that it must never do worse than.
+PARTS = ("vector", "Wagtail, or", "Wagtail, and")
 #: The most time that the words may add to a search, in milliseconds.
 MOST = 100.0
 
@@ -31,24 +35,34 @@ def quality() -> list[Row]:
     """Return the hits among the first five results, of hybrid search beside each of its parts."""
     demo_site.make()
     isolated(index_words)
-    found = isolated(hits)
-    print("\n### Questions answered by one of the first five pages\n")
-    print("| | hybrid | vector | Wagtail, or | Wagtail, and | of |\n|---|---|---|---|---|---|")
+    found = isolated(ranks)
+    print(f"\n### Questions answered by one of the first {FIRST} pages, mean reciprocal rank\n")
+    print(f"| | {' | '.join(found)} | of |\n|---{'|---' * len(found)}|---|")
     for half, questions in HALVES.items():
-        counts = (len(found[way][half]) for way in found)
-        print(f"| {half} | {' | '.join(map(str, counts))} | {len(questions)} |", flush=True)
+        cells = (f"{hits(one[half])}, {reciprocal_rank(one[half]):.3f}" for one in found.values())
+        print(f"| {half} | {' | '.join(cells)} | {len(questions)} |", flush=True)
     return [
         Row(
             what=f"hits, {half}",
-            ours=str(len(found["hybrid"][half])),
-            other=f"{way}: {len(found[way][half])}",
-            ratio=len(found[way][half]) / (len(found["hybrid"][half]) or 1),
-            at_most=1,
+            ours=str(hits(found["hybrid"][half])),
+            other=f"{way}: {hits(found[way][half])}",
+            ratio=hits(found[way][half]) / (hits(found["hybrid"][half]) or 1),
+            at_most=1 if way in PARTS else None,
         )
         for half in HALVES
         for way in found
         if way != "hybrid"
     ]
+
+
+def hits(found: Sequence[int]) -> int:
+    """Return how many questions are answered by one of the first pages."""
+    return sum(0 < rank <= FIRST for rank in found)
+
+
+def reciprocal_rank(found: Sequence[int]) -> float:
+    """Return the mean of 1 / rank over all questions; a page that is not found counts 0."""
+    return statistics.mean(1 / rank if rank else 0 for rank in found)
 
 
 def index_words() -> None:
@@ -59,25 +73,36 @@ def index_words() -> None:
     call_command("update_index", verbosity=0)
 
 
-def hits() -> dict[str, dict[str, list[str]]]:
-    """Return the questions that are answered, by the way to search and by half."""
+def ranks() -> dict[str, dict[str, list[int]]]:
+    """Return the rank of the first page that answers each question, by way to search and half.
+
+    A rank is 0 if none of the first `DEEP` pages answers the question.
+    """
     demo_site.start()
     from vectordemo.models import DocPage
     from vectordemo.vector_indexes import SiteIndex
 
-    index, pages = SiteIndex(), DocPage.objects.live()
+    index, by_ranks, pages = SiteIndex(), SiteIndex(), DocPage.objects.live()
+    by_ranks.fusion = "ranks"
     ways = {
-        "hybrid": lambda question: index.search(question, limit=FIRST, mode="hybrid"),
-        "vector": lambda question: index.search(question, limit=FIRST),
-        "Wagtail, or": lambda question: pages.search(question, operator="or")[:FIRST],
-        "Wagtail, and": lambda question: pages.search(question, operator="and")[:FIRST],
+        "hybrid": lambda question: index.search(question, limit=DEEP, mode="hybrid"),
+        "fusion by ranks": lambda question: by_ranks.search(question, limit=DEEP, mode="hybrid"),
+        "vector": lambda question: index.search(question, limit=DEEP),
+        "Wagtail, or": lambda question: pages.search(question, operator="or")[:DEEP],
+        "Wagtail, and": lambda question: pages.search(question, operator="and")[:DEEP],
     }
     return {
         name: {
             half: [
-                question
+                next(
+                    (
+                        rank
+                        for rank, page in enumerate(way(question), start=1)
+                        if page.source_path in answers
+                    ),
+                    0,
+                )
                 for question, answers in questions.items()
-                if not {page.source_path for page in way(question)}.isdisjoint(answers)
             ]
             for half, questions in HALVES.items()
         }
