@@ -19,7 +19,8 @@ from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, Document
 
-pytestmark = pytest.mark.django_db
+# How a client reports each fault is tested for each of its versions elsewhere.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 TEXTS = ["bread", "cheese", "wine", "butter", "olives", "apples", "honey"]
 
@@ -135,7 +136,6 @@ def test_server_goes_away(backend: QdrantBackend, double: Double) -> None:
     assert all(outcomes.values()), outcomes
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("backend", [2], indirect=True)
 def test_one_answer_is_late(backend: QdrantBackend, double: Double) -> None:
     late = threading.Event()
