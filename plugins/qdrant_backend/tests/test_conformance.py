@@ -15,6 +15,29 @@ from tests.servers import free_port
 from wagtail_vector_index.backends.base import CollectionSpec, VectorBackend
 from wagtail_vector_index.backends.qdrant import QdrantBackend
 from wagtail_vector_index.testing import VectorBackendConformance
+from wagtail_vector_index.testing.async_errors import AsyncErrorTests
+from wagtail_vector_index.testing.asynchronous import AsyncTests
+from wagtail_vector_index.testing.concurrency import ConcurrencyTests
+from wagtail_vector_index.testing.deleting import DeletingTests
+from wagtail_vector_index.testing.failures import FailureTests
+from wagtail_vector_index.testing.filter_datetimes import DatetimeFilterTests
+from wagtail_vector_index.testing.filter_lists import ListFilterTests
+from wagtail_vector_index.testing.filter_scalars import ScalarFilterTests
+from wagtail_vector_index.testing.filter_sizes import FilterSizeTests
+from wagtail_vector_index.testing.filter_texts import TextFilterTests
+from wagtail_vector_index.testing.filter_trees import FilterTreeTests
+from wagtail_vector_index.testing.filter_unicode import UnicodeTests
+from wagtail_vector_index.testing.filter_values import ValueFilterTests
+from wagtail_vector_index.testing.lifecycle import LifecycleTests
+from wagtail_vector_index.testing.magnitudes import MagnitudeTests
+from wagtail_vector_index.testing.metadata import MetadataTests
+from wagtail_vector_index.testing.ordering import OrderTests
+from wagtail_vector_index.testing.processes import ProcessTests
+from wagtail_vector_index.testing.ranking import RankingTests
+from wagtail_vector_index.testing.reading import ReadingTests
+from wagtail_vector_index.testing.scoring import ScoringTests
+from wagtail_vector_index.testing.sizes import SizeTests
+from wagtail_vector_index.testing.writing import WritingTests
 
 #: The client's local mode, in which the double answers too, compares one record after another.
 #: A thorough run is for a real server.
@@ -52,9 +75,43 @@ class TestOnDouble(VectorBackendConformance):
         return QdrantBackend("default", QdrantBackend.Options(host=host, max_retries=0))
 
 
-class TestOnDoubleByGrpc(TestOnDouble):
+class TestOnDoubleByGrpc(
+    LifecycleTests,
+    WritingTests,
+    DeletingTests,
+    ReadingTests,
+    ScoringTests,
+    MagnitudeTests,
+    RankingTests,
+    OrderTests,
+    ScalarFilterTests,
+    DatetimeFilterTests,
+    ValueFilterTests,
+    TextFilterTests,
+    UnicodeTests,
+    ListFilterTests,
+    FilterTreeTests,
+    FilterSizeTests,
+    SizeTests,
+    MetadataTests,
+    FailureTests,
+    ConcurrencyTests,
+    AsyncTests,
+    AsyncErrorTests,
+    ProcessTests,
+):
+    """The parts of the suite whose values, messages or failures are others by gRPC.
+
+    The rest is decided before a request is sent, or by what several requests together do.
+    """
+
+    at_most, thorough = ON_DOUBLE, THOROUGH
+    refusing = TestOnDouble.refusing
+    unreachable = TestOnDouble.unreachable
+
     @pytest.fixture(autouse=True)
-    def _grpc(self, shared_grpc_port: int) -> None:
+    def _grpc(self, shared_double: Running, shared_grpc_port: int) -> None:
+        self.url, self.double = shared_double.url, shared_double.double
         self.port = shared_grpc_port
 
     def make_backend(self) -> QdrantBackend:
