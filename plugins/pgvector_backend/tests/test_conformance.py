@@ -16,13 +16,18 @@ from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.tables import table_name
 from wagtail_vector_index.testing import VectorBackendConformance
 from wagtail_vector_index.testing.completeness import CompletenessTests
+from wagtail_vector_index.testing.congruence import CongruenceTests
 from wagtail_vector_index.testing.deleting import DeletingTests
 from wagtail_vector_index.testing.failures import FailureTests
 from wagtail_vector_index.testing.filter_trees import FilterTreeTests
 from wagtail_vector_index.testing.invalid_vectors import InvalidVectorTests
 from wagtail_vector_index.testing.lifecycle import LifecycleTests
+from wagtail_vector_index.testing.magnitudes import MagnitudeTests
+from wagtail_vector_index.testing.ordering import OrderTests
 from wagtail_vector_index.testing.ranking import RankingTests
 from wagtail_vector_index.testing.reading import ReadingTests
+from wagtail_vector_index.testing.scoring import ScoringTests
+from wagtail_vector_index.testing.sizes import SizeTests
 from wagtail_vector_index.testing.writing import WritingTests
 
 
@@ -69,11 +74,11 @@ class IndexedFromTheStart(PgvectorBackend):
         self.optimize(spec)
 
 
-@pytest.mark.once
-class TestByItsIndex(TestPgvector):
+class ByItsIndex:
     """Whatever can be answered by the index, is: the server prefers it at any price."""
 
     thorough, at_most = False, 1_000
+    options: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(autouse=True)
     def _alias(self, eager_alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +97,29 @@ class TestByItsIndex(TestPgvector):
         pytest.skip("a graph of three points, each hundreds of times, may fall into parts")
 
 
-class TestHalfvec(TestByItsIndex):
+@pytest.mark.once
+class TestByItsIndex(ByItsIndex, TestPgvector):
+    """All that must hold for every vector backend."""
+
+
+@pytest.mark.once
+class TestHalfvec(
+    ByItsIndex,
+    LifecycleTests,
+    WritingTests,
+    DeletingTests,
+    ReadingTests,
+    ScoringTests,
+    MagnitudeTests,
+    RankingTests,
+    OrderTests,
+    CompletenessTests,
+    SizeTests,
+    InvalidVectorTests,
+    CongruenceTests,
+):
+    """What depends on the vectors' type and on their index: metadata, for one, does not."""
+
     options: ClassVar[dict[str, Any]] = {"precision": "halfvec"}
 
     def test_vectors_of_any_length(self) -> None:
