@@ -20,6 +20,9 @@ from wagtail_vector_index.exceptions import (
     CollectionNotFound,
 )
 
+# Arithmetic, over a backend that is Python alone.
+pytestmark = pytest.mark.once
+
 SPEC = CollectionSpec(name="blog", dimensions=2, metric="euclidean", fields={"n": "int"})
 COUNT = 200
 

@@ -1,4 +1,7 @@
-"""The oracle passes the suite that it is the oracle of."""
+"""The oracle passes the suite that it is the oracle of.
+
+Once: the oracle is Python alone, and the lowest versions meet this suite in the plugins' tests.
+"""
 
 import threading
 
@@ -16,6 +19,8 @@ from wagtail_vector_index.testing.writing import WritingTests
 
 from .mutants import MutantConformance
 from .runner import cases_of, first_failure
+
+pytestmark = pytest.mark.once
 
 
 class TestOracle(MutantConformance):
