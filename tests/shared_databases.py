@@ -1,4 +1,4 @@
-"""Databases that the processes of one test share: import the fixtures to use them."""
+"""Databases that the processes of one test share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from itertools import count
 
 import pytest
 
-from tests.postgres import postgres
-
-__all__ = ["database", "new_database", "new_postgresql_database", "postgres"]
+__all__ = ["database", "new_database", "new_postgresql_database"]
 
 _numbers = count()
 
@@ -31,8 +29,11 @@ def new_postgresql_database(postgres):
 
 
 @contextmanager
-def new_database(postgres):
-    """Yield the environment variables for a new database in a server."""
+def new_database(postgres, *, like=None):
+    """Yield the environment variables for a new database in a server.
+
+    ``like`` are those of a database to copy, to which no process may be connected.
+    """
     import psycopg
 
     name = f"test_{os.getpid()}_{next(_numbers)}"
@@ -45,7 +46,8 @@ def new_database(postgres):
         **postgres["OPTIONS"],
     }
     with psycopg.connect(**server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        template = json.loads(like["TEST_DATABASE_SETTINGS"])["NAME"] if like else "template1"
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         with psycopg.connect(**(server | {"dbname": name}), autocommit=True) as inside:
             inside.execute("CREATE EXTENSION IF NOT EXISTS vector")
         yield {"TEST_DATABASE_SETTINGS": json.dumps({**postgres, "NAME": name})}

@@ -11,24 +11,20 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.shared_databases import new_database, postgres  # noqa: F401  # a fixture
+from tests.shared_databases import new_database
+from tests.site_processes import Site
 
 pytestmark = pytest.mark.once
-
-ROOT = Path(__file__).parents[1]
 
 BEGIN = """
 import atexit
 import os
-import django
-django.setup()
 import psycopg
 from django.core.management import call_command
 from django.db import connection, connections, transaction
@@ -40,6 +36,7 @@ from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, PendingChange
 
 NOTES = Note.vector_index
+DATABASE = connection.settings_dict  # read when a connection begins
 
 def session():
     with connection.cursor() as cursor:
@@ -57,36 +54,34 @@ update(NOTES)
 """
 
 
-def run(database: Mapping[str, str], script: str, **options: object) -> str:
-    """Run a script on a site with this database, and return its output."""
-    given = json.loads(database["TEST_DATABASE_SETTINGS"])
-    given["OPTIONS"] = {**given["OPTIONS"], **options}
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.settings_file",
-        "PYTHONPATH": str(ROOT),
-        "TEST_DATABASE_SETTINGS": json.dumps(given),
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"{BEGIN}{script}"],
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+def run(
+    site: Site, script: str, *, database: Mapping[str, object] | None = None, **options: object
+) -> str:
+    """Run a script in a process of its own; return its output.
+
+    Args:
+        site: the site.
+        script: the code.
+        database: changes of the entry in DATABASES.
+        options: more options of that entry.
+    """
+    changes = f"DATABASE.update({database or {}!r}); DATABASE['OPTIONS'].update({options!r})"
+    return site.script(f"{BEGIN}{changes}\n{script}")
 
 
 @pytest.fixture(scope="module")
-def site(postgres):  # noqa: F811  # the fixture
-    """The database of a site whose notes are indexed."""
+def site(postgres):
+    """A site whose notes are indexed, where warnings are errors."""
     with new_database(postgres) as database:
-        run(database, FILL)
-        yield database
+        site = Site(database | {"PYTHONWARNINGS": "error"})
+        run(site, FILL)
+        yield site
+
+
+@pytest.fixture
+def entry(site):
+    """The site's entry in DATABASES."""
+    return json.loads(site.environment["TEST_DATABASE_SETTINGS"])
 
 
 # Forks
@@ -97,7 +92,7 @@ import warnings
 def judge(number):
     # Both processes ask at the same time, and each knows its own answers.
     wrong = 0
-    for turn in range(60):
+    for turn in range(20):
         with connection.cursor() as cursor:
             cursor.execute("SELECT %s FROM pg_sleep(0.001)", [f"{number} {turn}"])
             wrong += cursor.fetchone()[0] != f"{number} {turn}"
@@ -246,13 +241,12 @@ class Killer:
 
 
 @pytest.mark.parametrize("state", ["08P01", "58000"])
-def test_searches_survive_a_pooler_whose_server_crashed(site, state):
+def test_searches_survive_a_pooler_whose_server_crashed(site, entry, state):
     """Whatever state a pooler gives its errors: it is the session that counts."""
-    given = json.loads(site["TEST_DATABASE_SETTINGS"])
-    server = (given["HOST"] or "127.0.0.1", int(given["PORT"] or 5432))
+    server = (entry["HOST"] or "127.0.0.1", int(entry["PORT"] or 5432))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    changed = json.dumps({**given, "HOST": "127.0.0.1", "PORT": str(port)})
+    changed = {"HOST": "127.0.0.1", "PORT": str(port)}
     script = f"""{POOLER}
 pooler = Pooler({port}, {server!r})
 first = Note.objects.first()
@@ -266,7 +260,7 @@ while True:
         break
 print(number > 5)
 """
-    output = run({"TEST_DATABASE_SETTINGS": changed}, script, sslmode="disable")
+    output = run(site, script, database=changed, sslmode="disable")
     assert output.endswith("True\n"), output
 
 
@@ -347,9 +341,7 @@ try:
 except OperationalError:
     print(attempts)
 """
-    given = json.loads(site["TEST_DATABASE_SETTINGS"])
-    down = json.dumps({**given, "HOST": "127.0.0.1", "PORT": "1"})
-    output = run({"TEST_DATABASE_SETTINGS": down}, script, pool=pool)
+    output = run(site, script, database={"HOST": "127.0.0.1", "PORT": "1"}, pool=pool)
     # The pool's own threads log as well, before or after.
     assert "['one']" in output.splitlines(), output
 
@@ -358,17 +350,16 @@ except OperationalError:
 
 
 @pytest.fixture
-def pooled(site, tmp_path):
-    """The site's database behind PgBouncer, which gives each transaction the next session."""
+def pooled(entry, tmp_path):
+    """The way to PgBouncer, which gives each transaction the next session of the database."""
     program = shutil.which("pgbouncer")
     if program is None:
         pytest.skip("PgBouncer is not installed: apt-get install pgbouncer")
-    given = json.loads(site["TEST_DATABASE_SETTINGS"])
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    server = f"host={given['HOST']} port={given['PORT'] or 5432} dbname={given['NAME']}"
+    server = f"host={entry['HOST']} port={entry['PORT'] or 5432} dbname={entry['NAME']}"
     users, config = tmp_path / "users.txt", tmp_path / "pgbouncer.ini"
-    users.write_text(f'"{given["USER"]}" "{given["PASSWORD"]}"\n')
+    users.write_text(f'"{entry["USER"]}" "{entry["PASSWORD"]}"\n')
     config.write_text(
         f"[databases]\nsite = {server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
         f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\n"
@@ -378,21 +369,20 @@ def pooled(site, tmp_path):
     if os.getuid() == 0:  # PgBouncer refuses to run as root, and only its owner reaches a socket
         for path in (tmp_path, *tmp_path.parents[:2]):
             path.chmod(0o755)
-        is_socket = given["HOST"].startswith("/")
-        command += ["-u", Path(given["HOST"], "PG_VERSION").owner() if is_socket else "nobody"]
+        is_socket = entry["HOST"].startswith("/")
+        command += ["-u", Path(entry["HOST"], "PG_VERSION").owner() if is_socket else "nobody"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for _ in range(200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)
-        changed = {**given, "NAME": "site", "HOST": "127.0.0.1", "PORT": str(port)}
-        yield {"TEST_DATABASE_SETTINGS": json.dumps(changed)}
+        yield {"NAME": "site", "HOST": "127.0.0.1", "PORT": str(port)}
         process.terminate()
 
 
 @pytest.mark.parametrize("backend", ["numpy", "pgvector"])
-def test_pgbouncer_in_transaction_mode(pooled, backend):
+def test_pgbouncer_in_transaction_mode(site, pooled, backend):
     """With Django's defaults. A cursor, or a setting, is in another session than its successor."""
     script = f"""
 from django.test import override_settings
@@ -425,4 +415,4 @@ with override_settings(
     call_command("vector_backends", "--check", verbosity=0)
 print("pools", len(sessions) > 1)
 """
-    assert "pools True" in run(pooled, script)
+    assert "pools True" in run(site, script, database=pooled)

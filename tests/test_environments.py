@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import pytest
 
-from tests.shared_databases import new_postgresql_database, postgres  # noqa: F401  # fixtures
-from tests.test_processes import FILL, ROOT, Site
+from tests.shared_databases import new_database
+from tests.site_processes import ROOT, Site
+from tests.test_processes import fill
 
 # Each test runs several processes one after the other.
 pytestmark = [pytest.mark.once, pytest.mark.timeout(900)]
@@ -27,13 +27,15 @@ call_command("update_vector_indexes", "notes.Note", verbosity=0)
 def failed(site, *arguments):
     """The output of a command that must fail."""
     process = site.start(*arguments)
-    output, _ = process.communicate(timeout=400)
+    output = process.wait()
     assert process.returncode == 1, output
     assert "Traceback" not in output
     return output
 
 
 # Tenants
+
+OF_TENANTS = {"DJANGO_SETTINGS_MODULE": "tests.settings_tenants"}
 
 TENANTS = """
 from django.core.management import call_command
@@ -140,18 +142,22 @@ print("ended")
 """
 
 
-@pytest.fixture
-def tenants(new_postgresql_database, request):  # noqa: F811  # the fixture
+@pytest.fixture(scope="module")
+def empty_tenants(postgres):
+    """A database with two tenants, which have no content."""
     pytest.importorskip("django_tenants", reason="django-tenants is not installed")
-    site = Site(
-        new_postgresql_database
-        | {
-            "DJANGO_SETTINGS_MODULE": "tests.settings_tenants",
-            "TENANTS_BACKEND": getattr(request, "param", "numpy"),
-        }
-    )
-    site.script(TENANTS + FILL_TENANTS)
-    return site
+    with new_database(postgres) as database:
+        Site(database | OF_TENANTS).script(TENANTS)
+        yield database
+
+
+@pytest.fixture
+def tenants(postgres, empty_tenants, request):
+    backend = {"TENANTS_BACKEND": getattr(request, "param", "numpy")}
+    with new_database(postgres, like=empty_tenants) as database:
+        site = Site(database | OF_TENANTS | backend)
+        site.script(FILL_TENANTS)
+        yield site
 
 
 def test_tenants_have_indexes_of_their_own(tenants):
@@ -178,34 +184,27 @@ def test_commands_look_at_the_tenant_they_run_in(tenants):
 # Copies of the database
 
 
-@pytest.fixture
-def production(new_postgresql_database, tmp_path):  # noqa: F811  # the fixture
-    site = Site(new_postgresql_database | on_folder(tmp_path))
-    site.script(FILL + THEN_UPDATE)
-    return site
+@pytest.fixture(scope="module")
+def filled(postgres):
+    """A database with content that is not indexed yet."""
+    with new_database(postgres) as database:
+        Site(database).script(fill(60))
+        yield database
 
 
 @pytest.fixture
-def staging(production):
+def production(postgres, filled, tmp_path):
+    with new_database(postgres, like=filled) as database:
+        site = Site(database | on_folder(tmp_path))
+        site.run(*UPDATE)
+        yield site
+
+
+@pytest.fixture
+def staging(postgres, production):
     """A site on a copy of production's database, with the same vector store."""
-    import psycopg
-
-    settings = json.loads(production.environment["TEST_DATABASE_SETTINGS"])
-    copy = f"{settings['NAME']}_copy"
-    connect = {
-        "user": settings["USER"],
-        "password": settings["PASSWORD"],
-        "host": settings["HOST"],
-        "port": settings["PORT"] or None,
-        **settings["OPTIONS"],
-    }
-    with psycopg.connect(dbname="postgres", **connect, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{settings["NAME"]}"')
-        yield Site(
-            production.environment
-            | {"TEST_DATABASE_SETTINGS": json.dumps(settings | {"NAME": copy})}
-        )
-        connection.execute(f'DROP DATABASE "{copy}" WITH (FORCE)')
+    with new_database(postgres, like=production.environment) as database:
+        yield Site(production.environment | database)
 
 
 def on_folder(folder):
@@ -259,7 +258,7 @@ def test_a_copy_of_the_database_leaves_production_alone(production, staging):
     staging.run(*UPDATE)
     staging.run(*UPDATE, "--rebuild")
     staging.script(LATER + THEN_UPDATE)
-    assert "equal 240" in staging.script(HELD)
+    assert "equal 48" in staging.script(HELD)
     assert production.script(HELD).split(" of ")[0] == before.split(" of ")[0]
     staging.run(*CHECK)
 
@@ -274,7 +273,7 @@ def test_a_site_that_was_moved_goes_on_after_one_command(production, staging):
     output = staging.run(*UPDATE, "--take-over")
     assert "1 collections taken over" in output
     after = staging.script(HELD).split(" of ")[0].split()
-    assert (before[2], before[1], after[1]) == (after[2], "300", "240")
+    assert (before[2], before[1], after[1]) == (after[2], "60", "48")
     staging.run(*CHECK)
 
 
@@ -315,14 +314,14 @@ print("built")
 
 
 @pytest.fixture
-def blue(new_postgresql_database, tmp_path):  # noqa: F811  # the fixture
-    site = Site(new_postgresql_database | on_folder(tmp_path))
-    site.script(FILL + THEN_UPDATE)
-    return site
+def blue(production):
+    """A site with the settings of an old release."""
+    return production
 
 
 @pytest.fixture
 def green(blue):
+    """The same site with the settings of a new release."""
     return Site(blue.environment | GREEN)
 
 

@@ -18,8 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401  # fixtures
-
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[1]
@@ -45,9 +43,7 @@ long_form = pytest.mark.skipif(not IS_LONG, reason="only if KILL_TEST_KILLS is s
     indirect=["database"],
 )
 def test_after_kills_one_update_makes_the_index_as_if_built_from_scratch(
-    database,  # noqa: F811  # the fixture
-    backend,
-    tmp_path,
+    database, backend, tmp_path
 ):
     environment = {**os.environ, "SITE_FOLDER": str(tmp_path), "SITE_BACKEND": backend, **database}
     with subprocess.Popen(

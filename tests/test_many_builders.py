@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401  # fixtures
-
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[1]
@@ -79,12 +77,7 @@ print(json.dumps({
     [("sqlite", "numpy"), ("postgresql", "pgvector")],
     indirect=["database"],
 )
-def test_four_processes_build_one_index(
-    database,  # noqa: F811  # the fixture
-    backend,
-    kills,
-    tmp_path,
-):
+def test_four_processes_build_one_index(database, backend, kills, tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", BUILD, str(kills)],
         env={

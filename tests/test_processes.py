@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from tests.shared_databases import new_postgresql_database, postgres  # noqa: F401  # fixtures
+from tests.site_processes import Site, finished
 
 pytestmark = pytest.mark.once
 
-ROOT = Path(__file__).parents[1]
-
-FILL = """
+MIGRATE_AND_FILL = """
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
 from tests.notes.models import Note
 Note.objects.bulk_create(
-    Note(text=f"note{number} about subject{number % 7}", stars=number % 5) for number in range(300)
+    Note(text=f"note{number} about subject{number % 7}", stars=number % 5)
+    for number in range(COUNT)
 )
 """
+
+
+def fill(count):
+    """Return the code that writes this many notes into an empty database."""
+    return MIGRATE_AND_FILL.replace("COUNT", str(count))
+
+
+FILL = fill(300)
 
 EDIT = """
 from tests.notes.models import Note
@@ -58,40 +60,6 @@ print("equal", len(before[0]), len(before[1]))
 """
 
 
-class Site:
-    """A site in a database, on which each script runs in a process of its own."""
-
-    def __init__(self, database: Mapping[str, str]) -> None:
-        self.environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.settings_file",
-            "PYTHONPATH": str(ROOT),
-            **database,
-        }
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            env=self.environment,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *arguments: str) -> str:
-        return finished(self.start(*arguments))
-
-    def script(self, code: str) -> str:
-        return self.run("-c", f"import django\ndjango.setup()\n{code}")
-
-
-def finished(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, output
-    return output
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A database with content that is not indexed yet."""
@@ -107,7 +75,7 @@ def site(filled, tmp_path):
 
 
 @pytest.fixture
-def postgresql_site(new_postgresql_database):  # noqa: F811  # the fixture
+def postgresql_site(new_postgresql_database):
     """A site with the same content in PostgreSQL."""
     site = Site(new_postgresql_database)
     site.script(FILL)
@@ -133,14 +101,14 @@ def test_two_updates_at_once(database, request):
 
 def test_an_update_that_is_killed_goes_on(site):
     killed = site.start("-c", KILLED)
-    killed.communicate(timeout=400)
+    killed.wait()
     assert killed.returncode == -9
     assert "equal 300 300" in site.script(COMPARE)
 
 
 def test_an_update_that_is_interrupted_says_how_to_go_on(site):
     interrupted = site.start("-c", INTERRUPTED)
-    output, _ = interrupted.communicate(timeout=400)
+    output = interrupted.wait()
     assert interrupted.returncode == 130
     assert "Traceback" not in output
     assert output.endswith("Finished work is kept. To continue, run the command again.\n")
@@ -148,8 +116,7 @@ def test_an_update_that_is_interrupted_says_how_to_go_on(site):
 
 #: Kills itself during an update, when some embeddings and some documents have been written.
 KILLED = """
-import django, os, signal
-django.setup()
+import os, signal
 from tests.notes.models import Note
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexing import shares
@@ -167,8 +134,7 @@ update(Note.vector_index)
 
 #: Acts like Ctrl+C during an update.
 INTERRUPTED = """
-import django, os, signal
-django.setup()
+import os, signal
 from django.core.management import execute_from_command_line
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexing import shares

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.servers import free_port, wait_until_ready
-from tests.shared_databases import database, new_postgresql_database, postgres  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.once
 
@@ -104,7 +103,7 @@ def serving(name, environment):
     [("gunicorn", "sqlite"), ("gunicorn", "postgresql"), ("uvicorn", "sqlite")],
     indirect=["database"],
 )
-def test_each_worker_sees_every_change_within_one_request(name, database, tmp_path):  # noqa: F811  # the fixture
+def test_each_worker_sees_every_change_within_one_request(name, database, tmp_path):
     pytest.importorskip(name)
     closed = tmp_path / "closed.log"
     environment = {

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from .test_processes import FILL, UPDATE, Site, finished
+from .site_processes import Site, finished
+from .test_processes import FILL, UPDATE
 
 pytestmark = [
     pytest.mark.once,
@@ -17,8 +18,6 @@ pytestmark = [
 SEARCH = """
 import json
 import os
-import django
-django.setup()
 from pathlib import Path
 from tests.notes.models import Note
 from wagtail_vector_index.indexing import catching_up, file_writer, snapshots
@@ -95,7 +94,7 @@ def test_processes_that_start_together_share_one_file(site):
 
 def test_a_process_that_is_killed_while_it_writes_harms_nobody(site, tmp_path):
     killed = site.start("-c", KILLED_AT_THE_FILE)
-    killed.communicate(timeout=400)
+    killed.wait()
     assert killed.returncode == -9
     assert len(list(tmp_path.rglob("*.new"))) == 1
     [next_one] = answers(site.run("-c", SEARCH_AND_SHARE))
