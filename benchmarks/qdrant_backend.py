@@ -52,7 +52,7 @@ def rows(url: str) -> list[Row]:
 
 def load_row(backend: Any, client: Any, batch: Any) -> Row:
     """Measure a load beside the same requests, made of lists that exist already."""
-    from wagtail_vector_index.backends.qdrant.points import bounded, payload
+    from wagtail_vector_index.backends.qdrant.points import payload, requests_of
 
     ours, bare = spec_of("ours"), spec_of("bare")
     options = backend.options
@@ -62,7 +62,7 @@ def load_row(backend: Any, client: Any, batch: Any) -> Row:
             matrix_of(part).tolist(),
             [payload(bare, text) for text in part.metadata],
         )
-        for part in bounded(batch, options.batch_size, options.batch_bytes)
+        for part in requests_of(batch, options.batch_size, options.batch_bytes)
     ]
     taken: tuple[list[float], list[float]] = ([], [])
     for turn in range(LOADS):
