@@ -27,6 +27,7 @@ from wagtail_vector_index.contract.services import (
     Together,
     Within,
     causes,
+    client_timeout,
     limited,
     repeated,
     said_in,
@@ -531,6 +532,45 @@ class TestLimits:
 
         with pytest.raises(BackendUnavailable, match=r"late: 0\.2"):
             run(limited(steps(), 50))
+
+    def test_a_client_may_wait_for_as_long_as_the_operation_takes(self, service, run):
+        told = []
+
+        def send(client, request):
+            told.append(client_timeout())
+            return asyncio.sleep(0) if asyncio.iscoroutinefunction(client.close) else None
+
+        service.send = send
+
+        def steps():
+            yield Request()
+            yield Within(500)
+            yield Together([lambda: Request(writes=True)] * 2)
+
+        run(steps())
+        assert [round(seconds, -1) for seconds in told] == [60, 500, 500]
+        # A moment longer, so that the operation's own limit ends it.
+        assert told[1] > 500
+        assert client_timeout() is None
+
+    def test_the_option_that_set_the_limit_is_named(self):
+        class Timed(Options):
+            timeout, write_timeout = 5, 60
+
+        class Errors(ServiceErrors):
+            def explain(self, error, request):
+                return error
+
+        def told(seconds, *, writes=False):
+            return str(errors.explained(LateError(seconds), Request(writes=writes)))
+
+        errors = Errors("Here", Timed())
+        assert told(5).endswith("Check whether it is up; otherwise raise TIMEOUT.")
+        assert told(60).endswith("raise WRITE_TIMEOUT.")  # a read within a bulk write
+        assert told(600).endswith("within 600 seconds. Check whether it is up.")
+        Timed.timeout = 60
+        assert told(60).endswith("raise TIMEOUT.")
+        assert told(60, writes=True).endswith("raise WRITE_TIMEOUT.")
 
     def test_each_part_of_a_stream_has_the_limit(self):
         ended, limit, parts = threading.Event(), Limit(), []

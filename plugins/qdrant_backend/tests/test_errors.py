@@ -244,18 +244,6 @@ def test_reading_is_not_tried_again_after_a_timeout(
     assert len(double.requests) == 5
 
 
-def test_writing_is_tried_again_after_a_timeout(double: Double, make_backend: MakeBackend) -> None:
-    backend = make_backend(TIMEOUT=1, WRITE_TIMEOUT=20)
-    backend.create(SPEC)
-    answer = threading.Event()
-    double.fault = first(1, wait=answer)
-    try:
-        backend.upsert(SPEC, BATCH)
-    finally:
-        answer.set()
-    assert backend.count(SPEC) == 30
-
-
 def test_part_of_the_requests_fails(double: Double, make_backend: MakeBackend) -> None:
     backend = make_backend(BATCH_SIZE=10, MAX_RETRIES=0)
     backend.create(SPEC)

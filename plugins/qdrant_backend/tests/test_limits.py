@@ -93,22 +93,45 @@ def test_an_upsert_of_many_requests(
         ended.set()
 
 
-def test_a_bulk_write_may_take_longer(
-    double: Double, make_backend: MakeBackend, ended: threading.Event
-) -> None:
-    """Each of its requests times out once, and takes its turn after the others."""
-    backend = make_backend(TIMEOUT=1, WRITE_TIMEOUT=30, BATCH_SIZE=15, CONCURRENCY=1)
-    backend.create(SPEC)
-    seen: list[tuple[Any, ...]] = []
+def late(double: Double, path: str) -> None:
+    """Let the double answer later than the ``TIMEOUT`` of 1 s if it is written to this path."""
 
     def slow(request: Request) -> Fault | None:
-        ids = tuple(request.body["batch"]["ids"]) if request.method == "PUT" else ()
-        seen.append(ids)
-        return Fault(wait=ended) if ids and seen.count(ids) == 1 else None
+        if request.method != "PUT" or not request.path.endswith(path):
+            return None
+        answer = threading.Event()
+        threading.Timer(1.3, answer.set).start()
+        return Fault(wait=answer)
 
     double.fault = slow
-    backend.upsert(SPEC, BATCH)
-    assert backend.count(SPEC) == 30
+    double.requests.clear()
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_single_write_may_take_longer(
+    double: Double, make_backend: MakeBackend, protocol: str, is_async: bool
+) -> None:
+    """It is not cut off, so it is not sent again."""
+    with grpc_door(double) as port:
+        settings = {"GRPC": True, "GRPC_PORT": port} if protocol == "grpc" else {}
+        backend = make_backend(TIMEOUT=1, WRITE_TIMEOUT=30, **settings)
+        backend.create(SPEC)
+        late(double, "/points")
+        if is_async:
+            asyncio.run(backend.aupsert(SPEC, BATCH))
+        else:
+            backend.upsert(SPEC, BATCH)
+        assert [request.method for request in double.requests] == ["PUT"]
+        assert backend.count(SPEC) == 30
+
+
+def test_making_a_collection_may_take_longer(double: Double, make_backend: MakeBackend) -> None:
+    backend = make_backend(TIMEOUT=1, WRITE_TIMEOUT=30)
+    late(double, "/wvi__blog")
+    backend.create(SPEC)
+    made = [request.path for request in double.requests if request.method == "PUT"]
+    assert made == ["/collections/wvi__blog", "/collections/wvi__blog/index"]
 
 
 def test_write_timeout_is_named(

@@ -86,13 +86,38 @@ def test_reads_take_no_longer_than_the_time_out(server: Double, filled: Weaviate
     assert server.calls == ["Search"]
 
 
-def test_batches_that_take_too_long_are_sent_again(server: Double, make_backend: Make) -> None:
-    backend = make_backend(timeout=0.3, batch_size=5)
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_single_write_may_take_longer(
+    server: Double, make_backend: Make, asynchronous: bool
+) -> None:
+    """It is not cut off, so it is not sent again."""
+    backend = make_backend(timeout=0.3)
     backend.create(SPEC)
-    server.fail({"kind": "delay", "on": "BatchObjects", "times": 2})
-    backend.upsert(SPEC, BATCH)
-    assert server.calls.count("BatchObjects") == 4
+    server.fail({"kind": "delay", "seconds": 0.6, "on": "BatchObjects"})
+    if asynchronous:
+        asyncio.run(backend.aupsert(SPEC, BATCH))
+    else:
+        backend.upsert(SPEC, BATCH)
+    assert server.calls.count("BatchObjects") == 1
     assert backend.count(SPEC) == 10
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_single_delete_may_take_longer(
+    server: Double, make_backend: Make, asynchronous: bool
+) -> None:
+    """A record that is missing is deleted over HTTP too."""
+    backend = make_backend(timeout=0.3)
+    backend.create(SPEC)
+    server.fail(
+        {"kind": "delay", "seconds": 0.6, "on": "BatchDelete"},
+        {"kind": "delay", "seconds": 0.6, "on": "DELETE objects"},
+    )
+    if asynchronous:
+        asyncio.run(backend.adelete(SPEC, IDS[:1]))
+    else:
+        backend.delete(SPEC, IDS[:1])
+    assert server.calls.count("BatchDelete") == server.calls.count("DELETE objects") == 1
 
 
 def test_partial_failure_names_the_ids(server: Double, filled: WeaviateBackend) -> None:

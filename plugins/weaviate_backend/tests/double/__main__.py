@@ -68,7 +68,6 @@ def main(certificate: str = "", key: str = "") -> None:
     threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
     print(http.server_port, port, flush=True)
     sys.stdin.read()
-    faults.released.set()
     rpc.stop(None)
     http.shutdown()
     http.server_close()

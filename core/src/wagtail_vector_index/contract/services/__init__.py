@@ -19,7 +19,7 @@ Retries need the library tenacity. The distribution of your backend must require
 from .backend import Operations, Query, ServiceBackend
 from .certificates import pem_files
 from .errors import ServiceErrors, causes, said_in, unwritten
-from .limits import Limit
+from .limits import Limit, client_timeout
 from .proxies import proxy_of, without_credentials
 from .requests import LateError, Pause, Request, Together, Within, limited, repeated
 from .running import Service
@@ -37,6 +37,7 @@ __all__ = [
     "Together",
     "Within",
     "causes",
+    "client_timeout",
     "limited",
     "pem_files",
     "proxy_of",

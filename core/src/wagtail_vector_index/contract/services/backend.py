@@ -271,10 +271,10 @@ class ServiceBackend(ABC):
         await self._arun(self._operations.delete(spec, ids))
 
     async def _asearch(self, spec: CollectionSpec, *asked: Any) -> list[Match]:
-        return await self._arun(self._operations.search(spec, Query(*asked)))
+        return await self._arun(_within(spec, self._operations.search(spec, Query(*asked))))
 
     async def _acount(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
-        return await self._arun(self._operations.count(spec, filter))
+        return await self._arun(_within(spec, self._operations.count(spec, filter)))
 
     async def _aget(self, spec: CollectionSpec, ids: Sequence[UUID]) -> RecordBatch:
         return await self._arun(self._operations.get(spec, ids))

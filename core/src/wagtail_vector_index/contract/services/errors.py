@@ -131,8 +131,21 @@ class ServiceErrors(ABC):
         explained = self.explain(error, request)
         if isinstance(explained, LateError):
             what = f"did not answer within {explained.seconds:g} seconds. Check whether it is up"
+            if option := self.option_of(explained, request):
+                what += f"; otherwise raise {option}"
             return self.make(BackendUnavailable, what)
         return explained
+
+    def option_of(self, error: LateError, request: Any) -> str:
+        """Return the option that limited an operation: ``TIMEOUT`` or ``WRITE_TIMEOUT``.
+
+        Empty if the limit is another one, such as that of a measurement, which no option changes.
+        """
+        names = ["timeout", "write_timeout"]
+        if getattr(request, "writes", False):
+            names.reverse()  # the same number may be set for both
+        given = (name for name in names if getattr(self._options, name, None) == error.seconds)
+        return next(given, "").upper()
 
     def of_making(
         self, error: Exception, kind: type[VectorIndexError] = BackendRefused

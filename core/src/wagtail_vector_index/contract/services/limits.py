@@ -8,17 +8,39 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextvars import ContextVar
 from functools import partial
 from math import inf, isinf
 from typing import Any, TypeVar
 
 from .requests import LateError
 
-__all__ = ["Limit"]
+__all__ = ["Limit", "client_timeout"]
 
 ResultT = TypeVar("ResultT")
 
 _END: Any = object()
+
+#: The seconds that a client waits longer than the operation, whose limit ends the wait first.
+_MOMENT = 1.0
+
+_limit: ContextVar[Limit | None] = ContextVar("limit", default=None)
+
+
+def client_timeout() -> float | None:
+    """Return the seconds that a client may wait for the request it sends; None for any time.
+
+    They are what is left of the operation, however long that is, and a moment longer. So the
+    operation's own limit ends a request, with an error that tells which one it was. A client with
+    a shorter time-out would cut off a bulk write, which the kit would then send again.
+
+    Example::
+
+        def send(self, client, request):
+            return client.post(request.path, request.body, timeout=client_timeout())
+    """
+    limit = _limit.get()
+    return None if limit is None else limit.left + _MOMENT
 
 
 class Limit:
@@ -58,6 +80,7 @@ class Limit:
         self.check()
         result: Future[ResultT] = Future()
         context = contextvars.copy_context()
+        context.run(_limit.set, self)
 
         def run() -> None:
             try:
@@ -75,12 +98,15 @@ class Limit:
         if isinf(self._end):
             return await call()
         self.check()
+        token = _limit.set(self)
         try:
             async with asyncio.timeout(self.left) as scope:
                 return await call()
         except TimeoutError:
             if not scope.expired():
                 raise
+        finally:
+            _limit.reset(token)
         raise LateError(self._seconds)
 
     def each(self, parts: Iterator[ResultT]) -> Iterator[ResultT]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import ssl
 import warnings
+from functools import partial
 from typing import Any
 
 import httpx
+from qdrant_client import AsyncQdrantClient
 
 from wagtail_vector_index.contract import collect_before_forks
-from wagtail_vector_index.contract.services import pem_files, proxy_of
+from wagtail_vector_index.contract.services import client_timeout, pem_files, proxy_of
 from wagtail_vector_index.exceptions import ConfigurationError
 
 from .options import QdrantOptions
@@ -37,6 +39,7 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             f" read as PEM: {error}."
         ) from error
     most = options.max_connections
+    is_async = issubclass(kind, AsyncQdrantClient)
     with warnings.catch_warnings():
         # The system check warns that the key travels unencrypted.
         warnings.simplefilter("ignore", UserWarning)
@@ -45,7 +48,9 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             api_key=options.api_key or None,
             prefer_grpc=options.grpc,
             grpc_port=options.grpc_port,
-            timeout=options.timeout,
+            # Over gRPC, it holds for every write. Operations end earlier by their own limits.
+            timeout=max(options.timeout, options.write_timeout or 0) + 1,
+            event_hooks={"request": [partial(_ahook if is_async else _hook, options.timeout)]},
             # `health` reports this; the client would start a thread to ask the server for it.
             check_compatibility=False,
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
@@ -54,6 +59,19 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             **_headers(kind, options, where),
             **tls,
         )
+
+
+def _hook(to_connect: int, request: httpx.Request) -> None:
+    """Let a request take as long as its operation, but connect within a time-out.
+
+    The client itself waits no longer than it asks the server to wait for other nodes.
+    """
+    if whole := client_timeout():
+        request.extensions["timeout"] = httpx.Timeout(whole, connect=to_connect).as_dict()
+
+
+async def _ahook(to_connect: int, request: httpx.Request) -> None:
+    _hook(to_connect, request)
 
 
 def _channel(options: QdrantOptions) -> dict[str, Any]:

@@ -49,9 +49,6 @@ _STATUSES = {
     grpc.StatusCode.UNAVAILABLE: 503,
 }
 
-#: The calls whose operation takes WRITE_TIMEOUT at most.
-_LONG = ("create_collection", "create_payload_index", "upsert", "delete")
-
 _FULL = ("no space left", "insufficient storage", "out of disk", "disk usage")
 _TLS = ("CERTIFICATE", "SSL", "TLS", "Tls", "Hostname Verification")
 _OTHER_SHAPE = ("not existing vector name", "vector dimension error", "is not found in the coll")
@@ -83,8 +80,7 @@ class QdrantErrors(ServiceErrors):
     def explain(self, error: Exception, request: Any) -> Exception:
         """Return the error of the contract for a client's error."""
         if isinstance(error, LateError):
-            option = "WRITE_TIMEOUT" if request.method in _LONG else "TIMEOUT"
-            what = self._late_after(error.seconds, option)
+            what = self._late_after(error.seconds, self.option_of(error, request))
             return self.make(BackendUnavailable, what, cause=error)
         if not isinstance(error, CLIENT_ERRORS):
             return error
@@ -170,10 +166,8 @@ class QdrantErrors(ServiceErrors):
         return self._late_after(self._options.timeout, "TIMEOUT")
 
     def _late_after(self, seconds: float, option: str) -> str:
-        return (
-            f"did not answer within {seconds:g} s{self._through}. Check whether it is up, or raise"
-            f" {option}"
-        )
+        what = f"did not answer within {seconds:g} s{self._through}. Check whether it is up"
+        return f"{what}, or raise {option}" if option else what
 
     @property
     def _through(self) -> str:

@@ -47,8 +47,7 @@ def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
         "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=0),
         "quantization_config": _quantization(options),
         # The server waits so long for nodes that are away, and then makes the collection without
-        # them. Over REST, the client waits no longer than that either; what it then sends again
-        # finds the collection made.
+        # them.
         "timeout": max(1, options.timeout // 3),
     }
 

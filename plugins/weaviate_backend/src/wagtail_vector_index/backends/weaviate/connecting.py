@@ -19,7 +19,7 @@ import httpx
 
 from wagtail_vector_index.contract import collect_before_forks
 from wagtail_vector_index.contract.sansio import Steps, arun, run
-from wagtail_vector_index.contract.services import pem_files, proxy_of
+from wagtail_vector_index.contract.services import client_timeout, pem_files, proxy_of
 from wagtail_vector_index.exceptions import BackendRefused
 
 from .errors import WeaviateErrors
@@ -28,6 +28,9 @@ from .protocol import weaviate
 
 #: The first release that supports NOT in filters.
 OLDEST_SERVER = (1, 33)
+
+#: The path that a client reads when it connects, which other operations may wait for.
+_META = "/v1/meta"
 
 #: How soon a channel tries to connect again.
 _RECONNECT = (
@@ -161,13 +164,16 @@ def _proxied(url: str) -> list[tuple[str, Any]]:
     return [("grpc.enable_http_proxy", 0)]
 
 
-def _limit(seconds: float, request: httpx.Request) -> None:
-    given = request.extensions["timeout"]
-    request.extensions["timeout"] = {name: min(seconds, each) for name, each in given.items()}
+def _limit(to_connect: float, request: httpx.Request) -> None:
+    """Let a request take as long as its operation, but connect within a time-out."""
+    whole = client_timeout()
+    if whole is None or request.url.path == _META:
+        whole = to_connect
+    request.extensions["timeout"] = httpx.Timeout(whole, connect=to_connect).as_dict()
 
 
-async def _alimit(seconds: float, request: httpx.Request) -> None:
-    _limit(seconds, request)
+async def _alimit(to_connect: float, request: httpx.Request) -> None:
+    _limit(to_connect, request)
 
 
 _http = partial(_http_client, httpx.Client, _limit)

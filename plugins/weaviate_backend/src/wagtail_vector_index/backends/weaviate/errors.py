@@ -43,6 +43,7 @@ _FORBIDDEN = (
     "denies access. Check whether API_KEY may read, write and make COLLECTION_PREFIX's collections"
 )
 _LIMITED = "limits the rate. Try again later, or lower CONCURRENCY and BATCH_SIZE"
+_SLOW = "took too long for its own limit. Try again later, or lower BATCH_SIZE"
 _FULL = "takes no more data: its disk or its memory is full, or an operator has set it read-only"
 _CERTIFICATE = (
     "has a certificate that is not trusted. Set CA_CERTIFICATE to the authority that signed it"
@@ -140,6 +141,8 @@ _CODES: dict[grpc.StatusCode, tuple[type[BackendError], str]] = {
     _CODE.UNIMPLEMENTED: (BackendRefused, f"does not speak Weaviate's gRPC there. {_GRPC}"),
     _CODE.FAILED_PRECONDITION: (BackendRefused, "does not allow that"),
     _CODE.RESOURCE_EXHAUSTED: (BackendUnavailable, _LIMITED),
+    # The server's own limit: an operation of ours ends before the client's.
+    _CODE.DEADLINE_EXCEEDED: (BackendUnavailable, _SLOW),
     _CODE.ABORTED: _BROKEN_OFF,
     _CODE.CANCELLED: _BROKEN_OFF,
     _CODE.INTERNAL: _BROKEN_OFF,
@@ -215,9 +218,7 @@ class WeaviateErrors(ServiceErrors):
     def _of_rpc(self, error: Any) -> BackendError:
         kind: type[BackendError]
         code, said = error.code(), error.details() or ""
-        if code == _CODE.DEADLINE_EXCEEDED:
-            kind, what = BackendUnavailable, self._too_slow(self._options.endpoints.grpc_url)
-        elif code == _CODE.UNAVAILABLE:
+        if code == _CODE.UNAVAILABLE:
             way = _through(self._options.endpoints.grpc_url)
             what = _first(_TLS, said, f"cannot be reached{way}. {_GRPC}")
             kind = BackendUnavailable
@@ -245,7 +246,7 @@ class WeaviateErrors(ServiceErrors):
 
     def _late(self, error: LateError, request: Any) -> BackendError:
         """Return the error for an operation that has taken all its time."""
-        option = "WRITE_TIMEOUT" if request.writes else "TIMEOUT"
+        option = self.option_of(error, request)
         what = self._too_slow(self._options.endpoints.http, error.seconds, option)
         if hasattr(request, "message"):  # the client connects over HTTP first
             what = f"and its gRPC at {self._options.endpoints.grpc_url} {what}"
@@ -253,10 +254,8 @@ class WeaviateErrors(ServiceErrors):
 
     def _too_slow(self, url: str, seconds: float | None = None, option: str = "TIMEOUT") -> str:
         seconds = seconds or self._options.timeout
-        return (
-            f"did not answer within {seconds:g} seconds{_through(url)}. Check whether"
-            f" it is up; otherwise raise {option} or lower BATCH_SIZE"
-        )
+        what = f"did not answer within {seconds:g} seconds{_through(url)}. Check whether it is up"
+        return f"{what}; otherwise raise {option} or lower BATCH_SIZE" if option else what
 
 
 def _through(url: str) -> str:

@@ -184,7 +184,7 @@ class WeaviateOperations(Operations):
         yield from self._existing(spec)
         condition = None if filter is None else condition_of(filter)
         message = self._messages(spec).count(condition)
-        reply = yield Rpc(method="Aggregate", message=message, seconds=spec.timeout)
+        reply = yield Rpc(method="Aggregate", message=message)
         return int(reply.single_result.objects_count)
 
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
@@ -250,7 +250,7 @@ class WeaviateOperations(Operations):
         width = min(PARTS, 2 * count * PARTS // max(1, total))
         low = random.randrange(PARTS - width + 1)  # noqa: S311  # no secret
         request = self._messages(spec).matching(count, in_part(low, low + width))
-        reply = yield Rpc(method="Search", message=request, seconds=spec.timeout)
+        reply = yield Rpc(method="Search", message=request)
         return batch_of(reply, spec.dimensions)
 
     def _page(self, spec: CollectionSpec, after: UUID | None, size: int) -> Steps[RecordBatch]:

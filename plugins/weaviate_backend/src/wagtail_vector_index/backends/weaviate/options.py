@@ -64,8 +64,8 @@ class WeaviateOptions(Options):
         grpc_secure: whether gRPC uses TLS; by default it does if ``host`` is https.
         timeout: seconds that an operation may take, with all its requests and repetitions.
         write_timeout: seconds that writing or deleting a batch of records may take.
-        max_retries: how often a batch of writes is sent again after a time-out, a rate limit or an
-            error of the server. Reads are sent again within ``timeout``.
+        max_retries: how often a batch of writes is sent again after a lost connection, a rate limit
+            or an error of the server. Reads are sent again within ``timeout``.
         ca_certificate: a PEM file of the authorities to trust; the system's by default.
         client_certificate: a PEM file with a certificate to present to the server.
         client_key: the file with the key of ``client_certificate``.

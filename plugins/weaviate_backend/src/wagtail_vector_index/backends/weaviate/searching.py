@@ -126,7 +126,7 @@ class Search:
         return int(reply.single_result.objects_count)
 
     def _reply(self, method: Literal["Search", "Aggregate"], message: Any) -> Steps[Any]:
-        return (yield Rpc(method=method, message=message, seconds=self._spec.timeout))
+        return (yield Rpc(method=method, message=message))
 
     def _scored(self, reply: Any) -> list[Match]:
         found = np.frombuffer(b"".join(vectors_of(reply.results)), np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wagtail_vector_index.contract.sansio import Steps
-from wagtail_vector_index.contract.services import Request, Service
+from wagtail_vector_index.contract.services import Request, Service, client_timeout
 from wagtail_vector_index.exceptions import BackendRefused
 
 from .connecting import Connection, aconnect, connect
@@ -23,13 +23,11 @@ class Rpc(Request):
         method: the name of the method.
         message: the message of the request.
         verify: checks the reply, and raises `BackendUnavailable` to have the call repeated.
-        seconds: how long the call may take, instead of ``TIMEOUT``.
     """
 
     method: Literal["Search", "Aggregate", "BatchObjects", "BatchDelete"]
     message: Any
     verify: Callable[[Any], None] | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +98,7 @@ class WeaviateService(Service):
         """Call the client's gRPC stub, or its HTTP methods."""
         if isinstance(request, Rpc):
             method = getattr(client.stub, request.method)
-            seconds = self._options.timeout if request.seconds is None else request.seconds
-            return method(request.message, metadata=client.metadata, timeout=seconds)
+            return method(request.message, metadata=client.metadata, timeout=client_timeout())
         arguments: dict[str, Any] = {"path": request.path, "params": request.params}
         if request.method in ("post", "put"):
             arguments["weaviate_object"] = request.body
