@@ -159,14 +159,29 @@ class SlowBackend(ApproximateBackend):
 
     now = 0.0
     seconds = staticmethod(lambda setting: 0)
+    seconds_of = staticmethod(lambda method: 0)
 
-    def _search(self, spec, *asked):
-        needed, most = self.seconds(spec.setting), spec.timeout or 10
+    def _take(self, spec, needed):
+        most = spec.timeout or 10
         self.now += min(needed, most)
         if needed > most:
-            self.searched.append(dict(spec.setting))
             raise BackendUnavailable(f"no answer within {most:g} s. Set TIMEOUT.")
+
+    def _search(self, spec, *asked):
+        try:
+            self._take(spec, self.seconds(spec.setting))
+        except BackendUnavailable:
+            self.searched.append(dict(spec.setting))
+            raise
         return super()._search(spec, *asked)
+
+    def _count(self, spec, filter):
+        self._take(spec, self.seconds_of("count"))
+        return super()._count(spec, filter)
+
+    def _sample(self, spec, count):
+        self._take(spec, self.seconds_of("sample"))
+        return super()._sample(spec, count)
 
 
 @pytest.fixture
@@ -222,6 +237,18 @@ def test_a_recall_that_takes_too_long_to_measure_is_told(slow, caplog, seconds):
     before = replace(recall, measured_at=(recall.measured - timedelta(days=2)).isoformat())
     backend.seconds = exact_takes(0)
     assert backend.measure(replace(SPEC, recall=before)).reached
+
+
+def test_a_sample_that_takes_too_long_is_told_as_the_measurements_own(slow):
+    backend = slow(exact_takes(0))
+    backend.seconds_of = {"count": 0, "sample": 601}.get
+    recall = backend.optimize(SPEC)
+    assert recall.advice.startswith("600 s were not enough to read 100 records of blog. It is")
+    backend.seconds_of = {"count": 0, "sample": 599}.get
+    assert backend.optimize(SPEC).reached
+    backend.seconds_of = {"count": 601}.get
+    with pytest.raises(BackendUnavailable, match="600 s were not enough to count the records"):
+        backend.optimize(SPEC)
 
 
 def test_a_store_that_refuses_exact_searches_is_told(caplog):

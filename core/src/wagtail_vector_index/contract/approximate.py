@@ -6,7 +6,7 @@ import logging
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -105,7 +105,9 @@ class ApproximateStore(ThreadedStore):
         if not (settings := self._search_settings(spec)):
             return None
         patient = replace(spec, timeout=_MOST_SECONDS)
-        records, target = self._count(patient, None), getattr(self.options, "recall", TARGET)
+        with _in_time(f"to count the records of {spec.name}"):
+            records = self._count(patient, None)
+        target = getattr(self.options, "recall", TARGET)
         if spec.recall and spec.recall.holds(records=records, target=target, settings=settings):
             return spec.recall
         if records < LEAST_RECORDS:
@@ -161,7 +163,8 @@ class ApproximateStore(ThreadedStore):
             BackendUnavailable: the time was not enough for a few questions.
         """
         started = time.monotonic()
-        asked = questions(self._sample(replace(spec, timeout=_MOST_SECONDS), SAMPLE))
+        with _in_time(f"to read {SAMPLE} records of {spec.name}"):
+            asked = questions(self._sample(replace(spec, timeout=_MOST_SECONDS), SAMPLE))
         exactly = spec.searched_with(EXACT)
         right: list[list[float]] = []
         for vector in asked:
@@ -222,6 +225,21 @@ class ApproximateStore(ThreadedStore):
         return Call(
             sync=partial(self._search, *arguments), asynchronous=partial(self._asearch, *arguments)
         )
+
+
+@contextmanager
+def _in_time(what: str) -> Iterator[None]:
+    """Tell in the words of the measurement that its time was not enough.
+
+    The service's own error would name an option that has no effect here.
+    """
+    end = time.monotonic() + _MOST_SECONDS
+    try:
+        yield
+    except BackendUnavailable as error:
+        if time.monotonic() < end:
+            raise
+        raise BackendUnavailable(f"{_MOST_SECONDS} s were not enough {what}") from error
 
 
 def _advice(error: BackendError, chosen: Setting, options: Any) -> str:
