@@ -13,7 +13,15 @@ import pytest
 from django.db.models import Q
 
 from tests.testapp.backends import ApproximateBackend
-from wagtail_vector_index.contract import EXACT, CollectionSpec, Recall, RecordBatch, approximate
+from wagtail_vector_index.contract import (
+    EXACT,
+    CollectionSpec,
+    Recall,
+    RecordBatch,
+    approximate,
+    spec,
+    widening,
+)
 from wagtail_vector_index.exceptions import (
     BackendRefused,
     BackendUnavailable,
@@ -194,7 +202,8 @@ def slow(monkeypatch):
         add(backend, range(COUNT))
         backend.seconds = seconds
         clock = SimpleNamespace(monotonic=lambda: backend.now)
-        monkeypatch.setattr(approximate, "time", clock)
+        for module in (approximate, widening, spec):
+            monkeypatch.setattr(module, "time", clock)
         return backend
 
     return make
@@ -328,6 +337,21 @@ def test_an_answer_that_is_too_far_away_is_asked_again(searching):
     assert found == [1_001, 1_002]
     # By the index, without the filter for a comparison, more widely, and at last exactly.
     assert settings == [{"look": 1}, {"look": 1}, {"look": 2}, EXACT]
+
+
+@pytest.mark.parametrize(("seconds", "searches"), [(2, 4), (4, 3), (6, 2), (10, 1)])
+def test_all_searches_together_have_the_time_of_one(slow, searching, caplog, seconds, searches):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(ApproximateBackend.Options):
+        timeout: float = 10
+
+    backend = slow(lambda setting: seconds, looks=(1, 2))
+    backend.options = Options(looks=(1, 2))
+    add(backend, range(COUNT, 2_000))
+    found, settings = searching(backend, TUNED, limit=2, filter=Q(n__gte=1_001))
+    assert (len(settings), backend.now) == (searches, min(10, 4 * seconds))
+    assert found == ([1_001, 1_002] if searches == 4 else [1_004, 1_008])
+    assert ("a filtered search may lack nearer records" in caplog.text) is (searches < 4)
 
 
 def test_it_is_asked_more_widely_first(searching):

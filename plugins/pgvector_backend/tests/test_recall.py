@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,12 @@ from django.db.models import Q
 from plugins.pgvector_backend.tests.conftest import indexes
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
+from wagtail_vector_index.backends.pgvector import backend as backend_module
 from wagtail_vector_index.backends.pgvector import searching
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.extension import Extension
 from wagtail_vector_index.contract import EXACT, Recall, approximate
+from wagtail_vector_index.contract import spec as spec_module
 from wagtail_vector_index.contract.recall import share_found
 from wagtail_vector_index.exceptions import BackendUnavailable
 
@@ -64,6 +67,31 @@ def test_a_setting_that_finds_enough(eager_alias: str, make: Make) -> None:
     query = np.full(DIMENSIONS, 0.5)
     found, right = scores(backend, spec, query), scores(exact, spec, query)
     assert share_found(found, right) >= 0.9
+
+
+def test_the_time_out_is_that_of_all_statements_of_a_search(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few records match the filter, so that one by the index precedes the exact statements."""
+    backend, spec = other(eager_alias, timeout=10), make(fields={"part": "int"}, metric="dot")
+    filled(backend, spec)
+    now, read, limits = [0.0], backend._database.read, []
+
+    def slow(*arguments: Any, timeout: float | None = None, **named: Any) -> Any:
+        if named.get("collection"):
+            limits.append(timeout)
+            now[0] += seconds
+        return read(*arguments, timeout=timeout, **named)
+
+    monkeypatch.setattr(spec_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(backend_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(backend._database, "read", slow)
+    seconds, query = 4, np.full(DIMENSIONS, 0.5)
+    assert len(backend.search(spec, query, filter=Q(part=1))) == 10
+    assert limits == [10, 6]
+    seconds = 11
+    with pytest.raises(BackendUnavailable, match="The time to search .* is over"):
+        backend.search(spec, query, filter=Q(part=1))
 
 
 def test_signs_that_are_all_equal_find_nothing(

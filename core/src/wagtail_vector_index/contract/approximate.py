@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from array import array
 from collections.abc import Iterator, Sequence
@@ -217,8 +218,14 @@ class ApproximateStore(ThreadedStore):
     def _searched(self, spec: CollectionSpec, asked: Any) -> Steps[list[Match]]:
         if spec.recall is None and spec.name in self._recalls:
             spec = replace(spec, recall=self._recalls[spec.name])
+        own: float = getattr(self.options, "timeout", math.inf)
         return searched(
-            spec, asked, search=self._search_call, wider=self._wider_settings, reach=self._reach
+            spec,
+            asked,
+            search=self._search_call,
+            wider=self._wider_settings,
+            reach=self._reach,
+            timeout=own if spec.timeout is None else spec.timeout,
         )
 
     def _search_call(self, *arguments: Any) -> Call:

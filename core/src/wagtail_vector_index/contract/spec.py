@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
 
-from ..exceptions import InvalidSpec
+from ..exceptions import BackendUnavailable, InvalidSpec
 from .filters import FIELD_TYPES, FieldType
 from .metrics import METRICS, Metric
 from .recall import Recall, Setting
@@ -100,6 +102,26 @@ class CollectionSpec:
     def searched_with(self, setting: Setting) -> Self:
         """Return the spec with which a backend searches with a setting."""
         return replace(self, recall=Recall(setting=setting))
+
+    def until(self, end: float) -> Self:
+        """Return the spec for a call that may last until a moment of ``time.monotonic()``.
+
+        For a backend whose searches consist of several calls, which have one time together. The
+        moment ``math.inf`` changes nothing.
+
+        Raises:
+            BackendUnavailable: the moment has passed.
+
+        Example::
+
+            end = time.monotonic() + 10
+            found = self._by_index(spec.until(end), query) or self._exactly(spec.until(end), query)
+        """
+        if end == math.inf:
+            return self
+        if (left := end - time.monotonic()) <= 0:
+            raise BackendUnavailable(f"The time to search {self.name!r} is over. Raise TIMEOUT.")
+        return replace(self, timeout=left)
 
     def __hash__(self) -> int:
         return hash((self.name, self.dimensions, self.metric, frozenset(self.fields.items())))

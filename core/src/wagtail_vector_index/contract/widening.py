@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,11 +39,12 @@ def searched(
     search: Callable[..., Any],
     wider: Callable[[CollectionSpec], Sequence[Setting]],
     reach: Callable[[CollectionSpec], int],
+    timeout: float,
 ) -> Steps[list[Match]]:
     """Search, and search more widely if a filtered answer looks too far away; at last exactly.
 
     If that fails, for instance because an exact search of many records takes too long, the answer
-    is the last one.
+    is the last one. All searches together have the time of one, since somebody waits for them.
 
     Args:
         spec: the collection.
@@ -50,7 +52,9 @@ def searched(
         search: makes the request of a search, from a spec and such arguments.
         wider: returns the settings of wider searches.
         reach: returns the most matches of a search by the index without a filter.
+        timeout: the seconds that all searches may take.
     """
+    end = time.monotonic() + timeout
     vector, limit, filter, _ = asked
     records = spec.recall.records if spec.recall else 0
     is_checked = filter is not None and records > EXACT_UP_TO and limit <= _MOST_CHECKED
@@ -67,11 +71,12 @@ def searched(
                 break
             if farthest is None:
                 depth = min(reach(spec), _depth(limit, records))
-                farthest = _last_score((yield search(spec, vector, depth, None, None)), depth)
+                widely: list[Match] = yield search(spec.until(end), vector, depth, None, None)
+                farthest = _last_score(widely, depth)
             if _last_score(found, limit) >= farthest:
                 break
             if setting != spec.setting:
-                found = yield search(spec.searched_with(setting), *asked)
+                found = yield search(spec.searched_with(setting).until(end), *asked)
     except (BackendUnavailable, BackendRefused) as error:
         logger.warning(
             "%s: a filtered search may lack nearer records, because it could not be repeated: %s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -158,19 +159,20 @@ class PgvectorBackend(VectorBackend):
         min_score: float | None,
     ) -> list[Match]:
         limit = min(limit, MOST_ROWS)
+        end = time.monotonic() + (self.options.timeout if spec.timeout is None else spec.timeout)
         asked = stored_query(vector, spec.metric)
         precision = self._searched_by(spec, limit)
         if precision is not None and searching.can_be_asked(asked, precision):
-            matches = self._approximate(spec, precision, asked, limit, filter)
+            matches = self._approximate(spec.until(end), precision, asked, limit, filter)
             if matches is not None:
                 return matches
         exact = partial(searching.exact, self._database.extension(), spec, filter, literal(asked))
         if limit > searching.MOST_RESCORED or searching.are_distances_accurate(spec):
             statement = exact(limit, has_distances=True)
-            return ExactMatches(_matches(self._found(spec, statement, asked)))
+            return ExactMatches(_matches(self._found(spec.until(end), statement, asked)))
 
         def find(count: int) -> RecordBatch:
-            return self._candidates(spec, exact(count, has_distances=False))
+            return self._candidates(spec.until(end), exact(count, has_distances=False))
 
         return ExactMatches(nearest(find, asked, limit, spec.metric))
 

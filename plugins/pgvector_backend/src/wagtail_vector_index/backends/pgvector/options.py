@@ -40,7 +40,8 @@ class PgvectorOptions(Options):
         probes: IVFFlat: the number of lists that a search reads, instead of the measured one.
         maintenance_work_mem: the memory for building an index, such as ``"1GB"``. By default, a
             graph gets what it needs, up to what the server's settings say it can spare.
-        timeout: the seconds that a statement may take. It does not limit building an index.
+        timeout: the seconds that a statement may take, and a search with all its statements. It
+            does not limit building an index.
     """
 
     database: str = "default"
