@@ -42,6 +42,20 @@ QUERY = np.ones(8, np.float32)
 # Sessions and transactions
 
 
+def test_a_table_of_another_program_stays(backend: PgvectorBackend, alias: str) -> None:
+    spec = CollectionSpec(name="theirs", dimensions=8)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {table_name(spec)} AS SELECT 1 AS id")
+        for change in (backend.create, backend.drop):
+            with pytest.raises(CollectionMismatch, match="another program made it"):
+                change(spec)
+        cursor.execute(f"SELECT id FROM {table_name(spec)}")
+        assert cursor.fetchall() == [(1,)]
+        cursor.execute(f"DROP TABLE {table_name(spec)}")
+    backend.create(spec)
+    backend.drop(spec)
+
+
 def use(backend: PgvectorBackend, spec: CollectionSpec) -> None:
     """Do everything once."""
     backend.create(spec)

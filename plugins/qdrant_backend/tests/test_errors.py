@@ -560,6 +560,17 @@ def test_alias_of_our_name(double: Double, make_backend: MakeBackend) -> None:
     ours.drop(CollectionSpec(name="other", dimensions=4))
 
 
+def test_a_collection_of_another_program_is_not_dropped(
+    double: Double, backend: QdrantBackend
+) -> None:
+    path, body = "/collections/wvi__blog", {"vectors": {"size": 4, "distance": "Cosine"}}
+    double.answer(Request(method="PUT", path=path, query={}, headers={}, body=body))
+    for drop in (backend.drop, lambda spec: asyncio.run(backend.adrop(spec))):
+        with pytest.raises(CollectionMismatch, match="'blog' that another program made"):
+            drop(SPEC)
+    assert backend.collections() == ["blog"]
+
+
 @pytest.mark.parametrize(
     "point",
     [

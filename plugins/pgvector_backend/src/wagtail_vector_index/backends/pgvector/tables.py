@@ -31,7 +31,7 @@ def create(database: Database, spec: CollectionSpec) -> None:
     """Create a collection's table and register it, unless it exists.
 
     Raises:
-        CollectionMismatch: the table exists with another shape.
+        CollectionMismatch: the table exists with another shape, or another program made it.
         InvalidSpec: a table cannot hold so many dimensions or fields.
     """
     if spec.dimensions > MOST_DIMENSIONS or len(spec.fields) > MOST_FIELDS:
@@ -51,7 +51,7 @@ def create(database: Database, spec: CollectionSpec) -> None:
 
 
 def _create(cursor: Cursor, spec: CollectionSpec, statements: list[str]) -> None:
-    _drop(cursor, spec)
+    _drop(cursor, spec)  # the row of a table that is gone
     for statement in statements:
         cursor.execute(statement, [])
     cursor.execute(
@@ -61,13 +61,24 @@ def _create(cursor: Cursor, spec: CollectionSpec, statements: list[str]) -> None
 
 
 def drop(database: Database, spec: CollectionSpec) -> None:
-    """Drop a collection's table, which frees its space at once, and unregister it."""
+    """Drop a collection's table, which frees its space at once, and unregister it.
+
+    Raises:
+        CollectionMismatch: another program made the table.
+    """
     database.write(lambda cursor: _drop(cursor, spec), collection=spec.name, lock=table_name(spec))
 
 
 def _drop(cursor: Cursor, spec: CollectionSpec) -> None:
-    cursor.execute(f"DROP TABLE IF EXISTS {table_name(spec)}")
     cursor.execute(f"DELETE FROM {REGISTRY} WHERE name = %s", [spec.name])
+    if not cursor.rowcount:
+        cursor.execute("SELECT to_regclass(%s)", [table_name(spec)])
+        if cursor.fetchone() != (None,):
+            raise CollectionMismatch(
+                f"The database has a table {table_name(spec)} that is not in {REGISTRY}, so another"
+                " program made it. It stays as it is. Rename or drop it."
+            )
+    cursor.execute(f"DROP TABLE IF EXISTS {table_name(spec)}")
 
 
 def names(database: Database) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import blake2s
 
 from wagtail_vector_index.contract import CollectionSpec, check_name
@@ -13,6 +14,8 @@ METADATA = "metadata"
 
 #: Separates the prefix from the name of a collection; no name contains it.
 _BETWEEN = "__"
+
+_VECTOR_NAME = re.compile(r"v[0-9a-f]{16}")
 
 
 def collection_name(prefix: str, name: str) -> str:
@@ -46,3 +49,8 @@ def vector_name(spec: CollectionSpec) -> str:
     """
     fields = json.dumps(sorted(spec.fields.items()))
     return f"v{blake2s(fields.encode(), digest_size=8).hexdigest()}"
+
+
+def is_vector_name(name: str) -> bool:
+    """Return whether `vector_name` may have made a name, which marks collections as our own."""
+    return _VECTOR_NAME.fullmatch(name) is not None

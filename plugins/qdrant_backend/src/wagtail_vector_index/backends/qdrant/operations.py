@@ -36,7 +36,7 @@ from .options import QdrantOptions
 from .points import batch_of, bytes_of_vector, points_of, requests_of
 from .searching import count, reading, search, search_settings
 from .service import Call, call
-from .shaping import SCHEMAS, check_shape, shape
+from .shaping import SCHEMAS, check_own, check_shape, shape
 
 #: The graph that is built if searches of the ordinary one do not find enough: twice the
 #: neighbours, chosen among more candidates.
@@ -81,9 +81,11 @@ class QdrantOperations(Operations):
                 raise outcome
 
     def drop(self, spec: CollectionSpec) -> Steps[None]:
-        """Delete the collection if it exists."""
+        """Delete the collection if it exists, and if this backend made it."""
         dropped = False
         with suppress(CollectionNotFound):
+            info = yield self._read(spec, "get_collection")
+            check_own(spec, info, self._errors.where)
             dropped = yield self._write(spec, "delete_collection", timeout=self._options.timeout)
         if not dropped:
             yield from self._refuse_alias(spec)

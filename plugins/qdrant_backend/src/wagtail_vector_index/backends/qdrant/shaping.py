@@ -9,7 +9,7 @@ from qdrant_client import models
 from wagtail_vector_index.contract import CollectionSpec, FieldType, Metric
 from wagtail_vector_index.exceptions import CollectionMismatch
 
-from .naming import vector_name
+from .naming import is_vector_name, vector_name
 from .options import QdrantOptions
 
 DISTANCES: dict[Metric, models.Distance] = {
@@ -50,6 +50,16 @@ def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
         # them.
         "timeout": max(1, options.timeout // 3),
     }
+
+
+def check_own(spec: CollectionSpec, info: models.CollectionInfo, where: str) -> None:
+    """Raise CollectionMismatch unless this backend made a collection, with whatever fields."""
+    vectors = info.config.params.vectors
+    if not isinstance(vectors, dict) or not all(map(is_vector_name, vectors)):
+        raise CollectionMismatch(
+            f"{where} has a collection {spec.name!r} that another program made. It stays as it is."
+            " Set COLLECTION_PREFIX to one that nothing else uses."
+        )
 
 
 def check_shape(spec: CollectionSpec, info: models.CollectionInfo, where: str) -> None:
