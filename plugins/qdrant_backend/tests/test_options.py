@@ -88,6 +88,19 @@ def test_key_over_an_unencrypted_connection(host: str, count: int) -> None:
     assert KEY not in str(messages)
 
 
+def test_the_scheme_of_a_host_may_have_capitals() -> None:
+    """The client takes it for TLS, so certificates must be loaded and can be set."""
+    from qdrant_client import QdrantClient
+
+    from wagtail_vector_index.backends.qdrant.connecting import connected
+
+    options = parse(HOST=HOST.replace("https", "HTTPS"), CLIENT_CERTIFICATE="")
+    client = connected(QdrantClient, options, "Here")
+    assert client._client.rest_uri.startswith("https://")
+    assert client._client._rest_args["verify"].cert_store_stats()["x509_ca"]
+    client.close()
+
+
 def test_the_plugin_offers_the_backend() -> None:
     (spec,) = plugin.vector_backends().values()
     assert plugin.API_VERSION == 1

@@ -101,7 +101,7 @@ def _headers(kind: type[Any], options: QdrantOptions, where: str) -> dict[str, A
 
 
 def _rest_tls(options: QdrantOptions) -> dict[str, Any]:
-    if not options.host.startswith("https://"):
+    if not options.has_tls:
         # Without TLS no certificate is checked, and loading the system's takes a while.
         return {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
     context = ssl.create_default_context(cafile=options.ca_certificate or None)

@@ -159,6 +159,11 @@ class QdrantOptions(Options):
         return self.location == IN_MEMORY
 
     @property
+    def has_tls(self) -> bool:
+        """True if requests are encrypted. A scheme may have capitals, as in ``HTTPS://``."""
+        return urlsplit(self.host).scheme == "https"
+
+    @property
     def endpoint(self) -> str:
         """The URL that requests go to, with the port of REST or of gRPC."""
         parts = urlsplit(self.host)
@@ -181,7 +186,7 @@ class QdrantOptions(Options):
 
     def _check_tls(self) -> None:
         files = (self.ca_certificate, self.client_certificate, self.client_key)
-        if any(files) and not self.host.startswith("https://"):
+        if any(files) and not self.has_tls:
             raise ValueError(
                 "certificates can be used only with a 'HOST' that begins with https://."
             )
