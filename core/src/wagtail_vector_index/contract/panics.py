@@ -56,63 +56,65 @@ def _contained(
     method: Callable[..., Any], call: Callable[..., Any], failure: type[Exception]
 ) -> Callable[..., Any]:
     """Return a function of a method's kind that calls a function as the method is called."""
-    told = functools.partial(_raise_failure_of_panic, method.__name__, failure)
+    told = functools.partial(_Told, method.__name__, failure)
     wrapped: Callable[..., Any]
 
-    # Written out four times, because a context manager costs more than a short method: splitters
-    # count the tokens of each word.
     if inspect.isasyncgenfunction(method):
 
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            try:
+            with told(self):
                 async with aclosing(call(self, *args, **kwargs)) as items:
                     async for item in items:
                         yield item
-            except BaseException as error:
-                told(self, error)
-                raise
 
     elif inspect.iscoroutinefunction(method):
 
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-            try:
+            with told(self):
                 return await call(self, *args, **kwargs)
-            except BaseException as error:
-                told(self, error)
-                raise
 
     elif inspect.isgeneratorfunction(method):
 
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            try:
+            with told(self):
                 return (yield from call(self, *args, **kwargs))
-            except BaseException as error:
-                told(self, error)
-                raise
 
     else:
 
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-            try:
+            with told(self):
                 return call(self, *args, **kwargs)
-            except BaseException as error:
-                told(self, error)
-                raise
 
     contained: Callable[..., Any] = functools.wraps(method)(wrapped)
     return contained
 
 
-def _raise_failure_of_panic(
-    name: str, failure: type[Exception], backend: Any, error: BaseException
-) -> None:
-    """Raise the failure if a method's error is a panic, and else do nothing."""
-    if isinstance(error, Exception) or not _is_panic(error, type(backend)):
-        return
-    text = backend.options.redact(describe(error))
-    raise failure(
-        f"{backend.alias!r} ({type(backend).__name__}): {name} panicked: {text}"
-    ) from error
+class _Told:
+    """A context in which a panic of a backend's method is raised as an error.
+
+    A function with `contextlib.contextmanager` would take several times as long, and splitters
+    count the tokens of each word.
+    """
+
+    __slots__ = ("backend", "failure", "name")
+
+    def __init__(self, name: str, failure: type[Exception], backend: Any) -> None:
+        self.name = name
+        self.failure = failure
+        self.backend = backend
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None or isinstance(error, Exception):
+            return
+        backend = self.backend
+        if _is_panic(error, type(backend)):
+            text = backend.options.redact(describe(error))
+            raise self.failure(
+                f"{backend.alias!r} ({type(backend).__name__}): {self.name} panicked: {text}"
+            ) from error
 
 
 def _is_panic(error: BaseException, backend: type[Any]) -> bool:

@@ -66,9 +66,14 @@ class Search:
         return ExactMatches(found) if count <= EXACT_UP_TO else found
 
     def _by_index(self) -> Steps[list[Match]]:
-        wanted = self._wanted
+        condition, wanted = self._filter, self._wanted
+        if condition is None and self._spec.recall is None:
+            # The collection is too small to be measured, or was not measured yet. The index may
+            # miss some of many equal records, but a server compares all that a filter keeps, if
+            # they are few.
+            condition = in_part(0, PARTS)
         while wanted <= self._most:
-            found = yield from self._nearest(self._filter, wanted)
+            found = yield from self._nearest(condition, wanted)
             if len(found) < wanted:
                 if (yield from self._count(self._filter)) <= len(found):
                     return found
