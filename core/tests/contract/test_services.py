@@ -366,19 +366,23 @@ class TestRunning:
         assert slept == [7.0, 7.0]
 
     def test_repeated_until(self):
-        steps = repeated("look", lambda answer: answer == 3, timeout=60, first=1, longest=3)
-        seen, answers = [], iter([0, None, 1, None, 2, None, 3])
+        limits = {"timeout": 60, "each": 5, "first": 1, "longest": 3}
+        steps = repeated("look", lambda answer: answer == 3, **limits)
+        seen, looks = [], iter(range(4))
         request = next(steps)
         with pytest.raises(StopIteration) as end:
             while True:
                 seen.append(request)
-                request = steps.send(next(answers))
+                request = steps.send(next(looks) if request == "look" else None)
         assert end.value.value == 3
-        assert seen == ["look", Pause(1), "look", Pause(2), "look", Pause(3), "look"]
+        pauses = [[Within(pause), Pause(pause)] for pause in (1, 2, 3)]
+        look = [Within(5), "look"]
+        assert seen == [*look, *pauses[0], *look, *pauses[1], *look, *pauses[2], *look]
 
     def test_repeated_gives_up_with_the_last_answer(self):
-        steps = repeated("look", bool, timeout=0, first=1, longest=3)
-        assert next(steps) == "look"
+        steps = repeated("look", bool, timeout=0, each=5, first=1, longest=3)
+        assert next(steps) == Within(5)
+        assert steps.send(None) == "look"
         with pytest.raises(StopIteration) as end:
             steps.send(0)
         assert end.value.value == 0

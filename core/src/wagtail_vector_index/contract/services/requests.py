@@ -86,7 +86,13 @@ def limited(steps: Steps[ResultT], seconds: float) -> Steps[ResultT]:
 
 
 def repeated(
-    request: Any, until: Callable[[Any], bool], *, timeout: float, first: float, longest: float
+    request: Any,
+    until: Callable[[Any], bool],
+    *,
+    timeout: float,
+    each: float,
+    first: float,
+    longest: float,
 ) -> Steps[Any]:
     """Send a request repeatedly until its answer is the wanted one, and return the last answer.
 
@@ -94,15 +100,21 @@ def repeated(
         request: the request to send.
         until: returns whether an answer is the wanted one.
         timeout: seconds after which the answer is returned as it is.
+        each: seconds that one answer may take.
         first: seconds before the first repetition; each further wait is twice as long.
         longest: the most seconds between two repetitions.
 
     Example::
 
-        state = yield from repeated(request, is_ready, timeout=60, first=0.02, longest=2)
+        limits = {"timeout": 60, "each": 10, "first": 0.02, "longest": 2}
+        state = yield from repeated(request, is_ready, **limits)
     """
     end, pause = time.monotonic() + timeout, first
-    while not until(answer := (yield request)) and time.monotonic() < end:
+    while True:
+        yield Within(each)
+        answer = yield request
+        if until(answer) or time.monotonic() >= end:
+            return answer
+        yield Within(pause)
         yield Pause(pause)
         pause = min(2 * pause, longest)
-    return answer

@@ -168,11 +168,11 @@ class QdrantOperations(Operations):
     def _update(self, spec: CollectionSpec, **changed: Any) -> Steps[None]:
         """Change the configuration of a collection, and wait until its index is complete."""
         yield self._write(spec, "update_collection", **changed)
-        yield from self._within(self._options.indexing_timeout + self._options.timeout)
         info = yield from repeated(
             self._read(spec, "get_collection"),
             _is_settled,
             timeout=self._options.indexing_timeout,
+            each=self._options.timeout,
             first=FIRST_LOOK,
             longest=LONGEST_LOOK,
         )
