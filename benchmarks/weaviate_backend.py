@@ -44,6 +44,8 @@ def load_rows(options: dict[str, Any]) -> list[Row]:
     django_on()
     from weaviate.classes.data import DataObject
 
+    from wagtail_vector_index.backends.weaviate.schema import VECTOR
+
     backend, ours, theirs = backend_of(options), spec_of("ours"), spec_of("bare")
     matrix = vectors(COUNT, 0)
     batch = batch_of(matrix)
@@ -52,7 +54,7 @@ def load_rows(options: dict[str, Any]) -> list[Row]:
         DataObject(
             uuid=UUID(int=row),
             properties={"metadata": texts[row], "part": row},
-            vector={"default": vector},
+            vector={VECTOR: vector},
         )
         for row, vector in enumerate(matrix.tolist())
     ]

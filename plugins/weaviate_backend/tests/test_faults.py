@@ -238,6 +238,7 @@ def site(server: Double, settings: Any, db: None) -> None:
             "CONCURRENCY": 1,
             "MAX_RETRIES": 0,
             "TIMEOUT": 2.0,
+            "WRITE_TIMEOUT": 2.0,
         }
     }
     for number in range(12):
@@ -257,7 +258,7 @@ def rebuilt() -> None:
     [
         {"kind": "refuse"},
         {"kind": "drop"},
-        {"kind": "delay"},
+        {"kind": "delay", "seconds": 4},  # more than a time-out, less than a measurement may take
         {"kind": "401"},
         {"kind": "429"},
         {"kind": "500"},

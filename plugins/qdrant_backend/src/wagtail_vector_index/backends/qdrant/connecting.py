@@ -61,17 +61,18 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
         )
 
 
-def _hook(to_connect: int, request: httpx.Request) -> None:
-    """Let a request take as long as its operation, but connect within a time-out.
+def _hook(seconds: int, request: httpx.Request) -> None:
+    """Let a request take as long as its operation; to connect, and to read a state, a time-out.
 
     The client itself waits no longer than it asks the server to wait for other nodes.
     """
     if whole := client_timeout():
-        request.extensions["timeout"] = httpx.Timeout(whole, connect=to_connect).as_dict()
+        whole = seconds if request.method == "GET" else whole
+        request.extensions["timeout"] = httpx.Timeout(whole, connect=seconds).as_dict()
 
 
-async def _ahook(to_connect: int, request: httpx.Request) -> None:
-    _hook(to_connect, request)
+async def _ahook(seconds: int, request: httpx.Request) -> None:
+    _hook(seconds, request)
 
 
 def _channel(options: QdrantOptions) -> dict[str, Any]:

@@ -29,9 +29,6 @@ from .protocol import weaviate
 #: The first release that supports NOT in filters.
 OLDEST_SERVER = (1, 33)
 
-#: The path that a client reads when it connects, which other operations may wait for.
-_META = "/v1/meta"
-
 #: How soon a channel tries to connect again.
 _RECONNECT = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -164,16 +161,16 @@ def _proxied(url: str) -> list[tuple[str, Any]]:
     return [("grpc.enable_http_proxy", 0)]
 
 
-def _limit(to_connect: float, request: httpx.Request) -> None:
-    """Let a request take as long as its operation, but connect within a time-out."""
+def _limit(seconds: float, request: httpx.Request) -> None:
+    """Let a write take as long as its operation; to connect, and to read a schema, a time-out."""
     whole = client_timeout()
-    if whole is None or request.url.path == _META:
-        whole = to_connect
-    request.extensions["timeout"] = httpx.Timeout(whole, connect=to_connect).as_dict()
+    if whole is None or request.method == "GET":
+        whole = seconds
+    request.extensions["timeout"] = httpx.Timeout(whole, connect=seconds).as_dict()
 
 
-async def _alimit(to_connect: float, request: httpx.Request) -> None:
-    _limit(to_connect, request)
+async def _alimit(seconds: float, request: httpx.Request) -> None:
+    _limit(seconds, request)
 
 
 _http = partial(_http_client, httpx.Client, _limit)
