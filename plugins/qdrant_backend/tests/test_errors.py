@@ -560,10 +560,13 @@ def test_alias_of_our_name(double: Double, make_backend: MakeBackend) -> None:
     ours.drop(CollectionSpec(name="other", dimensions=4))
 
 
+@pytest.mark.parametrize(
+    "body", [{"vectors": {"size": 4, "distance": "Cosine"}}, {"vectors": {}}], ids=["one", "none"]
+)
 def test_a_collection_of_another_program_is_not_dropped(
-    double: Double, backend: QdrantBackend
+    double: Double, backend: QdrantBackend, body: dict[str, Any]
 ) -> None:
-    path, body = "/collections/wvi__blog", {"vectors": {"size": 4, "distance": "Cosine"}}
+    path = "/collections/wvi__blog"
     double.answer(Request(method="PUT", path=path, query={}, headers={}, body=body))
     for drop in (backend.drop, lambda spec: asyncio.run(backend.adrop(spec))):
         with pytest.raises(CollectionMismatch, match="'blog' that another program made"):

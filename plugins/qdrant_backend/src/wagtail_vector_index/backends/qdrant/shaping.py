@@ -55,7 +55,8 @@ def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
 def check_own(spec: CollectionSpec, info: models.CollectionInfo, where: str) -> None:
     """Raise CollectionMismatch unless this backend made a collection, with whatever fields."""
     vectors = info.config.params.vectors
-    if not isinstance(vectors, dict) or not all(map(is_vector_name, vectors)):
+    # A collection of sparse vectors alone has none of these.
+    if not (vectors and isinstance(vectors, dict) and all(map(is_vector_name, vectors))):
         raise CollectionMismatch(
             f"{where} has a collection {spec.name!r} that another program made. It stays as it is."
             " Set COLLECTION_PREFIX to one that nothing else uses."
