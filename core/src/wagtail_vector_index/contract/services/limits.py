@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import partial
 from math import inf, isinf
 from typing import Any, TypeVar
 
 from .requests import LateError
+from .waiting import outcome_in_thread
 
 __all__ = ["Limit", "client_timeout"]
 
@@ -72,26 +71,23 @@ class Limit:
         """Return what a call returns, or raise its error or, when no time is left, `LateError`.
 
         A client limits only each wait for the network. A service that sends a byte now and then,
-        or a slow name server, would hold up the caller for ever. So the call is left to a thread
-        of its own, which ends when the client gives up.
+        or a slow name server, would hold up the caller for ever. So the call is left to another
+        thread, which is free again when the client gives up.
         """
         if isinf(self._end):
             return call()
         self.check()
-        result: Future[ResultT] = Future()
         context = contextvars.copy_context()
         context.run(_limit.set, self)
-
-        def run() -> None:
-            try:
-                result.set_result(context.run(call))
-            except BaseException as error:  # noqa: BLE001  # the caller gets it
-                result.set_exception(error)
-
-        threading.Thread(target=run, name="waiting for a service", daemon=True).start()
-        if not _is_done(result, self.left):
+        outcome = outcome_in_thread(partial(context.run, call), self.left)
+        if outcome is None:
             raise LateError(self._seconds)
-        return result.result()
+        if outcome[1] is None:
+            return outcome[0]
+        try:
+            raise outcome[1]
+        finally:
+            del outcome  # the error's traceback refers to this frame
 
     async def awithin(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Like `within`, on the event loop."""
@@ -130,11 +126,3 @@ class Limit:
         """Raise `LateError` if no time is left."""
         if not self.left:
             raise LateError(self._seconds)
-
-
-def _is_done(result: Future[ResultT], seconds: float) -> bool:
-    try:
-        result.exception(timeout=seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -1,0 +1,95 @@
+import os
+import threading
+import warnings
+
+import pytest
+
+from wagtail_vector_index.contract.services import LateError, Limit, waiting
+
+
+@pytest.fixture
+def limit():
+    limit = Limit()
+    limit.set(60)
+    return limit
+
+
+@pytest.fixture(autouse=True)
+def no_idle_threads():
+    waiting.end_idle()
+    yield
+    waiting.end_idle()
+
+
+def test_one_call_after_another_takes_the_same_thread(limit):
+    threads = {limit.within(threading.current_thread) for _ in range(5)}
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+
+
+def test_calls_at_once_have_a_thread_each(limit):
+    both, threads = threading.Barrier(2), []
+
+    def call():
+        both.wait(60)
+        return threading.current_thread()
+
+    callers = [
+        threading.Thread(target=lambda: threads.append(limit.within(call))) for _ in range(2)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(set(threads)) == 2
+
+
+def test_a_call_that_hangs_holds_up_no_other(limit):
+    hung, answered = threading.Event(), threading.Event()
+
+    def hang():
+        answered.wait(60)
+        hung.set()
+
+    limit.set(0.05)
+    with pytest.raises(LateError):
+        limit.within(hang)
+    limit.set(60)
+    assert limit.within(lambda: 1) == 1
+    answered.set()
+    assert hung.wait(60)
+
+
+def test_a_thread_takes_calls_after_an_error(limit):
+    def fail():
+        raise ValueError(threading.current_thread().name)
+
+    with pytest.raises(ValueError, match="waiting for a service"):
+        limit.within(fail)
+    assert limit.within(lambda: 1) == 1
+
+
+def test_a_thread_without_calls_ends(limit, monkeypatch):
+    monkeypatch.setattr(waiting, "IDLE", 0.01)
+    thread = limit.within(threading.current_thread)
+    thread.join(60)
+    assert not thread.is_alive()
+    assert limit.within(threading.current_thread) is not thread
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_forks_are_not_warned_of_and_the_child_has_its_own_threads(limit):
+    thread = limit.within(threading.current_thread)
+    with warnings.catch_warnings():
+        # Python warns since 3.12, if there is another thread.
+        warnings.simplefilter("error")
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                code = limit.within(lambda: 0)
+            finally:
+                os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not thread.is_alive()
+    assert limit.within(lambda: 1) == 1
