@@ -112,7 +112,8 @@ WORKERS = str(min(2 * CORES, CORES + 4))
 # Tests with this mark do not depend on versions, so they run only in one session.
 NOT_ONCE = ("-m", "not once")
 # The longest tests come first, so that no worker begins one when the others are done.
-OF_DJANGO = ("tests", "demo/tests", "core/tests", "kit/tests/scaffold")
+OF_CORE = ("core/tests",)
+OF_SITES = ("tests", "demo/tests", "kit/tests/scaffold")
 # The tests of plugins and of their suites depend on clients, not on Django, so they run only in
 # `tests` and `minimums`.
 OF_SUITES = ("kit/tests/testing",)
@@ -145,8 +146,12 @@ def build(session: nox.Session, distributions: list[str], folder: Path, *options
     return [str(file) for pattern in ("*.tar.gz", "*.whl") for file in sorted(folder.glob(pattern))]
 
 
-def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
+def pytest(
+    session: nox.Session, *arguments: str, measured: bool = False, on_postgresql: bool = False
+) -> None:
     command = ("coverage", "run", "-m", "pytest") if measured else ("pytest",)
+    if on_postgresql:
+        command = ("python", "-m", "tests.on_postgresql")
     # Only lines are measured: since Python 3.12 its own monitoring does that at no cost, while a
     # trace of branches makes the tests take nearly twice as long.
     monitored = measured and number(NEWEST[0]) >= (3, 12)
@@ -164,6 +169,7 @@ def all_tests(
     of_clients: bool,
     measured: bool = False,
     thorough: bool = False,
+    on_postgresql: bool = False,
 ) -> None:
     """Run all tests, or only the paths given after `--`, without measuring coverage."""
     # A word without a slash is not a path, even if a folder has its name, since it may follow -k.
@@ -175,9 +181,13 @@ def all_tests(
         return
     if measured:
         session.run("coverage", "erase")
+    of_core: tuple[str, ...] = OF_CORE
+    if on_postgresql:
+        pytest(session, *marks, *OF_CORE, on_postgresql=True)
+        of_core = ()
     # The kit's own backends are slow on purpose, so they never hold the large collections.
     of_kit = OF_SUITES if of_clients else ()
-    pytest(session, *marks, *OF_DJANGO, *of_kit, measured=measured)
+    pytest(session, *marks, *OF_SITES, *of_core, *of_kit, measured=measured)
     if of_clients:
         size = ("--thorough",) if thorough else ()
         for paths in OF_CLIENTS:
@@ -225,18 +235,18 @@ ON_POSTGRESQL = next((cell for cell in CELLS if cell[0] in FOUND and cell[2] == 
 def postgresql(session: nox.Session) -> None:
     """Run core's tests with PostgreSQL as the site's database."""
     install_cell(session, *ON_POSTGRESQL[1:], *editable())
-    paths = session.posargs or ("core/tests",)
-    session.run("python", "-m", "tests.on_postgresql", "-n", WORKERS, *NOT_ONCE, *paths)
+    pytest(session, *NOT_ONCE, *(() if session.posargs else OF_CORE), on_postgresql=True)
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", reuse_venv=False)
 def minimums(session: nox.Session) -> None:
-    """Run all tests with the lowest allowed release of every dependency."""
+    """Run all tests with the lowest allowed release of every dependency, core's on PostgreSQL."""
     # Compiled here, because old clients contain invalid escapes, of which compiling warns.
     session.install("--resolution", "lowest-direct", "--compile-bytecode", *editable(*EXAMPLES))
     session.install(*group("test"))
     session.run("uv", "pip", "list", external=True)
-    all_tests(session, *NOT_ONCE, of_clients=True)
+    # Core's tests run on SQLite in `tests` and `matrix`, so here they run on PostgreSQL.
+    all_tests(session, *NOT_ONCE, of_clients=True, on_postgresql=True)
 
 
 @nox.session
