@@ -1,12 +1,18 @@
 """What the tests of all distributions share."""
 
 import gc
+import os
 
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("no deadlines", parent=settings(), deadline=None)
 settings.load_profile("no deadlines")
+
+# Each process that a test starts would take another quarter of a second to be measured, and runs
+# hardly a line that other tests don't. The workers themselves have read this variable.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 def pytest_collection_finish() -> None:

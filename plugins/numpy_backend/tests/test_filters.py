@@ -101,6 +101,7 @@ def _matching(backend, filter):
     return [match.id.int for match in found]
 
 
+@pytest.mark.once
 @settings(max_examples=100)
 @given(
     steps=st.lists(
