@@ -110,7 +110,9 @@ class QuantizedVectors(Vectors):
         if wanted > self.largest_share * count:
             return rows
         distances = self._signs.distances(query.unit, self._count, rows)
-        likeliest = np.flatnonzero(distances <= np.partition(distances, wanted - 1)[wanted - 1])
+        # Of whole numbers as small as these, counting each takes a fifth of a partition's time.
+        reached = int(np.searchsorted(np.cumsum(np.bincount(distances)), wanted))
+        likeliest = np.flatnonzero(distances <= reached)
         return likeliest if rows is None else rows[likeliest]
 
     def _wanted(self, limit: int, count: int) -> int:

@@ -35,8 +35,7 @@ class Signs:
 
     def __init__(self, centre: Floats32) -> None:
         self._centre = centre
-        # At least two bytes: NumPy partitions them much faster than single bytes.
-        self._counting = np.result_type(np.uint16, np.min_scalar_type(len(centre)))
+        self._counting = np.min_scalar_type(len(centre))
         words = -(-len(centre) // _WORD_BITS)
         self._planes = [np.empty(0, np.uint64) for _ in range(words)]
 
