@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
 from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, UnknownAlias
 from ..indexing.plan import outdated_by
-from ..models.tables import Collection
+from ..models.tables import Collection, index_database
 from ..plugins.handlers import vector_backends
 
 __all__ = [
@@ -24,12 +26,24 @@ def active_collection(index: IndexDeclaration) -> Collection:
     Raises:
         IndexNotBuilt: the index has no such collection yet.
     """
-    # Not get(), which asks for more rows than the one that a constraint allows.
-    for collection in Collection.objects.filter(index=index.name, state=Collection.State.ACTIVE):
+    statement = _statement(index_database())
+    wanted = index.name, Collection.State.ACTIVE.value
+    for collection in Collection.objects.raw(statement, wanted):
         return collection  # type: ignore[no-any-return]
     raise IndexNotBuilt(
         f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
     )
+
+
+@lru_cache(maxsize=16)
+def _statement(using: str) -> str:
+    """Return the SQL that reads a collection by the name of its index and by its state.
+
+    Every search reads one. To compile the query takes as long as to run it.
+    """
+    rows = Collection.objects.filter(index="", state="")
+    statement: str = rows.query.get_compiler(using).as_sql()[0]
+    return statement
 
 
 def serving_backend(index: IndexDeclaration, collection: Collection) -> VectorBackend:
