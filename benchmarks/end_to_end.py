@@ -21,7 +21,9 @@ from benchmarks.website import processes
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNTS = (1_000, 3_000) if QUICK else (1_000, 10_000, 50_000, 100_000)
 SEARCHES = 30
+#: How often each number of documents is indexed from nothing; the larger ones only once.
 REPEATS = 1 if QUICK else 3
+REPEATED_UP_TO = 10_000
 
 #: Figures of wagtail-vector-index of March 2025, measured earlier on two cores with vectors of
 #: the same size: seconds of a search, bytes of memory, documents a second, and seconds of an
@@ -80,7 +82,7 @@ def measure(kind: str, count: int) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         content, database = Path(folder, "content.sqlite3"), Path(folder, "site.sqlite3")
         isolated(processes.make, str(content), kind, count)
-        for _ in range(REPEATS):
+        for _ in range(REPEATS if count <= REPEATED_UP_TO else 1):
             shutil.copy(content, database)
             arguments = (str(database), kind, count)
             first = isolated(processes.index, *arguments)

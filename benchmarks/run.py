@@ -30,7 +30,6 @@ BENCHMARKS = (
     "weaviate_backend",
     "usearch_backend",
     "sqlitevec_backend",
-    "recall",
     "end_to_end",
     "large_index",
     "workers",
@@ -47,7 +46,7 @@ BENCHMARKS = (
 )
 
 #: Benchmarks that take hours, so that they only run if they are named.
-LONG = ("million",)
+LONG = ("recall", "million")
 
 RESULTS = ROOT / "benchmarks" / "results"
 
