@@ -78,6 +78,14 @@ def test_imported_names_exist(block: Block) -> None:
         assert hasattr(importlib.import_module(module), name), f"{block}: {module}.{name}"
 
 
+@pytest.mark.parametrize("name", [*BENCHMARKS, *LONG])
+def test_benchmarks_import_names_that_exist(name: str) -> None:
+    """Most import in functions, which run only in a measurement."""
+    file = ROOT / "benchmarks" / f"{name}.py"
+    found = list(imports(file.read_text(encoding="utf-8")))
+    assert [pair for pair in found if not hasattr(importlib.import_module(pair[0]), pair[1])] == []
+
+
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_toml_parses(block: Block) -> None:
     tomllib.loads(block.code)
