@@ -1,15 +1,19 @@
 """Processes of a site, each forked from one that has set up Django.
 
 To start Python, Django and Wagtail takes a second, which is more than most scripts of tests need.
-Therefore a site has one process that starts them, uses nothing and forks, as prefork servers do:
+Therefore one process starts them, uses nothing and forks, as prefork servers do:
 ``python -m tests.site_processes``. It reads requests from its input and writes its answers to its
-output, each a line of JSON.
+output, each a line of JSON. Sites whose settings name other databases or folders share it: each
+forked process loads the settings again.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +25,34 @@ from typing import Any
 __all__ = ["ROOT", "Process", "Site", "finished"]
 
 ROOT = Path(__file__).parents[1]
+
+#: The variables that may differ between the processes of one parent. They may decide only settings
+#: that are read when they are needed, unlike `INSTALLED_APPS`.
+LATE = frozenset(
+    {
+        "PYTEST_CURRENT_TEST",
+        "SITE_BACKEND",
+        "SITE_FOLDER",
+        "TENANTS_BACKEND",
+        "TEST_DATABASE",
+        "TEST_DATABASE_SETTINGS",
+        "TEST_MODEL",
+        "TEST_OWNER",
+        "TMPDIR",
+        "UPGRADE_DATABASE",
+    }
+)
+
+#: What most scripts import, and the parent therefore once for all of them, besides the site's
+#: embedding backend.
+OFTEN_IMPORTED = [
+    "django.core.management.commands.makemigrations",
+    "django.core.management.commands.migrate",
+    "numpy",
+    "tqdm",
+    "wagtail_vector_index.backends.numpy.collection",
+    "wagtail_vector_index.management.commands.update_vector_indexes",
+]
 
 
 class Site:
@@ -36,13 +68,12 @@ class Site:
             "PYTHONPATH": str(ROOT),
             **database,
         }
-        self._parent: Parent | None = None
 
     def start(self, *arguments: str) -> Process:
         """Start ``python`` with these arguments: ``-c CODE`` or ``-m django COMMAND …``."""
-        if self._parent is None or self._parent.environment != self.environment:
-            self._parent = Parent(dict(self.environment))
-        return Process(self._parent, arguments)
+        late = {name: self.environment[name] for name in LATE & self.environment.keys()}
+        fixed = frozenset(self.environment.items() - late.items())
+        return Process(parent(fixed, frozenset(late)), arguments, late)
 
     def run(self, *arguments: str) -> str:
         """Run ``python`` with these arguments; return its output."""
@@ -63,8 +94,7 @@ def finished(process: Process) -> str:
 class Parent:
     """The process that has set up Django. It ends when nobody holds this object any more."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             env=environment,
@@ -86,17 +116,31 @@ class Parent:
         return int(json.loads(answer))
 
 
+@functools.lru_cache(maxsize=3)  # each takes 100 MB
+def parent(fixed: frozenset[tuple[str, str]], late: frozenset[str]) -> Parent:
+    """Return the parent of the processes with these variables.
+
+    Args:
+        fixed: variables with their values.
+        late: the names of those whose values differ from process to process. Settings may depend
+            on which there are.
+    """
+    return Parent(dict(fixed))
+
+
 class Process:
     """A running process of a site."""
 
     #: The exit code, or the negative number of the signal that killed it; None until `wait()`.
     returncode: int | None = None
 
-    def __init__(self, parent: Parent, arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, parent: Parent, arguments: tuple[str, ...], environment: Mapping[str, str]
+    ) -> None:
         self._parent = parent
         with tempfile.NamedTemporaryFile(delete=False) as output:
             self._output = Path(output.name)
-        self._number = parent.ask(arguments=arguments, output=output.name)
+        self._number = parent.ask(arguments=arguments, environment=environment, output=output.name)
 
     def wait(self) -> str:
         """Wait until the process ends; return what it has printed, errors included."""
@@ -108,16 +152,52 @@ class Process:
 
 def forked() -> list[str]:
     """Answer requests. Return the arguments in each process that is forked; none at the end."""
+    is_set_up = False
     while line := sys.stdin.readline():
         request = json.loads(line)
         if "wait" in request:
             _, status = os.waitpid(request["wait"], 0)
             answer = os.waitstatus_to_exitcode(status)
-        elif not (answer := os.fork()):
-            redirect(request["output"])
-            return list(request["arguments"])
+        else:
+            os.environ.update(request["environment"])
+            if not is_set_up:
+                set_up()
+                is_set_up = True
+            if not (answer := os.fork()):
+                redirect(request["output"])
+                load_settings()
+                return list(request["arguments"])
         print(answer, flush=True)
     return []
+
+
+def set_up() -> None:
+    import django
+    from django.apps import apps
+    from django.conf import settings
+
+    django.setup()
+    if apps.is_installed("wagtail_vector_index"):
+        embedding = settings.WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS["default"]["BACKEND"]
+        for name in [*OFTEN_IMPORTED, embedding.rpartition(".")[0]]:
+            importlib.import_module(name)
+
+
+def load_settings() -> None:
+    """Load the settings again, from the variables of this process."""
+    from django.conf import settings
+    from django.db import connections
+
+    apps = settings.INSTALLED_APPS
+    for name in [name for name in sys.modules if re.match(r"tests\.(.*\.)?settings", name)]:
+        del sys.modules[name]
+    settings._setup()
+    assert apps == settings.INSTALLED_APPS, "these sites cannot share a parent"
+    # Wagtail has asked for the kind of the database, though not connected to it.
+    for connection in connections.all(initialized_only=True):
+        del connections[connection.alias]
+    connections.settings = connections.configure_settings(settings.DATABASES)
+    tempfile.tempdir = None
 
 
 def redirect(path: str) -> None:
@@ -129,10 +209,8 @@ def redirect(path: str) -> None:
 
 
 def main() -> None:
-    import django
     from django.core.management import execute_from_command_line
 
-    django.setup()
     match forked():
         case ["-c", code]:
             exec(code, {"__name__": "__main__"})
