@@ -22,6 +22,7 @@ import django
 django.setup()
 from django.core.management import call_command
 from django.db import connections
+import tests.killing.backends  # once, before the forks
 from tests.notes.models import Note
 from wagtail_vector_index.handlers import embedding_backends
 from wagtail_vector_index.indexing import shares

@@ -105,6 +105,9 @@ def kill(kills, seed):
 def main(kills, seed):
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.killing.settings"
     django.setup()
+    # Every process needs this module, which imports Hypothesis and pytest: here, once for all.
+    import tests.killing.backends  # noqa: F401
+
     folder = Path(os.environ["SITE_FOLDER"])
     waited_for(fork(prepare))
     killed = kill(kills, seed)
