@@ -5,6 +5,6 @@ for each module.
 """
 
 from tests.postgres import postgres
-from tests.shared_databases import database, new_postgresql_database
+from tests.shared_databases import database, new_postgresql_database, shared_database
 
-__all__ = ["database", "new_postgresql_database", "postgres"]
+__all__ = ["database", "new_postgresql_database", "postgres", "shared_database"]

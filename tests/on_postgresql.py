@@ -9,17 +9,20 @@ import sys
 
 import pytest
 
-from tests.postgres import CannotStart, running
+from tests.postgres import CannotStart, new_folder, remove, running
 
 
 def main():
+    folder = new_folder()
     try:
-        with running() as url:
+        with running(folder) as url:
             os.environ["DATABASE_URL"] = url
             return pytest.main(["--ds=tests.settings_postgresql", *sys.argv[1:]])
     except CannotStart as error:
         print(f"On SQLite, not on PostgreSQL: {error}", flush=True)
         return pytest.main(sys.argv[1:])
+    finally:
+        remove(folder)
 
 
 if __name__ == "__main__":

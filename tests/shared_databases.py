@@ -1,15 +1,17 @@
-"""Databases that the processes of one test share."""
+"""Databases that several processes share."""
 
 from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 
 import pytest
 
-__all__ = ["database", "new_database", "new_postgresql_database"]
+from tests.sharing import folder_of_run, shared
+
+__all__ = ["database", "new_database", "new_postgresql_database", "shared_database"]
 
 _numbers = count()
 
@@ -28,27 +30,65 @@ def new_postgresql_database(postgres):
         yield environment
 
 
+@pytest.fixture(scope="session")
+def shared_database(request, tmp_path_factory, postgres):
+    """Return the environment variables for a database that all workers of the run share.
+
+    Call it with a name and a function that fills the database of such variables.
+    """
+    folder = folder_of_run(request.config, tmp_path_factory)
+
+    def made(fill):
+        environment = create_database(postgres)
+        fill(environment)
+        return environment
+
+    with ExitStack() as stack:
+        yield lambda name, fill: stack.enter_context(
+            shared(folder, name, lambda: made(fill), lambda made: drop_database(postgres, made))
+        )
+
+
 @contextmanager
 def new_database(postgres, *, like=None):
     """Yield the environment variables for a new database in a server.
 
     ``like`` are those of a database to copy, to which no process may be connected.
     """
+    environment = create_database(postgres, like=like)
+    yield environment
+    drop_database(postgres, environment)
+
+
+def create_database(postgres, *, like=None):
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    template = name_of(like) if like else "template1"
+    with session(postgres) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    with session({**postgres, "NAME": name}) as inside:
+        inside.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    return {"TEST_DATABASE_SETTINGS": json.dumps({**postgres, "NAME": name})}
+
+
+def drop_database(postgres, environment):
+    with session(postgres) as connection:
+        connection.execute(f'DROP DATABASE "{name_of(environment)}" WITH (FORCE)')
+
+
+def name_of(environment):
+    return json.loads(environment["TEST_DATABASE_SETTINGS"])["NAME"]
+
+
+def session(database):
+    """A session of psycopg's own, in autocommit."""
     import psycopg
 
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    server = {
-        "dbname": postgres["NAME"],
-        "user": postgres["USER"],
-        "password": postgres["PASSWORD"],
-        "host": postgres["HOST"],
-        "port": postgres["PORT"] or None,
-        **postgres["OPTIONS"],
-    }
-    with psycopg.connect(**server, autocommit=True) as connection:
-        template = json.loads(like["TEST_DATABASE_SETTINGS"])["NAME"] if like else "template1"
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        with psycopg.connect(**(server | {"dbname": name}), autocommit=True) as inside:
-            inside.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        yield {"TEST_DATABASE_SETTINGS": json.dumps({**postgres, "NAME": name})}
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    return psycopg.connect(
+        dbname=database["NAME"],
+        user=database["USER"],
+        password=database["PASSWORD"],
+        host=database["HOST"],
+        port=database["PORT"] or None,
+        autocommit=True,
+        **database["OPTIONS"],
+    )

@@ -142,13 +142,13 @@ print("ended")
 """
 
 
-@pytest.fixture(scope="module")
-def empty_tenants(postgres):
+@pytest.fixture(scope="session")
+def empty_tenants(shared_database):
     """A database with two tenants, which have no content."""
     pytest.importorskip("django_tenants", reason="django-tenants is not installed")
-    with new_database(postgres) as database:
-        Site(database | OF_TENANTS).script(TENANTS)
-        yield database
+    return shared_database(
+        "empty tenants", lambda database: Site(database | OF_TENANTS).script(TENANTS)
+    )
 
 
 @pytest.fixture
@@ -184,12 +184,10 @@ def test_commands_look_at_the_tenant_they_run_in(tenants):
 # Copies of the database
 
 
-@pytest.fixture(scope="module")
-def filled(postgres):
+@pytest.fixture(scope="session")
+def filled(shared_database):
     """A database with content that is not indexed yet."""
-    with new_database(postgres) as database:
-        Site(database).script(fill(60))
-        yield database
+    return shared_database("filled", lambda database: Site(database).script(fill(60)))
 
 
 @pytest.fixture

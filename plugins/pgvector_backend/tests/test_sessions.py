@@ -373,7 +373,11 @@ def test_writes_wait_longer_than_a_statement_may_take(
         thread.start()
         thread.join(0.3)
         assert thread.is_alive()
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        # Other tests use other databases of the same server.
+        waiting = (
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+        )
         assert other.execute(waiting).fetchone() == (1,)
     thread.join(10)
     assert errors == []
