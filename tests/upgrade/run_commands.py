@@ -1,29 +1,31 @@
-"""Runs management commands in one process: their arguments come in, their output goes out.
+"""Runs management commands in a process of a site, and returns what they print."""
 
-Both are JSON. ``["fill"]`` is a command of this file: it writes the content of a site.
-"""
+from __future__ import annotations
 
 import contextlib
 import io
-import json
-import sys
+from collections.abc import Iterable, Sequence
 
-import django
 from django.core.management import call_command
 
+__all__ = ["run"]
 
-def main():
-    django.setup()
+
+def run(commands: Iterable[Sequence[str]]) -> list[str]:
+    """Run commands, each a list of words; return the output of each.
+
+    ``["fill"]`` is a command of this file: it writes the content of a site.
+    """
     outputs = []
-    for name, *arguments in json.loads(sys.stdin.read()):
+    for name, *arguments in commands:
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             fill() if name == "fill" else call_command(name, *arguments)
         outputs.append(output.getvalue())
-    sys.stdout.write(json.dumps(outputs))
+    return outputs
 
 
-def fill():
+def fill() -> None:
     from django.contrib.auth import get_user_model
     from wagtail.models import Page, PageViewRestriction
 
@@ -33,7 +35,3 @@ def fill():
         page = home.add_child(instance=Page(title=title, owner=user))
         page.save_revision(user=user).publish()
     PageViewRestriction.objects.create(page=page, restriction_type="login")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""A site to upgrade, in the database that UPGRADE_DATABASE tells as JSON.
+"""A site to upgrade, in the database that UPGRADE_DATABASE tells as JSON, of UPGRADE_VENDOR.
 
 UPGRADE_PROJECT is a folder with more of the site: an app ``blog`` and a file ``settings.py``.
 """
@@ -17,7 +17,7 @@ INSTALLED_APPS = [*FEWEST_APPS]
 MIDDLEWARE = []
 ROOT_URLCONF = "wagtail.urls"
 TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
-if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+if os.environ["UPGRADE_VENDOR"] == "postgresql":
     INSTALLED_APPS.append("django.contrib.postgres")
 if "UPGRADE_WITHOUT_OURS" in os.environ:
     INSTALLED_APPS.remove("wagtail_vector_index")

@@ -6,22 +6,19 @@ table and row by row, with Wagtail 6.1 and Django 5.0: see ``leftovers/``.
 
 import importlib
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.docs.code_blocks import block, blocks
+from tests.sharing import folder_of_run, shared
+from tests.site_processes import ROOT, Site
 
 from .databases import LEFTOVERS, PostgreSQL, SQLite, contents, old_objects
 
 pytestmark = pytest.mark.once
 
-ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "upgrade.md"
 
 OLD_TABLES = {
@@ -35,36 +32,60 @@ OUR_TABLES_OF = {"sqlite": OUR_TABLES, "postgresql": OUR_TABLES | {"wvi_pgvector
 GROWING_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
 
+#: Runs commands and prints their outputs in a last line.
+RUN = """
+import json
+from tests.upgrade.run_commands import run
+print(json.dumps(run(json.loads(COMMANDS))))
+"""
+
+
 def manage(database, *commands, **environment):
     """Run management commands on a database, as a site's manage.py does; what they say."""
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.upgrade.run_commands"],
-        input=json.dumps(commands),
-        env={
-            **os.environ,
+    site = Site(
+        {
             "DJANGO_SETTINGS_MODULE": "tests.upgrade.settings",
             "UPGRADE_DATABASE": json.dumps(database.config),
+            "UPGRADE_VENDOR": database.vendor,
             **environment,
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        }
     )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    output = site.script(RUN.replace("COMMANDS", repr(json.dumps(commands))))
+    return json.loads(output.splitlines()[-1])
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def site(request, tmp_path_factory):
-    """A Wagtail site with content, to which no vector index was ever added."""
-    if request.param == "sqlite":
-        database = SQLite(tmp_path_factory.mktemp("upgrade") / "site.sqlite3")
-    else:
-        database = PostgreSQL.create(request.getfixturevalue("postgres"))
+@pytest.fixture(scope="session")
+def sqlite_site(request, tmp_path_factory):
+    run = folder_of_run(request.config, tmp_path_factory)
+    database = SQLite(run / "upgrade.sqlite3")
+    with shared(run, "sqlite site", lambda: fill(database), lambda _: database.drop()):
+        yield database
+
+
+@pytest.fixture(scope="session")
+def postgresql_site(request, tmp_path_factory, postgres):
+    run = folder_of_run(request.config, tmp_path_factory)
+
+    def make():
+        database = PostgreSQL.create(postgres)
+        fill(database)
+        return database.name
+
+    def drop(name):
+        PostgreSQL(postgres, name).drop()
+
+    with shared(run, "postgresql site", make, drop) as name:
+        yield PostgreSQL(postgres, name)
+
+
+def fill(database):
     manage(database, ["migrate"], ["fill"], UPGRADE_WITHOUT_OURS="1")
-    yield database
-    database.drop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(request):
+    """A Wagtail site with content, to which no vector index was ever added."""
+    return request.getfixturevalue(f"{request.param}_site")
 
 
 @pytest.fixture(params=OLD_TABLES)
