@@ -1,3 +1,4 @@
+import ctypes
 import os
 import threading
 import warnings
@@ -77,7 +78,19 @@ def test_a_thread_without_calls_ends(limit, monkeypatch):
     assert limit.within(threading.current_thread) is not thread
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_greenlet_is_not_kept(limit, monkeypatch):
+    """Under gevent, a "thread" is a greenlet of the caller's thread, and wakes up only there."""
+    monkeypatch.setattr(threading, "get_native_id", lambda: 1)
+    thread = limit.within(threading.current_thread)
+    thread.join(60)
+    assert not thread.is_alive()
+    assert limit.within(lambda: 1) == 1
+
+
+can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+@can_fork
 def test_forks_are_not_warned_of_and_the_child_has_its_own_threads(limit):
     thread = limit.within(threading.current_thread)
     with warnings.catch_warnings():
@@ -85,11 +98,26 @@ def test_forks_are_not_warned_of_and_the_child_has_its_own_threads(limit):
         warnings.simplefilter("error")
         child = os.fork()
         if not child:
-            code = 1
-            try:
-                code = limit.within(lambda: 0)
-            finally:
-                os._exit(code)
+            exit_with_the_answer(limit)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert not thread.is_alive()
     assert limit.within(lambda: 1) == 1
+
+
+@can_fork
+def test_a_server_may_fork_in_c(limit):
+    """As uWSGI does: none of Python's hooks runs."""
+    limit.within(threading.current_thread)
+    if not (child := ctypes.PyDLL(None).fork()):
+        exit_with_the_answer(limit)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def exit_with_the_answer(limit):
+    """End this process with 0, or with 1 after an error."""
+    code = 1
+    try:
+        limit.set(10)
+        code = limit.within(lambda: 0)
+    finally:
+        os._exit(code)
