@@ -36,10 +36,10 @@ _SPEAKERS = (
 _MARKER = re.compile(
     # <|im_start|>, <|turn>, <tool_call|>, <[begin of …]>, <<SYS>>
     r"<(?=[|\[][^<>\n]{0,64}>|[^<>\s]{1,64}\|>|</?SYS>>"
-    # <start_of_turn>, <think>, </s>, <function=…>, but no element of HTML
-    rf"|(?!/?(?:SYS>>|(?:{_ELEMENTS.replace(' ', '|')})/?>))/?[a-z][^<>\s\"']{{0,63}}>)"
-    # [INST], [/TOOL_CALLS], [gMASK], [e~[
-    r"|\[(?=/?(?-i:[A-Z][A-Z_]+[0-9]*|[gs]MASK)\]|e~\["
+    # <start_of_turn>, <think>, </s>, <function=…>, <用户>, but no element of HTML
+    rf"|(?!/?(?:SYS>>|(?:{_ELEMENTS.replace(' ', '|')})/?>))/?[^\W\d_][^<>\s\"']{{0,63}}>)"
+    # [INST], [/TOOL_CALLS], [gMASK], [e~[, [|endofturn|]
+    r"|\[(?=/?(?-i:[A-Z][A-Z_]+[0-9]*|[gs]MASK)\]|e~\[|\|[^\[\]\n]{1,64}\|\]"
     r"|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
     # ]~b]
     r"|\](?=~)"
