@@ -53,6 +53,10 @@ SPEC = CollectionSpec(
             "g.org:1",
             False,
         ),
+        ({"host": "http://v", "grpc_host": "::1"}, "http://v:80", "[::1]:50051", False),
+        ({"host": "http://v", "grpc_host": "[::1]"}, "http://v:80", "[::1]:50051", False),
+        ({"host": "http://v", "grpc_host": "10.0.0.1"}, "http://v:80", "10.0.0.1:50051", False),
+        ({"host": "http://v", "grpc_host": "wv_1."}, "http://v:80", "wv_1.:50051", False),
     ],
 )
 def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) -> None:
@@ -74,8 +78,7 @@ def test_endpoints(given: dict[str, Any], http: str, grpc: str, secure: bool) ->
         ({"HOST": "me:hunter2@localhost:8080"}, "API_KEY"),
         ({"HOST": "http://h", "GRPC_PORT": 0}, "'GRPC_PORT' must be from 1"),
         ({"HOST": "http://h:50051"}, "gRPC needs another port or another host"),
-        ({"HOST": "http://h", "GRPC_HOST": "http://g"}, "'GRPC_HOST' must be the name of a host"),
-        ({"HOST": "http://h", "GRPC_HOST": "g\n"}, "'GRPC_HOST' must be the name of a host"),
+        ({"HOST": "http://h:50051", "GRPC_HOST": "H"}, "gRPC needs another port or another host"),
         ({"HOST": "http://h", "API_KEY": "hunter2\n"}, "'API_KEY' must be ASCII"),
         ({"HOST": "http://h", "COLLECTION_PREFIX": "blog"}, "must be a capital letter"),
         ({"HOST": "http://h", "COLLECTION_PREFIX": "Blog_"}, "must be a capital letter"),
@@ -97,6 +100,22 @@ def test_options_that_cannot_be(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
         parse_options(WeaviateBackend.Options, given, "BACKENDS['default']")
     assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://g", "g\n", "g/", "g?", "g#", "me:hunter2@g", "g.org:443", "g:50051", "g:", "g:port",
+        "[::1]:50051", "[::1", "::1]", "g..org", ".g.org", ".", ":",
+    ],
+)  # fmt: skip
+def test_hosts_of_grpc_that_cannot_be(given: str) -> None:
+    said = "'GRPC_HOST' must be the name .* The port goes into 'GRPC_PORT'"
+    with pytest.raises(InvalidOptions, match=said) as caught:
+        parse_options(
+            WeaviateBackend.Options, {"HOST": "http://h", "GRPC_HOST": given}, "BACKENDS['default']"
+        )
     assert "hunter2" not in str(caught.value)
 
 

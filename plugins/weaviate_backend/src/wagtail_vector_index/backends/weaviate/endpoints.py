@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from wagtail_vector_index.contract import check_host
@@ -54,13 +55,11 @@ class Endpoints:
             grpc_port = 443 if cloud else 50051
         if not 1 <= grpc_port <= 65_535:
             raise ValueError(f"'GRPC_PORT' must be from 1 to 65535, not {grpc_port}.")
-        if any(each in "/@?#" or each.isspace() or not each.isprintable() for each in grpc_host):
-            raise ValueError("'GRPC_HOST' must be the name of a host, without 'http://' or a path.")
         endpoints = cls(
             http_host=_bracketed(name),
             http_port=parts.port or (443 if secure else 80),
             http_secure=secure,
-            grpc_host=_bracketed(grpc_host or derived),
+            grpc_host=_bracketed(_grpc_name(grpc_host) if grpc_host else derived),
             grpc_port=grpc_port,
             grpc_secure=secure if grpc_secure is None else grpc_secure,
         )
@@ -110,5 +109,23 @@ def _cloud_grpc(name: str) -> str:
     return f"grpc-{name}"
 
 
+def _grpc_name(host: str) -> str:
+    """Return the option ``GRPC_HOST`` as `SplitResult.hostname` writes it: without brackets."""
+    try:
+        parts = check_host(f"http://{_bracketed(host)}", _EXAMPLE)
+        is_name = parts.port is None and not any(each in "/?#" for each in host)
+    except ValueError:
+        is_name = False
+    if not is_name:
+        raise ValueError(
+            "'GRPC_HOST' must be the name or the IP address of a host, such as 'grpc.example.com',"
+            " without 'http://', a port or a path. The port goes into 'GRPC_PORT'."
+        )
+    return parts.hostname or ""
+
+
 def _bracketed(name: str) -> str:
-    return f"[{name}]" if ":" in name and not name.startswith("[") else name
+    try:
+        return f"[{name}]" if ip_address(name).version == 6 else name
+    except ValueError:
+        return name

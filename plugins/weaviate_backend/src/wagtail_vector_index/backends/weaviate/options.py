@@ -59,7 +59,7 @@ class WeaviateOptions(Options):
         host: the server's URL, such as ``"http://localhost:8080"``, or the address of a
             cluster in Weaviate Cloud.
         api_key: the key; a self-hosted server may need none.
-        grpc_host: the host of gRPC; derived from ``host`` by default.
+        grpc_host: the host of gRPC, without its port; derived from ``host`` by default.
         grpc_port: the port of gRPC; by default 443 in Weaviate Cloud, otherwise 50051.
         grpc_secure: whether gRPC uses TLS; by default it does if ``host`` is https.
         timeout: seconds that an operation may take, with all its requests and repetitions.
