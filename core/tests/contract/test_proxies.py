@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from wagtail_vector_index.contract.services import proxy_of, without_credentials
+from wagtail_vector_index.contract.services import (
+    grpc_proxy_options,
+    proxy_of,
+    without_credentials,
+)
 from wagtail_vector_index.exceptions import ConfigurationError
 
 URL = "https://vectors.example.org/v1"
 NAMES = [
     name
-    for lower in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")
+    for lower in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "no_grpc_proxy",
+        "request_method",
+    )
     for name in (lower, lower.upper())
 ]
 
@@ -142,3 +153,69 @@ def test_a_header_of_a_visitor_is_no_proxy(proxies):
 )
 def test_a_proxy_is_shown_without_its_password(proxy, shown):
     assert without_credentials(proxy) == shown
+
+
+GRPC_URL = "https://db.myexample.org:50051"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, {"grpc.enable_http_proxy": 0}),
+        ({"https_proxy": "http://one:3128"}, {"grpc.http_proxy": "http://one:3128"}),
+        ({"https_proxy": "http://me:s3@cret@one"}, {"grpc.http_proxy": "http://me:s3@cret@one:80"}),
+        ({"all_proxy": "one"}, {"grpc.http_proxy": "http://one:80"}),
+        ({"all_proxy": "http://one:/"}, {"grpc.http_proxy": "http://one:80"}),
+        ({"all_proxy": "http://[fd00::1]"}, {"grpc.http_proxy": "http://[fd00::1]:80"}),
+        # What has no proxy cannot be bypassed.
+        (
+            {"all_proxy": "https://one", "no_proxy": "db.myexample.org:50051"},
+            {"grpc.enable_http_proxy": 0},
+        ),
+        ({"all_proxy": "http://one", "no_proxy": "org"}, {"grpc.enable_http_proxy": 0}),
+        # gRPC prefers the first variable, and has no capitals.
+        (
+            {"all_proxy": "http://one", "no_proxy": "example.org", "no_grpc_proxy": ""},
+            {"grpc.http_proxy": "http://one:80"},
+        ),
+        (
+            {"all_proxy": "http://one", "NO_PROXY": "example.org"},
+            {"grpc.http_proxy": "http://one:80"},
+        ),
+        (
+            {"all_proxy": "http://one", "no_proxy": "other.org,,xdb.myexample.org"},
+            {"grpc.http_proxy": "http://one:80"},
+        ),
+    ],
+)
+def test_the_proxy_of_a_channel(proxies, variables, expected):
+    proxies(**variables)
+    assert grpc_proxy_options(GRPC_URL) == expected
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY"])
+def test_grpc_cannot_use_a_proxy_over_https(proxies, variable):
+    proxies(**{variable: "https://me:s3cret@proxy"})
+    said = f"variable {variable} .* HTTPS.* add 'db.myexample.org:50051' to no_proxy"
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        grpc_proxy_options(GRPC_URL)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "url"),
+    [
+        ("no_proxy", "other.org, Example.ORG", GRPC_URL),
+        ("no_proxy", "other.org, ", GRPC_URL),
+        ("no_proxy", "0.0.0.1", "http://10.0.0.1:50051"),
+        ("no_proxy", "10.0.0.1/40", "http://10.0.0.1:50051"),
+        ("no_grpc_proxy", "db.myexample.org", GRPC_URL),
+    ],
+)
+def test_a_channel_that_would_bypass_the_proxy(proxies, variable, value, url):
+    proxies(all_proxy="http://proxy:3128", **{variable: value})
+    assert proxy_of(url)
+    with pytest.raises(ConfigurationError, match=f"variable {variable} has") as raised:
+        grpc_proxy_options(url)
+    assert f"add {url.partition('//')[2]!r} to no_proxy" in str(raised.value)
+    assert "set no_grpc_proxy to an empty text" in str(raised.value)

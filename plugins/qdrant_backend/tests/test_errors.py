@@ -547,6 +547,30 @@ def test_variable_that_names_no_proxy(
         assert KEY not in report_of(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("http_proxy", "https://{proxy}"), ("no_proxy", "example.com, ")]
+)
+def test_grpc_that_would_bypass_the_proxy(
+    make_backend: MakeBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    double: Double,
+    variable: str,
+    value: str,
+) -> None:
+    """0.0.0.0 is on Linux and macOS an address of this machine, but may need a proxy."""
+    proxy = f"127.0.0.1:{free_port()}"
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("no_proxy", "example.com")
+    monkeypatch.setenv("http_proxy", f"http://{proxy}")
+    monkeypatch.setenv(variable, value.format(proxy=proxy))
+    with grpc_door(double) as port:
+        backend = make_backend(HOST="http://0.0.0.0:6333", GRPC=True, GRPC_PORT=port)
+        for call in (backend.collections, lambda: asyncio.run(backend.acollections())):
+            with pytest.raises(ConfigurationError, match=f"variable {variable} .* no_proxy"):
+                call()
+        assert double.requests == []
+
+
 def test_alias_of_our_name(double: Double, make_backend: MakeBackend) -> None:
     theirs, ours = make_backend(COLLECTION_PREFIX="theirs"), make_backend()
     theirs.create(SPEC)

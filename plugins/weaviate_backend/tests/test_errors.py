@@ -232,7 +232,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        for name in ("http_proxy", "HTTPS_PROXY", "NO_PROXY"):
+        for name in ("http_proxy", "HTTPS_PROXY", "NO_PROXY", "no_grpc_proxy"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
         monkeypatch.setenv("http_proxy", f"http://ada:{KEY}@{address}")
@@ -260,6 +260,51 @@ def test_variable_that_names_no_proxy(
         with pytest.raises(ConfigurationError, match="variable http_proxy") as caught:
             call()
         assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+#: On Linux and macOS an address of this machine, but not one that needs no proxy.
+HERE = "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("http_proxy", "https://{proxy}"), ("no_proxy", "127.0.0.1, ")],
+)
+def test_grpc_that_would_bypass_the_proxy(
+    server: Double,
+    make_backend: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: str,
+    variable: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(variable, value.format(proxy=proxy))
+    backend = make_backend(grpc_host=HERE)
+    server.fail()
+    for search in (
+        lambda: backend.search(SPEC, [1, 0]),
+        lambda: asyncio.run(backend.asearch(SPEC, [1, 0])),
+    ):
+        with pytest.raises(ConfigurationError, match=f"variable {variable} .* no_proxy"):
+            search()
+    assert server.calls == []
+
+
+def test_grpc_takes_the_proxy_whatever_its_own_rule(
+    server: Double, make_backend: Make, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1, ")
+    monkeypatch.setenv("no_grpc_proxy", "")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        backend = make_backend(grpc_host=HERE, timeout=1.0)
+        server.fail()
+        with told(BackendUnavailable):  # a proxy that does not answer
+            backend.search(SPEC, [1, 0])
+        with listening.accept()[0] as asked:
+            said = asked.recv(1_000).decode()
+    assert said.startswith(f"CONNECT {HERE}:{server.options['grpc_port']} ")
+    assert "Search" not in server.calls
 
 
 def test_this_machine_is_reached_directly(

@@ -20,7 +20,7 @@ from .backend import Operations, Query, ServiceBackend
 from .certificates import pem_files
 from .errors import ServiceErrors, causes, said_in, unwritten
 from .limits import Limit, client_timeout
-from .proxies import proxy_of, without_credentials
+from .proxies import grpc_proxy_options, proxy_of, without_credentials
 from .requests import LateError, Pause, Request, Together, Within, limited, repeated
 from .running import Service
 
@@ -38,6 +38,7 @@ __all__ = [
     "Within",
     "causes",
     "client_timeout",
+    "grpc_proxy_options",
     "limited",
     "pem_files",
     "proxy_of",

@@ -12,7 +12,12 @@ import httpx
 from qdrant_client import AsyncQdrantClient
 
 from wagtail_vector_index.contract import collect_before_forks
-from wagtail_vector_index.contract.services import client_timeout, pem_files, proxy_of
+from wagtail_vector_index.contract.services import (
+    client_timeout,
+    grpc_proxy_options,
+    pem_files,
+    proxy_of,
+)
 from wagtail_vector_index.exceptions import ConfigurationError
 
 from .options import QdrantOptions
@@ -25,7 +30,8 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
     """Return a client of this kind, which connects later.
 
     Raises:
-        ConfigurationError: a certificate cannot be read, or the client cannot send headers.
+        ConfigurationError: a certificate cannot be read, the client cannot send headers, or gRPC
+            cannot use the proxy.
     """
     if options.grpc:
         collect_before_forks()
@@ -77,12 +83,11 @@ async def _ahook(seconds: int, request: httpx.Request) -> None:
 
 def _channel(options: QdrantOptions) -> dict[str, Any]:
     """Return the options of a channel: how soon it connects again, and through which proxy."""
-    proxy = proxy_of(options.endpoint)
     return {
         "grpc.initial_reconnect_backoff_ms": 100,
         "grpc.min_reconnect_backoff_ms": RECONNECT,  # also limits an attempt to connect
         "grpc.max_reconnect_backoff_ms": RECONNECT,
-        **({"grpc.http_proxy": proxy} if proxy else {"grpc.enable_http_proxy": 0}),
+        **grpc_proxy_options(options.endpoint),
     }
 
 

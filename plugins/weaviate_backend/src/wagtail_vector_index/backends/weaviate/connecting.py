@@ -19,7 +19,12 @@ import httpx
 
 from wagtail_vector_index.contract import collect_before_forks
 from wagtail_vector_index.contract.sansio import Steps, arun, run
-from wagtail_vector_index.contract.services import client_timeout, pem_files, proxy_of
+from wagtail_vector_index.contract.services import (
+    client_timeout,
+    grpc_proxy_options,
+    pem_files,
+    proxy_of,
+)
 from wagtail_vector_index.exceptions import BackendRefused
 
 from .errors import WeaviateErrors
@@ -134,7 +139,7 @@ def _make(
                 channel_options=[
                     *_RECONNECT,
                     ("grpc.min_reconnect_backoff_ms", milliseconds),
-                    *_proxied(to.grpc_url),
+                    *grpc_proxy_options(to.grpc_url).items(),
                 ],
                 credentials=_credentials(options),
             ),
@@ -152,13 +157,6 @@ def _http_client(kind: type[Any], limit: Callable[..., Any], options: WeaviateOp
     hooks = {"request": [partial(limit, options.timeout)]}
     proxy = proxy_of(options.endpoints.http) or None
     return kind(verify=_context(options), event_hooks=hooks, proxy=proxy, trust_env=False)
-
-
-def _proxied(url: str) -> list[tuple[str, Any]]:
-    """Return the options of a channel that goes through the proxy of a URL, or through none."""
-    if proxy := proxy_of(url):
-        return [("grpc.http_proxy", proxy)]
-    return [("grpc.enable_http_proxy", 0)]
 
 
 def _limit(seconds: float, request: httpx.Request) -> None:
