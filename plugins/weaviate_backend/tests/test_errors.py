@@ -202,7 +202,6 @@ NODE = {"name": "double"}
         ({"nodes": [NODE, {"name": "second", "status": "UNAVAILABLE"}]}, ["second is UNAVAILABLE"]),
         ({"nodes": [NODE | {"operationalMode": "ReadOnly"}]}, ["double is in the mode ReadOnly"]),
         ({"nodes": [NODE | {"shards": []}, NODE]}, []),
-        ({"no_statistics": True}, []),
     ],
 )
 def test_health_of_nodes(
@@ -214,6 +213,27 @@ def test_health_of_nodes(
     assert found.ok is (not told)
     for words in told:
         assert words in found.message
+
+
+@pytest.mark.parametrize("status", ["403", "404"])
+@pytest.mark.parametrize(
+    ("path", "permission", "lost"),
+    [
+        ("nodes", "read_nodes", "replicas that are missing are not reported"),
+        ("cluster", "read_cluster", "a restart of the server is not noticed"),
+    ],
+)
+def test_health_says_what_is_lost_by_a_missing_permission(
+    server: Double, backend: WeaviateBackend, status: str, path: str, permission: str, lost: str
+) -> None:
+    backend.create(SPEC)
+    assert "permissions" not in backend.health().details
+    server.fail({"kind": status, "on": f"GET {path}", "times": -1})
+    found = backend.health()
+    assert found.ok
+    for words in (permission, lost):
+        assert words in found.message
+        assert words in found.details["permissions"]
 
 
 def test_health_of_a_collection_whose_replicas_are_missing(

@@ -19,9 +19,25 @@ from .service import Rest, Rpc, allowed, nodes, statistics
 #: A name that no collection of ours has; a request about it tests whether gRPC works.
 _NO_COLLECTION = "0"
 
+#: What a server answers only with a permission that the operations do without, and what is lost
+#: if it does not.
+_NODES = (
+    "/nodes cannot be read (the key needs the permission read_nodes), so nodes and replicas that"
+    " are missing are not reported, and writes do not wait for a server that indexes in the"
+    " background"
+)
+_STATISTICS = (
+    "/cluster/statistics cannot be read (the key needs the permission read_cluster), so missing"
+    " nodes are not reported, and a restart of the server is not noticed, so nothing is verified"
+    " after it"
+)
+
 
 def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
     """Return versions, the state of nodes and collections, and the number of records.
+
+    A key may lack the permission to read nodes. That is no problem, but the message says what is
+    lost by it.
 
     Args:
         options: the options of the alias.
@@ -42,6 +58,10 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
         "collections": str(len(names)),
     }
     problems = [*_problems_of_nodes(found), *_missing(servers, found)]
+    # A server lists at least itself.
+    unread = [lost for answer, lost in ((found, _NODES), (servers, _STATISTICS)) if not answer]
+    if unread:
+        details["permissions"] = "; ".join(unread)
     if found:
         details["nodes"] = ", ".join(f"{node['name']} {node['status']}" for node in found)
     for name in names:
@@ -63,9 +83,8 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
             problems.append(f"{name} is read-only: check the disk and the memory of the server")
     if warnings := (yield warn):
         details["warnings"] = "; ".join(warnings)
-    message = f"Weaviate {meta.get('version')}, {len(names)} collections"
-    if problems:
-        message = f"{message}; {'; '.join(problems)}"
+    first = f"Weaviate {meta.get('version')}, {len(names)} collections"
+    message = "; ".join([first, *problems, *unread])
     return Health(ok=not problems, message=message, details=details)
 
 
