@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.checks import CheckMessage
 from weaviate_servers import Double
 
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
@@ -137,12 +138,16 @@ def test_cloud_without_a_key_is_warned_of() -> None:
 
 
 def test_what_replicas_do_not_cover_is_said() -> None:
-    def messages(**options: Any) -> list[str | None]:
+    def messages(**options: Any) -> list[CheckMessage]:
         given = WeaviateBackend.Options(host="http://localhost:8080", **options)
-        return [message.id for message in WeaviateBackend("default", given).check()]
+        return WeaviateBackend("default", given).check()
 
-    assert messages(replication_factor=3) == ["wagtail_vector_index_weaviate.I001"]
-    assert messages(replication_factor=3, consistency="ONE") == []
+    for consistency in ("ONE", "QUORUM"):  # a verification reads one replica with either
+        [message] = messages(replication_factor=3, consistency=consistency)
+        assert message.id == "wagtail_vector_index_weaviate.I001"
+        assert "the verification after a crash" in message.msg
+        assert "FORCE_FULL_REPLICAS_SEARCH" in str(message.hint)
+        assert "manage.py update_vector_indexes --rebuild" in str(message.hint)
     assert messages(replication_factor=1) == messages() == []
 
 

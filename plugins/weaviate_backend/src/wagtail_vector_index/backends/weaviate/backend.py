@@ -81,15 +81,17 @@ class WeaviateBackend(ServiceBackend, VectorBackend):
                     id="wagtail_vector_index_weaviate.W001",
                 )
             )
-        if (options.replication_factor or 1) > 1 and options.consistency != "ONE":
+        if (options.replication_factor or 1) > 1:
             messages.append(
                 Info(
-                    f"Vector backend {self.alias!r}: CONSISTENCY {options.consistency!r} holds for"
-                    " writes. A search asks one replica of each shard, whatever CONSISTENCY says:"
-                    " a node that was away lacks recent records until it has caught up.",
+                    f"Vector backend {self.alias!r}: a search asks one replica of each shard,"
+                    " whatever CONSISTENCY says, and so does the verification after a crash. A node"
+                    " that was away lacks recent records until it has caught up. A node that"
+                    " crashed may go on missing records that another one finds.",
                     hint=(
                         "Set FORCE_FULL_REPLICAS_SEARCH=true in the environment of the servers,"
-                        " then a search asks all replicas. Silence this check afterwards."
+                        " then a search asks all replicas. Silence this check afterwards. Otherwise"
+                        " run after the crash of a node: manage.py update_vector_indexes --rebuild"
                     ),
                     id="wagtail_vector_index_weaviate.I001",
                 )
