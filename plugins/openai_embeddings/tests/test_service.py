@@ -344,6 +344,37 @@ def test_a_proxy_of_the_environment_is_used(
 
 
 @ask
+@pytest.mark.parametrize(
+    "name", ["b\u00fccher.invalid", "B\u00dcCHER.invalid", "xn--bcher-kva.invalid"]
+)
+def test_a_host_whose_name_is_not_ascii(
+    make_backend: MakeBackend, proxied: Service, ask: Any, name: str
+) -> None:
+    ask(make_backend(HOST=f"http://{name}/v1"))
+    for request in proxied.requests:
+        assert request.path == "http://xn--bcher-kva.invalid/v1/embeddings"
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_host_whose_name_is_not_ascii_redirects(
+    make_backend: MakeBackend, proxied: Service
+) -> None:
+    def redirected(location: str) -> str:
+        proxied.always = Reply(307, b"", headers={"Location": location})
+        with pytest.raises(EmbeddingRefused) as raised:
+            make_backend(HOST="http://b\u00fccher.invalid/v1").embed(["text"])
+        return str(raised.value)
+
+    error = redirected("http://other.invalid/v1/embeddings")
+    assert (
+        "at http://b\u00fccher.invalid/v1): redirects to another host, http://other.invalid,"
+        in error
+    )
+    assert "another host, http://[::1]:8080," in redirected("http://[::1]:8080/v1/embeddings")
+    assert len(proxied.requests) == 2
+
+
+@ask
 def test_a_host_that_needs_no_proxy(
     make_backend: MakeBackend,
     service: Service,

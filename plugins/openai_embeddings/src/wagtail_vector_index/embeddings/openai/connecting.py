@@ -9,7 +9,6 @@ this service, and does not leave for another host.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from wagtail_vector_index.contract.services import proxy_of
 
@@ -35,22 +34,25 @@ def client_of(options: ServiceOptions) -> OpenAI:
     """Return a client for threads."""
     from openai import DefaultHttpxClient, OpenAI
 
-    guard = _Guard(options)
-    http = DefaultHttpxClient(**_transport(options), event_hooks={"request": [guard]})
-    return OpenAI(**_arguments(options), http_client=http)
+    http = DefaultHttpxClient(**_transport(options))
+    client = OpenAI(**_arguments(options), http_client=http)
+    http.event_hooks = {"request": [_Guard(options, client.base_url)]}
+    return client
 
 
 def async_client_of(options: ServiceOptions) -> AsyncOpenAI:
     """Return a client for the running event loop."""
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    guard = _Guard(options)
+    http = DefaultAsyncHttpxClient(**_transport(options))
+    client = AsyncOpenAI(**_arguments(options), http_client=http)
+    guard = _Guard(options, client.base_url)
 
     async def aguard(request: Any) -> None:
         guard(request)
 
-    http = DefaultAsyncHttpxClient(**_transport(options), event_hooks={"request": [aguard]})
-    return AsyncOpenAI(**_arguments(options), http_client=http)
+    http.event_hooks = {"request": [aguard]}
+    return client
 
 
 def _arguments(options: ServiceOptions) -> dict[str, Any]:
@@ -72,10 +74,16 @@ def _transport(options: ServiceOptions) -> dict[str, Any]:
 
 
 class _Guard:
-    """Has each request leave with this service's headers only, and for this service only."""
+    """Has each request leave with this service's headers only, and for this service only.
 
-    def __init__(self, options: ServiceOptions) -> None:
-        self._origin = _origin(options.base_url)
+    Args:
+        options: the options of the alias.
+        base_url: the base URL as the client reads it. Its HTTP library writes a name such as
+            ``bücher.example`` in ASCII, in every request.
+    """
+
+    def __init__(self, options: ServiceOptions, base_url: Any) -> None:
+        self._origin = _origin(base_url)
         self._allowed = _COMMON
         if options.is_openai and environment_is_of_openai():
             self._allowed |= _OF_OPENAI
@@ -86,14 +94,14 @@ class _Guard:
             self._own.setdefault("authorization", f"Bearer {options.api_key}")
 
     def __call__(self, request: Any) -> None:
-        if _origin(str(request.url)) != self._origin:
-            raise OtherHost("{}://{}:{}".format(*_origin(str(request.url))))
+        if (origin := _origin(request.url)) != self._origin:
+            raise OtherHost(origin)
         for name in list(request.headers):
             if name.lower() not in self._allowed:
                 del request.headers[name]
         request.headers.update(self._own)
 
 
-def _origin(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80}.get(parts.scheme, 443)
+def _origin(url: Any) -> str:
+    """Return the scheme, the host and, if it is not the scheme's own, the port of a URL."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
