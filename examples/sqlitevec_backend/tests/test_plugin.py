@@ -66,7 +66,8 @@ def test_discovery_imports_no_client() -> None:
         ({"PATH": ""}, "'PATH' must be the whole path"),
         ({"PATH": ":memory:"}, "'PATH' must be the whole path"),
         ({"PATH": "vectors.sqlite3"}, "'PATH' must be the whole path"),  # of which folder?
-        ({"PATH": "/var/vectors.sqlite3", "TIMEOUT": -1}, "'TIMEOUT' must not be negative"),
+        ({"PATH": "/var/vectors.sqlite3", "TIMEOUT": -1}, "'TIMEOUT' must be from 0 to 86400"),
+        ({"PATH": "/var/vectors.sqlite3", "TIMEOUT": 10**10}, "'TIMEOUT' must be from 0 to 86400"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, object], problem: str) -> None:

@@ -580,6 +580,7 @@ def test_neither_question_nor_key_is_logged(
             r"'ANSWER_TOKENS' \(1024\) must be less than 'CONTEXT_TOKENS', which is 1000\.",
         ),
         ({"MODEL": "m", "ANSWER_TOKENS": 5000}, "which is 4096 by default"),
+        ({"MODEL": "m", "TIMEOUT": float("inf")}, "'TIMEOUT' must be from 0.001 to 86400"),
         ({"MODEL": "m", "DIMENSIONS": 3}, "unknown key 'DIMENSIONS'"),
         ({"MODEL": "m", "API_KEY": f"{KEY}\n"}, "'API_KEY' must be ASCII"),
     ],

@@ -38,8 +38,10 @@ def parse(**settings: Any) -> Any:
         ({"MODEL": "m", "MAX_TOKENS": -1}, "'MAX_TOKENS' must be at least 1"),
         ({"MODEL": "m", "BATCH_SIZE": 0}, "'BATCH_SIZE' must be at least 1"),
         ({"MODEL": "m", "CONCURRENCY": 0}, "'CONCURRENCY' must be at least 1"),
-        ({"MODEL": "m", "TIMEOUT": 0}, "'TIMEOUT' must be at least 0.001"),
-        ({"MODEL": "m", "TIMEOUT": float("nan")}, "'TIMEOUT' must be at least 0.001"),
+        ({"MODEL": "m", "TIMEOUT": 0}, "'TIMEOUT' must be from 0.001 to 86400, not 0"),
+        ({"MODEL": "m", "TIMEOUT": float("nan")}, "'TIMEOUT' must be from 0.001 to 86400"),
+        ({"MODEL": "m", "TIMEOUT": float("inf")}, "'TIMEOUT' must be from 0.001 to 86400"),
+        ({"MODEL": "m", "TIMEOUT": 1e10}, "'TIMEOUT' must be from 0.001 to 86400"),
         ({"MODEL": "m", "MAX_RETRIES": -1}, "'MAX_RETRIES' must be at least 0"),
         (
             {"MODEL": "m", "ENCODING_FORMAT": "hex"},

@@ -355,7 +355,7 @@ def test_clients_are_closed_with_their_loops(reranker: ServiceReranker) -> None:
         ({"MODEL": "", "HOST": "https://example.com/v1"}, "'MODEL' is empty"),
         ({"MODEL": "m", "HOST": "example.com"}, "'HOST' is a URL such as"),
         ({"MODEL": "m", "HOST": "https://e.com", "PROTOCOL": "jina"}, "one of 'cohere', 'tei'"),
-        ({"MODEL": "m", "HOST": "https://e.com", "TIMEOUT": 0}, "'TIMEOUT' must be at least"),
+        ({"MODEL": "m", "HOST": "https://e.com", "TIMEOUT": 0}, "'TIMEOUT' must be from 0.001"),
         ({"MODEL": "m", "HOST": "https://e.com", "API_KEY": f"{KEY}\n"}, "'API_KEY' must be"),
         ({"MODEL": "m", "HOST": "https://e.com", "BATCH_SIZE": 5}, "unknown key 'BATCH_SIZE'"),
     ],

@@ -33,7 +33,13 @@ from .filters import (
 )
 from .health import Health
 from .metrics import FACTS, METRICS, Metric, MetricFacts
-from .option_checks import check_api_key, check_headers, check_host, check_ranges
+from .option_checks import (
+    MAX_TIMEOUT,
+    check_api_key,
+    check_headers,
+    check_host,
+    check_ranges,
+)
 from .options import Options, secret
 from .recall import EXACT, TARGET, ExactMatches, Recall, Setting, check_target
 from .records import Match, Record, RecordBatch, Vector, field_values, float32
@@ -48,6 +54,7 @@ __all__ = [
     "FACTS",
     "FIELD_TYPES",
     "MAX_INT",
+    "MAX_TIMEOUT",
     "METRICS",
     "TARGET",
     "And",

@@ -13,7 +13,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..wording import without_keys
 
-__all__ = ["check_api_key", "check_headers", "check_host", "check_ranges"]
+__all__ = ["MAX_TIMEOUT", "check_api_key", "check_headers", "check_host", "check_ranges"]
+
+#: The longest time-out of an option, in seconds: a day. Python, its sockets and the clients each
+#: have a limit of their own, beyond which every call would end in an OverflowError.
+MAX_TIMEOUT = 86_400
 
 #: The highest port there is.
 _MAX_PORT = 65_535
@@ -88,7 +92,7 @@ def check_ranges(options: Any, ranges: Mapping[str, tuple[float, float]]) -> Non
 
     Example::
 
-        check_ranges(self, {"timeout": (0.001, math.inf), "batch_size": (1, 10_000)})
+        check_ranges(self, {"timeout": (0.001, MAX_TIMEOUT), "batch_size": (1, math.inf)})
     """
     for name, (least, most) in ranges.items():
         value = getattr(options, name)

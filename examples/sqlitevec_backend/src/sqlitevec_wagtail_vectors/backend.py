@@ -15,7 +15,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
-from wagtail_vector_index.contract import MAX_INT, FileConnections, FilterNode
+from wagtail_vector_index.contract import (
+    MAX_INT,
+    MAX_TIMEOUT,
+    FileConnections,
+    FilterNode,
+    check_ranges,
+)
 from wagtail_vector_index.contract.arrays import matrix, stored, stored_query
 from wagtail_vector_index.contract.rescoring import nearest
 from wagtail_vector_index.contract.sql import column_of, where
@@ -46,8 +52,7 @@ class SqliteVecBackend(VectorBackend):
         def __post_init__(self) -> None:
             if not Path(self.path).is_absolute():
                 raise ValueError("'PATH' must be the whole path of a file, from its root.")
-            if self.timeout < 0:
-                raise ValueError("'TIMEOUT' must not be negative.")
+            check_ranges(self, {"timeout": (0, MAX_TIMEOUT)})
 
     metrics = frozenset({"cosine", "euclidean"})
     longest_vector = 1e18

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, Literal
 
 from wagtail_vector_index.contract import (
+    MAX_TIMEOUT,
     Options,
     check_api_key,
     check_headers,
@@ -55,7 +56,7 @@ class ServiceOptions(Options):
         if not self.model:
             raise ValueError("'MODEL' is empty. Set it to the service's name for the model.")
         self._check_azure()
-        check_ranges(self, {"timeout": (0.001, inf), "max_retries": (0, inf)})
+        check_ranges(self, {"timeout": (0.001, MAX_TIMEOUT), "max_retries": (0, inf)})
 
     @property
     def is_openai(self) -> bool:
@@ -106,7 +107,7 @@ class OpenAIOptions(ServiceOptions, EmbeddingBackend.Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_ranges(self, {"query_timeout": (0.001, inf)})
+        check_ranges(self, {"query_timeout": (0.001, MAX_TIMEOUT)})
         counts = ("dimensions", "max_tokens", "batch_size", "concurrency")
         check_ranges(self, dict.fromkeys(counts, (1, inf)))
         _check_body("QUERY_BODY", self.query_body)

@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from wagtail_vector_index.contract import TARGET, Options, check_ranges, check_target
+from wagtail_vector_index.contract import (
+    MAX_TIMEOUT,
+    TARGET,
+    Options,
+    check_ranges,
+    check_target,
+)
 
 Index = Literal["hnsw", "ivfflat", "none"]
 Precision = Literal["vector", "halfvec", "bit"]
@@ -14,12 +20,13 @@ Precision = Literal["vector", "halfvec", "bit"]
 #: An amount of memory as PostgreSQL reads it, or an empty text.
 MEMORY = r"|\d+(\.\d+)? ?(B|kB|MB|GB|TB)?"
 
-#: The lowest and highest values of options that pgvector accepts.
+#: The lowest and highest values of options, all but the last as pgvector accepts them.
 RANGES = {
     "m": (2, 100),
     "ef_construction": (4, 1_000),
     "ef_search": (1, 1_000),
     "probes": (1, 32_768),
+    "timeout": (0.001, MAX_TIMEOUT),
 }
 
 
@@ -67,8 +74,4 @@ class PgvectorOptions(Options):
             raise ValueError(
                 "'MAINTENANCE_WORK_MEM' must be a number with a unit that PostgreSQL knows, such as"
                 f" '512MB' or '1GB', not {self.maintenance_work_mem!r}."
-            )
-        if not 0.001 <= self.timeout <= 2_000_000:
-            raise ValueError(
-                f"'TIMEOUT' must be from 0.001 to 2,000,000 seconds, not {self.timeout}."
             )

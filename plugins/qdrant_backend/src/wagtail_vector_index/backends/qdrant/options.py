@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from wagtail_vector_index.contract import (
+    MAX_TIMEOUT,
     TARGET,
     Options,
     check_api_key,
@@ -38,14 +39,16 @@ HNSW_KEYS: dict[str, type] = {
 
 #: The lowest and highest value of each option that is a number.
 RANGES = {
+    "timeout": (1, MAX_TIMEOUT),
+    "write_timeout": (1, MAX_TIMEOUT),
     "oversampling": (1.0, inf),
     "grpc_port": (1, 65_535),
     "batch_bytes": (1_024, inf),
     "max_retries": (0, inf),
 } | dict.fromkeys(
     (
-        "timeout write_timeout shard_number replication_factor write_consistency_factor hnsw_ef"
-        " consistency batch_size concurrency max_connections indexing_threshold indexing_timeout"
+        "shard_number replication_factor write_consistency_factor hnsw_ef consistency batch_size"
+        " concurrency max_connections indexing_threshold indexing_timeout"
     ).split(),
     (1, inf),
 )

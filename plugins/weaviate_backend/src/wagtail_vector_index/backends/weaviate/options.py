@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wagtail_vector_index.contract import (
+    MAX_TIMEOUT,
     TARGET,
     Options,
     check_api_key,
@@ -26,8 +27,8 @@ Consistency = Literal["ONE", "QUORUM", "ALL"]
 
 #: The lowest and highest value of each option that is a number.
 RANGES = {
-    "timeout": (0.001, 86_400),
-    "write_timeout": (0.001, 86_400),
+    "timeout": (0.001, MAX_TIMEOUT),
+    "write_timeout": (0.001, MAX_TIMEOUT),
     "max_retries": (0, 100),
     "batch_size": (1, 10_000),
     "batch_bytes": (1_024, 100 * 2**20),
