@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import sys
 import threading
@@ -17,6 +18,7 @@ from wagtail_vector_index.embeddings.openai import OpenAIEmbeddings
 from wagtail_vector_index.exceptions import InvalidEmbeddings
 
 TEXTS = ["how to bake bread", "das Fahrrad", "日本語"]
+URL_ALPHABET = str.maketrans("+/", "-_")
 
 
 def expected(texts: list[str], dimensions: int = DIMENSIONS) -> list[float]:
@@ -105,6 +107,7 @@ def test_answers_without_index_are_taken_as_they_come(
     [
         lambda item: {**item, "index": None},
         lambda item: {**item, "index": float(item["index"]), "object": 1, "more": {}},
+        lambda item: {**item, "index": str(item["index"])},
         lambda item: {"embedding": item["embedding"], "index": item["index"]},
         lambda item: {**item, "embedding": item["embedding"].rstrip("=")},
         lambda item: {**item, "embedding": f"{item['embedding'][:10]}\n{item['embedding'][10:]}\n"},
@@ -117,6 +120,28 @@ def test_answers_that_are_right_in_substance_are_taken(
     backend: OpenAIEmbeddings, service: Service, change: Any, usage: dict[str, Any]
 ) -> None:
     service.always = Reply(body=lambda answer: {"data": list(map(change, answer["data"])), **usage})
+    assert backend.embed(TEXTS).tolist() == expected(TEXTS)
+
+
+@pytest.mark.parametrize("padding", ["=", ""])
+def test_base64_in_the_alphabet_for_urls(
+    make_backend: MakeBackend, service: Service, padding: str
+) -> None:
+    vector = array("f", bytes.fromhex("fbefbe3e ffffff3e"))
+    text = base64.b64encode(vector.tobytes()).decode()
+    assert text == "++++Pv///z4="
+    sent = text.translate(URL_ALPHABET).replace("=", padding)
+    service.always = Reply(body={"data": [{"index": 0, "embedding": sent}]})
+    assert make_backend(DIMENSIONS=2).embed(["text"]).tolist() == vector.tolist()
+
+
+def test_an_answer_that_is_the_list_itself(backend: OpenAIEmbeddings, service: Service) -> None:
+    """As llama.cpp answers at its address without ``/v1``, with vectors in a list of one."""
+
+    def item(index: int) -> dict[str, Any]:
+        return {"index": index, "embedding": [vector_of(TEXTS[index])]}
+
+    service.always = Reply(body=[item(2), item(0), item(1)])
     assert backend.embed(TEXTS).tolist() == expected(TEXTS)
 
 

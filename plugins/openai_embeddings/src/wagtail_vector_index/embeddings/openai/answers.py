@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: A number of an item as text; no request has a billion texts.
+_DECIMAL = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class BadAnswer(Exception):
@@ -86,7 +90,8 @@ def _check_sizes(sizes: set[int], dimensions: int | None) -> None:
 
 def _items(content: bytes) -> list[dict[str, Any]]:
     answer = json_of(content)
-    items = answer.get("data") if isinstance(answer, dict) else None
+    # llama.cpp returns the list itself at its address without "/v1".
+    items = answer.get("data") if isinstance(answer, dict) else answer
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadAnswer(
             f"returned no list of vectors, but {json.dumps(answer)}."
@@ -96,10 +101,12 @@ def _items(content: bytes) -> list[dict[str, Any]]:
 
 
 def _whole(index: Any, position: int) -> Any:
-    """Return the number of an item; some services send null, or a float such as 1.0."""
+    """Return the number of an item; some services send null, a float such as 1.0, or a text."""
     if index is None:
         return position
-    return int(index) if isinstance(index, float) and index.is_integer() else index
+    is_whole = isinstance(index, float) and index.is_integer()
+    is_decimal = isinstance(index, str) and _DECIMAL.fullmatch(index)
+    return int(index) if is_whole or is_decimal else index
 
 
 def _row(item: dict[str, Any]) -> bytes:
@@ -111,6 +118,7 @@ def _row(item: dict[str, Any]) -> bytes:
         if isinstance(embedding, str):
             text = "".join(embedding.split()).rstrip("=")
             text += "=" * (-len(text) % 4)  # some services leave out the padding
+            text = text.replace("-", "+").replace("_", "/")  # or use the alphabet for URLs
             row = array("f", base64.b64decode(text, validate=True))
             if sys.byteorder == "big":
                 row.byteswap()
