@@ -448,6 +448,56 @@ def test_a_service_that_sends_thoughts_apart(
     pieces.close()
 
 
+def says_in_parts(*parts: Any) -> dict[str, Any]:
+    """A piece of an answer that is a list of parts, as Mistral sends it."""
+    piece = part("")
+    piece["choices"][0]["delta"]["content"] = list(parts)
+    return piece
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "The user asks."}]}
+
+
+def test_text_in_parts(chat: OpenAIChatBackend, service: Service) -> None:
+    texts = [{"type": "text", "text": text} for text in ("Mix ", "", "fl", "our")]
+    service.always = Reply(
+        events=[
+            says_in_parts(THOUGHT),
+            says_in_parts({"type": "reasoning", "text": "Hm."}, THOUGHT, *texts[:1]),
+            says_in_parts(*texts[1:], {"type": "reference", "reference_ids": [1]}),
+            part("."),
+            part(reason="stop"),
+        ]
+    )
+    assert list(chat.stream(MESSAGES)) == asyncio.run(alist(chat)) == ["Mix ", "flour", "."]
+
+
+def test_parts_that_are_none_are_passed_over(chat: OpenAIChatBackend, service: Service) -> None:
+    odd: list[Any] = [1, None, "?", {}, {"type": "text"}, {"type": "text", "text": 1}]
+    odd += [{"type": ["text"], "text": "?"}, [{"type": "text", "text": "?"}]]
+    service.always = Reply(events=[says_in_parts(*odd), part("Hi"), part(reason="stop")])
+    assert list(chat.stream(MESSAGES)) == ["Hi"]
+
+
+def test_thoughts_in_parts_are_apart(make_chat: MakeChat, service: Service) -> None:
+    """So the text is shown as it comes, whatever the name of the model."""
+    release = threading.Event()
+    text = {"type": "text", "text": "Mix "}
+    service.always = Reply(events=[says_in_parts(THOUGHT), says_in_parts(text)], stall=release)
+    pieces = make_chat(MODEL="deepseek-r1").stream(MESSAGES)
+    assert next(pieces) == "Mix "
+    release.set()
+    pieces.close()
+
+
+def test_parts_that_are_nothing_but_thoughts(chat: OpenAIChatBackend, service: Service) -> None:
+    service.always = Reply(events=[says_in_parts(THOUGHT), part(reason="length")])
+    error, pieces = error_of(chat)
+    assert type(error) is InvalidAnswer
+    assert "used up its tokens" in str(error)
+    assert pieces == []
+
+
 @pytest.mark.parametrize("name", ["content", "reasoning_content"])
 def test_a_model_that_thinks_for_long_is_not_late(
     chat: OpenAIChatBackend, service: Service, monkeypatch: pytest.MonkeyPatch, name: str

@@ -27,6 +27,8 @@ _FILTERS = ("filter", "safety", "sensitive", "refus", "prohibited", "blocklist",
 
 #: The names by which services send thoughts apart from the text.
 _APART = ("reasoning_content", "reasoning")
+#: The types of thoughts in a text that comes as a list of parts, as Mistral sends it.
+_THOUGHTS = ("thinking", "reasoning")
 
 
 class Pieces:
@@ -54,11 +56,11 @@ class Pieces:
         self._begun = True
         self._reason = getattr(choices[0], "finish_reason", None) or self._reason
         delta = getattr(choices[0], "delta", None)
-        text = getattr(delta, "content", None)
-        if are_apart := any(getattr(delta, name, None) for name in _APART):
+        text, has_thoughts = _read(getattr(delta, "content", None))
+        if are_apart := has_thoughts or any(getattr(delta, name, None) for name in _APART):
             self._thoughts.are_apart()
         self.advanced = are_apart or bool(text)
-        return self._noted(self._thoughts.without(text)) if isinstance(text, str) else ""
+        return self._noted(self._thoughts.without(text))
 
     def rest(self) -> str:
         """Return the text that was held back, once all parts have come."""
@@ -97,3 +99,14 @@ class Pieces:
     def _why(self) -> str:
         """The reason in small letters, without a comment such as in "content_filter: SAFETY"."""
         return str(self._reason).partition(":")[0].strip().lower()
+
+
+def _read(content: Any) -> tuple[str, bool]:
+    """Return the text in the content of a part, and whether thoughts are apart from it."""
+    if isinstance(content, str):
+        return content, False
+    items = content if isinstance(content, list) else []
+    parts = [item for item in items if isinstance(item, dict)]
+    texts = (part.get("text") for part in parts if part.get("type") == "text")
+    has_thoughts = any(part.get("type") in _THOUGHTS for part in parts)
+    return "".join(text for text in texts if isinstance(text, str)), has_thoughts
