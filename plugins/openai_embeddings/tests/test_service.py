@@ -152,10 +152,36 @@ def test_nor_with_a_question(make_chat: MakeChat, service: Service, other: Servi
     assert not other.requests
 
 
-def test_a_redirect_within_the_service_is_followed(
-    make_backend: MakeBackend, service: Service
+@ask
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_loses_the_texts_is_not_followed(
+    make_backend: MakeBackend, service: Service, ask: Any, status: int
 ) -> None:
-    service.replies.append(Reply(308, b"", headers={"Location": "/v2/embeddings"}))
+    """HTTP clients make a GET without a body of it."""
+    moved = service.url.replace("://", f"://me:{KEY}@").replace("/v1", "/api/v1/embeddings?a=1")
+    service.always = Reply(status, b"", headers={"Location": moved})
+    with pytest.raises(EmbeddingRefused) as raised:
+        ask(make_backend(MAX_RETRIES=3))
+    address = service.url.replace("/v1", "/api/v1/embeddings")
+    assert f"): redirects to {address}, but with a status that drops" in str(raised.value)
+    assert "Set HOST to the part of that address before '/embeddings'," in str(raised.value)
+    assert KEY not in str(raised.value)
+    assert len(service.requests) == 1
+
+
+def test_nor_one_that_loses_the_question(make_chat: MakeChat, service: Service) -> None:
+    moved = {"Location": "/api/v1/chat/completions"}
+    service.always = Reply(301, b"", headers=moved)
+    for read in (lambda chat: list(chat.stream(MESSAGES)), lambda chat: asyncio.run(alist(chat))):
+        with pytest.raises(ChatRefused, match=r"redirects to http.*/api/v1/chat/completions"):
+            read(make_chat())
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_within_the_service_is_followed(
+    make_backend: MakeBackend, service: Service, status: int
+) -> None:
+    service.replies.append(Reply(status, b"", headers={"Location": "/v2/embeddings"}))
     assert make_backend().embed(["text"]).tolist() == vector_of("text")
     assert [request.path for request in service.requests] == ["/v1/embeddings", "/v2/embeddings"]
     assert service.requests[1].headers["authorization"] == f"Bearer {KEY}"

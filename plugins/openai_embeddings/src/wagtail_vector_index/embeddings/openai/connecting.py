@@ -3,7 +3,7 @@
 OpenAI's client reads headers, an organisation and a project from variables of the environment,
 and follows redirects to any host. The list of what it reads grows with its versions. So each
 request is looked at just before it leaves: it keeps only headers that are known to be meant for
-this service, and does not leave for another host.
+this service, and does not leave for another host, or without its body.
 """
 
 from __future__ import annotations
@@ -25,9 +25,27 @@ _COMMON = frozenset(
 )
 _OF_OPENAI = frozenset({"openai-organization", "openai-project"})
 
+_OTHER_HOST = (
+    ", which gets neither texts nor the key. If that is the right service, set HOST to its base URL"
+)
+_WITHOUT_BODY = (
+    ", but with a status that drops the texts. Set HOST to the part of that address before"
+    " '/embeddings', '/chat/completions' or '/rerank', or have the service redirect with status 308"
+)
 
-class OtherHost(Exception):
-    """The service redirects to another host; the message is that host's address."""
+
+class Redirected(Exception):
+    """The service redirects a request that must not follow.
+
+    Args:
+        where: where to; follows "redirects to".
+        advice: why it must not, and what to do; follows `where`.
+    """
+
+    def __init__(self, where: str, advice: str) -> None:
+        super().__init__(where, advice)
+        self.where = where
+        self.advice = advice
 
 
 def client_of(options: ServiceOptions) -> OpenAI:
@@ -95,7 +113,11 @@ class _Guard:
 
     def __call__(self, request: Any) -> None:
         if (origin := _origin(request.url)) != self._origin:
-            raise OtherHost(origin)
+            raise Redirected(f"another host, {origin}", _OTHER_HOST)
+        # Every request is a POST. After a 301, 302 or 303, the client makes a GET of it.
+        if request.method != "POST":
+            path = request.url.raw_path.partition(b"?")[0].decode("ascii")
+            raise Redirected(f"{origin}{path}", _WITHOUT_BODY)
         for name in list(request.headers):
             if name.lower() not in self._allowed:
                 del request.headers[name]

@@ -20,7 +20,7 @@ from wagtail_vector_index.contract.services import (
 )
 from wagtail_vector_index.exceptions import EmbeddingRefused, EmbeddingUnavailable, VectorIndexError
 
-from .connecting import OtherHost
+from .connecting import Redirected
 from .options import ServiceOptions
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ class OpenAIErrors(ServiceErrors):
         import openai
 
         refused, unavailable = self.advice.refused, self.advice.unavailable
-        if other := next((each for each in causes(error) if isinstance(each, OtherHost)), None):
-            return refused, _redirects(other), ""
+        if found := next((each for each in causes(error) if isinstance(each, Redirected)), None):
+            return refused, f"redirects to {self.quoted(found.where)}{found.advice}", ""
         if isinstance(error, (openai.APITimeoutError, TimeoutError)):
             return unavailable, self._timed_out(total), ""
         if isinstance(error, openai.APIConnectionError):
@@ -249,10 +249,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def _redirects(other: BaseException) -> str:
-    return (
-        f"redirects to another host, {other}, which gets neither texts nor the key."
-        " If that is the right service, set HOST to its base URL"
-    )

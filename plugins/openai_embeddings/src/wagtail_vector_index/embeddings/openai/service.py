@@ -17,7 +17,7 @@ from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.contract.sansio import Call, Steps, arun, run
 from wagtail_vector_index.contract.services import Limit
 
-from .connecting import OtherHost, async_client_of, client_of
+from .connecting import Redirected, async_client_of, client_of
 from .errors import Advice, OpenAIErrors, error_in, retry_after
 from .options import OPENAI_KEY_VARIABLE, ServiceOptions
 
@@ -67,7 +67,7 @@ class Service:
         try:
             steps = self._attempts(send, self._sync(), total)
             return run(steps).content  # type: ignore[no-any-return]
-        except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
+        except (OpenAIError, UnicodeError, Redirected, TimeoutError) as error:
             failure = self.explain(error, total)
         # Raised outside the handler, so that only a cause that `explain` allows is chained.
         raise failure
@@ -79,7 +79,7 @@ class Service:
         try:
             steps = self._attempts(send, await self._of_loop(), total)
             return (await arun(steps, blocking=False)).content  # type: ignore[no-any-return]
-        except (OpenAIError, UnicodeError, OtherHost, TimeoutError) as error:
+        except (OpenAIError, UnicodeError, Redirected, TimeoutError) as error:
             failure = self.explain(error, total)
         raise failure
 
