@@ -15,13 +15,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match, RecordBatch, VectorBackend
-from wagtail_vector_index.contract import (
-    MAX_INT,
-    MAX_TIMEOUT,
-    FileConnections,
-    FilterNode,
-    check_ranges,
-)
+from wagtail_vector_index.contract import MAX_INT, MAX_TIMEOUT, FileConnections, FilterNode
 from wagtail_vector_index.contract.arrays import matrix, stored, stored_query
 from wagtail_vector_index.contract.rescoring import nearest
 from wagtail_vector_index.contract.sql import column_of, where
@@ -52,7 +46,8 @@ class SqliteVecBackend(VectorBackend):
         def __post_init__(self) -> None:
             if not Path(self.path).is_absolute():
                 raise ValueError("'PATH' must be the whole path of a file, from its root.")
-            check_ranges(self, {"timeout": (0, MAX_TIMEOUT)})
+            if not 0 <= self.timeout <= MAX_TIMEOUT:
+                raise ValueError(f"'TIMEOUT' must be from 0 to {MAX_TIMEOUT}, not {self.timeout}.")
 
     metrics = frozenset({"cosine", "euclidean"})
     longest_vector = 1e18
