@@ -186,6 +186,7 @@ def test_exact_searches_may_take_longer_than_the_time_out(
         port = request.getfixturevalue("shared_grpc_port")
         make_backend = _over_grpc(request, make_backend, port)
     backend = filled(make_backend(TIMEOUT=1))
+    backend.delete(SPEC, [UUID(int=0)])  # the zero vector, which has no mixture with itself
     answer = double.answer
 
     def slow(request: Request) -> Any:
@@ -197,7 +198,7 @@ def test_exact_searches_may_take_longer_than_the_time_out(
     recall = backend.optimize(SPEC)
     backend.drop(SPEC)
     assert recall is not None
-    assert recall.is_measured
+    assert recall.questions == 2
 
 
 def test_exact_searches_that_do_not_end_are_told(
