@@ -157,7 +157,7 @@ class _Found:
             inside = self._inside(starts[first], end(first))
             return len({term for _, _, term in inside}), len(inside), -first
 
-        first = max(self._candidates(starts, sentences, words), key=worth, default=0)
+        first = max(set(self._candidates(starts, sentences, words)), key=worth, default=0)
         # At the end of the text, sentences before the first one fill the place that is left.
         least = max(0, len(units) - words)
         if first > least:

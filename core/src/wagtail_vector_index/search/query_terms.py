@@ -25,6 +25,10 @@ MAX_WORDS = 20
 #: The longest word. Longer ones, such as encoded files, are left out.
 MAX_LETTERS = 100
 
+#: The most characters of a query that are read for its words. They hold `MAX_WORDS` long words five
+#: times over, and whatever a visitor sends beyond them costs nothing.
+_MAX_TEXT = 10_000
+
 #: The shortest stem that stands for all words that begin with it.
 _SHORTEST_STEM = 3
 
@@ -98,12 +102,13 @@ def query_terms(text: str, language: str | None = None) -> list[Term]:
     forms of the word after the number.
 
     Args:
-        text: any text.
+        text: any text, of which the first 10,000 characters are read.
         language: the code of the language of stop words and stems. The default is the active
             language.
     """
     code = _code(language)
     stop_words = STOP_WORDS.get(code, frozenset())
+    text = text[:_MAX_TEXT]
     texts = list(_texts(text, stop_words)) or _texts(text, frozenset())
     terms: list[Term] = []
     count = 0
