@@ -58,8 +58,10 @@ def prepare_documents(
 
 def document_plugins() -> list[str]:
     """Return the plugins that change documents, in the order of their calls, with versions."""
+    names = [each.plugin_name for each in _implementations("documents_prepared")]
+    if not names:  # on most sites, and this is asked for each object
+        return []
     versions = {plugin.source.name: str(plugin.source) for plugin in active_registry().plugins}
-    names = (each.plugin_name for each in _implementations("documents_prepared"))
     return [versions.get(name, name) for name in names]
 
 
