@@ -15,8 +15,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
+# Run Python's garbage collector less often, since it looks at all of Wagtail each time. Not
+# `gc.freeze()`: Hypothesis asks the collector who holds NumPy's random numbers.
+gc.set_threshold(20_000, 20, 100)
+
+
 def pytest_collection_finish() -> None:
-    """Run Python's garbage collector less often, since it looks at all of Wagtail each time."""
-    # Not `gc.freeze()`: Hypothesis asks the collector who holds NumPy's random numbers.
+    """Collect what importing the tests has left."""
     gc.collect()
-    gc.set_threshold(20_000, 20, 100)

@@ -117,11 +117,9 @@ OF_SITES = ("tests", "demo/tests", "kit/tests/scaffold")
 # The tests of plugins and of their suites depend on clients, not on Django, so they run only in
 # `tests` and `minimums`.
 OF_SUITES = ("kit/tests/testing",)
-# These have a process each, because gRPC can be forked in only one way in a process, and its users
-# need different ways.
-USERS_OF_GRPC = [f"plugins/{name}/tests" for name in ("qdrant_backend", "weaviate_backend")]
-OTHERS = [path for name in PLUGINS if (path := f"plugins/{name}/tests") not in USERS_OF_GRPC]
-OF_CLIENTS = [*([path] for path in USERS_OF_GRPC), OTHERS]
+# Its double is a server of gRPC in the tests' own process, where other clients cannot fork then.
+OF_QDRANT = "plugins/qdrant_backend/tests"
+OF_PLUGINS = [path for name in PLUGINS if (path := f"plugins/{name}/tests") != OF_QDRANT]
 # Every plugin and every search relies on these files, so their coverage must be 100%.
 COVERED_WHOLLY = (
     "core/src/wagtail_vector_index/content/filter_values.py",
@@ -181,19 +179,23 @@ def all_tests(
         return
     if measured:
         session.run("coverage", "erase")
-    of_core: tuple[str, ...] = OF_CORE
-    if on_postgresql:
-        pytest(session, *marks, *OF_CORE, on_postgresql=True)
-        of_core = ()
-    # The kit's own backends are slow on purpose, so they never hold the large collections.
-    of_kit = OF_SUITES if of_clients else ()
-    pytest(session, *marks, *OF_SITES, *of_core, *of_kit, measured=measured)
+    run = functools.partial(pytest, session, *marks, measured=measured)
+    first = [*OF_SITES, *OF_CORE]
+    if not of_clients:
+        run(*first)
+        return
+    # Each run begins with the imports of all its workers, so there are as few as can be. The kit's
+    # own backends are slow on purpose, so they never hold the large collections.
     size = ("--thorough",) if thorough else ()
-    for paths in OF_CLIENTS if of_clients else ():
-        pytest(session, *marks, *paths, *size, measured=measured)
+    if thorough:
+        run(*first, *OF_SUITES, on_postgresql=on_postgresql)
+        run(*OF_PLUGINS, *size)
+    else:
+        run(*first, *OF_SUITES, *OF_PLUGINS, on_postgresql=on_postgresql)
+    run(OF_QDRANT, *size)
     # Nobody relies on the lowest releases that an example works with.
     for example in EXAMPLES if thorough else ():
-        pytest(session, f"{example}/tests", *size, measured=measured)
+        run(f"{example}/tests", *size)
 
 
 def install_cell(session: nox.Session, wagtail: str, django: str, *installed: str) -> None:

@@ -525,8 +525,8 @@ class TestLimits:
             yield Pause(60)
             return outcomes
 
-        outcomes = run(limited(steps(), 0.1))
-        assert [str(outcome) for outcome in outcomes] == ["late: 0.1"] * 50
+        outcomes = run(limited(steps(), 1))
+        assert [str(outcome) for outcome in outcomes] == ["late: 1"] * 50
         assert len(service.sent) == 2
 
     def test_an_operation_may_set_a_limit_of_its_own(self, run):

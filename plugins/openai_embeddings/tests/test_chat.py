@@ -246,12 +246,12 @@ def test_time_out(make_chat: MakeChat, service: Service, where: str) -> None:
     slow = {"wait": release} if where == "before" else {"stall": release, "events": EVENTS[:3]}
     service.always = Reply(**slow)  # type: ignore[arg-type]
     try:
-        error, pieces = error_of(make_chat(TIMEOUT=0.3))
+        error, pieces = error_of(make_chat(TIMEOUT=1.5))
     finally:
         release.set()
     assert type(error) is ChatUnavailable
     assert (
-        "did not answer within 0.3 seconds. Check whether it is up; otherwise raise TIMEOUT."
+        "did not answer within 1.5 seconds. Check whether it is up; otherwise raise TIMEOUT."
         in str(error)
     )
     assert pieces == ([] if where == "before" else WORDS[:2])
@@ -311,11 +311,11 @@ def test_a_time_out_within_the_answer_claims_no_attempts(
     release = threading.Event()
     service.always = Reply(stall=release, events=EVENTS[:3])
     try:
-        error, _ = error_of(make_chat(TIMEOUT=0.3, MAX_RETRIES=2))
+        error, _ = error_of(make_chat(TIMEOUT=1.5, MAX_RETRIES=2))
     finally:
         release.set()
     assert len(service.requests) == 2  # one by `stream`, one by `astream`
-    assert "did not answer within 0.3 seconds, tried up to 3 times. Check whether it is up" in str(
+    assert "did not answer within 1.5 seconds, tried up to 3 times. Check whether it is up" in str(
         error
     )
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from django.db.models import Q
 from plugins.pgvector_backend.tests.conftest import (
     SETTINGS,
     Make,
+    add_database,
     batch_of,
     other,
     query,
@@ -289,9 +291,16 @@ def test_refusal_names_the_ids(make: Make, backend: PgvectorBackend, alias: str)
     assert isinstance(caught.value.__cause__, BackendRefused)
 
 
-def test_other_databases(alias: str) -> None:
+@pytest.fixture
+def on_sqlite() -> Iterator[str]:
+    add_database("on_sqlite", {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"})
+    yield "on_sqlite"
+    del connections["on_sqlite"], connections.settings["on_sqlite"]
+
+
+def test_other_databases(alias: str, on_sqlite: str) -> None:
     for database, said in (
-        ("default", "is SQLite, not PostgreSQL"),
+        (on_sqlite, "is SQLite, not PostgreSQL"),
         ("no", "not in DATABASES"),
     ):
         backend = other(database)
