@@ -1,14 +1,17 @@
-"""The policy for sending a request again: how often, and after which wait. Needs tenacity."""
+"""Sends requests again: how often, and after which wait. Needs tenacity."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from tenacity import (
+    AsyncRetrying,
     RetryCallState,
+    Retrying,
     retry_if_exception,
     stop_after_attempt,
-    stop_before_delay,
     wait_exponential,
     wait_random,
 )
@@ -17,44 +20,106 @@ from .errors import ServiceErrors
 from .limits import Limit
 from .requests import LateError, Request
 
+ResultT = TypeVar("ResultT")
+
 #: Seconds before the first repetition. Each further wait is twice as long, plus a random part.
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 
 
-def policy(
-    request: Request, errors: ServiceErrors, *, retries: int, timeout: float, limit: Limit
-) -> dict[str, Any]:
-    """Return the arguments of tenacity's ``Retrying`` for a request.
+class Retries:
+    """Repeats requests whose first attempt has failed.
+
+    That one is made without tenacity. Most requests need no other, and to prepare for others
+    would take a tenth of our part of a search.
 
     Args:
-        request: a write is sent again ``retries`` times; a read, until the deadline at most.
         errors: say which errors may pass, and when.
-        retries: how often a request is sent again.
-        timeout: seconds until the deadline.
-        limit: the limit of the whole operation, beyond which nothing is sent again.
+        count: how often a request is sent again.
+        timeout: seconds from the first attempt to the deadline of a request that reads.
     """
-    often, late = stop_after_attempt(retries + 1), stop_before_delay(timeout)
-    beyond = stop_before_delay(limit.left)
-    backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, FIRST_WAIT)
 
-    def wait(state: RetryCallState) -> float:
-        asked = errors.retry_after(_error_of(state))
-        return backoff(state) if asked is None else min(asked, timeout)
+    def __init__(self, errors: ServiceErrors, *, count: int, timeout: float) -> None:
+        self._errors = errors
+        self._count = count
+        self._timeout = timeout
 
-    def stop(state: RetryCallState) -> bool:
-        if isinstance(_error_of(state), LateError) or beyond(state):
-            return True
-        if errors.is_getting_ready(_error_of(state)):
-            return late(state)
-        return often(state) or (not request.writes and late(state))
+    def again(
+        self,
+        attempt: Callable[[], ResultT],
+        error: Exception,
+        request: Request,
+        started: float,
+        limit: Limit,
+    ) -> ResultT:
+        """Return what a further attempt returns, or raise the error of the last one.
 
-    return {
-        "retry": retry_if_exception(lambda error: errors.is_passing(error, request)),
-        "stop": stop,
-        "wait": wait,
-        "reraise": True,
-    }
+        Args:
+            attempt: sends the request.
+            error: the error of the first attempt.
+            request: a write is sent again ``count`` times; a read, until the deadline at most.
+            started: the moment of ``time.monotonic()`` when the first attempt began.
+            limit: the limit of the whole operation, beyond which nothing is sent again.
+        """
+        policy = self._policy(request, started, limit)
+        return Retrying(**policy)(_continued(error, attempt))
+
+    async def aagain(
+        self,
+        attempt: Callable[[], Awaitable[ResultT]],
+        error: Exception,
+        request: Request,
+        started: float,
+        limit: Limit,
+    ) -> ResultT:
+        """Like `again`, on the event loop."""
+        following = _continued(error, attempt)
+
+        async def next_attempt() -> ResultT:  # tenacity awaits only coroutine functions
+            return await following()
+
+        return await AsyncRetrying(**self._policy(request, started, limit))(next_attempt)
+
+    def _policy(self, request: Request, started: float, limit: Limit) -> dict[str, Any]:
+        """Return the arguments of tenacity's ``Retrying``."""
+        errors, timeout = self._errors, self._timeout
+        often = stop_after_attempt(self._count + 1)
+        exponential = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
+        backoff = exponential + wait_random(0, FIRST_WAIT)
+
+        def wait(state: RetryCallState) -> float:
+            asked = errors.retry_after(_error_of(state))
+            return backoff(state) if asked is None else min(asked, timeout)
+
+        def stop(state: RetryCallState) -> bool:
+            if isinstance(_error_of(state), LateError) or state.upcoming_sleep >= limit.left:
+                return True
+            is_late = time.monotonic() + state.upcoming_sleep >= started + timeout
+            if errors.is_getting_ready(_error_of(state)):
+                return is_late
+            return often(state) or (not request.writes and is_late)
+
+        return {
+            "retry": retry_if_exception(lambda error: errors.is_passing(error, request)),
+            "stop": stop,
+            "wait": wait,
+            "reraise": True,
+        }
+
+
+def _continued(error: Exception, attempt: Callable[[], ResultT]) -> Callable[[], ResultT]:
+    """Return a function that first raises an error, and then makes an attempt at each call.
+
+    So tenacity counts the attempt that ended with this error.
+    """
+    errors = [error]
+
+    def next_attempt() -> ResultT:
+        if errors:
+            raise errors.pop()
+        return attempt()
+
+    return next_attempt
 
 
 def _error_of(state: RetryCallState) -> Any:

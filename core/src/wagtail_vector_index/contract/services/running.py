@@ -18,7 +18,7 @@ from ..clients import Clients
 from ..sansio import Call, Steps, arun, run
 from .errors import ServiceErrors
 from .limits import Limit
-from .requests import LateError, Pause, Request, Together, Within, limited
+from .requests import LateError, Pause, Request, Together, Within
 
 __all__ = ["Service"]
 
@@ -58,9 +58,11 @@ class Service(ABC):
         concurrency: int = 4,
         connections: int | None = None,
     ) -> None:
+        from .retrying import Retries  # needs tenacity, which not everyone who imports the kit has
+
         self.errors = errors
         self._timeout = timeout
-        self._retries = retries
+        self._retries = Retries(errors, count=retries, timeout=timeout)
         self._concurrency = concurrency
         self._connections = connections
         self._clients = Clients(self._held, self._aheld)
@@ -94,12 +96,11 @@ class Service(ABC):
 
         It may take ``timeout`` seconds, unless it sets another limit.
         """
-        return run(limited(steps, self._timeout), partial(self._answer, Limit()))
+        return run(steps, partial(self._answer, self._limit()))
 
     async def arun(self, steps: Steps[ResultT]) -> ResultT:
         """Like `run`."""
-        answer = partial(self._aanswer, Limit())
-        return await arun(limited(steps, self._timeout), answer, blocking=False)
+        return await arun(steps, partial(self._aanswer, self._limit()), blocking=False)
 
     def close(self) -> None:
         """Release the connections. The service can be used again afterwards."""
@@ -109,6 +110,11 @@ class Service(ABC):
         """Like `close`, but wait until the client of the running event loop is closed."""
         await self._clients.aclose()
         await asyncio.to_thread(self._clients.close)
+
+    def _limit(self) -> Limit:
+        limit = Limit()
+        limit.set(self._timeout)
+        return limit
 
     def _held(self) -> _Held:
         turn = threading.BoundedSemaphore(self._connections) if self._connections else None
@@ -146,25 +152,17 @@ class Service(ABC):
             return error
 
     def _retried(self, limit: Limit, request: Request) -> Any:
-        from tenacity import Retrying
-
+        attempt, started = self._attempts(limit, request), time.monotonic()
         try:
-            return Retrying(**self._policy(limit, request))(self._attempts(limit, request))
+            return attempt()
+        except Exception as error:  # noqa: BLE001  # another attempt may be worth it
+            first = error
+        try:
+            return self._retries.again(attempt, first, request, started, limit)
         except Exception as error:  # noqa: BLE001  # `explain` knows the client's errors
             failure = self.errors.explained(error, request)
         # Raised outside the handler, so that only a cause that `make` allows is chained.
         raise failure
-
-    def _policy(self, limit: Limit, request: Request) -> dict[str, Any]:
-        from .retrying import policy  # needs tenacity, which not everyone who imports the kit has
-
-        return policy(
-            request,
-            self.errors,
-            retries=self._retries,
-            timeout=min(self._timeout, limit.left),
-            limit=limit,
-        )
 
     def _attempts(self, limit: Limit, request: Request) -> Callable[[], Any]:
         """Return a function that sends the request, and undoes the last attempt before the next."""
@@ -233,11 +231,13 @@ class Service(ABC):
             return error
 
     async def _aretried(self, limit: Limit, request: Request) -> Any:
-        from tenacity import AsyncRetrying
-
-        retrying = AsyncRetrying(**self._policy(limit, request))
+        attempt, started = self._aattempts(limit, request), time.monotonic()
         try:
-            return await retrying(self._aattempts(limit, request))
+            return await attempt()
+        except Exception as error:  # noqa: BLE001  # as in `_retried`
+            first = error
+        try:
+            return await self._retries.aagain(attempt, first, request, started, limit)
         except Exception as error:  # noqa: BLE001  # as in `_retried`
             failure = self.errors.explained(error, request)
         raise failure
