@@ -26,9 +26,6 @@ Floats32: TypeAlias = npt.NDArray[np.float32]
 #: How many rows are converted at a time. Doubles take twice the memory of float32.
 _ROWS_OF_A_BLOCK = 4_096
 
-#: Vectors with a length between these can be divided by it in float32 without losing digits.
-_SHORT, _LONG = 1e-30, 1e30
-
 
 def matrix(batch: RecordBatch) -> Floats32:
     """Return the vectors of a batch as n × dimensions, without a copy."""
@@ -81,11 +78,6 @@ def stored(vectors: Floats32, metric: Metric) -> Floats32:
     """
     if not FACTS[metric].ignores_length:
         return vectors
-    if len(vectors) == 1:
-        # A single vector is a query. For it, this takes a third of the time.
-        length = math.hypot(*vectors[0].tolist())
-        if _SHORT < length < _LONG:
-            return vectors / np.float32(length)
     if len(vectors) <= _ROWS_OF_A_BLOCK:
         return _unit(vectors).astype(np.float32)
     result = np.empty_like(vectors)

@@ -62,12 +62,11 @@ def is_invalid(vector: memoryview[Any], metric: Metric, longest: float = math.in
     ``longest`` are.
     """
     # NaN and infinity survive a sum of doubles, and no number of float32 can overflow one.
-    components = vector.tolist()
-    if not math.isfinite(sum(components)):
+    if not math.isfinite(sum(vector)):
         return True
     if longest < math.inf and not FACTS[metric].ignores_length:
-        return math.hypot(*components) > longest
-    return not any(components) and not FACTS[metric].zero_is_valid
+        return math.hypot(*vector) > longest
+    return not any(vector) and not FACTS[metric].zero_is_valid
 
 
 def vector_problem(vector: memoryview[Any]) -> str:
