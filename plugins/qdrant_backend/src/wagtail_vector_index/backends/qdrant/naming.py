@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from hashlib import blake2s
 
-from wagtail_vector_index.contract import CollectionSpec, check_name
+from wagtail_vector_index.contract import CollectionSpec, FieldType, check_name
 from wagtail_vector_index.exceptions import InvalidSpec
 
 #: The key of a payload that holds all metadata as JSON text, so that reads return it unchanged.
@@ -47,8 +48,12 @@ def vector_name(spec: CollectionSpec) -> str:
     not know which fields the collection should have. The name of the vectors is set when the
     collection is created, and never changes.
     """
-    fields = json.dumps(sorted(spec.fields.items()))
-    return f"v{blake2s(fields.encode(), digest_size=8).hexdigest()}"
+    return _hash_name(tuple(sorted(spec.fields.items())))
+
+
+@lru_cache(maxsize=128)  # each search needs it
+def _hash_name(fields: tuple[tuple[str, FieldType], ...]) -> str:
+    return f"v{blake2s(json.dumps(fields).encode(), digest_size=8).hexdigest()}"
 
 
 def is_vector_name(name: str) -> bool:

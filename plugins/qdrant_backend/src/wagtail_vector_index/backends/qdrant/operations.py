@@ -30,6 +30,7 @@ from wagtail_vector_index.exceptions import (
 )
 
 from .errors import AlreadyThere, QdrantErrors
+from .filtering import condition
 from .health import health
 from .naming import METADATA, collection_name, key_of, own_name, vector_name
 from .options import QdrantOptions
@@ -125,7 +126,7 @@ class QdrantOperations(Operations):
 
     def count(self, spec: CollectionSpec, filter: FilterNode | None) -> Steps[int]:
         """Return the number of records that match."""
-        return int((yield count(spec, self._options, filter)).count)
+        return int((yield count(spec, self._options, condition(filter))).count)
 
     def get(self, spec: CollectionSpec, ids: Sequence[UUID]) -> Steps[RecordBatch]:
         """Return the records with these ids that exist."""

@@ -101,18 +101,24 @@ def batch_of(spec: CollectionSpec, points: Sequence[Any], where: str) -> RecordB
         )
 
 
-def matches_of(spec: CollectionSpec, points: Sequence[Any], where: str) -> list[Match]:
-    """Return the matches of points that a search found.
+def matches_of(spec: CollectionSpec, points: Sequence[Any], limit: int, where: str) -> list[Match]:
+    """Return the matches of points that a search found, the best first.
+
+    They are as many as the limit, and those beyond it that score as high as the last of these.
 
     Raises:
         CollectionMismatch: a point has another shape than those of this backend.
     """
     facts = FACTS[spec.metric]
     sign = -1 if facts.is_distance else 1
+    matches: list[Match] = []
     with _of_our_shape(spec, where):
-        return [
-            Match(id=UUID(point.id), score=facts.clipped(sign * point.score)) for point in points
-        ]
+        for point in points:
+            score = facts.clipped(sign * point.score)
+            if len(matches) >= limit and score != matches[limit - 1].score:
+                break
+            matches.append(Match(id=UUID(point.id), score=score))
+    return matches
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from qdrant_client import models
 
 from wagtail_vector_index.backends.base import CollectionSpec, Match
-from wagtail_vector_index.contract import EXACT, EXACT_UP_TO, ExactMatches, FilterNode, Setting
+from wagtail_vector_index.contract import EXACT, EXACT_UP_TO, ExactMatches, Setting
 from wagtail_vector_index.contract.arrays import stored_query
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
@@ -45,12 +45,13 @@ def search(
     The replica that counts may lack records that the replicas that are searched have. So the
     number of matches only decides how to search. It never keeps a match from being found.
     """
-    nearest = partial(_nearest, spec, options, _arguments(spec, options, query))
+    kept = condition(query.filter)
+    nearest = partial(_nearest, spec, options, _arguments(spec, options, query, kept))
     exact = options.exact or spec.setting == EXACT
     limit, most = query.limit, query.limit + BEYOND
     expected = limit
     if limit > MOST_UNCOUNTED or (query.filter is not None and not exact):
-        total = (yield count(spec, options, query.filter)).count
+        total = (yield count(spec, options, kept)).count
         expected, most = min(limit, total), min(limit, total) + BEYOND
         exact = exact or total <= EXACT_UP_TO
     found = (yield nearest(most, exact=exact)).points
@@ -60,7 +61,7 @@ def search(
     while len(found) == most and not _is_enough(found, limit):
         most *= 4
         found = (yield nearest(most, exact=exact)).points
-    matches = matches_of(spec, found, where)
+    matches = matches_of(spec, found, limit, where)
     return ExactMatches(matches) if exact else matches
 
 
@@ -78,9 +79,9 @@ def search_settings(options: QdrantOptions) -> list[Setting]:
     return settings
 
 
-def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | None) -> Call:
-    """Return the call that counts the records that match."""
-    given = {"count_filter": condition(filter), "exact": True, **reading(spec, options)}
+def count(spec: CollectionSpec, options: QdrantOptions, kept: models.Filter | None) -> Call:
+    """Return the call that counts the records that a filter keeps."""
+    given = {"count_filter": kept, "exact": True, **reading(spec, options)}
     if given["consistency"] is None:
         del given["consistency"]
         return call(options, spec.name, "count", **given)
@@ -88,11 +89,13 @@ def count(spec: CollectionSpec, options: QdrantOptions, filter: FilterNode | Non
     return call(options, spec.name, "_client.count", **given)
 
 
-def _arguments(spec: CollectionSpec, options: QdrantOptions, query: Query) -> dict[str, Any]:
+def _arguments(
+    spec: CollectionSpec, options: QdrantOptions, query: Query, kept: models.Filter | None
+) -> dict[str, Any]:
     return {
         "query": stored_query(query.vector, spec.metric).tolist(),
         "using": vector_name(spec),
-        "query_filter": condition(query.filter),
+        "query_filter": kept,
         "with_payload": False,
         **reading(spec, options),
     }
@@ -112,7 +115,8 @@ def _nearest(
 
 def _params(spec: CollectionSpec, options: QdrantOptions, *, exact: bool) -> models.SearchParams:
     # Before a recall is measured, and after the options have changed, the server's defaults apply.
-    setting = spec.setting if spec.setting in search_settings(options) else {}
+    is_known = spec.setting and spec.setting in search_settings(options)
+    setting = spec.setting if is_known else {}
     ef = options.hnsw_ef or setting.get("hnsw_ef")
     quantization = None
     if options.quantization != "none":
