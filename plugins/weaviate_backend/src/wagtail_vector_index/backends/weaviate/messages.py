@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from .properties import fill as fill_properties
 from .protocol import (
     aggregate_pb2,
     base_pb2,
-    base_search_pb2,
     batch_delete_pb2,
     batch_pb2,
     search_get_pb2,
@@ -45,12 +43,8 @@ class Messages:
     ) -> Any:
         """Request the ids of the records nearest to a vector, with their vectors or distances."""
         request = self._search(limit, condition)
-        request.near_vector.CopyFrom(
-            base_search_pb2.NearVector(
-                vectors=[_vector(vector)],
-                targets=base_search_pb2.Targets(target_vectors=[VECTOR]),
-            )
-        )
+        request.near_vector.vectors.append(_vector(vector))
+        request.near_vector.targets.target_vectors.append(VECTOR)
         if vectors:
             request.metadata.vectors.append(VECTOR)
         else:
@@ -117,18 +111,19 @@ def ids_of(reply: Any) -> list[UUID]:
     return [UUID(result.metadata.id) for result in reply.results]
 
 
-def vectors_of(results: Sequence[Any]) -> Iterator[bytes]:
-    """Yield the vectors of results."""
-    for result in results:
-        [vector] = result.metadata.vectors
-        yield vector.vector_bytes
+def ids_and_vectors(reply: Any) -> tuple[list[UUID], bytes]:
+    """Return the ids in a reply to a search, and the vectors, one after the other."""
+    found = [result.metadata for result in reply.results]  # each access makes a new object
+    vectors = [metadata.vectors[0].vector_bytes for metadata in found]
+    return [UUID(metadata.id) for metadata in found], b"".join(vectors)
 
 
 def batch_of(reply: Any, dimensions: int) -> RecordBatch:
     """Return the records in a reply to a search."""
+    ids, vectors = ids_and_vectors(reply)
     return RecordBatch(
-        ids=b"".join([id.bytes for id in ids_of(reply)]),
-        vectors=b"".join(vectors_of(reply.results)),
+        ids=b"".join([id.bytes for id in ids]),
+        vectors=vectors,
         metadata=[
             result.properties.non_ref_props.fields[METADATA].text_value for result in reply.results
         ],

@@ -20,7 +20,7 @@ from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
 
 from .filtering import Condition, all_of, condition_of, in_part
-from .messages import Messages, ids_of, vectors_of
+from .messages import Messages, ids_and_vectors, ids_of
 from .options import WeaviateOptions
 from .properties import PARTS
 from .schema import class_name
@@ -37,6 +37,9 @@ FAR_BEYOND = 16
 #: Above this many matches, scores come from Weaviate in float32. Reading that many vectors to
 #: compute the scores here would cost more than the search.
 MOST_RESCORED = 2_000
+
+#: Keeps every record.
+ALL = in_part(0, PARTS)
 
 
 class Search:
@@ -71,7 +74,7 @@ class Search:
             # The collection is too small to be measured, or was not measured yet. The index may
             # miss some of many equal records, but a server compares all that a filter keeps, if
             # they are few.
-            condition = in_part(0, PARTS)
+            condition = ALL
         while wanted <= self._most:
             found = yield from self._nearest(condition, wanted)
             if len(found) < wanted:
@@ -134,14 +137,14 @@ class Search:
         return (yield Rpc(method=method, message=message))
 
     def _scored(self, reply: Any) -> list[Match]:
-        found = np.frombuffer(b"".join(vectors_of(reply.results)), np.float32)
-        vectors = found.reshape(-1, self._spec.dimensions)
-        return _matches(ids_of(reply), scores(vectors, self._asked, self._spec.metric))
+        ids, found = ids_and_vectors(reply)
+        vectors = np.frombuffer(found, np.float32).reshape(-1, self._spec.dimensions)
+        return _matches(ids, scores(vectors, self._asked, self._spec.metric))
 
     def _is_decided(self, found: list[Match]) -> bool:
         """Return whether the matches include all equal scores at the end, so that ids decide."""
-        best = self._best(found)
-        return len(found) > self._limit and best[-1].score > min(match.score for match in found)
+        ordered = sorted((match.score for match in found), reverse=True)
+        return len(ordered) > self._limit and ordered[self._limit - 1] > ordered[-1]
 
     def _best(self, found: list[Match]) -> list[Match]:
         return sorted(found, key=lambda match: (-match.score, match.id))[: self._limit]
