@@ -203,10 +203,15 @@ def test_mutant_is_caught_by_the_state_machine(name):
     assert isinstance(error, AssertionError), f"It did not notice that {BY_NAME[name].__doc__}"
 
 
+def closest_right(mutant):
+    """The class without which the mutant would be right."""
+    return next(cls for cls in mutant.__mro__ if cls in RIGHT)
+
+
 # The first of them, from which all mutants derive, passes the whole suite in `test_conformance`.
 @pytest.mark.parametrize("backend", RIGHT[1:], ids=lambda backend: backend.__name__)
 def test_what_is_right_passes(backend):
-    names = {name for name, cls in BY_NAME.items() if issubclass(cls, backend)}
+    names = {name for name, cls in BY_NAME.items() if closest_right(cls) is backend}
     tests = [test for test, name in PAIRS if name in names]
     assert first_failure(suite_for(backend), cases_of(only=tests)) is None
 

@@ -88,13 +88,14 @@ class OracleBackend(VectorBackend):
         filter: FilterNode | None,
         min_score: float | None,
     ) -> list[Match]:
+        query = vector.tolist()
         found = [
-            Match(id=record.id, score=self._score(spec.metric, vector.tolist(), record.vector))
+            Match(id=record.id, score=self._score(spec.metric, query, record.vector))
             for record in self._records(spec)
             if self._matches(filter, record.metadata)
         ]
         near = [match for match in found if min_score is None or match.score >= min_score]
-        return sorted(near, key=lambda match: (-match.score, match.id))[:limit]
+        return sorted(near, key=lambda match: (-match.score, match.id.int))[:limit]
 
     def _count(self, spec: CollectionSpec, filter: FilterNode | None) -> int:
         return sum(self._matches(filter, record.metadata) for record in self._records(spec))
