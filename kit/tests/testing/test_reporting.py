@@ -1,12 +1,12 @@
 """What the end of an author's own run of pytest says of the suite."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from wagtail_vector_index.testing.rules import contract_url
+
+from .forked import run_module
 
 pytestmark = pytest.mark.once
 
@@ -59,15 +59,8 @@ def run(folder, *words):
         for name, value in os.environ.items()
         if name not in ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER")
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:django", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout + done.stderr
+    words = ("-p", "no:cacheprovider", "-p", "no:django", *words)
+    return run_module("pytest", words, folder, environment)[1]
 
 
 @pytest.fixture
