@@ -27,9 +27,10 @@ __all__ = ["ROOT", "Process", "Site", "finished"]
 ROOT = Path(__file__).parents[1]
 
 #: The variables that may differ between the processes of one parent. They may decide only settings
-#: that are read when they are needed, unlike `INSTALLED_APPS`.
+#: that are read when they are needed, unlike `INSTALLED_APPS`; see `DECISIVE`.
 LATE = frozenset(
     {
+        "CLOSED_LOG",
         "PYTEST_CURRENT_TEST",
         "SITE_BACKEND",
         "SITE_FOLDER",
@@ -42,6 +43,10 @@ LATE = frozenset(
         "UPGRADE_DATABASE",
     }
 )
+
+#: One of them decides `INSTALLED_APPS` by being there, so that sites with and without it have
+#: parents of their own.
+DECISIVE = "TEST_DATABASE_SETTINGS"
 
 #: What most scripts import, and the parent therefore once for all of them, besides the site's
 #: embedding backend.
@@ -73,7 +78,7 @@ class Site:
         """Start ``python`` with these arguments: ``-c CODE`` or ``-m django COMMAND …``."""
         late = {name: self.environment[name] for name in LATE & self.environment.keys()}
         fixed = frozenset(self.environment.items() - late.items())
-        return Process(parent(fixed, frozenset(late)), arguments, late)
+        return Process(parent(fixed, decided=DECISIVE in late), arguments, late)
 
     def run(self, *arguments: str) -> str:
         """Run ``python`` with these arguments; return its output."""
@@ -117,13 +122,12 @@ class Parent:
 
 
 @functools.lru_cache(maxsize=3)  # each takes 100 MB
-def parent(fixed: frozenset[tuple[str, str]], late: frozenset[str]) -> Parent:
+def parent(fixed: frozenset[tuple[str, str]], *, decided: bool) -> Parent:
     """Return the parent of the processes with these variables.
 
     Args:
         fixed: variables with their values.
-        late: the names of those whose values differ from process to process. Settings may depend
-            on which there are.
+        decided: whether the processes have the variable `DECISIVE`.
     """
     return Parent(dict(fixed))
 
@@ -159,6 +163,8 @@ def forked() -> list[str]:
             _, status = os.waitpid(request["wait"], 0)
             answer = os.waitstatus_to_exitcode(status)
         else:
+            for name in LATE:
+                os.environ.pop(name, None)  # another site's
             os.environ.update(request["environment"])
             if not is_set_up:
                 set_up()

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.once
+from tests.site_processes import Site
 
-ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.once
 
 #: Forks four processes, which begin to embed at the same time. One may kill itself later.
 BUILD = """
-import json, multiprocessing, os, signal, sys
-import django
-django.setup()
+import json, multiprocessing, os, signal
 from django.core.management import call_command
 from django.db import connections
 import tests.killing.backends  # once, before the forks
@@ -29,7 +23,6 @@ from wagtail_vector_index.indexing import shares
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
-kills = int(sys.argv[1])
 call_command("migrate", run_syncdb=True, verbosity=0)
 Note.objects.bulk_create(Note(text=f"note{number}") for number in range(400))
 shares.SIZE = 40
@@ -41,7 +34,7 @@ def build(number):
         calls.append(texts)
         if len(calls) == 1:
             together.wait(60)
-        elif len(calls) == 3 and number < kills:
+        elif len(calls) == 3 and number < KILLS:
             os.kill(os.getpid(), signal.SIGKILL)
 
     embedding_backends["default"].before = before
@@ -79,25 +72,17 @@ print(json.dumps({
     indirect=["database"],
 )
 def test_four_processes_build_one_index(database, backend, kills, tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-c", BUILD, str(kills)],
-        env={
-            **os.environ,
+    site = Site(
+        {
             "DJANGO_SETTINGS_MODULE": "tests.settings_folder",
-            "PYTHONPATH": str(ROOT),
             "SITE_FOLDER": str(tmp_path),
             "SITE_BACKEND": backend,
             **database,
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
+        }
     )
-    assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout.splitlines()[-1])
-    assert sorted(told.pop("codes")) == [-9] * kills + [0] * (4 - kills), run.stderr
+    output = site.script(BUILD.replace("KILLS", str(kills)))
+    told = json.loads(output.splitlines()[-1])
+    assert sorted(told.pop("codes")) == [-9] * kills + [0] * (4 - kills), output
     assert told == {
         "state": "active",
         "documents": [400, 400],

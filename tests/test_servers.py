@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.servers import free_port, wait_until_ready
+from tests.site_processes import ROOT, Site
 
 pytestmark = pytest.mark.once
 
-ROOT = Path(__file__).parents[1]
 WORKERS = 2
 
 #: The number of requests after which, in our experience, each worker has answered at least one.
 REQUESTS = 500
 
 PREPARE = """
-import django
-django.setup()
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
 from tests.notes.models import Note
@@ -36,8 +32,6 @@ call_command("update_vector_indexes", "note", verbosity=0)
 
 #: In another process, a change that sends no signal, and a rebuild of the index.
 REBUILD = """
-import django
-django.setup()
 from django.core.management import call_command
 from tests.notes.models import Note
 Note.objects.filter(text="wine").update(text="butter")
@@ -77,11 +71,6 @@ class Server:
         raise AssertionError(f"only {len(best)} of {WORKERS} workers answered")
 
 
-def script(code, environment):
-    command = [sys.executable, "-c", code]
-    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=120)
-
-
 @contextmanager
 def serving(name, environment):
     """Run a server of this name until the end of the block, and wait until its workers end."""
@@ -106,15 +95,15 @@ def serving(name, environment):
 def test_each_worker_sees_every_change_within_one_request(name, database, tmp_path):
     pytest.importorskip(name)
     closed = tmp_path / "closed.log"
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.settings_serving",
-        "PYTHONPATH": str(ROOT),
-        "CLOSED_LOG": str(closed),
-        "HOME": str(tmp_path),  # gunicorn puts a socket there
-        **database,
-    }
-    script(PREPARE, environment)
+    site = Site(
+        {
+            "DJANGO_SETTINGS_MODULE": "tests.settings_serving",
+            "CLOSED_LOG": str(closed),
+            **database,
+        }
+    )
+    site.script(PREPARE)
+    environment = {**site.environment, "HOME": str(tmp_path)}  # gunicorn puts a socket there
     path = "/asearch" if name == "uvicorn" else "/search"
     with serving(name, environment) as server:
         workers = server.best_of_each_worker(path, "bread")
@@ -122,7 +111,7 @@ def test_each_worker_sees_every_change_within_one_request(name, database, tmp_pa
         for text in ("cake", "tea", "water"):
             server.ask("/write", text)
             assert set(server.best_of_each_worker(path, text).values()) == {text}
-        script(REBUILD, environment)
+        site.script(REBUILD)
         after = server.best_of_each_worker(path, "butter")
         assert after == dict.fromkeys(workers, "butter")
     if name == "uvicorn":
