@@ -117,7 +117,7 @@ def only_for(lookup, name, change):
         "test_filter_texts_of_every_class",
         f"{lookup.capitalize()}{name}",
         f"{lookup} takes texts for equal that differ in {name.lower()}.",
-        Walking,
+        Texts,
         holds=holds,
     )
 
