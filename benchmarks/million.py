@@ -64,11 +64,17 @@ class Site:
     keeps_embeddings: bool = True
 
 
+#: What the graph of a million vectors needs while it is built, which is above the default.
+GRAPH = {"MAINTENANCE_WORK_MEM": "2600MB"}
+
 SITES = {
     "sqlite": Site(title="SQLite and NumPy", backend="numpy", options={"QUANTIZATION": "binary"}),
-    "postgresql": Site(title="PostgreSQL", backend="pgvector"),
+    "postgresql": Site(title="PostgreSQL", backend="pgvector", options=GRAPH),
     "without-embeddings": Site(
-        title="PostgreSQL, keep_embeddings = False", backend="pgvector", keeps_embeddings=False
+        title="PostgreSQL, keep_embeddings = False",
+        backend="pgvector",
+        options=GRAPH,
+        keeps_embeddings=False,
     ),
 }
 NAMES = os.environ.get("MILLION_SITES", " ".join(SITES)).split()

@@ -32,6 +32,7 @@ from wagtail_vector_index.indexing.fetching import fetch_to_prepare
 from wagtail_vector_index.indexing.preparing import read
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Document, EmbeddingField
+from wagtail_vector_index.plugins.calling import DocumentHooks
 
 pytestmark = pytest.mark.django_db
 
@@ -138,9 +139,7 @@ def test_a_plugin_that_redacts(monkeypatch):
     index = an_index(Clip, "text")
     texts(index)
     releases = ["redact 1.0"]
-    for module in ("preparing", "comparing"):
-        name = f"wagtail_vector_index.indexing.{module}.document_plugins"
-        monkeypatch.setattr(name, lambda: releases)
+    monkeypatch.setattr(DocumentHooks, "active", lambda: DocumentHooks([], releases))
     assert update(index).drained.objects == 1
     assert update(index).drained.objects == 0
     releases[0] = "redact 1.1"

@@ -8,11 +8,7 @@ from django.test import override_settings
 from tests.fake_distributions import PLUGIN
 from wagtail_vector_index.exceptions import ConfigurationError, PluginBroken
 from wagtail_vector_index.plugins import PreparedDocument
-from wagtail_vector_index.plugins.calling import (
-    active_registry,
-    notify,
-    prepare_documents,
-)
+from wagtail_vector_index.plugins.calling import DocumentHooks, active_registry, notify
 
 
 @pytest.fixture
@@ -58,13 +54,13 @@ def notes(name):
 def prepared(index, *texts):
     """Return the texts of documents after the hooks."""
     documents = [PreparedDocument(text=text, context="", metadata={"a": 1}) for text in texts]
-    return [document.text for document in prepare_documents(index, documents)]
+    return [document.text for document in DocumentHooks.active().apply(index, documents)]
 
 
 class TestDocumentsPrepared:
     def test_without_plugins_they_stay_as_they_are(self, site):
         documents = [PreparedDocument(text="a", context="", metadata={})]
-        assert prepare_documents("index", documents) is documents
+        assert DocumentHooks.active().apply("index", documents) is documents
 
     def test_each_plugin_gets_what_the_one_before_returned(self, install):
         install(a=ADD.format("a"), b=ADD.format("b"), c=ADD.format("c"))
@@ -84,12 +80,12 @@ class TestDocumentsPrepared:
 
     def test_the_index_comes_along(self, install):
         install(a="@hookimpl\ndef documents_prepared(index):\n    return [index]\n")
-        assert prepare_documents("the index", []) == ["the index"]
+        assert DocumentHooks.active().apply("the index", []) == ["the index"]
 
     def test_an_argument_with_a_default_is_the_plugins_own(self, install):
         body = "@hookimpl\ndef documents_prepared(documents, index=7):\n    return [index]\n"
         install(a=body)
-        assert prepare_documents("the index", []) == [7]
+        assert DocumentHooks.active().apply("the index", []) == [7]
 
     def test_two_implementations_of_one_plugin_are_a_chain_as_well(self, install):
         second = ADD.format("2").replace("@hookimpl", "@hookimpl(specname='documents_prepared')")
@@ -103,7 +99,7 @@ class TestDocumentsPrepared:
         )
         install(a=body)
         documents = [PreparedDocument(text="0", context="", metadata={"a": 1})]
-        assert prepare_documents("index", documents) is documents
+        assert DocumentHooks.active().apply("index", documents) is documents
         assert documents[0].metadata == {"a": 1}
 
     @pytest.mark.parametrize(

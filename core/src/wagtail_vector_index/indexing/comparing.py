@@ -14,7 +14,7 @@ from ..content.declaration import IndexDeclaration
 from ..content.language import language_of, reading_in
 from ..contract.slices import slices
 from ..models.tables import Collection
-from ..plugins.calling import document_plugins
+from ..plugins.calling import DocumentHooks
 from .batches import live_documents, object_keys
 from .fetching import fetch_to_prepare
 from .preparing import prepare_source, read
@@ -51,7 +51,7 @@ def changed_batches(
         yield from gone_batches(index, collections)
         return
     progress.started(index.name, "comparing", sum(map(len, index.source_batches())))
-    plugins = document_plugins()
+    hooks = DocumentHooks.active()
     checksums = dict.fromkeys(collections, 0)
     with _fewer_collections():
         for keys in index.source_batches():
@@ -61,7 +61,7 @@ def changed_batches(
                 for collection, hashes in recorded.items():
                     checksums[collection] ^= _checksum(hashes)
                 instances = fetch_to_prepare(index, some)
-                differs = partial(_differs, index, recorded=recorded, plugins=plugins)
+                differs = partial(_differs, index, recorded=recorded, hooks=hooks)
                 for language, group in _by_language(instances).items():
                     changed += _changed_among(group, language, differs)
                 progress.indexed(len(some))
@@ -155,14 +155,14 @@ def _differs(
     key: str,
     instance: Any,
     recorded: Mapping[Collection, Mapping[str, str]],
-    plugins: Sequence[str],
+    hooks: DocumentHooks,
 ) -> bool:
     try:
         source = read(index, instance)
         known = {hashes.get(key) for hashes in recorded.values()}
         if known == {None}:
             # The object is not indexed, because it is new or has no text.
-            return bool(prepare_source(index, source).documents)
+            return bool(prepare_source(index, source, hooks).documents)
     except Exception:  # noqa: BLE001  # the drain meets the same error, and stores it
         return True
-    return known != {source.hash_with(plugins)}
+    return known != {source.hash_with(hooks.plugins)}

@@ -15,7 +15,7 @@ from ..exceptions import EmbeddingError, RebuildRunning
 from ..models.sessions import again_if_lost
 from ..models.tables import Collection, PendingChange
 from ..models.transactions import is_conflict
-from ..plugins.calling import notify
+from ..plugins.calling import DocumentHooks, notify
 from ..plugins.documents import PreparedDocument
 from .backoff import CLOCK_DIFFERENCE, OBJECT_DELAY, delay_after
 from .embedding import embedding_ids
@@ -222,6 +222,7 @@ class _Drain:
         """Return the first of these objects, up to about `MAX_DOCUMENTS` documents in all."""
         objects: dict[str, PreparedObject] = {}
         documents = 0
+        hooks = DocumentHooks.active()
         while len(objects) < len(keys) and documents < MAX_DOCUMENTS:
             some = keys[len(objects) : len(objects) + self._fetch_size]
             visible = self.index.sources_among(some)
@@ -229,7 +230,7 @@ class _Drain:
             for key in some:
                 instance = instances.get(key)
                 objects[key] = (
-                    PreparedObject() if instance is None else prepare(self.index, instance)
+                    PreparedObject() if instance is None else prepare(self.index, instance, hooks)
                 )
                 self._share.keep()
                 documents += len(objects[key].documents)

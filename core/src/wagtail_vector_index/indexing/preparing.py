@@ -16,7 +16,7 @@ from ..content.object_keys import object_key
 from ..content.text import FieldText, clean_text, read_field
 from ..contract.filters import text_problem, value_problem
 from ..contract.records import metadata_problem
-from ..plugins.calling import document_plugins, prepare_documents
+from ..plugins.calling import DocumentHooks
 from ..plugins.documents import PreparedDocument
 
 #: Important fields may take 1 / _CONTEXT_SHARE of a chunk. Longer text is cut.
@@ -78,7 +78,7 @@ def read(index: IndexDeclaration, instance: Any) -> Source:
     )
 
 
-def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
+def prepare(index: IndexDeclaration, instance: Any, hooks: DocumentHooks) -> PreparedObject:
     """Return the documents that a source object should have; none if it has no text.
 
     Raises:
@@ -87,12 +87,12 @@ def prepare(index: IndexDeclaration, instance: Any) -> PreparedObject:
     """
     with reading_in_its_language(instance):
         source = read(index, instance)
-    return prepare_source(index, source)
+    return prepare_source(index, source, hooks)
 
 
-def prepare_source(index: IndexDeclaration, source: Source) -> PreparedObject:
+def prepare_source(index: IndexDeclaration, source: Source, hooks: DocumentHooks) -> PreparedObject:
     """Return the documents of an object that has been read; none if it has no text."""
-    source_hash = source.hash_with(document_plugins())
+    source_hash = source.hash_with(hooks.plugins)
     if not source.has_text:
         return PreparedObject(source_hash=source_hash)
     context, chunks = _split(index, source.important, source.body)
@@ -100,7 +100,9 @@ def prepare_source(index: IndexDeclaration, source: Source) -> PreparedObject:
         PreparedDocument(text=chunk, context=context, metadata=source.metadata) for chunk in chunks
     ]
     return PreparedObject(
-        documents=_after_hooks(index, documents), source_hash=source_hash, labels=source.labels
+        documents=_after_hooks(index, documents, hooks),
+        source_hash=source_hash,
+        labels=source.labels,
     )
 
 
@@ -155,10 +157,10 @@ def _cleaned(value: Any) -> Any:
 
 
 def _after_hooks(
-    index: IndexDeclaration, documents: Sequence[PreparedDocument]
+    index: IndexDeclaration, documents: Sequence[PreparedDocument], hooks: DocumentHooks
 ) -> Sequence[PreparedDocument]:
     """Return the documents after the plugins' hooks, having checked that they can be stored."""
-    result = prepare_documents(index, documents) if documents else documents
+    result = hooks.apply(index, documents) if documents else documents
     if result is not documents:
         for document in result:
             _check(index, document)

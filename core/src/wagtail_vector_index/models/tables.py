@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from ..contract.recall import Recall
 from ..contract.spec import CollectionSpec
 from ..exceptions import AppNotInstalled
+from .lookups import InOneParameter
 from .transactions import tried_again
 
 if apps.apps_ready and not apps.is_installed("wagtail_vector_index"):
@@ -322,6 +323,12 @@ class PendingChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.index}: {self.object_key}"
+
+
+for _model in (Collection, Embedding, Document, PendingChange):
+    for _field in _model._meta.local_concrete_fields:
+        if isinstance(_field, models.AutoField | models.CharField | models.UUIDField):
+            _field.register_lookup(InOneParameter)
 
 
 def xor(ids: Any) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pluggy
@@ -31,38 +31,49 @@ def active_registry() -> Registry:
         ) from error
 
 
-def prepare_documents(
-    index: Index, documents: Sequence[PreparedDocument]
-) -> Sequence[PreparedDocument]:
-    """Return the documents of one object after each plugin has redacted or enriched them.
+@dataclass(frozen=True)
+class DocumentHooks:
+    """The hooks that change documents: those of the plugins that are active when it is made.
 
-    Each plugin gets copies, so what it changes in place has no effect.
-
-    Raises:
-        PluginBroken: a plugin failed; the message names it.
+    An update makes it once for many objects, since most sites have no such plugin at all.
     """
-    for implementation in _implementations("documents_prepared"):
-        copies = [replace(document, metadata=dict(document.metadata)) for document in documents]
-        arguments = {"index": copy.copy(index), "documents": copies}
-        try:
-            result = _call(implementation, arguments)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise PluginBroken(
-                f"documents_prepared of {implementation.plugin_name} failed: {describe(error)}"
-            ) from error
-        documents = documents if result is None else list(result)
-    return documents
 
+    implementations: Sequence[pluggy.HookImpl]
+    #: The plugins in the order of their calls, with versions.
+    plugins: Sequence[str]
 
-def document_plugins() -> list[str]:
-    """Return the plugins that change documents, in the order of their calls, with versions."""
-    names = [each.plugin_name for each in _implementations("documents_prepared")]
-    if not names:  # on most sites, and this is asked for each object
-        return []
-    versions = {plugin.source.name: str(plugin.source) for plugin in active_registry().plugins}
-    return [versions.get(name, name) for name in names]
+    @classmethod
+    def active(cls) -> DocumentHooks:
+        """Return the hooks of the plugins that are active now."""
+        implementations = _implementations("documents_prepared")
+        sources = (plugin.source for plugin in active_registry().plugins)
+        versions = {source.name: str(source) for source in sources} if implementations else {}
+        names = [implementation.plugin_name for implementation in implementations]
+        return cls(implementations, [versions.get(name, name) for name in names])
+
+    def apply(
+        self, index: Index, documents: Sequence[PreparedDocument]
+    ) -> Sequence[PreparedDocument]:
+        """Return the documents of one object after each plugin has redacted or enriched them.
+
+        Each plugin gets copies, so what it changes in place has no effect.
+
+        Raises:
+            PluginBroken: a plugin failed; the message names it.
+        """
+        for implementation in self.implementations:
+            copies = [replace(document, metadata=dict(document.metadata)) for document in documents]
+            arguments = {"index": copy.copy(index), "documents": copies}
+            try:
+                result = _call(implementation, arguments)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise PluginBroken(
+                    f"documents_prepared of {implementation.plugin_name} failed: {describe(error)}"
+                ) from error
+            documents = documents if result is None else list(result)
+        return documents
 
 
 def notify(hook_name: str, **arguments: Any) -> None:
@@ -80,9 +91,11 @@ def notify(hook_name: str, **arguments: Any) -> None:
             logger.exception("%s of %s failed.", hook_name, implementation.plugin_name)
 
 
-def _implementations(hook_name: str) -> Iterator[pluggy.HookImpl]:
-    """Yield implementations as pluggy does: ``tryfirst`` first, then from last to first found."""
-    yield from reversed(getattr(active_registry().hooks.hook, hook_name).get_hookimpls())
+def _implementations(hook_name: str) -> Sequence[pluggy.HookImpl]:
+    """Return implementations as pluggy does: ``tryfirst`` first, then from last to first found."""
+    implementations: list[pluggy.HookImpl]
+    implementations = getattr(active_registry().hooks.hook, hook_name).get_hookimpls()
+    return implementations[::-1]
 
 
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:

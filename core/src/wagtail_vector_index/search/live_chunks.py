@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections
+from django.db.models import F
+from django.db.models.lookups import In
 
 from ..content.labels import without_labels
 from ..contract.slices import slices
@@ -98,8 +100,9 @@ def _statement(using: str, count: int, *, with_texts: bool) -> str:
     columns = ["pk", "collection_id", "collection__state", "deleted_at", "object_key", "position"]
     if with_texts:
         columns += ["content", "label_lines"]
-    some = [UUID(int=number) for number in range(count)]
-    documents = Document.objects.using(using).filter(pk__in=some).values_list(*columns)
+    # Django's own lookup, of which each id is a parameter on every database.
+    chosen = In(F("pk"), [UUID(int=number) for number in range(count)])
+    documents = Document.objects.using(using).filter(chosen).values_list(*columns)
     statement: str = documents.query.get_compiler(using).as_sql()[0]
     return statement
 

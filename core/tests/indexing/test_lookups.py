@@ -1,0 +1,103 @@
+"""The lookup ``in`` of the index tables finds what Django's own finds, with one parameter."""
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.db.models import F, Q, Value
+from django.db.models.lookups import In
+
+from wagtail_vector_index.models import Collection, Document, PendingChange
+
+pytestmark = pytest.mark.django_db
+
+KEYS = ["a", "B", "é", "it's", '"quoted"', "100%", "back\\slash", "a b", "7", "{1,2}", "null"]
+IDS = [uuid.UUID(int=number) for number in (0, 1, 2**127, 2**128 - 1)]
+
+
+@pytest.fixture(autouse=True)
+def rows():
+    PendingChange.objects.bulk_create(PendingChange(index="i", object_key=key) for key in KEYS)
+    collection = Collection.objects.create(name="c", dimensions=1)
+    for position, id in enumerate(IDS):
+        Document.objects.create(
+            id=id, collection=collection, object_key="a", position=position, revision=0
+        )
+
+
+def keys(chosen):
+    return sorted(PendingChange.objects.filter(chosen).values_list("object_key", flat=True))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, iter])
+@pytest.mark.parametrize("values", [KEYS, ["a", "a"], ["a", None], ["é", "8"], ["A", "e"]], ids=str)
+def test_texts(kind, values):
+    djangos = In(F("object_key"), values)
+    assert keys(Q(object_key__in=kind(values))) == keys(djangos)
+    assert keys(~Q(object_key__in=kind(values))) == keys(~Q(djangos))
+
+
+@pytest.mark.parametrize("values", [[], [None], set(), iter(())], ids=str)
+def test_nothing(values, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert keys(Q(object_key__in=values)) == []
+
+
+@pytest.mark.parametrize("values", [IDS, [str(IDS[2]), IDS[1].hex], [IDS[0], None, uuid.uuid4()]])
+def test_ids(values):
+    found = set(Document.objects.filter(pk__in=values).values_list("pk", flat=True))
+    wanted = {value if value is None else uuid.UUID(str(value)) for value in values}
+    assert found == wanted & set(IDS) != set()
+
+
+def test_numbers():
+    pks = list(PendingChange.objects.values_list("pk", flat=True))
+    assert PendingChange.objects.filter(pk__in=[*pks[2:], 2**60]).count() == len(pks) - 2
+    assert PendingChange.objects.filter(pk__in=[str(pks[0])]).get().pk == pks[0]
+    assert keys(Q(object_key__in=[7])) == ["7"]
+
+
+def test_a_value_that_no_field_takes():
+    with pytest.raises(ValueError, match="expected a number but got 'x'"):
+        PendingChange.objects.filter(pk__in=["x"])
+
+
+def test_subqueries_and_expressions():
+    some = PendingChange.objects.filter(object_key__in=["a", "7"])
+    assert keys(Q(pk__in=some.values("pk"))) == ["7", "a"]
+    assert keys(Q(object_key__in=[Value("a"), "7"])) == ["7", "a"]
+
+
+def test_a_null_character():
+    """PostgreSQL stores none. SQLite does, but its JSON may end the text there."""
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite stores a null character")
+    PendingChange.objects.create(index="i", object_key="a\0b")
+    assert keys(Q(object_key__in=["a\0b"])) == ["a\0b"]
+
+
+def test_updates_and_deletes():
+    some = PendingChange.objects.filter(object_key__in=["a", "7"])
+    assert some.update(attempts=3) == 2
+    assert keys(Q(attempts=3)) == ["7", "a"]
+    assert some.delete_rows() == 2
+    assert len(keys(Q())) == len(KEYS) - 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "values"),
+    [(PendingChange.objects, KEYS), (PendingChange.objects, [1, 2, 3]), (Document.objects, IDS)],
+    ids=["keys", "numbers", "ids"],
+)
+def test_one_parameter_for_any_number(rows, values):
+    field = "object_key" if values is KEYS else "pk"
+    _, parameters = rows.filter(**{f"{field}__in": values}).query.sql_with_params()
+    assert len(parameters) == 1
+
+
+def test_the_index_is_used():
+    """A list in one parameter must not make the database read the whole table."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL reads tables as small as this one whole")
+    plan = PendingChange.objects.filter(index="i", object_key__in=KEYS).explain()
+    assert "wvi_pending_object (index=? AND object_key=?)" in plan
