@@ -37,13 +37,14 @@ def test_texts(kind, values):
     assert keys(~Q(object_key__in=kind(values))) == keys(~Q(djangos))
 
 
-@pytest.mark.parametrize("values", [[], [None], set(), iter(())], ids=str)
-def test_nothing(values, django_assert_num_queries):
+@pytest.mark.parametrize("kind", [list, set, iter])
+@pytest.mark.parametrize("values", [[], [None]], ids=str)
+def test_nothing(kind, values, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert keys(Q(object_key__in=values)) == []
+        assert keys(Q(object_key__in=kind(values))) == []
 
 
-@pytest.mark.parametrize("values", [IDS, [str(IDS[2]), IDS[1].hex], [IDS[0], None, uuid.uuid4()]])
+@pytest.mark.parametrize("values", [IDS, [str(IDS[2]), IDS[1].hex], [IDS[0], None, uuid.UUID(int=5)]])
 def test_ids(values):
     found = set(Document.objects.filter(pk__in=values).values_list("pk", flat=True))
     wanted = {value if value is None else uuid.UUID(str(value)) for value in values}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.db import connections, models
@@ -13,6 +15,7 @@ from ..models.lookups import plain_type
 from ..models.tables import index_database
 from ..models.transactions import in_transaction
 
+#: How many rows are sent at once. PostgreSQL takes at most 65,535 values in one statement.
 BATCH_SIZE = 1_000
 
 
@@ -55,7 +58,8 @@ def insert_rows(
         )
         for row in rows
     ]
-    statement = _statement(
+    statement = partial(
+        _statement,
         connection,
         model,
         [by_name[name] for name in (*same, *columns)],
@@ -65,7 +69,11 @@ def insert_rows(
     def insert() -> None:
         with connection.cursor() as cursor:
             for some in slices(values, BATCH_SIZE):
-                cursor.executemany(statement, some)
+                if connection.vendor == "postgresql":
+                    # psycopg would send a statement for each row, for a third more time.
+                    cursor.execute(statement(len(some)), list(chain.from_iterable(some)))
+                else:
+                    cursor.executemany(statement(1), some)
 
     in_transaction(insert, connection.alias, savepoint=False)
 
@@ -75,13 +83,16 @@ def _statement(
     model: type[models.Model],
     fields: Sequence[models.Field[Any, Any]],
     on_conflict: OnConflict | None,
+    count: int,
 ) -> str:
+    """Return the SQL that inserts a number of rows."""
     operations = connection.ops
+    row = f"({', '.join(['%s'] * len(fields))})"
     parts = (
         operations.insert_statement(on_conflict=on_conflict),
         operations.quote_name(model._meta.db_table),
         f"({', '.join(operations.quote_name(field.column) for field in fields)})",
-        f"VALUES ({', '.join(['%s'] * len(fields))})",
+        f"VALUES {', '.join([row] * count)}",
         operations.on_conflict_suffix_sql(fields, on_conflict, (), ()),
     )
     return " ".join(part for part in parts if part)
