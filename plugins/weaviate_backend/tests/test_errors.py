@@ -189,6 +189,35 @@ def test_read_only_server(server: Double, make_backend: Make) -> None:
     assert "some is read-only" in found.message
 
 
+def test_a_key_that_may_only_read(server: Double, make_backend: Make) -> None:
+    server.configure(key=KEY)
+    backend = make_backend(api_key=KEY)
+    backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
+    server.configure(key=KEY, only_reads=True)
+    with told(WriteFailed, "2 of 2", "API_KEY may read, write"):
+        backend.upsert(SPEC, RecordBatch.of(ids=BATCH.uuids, vectors=[[3, 4], [2, 1]]))
+    for change in (lambda: backend.delete(SPEC, BATCH.uuids), lambda: backend.drop(SPEC)):
+        with told(BackendRefused, "API_KEY may read, write"):
+            change()
+    assert len(backend.search(SPEC, [1, 0])) == backend.count(SPEC) == 2
+    found = backend.health()
+    assert not found.ok
+    assert "it cannot be changed" in found.message
+    assert "API_KEY may read, write" in found.message
+    assert KEY not in found.message
+
+
+def test_health_changes_nothing(server: Double, backend: WeaviateBackend) -> None:
+    backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
+    server.fail()
+    assert backend.health().ok
+    assert "BatchDelete" in server.calls
+    assert backend.collections() == [SPEC.name]
+    assert backend.count(SPEC) == 2
+
+
 NODE = {"name": "double"}
 
 

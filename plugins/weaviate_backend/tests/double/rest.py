@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .faults import Fault, Faults
+from .rpc import ONLY_READS
 from .store import Refused, Store
 
 Answer = tuple[int, Any]
@@ -90,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
                 )
             )
             return 401, {"code": 401, "message": said}
+        if method != "GET" and self.store.settings["only_reads"]:
+            return 403, {"error": [{"message": f"{ONLY_READS} change a collection"}]}
         try:
             return self._done(method, path, body)
         except Refused as error:

@@ -33,6 +33,9 @@ CODES = {
 }
 
 
+ONLY_READS = "rbac: authorization, forbidden action: user 'reader' has insufficient permissions to"
+
+
 class Service(weaviate_pb2_grpc.WeaviateServicer):
     """Answers calls out of a store."""
 
@@ -55,6 +58,8 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
     def _call(self, name: str, work: Any, request: Any, context: Any) -> Any:
         fault = self.faults.next(name)
         self._check_key(context)
+        if self.store.settings["only_reads"] and name == "BatchDelete":
+            context.abort(CODES["403"], f"{ONLY_READS} delete_data [[{request.collection}]]")
         if fault is not None and fault.kind == "delay" and fault.delay():
             fault = None
         if fault is not None and fault.kind not in ("drop", "partial", "crash"):
@@ -157,6 +162,14 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
         return batch_pb2.BatchObjectsReply(errors=errors)
 
     def _write(self, request: Any, *, crash: bool = False) -> Any:
+        if self.store.settings["only_reads"]:
+            said = f"{ONLY_READS} update_data [[{request.objects[0].collection}]]"
+            return batch_pb2.BatchObjectsReply(
+                errors=[
+                    batch_pb2.BatchObjectsReply.BatchError(index=row, error=said)
+                    for row in range(len(request.objects))
+                ]
+            )
         errors: list[Any] = []
         if request.objects:
             records = [_record(each) for each in request.objects]

@@ -79,6 +79,8 @@ class Store:
         self.settings = {
             "version": "1.39.0",
             "key": "",
+            # Whether the key may only read.
+            "only_reads": False,
             "max_results": 10_000,
             "read_only": False,
             "queue": [],

@@ -116,6 +116,7 @@ _TEXTS = (
     _Meaning(
         r"unauthorized|unauthenticated|invalid api key|anonymous access", BackendRefused, _KEY
     ),
+    _Meaning(r"forbidden|insufficient permissions", BackendRefused, _FORBIDDEN),
     _Meaning(
         r"query maximum results exceeded",
         BackendRefused,

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from wagtail_vector_index.backends.base import Health
 from wagtail_vector_index.contract.sansio import Call, Steps
-from wagtail_vector_index.exceptions import CollectionNotFound
+from wagtail_vector_index.exceptions import BackendRefused, CollectionNotFound
 
+from .filtering import with_ids
 from .messages import Messages
 from .options import WeaviateOptions
 from .protocol import weaviate
 from .schema import class_name, own_names, replicas_of, shards_of
 from .service import Rest, Rpc, allowed, nodes, statistics
 
-#: A name that no collection of ours has; a request about it tests whether gRPC works.
+#: A name that no collection of ours has. Requests about it test gRPC and the key's permissions.
 _NO_COLLECTION = "0"
 
 #: What a server answers only with a permission that the operations do without, and what is lost
@@ -58,6 +60,7 @@ def health(options: WeaviateOptions, warn: Call) -> Steps[Health]:
         "collections": str(len(names)),
     }
     problems = [*_problems_of_nodes(found), *_missing(servers, found)]
+    problems += yield from _problems_of_writing(options)
     # A server lists at least itself.
     unread = [lost for answer, lost in ((found, _NODES), (servers, _STATISTICS)) if not answer]
     if unread:
@@ -95,6 +98,20 @@ def _try_grpc(options: WeaviateOptions) -> Steps[None]:
         yield Rpc(method="Aggregate", message=request)
     except CollectionNotFound:
         return
+
+
+def _problems_of_writing(options: WeaviateOptions) -> Steps[list[str]]:
+    """Return why records cannot be changed, found by a dry run that deletes nothing."""
+    collection = class_name(options.collection_prefix, _NO_COLLECTION)
+    nothing = with_ids([str(UUID(int=0))])
+    request = Messages(collection, options.consistency).delete(nothing, dry_run=True)
+    try:
+        yield Rpc(method="BatchDelete", message=request)
+    except CollectionNotFound:
+        return []  # the server has checked the key before it looked for the collection
+    except BackendRefused as error:
+        return [f"it cannot be changed: {error}"]
+    return []
 
 
 def _problems_of_nodes(nodes: list[dict[str, Any]]) -> Iterator[str]:

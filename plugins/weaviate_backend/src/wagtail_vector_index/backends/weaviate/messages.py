@@ -72,10 +72,10 @@ class Messages:
             fill(request.filters, condition)
         return request
 
-    def delete(self, condition: Condition) -> Any:
-        """Request that the records that match are deleted."""
+    def delete(self, condition: Condition, *, dry_run: bool = False) -> Any:
+        """Request that the records that match are deleted, or only counted in a dry run."""
         request = batch_delete_pb2.BatchDeleteRequest(
-            collection=self._collection, consistency_level=self._level
+            collection=self._collection, consistency_level=self._level, dry_run=dry_run
         )
         fill(request.filters, condition)
         return request
