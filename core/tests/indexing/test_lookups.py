@@ -44,7 +44,9 @@ def test_nothing(kind, values, django_assert_num_queries):
         assert keys(Q(object_key__in=kind(values))) == []
 
 
-@pytest.mark.parametrize("values", [IDS, [str(IDS[2]), IDS[1].hex], [IDS[0], None, uuid.UUID(int=5)]])
+@pytest.mark.parametrize(
+    "values", [IDS, [str(IDS[2]), IDS[1].hex], [IDS[0], None, uuid.UUID(int=5)]]
+)
 def test_ids(values):
     found = set(Document.objects.filter(pk__in=values).values_list("pk", flat=True))
     wanted = {value if value is None else uuid.UUID(str(value)) for value in values}

@@ -24,6 +24,8 @@ def estimate_tokens(text: str) -> int:
     scripts, such as Armenian, Georgian or Khmer, each byte counts as a token, which is the
     largest possible number.
     """
+    if text.isascii():  # three characters a token, as below, for a tenth of the time
+        return -(-len(text) // 3)
     known = _RARE.sub("", text)
     rare_bytes = _bytes(text) - _bytes(known)
     characters = len(known)
