@@ -26,7 +26,7 @@ from wagtail_vector_index.indexing import (
 from wagtail_vector_index.indexing.comparing import changed_batches, changed_keys, gone_batches
 from wagtail_vector_index.indexing.expanding import expand
 from wagtail_vector_index.indexing.fetching import fetch_to_prepare
-from wagtail_vector_index.indexing.outbox import append, queue_batches
+from wagtail_vector_index.indexing.outbox import append, queue, queue_batches
 from wagtail_vector_index.indexing.plan import live_collections
 from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.shares import Share
@@ -61,6 +61,23 @@ def steps(work):
     finally:
         connection.connection.set_progress_handler(None, 0)
     return count
+
+
+def a_document_of_each(collection, hashes):
+    """Write documents without vectors, one for each of these content hashes."""
+    return Document.objects.bulk_create(
+        Document(
+            collection=collection,
+            object_key=f"testapp.note:{len(hashes)}-{number}",
+            position=0,
+            content="bread",
+            content_hash=content_hash,
+            metadata="{}",
+            source_hash="",
+            revision=1,
+        )
+        for number, content_hash in enumerate(hashes)
+    )
 
 
 class Count(Progress):
@@ -104,6 +121,33 @@ def test_a_share_takes_little_longer_beside_others():
         assert share.rows().count() == 512
     # It counts what is left, and passes over the rows that others hold, but no row twice.
     assert taken[-1] <= 10 * taken[0]
+
+
+@pytest.mark.parametrize("count", [1, 512])
+def test_to_queue_objects_takes_no_longer_if_more_wait(count):
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    taken = []
+    for numbers in (range(1_000), range(1_000, 8_000)):
+        append(NOTES.name, [f"testapp.note:{number}" for number in numbers])
+        keys = [f"testapp.note:{number}" for number in range(count)]
+        taken.append(steps(lambda keys=keys: queue(NOTES.name, keys)))
+    assert taken[1] <= 1.3 * taken[0] + 2
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_to_read_some_documents_takes_no_longer_if_there_are_more(count, bring_up_to_date):
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    bring_up_to_date("note")
+    [collection] = live_collections(NOTES.name)
+    taken = []
+    for more in (100, 2_000):
+        made = a_document_of_each(collection, [f"{more}-{number}" for number in range(more)])
+        ids = [document.pk for document in made[:count]]
+        assert len(batches.live_among(collection, ids)) == count
+        taken.append(steps(lambda ids=ids: batches.live_among(collection, ids)))
+    assert taken[1] <= 1.3 * taken[0] + 2
 
 
 def test_a_batch_is_written_before_the_next_is_read(small_batches, bring_up_to_date):
@@ -264,19 +308,8 @@ def test_of_a_text_that_many_have_one_document_is_enough(bring_up_to_date):
     [collection] = live_collections(NOTES.name)
     taken = []
     for count in (500, 4_000):
-        Document.objects.bulk_create(
-            Document(
-                collection=collection,
-                object_key=f"testapp.note:{count}-{number}",
-                position=0,
-                content="bread",
-                content_hash="same" if number else "other",
-                metadata="{}",
-                source_hash="",
-                revision=1,
-            )
-            for number in range(count)
-        )
+        hashes = ["other", *["same"] * (count - 1)]
+        a_document_of_each(collection, hashes)
         found = {}
 
         def work(found=found):

@@ -115,9 +115,9 @@ def _replace(index_name: str, keys: Sequence[str]) -> None:
     waiting = object_changes(index_name).filter(holder=None, promise=None, object_key__in=keys)
     known = dict.fromkeys(keys, (now, 0, ""))
     replaced = []
-    for pk, key, created_at, attempts, error in waiting.order_by("pk").values_list(
-        "pk", "object_key", "created_at", "attempts", "last_error"
-    ):
+    rows = waiting.values_list("pk", "object_key", "created_at", "attempts", "last_error")
+    # Sorted here: SQLite would read all rows in that order, rather than find and sort these.
+    for pk, key, created_at, attempts, error in sorted(rows.order_by()):
         if key in known:  # some databases take keys for equal that are not
             replaced.append(pk)
             earliest, most, last_error = known[key]

@@ -13,7 +13,7 @@ from ..contract.records import RecordBatch
 from ..contract.slices import slices
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, Document
-from .batches import batch_of, live_documents, pages, written_after
+from .batches import batch_of, live_among, live_documents, pages, written_after
 from .failures import hide_content
 from .keeping import drop_applied
 from .measuring import measure_again, optimize
@@ -279,7 +279,7 @@ def _delete_ghosts(collection: Collection, backend: VectorBackend) -> int:
     for batch in backend.scan(collection.spec):
         live: set[UUID] = set()
         for some in slices(batch.uuids, _SLICE):
-            live.update(live_documents(collection).filter(pk__in=some).values_list("pk", flat=True))
+            live.update(live_among(collection, some))
         found += len(live)
         ghosts += [id for id in batch.uuids if id not in live]
     backend.delete(collection.spec, ghosts)

@@ -19,6 +19,9 @@ _PLAIN: dict[str, type] = {
     "TextField": str,
 }
 
+#: With fewer values, a database plans better if it knows how many there are.
+_FEWEST = 3
+
 _IN_JSON = "IN (SELECT value FROM json_each(%s))"
 #: A text with this escape in JSON ends there for some releases of SQLite.
 _NULL = "\\u0000"
@@ -49,18 +52,18 @@ class InOneParameter(In):
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """Compare with an array."""
-        if not (values := self._values(connection)):
+        if len(values := self._values(connection)) < _FEWEST:
             return self.as_sql(compiler, connection)
         sql, parameters = self.process_lhs(compiler, connection)
         return f"{sql} = ANY(%s)", [*parameters, values]
 
     def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """Compare with a list of JSON."""
-        values = json.dumps(self._values(connection))
-        if values == "[]" or _NULL in values:
+        values = self._values(connection)
+        if len(values) < _FEWEST or _NULL in (listed := json.dumps(values)):
             return self.as_sql(compiler, connection)
         sql, parameters = self.process_lhs(compiler, connection)
-        return f"{sql} {_IN_JSON}", [*parameters, values]
+        return f"{sql} {_IN_JSON}", [*parameters, listed]
 
     def _values(self, connection: Any) -> list[Any]:
         """Return the values that the database gets; none for a subquery or expressions."""
