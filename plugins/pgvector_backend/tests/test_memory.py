@@ -33,11 +33,13 @@ def notices(alias: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("option", "precision", "m", "advice"),
+    ("option", "precision", "m", "candidates", "advice"),
     [
-        ("", "vector", 4, ""),
-        ("1MB", "vector", 4, "MAINTENANCE_WORK_MEM to '6MB', or PRECISION to 'halfvec'"),
-        ("1MB", "halfvec", 16, "MAINTENANCE_WORK_MEM to '6MB'."),
+        ("", "vector", 4, 8, ""),
+        ("1MB", "vector", 4, 8, "MAINTENANCE_WORK_MEM to '6MB', or PRECISION to 'halfvec'"),
+        ("1MB", "halfvec", 16, 32, "MAINTENANCE_WORK_MEM to '6MB'."),
+        # With the ordinary graph, a better one may follow.
+        ("1MB", "halfvec", 16, 64, "MAINTENANCE_WORK_MEM to '7MB', which suffices for the better"),
     ],
 )
 def test_a_graph_gets_the_memory_that_the_server_can_spare(
@@ -48,12 +50,12 @@ def test_a_graph_gets_the_memory_that_the_server_can_spare(
     option: str,
     precision: Any,
     m: int,
+    candidates: int,
     advice: str,
 ) -> None:
     """Without the option, more than the setting; with it, no more, and advice."""
-    backend = other(
-        alias, maintenance_work_mem=option, precision=precision, m=m, ef_construction=2 * m
-    )
+    options = {"precision": precision, "m": m, "ef_construction": candidates}
+    backend = other(alias, maintenance_work_mem=option, **options)
     spec = make(2_000 if m == 4 else 1_400, dimensions=64)
     backend.optimize(spec)
     short = [notice for notice in notices if "no longer fits into maintenance_work_mem" in notice]

@@ -128,7 +128,7 @@ def _build(
         over = f"{options.index} ({target.expression} {target.operator_class})"
         started = time.monotonic()
         logger.info("%s: building the index (%s).", spec.name, wanted)
-        reserve(cursor, spec, options, precision)
+        reserve(cursor, spec, options, precision, better)
         _create(cursor, spec, f"USING {over} WITH ({parameters})")
         cursor.execute(FIND, [table_name(spec)])
         known = {name for name, _, _ in there}

@@ -48,12 +48,23 @@ def graph_size(count: int, dimensions: int, precision: Precision, m: int) -> int
 
 
 def reserve(
-    cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions, precision: Precision
+    cursor: Cursor,
+    spec: CollectionSpec,
+    options: PgvectorOptions,
+    precision: Precision,
+    better: PgvectorOptions | None,
 ) -> None:
     """Set the memory for building an index, until the end of the transaction.
 
     It is ``MAINTENANCE_WORK_MEM``. Without this option, a graph gets what it needs, up to what the
     server can spare. If that is too little, log what would make the build faster.
+
+    Args:
+        cursor: of the transaction.
+        spec: the collection.
+        options: describe the index.
+        precision: of the vectors in the index.
+        better: describe the graph that is built if this one finds too little, if any.
     """
     if options.maintenance_work_mem:
         _set(cursor, options.maintenance_work_mem)
@@ -66,16 +77,19 @@ def reserve(
     allowed = own if options.maintenance_work_mem else max(own, spare)
     _set(cursor, _megabytes(min(allowed, max(needed, own))))
     if needed > allowed:
+        most = graph_size(count, spec.dimensions, precision, (better or options).m)
+        also = ", which suffices for the better graph that may follow" if better else ""
         smaller = "" if precision != "vector" else ", or PRECISION to 'halfvec', which needs less"
         logger.warning(
             "%s: the graph of %d vectors needs about %s of memory, but may use %s. So the build"
             " will take much longer. If the server has more free memory, set"
-            " MAINTENANCE_WORK_MEM to '%s'%s.",
+            " MAINTENANCE_WORK_MEM to '%s'%s%s.",
             spec.name,
             count,
             _megabytes(needed),
             _megabytes(allowed),
-            _megabytes(needed),
+            _megabytes(most),
+            also,
             smaller,
         )
 
