@@ -37,6 +37,10 @@ pytestmark = pytest.mark.django_db
 
 NOTES = Note.vector_index
 
+counts_steps = pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="only SQLite counts its steps"
+)
+
 
 @pytest.fixture
 def small_batches(monkeypatch):
@@ -89,10 +93,9 @@ class Count(Progress):
         self.done += count
 
 
+@counts_steps
 @pytest.mark.parametrize("has_failed", [False, True])
 def test_a_share_takes_no_longer_if_more_changes_wait(has_failed):
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
     taken = []
     for numbers in (range(1_000), range(1_000, 8_000)):
         append(NOTES.name, [f"testapp.note:{number}" for number in numbers])
@@ -109,10 +112,9 @@ def test_a_share_takes_no_longer_if_more_changes_wait(has_failed):
     assert taken[1] <= 1.3 * taken[0]
 
 
+@counts_steps
 def test_a_share_takes_little_longer_beside_others():
     """SQLite without statistics might read the rows of other drains again for each row."""
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
     append(NOTES.name, [f"testapp.note:{number}" for number in range(20_000)])
     taken = []
     for _ in range(5):
@@ -123,10 +125,9 @@ def test_a_share_takes_little_longer_beside_others():
     assert taken[-1] <= 10 * taken[0]
 
 
+@counts_steps
 @pytest.mark.parametrize("count", [1, 512])
 def test_to_queue_objects_takes_no_longer_if_more_wait(count):
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
     taken = []
     for numbers in (range(1_000), range(1_000, 8_000)):
         append(NOTES.name, [f"testapp.note:{number}" for number in numbers])
@@ -135,10 +136,9 @@ def test_to_queue_objects_takes_no_longer_if_more_wait(count):
     assert taken[1] <= 1.3 * taken[0] + 2
 
 
+@counts_steps
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_to_read_some_documents_takes_no_longer_if_there_are_more(count, bring_up_to_date):
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
     bring_up_to_date("note")
     [collection] = live_collections(NOTES.name)
     taken = []
@@ -300,9 +300,8 @@ def test_long_objects_are_fetched_little_more_than_once(article, monkeypatch):
     assert len(fetched) <= 3 * len(pages)
 
 
+@counts_steps
 def test_of_a_text_that_many_have_one_document_is_enough(bring_up_to_date):
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
     Note.objects.create(text="bread")
     bring_up_to_date("note")
     [collection] = live_collections(NOTES.name)

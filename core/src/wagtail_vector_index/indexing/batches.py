@@ -137,7 +137,7 @@ def batch_of(
 def live_among(
     collection: Collection, ids: Sequence[UUID], *columns: Any
 ) -> dict[UUID, tuple[Any, ...]]:
-    """Return those of the documents that are live in a collection, with these columns.
+    """Return the live documents of a collection that have one of these ids, with columns.
 
     The documents are found by their ids alone. SQLite without statistics would rather use the
     index of the collection, and read all of its documents.

@@ -33,7 +33,7 @@ def active_registry() -> Registry:
 
 @dataclass(frozen=True)
 class DocumentHooks:
-    """The hooks that change documents: those of the plugins that are active when it is made.
+    """The hooks of the active plugins that change documents.
 
     An update makes it once for many objects, since most sites have no such plugin at all.
     """
