@@ -1,4 +1,4 @@
-"""The memory that the build of a graph gets, and where there is too little."""
+"""The memory that the build of an index gets, and where there is too little."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from plugins.pgvector_backend.tests.conftest import SETTINGS, Make, connected, indexes, other, query
 from wagtail_vector_index.backends.pgvector import memory
+from wagtail_vector_index.backends.pgvector.database import Database
+from wagtail_vector_index.backends.pgvector.searching import indexed
 from wagtail_vector_index.backends.pgvector.tables import table_name
 
 
@@ -38,8 +40,6 @@ def notices(alias: str) -> Iterator[list[str]]:
         ("", "vector", 4, 8, ""),
         ("1MB", "vector", 4, 8, "MAINTENANCE_WORK_MEM to '6MB', or PRECISION to 'halfvec'"),
         ("1MB", "halfvec", 16, 32, "MAINTENANCE_WORK_MEM to '6MB'."),
-        # With the ordinary graph, a better one may follow.
-        ("1MB", "halfvec", 16, 64, "MAINTENANCE_WORK_MEM to '7MB', which suffices for the better"),
     ],
 )
 def test_a_graph_gets_the_memory_that_the_server_can_spare(
@@ -68,6 +68,49 @@ def test_a_graph_gets_the_memory_that_the_server_can_spare(
     assert advice in caplog.text
     assert ("may use 1MB" in caplog.text) == bool(advice)
     assert query(alias, "SHOW maintenance_work_mem") == [("1MB",)]
+
+
+@pytest.mark.parametrize(
+    ("option", "lists", "advice"),
+    [
+        ("", 16, ""),
+        ("8MB", 16, ""),
+        ("4MB", 8, "has 8 instead of 16 lists"),
+        ("1MB", 1, "set MAINTENANCE_WORK_MEM to '5MB'"),
+    ],
+)
+def test_lists_are_fewer_in_little_memory(
+    make: Make, alias: str, caplog: pytest.LogCaptureFixture, option: str, lists: int, advice: str
+) -> None:
+    """Rather than refused, as pgvector does; a single list is always built."""
+    spec = make(20_000, dimensions=64)
+    backend = other(alias, index="ivfflat", maintenance_work_mem=option)
+    backend._optimize(spec)
+    assert indexes(alias, spec) == [f"ivfflat vector: lists = {lists}"]
+    assert advice in caplog.text
+    assert ("more free memory" in caplog.text) == bool(advice)
+
+
+@pytest.mark.parametrize("precision", ["vector", "halfvec", "bit"])
+@pytest.mark.parametrize("lists", [100, 400])
+def test_the_memory_for_lists(make: Make, alias: str, precision: Any, lists: int) -> None:
+    """It is enough for pgvector, and three quarters of it are not."""
+    spec = make(20_000, dimensions=128)
+    target = indexed(Database(alias, 10).extension(), spec, precision)
+    size = memory.clustering_size(20_000, 128, precision, lists)
+    statement = (
+        f"CREATE INDEX ON {table_name(spec)} USING ivfflat"
+        f" ({target.expression} {target.operator_class}) WITH (lists = {lists})"
+    )
+    with connections[alias].cursor() as cursor, transaction.atomic(using=alias):
+        cursor.execute(f"SET LOCAL maintenance_work_mem = '{memory.megabytes(size)}'")
+        cursor.execute(statement)
+        cursor.execute(f"SET LOCAL maintenance_work_mem = '{size * 3 // 4 // 1024}kB'")
+        with (
+            pytest.raises(DatabaseError, match="memory required is"),
+            transaction.atomic(using=alias),
+        ):
+            cursor.execute(statement)
 
 
 @pytest.mark.parametrize("set_by_site", [False, True])

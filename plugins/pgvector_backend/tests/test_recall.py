@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from django.db.models import Q
 
-from plugins.pgvector_backend.tests.conftest import indexes
+from plugins.pgvector_backend.tests.conftest import batch_of, connected, indexes
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.backends.numpy import NumpyBackend
 from wagtail_vector_index.backends.pgvector import backend as backend_module
-from wagtail_vector_index.backends.pgvector import searching
+from wagtail_vector_index.backends.pgvector import indexing, searching
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.extension import Extension
+from wagtail_vector_index.backends.pgvector.tables import table_name
 from wagtail_vector_index.contract import EXACT, Recall, approximate
 from wagtail_vector_index.contract import spec as spec_module
 from wagtail_vector_index.contract.recall import share_found
@@ -30,7 +31,7 @@ Make = Callable[..., CollectionSpec]
 COUNT, DIMENSIONS = 2_000, 8
 EXTENSION = Extension(schema="public", version="0.8.0")
 ORDINARY = "hnsw {}: m = 16, ef_construction = 64"
-BETTER = "hnsw {}: m = 32, ef_construction = 256"
+BETTER = "ivfflat {}: lists = {}"
 
 
 def other(alias: str, **options: Any) -> PgvectorBackend:
@@ -97,7 +98,7 @@ def test_the_time_out_is_that_of_all_statements_of_a_search(
 def test_signs_that_are_all_equal_find_nothing(
     eager_alias: str, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A better graph does not help either, so the site's operator learns what does."""
+    """Lists do not help either, so the site's operator learns what does."""
     backend, spec = other(eager_alias, precision="bit"), make(fields={"part": "int"})
     filled(backend, spec)
     with caplog.at_level(logging.WARNING):
@@ -106,9 +107,56 @@ def test_signs_that_are_all_equal_find_nothing(
     assert not recall.reached
     assert "PRECISION" in recall.advice
     assert recall.advice in caplog.text
-    assert indexes(eager_alias, spec) == [BETTER.format("bit")]
+    assert indexes(eager_alias, spec) == [BETTER.format("bit", 2)]
     backend._optimize(spec)
-    assert indexes(eager_alias, spec) == [BETTER.format("bit")]
+    assert indexes(eager_alias, spec) == [BETTER.format("bit", 2)]
+
+
+def test_lists_find_what_the_graph_does_not(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stay, grow with the collection, and end when the site chooses a graph of its own."""
+    monkeypatch.setattr(searching, "EF_SEARCH", (1, 2))
+    backend, spec = other(eager_alias, recall=1.0), make(fields={"part": "int"}, dimensions=64)
+    backend.upsert(spec, batch_of(5_000, 64))
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert recall.reached
+    assert recall.setting == {"lists": 4, "probes": 5}
+    assert indexes(eager_alias, spec) == [BETTER.format("vector", 4)]
+    query = np.random.default_rng(1).standard_normal(64)
+    searched, exactly = replace(spec, recall=recall), spec.searched_with(EXACT)
+    assert scores(backend, searched, query) == scores(backend, exactly, query)
+    assert backend.optimize(searched) == recall
+    backend.upsert(spec, batch_of(3_000, 64, first=5_000, seed=1))
+    grown = backend.optimize(searched)
+    assert grown is not None
+    assert grown.setting == {"lists": 8, "probes": 10}
+    assert indexes(eager_alias, spec) == [BETTER.format("vector", 8)]
+    chosen = other(eager_alias, ef_search=3)
+    assert chosen.optimize(replace(spec, recall=grown)).setting == {"ef_search": 3}
+    assert indexes(eager_alias, spec) == [ORDINARY.format("vector")]
+
+
+def test_a_graph_that_is_in_use_is_dropped_later(
+    eager_alias: str, make: Make, database: str, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As during a backup. Until then, it is not known which of both indexes searches read."""
+    monkeypatch.setattr(searching, "EF_SEARCH", (1, 2))
+    monkeypatch.setattr(indexing, "LONGEST_WAIT_TO_DROP", 10)
+    backend, spec = other(eager_alias, recall=1.0), make(fields={"part": "int"}, dimensions=64)
+    backend.upsert(spec, batch_of(5_000, 64))
+    with connected(server, dbname=database) as another, another.transaction():
+        another.execute(f"SELECT FROM {table_name(spec)}")
+        recall = backend.optimize(spec)
+    assert recall is not None
+    assert not recall.is_measured
+    assert "The old index is in use" in recall.advice
+    assert len(indexes(eager_alias, spec)) == 2
+    again = backend.optimize(replace(spec, recall=recall))
+    assert again is not None
+    assert again.reached
+    assert indexes(eager_alias, spec) == [BETTER.format("vector", 4)]
 
 
 def test_a_graph_that_the_site_chose_stays(eager_alias: str, make: Make) -> None:
@@ -166,7 +214,7 @@ def test_lists_have_a_setting_too(eager_alias: str, make: Make) -> None:
     filled(backend, spec)
     recall = backend.optimize(spec)
     assert recall is not None
-    assert recall.setting == {"probes": 10}
+    assert recall.setting == {"lists": 2, "probes": 5}
 
 
 @pytest.mark.parametrize("precision", ["vector", "halfvec", "bit"])
@@ -215,10 +263,12 @@ def test_the_sites_own_number_of_candidates_wins(
     [
         ({"index": "none"}, []),
         ({"ef_search": 7}, [{"ef_search": 7}]),
-        ({"index": "ivfflat", "probes": 3}, [{"probes": 3}]),
+        ({"index": "ivfflat", "probes": 3}, [{"lists": 1, "probes": 3}]),
     ],
 )
-def test_settings_that_the_site_chose(options: dict[str, Any], settings: list[Any]) -> None:
-    backend = PgvectorBackend("default", PgvectorBackend.Options(**options))
-    spec = CollectionSpec(name="blog", dimensions=2)
+def test_settings_that_the_site_chose(
+    eager_alias: str, make: Make, options: dict[str, Any], settings: list[Any]
+) -> None:
+    backend, spec = other(eager_alias, **options), make()
+    backend._optimize(spec)
     assert backend._search_settings(spec) == settings

@@ -88,7 +88,10 @@ class ApproximateStore(ThreadedStore):
         return next(self._scan(spec, count), RecordBatch.of(ids=[], vectors=[]))
 
     def _build_better_index(self, spec: CollectionSpec) -> bool:
-        """Build an index that finds more, since no setting was enough; return whether it did."""
+        """Build an index that finds more, since no setting was enough; return whether it did.
+
+        Its settings are asked for afterwards, so they may be others.
+        """
         return False
 
     # Measuring
@@ -141,11 +144,13 @@ class ApproximateStore(ThreadedStore):
             self._use_setting(spec, setting)
             return (self._scores(spec.searched_with(setting), vector) for vector in asked)
 
-        choose = partial(cheapest, settings, right, found, questions=len(asked), **facts)
-        recall = choose()
+        def choose(settings: Sequence[Setting]) -> Recall:
+            return cheapest(settings, right, found, questions=len(asked), **facts)
+
+        recall = choose(settings)
         # A single setting is the site's own choice.
         if not recall.reached and len(settings) > 1 and self._build_better_index(spec):
-            recall = choose()
+            recall = choose(self._search_settings(spec))
         if recall.reached:
             logger.info("%s: %s.", spec.name, recall)
         else:

@@ -20,9 +20,9 @@ from wagtail_vector_index.backends.base import (
 from wagtail_vector_index.contract import EXACT, FACTS, ExactMatches, FilterNode, Setting
 from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored_query
 from wagtail_vector_index.contract.rescoring import nearest
-from wagtail_vector_index.exceptions import BackendRefused, WriteFailed
+from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, WriteFailed
 
-from . import indexing, searching, tables
+from . import indexing, planning, searching, tables
 from .copying import columns, in_order, keys_of, rows_of
 from .database import Cursor, Database, database_problem
 from .errors import READ_ONLY
@@ -61,8 +61,8 @@ class PgvectorBackend(VectorBackend):
     longest_vector = 1e18
     thread_sensitive = True
     recall_advice = (
-        "Set M and EF_CONSTRUCTION to more, or a PRECISION that keeps more of the vectors, or INDEX"
-        " to 'none', and run: manage.py update_vector_indexes --rebuild"
+        "Set a PRECISION that keeps more of the vectors, or INDEX to 'ivfflat', or to 'none' for"
+        " exact searches, and run: manage.py update_vector_indexes --rebuild"
     )
 
     options: PgvectorOptions
@@ -255,7 +255,13 @@ class PgvectorBackend(VectorBackend):
         indexing.vacuum(self._database, spec)
 
     def _search_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
-        return searching.search_settings(spec, self.options)
+        if searching.precision_of(spec, self.options) is None:
+            return []
+        lists = indexing.lists_of(self._database, spec)
+        return searching.search_settings(spec, self.options, lists)
+
+    def _wider_settings(self, spec: CollectionSpec) -> Sequence[Setting]:
+        return [searching.widest_setting(spec, self.options)]
 
     def _reach(self, spec: CollectionSpec) -> int:
         precision = searching.precision_of(spec, self.options)
@@ -266,9 +272,9 @@ class PgvectorBackend(VectorBackend):
         return self._batch(spec, f"TRUE ORDER BY random() LIMIT {count}", [])
 
     def _build_better_index(self, spec: CollectionSpec) -> bool:
-        better = indexing.better_options(self.options)
-        if better is not None:
-            indexing.build(self._database, spec, better)
+        better = planning.better_options(self.options)
+        if better is not None and not indexing.build(self._database, spec, better):
+            raise BackendUnavailable("The old index is in use, so searches may still read it")
         return better is not None
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:

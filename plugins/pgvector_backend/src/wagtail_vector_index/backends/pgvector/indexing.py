@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from dataclasses import replace
 
 from psycopg import errors, sql
 
@@ -16,6 +14,7 @@ from .database import Cursor, Database
 from .extension import Extension
 from .memory import CHANGED, reserve
 from .options import PgvectorOptions
+from .planning import better_options, plan
 from .searching import LIMITS, indexed, precision_of
 from .tables import table_name
 
@@ -23,11 +22,6 @@ logger = logging.getLogger(__name__)
 
 #: The most milliseconds that searches wait while an old index is dropped.
 LONGEST_WAIT_TO_DROP = 2_000
-
-#: The graph to build if searches of the ordinary one do not find enough: twice the neighbours,
-#: chosen among four times the candidates.
-BETTER_M = 32
-BETTER_EF_CONSTRUCTION = 256
 
 #: How an index is built if the server cannot do it as it is told: a name, a statement, and advice.
 _MODEST = (
@@ -60,31 +54,34 @@ def is_there(cursor: Cursor, spec: CollectionSpec) -> bool:
     return cursor.fetchone() is not None
 
 
-def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> None:
-    """Build the index that the options describe. Nothing happens if it exists, or a better one.
+def lists_of(database: Database, spec: CollectionSpec) -> int | None:
+    """Return how many lists a collection's index has, or None if it has none of IVFFlat."""
+    for _, is_valid, comment in database.read(FIND, [table_name(spec)], collection=spec.name):
+        if is_valid and comment.startswith("ivfflat "):
+            return int(comment.rpartition(" ")[2])
+    return None
 
-    An index that a crash left invalid, or that has other options, is replaced. The index is built
-    in an ordinary transaction. Meanwhile, searches go on and writes to this collection wait.
-    Building it "concurrently" would wait for every transaction in the database instead, and can
-    leave an invalid index behind.
+
+def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> bool:
+    """Build the index that the options describe. Nothing happens if it exists.
+
+    Returns whether it is the only one. An old index stays if it is in use.
+
+    A better index stays, and gets another number of lists if the collection has grown. An index
+    that a crash left invalid, or that has other options, is replaced. The index is built in an
+    ordinary transaction. Meanwhile, searches go on and writes to this collection wait. Building it
+    "concurrently" would wait for every transaction in the database instead, and can leave an
+    invalid index behind.
     """
     extension = database.extension()
     better = better_options(options)
-    database.write(
+    return database.write(
         lambda cursor: _build(extension, cursor, spec, options, better),
         collection=spec.name,
         lock=table_name(spec),
         timeout=0,
         changed_by_work=CHANGED,
     )
-
-
-def better_options(options: PgvectorOptions) -> PgvectorOptions | None:
-    """Return the options of a better graph than these describe; None if the site chose its own."""
-    ordinary = (PgvectorOptions.m, PgvectorOptions.ef_construction)
-    if options.index != "hnsw" or (options.m, options.ef_construction) != ordinary:
-        return None
-    return replace(options, m=BETTER_M, ef_construction=BETTER_EF_CONSTRUCTION)
 
 
 def vacuum(database: Database, spec: CollectionSpec) -> None:
@@ -112,35 +109,45 @@ def _build(
     spec: CollectionSpec,
     options: PgvectorOptions,
     better: PgvectorOptions | None,
-) -> None:
+) -> bool:
     cursor.execute(FIND, [table_name(spec)])
     there = cursor.fetchall()
     precision = precision_of(spec, options)
-    parameters = _parameters(cursor, spec, options)
-    begin = f"{options.index} {precision}: "
-    wanted = "" if precision is None else begin + parameters
-    fine = {wanted} if better is None else {wanted, begin + _parameters(cursor, spec, better)}
-    kept = [name for name, is_valid, comment in there if is_valid and comment in fine][:1]
+    kept: list[str] = []
     if precision is None:
         _warn_of_size(spec, options)
-    elif not kept:
-        target = indexed(extension, spec, precision)
-        over = f"{options.index} ({target.expression} {target.operator_class})"
-        started = time.monotonic()
-        logger.info("%s: building the index (%s).", spec.name, wanted)
-        reserve(cursor, spec, options, precision, better)
-        _create(cursor, spec, f"USING {over} WITH ({parameters})")
-        cursor.execute(FIND, [table_name(spec)])
-        known = {name for name, _, _ in there}
-        kept = [name for name, _, _ in cursor.fetchall() if name not in known]
-        cursor.execute(f"COMMENT ON INDEX {kept[0]} IS {sql.quote(wanted)}")
-        logger.info("%s: built the index in %.1f s.", spec.name, time.monotonic() - started)
+    else:
+        begin = f"{{}} {precision}: "
+        if better and any(
+            is_valid and comment.startswith(begin.format(better.index))
+            for _, is_valid, comment in there
+        ):
+            options = better
+        planned = plan(cursor, spec, options, precision)
+        wanted = begin.format(options.index) + planned.parameters
+        kept = [name for name, is_valid, comment in there if is_valid and comment == wanted][:1]
+        if not kept:
+            target = indexed(extension, spec, precision)
+            over = f"{options.index} ({target.expression} {target.operator_class})"
+            started = time.monotonic()
+            logger.info("%s: building the index (%s).", spec.name, wanted)
+            if planned.advice:
+                logger.warning("%s: %s", spec.name, planned.advice)
+            reserve(cursor, planned.memory)
+            _create(cursor, spec, f"USING {over} WITH ({planned.parameters})")
+            cursor.execute(FIND, [table_name(spec)])
+            known = {name for name, _, _ in there}
+            kept = [name for name, _, _ in cursor.fetchall() if name not in known]
+            cursor.execute(f"COMMENT ON INDEX {kept[0]} IS {sql.quote(wanted)}")
+            logger.info("%s: built the index in %.1f s.", spec.name, time.monotonic() - started)
     cursor.execute(f"ANALYZE {table_name(spec)}")
     # Dropped last: from the drop until the end of the transaction, searches wait as well.
+    are_dropped = True
     for name, is_valid, comment in there:
         if name not in kept:
             logger.info("%s: dropping the old index (%s); valid: %s.", spec.name, comment, is_valid)
-            _drop(cursor, spec, name)
+            are_dropped &= _drop(cursor, spec, name)
+    return are_dropped
 
 
 def _create(cursor: Cursor, spec: CollectionSpec, definition: str) -> None:
@@ -159,7 +166,7 @@ def _create(cursor: Cursor, spec: CollectionSpec, definition: str) -> None:
     cursor.execute(statement, [])
 
 
-def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:
+def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> bool:
     """Drop an index, unless that waits for a long search. Others would queue behind it."""
     try:
         with cursor.connection.transaction():  # a savepoint
@@ -171,6 +178,8 @@ def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> None:
             spec.name,
             name,
         )
+        return False
+    return True
 
 
 def _warn_of_size(spec: CollectionSpec, options: PgvectorOptions) -> None:
@@ -183,20 +192,3 @@ def _warn_of_size(spec: CollectionSpec, options: PgvectorOptions) -> None:
             spec.metric,
             LIMITS,
         )
-
-
-def _parameters(cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions) -> str:
-    if options.index == "hnsw":
-        return f"m = {options.m}, ef_construction = {options.ef_construction}"
-    cursor.execute(f"SELECT count(*) FROM {table_name(spec)}")
-    [count] = cursor.fetchone() or (0,)
-    return f"lists = {_lists(count)}"
-
-
-def _lists(count: int) -> int:
-    """Return the number of lists that pgvector advises, rounded to a power of two.
-
-    The rounding avoids a new index after a little growth.
-    """
-    advised = count / 1_000 if count <= 1_000_000 else math.sqrt(count)
-    return max(1, 2 ** round(math.log2(advised))) if advised > 1 else 1

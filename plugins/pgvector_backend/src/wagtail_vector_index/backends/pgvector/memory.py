@@ -1,22 +1,16 @@
-"""Gives the build of a graph the memory that it needs, if the server can spare as much.
+"""Gives the build of an index the memory that it needs, if the server can spare as much.
 
 pgvector builds a graph of HNSW in memory, up to ``maintenance_work_mem``. It adds the vectors that
-do not fit to the graph on the disk, which takes several times as long for each.
+do not fit to the graph on the disk, which takes several times as long for each. For IVFFlat, it
+clusters a sample of the vectors into lists, and refuses if that needs more memory.
 """
 
 from __future__ import annotations
 
-import logging
-
-from wagtail_vector_index.contract import CollectionSpec
-
 from .database import Cursor
 from .options import PgvectorOptions, Precision
-from .tables import table_name
 
-__all__ = ["CHANGED", "graph_size", "reserve"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["CHANGED", "allowed", "clustering_size", "graph_size", "megabytes", "reserve"]
 
 #: The settings that the build of an index changes.
 CHANGED = ("maintenance_work_mem", "max_parallel_maintenance_workers")
@@ -31,6 +25,9 @@ _NODE, _NEIGHBOUR = 188, 34
 #: What processes that build one graph together need more.
 _SHARED = 1.15
 _FIXED = 4 * 2**20
+
+#: How many vectors pgvector clusters: at least, and for each list.
+_FEWEST_SAMPLES, _SAMPLES = 10_000, 50
 
 _MEGABYTE = 2**20
 
@@ -47,51 +44,41 @@ def graph_size(count: int, dimensions: int, precision: Precision, m: int) -> int
     return round(_SHARED * count * node) + _FIXED
 
 
-def reserve(
-    cursor: Cursor,
-    spec: CollectionSpec,
-    options: PgvectorOptions,
-    precision: Precision,
-    better: PgvectorOptions | None,
-) -> None:
-    """Set the memory for building an index, until the end of the transaction.
+def clustering_size(count: int, dimensions: int, precision: Precision, lists: int) -> int:
+    """Return about how many bytes of memory pgvector needs to find the centres of lists.
 
-    It is ``MAINTENANCE_WORK_MEM``. Without this option, a graph gets what it needs, up to what the
-    server can spare. If that is too little, log what would make the build faster.
+    It is what ``ivfkmeans.c`` of pgvector 0.8 adds up, and a little more: the samples, three times
+    the centres, and a distance between each of them and each of the others.
+    """
+    samples = max(_FEWEST_SAMPLES, _SAMPLES * lists)
+    vector = _BITS[precision] * dimensions / 8 + 16
+    centres = lists * (2 * vector + 4 * dimensions + 4 * lists + 16)
+    distances = min(count, samples) * (4 * lists + 8)
+    return round(samples * vector + centres + distances) + _MEGABYTE
 
-    Args:
-        cursor: of the transaction.
-        spec: the collection.
-        options: describe the index.
-        precision: of the vectors in the index.
-        better: describe the graph that is built if this one finds too little, if any.
+
+def allowed(cursor: Cursor, options: PgvectorOptions) -> int:
+    """Return how many bytes of memory building an index may take.
+
+    They are those of ``MAINTENANCE_WORK_MEM``, which is set until the end of the transaction.
+    Without this option, they are what the server can spare.
     """
     if options.maintenance_work_mem:
         _set(cursor, options.maintenance_work_mem)
-    if options.index != "hnsw":
-        return
-    cursor.execute(f"SELECT count(*) FROM {table_name(spec)}")
-    [count] = cursor.fetchone() or (0,)
-    needed = graph_size(count, spec.dimensions, precision, options.m)
     own, spare = _own_and_spare(cursor)
-    allowed = own if options.maintenance_work_mem else max(own, spare)
-    _set(cursor, _megabytes(min(allowed, max(needed, own))))
-    if needed > allowed:
-        most = graph_size(count, spec.dimensions, precision, (better or options).m)
-        also = ", which suffices for the better graph that may follow" if better else ""
-        smaller = "" if precision != "vector" else ", or PRECISION to 'halfvec', which needs less"
-        logger.warning(
-            "%s: the graph of %d vectors needs about %s of memory, but may use %s. So the build"
-            " will take much longer. If the server has more free memory, set"
-            " MAINTENANCE_WORK_MEM to '%s'%s%s.",
-            spec.name,
-            count,
-            _megabytes(needed),
-            _megabytes(allowed),
-            _megabytes(most),
-            also,
-            smaller,
-        )
+    return own if options.maintenance_work_mem else max(own, spare)
+
+
+def reserve(cursor: Cursor, needed: int) -> None:
+    """Set the memory for building an index, until the end of the transaction; never to less."""
+    own, _ = _own_and_spare(cursor)
+    if needed > own:
+        _set(cursor, megabytes(needed))
+
+
+def megabytes(size: int) -> str:
+    """Return a size as PostgreSQL's settings have it, rounded up."""
+    return f"{max(1, -(-size // _MEGABYTE))}MB"
 
 
 def _own_and_spare(cursor: Cursor) -> tuple[int, int]:
@@ -111,7 +98,3 @@ def _own_and_spare(cursor: Cursor) -> tuple[int, int]:
 
 def _set(cursor: Cursor, memory: str) -> None:
     cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", [memory])
-
-
-def _megabytes(size: int) -> str:
-    return f"{max(1, -(-size // _MEGABYTE))}MB"

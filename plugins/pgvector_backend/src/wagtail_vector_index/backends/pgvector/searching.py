@@ -43,7 +43,7 @@ MOST_CANDIDATES = 1_000
 
 #: The settings of a search, the cheapest first. The first ones apply until a recall is measured.
 EF_SEARCH = (100, 200, 400, 700, MOST_CANDIDATES)
-PROBES = (10, 20, 40, 80, 160, 320, 640)
+PROBES = (5, 10, 20, 40, 80, 160, 320, 640)
 
 #: For more matches than this, the server computes the scores under all metrics, because
 #: sending all their vectors would take too long.
@@ -90,16 +90,33 @@ def precision_of(spec: CollectionSpec, options: PgvectorOptions) -> Precision | 
     return wanted if spec.dimensions <= MOST_INDEXED[wanted] else None
 
 
-def search_settings(spec: CollectionSpec, options: PgvectorOptions) -> list[Setting]:
-    """Return the settings of searches by the index, the cheapest first."""
+def search_settings(
+    spec: CollectionSpec, options: PgvectorOptions, lists: int | None
+) -> list[Setting]:
+    """Return the settings of searches by the index, the cheapest first.
+
+    Args:
+        spec: the collection.
+        options: the options of the alias.
+        lists: how many lists the index has, or None if it is a graph.
+    """
     if precision_of(spec, options) is None:
         return []
-    name, set_by_site, values = (
-        ("probes", options.probes, PROBES)
-        if options.index == "ivfflat"
-        else ("ef_search", options.ef_search, EF_SEARCH)
-    )
-    return [{name: value} for value in ((set_by_site,) if set_by_site else values)]
+    if lists is None:
+        return [
+            {"ef_search": value}
+            for value in ([options.ef_search] if options.ef_search else EF_SEARCH)
+        ]
+    # What was measured no longer holds with another number of lists.
+    own = {"lists": lists}
+    return [{**own, "probes": value} for value in ([options.probes] if options.probes else PROBES)]
+
+
+def widest_setting(spec: CollectionSpec, options: PgvectorOptions) -> Setting:
+    """Return the most thorough setting for the index that the collection's setting is of."""
+    if "probes" in spec.setting:
+        return {**spec.setting, "probes": options.probes or PROBES[-1]}
+    return {"ef_search": options.ef_search or MOST_CANDIDATES}
 
 
 def can_be_asked(vector: Floats32, precision: Precision) -> bool:
@@ -148,13 +165,11 @@ def approximate(
         limit: the number of records.
     """
     condition, parameters = _where_many(spec, filter)
-    settings = search_settings(spec, options)
-    # A setting that was measured with other options no longer applies.
-    setting = spec.setting if spec.setting in settings else settings[0]
     candidates = limit * OVERSAMPLING[precision]
+    ef_search = options.ef_search or int(spec.setting.get("ef_search", EF_SEARCH[0]))
     if precision != "vector":
         # Whatever the index proposes is compared by whole vectors.
-        candidates = max(candidates, int(setting.get("ef_search", 0)))
+        candidates = max(candidates, ef_search)
     vector = _vector(extension, query)
     if precision == "bit":
         target, operator = _bits(extension, spec, vector), "<~>"
@@ -181,7 +196,13 @@ def approximate(
     return Statement(
         query=statement,
         parameters=parameters,
-        settings=_settings(setting, candidates),
+        # Those of both indexes: a search does not know which one is there.
+        settings={
+            "hnsw.ef_search": str(min(max(ef_search, candidates), MOST_CANDIDATES)),
+            "hnsw.iterative_scan": "relaxed_order",
+            "ivfflat.probes": str(options.probes or int(spec.setting.get("probes", PROBES[0]))),
+            "ivfflat.iterative_scan": "relaxed_order",
+        },
         has_distances=has_distances,
     )
 
@@ -242,19 +263,6 @@ def _nearest(
     return _with_vectors(
         extension, f'SELECT "id", "embedding" {source} ORDER BY {distance}, "id" LIMIT {limit}'
     )
-
-
-def _settings(setting: Setting, candidates: int) -> dict[str, str]:
-    if "probes" in setting:
-        return {
-            "ivfflat.probes": f"{setting['probes']:g}",
-            "ivfflat.iterative_scan": "relaxed_order",
-        }
-    wanted = max(int(setting["ef_search"]), candidates)
-    return {
-        "hnsw.ef_search": str(min(wanted, MOST_CANDIDATES)),
-        "hnsw.iterative_scan": "relaxed_order",
-    }
 
 
 def _distance(extension: Extension, spec: CollectionSpec, query: str) -> str:

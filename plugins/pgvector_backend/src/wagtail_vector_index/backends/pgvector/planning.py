@@ -1,0 +1,101 @@
+"""Decides which index to build over a collection's vectors, and with how much memory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from wagtail_vector_index.contract import CollectionSpec
+
+from .database import Cursor
+from .memory import allowed, clustering_size, graph_size, megabytes
+from .options import PgvectorOptions, Precision
+from .tables import table_name
+
+__all__ = ["Plan", "better_options", "plan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An index to build.
+
+    Args:
+        parameters: how the index is built, as SQL.
+        memory: the bytes of memory for building it.
+        advice: what the server has too little memory for, and what to do; empty if it has enough.
+    """
+
+    parameters: str
+    memory: int
+    advice: str
+
+
+def better_options(options: PgvectorOptions) -> PgvectorOptions | None:
+    """Return the options of an index that finds more; None if the site chose its own.
+
+    A graph misses the most where thousands of vectors are much alike: all neighbours of each are
+    among them, and few paths lead there. Lists, each of what is near a centre, find just these.
+    """
+    ordinary = (PgvectorOptions.m, PgvectorOptions.ef_construction, PgvectorOptions.ef_search)
+    chosen = (options.m, options.ef_construction, options.ef_search)
+    if options.index != "hnsw" or chosen != ordinary:
+        return None
+    return replace(options, index="ivfflat")
+
+
+def plan(
+    cursor: Cursor, spec: CollectionSpec, options: PgvectorOptions, precision: Precision
+) -> Plan:
+    """Return how to build an index of these options, in the memory that the server can spare."""
+    cursor.execute(f"SELECT count(*) FROM {table_name(spec)}")
+    [count] = cursor.fetchone() or (0,)
+    most = allowed(cursor, options)
+    planned = _graph if options.index == "hnsw" else _lists
+    return planned(spec, options, precision, count, most)
+
+
+def _graph(
+    spec: CollectionSpec, options: PgvectorOptions, precision: Precision, count: int, most: int
+) -> Plan:
+    needed = graph_size(count, spec.dimensions, precision, options.m)
+    smaller = "" if precision != "vector" else ", or PRECISION to 'halfvec', which needs less"
+    advice = (
+        f"the graph of {count} vectors needs about {megabytes(needed)} of memory, but may use"
+        f" {megabytes(most)}. So the build will take much longer. If the server has more free"
+        f" memory, set MAINTENANCE_WORK_MEM to '{megabytes(needed)}'{smaller}."
+    )
+    return Plan(
+        parameters=f"m = {options.m}, ef_construction = {options.ef_construction}",
+        memory=min(needed, most),
+        advice=advice if needed > most else "",
+    )
+
+
+def _lists(
+    spec: CollectionSpec, options: PgvectorOptions, precision: Precision, count: int, most: int
+) -> Plan:
+    def needed(lists: int) -> int:
+        return clustering_size(count, spec.dimensions, precision, lists)
+
+    advised = lists = advised_lists(count)
+    while lists > 1 and needed(lists) > most:
+        lists //= 2
+    advice = (
+        f"the index of {count} vectors has {lists} instead of {advised} lists, since to make more"
+        f" would take more than {megabytes(most)} of memory. So searches will take longer. If the"
+        f" server has more free memory, set MAINTENANCE_WORK_MEM to '{megabytes(needed(advised))}'."
+    )
+    return Plan(
+        parameters=f"lists = {lists}",
+        memory=needed(lists),  # pgvector refuses to build with less
+        advice=advice if lists < advised else "",
+    )
+
+
+def advised_lists(count: int) -> int:
+    """Return the number of lists that pgvector advises, rounded to a power of two.
+
+    The rounding avoids a new index after a little growth.
+    """
+    advised = count / 1_000 if count <= 1_000_000 else math.sqrt(count)
+    return max(1, 2 ** round(math.log2(advised))) if advised > 1 else 1
