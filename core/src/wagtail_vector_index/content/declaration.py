@@ -18,6 +18,7 @@ from ..plugins.handlers import embedding_backends, reranking_backends
 from ..reranking.base import RerankingBackend
 from .configuration import IndexConfiguration, configuration_of
 from .fields import EmbeddingField, FilterField
+from .lookups import among
 from .object_keys import key_of, object_key, primary_keys, root_model
 from .text.splitting import TextSplitter
 from .visibility import Visibility, live_filter, visible_to, visible_to_all
@@ -158,7 +159,7 @@ class IndexDeclaration:
         visible: set[str] = set()
         for queryset in querysets:
             if pks := primary_keys(queryset.model, _without(keys, visible)):
-                found = visibility.primary_keys(queryset.filter(pk__in=pks).order_by())
+                found = visibility.primary_keys(among(queryset, pks).order_by())
                 visible.update(key_of(queryset.model, pk) for pk in found)
         return visible
 
@@ -191,7 +192,7 @@ class IndexDeclaration:
         for some in slices(keys, _FETCH_SIZE):
             for queryset in self.get_querysets():
                 if pks := primary_keys(queryset.model, _without(some, found)):
-                    rows = queryset.filter(pk__in=pks)
+                    rows = among(queryset, pks)
                     if not rows.query.distinct_fields:  # DISTINCT ON keeps the first rows
                         rows = rows.order_by()
                     instances = _fetched(rows)
@@ -256,7 +257,7 @@ def _without(keys: Sequence[str], found: Container[str]) -> list[str]:
 
 def _keys_inside(keys: Sequence[str], within: QuerySet[Any]) -> list[str]:
     """Return the given keys that name objects of a queryset."""
-    chosen = within.filter(pk__in=primary_keys(within.model, keys)).order_by()
+    chosen = among(within, primary_keys(within.model, keys)).order_by()
     return [key_of(within.model, pk) for pk in chosen.values_list("pk", flat=True)]
 
 

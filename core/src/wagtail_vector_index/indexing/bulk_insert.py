@@ -10,8 +10,8 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.constants import OnConflict
 
+from ..content.lookups import plain_type
 from ..contract.slices import slices
-from ..models.lookups import plain_type
 from ..models.tables import index_database
 from ..models.transactions import in_transaction
 

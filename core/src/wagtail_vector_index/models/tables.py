@@ -17,10 +17,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..content.lookups import InOneParameter
 from ..contract.recall import Recall
 from ..contract.spec import CollectionSpec
 from ..exceptions import AppNotInstalled
-from .lookups import InOneParameter
 from .transactions import tried_again
 
 if apps.apps_ready and not apps.is_installed("wagtail_vector_index"):

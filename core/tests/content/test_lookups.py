@@ -1,12 +1,16 @@
-"""The lookup ``in`` of the index tables finds what Django's own finds, with one parameter."""
+"""The lookup ``in`` finds what Django's own finds, with one parameter."""
 
 import uuid
 
 import pytest
-from django.db import connection
-from django.db.models import F, Q, Value
+from django.db import connection, models
+from django.db.models import Count, F, Q, Value
 from django.db.models.lookups import In
+from django.test.utils import isolate_apps
+from wagtail.models import Page
 
+from tests.testapp.models import ArticlePage, Country, Note, NoteProxy, PinnedNote, Product
+from wagtail_vector_index.content.lookups import among
 from wagtail_vector_index.models import Collection, Document, PendingChange
 
 pytestmark = pytest.mark.django_db
@@ -104,3 +108,62 @@ def test_the_index_is_used():
         pytest.skip("PostgreSQL reads tables as small as this one whole")
     plan = PendingChange.objects.filter(index="i", object_key__in=KEYS).explain()
     assert "wvi_pending_object (index=? AND object_key=?)" in plan
+
+
+@pytest.mark.parametrize("change", ["all", "distinct", "reverse", "annotated", "or", "values"])
+@pytest.mark.parametrize("model", [Page, ArticlePage, Note, PinnedNote, NoteProxy])
+def test_the_objects_of_a_sites_queryset(article, model, change):
+    """Of pages and children, whose primary keys are those of their parents, too."""
+    for number in range(4):
+        article(f"Article {number}")
+        PinnedNote.objects.create(text="", stars=number)
+    querysets = {
+        "all": lambda rows: rows.all(),
+        "distinct": lambda rows: rows.distinct(),
+        "reverse": lambda rows: rows.order_by("-pk"),
+        "annotated": lambda rows: rows.annotate(same=Count("pk")).filter(same=1),
+        "or": lambda rows: rows.filter(pk__gt=2) | rows.filter(pk__lt=4),
+        "values": lambda rows: rows.values("pk"),
+    }
+    pks = [*model.objects.values_list("pk", flat=True), 2**40, -1][1:]
+    queryset = querysets[change](model.objects)
+    found = among(queryset, pks)
+    assert list(found) == list(queryset.filter(pk__in=pks))
+    assert len(found) == len(pks) - 2 > 2
+    _, parameters = among(model.objects.order_by(), pks).query.sql_with_params()
+    assert len(parameters) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_objects_of_a_sites_queryset(count):
+    notes = [Note.objects.create(text=str(number)) for number in range(4)]
+    pks = [note.pk for note in notes[:count]]
+    assert set(among(Note.objects, pks)) == set(notes[:count])
+
+
+@pytest.mark.parametrize(
+    ("model", "pks"),
+    [(Product, IDS), (Country, ["de", "it's", "nl"]), (Note, [2**70, 1, 2]), (Note, ["1", "2", 3])],
+    ids=["ids", "texts", "large", "mixed"],
+)
+def test_other_primary_keys_are_left_to_django(model, pks):
+    assert str(among(model.objects, pks).query) == str(model.objects.filter(pk__in=pks).query)
+
+
+def test_a_sites_own_kind_of_number_is_left_to_django():
+    """Its values may be stored as something else."""
+
+    class Coded(models.AutoField):
+        def get_prep_value(self, value):
+            return None if value is None else super().get_prep_value(value) + 100
+
+    with isolate_apps("tests.testapp"):
+
+        class Item(models.Model):
+            id = Coded(primary_key=True)
+
+            class Meta:
+                app_label = "testapp"
+
+    _, parameters = among(Item.objects, [1, 2, 3]).query.sql_with_params()
+    assert parameters == (101, 102, 103)

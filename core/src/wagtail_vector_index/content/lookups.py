@@ -1,14 +1,16 @@
-"""The lookup ``in`` of the index tables."""
+"""The lookup ``in`` of the index tables, and of primary keys of the site's own models."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
+from django.db.models import F
 from django.db.models.lookups import In
 
-__all__ = ["InOneParameter", "plain_type"]
+__all__ = ["InOneParameter", "among", "plain_type"]
 
 #: The type of the values that a field hands to the database as they are.
 _PLAIN: dict[str, type] = {
@@ -18,6 +20,21 @@ _PLAIN: dict[str, type] = {
     "PositiveIntegerField": int,
     "TextField": str,
 }
+
+#: The fields of primary keys whose values are integers for Python and for every database. A site's
+#: own field may derive from one of them and convert its values.
+_INTEGERS = (
+    models.AutoField,
+    models.BigAutoField,
+    models.SmallAutoField,
+    models.BigIntegerField,
+    models.IntegerField,
+    models.PositiveBigIntegerField,
+    models.PositiveIntegerField,
+)
+
+#: The largest integer of all databases.
+_LARGEST = 2**63 - 1
 
 #: With fewer values, a database plans better if it knows how many there are.
 _FEWEST = 3
@@ -30,6 +47,21 @@ _NULL = "\\u0000"
 def plain_type(field: models.Field[Any, Any]) -> type | None:
     """Return the type whose values a field hands to the database as they are, or None."""
     return _PLAIN.get(field.get_internal_type())
+
+
+def among(queryset: models.QuerySet[Any], pks: Sequence[Any]) -> models.QuerySet[Any]:
+    """Return the objects of a site's queryset that have one of these primary keys.
+
+    Integers become one parameter, and all others are left to Django.
+    """
+    field: Any = queryset.model._meta.pk
+    while field.remote_field is not None:  # as of a page, whose key is that of its parent
+        field = field.target_field
+    if type(field) not in _INTEGERS or not all(
+        type(pk) is int and abs(pk) <= _LARGEST for pk in pks
+    ):
+        return queryset.filter(pk__in=pks)
+    return queryset.filter(_Integers(F("pk"), pks))
 
 
 class InOneParameter(In):
@@ -77,3 +109,14 @@ class InOneParameter(In):
             for value in self.rhs
             if value is not None
         ]
+
+
+class _Integers(InOneParameter):
+    """A comparison of a primary key, whatever its field, with a list of integers."""
+
+    def get_prep_lookup(self) -> Any:
+        """Return the integers as they are. The primary key is not resolved yet."""
+        return self.rhs
+
+    def _values(self, connection: Any) -> list[Any]:
+        return list(self.rhs)
