@@ -64,8 +64,8 @@ class Site:
     keeps_embeddings: bool = True
 
 
-#: The graph of a million vectors needs up to 3.1 GB while it is built, which is above the default.
-GRAPH = {"MAINTENANCE_WORK_MEM": "4GB"}
+#: The graph of a million vectors needs 2.5 GB while it is built, which is above the default.
+GRAPH = {"MAINTENANCE_WORK_MEM": "3GB"}
 
 SITES = {
     "sqlite": Site(title="SQLite and NumPy", backend="numpy", options={"QUANTIZATION": "binary"}),

@@ -30,8 +30,9 @@ def lead(collection: Collection) -> bool:
             leaderless |= Q(builder=collection.builder)
         own_row = Collection.objects.filter(pk=collection.pk, state=Collection.State.BUILDING)
         led = own_row.filter(leaderless)
-        # The others must wait until this process has compared.
-        if not led.update(builder=me, builder_seen=now, compared_at=None):
+        # Looked at first, since an update waits on SQLite for all that other processes write, even
+        # if it changes nothing. The others must wait until this process has compared.
+        if not (led.exists() and led.update(builder=me, builder_seen=now, compared_at=None)):
             return False
     collection.builder, collection.builder_seen = me, now
     return True
