@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -66,11 +67,12 @@ def main() -> int:
     if unknown := set(options.names) - set(named):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     print(f"## Benchmarks\n\n{setting()}", flush=True)
+    started = time.monotonic()
     missed = [
         name for name in options.names or BENCHMARKS if not goals_met(name, quick=options.quick)
     ]
     verdict = f"Missed or failed: {', '.join(missed)}." if missed else "All goals are met."
-    print(f"\n{verdict}")
+    print(f"\n{verdict} This took {(time.monotonic() - started) / 60:.0f} minutes.")
     return bool(missed)
 
 

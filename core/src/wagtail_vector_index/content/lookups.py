@@ -15,6 +15,7 @@ __all__ = ["InOneParameter", "among", "plain_type"]
 #: The type of the values that a field hands to the database as they are.
 _PLAIN: dict[str, type] = {
     "BigAutoField": int,
+    "BinaryField": bytes,
     "CharField": str,
     "PositiveBigIntegerField": int,
     "PositiveIntegerField": int,

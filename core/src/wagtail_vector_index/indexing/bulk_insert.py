@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections, models
@@ -17,10 +15,8 @@ from ..models.transactions import in_transaction
 
 BATCH_SIZE = 1_000
 
-#: How many rows a statement for PostgreSQL inserts, as many as are left. The numbers are few,
-#: since its statistics keep statements of another number apart. They are small, since a limit of
-#: time counts for a whole statement, and a statement that fails is logged with its values.
-_AT_ONCE = (64, 8, 1)
+#: The most rows of a statement for PostgreSQL. A limit of time counts for a whole statement.
+_AT_ONCE = 128
 
 
 def insert_rows(
@@ -46,68 +42,94 @@ def insert_rows(
     connection = connections[index_database()]
     same = same or {}
     by_name = {field.attname: field for field in model._meta.concrete_fields}
-    fields = [by_name[name] for name in columns]
-    constants = tuple(
-        by_name[name].get_db_prep_save(value, connection) for name, value in same.items()
-    )
+    constants, fields = [by_name[name] for name in same], [by_name[name] for name in columns]
+    first = [
+        field.get_db_prep_save(value, connection)
+        for field, value in zip(constants, same.values(), strict=True)
+    ]
     # For most values, a field has nothing to prepare, but takes some microseconds to find out.
     plain = [(field, plain_type(field)) for field in fields]
-    values = [
-        (
-            *constants,
-            *[
-                value if type(value) is type_ else field.get_db_prep_save(value, connection)
-                for (field, type_), value in zip(plain, row, strict=True)
-            ],
-        )
+    values: list[list[Any]] = [
+        [
+            value if type(value) is type_ else field.get_db_prep_save(value, connection)
+            for (field, type_), value in zip(plain, row, strict=True)
+        ]
         for row in rows
     ]
-    statement = partial(
-        _statement,
-        connection,
-        model,
-        [by_name[name] for name in (*same, *columns)],
-        OnConflict.IGNORE if ignore_conflicts else None,
-    )
+    # A statement that Django logs, as it does with DEBUG, is kept in memory with its values, unless
+    # it is one for many rows.
+    by_arrays = connection.vendor == "postgresql" and not connection.queries_logged
+    source = _arrays(connection, constants, fields) if by_arrays else _row([*constants, *fields])
+    on_conflict = OnConflict.IGNORE if ignore_conflicts else None
+    statement = _statement(connection, model, [*constants, *fields], source, on_conflict)
 
     def insert() -> None:
         with connection.cursor() as cursor:
-            # psycopg's `executemany` sends a statement for each row, which takes half as long
-            # again. But a statement that Django logs, as it does with DEBUG, is kept in memory.
-            if connection.vendor == "postgresql" and not connection.queries_logged:
-                for some in _parts(values):
-                    cursor.execute(statement(len(some)), list(chain.from_iterable(some)))
+            if by_arrays:
+                with _cursor_for_arrays(connection) as binding:
+                    for some in slices(values, _AT_ONCE):
+                        binding.execute(statement, [*first, *map(list, zip(*some, strict=True))])
             else:
                 for some in slices(values, BATCH_SIZE):
-                    cursor.executemany(statement(1), some)
+                    cursor.executemany(statement, [[*first, *row] for row in some])
 
     in_transaction(insert, connection.alias, savepoint=False)
 
 
-def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    """Yield rows in parts of the numbers of `_AT_ONCE`."""
-    start = 0
-    for size in _AT_ONCE:
-        while start + size <= len(values):
-            yield values[start : start + size]
-            start += size
+def _row(fields: Sequence[models.Field[Any, Any]]) -> str:
+    """Return the SQL for the values of one row."""
+    return f"VALUES ({', '.join(['%s'] * len(fields))})"
+
+
+def _arrays(
+    connection: Any,
+    constants: Sequence[models.Field[Any, Any]],
+    fields: Sequence[models.Field[Any, Any]],
+) -> str:
+    """Return the SQL for the rows of one array for each field, with values that are the same."""
+    # Without a length: a cast to a length would cut off what the column refuses.
+    types = [str(field.db_type(connection)).partition("(")[0] for field in (*constants, *fields)]
+    values = [f"%s::{type_}" for type_ in types[: len(constants)]]
+    # In binary form, vectors and texts need not be quoted.
+    place = "%b" if _is_psycopg3() else "%s"
+    arrays = [f"{place}::{type_}[]" for type_ in types[len(constants) :]]
+    listed = ", ".join([*values, "rows.*"])
+    return f"SELECT {listed} FROM unnest({', '.join(arrays)}) AS rows"  # noqa: S608  # no values
+
+
+def _is_psycopg3() -> bool:
+    from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+    return bool(is_psycopg3)
+
+
+def _cursor_for_arrays(connection: Any) -> Any:
+    """Return a cursor that sends values apart from the statement.
+
+    Django's usual one writes them into its text. For vectors, that takes five times as long.
+    """
+    if not _is_psycopg3():
+        return connection.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    return connection._prepare_cursor(cursor)  # noqa: SLF001  # it translates errors
 
 
 def _statement(
     connection: Any,
     model: type[models.Model],
     fields: Sequence[models.Field[Any, Any]],
+    source: str,
     on_conflict: OnConflict | None,
-    count: int,
 ) -> str:
-    """Return the SQL that inserts a number of rows."""
+    """Return the SQL that inserts rows of these fields, which another part of it makes."""
     operations = connection.ops
-    row = f"({', '.join(['%s'] * len(fields))})"
     parts = (
         operations.insert_statement(on_conflict=on_conflict),
         operations.quote_name(model._meta.db_table),
         f"({', '.join(operations.quote_name(field.column) for field in fields)})",
-        f"VALUES {', '.join([row] * count)}",
+        source,
         operations.on_conflict_suffix_sql(fields, on_conflict, (), ()),
     )
     return " ".join(part for part in parts if part)
