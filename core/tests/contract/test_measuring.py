@@ -115,6 +115,65 @@ def test_a_better_index_is_built_if_no_setting_is_enough(caplog):
     assert not caplog.records
 
 
+class ReplacingBackend(ApproximateBackend):
+    """A backend whose better index has settings of its own."""
+
+    has_lists = fails = False
+    adapted = 0
+
+    def _search_settings(self, spec):
+        return (
+            [{"lists": 4.0}, {"lists": 5.0}] if self.has_lists else super()._search_settings(spec)
+        )
+
+    def _search(self, spec, *arguments):
+        look = spec.setting.get("lists", 0) and 4
+        return super()._search(spec.searched_with({"look": look}) if look else spec, *arguments)
+
+    def _adapt_index(self, spec):
+        self.adapted += 1
+
+    def _build_better_index(self, spec):
+        self.has_lists = True
+        if self.fails:
+            raise BackendUnavailable("it takes too long")
+        return True
+
+
+def replacing(**options):
+    backend = ReplacingBackend("default", ReplacingBackend.Options(**options))
+    backend.create(SPEC)
+    add(backend, range(COUNT))
+    return backend
+
+
+def test_a_better_index_has_its_own_settings():
+    backend = replacing(looks=(1, 2))
+    recall = backend.optimize(SPEC)
+    assert recall.reached
+    assert recall.setting == {"lists": 4}
+    assert backend.measure(replace(SPEC, recall=recall)) == recall
+    assert backend.adapted == 0
+
+
+def test_a_better_index_that_cannot_be_measured_is_searched_thoroughly():
+    backend = replacing(looks=(1, 2))
+    backend.fails = True
+    recall = backend.optimize(SPEC)
+    assert not recall.is_measured
+    assert recall.setting == {"lists": 5}
+    assert backend.measure(replace(SPEC, recall=recall)) == recall
+
+
+def test_an_index_is_adapted_before_it_is_measured_again():
+    backend = replacing(looks=(1, 4))
+    recall = backend.optimize(SPEC)
+    assert backend.adapted == 0
+    add(backend, range(COUNT, 2 * COUNT))
+    backend.measure(replace(SPEC, recall=recall))
+    assert backend.adapted == 1
+
+
 def test_what_to_do_is_told_if_nothing_is_enough(caplog):
     recall = filled(looks=(1, 2)).optimize(SPEC)
     assert recall.setting == {"look": 2}

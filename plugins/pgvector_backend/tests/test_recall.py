@@ -31,7 +31,7 @@ Make = Callable[..., CollectionSpec]
 COUNT, DIMENSIONS = 2_000, 8
 EXTENSION = Extension(schema="public", version="0.8.0")
 ORDINARY = "hnsw {}: m = 16, ef_construction = 64"
-BETTER = "ivfflat {}: lists = {}"
+LISTS = "ivfflat {}: lists = {}"
 
 
 def other(alias: str, **options: Any) -> PgvectorBackend:
@@ -98,7 +98,7 @@ def test_the_time_out_is_that_of_all_statements_of_a_search(
 def test_signs_that_are_all_equal_find_nothing(
     eager_alias: str, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lists do not help either, so the site's operator learns what does."""
+    """Lists would not help either, so the site's operator learns what does."""
     backend, spec = other(eager_alias, precision="bit"), make(fields={"part": "int"})
     filled(backend, spec)
     with caplog.at_level(logging.WARNING):
@@ -107,9 +107,9 @@ def test_signs_that_are_all_equal_find_nothing(
     assert not recall.reached
     assert "PRECISION" in recall.advice
     assert recall.advice in caplog.text
-    assert indexes(eager_alias, spec) == [BETTER.format("bit", 2)]
+    assert indexes(eager_alias, spec) == [ORDINARY.format("bit")]
     backend._optimize(spec)
-    assert indexes(eager_alias, spec) == [BETTER.format("bit", 2)]
+    assert indexes(eager_alias, spec) == [ORDINARY.format("bit")]
 
 
 def test_lists_find_what_the_graph_does_not(
@@ -123,19 +123,63 @@ def test_lists_find_what_the_graph_does_not(
     assert recall is not None
     assert recall.reached
     assert recall.setting == {"lists": 4, "probes": 5}
-    assert indexes(eager_alias, spec) == [BETTER.format("vector", 4)]
+    assert indexes(eager_alias, spec) == [LISTS.format("vector", 4)]
     query = np.random.default_rng(1).standard_normal(64)
     searched, exactly = replace(spec, recall=recall), spec.searched_with(EXACT)
     assert scores(backend, searched, query) == scores(backend, exactly, query)
-    assert backend.optimize(searched) == recall
+    assert backend.measure(searched) == recall
     backend.upsert(spec, batch_of(3_000, 64, first=5_000, seed=1))
-    grown = backend.optimize(searched)
+    grown = backend.measure(searched)
     assert grown is not None
     assert grown.setting == {"lists": 8, "probes": 10}
-    assert indexes(eager_alias, spec) == [BETTER.format("vector", 8)]
-    chosen = other(eager_alias, ef_search=3)
-    assert chosen.optimize(replace(spec, recall=grown)).setting == {"ef_search": 3}
+    assert indexes(eager_alias, spec) == [LISTS.format("vector", 8)]
+    chosen = other(eager_alias, ef_search=3).measure(replace(spec, recall=grown))
+    assert chosen is not None
+    assert chosen.setting == {"ef_search": 3}
     assert indexes(eager_alias, spec) == [ORDINARY.format("vector")]
+
+
+def test_lists_that_miss_the_target_are_measured_once(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "EF_SEARCH", (1, 2))
+    monkeypatch.setattr(searching, "PROBES", (1, 2))
+    backend, spec = other(eager_alias, recall=1.0), make(fields={"part": "int"}, dimensions=64)
+    backend.upsert(spec, batch_of(5_000, 64))
+    recall = backend.optimize(spec)
+    assert recall is not None
+    assert not recall.reached
+    used: list[Any] = []
+    monkeypatch.setattr(backend, "_use_setting", lambda spec, setting: used.append(setting))
+    backend.measure(replace(spec, recall=replace(recall, records=1_000)))
+    assert used == [{"lists": 4, "probes": n} for n in (1, 2, 2)]
+
+
+def test_few_probes_of_the_sites_own_replace_no_graph(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They had no effect before."""
+    monkeypatch.setattr(searching, "EF_SEARCH", (1, 2))
+    options = {"recall": 1.0, "probes": 1}
+    backend, spec = other(eager_alias, **options), make(fields={"part": "int"}, dimensions=64)
+    backend.upsert(spec, batch_of(5_000, 64))
+    backend.optimize(spec)
+    assert indexes(eager_alias, spec) == [ORDINARY.format("vector")]
+
+
+def test_searches_before_the_lists_are_measured(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They still have the setting of the graph, and search the lists thoroughly."""
+    monkeypatch.setattr(searching, "PROBES", (1, 1_000))
+    backend, spec = other(eager_alias), make(fields={"part": "int"}, dimensions=64)
+    backend.upsert(spec, batch_of(5_000, 64))
+    other(eager_alias, index="ivfflat")._optimize(spec)
+    query = np.random.default_rng(1).standard_normal(64)
+    searched = spec.searched_with({"ef_search": 1_000})
+    exactly = spec.searched_with(EXACT)
+    assert scores(backend, searched, query) == scores(backend, exactly, query)
+    assert scores(backend, spec, query) != scores(backend, exactly, query)
 
 
 def test_a_graph_that_is_in_use_is_dropped_later(
@@ -149,14 +193,21 @@ def test_a_graph_that_is_in_use_is_dropped_later(
     with connected(server, dbname=database) as another, another.transaction():
         another.execute(f"SELECT FROM {table_name(spec)}")
         recall = backend.optimize(spec)
-    assert recall is not None
-    assert not recall.is_measured
-    assert "The old index is in use" in recall.advice
-    assert len(indexes(eager_alias, spec)) == 2
-    again = backend.optimize(replace(spec, recall=recall))
-    assert again is not None
-    assert again.reached
-    assert indexes(eager_alias, spec) == [BETTER.format("vector", 4)]
+        assert recall is not None
+        assert not recall.is_measured
+        assert recall.setting == {"lists": 4, "probes": searching.PROBES[-1]}
+        assert "A long transaction uses an old index" in recall.advice
+        assert len(indexes(eager_alias, spec)) == 2
+        # It holds for a day.
+        assert backend.measure(replace(spec, recall=recall)) == recall
+        old = replace(recall, measured_at="2026-01-01T00:00:00+00:00")
+        again = backend.measure(replace(spec, recall=old))
+        assert again is not None
+        assert not again.is_measured
+    later = backend.measure(replace(spec, recall=old))
+    assert later is not None
+    assert later.reached
+    assert indexes(eager_alias, spec) == [LISTS.format("vector", 4)]
 
 
 def test_a_graph_that_the_site_chose_stays(eager_alias: str, make: Make) -> None:

@@ -37,6 +37,9 @@ _INTEGERS = (
 #: The largest integer of all databases.
 _LARGEST = 2**63 - 1
 
+#: With fewer primary keys, SQLite without statistics may choose a worse plan for a site's query.
+_FEWEST_OF_A_SITE = 32
+
 #: With fewer values, a database plans better if it knows how many there are.
 _FEWEST = 3
 
@@ -53,16 +56,18 @@ def plain_type(field: models.Field[Any, Any]) -> type | None:
 def among(queryset: models.QuerySet[Any], pks: Sequence[Any]) -> models.QuerySet[Any]:
     """Return the objects of a site's queryset that have one of these primary keys.
 
-    Integers become one parameter, and all others are left to Django.
+    Many integers become one parameter, and all others are left to Django.
     """
     field: Any = queryset.model._meta.pk
     while field.remote_field is not None:  # as of a page, whose key is that of its parent
         field = field.target_field
-    if type(field) not in _INTEGERS or not all(
-        type(pk) is int and abs(pk) <= _LARGEST for pk in pks
+    if (
+        len(pks) >= _FEWEST_OF_A_SITE
+        and type(field) in _INTEGERS
+        and all(type(pk) is int and abs(pk) <= _LARGEST for pk in pks)
     ):
-        return queryset.filter(pk__in=pks)
-    return queryset.filter(_Integers(F("pk"), pks))
+        return queryset.filter(_Integers(F("pk"), pks))
+    return queryset.filter(pk__in=pks)
 
 
 class InOneParameter(In):

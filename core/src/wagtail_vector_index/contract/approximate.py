@@ -87,6 +87,9 @@ class ApproximateStore(ThreadedStore):
         """Return some records, if possible at random. Their metadata is not used."""
         return next(self._scan(spec, count), RecordBatch.of(ids=[], vectors=[]))
 
+    def _adapt_index(self, spec: CollectionSpec) -> None:
+        """Adapt the index to the options and the number of records, before it is measured again."""
+
     def _build_better_index(self, spec: CollectionSpec) -> bool:
         """Build an index that finds more, since no setting was enough; return whether it did.
 
@@ -103,8 +106,9 @@ class ApproximateStore(ThreadedStore):
         with a spec that has none. Returns None if searches are exact or the collection is small.
 
         The recall of the spec is returned as long as it fits the options and the collection has
-        not grown by half. If the recall cannot be measured, the most thorough setting that works
-        is chosen, and the result says why. If none works, the recall of the spec is returned.
+        not grown by half. Otherwise, the index is adapted first, if necessary. If the recall
+        cannot be measured, the most thorough setting that works is chosen, and the result says
+        why. If none works, the recall of the spec is returned.
         """
         if not (settings := self._search_settings(spec)):
             return None
@@ -121,11 +125,16 @@ class ApproximateStore(ThreadedStore):
         now = timezone.now().isoformat(timespec="seconds")
         facts = {"records": records, "target": target, "measured_at": now}
         try:
+            if spec.recall:
+                self._adapt_index(spec)
+                settings = self._search_settings(spec)
             recall = self._measured(spec, settings, facts)
         except CollectionNotFound:
             raise
         except BackendError as error:
             logger.warning("The recall of %s could not be measured: %s", spec.name, error)
+            with suppress(BackendError):
+                settings = self._search_settings(spec)  # there may be a better index
             recall = self._unmeasured(spec, settings, error, facts)
             if recall is None:
                 return spec.recall

@@ -271,11 +271,28 @@ class PgvectorBackend(VectorBackend):
     def _sample(self, spec: CollectionSpec, count: int) -> RecordBatch:
         return self._batch(spec, f"TRUE ORDER BY random() LIMIT {count}", [])
 
+    def _adapt_index(self, spec: CollectionSpec) -> None:
+        self._replace_index(spec, self.options)
+
     def _build_better_index(self, spec: CollectionSpec) -> bool:
-        better = planning.better_options(self.options)
-        if better is not None and not indexing.build(self._database, spec, better):
-            raise BackendUnavailable("The old index is in use, so searches may still read it")
-        return better is not None
+        lists = planning.with_lists(self.options)
+        # A number of probes that the site set before might be too small.
+        if lists is None or lists.probes:
+            return False
+        return self._replace_index(spec, lists)
+
+    def _replace_index(self, spec: CollectionSpec, options: PgvectorOptions) -> bool:
+        """Build the index that the options describe, and return whether that changed anything.
+
+        Raises:
+            BackendUnavailable: an old index could not be dropped.
+        """
+        built = indexing.build(self._database, spec, options)
+        if built.is_old_left:
+            raise BackendUnavailable(
+                "A long transaction uses an old index, so searches may still read that one"
+            )
+        return built.is_changed
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
         return first_invalid(matrix(batch), spec.metric, self.longest_vector)

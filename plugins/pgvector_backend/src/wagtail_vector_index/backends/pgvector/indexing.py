@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 
 from psycopg import errors, sql
 
@@ -14,7 +15,7 @@ from .database import Cursor, Database
 from .extension import Extension
 from .memory import CHANGED, reserve
 from .options import PgvectorOptions
-from .planning import better_options, plan
+from .planning import plan, with_lists
 from .searching import LIMITS, indexed, precision_of
 from .tables import table_name
 
@@ -62,21 +63,26 @@ def lists_of(database: Database, spec: CollectionSpec) -> int | None:
     return None
 
 
-def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What `build` did: whether it built or dropped an index, and whether an old one is left."""
+
+    is_changed: bool
+    is_old_left: bool
+
+
+def build(database: Database, spec: CollectionSpec, options: PgvectorOptions) -> Built:
     """Build the index that the options describe. Nothing happens if it exists.
 
-    Returns whether it is the only one. An old index stays if it is in use.
-
-    A better index stays, and gets another number of lists if the collection has grown. An index
-    that a crash left invalid, or that has other options, is replaced. The index is built in an
-    ordinary transaction. Meanwhile, searches go on and writes to this collection wait. Building it
-    "concurrently" would wait for every transaction in the database instead, and can leave an
-    invalid index behind.
+    Lists that have taken the place of a graph stay. If the collection has grown, there are more of
+    them. An index that a crash left invalid, or that has other options, is replaced. The index is
+    built in an ordinary transaction. Meanwhile, searches go on and writes to this collection wait.
+    Building it "concurrently" would wait for every transaction in the database instead, and can
+    leave an invalid index behind.
     """
     extension = database.extension()
-    better = better_options(options)
     return database.write(
-        lambda cursor: _build(extension, cursor, spec, options, better),
+        lambda cursor: _build(extension, cursor, spec, options),
         collection=spec.name,
         lock=table_name(spec),
         timeout=0,
@@ -108,8 +114,7 @@ def _build(
     cursor: Cursor,
     spec: CollectionSpec,
     options: PgvectorOptions,
-    better: PgvectorOptions | None,
-) -> bool:
+) -> Built:
     cursor.execute(FIND, [table_name(spec)])
     there = cursor.fetchall()
     precision = precision_of(spec, options)
@@ -118,11 +123,12 @@ def _build(
         _warn_of_size(spec, options)
     else:
         begin = f"{{}} {precision}: "
-        if better and any(
-            is_valid and comment.startswith(begin.format(better.index))
+        lists = with_lists(options)
+        if lists and any(
+            is_valid and comment.startswith(begin.format(lists.index))
             for _, is_valid, comment in there
         ):
-            options = better
+            options = lists
         planned = plan(cursor, spec, options, precision)
         wanted = begin.format(options.index) + planned.parameters
         kept = [name for name, is_valid, comment in there if is_valid and comment == wanted][:1]
@@ -142,12 +148,13 @@ def _build(
             logger.info("%s: built the index in %.1f s.", spec.name, time.monotonic() - started)
     cursor.execute(f"ANALYZE {table_name(spec)}")
     # Dropped last: from the drop until the end of the transaction, searches wait as well.
-    are_dropped = True
-    for name, is_valid, comment in there:
-        if name not in kept:
-            logger.info("%s: dropping the old index (%s); valid: %s.", spec.name, comment, is_valid)
-            are_dropped &= _drop(cursor, spec, name)
-    return are_dropped
+    old = [one for one in there if one[0] not in kept]
+    dropped = []
+    for name, is_valid, comment in old:
+        logger.info("%s: dropping the old index (%s); valid: %s.", spec.name, comment, is_valid)
+        dropped.append(_drop(cursor, spec, name))
+    is_new = any(name not in {name for name, _, _ in there} for name in kept)
+    return Built(is_changed=is_new or any(dropped), is_old_left=not all(dropped))
 
 
 def _create(cursor: Cursor, spec: CollectionSpec, definition: str) -> None:
@@ -174,7 +181,7 @@ def _drop(cursor: Cursor, spec: CollectionSpec, name: str) -> bool:
             cursor.execute(f"DROP INDEX {name}")
     except errors.LockNotAvailable:
         logger.warning(
-            "%s: the old index %s is in use. The next optimize tries to drop it again.",
+            "%s: the old index %s is in use. It is dropped when the recall is measured again.",
             spec.name,
             name,
         )

@@ -12,7 +12,7 @@ from .memory import allowed, clustering_size, graph_size, megabytes
 from .options import PgvectorOptions, Precision
 from .tables import table_name
 
-__all__ = ["Plan", "better_options", "plan"]
+__all__ = ["Plan", "plan", "with_lists"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,18 @@ class Plan:
     advice: str
 
 
-def better_options(options: PgvectorOptions) -> PgvectorOptions | None:
-    """Return the options of an index that finds more; None if the site chose its own.
+def with_lists(options: PgvectorOptions) -> PgvectorOptions | None:
+    """Return the options of the lists that may take the place of a graph, if it finds too little.
 
     A graph misses the most where thousands of vectors are much alike: all neighbours of each are
     among them, and few paths lead there. Lists, each of what is near a centre, find just these.
+
+    Returns None if the site chose its own graph, or for bits: the graph proposes more of these
+    candidates than lists do.
     """
     ordinary = (PgvectorOptions.m, PgvectorOptions.ef_construction, PgvectorOptions.ef_search)
     chosen = (options.m, options.ef_construction, options.ef_search)
-    if options.index != "hnsw" or chosen != ordinary:
+    if options.index != "hnsw" or options.precision == "bit" or chosen != ordinary:
         return None
     return replace(options, index="ivfflat")
 

@@ -20,6 +20,7 @@ from wagtail_vector_index.contract.arrays import Floats32
 from .extension import Extension
 from .filtering import where
 from .options import PgvectorOptions, Precision
+from .planning import with_lists
 from .tables import table_name
 
 #: The operator of each metric. Under cosine, vectors have length 1, so the product is enough.
@@ -102,14 +103,12 @@ def search_settings(
     """
     if precision_of(spec, options) is None:
         return []
-    if lists is None:
-        return [
-            {"ef_search": value}
-            for value in ([options.ef_search] if options.ef_search else EF_SEARCH)
-        ]
+    if lists is None or not (options.index == "ivfflat" or with_lists(options)):
+        chosen = [options.ef_search] if options.ef_search else EF_SEARCH
+        return [{"ef_search": value} for value in chosen]
     # What was measured no longer holds with another number of lists.
-    own = {"lists": lists}
-    return [{**own, "probes": value} for value in ([options.probes] if options.probes else PROBES)]
+    chosen = [options.probes] if options.probes else PROBES
+    return [{"lists": lists, "probes": value} for value in chosen]
 
 
 def widest_setting(spec: CollectionSpec, options: PgvectorOptions) -> Setting:
@@ -166,10 +165,10 @@ def approximate(
     """
     condition, parameters = _where_many(spec, filter)
     candidates = limit * OVERSAMPLING[precision]
-    ef_search = options.ef_search or int(spec.setting.get("ef_search", EF_SEARCH[0]))
     if precision != "vector":
         # Whatever the index proposes is compared by whole vectors.
-        candidates = max(candidates, ef_search)
+        proposed = options.ef_search or int(spec.setting.get("ef_search", EF_SEARCH[0]))
+        candidates = max(candidates, proposed)
     vector = _vector(extension, query)
     if precision == "bit":
         target, operator = _bits(extension, spec, vector), "<~>"
@@ -196,13 +195,7 @@ def approximate(
     return Statement(
         query=statement,
         parameters=parameters,
-        # Those of both indexes: a search does not know which one is there.
-        settings={
-            "hnsw.ef_search": str(min(max(ef_search, candidates), MOST_CANDIDATES)),
-            "hnsw.iterative_scan": "relaxed_order",
-            "ivfflat.probes": str(options.probes or int(spec.setting.get("probes", PROBES[0]))),
-            "ivfflat.iterative_scan": "relaxed_order",
-        },
+        settings=_settings(spec.setting, options, candidates),
         has_distances=has_distances,
     )
 
@@ -263,6 +256,24 @@ def _nearest(
     return _with_vectors(
         extension, f'SELECT "id", "embedding" {source} ORDER BY {distance}, "id" LIMIT {limit}'
     )
+
+
+def _settings(setting: Setting, options: PgvectorOptions, candidates: int) -> dict[str, str]:
+    """Return the settings of both indexes, since a search does not know which one is there.
+
+    A setting of the other index does not say how thoroughly this one must be searched, until that
+    is measured a moment later.
+    """
+    ef_search = options.ef_search or setting.get(
+        "ef_search", MOST_CANDIDATES if setting else EF_SEARCH[0]
+    )
+    probes = options.probes or setting.get("probes", PROBES[-1] if setting else PROBES[0])
+    return {
+        "hnsw.ef_search": f"{min(max(ef_search, candidates), MOST_CANDIDATES):g}",
+        "hnsw.iterative_scan": "relaxed_order",
+        "ivfflat.probes": f"{probes:g}",
+        "ivfflat.iterative_scan": "relaxed_order",
+    }
 
 
 def _distance(extension: Extension, spec: CollectionSpec, query: str) -> str:
