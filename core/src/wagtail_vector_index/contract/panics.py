@@ -10,11 +10,13 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..wording import describe
 
 __all__ = ["contain_panics"]
+
+_Tell: TypeAlias = Callable[[Any, BaseException], None]
 
 #: The module that PyO3 names for the panics of every extension in Rust.
 _OF_RUST = "pyo3_runtime"
@@ -56,65 +58,76 @@ def _contained(
     method: Callable[..., Any], call: Callable[..., Any], failure: type[Exception]
 ) -> Callable[..., Any]:
     """Return a function of a method's kind that calls a function as the method is called."""
-    told = functools.partial(_Told, method.__name__, failure)
-    wrapped: Callable[..., Any]
-
-    if inspect.isasyncgenfunction(method):
-
-        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            with told(self):
-                async with aclosing(call(self, *args, **kwargs)) as items:
-                    async for item in items:
-                        yield item
-
-    elif inspect.iscoroutinefunction(method):
-
-        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-            with told(self):
-                return await call(self, *args, **kwargs)
-
-    elif inspect.isgeneratorfunction(method):
-
-        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with told(self):
-                return (yield from call(self, *args, **kwargs))
-
-    else:
-
-        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-            with told(self):
-                return call(self, *args, **kwargs)
-
-    contained: Callable[..., Any] = functools.wraps(method)(wrapped)
+    contain = next(contain for is_of_kind, contain in _KINDS if is_of_kind(method))
+    tell = functools.partial(_tell, method.__name__, failure)
+    contained: Callable[..., Any] = functools.wraps(method)(contain(call, tell))
     return contained
 
 
-class _Told:
-    """A context in which a panic of a backend's method is raised as an error.
+# Without context managers, which take their time: splitters count the tokens of each word.
 
-    A function with `contextlib.contextmanager` would take several times as long, and splitters
-    count the tokens of each word.
-    """
 
-    __slots__ = ("backend", "failure", "name")
+def _in_asynchronous_generator(call: Callable[..., Any], tell: _Tell) -> Callable[..., Any]:
+    async def contained(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        try:
+            async with aclosing(call(self, *args, **kwargs)) as items:
+                async for item in items:
+                    yield item
+        except BaseException as error:
+            tell(self, error)
+            raise
 
-    def __init__(self, name: str, failure: type[Exception], backend: Any) -> None:
-        self.name = name
-        self.failure = failure
-        self.backend = backend
+    return contained
 
-    def __enter__(self) -> None:
-        pass
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None or isinstance(error, Exception):
-            return
-        backend = self.backend
-        if _is_panic(error, type(backend)):
-            text = backend.options.redact(describe(error))
-            raise self.failure(
-                f"{backend.alias!r} ({type(backend).__name__}): {self.name} panicked: {text}"
-            ) from error
+def _in_coroutine(call: Callable[..., Any], tell: _Tell) -> Callable[..., Any]:
+    async def contained(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await call(self, *args, **kwargs)
+        except BaseException as error:
+            tell(self, error)
+            raise
+
+    return contained
+
+
+def _in_generator(call: Callable[..., Any], tell: _Tell) -> Callable[..., Any]:
+    def contained(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from call(self, *args, **kwargs))
+        except BaseException as error:
+            tell(self, error)
+            raise
+
+    return contained
+
+
+def _in_function(call: Callable[..., Any], tell: _Tell) -> Callable[..., Any]:
+    def contained(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(self, *args, **kwargs)
+        except BaseException as error:
+            tell(self, error)
+            raise
+
+    return contained
+
+
+_KINDS = (
+    (inspect.isasyncgenfunction, _in_asynchronous_generator),
+    (inspect.iscoroutinefunction, _in_coroutine),
+    (inspect.isgeneratorfunction, _in_generator),
+    (inspect.isfunction, _in_function),
+)
+
+
+def _tell(name: str, failure: type[Exception], backend: Any, error: BaseException) -> None:
+    """Raise an error if a backend's method panicked; return if it raised anything else."""
+    if not isinstance(error, Exception) and _is_panic(error, type(backend)):
+        text = backend.options.redact(describe(error))
+        raise failure(
+            f"{backend.alias!r} ({type(backend).__name__}): {name} panicked: {text}"
+        ) from error
 
 
 def _is_panic(error: BaseException, backend: type[Any]) -> bool:

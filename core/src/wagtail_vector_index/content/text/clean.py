@@ -20,11 +20,14 @@ _REPLACED = {**_LIGATURES, **_SPACES, **_LINE_ENDS}
 # Besides these, characters that nobody sees and that split a word for a model: soft hyphens,
 # zero-width spaces, word joiners, byte-order marks, marks of direction, and tags that are no part
 # of a flag. The variation selectors stay, since emoji need them.
+_TAGS = "\U000e0001\U000e0020-\U000e007f"
+# A single set of characters, since a choice of patterns would take ten times as long.
 _ODD = re.compile(
     f"[{''.join(_REPLACED)}"
-    "\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0001\U000e0020-\U000e007f]+"
+    "\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    f"{_TAGS}][{_TAGS}]*"
 )
+_FLAG = "\U0001f3f4"
 # The joiners U+200C and U+200D stay where Persian, Indian scripts and emoji need them, but not
 # between Latin letters, where they only keep ligatures apart.
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
@@ -51,8 +54,9 @@ def clean_text(text: str) -> str:
     if not text.isascii():
         if not _is_encodable(text):
             text = _SURROGATES.sub("", text)
-        text = _ODD.sub(_replacement, text)
-        text = _JOINERS.sub("", unicodedata.normalize("NFC", text))
+        text = unicodedata.normalize("NFC", _ODD.sub(_replacement, text))
+        if "\u200c" in text or "\u200d" in text:
+            text = _JOINERS.sub("", text)
     if "\r" in text:
         text = _NEWLINES.sub("\n", text)
     text = text.strip()
@@ -62,7 +66,9 @@ def clean_text(text: str) -> str:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    return _REPLACED.get(match[0], "")
+    odd, before = match[0], match.string[match.start() - 1 : match.start()]
+    is_of_flag = before == _FLAG and odd[0] >= _TAGS[0]
+    return odd if is_of_flag else _REPLACED.get(odd[0], "")
 
 
 def _is_encodable(text: str) -> bool:

@@ -15,8 +15,11 @@ __all__ = ["TextSplitter", "split_text"]
 
 # Pieces whose tokens are counted once: a sentence or a line, or about twenty words of a long
 # line. Most chunks end at the end of a piece, so their estimated sizes are exact.
+_STOPS = r".!?\u3002\uff01\uff1f"
+_END = rf"(?:[{_STOPS}](?=\s)|(?=\n)|\Z)"
+# The first alternative finds at once what the second would find, unless a full stop comes before.
 _PIECE = re.compile(
-    r"\s*\S(?:[^\n]{0,118}?(?:[.!?\u3002\uff01\uff1f](?=\s)|(?=\n)|\Z)|[^\n]{0,118}\S{0,200})"
+    rf"\s*\S(?:[^\n{_STOPS}]{{0,118}}+{_END}|[^\n]{{0,118}}?{_END}|[^\n]{{0,118}}\S{{0,200}})"
 )
 # A text with at most this many characters for each token in a chunk may fit as a whole.
 _CHARACTERS_PER_TOKEN = 4
