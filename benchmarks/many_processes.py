@@ -14,49 +14,78 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from benchmarks.measure import ROOT, Row, isolated, number, print_table, seconds, verdict
+from benchmarks.pgvector_backend import django_url, server
 from benchmarks.website import processes
 
 QUICK = bool(os.environ.get("BENCHMARK_QUICK"))
 COUNT = 2_000 if QUICK else 20_000
-REPEATS = 1 if QUICK else 3
+REPEATS = 1 if QUICK else 2
 PROCESSES = 4
 LATENCY = 0.05
 #: The most texts of a request, as many self-hosted services set it.
 BATCH_SIZE = 32
 
 
-def run() -> dict[str, list[Row]]:
-    """Return all tables, by title."""
-    with tempfile.TemporaryDirectory() as folder, service() as address:
+def run() -> Iterator[tuple[str, list[Row]]]:
+    """Yield the table of each database, with its title."""
+    what = f"{LATENCY * 1e3:.0f} ms for each {BATCH_SIZE} texts"
+    with service() as address:
+        for title, site in (("SQLite", sqlite), ("PostgreSQL", postgresql)):
+            with site() as copied:
+                yield f"A build of {COUNT:,} objects on {title}, {what}", measured(address, copied)
+
+
+@contextmanager
+def sqlite() -> Iterator[Callable[[str], str]]:
+    """Make a site, and yield a function that copies its database under a name."""
+    with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site.sqlite3")
         isolated(processes.make, str(site), "objects", COUNT)
-        ways = {"alone": (1, 1), "together": (PROCESSES, 1), "at once": (1, 4)}
-        taken: dict[str, list[float]] = {way: [] for way in ways}
-        for turn in range(REPEATS):
-            for way, (processes_, concurrency) in ways.items():
-                copy = shutil.copy(site, Path(folder, f"{way} {turn}.sqlite3"))
-                taken[way].append(built(copy, address, processes_, concurrency))
+        yield lambda name: str(shutil.copy(site, Path(folder, f"{name}.sqlite3")))
+
+
+@contextmanager
+def postgresql() -> Iterator[Callable[[str], str]]:
+    """Make a site, and yield a function that copies its database under a name."""
+    import psycopg
+
+    with server() as info, psycopg.connect(info, dbname="postgres", autocommit=True) as connection:
+        isolated(processes.make, django_url(info), "objects", COUNT)
+        site = psycopg.conninfo.conninfo_to_dict(info)["dbname"]
+
+        def copied(name: str) -> str:
+            copy = f"{site}_{name}"
+            connection.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{site}"')
+            return django_url(psycopg.conninfo.make_conninfo(info, dbname=copy))
+
+        yield copied
+
+
+def measured(address: str, copied: Callable[[str], str]) -> list[Row]:
+    """Return the rows of one database."""
+    ways = {"alone": (1, 1), "together": (PROCESSES, 1), "at_once": (1, 4)}
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(REPEATS):
+        for way, (processes_, concurrency) in ways.items():
+            taken[way].append(built(copied(f"{way}_{turn}"), address, processes_, concurrency))
     least = COUNT / BATCH_SIZE * LATENCY
-    title = f"A build of {COUNT:,} objects, {LATENCY * 1e3:.0f} ms for each {BATCH_SIZE} texts"
-    return {
-        title: [
-            row(f"{PROCESSES} processes", taken["together"], taken["alone"], at_most=1 / 3.5),
-            row("1 process, 4 requests at once", taken["at once"], taken["alone"]),
-            Row(
-                what="1 process, one request after the other",
-                ours=seconds(taken["alone"]),
-                other=f"the waits for the service: {seconds([least])}",
-                ratio=statistics.median(taken["alone"]) / least,
-            ),
-        ]
-    }
+    return [
+        row(f"{PROCESSES} processes", taken["together"], taken["alone"], at_most=1 / 3.5),
+        row("1 process, 4 requests at once", taken["at_once"], taken["alone"]),
+        Row(
+            what="1 process, one request after the other",
+            ours=seconds(taken["alone"]),
+            other=f"the waits for the service: {seconds([least])}",
+            ratio=statistics.median(taken["alone"]) / least,
+        ),
+    ]
 
 
 def row(what: str, ours: list[float], alone: list[float], at_most: float | None = None) -> Row:
@@ -160,5 +189,5 @@ def answers(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    met = [print_table(title, rows) for title, rows in run().items()]
+    met = [print_table(title, rows) for title, rows in run()]
     raise SystemExit(verdict(met))

@@ -106,18 +106,18 @@ def restricted() -> None:
 
 def many_processes() -> None:
     """Draw the time of a build, by the number of processes and of requests at once."""
-    [table] = results("many_processes", r"(A build of [\d,]+ objects)").values()
-    found = lines(table, r"(\d+ process.*)")
-    [axes] = panels(1)
-    times = [read_seconds(row["ours"])[0] for row in found.values()]
-    names = [what.replace(", ", ",\n") for what in found]
-    axes.barh(names, times, height=0.5)
-    goals = [(what, row) for what, row in found.items() if row["goal"]]
-    for what, row in goals:
-        goal = number(row["goal"]) * read_seconds(row["beside"])[0]
-        axes.axvline(goal, linestyle=":", color="black", label=f"goal for {what}")
-    axes.set(xlabel="time of the build")
-    axes.xaxis.set_major_formatter(TIME)
+    found = results("many_processes", r"A build of [\d,]+ objects on (\w+)")
+    for axes, (title, table) in zip(panels(len(found)), found.items(), strict=True):
+        ways = lines(table, r"(\d+ process.*)")
+        times = [read_seconds(row["ours"])[0] for row in ways.values()]
+        names = [what.replace(", ", ",\n") for what in ways]
+        axes.barh(names, times, height=0.5)
+        for what, row in ways.items():
+            if row["goal"]:
+                goal = number(row["goal"]) * read_seconds(row["beside"])[0]
+                axes.axvline(goal, linestyle=":", color="black", label=f"goal for {what}")
+        axes.set(title=title, xlabel="time of the build")
+        axes.xaxis.set_major_formatter(TIME)
     legend(axes)
 
 

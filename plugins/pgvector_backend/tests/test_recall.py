@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID
 
 import numpy as np
+import psycopg
 import pytest
 from django.db.models import Q
 
@@ -115,7 +117,7 @@ def test_signs_that_are_all_equal_find_nothing(
 def test_lists_find_what_the_graph_does_not(
     eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They stay, grow with the collection, and end when the site chooses a graph of its own."""
+    """They stay, grow with the collection, and end when the site chooses another graph."""
     monkeypatch.setattr(searching, "EF_SEARCH", (1, 2))
     backend, spec = other(eager_alias, recall=1.0), make(fields={"part": "int"}, dimensions=64)
     backend.upsert(spec, batch_of(5_000, 64))
@@ -133,10 +135,54 @@ def test_lists_find_what_the_graph_does_not(
     assert grown is not None
     assert grown.setting == {"lists": 8, "probes": 10}
     assert indexes(eager_alias, spec) == [LISTS.format("vector", 8)]
-    chosen = other(eager_alias, ef_search=3).measure(replace(spec, recall=grown))
+    searched = replace(spec, recall=grown)
+    assert other(eager_alias, recall=1.0, ef_search=3).measure(searched) == grown
+    chosen = other(eager_alias, recall=1.0, m=8).measure(searched)
     assert chosen is not None
-    assert chosen.setting == {"ef_search": 3}
-    assert indexes(eager_alias, spec) == [ORDINARY.format("vector")]
+    assert list(chosen.setting) == ["ef_search"]
+    assert indexes(eager_alias, spec) == ["hnsw vector: m = 8, ef_construction = 64"]
+
+
+def test_lists_of_a_small_collection_grow_with_it(eager_alias: str, make: Make) -> None:
+    """It was too small to be measured when they were built."""
+    backend, spec = other(eager_alias, index="ivfflat"), make(fields={"part": "int"})
+    backend.upsert(spec, batch_of(500, 8))
+    assert backend.optimize(spec) is None
+    backend.upsert(spec, batch_of(4_000, 8, first=500))
+    recall = backend.measure(spec)
+    assert recall is not None
+    assert recall.setting == {"lists": 4, "probes": 5}
+
+
+def test_an_index_that_cannot_be_replaced_is_measured(
+    eager_alias: str, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend, spec = other(eager_alias, index="ivfflat"), make(fields={"part": "int"})
+    backend.upsert(spec, batch_of(2_000, 8))
+    recall = backend.optimize(spec)
+    backend.upsert(spec, batch_of(4_000, 8, first=2_000))
+    full = psycopg.errors.DiskFull("no space left on device")
+    monkeypatch.setattr(indexing, "_create", Mock(side_effect=full))
+    again = backend.measure(replace(spec, recall=recall))
+    assert again is not None
+    assert again.reached
+    assert again.setting == {"lists": 2, "probes": 5}
+    assert "the index stays as it is" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({}, "Set INDEX to 'none' for exact searches, and run: "),
+        ({"m": 24}, "Set INDEX to 'ivfflat', or INDEX to 'none'"),
+        ({"ef_search": 9}, "Set EF_SEARCH to more, or INDEX to 'none'"),
+        ({"precision": "bit"}, "Set PRECISION to 'vector', or INDEX to 'none'"),
+        ({"index": "ivfflat", "probes": 1}, "Set PROBES to more, or INDEX to 'none'"),
+    ],
+    ids=str,
+)
+def test_what_to_do_if_no_search_finds_enough(options: dict[str, Any], advice: str) -> None:
+    assert other("default", **options).recall_advice.startswith(advice)
 
 
 def test_lists_that_miss_the_target_are_measured_once(

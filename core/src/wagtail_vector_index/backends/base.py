@@ -187,7 +187,7 @@ class VectorBackend(ApproximateStore, SnapshotStore):
         Returns what `measure` returns.
         """
         self._optimize(spec)
-        return self.measure(spec)
+        return self._measure(spec, is_new=True)
 
     def unfound(self, spec: CollectionSpec, batch: RecordBatch) -> list[UUID]:
         """Return the ids of the records that a search by their own vectors does not find.
@@ -283,7 +283,7 @@ class VectorBackend(ApproximateStore, SnapshotStore):
     async def aoptimize(self, spec: CollectionSpec) -> Recall | None:
         """Like `optimize`."""
         await self._aoptimize(spec)
-        return await self.ameasure(spec)
+        return await self._in_thread(self._measure)(spec, is_new=True)
 
     async def ameasure(self, spec: CollectionSpec) -> Recall | None:
         """Like `measure`."""

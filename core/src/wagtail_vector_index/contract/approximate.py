@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from django.utils import timezone
 
@@ -54,7 +54,7 @@ class ApproximateStore(ThreadedStore):
     """
 
     #: If no setting of a search finds enough, what should the site do? Shown to its operator.
-    recall_advice: ClassVar[str] = "Set RECALL to less, or choose another vector backend."
+    recall_advice: str = "Set RECALL to less, or choose another vector backend."
 
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
@@ -88,7 +88,7 @@ class ApproximateStore(ThreadedStore):
         return next(self._scan(spec, count), RecordBatch.of(ids=[], vectors=[]))
 
     def _adapt_index(self, spec: CollectionSpec) -> None:
-        """Adapt the index to the options and the number of records, before it is measured again."""
+        """Adapt an older index to the options and the number of records, before it is measured."""
 
     def _build_better_index(self, spec: CollectionSpec) -> bool:
         """Build an index that finds more, since no setting was enough; return whether it did.
@@ -110,6 +110,10 @@ class ApproximateStore(ThreadedStore):
         cannot be measured, the most thorough setting that works is chosen, and the result says
         why. If none works, the recall of the spec is returned.
         """
+        return self._measure(spec, is_new=False)
+
+    def _measure(self, spec: CollectionSpec, *, is_new: bool) -> Recall | None:
+        """Like `measure`, for an index that was just built or for an older one."""
         if not (settings := self._search_settings(spec)):
             return None
         patient = replace(spec, timeout=_MOST_SECONDS)
@@ -125,7 +129,7 @@ class ApproximateStore(ThreadedStore):
         now = timezone.now().isoformat(timespec="seconds")
         facts = {"records": records, "target": target, "measured_at": now}
         try:
-            if spec.recall:
+            if not is_new:
                 self._adapt_index(spec)
                 settings = self._search_settings(spec)
             recall = self._measured(spec, settings, facts)

@@ -90,29 +90,26 @@ def _arrays(
     # Without a length: a cast to a length would cut off what the column refuses.
     types = [str(field.db_type(connection)).partition("(")[0] for field in (*constants, *fields)]
     values = [f"%s::{type_}" for type_ in types[: len(constants)]]
-    # In binary form, vectors and texts need not be quoted.
-    place = "%b" if _is_psycopg3() else "%s"
-    arrays = [f"{place}::{type_}[]" for type_ in types[len(constants) :]]
+    arrays = [f"%s::{type_}[]" for type_ in types[len(constants) :]]
     listed = ", ".join([*values, "rows.*"])
     return f"SELECT {listed} FROM unnest({', '.join(arrays)}) AS rows"  # noqa: S608  # no values
 
 
-def _is_psycopg3() -> bool:
+def _cursor_for_arrays(connection: Any) -> Any:
+    """Return a cursor that sends arrays apart from the statement, in binary form.
+
+    Django's usual one writes them into its text, and quotes vectors and texts letter by letter.
+    That takes five times as long.
+    """
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-    return bool(is_psycopg3)
-
-
-def _cursor_for_arrays(connection: Any) -> Any:
-    """Return a cursor that sends values apart from the statement.
-
-    Django's usual one writes them into its text. For vectors, that takes five times as long.
-    """
-    if not _is_psycopg3():
+    if not is_psycopg3:
         return connection.cursor()
     from django.db.backends.postgresql.base import ServerBindingCursor
+    from psycopg.types.array import ListBinaryDumper
 
     cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    cursor.adapters.register_dumper(list, ListBinaryDumper)
     return connection._prepare_cursor(cursor)  # noqa: SLF001  # it translates errors
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -20,7 +21,13 @@ from wagtail_vector_index.backends.base import (
 from wagtail_vector_index.contract import EXACT, FACTS, ExactMatches, FilterNode, Setting
 from wagtail_vector_index.contract.arrays import first_invalid, matrix, scores, stored_query
 from wagtail_vector_index.contract.rescoring import nearest
-from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, WriteFailed
+from wagtail_vector_index.exceptions import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    CollectionNotFound,
+    WriteFailed,
+)
 
 from . import indexing, planning, searching, tables
 from .copying import columns, in_order, keys_of, rows_of
@@ -32,6 +39,8 @@ from .tables import table_name
 from .vectors import decoded, literal
 
 __all__ = ["PgvectorBackend"]
+
+logger = logging.getLogger(__name__)
 
 #: How many matches more than the limit are requested from an index, to detect equal scores.
 BEYOND = 16
@@ -60,15 +69,11 @@ class PgvectorBackend(VectorBackend):
     max_batch_bytes = 32 * 2**20
     longest_vector = 1e18
     thread_sensitive = True
-    recall_advice = (
-        "Set a PRECISION that keeps more of the vectors, or INDEX to 'ivfflat', or to 'none' for"
-        " exact searches, and run: manage.py update_vector_indexes --rebuild"
-    )
-
     options: PgvectorOptions
 
     def __init__(self, alias: str, options: PgvectorOptions) -> None:
         super().__init__(alias, options)
+        self.recall_advice = planning.advice(options)
         self._database = Database(options.database, options.timeout)
 
     @property
@@ -272,26 +277,22 @@ class PgvectorBackend(VectorBackend):
         return self._batch(spec, f"TRUE ORDER BY random() LIMIT {count}", [])
 
     def _adapt_index(self, spec: CollectionSpec) -> None:
-        self._replace_index(spec, self.options)
+        try:
+            built = indexing.build(self._database, spec, self.options)
+        except CollectionNotFound:
+            raise
+        except BackendError as error:
+            logger.warning("%s: the index stays as it is: %s", spec.name, error)
+        else:
+            _check_alone(built)
 
     def _build_better_index(self, spec: CollectionSpec) -> bool:
         lists = planning.with_lists(self.options)
         # A number of probes that the site set before might be too small.
         if lists is None or lists.probes:
             return False
-        return self._replace_index(spec, lists)
-
-    def _replace_index(self, spec: CollectionSpec, options: PgvectorOptions) -> bool:
-        """Build the index that the options describe, and return whether that changed anything.
-
-        Raises:
-            BackendUnavailable: an old index could not be dropped.
-        """
-        built = indexing.build(self._database, spec, options)
-        if built.is_old_left:
-            raise BackendUnavailable(
-                "A long transaction uses an old index, so searches may still read that one"
-            )
+        built = indexing.build(self._database, spec, lists)
+        _check_alone(built)
         return built.is_changed
 
     def _first_invalid_vector(self, spec: CollectionSpec, batch: RecordBatch) -> int | None:
@@ -330,6 +331,13 @@ class PgvectorBackend(VectorBackend):
     ) -> list[tuple[Any, ...]]:
         return self._database.read(
             query, parameters, collection=spec.name, timeout=spec.timeout, settings=settings
+        )
+
+
+def _check_alone(built: indexing.Built) -> None:
+    if built.is_old_left:
+        raise BackendUnavailable(
+            "A long transaction uses an old index, so searches may still read that one"
         )
 
 

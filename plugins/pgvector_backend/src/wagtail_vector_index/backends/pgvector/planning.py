@@ -12,7 +12,7 @@ from .memory import allowed, clustering_size, graph_size, megabytes
 from .options import PgvectorOptions, Precision
 from .tables import table_name
 
-__all__ = ["Plan", "plan", "with_lists"]
+__all__ = ["Plan", "advice", "plan", "with_lists"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,30 @@ def with_lists(options: PgvectorOptions) -> PgvectorOptions | None:
     Returns None if the site chose its own graph, or for bits: the graph proposes more of these
     candidates than lists do.
     """
-    ordinary = (PgvectorOptions.m, PgvectorOptions.ef_construction, PgvectorOptions.ef_search)
-    chosen = (options.m, options.ef_construction, options.ef_search)
-    if options.index != "hnsw" or options.precision == "bit" or chosen != ordinary:
+    ordinary = (PgvectorOptions.m, PgvectorOptions.ef_construction)
+    if (
+        options.index != "hnsw"
+        or options.precision == "bit"
+        or (options.m, options.ef_construction) != ordinary
+    ):
         return None
     return replace(options, index="ivfflat")
+
+
+def advice(options: PgvectorOptions) -> str:
+    """Return what to do if no search of the index finds enough."""
+    ways = [
+        ("EF_SEARCH to more", options.index == "hnsw" and options.ef_search),
+        ("PROBES to more", options.probes),
+        ("PRECISION to 'vector'", options.precision != "vector"),
+        (
+            "INDEX to 'ivfflat'",
+            options.index == "hnsw" and options.precision != "bit" and not with_lists(options),
+        ),
+        ("INDEX to 'none' for exact searches", True),
+    ]
+    possible = ", or ".join(way for way, is_possible in ways if is_possible)
+    return f"Set {possible}, and run: manage.py update_vector_indexes --rebuild"
 
 
 def plan(
@@ -62,7 +81,7 @@ def _graph(
 ) -> Plan:
     needed = graph_size(count, spec.dimensions, precision, options.m)
     smaller = "" if precision != "vector" else ", or PRECISION to 'halfvec', which needs less"
-    advice = (
+    too_little = (
         f"the graph of {count} vectors needs about {megabytes(needed)} of memory, but may use"
         f" {megabytes(most)}. So the build will take much longer. If the server has more free"
         f" memory, set MAINTENANCE_WORK_MEM to '{megabytes(needed)}'{smaller}."
@@ -70,7 +89,7 @@ def _graph(
     return Plan(
         parameters=f"m = {options.m}, ef_construction = {options.ef_construction}",
         memory=min(needed, most),
-        advice=advice if needed > most else "",
+        advice=too_little if needed > most else "",
     )
 
 
@@ -83,7 +102,7 @@ def _lists(
     advised = lists = advised_lists(count)
     while lists > 1 and needed(lists) > most:
         lists //= 2
-    advice = (
+    too_little = (
         f"the index of {count} vectors has {lists} instead of {advised} lists, since to make more"
         f" would take more than {megabytes(most)} of memory. So searches will take longer. If the"
         f" server has more free memory, set MAINTENANCE_WORK_MEM to '{megabytes(needed(advised))}'."
@@ -91,7 +110,7 @@ def _lists(
     return Plan(
         parameters=f"lists = {lists}",
         memory=needed(lists),  # pgvector refuses to build with less
-        advice=advice if lists < advised else "",
+        advice=too_little if lists < advised else "",
     )
 
 
