@@ -104,11 +104,11 @@ def search_settings(
     if precision_of(spec, options) is None:
         return []
     if lists is None or not (options.index == "ivfflat" or with_lists(options)):
-        chosen = [options.ef_search] if options.ef_search else EF_SEARCH
-        return [{"ef_search": value} for value in chosen]
+        values = (options.ef_search,) if options.ef_search else EF_SEARCH
+        return [{"ef_search": value} for value in values]
     # What was measured no longer holds with another number of lists.
-    chosen = [options.probes] if options.probes else PROBES
-    return [{"lists": lists, "probes": value} for value in chosen]
+    probes = (options.probes,) if options.probes else PROBES
+    return [{"lists": lists, "probes": value} for value in probes]
 
 
 def widest_setting(spec: CollectionSpec, options: PgvectorOptions) -> Setting:
