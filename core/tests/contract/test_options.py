@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.base import VectorBackend
@@ -308,6 +308,10 @@ def options(**raw):
     return parse_options(Secretive.Options, {"NEEDED": ""} | raw, WHERE)
 
 
+#: Texts that are not taken for what hides a secret.
+PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=HIDDEN))
+
+
 class TestSecrets:
     @pytest.mark.parametrize("key", ["CERTIFICATE", "NEEDED", *FORGOTTEN])
     def test_are_not_shown(self, key, caplog):
@@ -378,11 +382,14 @@ class TestSecrets:
         for form in (value, quote(value), quote(value, safe=""), repr(value)):
             assert found.redact(f"<{form}>") in (f"<{HIDDEN}>", f"<'{HIDDEN}'>", f'<"{HIDDEN}">')
 
-    @given(st.text(min_size=1), st.text())
+    # A "0" is the default of another secret.
+    @example(value="10", around="001")
+    @example(value="1a", around="0a1")
+    @given(PLAIN.filter(bool), PLAIN)
     def test_any_text(self, value, around):
         found = options(TOKEN=value)
-        without = found.redact(f"{around}{value}{around}").replace(HIDDEN, "")
-        assert value not in without or value in f"{around}{around}" or value in HIDDEN
+        for part in found.redact(f"{around}{value}{around}").split(HIDDEN):
+            assert value not in part
 
 
 class TestUrls:
