@@ -113,7 +113,7 @@ def test_the_index_is_used():
 @pytest.mark.parametrize("change", ["all", "distinct", "reverse", "annotated", "or", "values"])
 @pytest.mark.parametrize("model", [Page, ArticlePage, Note, PinnedNote, NoteProxy])
 def test_the_objects_of_a_sites_queryset(article, model, change):
-    """Of pages and children, whose primary keys are those of their parents, too."""
+    """Also pages and children, which have the primary keys of their parents."""
     for number in range(4):
         article(f"Article {number}")
         PinnedNote.objects.create(text="", stars=number)

@@ -59,7 +59,7 @@ def among(queryset: models.QuerySet[Any], pks: Sequence[Any]) -> models.QuerySet
     Many integers become one parameter, and all others are left to Django.
     """
     field: Any = queryset.model._meta.pk
-    while field.remote_field is not None:  # as of a page, whose key is that of its parent
+    while field.remote_field is not None:  # a page has the key of its parent
         field = field.target_field
     if (
         len(pks) >= _FEWEST_OF_A_SITE

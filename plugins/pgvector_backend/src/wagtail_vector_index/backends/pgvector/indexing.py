@@ -14,7 +14,7 @@ from wagtail_vector_index.exceptions import BackendError
 from .database import Cursor, Database
 from .extension import Extension
 from .memory import CHANGED, reserve
-from .options import PgvectorOptions
+from .options import PgvectorOptions, Precision
 from .planning import plan, with_lists
 from .searching import LIMITS, indexed, precision_of
 from .tables import table_name
@@ -122,15 +122,12 @@ def _build(
     if precision is None:
         _warn_of_size(spec, options)
     else:
-        begin = f"{{}} {precision}: "
+        valid = [comment for _, is_valid, comment in there if is_valid]
         lists = with_lists(options)
-        if lists and any(
-            is_valid and comment.startswith(begin.format(lists.index))
-            for _, is_valid, comment in there
-        ):
+        if lists and any(comment.startswith(_kind(lists, precision)) for comment in valid):
             options = lists
         planned = plan(cursor, spec, options, precision)
-        wanted = begin.format(options.index) + planned.parameters
+        wanted = _kind(options, precision) + planned.parameters
         kept = [name for name, is_valid, comment in there if is_valid and comment == wanted][:1]
         if not kept:
             target = indexed(extension, spec, precision)
@@ -155,6 +152,11 @@ def _build(
         dropped.append(_drop(cursor, spec, name))
     is_new = any(name not in {name for name, _, _ in there} for name in kept)
     return Built(is_changed=is_new or any(dropped), is_old_left=not all(dropped))
+
+
+def _kind(options: PgvectorOptions, precision: Precision) -> str:
+    """Return the beginning of the comment on an index, before its parameters."""
+    return f"{options.index} {precision}: "
 
 
 def _create(cursor: Cursor, spec: CollectionSpec, definition: str) -> None:

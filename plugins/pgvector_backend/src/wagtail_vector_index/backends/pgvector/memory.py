@@ -60,8 +60,8 @@ def clustering_size(count: int, dimensions: int, precision: Precision, lists: in
 def allowed(cursor: Cursor, options: PgvectorOptions) -> int:
     """Return how many bytes of memory building an index may take.
 
-    They are those of ``MAINTENANCE_WORK_MEM``, which is set until the end of the transaction.
-    Without this option, they are what the server can spare.
+    ``MAINTENANCE_WORK_MEM`` says so, and is set until the end of the transaction. Without this
+    option, the server's settings tell what it can spare.
     """
     if options.maintenance_work_mem:
         _set(cursor, options.maintenance_work_mem)
