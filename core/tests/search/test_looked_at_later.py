@@ -17,9 +17,11 @@ from wagtail.models import Collection, CollectionViewRestriction, Page, PageView
 from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.admin import chunks as admin_chunks
 from wagtail_vector_index.answering import sources as answering
+from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import EmbeddingField
+from wagtail_vector_index.search import base
 
 pytestmark = pytest.mark.django_db
 
@@ -34,12 +36,22 @@ class PrivateIndex(VectorIndex):
     include_private = True
 
 
+class ChunkIndex(PrivateIndex):
+    """The same, in short chunks."""
+
+    name = "chunks"
+    chunk_tokens = 20
+
+
 class FileIndex(VectorIndex):
     """Documents of Wagtail's, by their titles."""
 
     name = "files"
     querysets = [WagtailDocument.objects.all()]
     embedding_fields = [EmbeddingField("title")]
+
+
+CHUNKS = ChunkIndex()
 
 
 def unpublish(page):
@@ -163,6 +175,38 @@ def test_a_document_of_a_collection_that_became_private_is_not_shown(root):
     CollectionViewRestriction.objects.create(collection=collection, restriction_type="login")
     assert list(results) == [cake]
     assert bread not in results
+
+
+def test_objects_are_as_they_are_when_they_are_looked_at(pages, monkeypatch):
+    """A first attempt to load them failed."""
+    results = ARTICLES.search("bread")
+    with monkeypatch.context() as patched:
+        patched.delattr(base, "live_chunks")
+        with pytest.raises(NameError):
+            list(results)
+    assert results.count() == 5
+    Page.objects.update(title="edited")
+    assert {page.title for page in results} == {"edited"}
+
+
+def test_what_is_deleted_between_two_rounds_of_a_search_is_not_shown(article, monkeypatch):
+    """The vector backend is asked for more matches if they are chunks of too few objects."""
+    monkeypatch.setattr(base, "_LEAST_MATCHES", 1)
+    article("long", "".join(f"<p>bread {number} bread</p>" for number in range(40)))
+    others = [article(f"bread and flour {number}") for number in (1, 2)]
+    update(CHUNKS)
+    backend, rounds = vector_backends["default"], []
+    search_once = type(backend).search
+
+    def search(*arguments, **options):
+        rounds.append(options["limit"])
+        if len(rounds) == 2:
+            ArticlePage.objects.get(title="long").delete()
+        return search_once(backend, *arguments, **options)
+
+    monkeypatch.setattr(backend, "search", search)
+    assert set(CHUNKS.search("bread", limit=3)) == set(others)
+    assert len(rounds) == 2
 
 
 def test_looking_again_takes_few_queries(pages, django_assert_max_num_queries):

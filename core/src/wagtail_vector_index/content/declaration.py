@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from django.apps import apps
 from django.db.models import QuerySet
+from django.db.models.query import ModelIterable
 
 from ..contract.metrics import Metric
 from ..contract.slices import slices
@@ -34,6 +35,9 @@ DEFAULT_CHUNK_TOKENS = 256
 _FETCH_ATTEMPTS = 10
 
 _FETCH_SIZE = 500
+
+#: The methods that decide which objects a visitor finds, and what they are.
+_DECIDING = "visible_among", "live", "fetch"
 
 #: How many objects one query checks. Databases allow few more parameters than this.
 _CHECK_SIZE = 5_000
@@ -163,6 +167,32 @@ class IndexDeclaration:
                 visible.update(key_of(queryset.model, pk) for pk in found)
         return visible
 
+    def fetch_visible(self, keys: Sequence[str], visibility: Visibility) -> dict[str, Any] | None:
+        """Return the objects of `visible_among`, or None if one query cannot check and load them.
+
+        Only an index of one queryset can, if its objects tell who may see them, and if no method
+        of the site's own decides about them.
+
+        Args:
+            keys: the keys of any number of objects.
+            visibility: what the visitor may see, from `visible_to`.
+        """
+        querysets = self.get_querysets()
+        if len(querysets) > 1 or any(
+            getattr(type(self), name) is not getattr(IndexDeclaration, name) for name in _DECIDING
+        ):
+            return None
+        found: dict[str, Any] = {}
+        for queryset in map(self.live, querysets):
+            if _independent(queryset) is not queryset or _takes_more_queries(queryset):
+                return None
+            if not visibility.is_told_by(queryset):
+                return None
+            for some in slices(keys, _FETCH_SIZE):
+                rows = among(queryset, primary_keys(queryset.model, some)).order_by()
+                found.update((object_key(each), each) for each in visibility.objects(rows))
+        return found
+
     def few_visible(
         self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
     ) -> list[str] | None:
@@ -238,6 +268,15 @@ def _independent(queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset
     everything: QuerySet[Any] = queryset.model._base_manager.using(queryset.db)  # noqa: SLF001
     return everything.filter(pk__in=queryset.values("pk"))
+
+
+def _takes_more_queries(queryset: QuerySet[Any]) -> bool:
+    """Return whether its objects are loaded by several queries, such as pages' specific classes."""
+    private: Any = queryset
+    return (
+        private._iterable_class is not ModelIterable  # noqa: SLF001
+        or bool(private._prefetch_related_lookups)  # noqa: SLF001
+    )
 
 
 def _app_label(index_class: type[IndexDeclaration]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from django.apps import apps
 from django.db import router
 from django.db.models import F, FilteredRelation, Q, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.utils import timezone
 
 from ..contract.slices import slices
@@ -102,6 +103,16 @@ class Visibility:
         if hidden is None:
             return list(queryset.values_list("pk", flat=True))
         return list(hidden.outside(queryset))
+
+    def is_told_by(self, queryset: QuerySet[Any]) -> bool:
+        """Return whether the objects of a queryset have all that decides who may see them."""
+        hidden = self._hidden(queryset.model)
+        return hidden is None or hidden.is_told_by(queryset)
+
+    def objects(self, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the objects of `primary_keys`; by one query, if `is_told_by` says so."""
+        hidden = self._hidden(queryset.model)
+        return list(queryset) if hidden is None else hidden.objects_outside(queryset)
 
     def batches_of_primary_keys(self, queryset: QuerySet[Any], size: int) -> Iterator[list[Any]]:
         """Yield `primary_keys` in batches, in order. At most ``size`` rows are read for each.
@@ -213,6 +224,18 @@ class _Subtrees:
         """Yield the primary keys of the objects that are in none of the subtrees."""
         return self.outside_among(self.rows(queryset))
 
+    def is_told_by(self, queryset: QuerySet[Any]) -> bool:
+        """Return whether the objects have their paths, or none is needed."""
+        has_paths = LOOKUP_SEP not in self._lookup
+        return not self._roots or (has_paths and _defers_nothing(queryset))
+
+    def objects_outside(self, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the objects that are in none of the subtrees, which their paths tell."""
+        objects = list(queryset.filter(self._condition))
+        if not self._roots:
+            return objects
+        return [each for each in objects if not self._has(getattr(each, self._lookup))]
+
     def first_outside(self, queryset: QuerySet[Any], count: int) -> list[Any]:
         """Return the first ``count`` of these keys. Few other rows are read.
 
@@ -266,6 +289,11 @@ class _Subtrees:
     def _has(self, path: str) -> bool:
         lengths = range(self._step, len(path) + 1, self._step)
         return any(path[:length] in self._roots for length in lengths)
+
+
+def _defers_nothing(queryset: QuerySet[Any]) -> bool:
+    """Return whether a queryset loads all fields of its objects, as Django notes in its query."""
+    return bool(queryset.query.deferred_loading == (frozenset(), True))
 
 
 def _aliases(relation: str, page: str) -> FilteredRelation:

@@ -60,6 +60,9 @@ _LEAST_MATCHES = 100
 #: Then only the first need be checked. Of more objects, few are visible, and only these are ranked.
 _RANKED_UNCHECKED = 250
 
+#: The number of objects that are checked in addition to those wanted, in case some are hidden.
+_MORE = 10
+
 #: Stands for a filter that no record can match.
 NOTHING = object()
 
@@ -84,6 +87,10 @@ class Search(ABC):
     #: The keys of all objects that the visitor may see, if the search looked them up and there
     #: are few.
     visible_keys: list[str] | None = field(default=None, init=False)
+    #: Objects that were loaded when it was checked whether the visitor may see them, by their keys.
+    loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: Whether to load objects then.
+    _loads: bool = field(default=False, init=False, repr=False, compare=False)
 
     #: The text to search for, which the hook ``search_performed`` gets.
     text: ClassVar[str] = ""
@@ -103,13 +110,17 @@ class Search(ABC):
     def _vector(self, collection: Collection) -> Steps[Any]:
         """Return the vector to search with, or None if there is nothing to search for."""
 
-    def steps(self) -> Steps[list[Hit]]:
+    def steps(self, *, loads: bool = False) -> Steps[list[Hit]]:
         """Return the ranked objects. The search runs only once.
+
+        Args:
+            loads: whether all objects will be used at once. They may then be in ``loaded``.
 
         Raises:
             IndexNotBuilt, IndexOutdated, BackendError, EmbeddingError
         """
         if self.hits is None:
+            self._loads = loads and self.within is None
             ranking = yield from self.ranking()
             reranked = yield from self.reranked(ranking)
             self.hits = reranked[: self.limit]
@@ -167,6 +178,7 @@ class Search(ABC):
         looked_at: set[str] = set()
         wanted = self._wanted(collection)
         self.visible_keys = None
+        self.loaded = {}
         has_asked = False
         while True:
             started = time.perf_counter()
@@ -198,13 +210,14 @@ class Search(ABC):
             mixed = yield from mixed_with_lead(collection, spec, backend, vector, candidates, leads)
             near = nearest_first(hit for hit in mixed if self._is_near_enough(hit))
             if not are_many:
-                near = self._first_visible(near)
+                near = self._first_visible(near, loads=self._loads and not seen)
             hits.update((hit.key, hit) for hit in near)
             looked_at.update(best)
             if len(hits) >= self._depth or len(matches) < wanted:
                 nearest = nearest_first(hits.values())[: self._depth]
                 return [replace(hit, text=chunks[hit.document].text) for hit in nearest]
             seen.update(match.id for match in fresh)
+            self.loaded = {}  # the next round may take long
             if not has_asked and len(looked_at) > _RARE * len(hits):
                 has_asked = True
                 self.visible_keys = self._few_visible()
@@ -223,11 +236,33 @@ class Search(ABC):
         visible = self.index.visible_among(keys, self.visibility, self.within)
         return [hit for hit in hits if hit.key in visible]
 
-    def _first_visible(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Return hits that the visitor may see: all of them, or at least the first ``_depth``."""
-        first = self._depth + min(self._depth, 10)
-        found = self._visible(hits[:first])
+    def _first_visible(self, hits: Sequence[Hit], *, loads: bool) -> list[Hit]:
+        """Return hits that the visitor may see: all of them, or at least the first ``_depth``.
+
+        Args:
+            hits: the hits, nearest first.
+            loads: whether to load their objects, if the same query can do that.
+        """
+        first = self._depth
+        found = self._load(hits[:first]) if loads else None
+        if found is None:
+            first += min(self._depth, _MORE)
+            found = self._visible(hits[:first])
+        elif 0 < self._depth - len(found) <= _MORE / 2:  # then some more probably suffice
+            found += self._load(hits[first : first + _MORE]) or []
+            first += _MORE
         return found if len(found) >= self._depth else found + self._visible(hits[first:])
+
+    def _load(self, hits: Sequence[Hit]) -> list[Hit] | None:
+        """Load the objects of hits that the visitor may see, and return these hits.
+
+        Return None if that would take more queries than `_visible`.
+        """
+        objects = self.index.fetch_visible([hit.key for hit in hits], self.visibility)
+        if objects is None:
+            return None
+        self.loaded |= objects
+        return [hit for hit in hits if hit.key in objects]
 
     def _is_near_enough(self, hit: Hit) -> bool:
         return self.similarity_threshold is None or hit.score >= self.similarity_threshold

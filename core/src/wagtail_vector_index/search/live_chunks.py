@@ -28,7 +28,7 @@ _MOST_TEXTS = 200
 _SEARCHED = (Collection.State.BUILDING, Collection.State.ACTIVE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LiveChunk:
     """A document that a search found: the key of its object, its position, and its text.
 

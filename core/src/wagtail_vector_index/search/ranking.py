@@ -17,7 +17,9 @@ __all__ = ["Hit", "best_of_each", "nearest_first", "reciprocal_rank_fusion", "sc
 RRF_K = 60
 
 
-@dataclass(frozen=True, kw_only=True)
+# Not frozen, as `LiveChunk` is not either: every search makes a hundred of each, and to make a
+# frozen one takes several times as long.
+@dataclass(kw_only=True, slots=True)
 class Hit:
     """An object that was found, with its score and its best document.
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 
 from asgiref.sync import sync_to_async
 
-from ..contract.sansio import arun, run
+from ..contract.sansio import Steps, arun, run
 from ..exceptions import InvalidQuery
 from ..models.sessions import again_if_lost
 from ..models.tables import Document
@@ -124,12 +124,15 @@ class SearchResults(Sequence[Any]):
     async def aload(self) -> SearchResults:
         """Run the search and load the objects without blocking the event loop."""
         is_fresh = self._will_be_fresh
-        await arun(self.search.steps())
+        await arun(self._steps(is_fresh=is_fresh))
         await sync_to_async(self._load)(is_fresh=is_fresh)
         return self
 
-    def _hits(self) -> list[Hit]:
-        hits = run(self.search.steps())
+    def _steps(self, *, is_fresh: bool) -> Steps[list[Hit]]:
+        return self.search.steps(loads=is_fresh and not self._windows)
+
+    def _hits(self, *, is_fresh: bool = False) -> list[Hit]:
+        hits = run(self._steps(is_fresh=is_fresh))
         for window in self._windows:
             hits = hits[window]
         return hits
@@ -142,7 +145,7 @@ class SearchResults(Sequence[Any]):
     def _load(self, *, is_fresh: bool | None = None) -> list[Any]:
         if self._objects is None:
             is_fresh = self._will_be_fresh if is_fresh is None else is_fresh
-            self._objects = self._loaded(self._hits(), is_fresh=is_fresh)
+            self._objects = self._loaded(self._hits(is_fresh=is_fresh), is_fresh=is_fresh)
         return self._objects
 
     @again_if_lost
@@ -154,7 +157,10 @@ class SearchResults(Sequence[Any]):
             is_fresh: whether the search has just run, and so has just checked the objects and
                 read the texts.
         """
-        objects = self.search.index.fetch([hit.key for hit in hits])
+        loaded, self.search.loaded = self.search.loaded, {}
+        objects = loaded if is_fresh else {}
+        if missing := [hit.key for hit in hits if hit.key not in objects]:
+            objects |= self.search.index.fetch(missing)
         if not is_fresh:
             visible = self.search.still_visible(list(objects))
             objects = {key: objects[key] for key in objects if key in visible}
