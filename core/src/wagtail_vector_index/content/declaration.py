@@ -36,9 +36,6 @@ _FETCH_ATTEMPTS = 10
 
 _FETCH_SIZE = 500
 
-#: The methods that decide which objects a visitor finds, and what they are.
-_DECIDING = "visible_among", "live", "fetch"
-
 #: How many objects one query checks. Databases allow few more parameters than this.
 _CHECK_SIZE = 5_000
 
@@ -170,28 +167,35 @@ class IndexDeclaration:
     def fetch_visible(self, keys: Sequence[str], visibility: Visibility) -> dict[str, Any] | None:
         """Return the objects of `visible_among`, or None if one query cannot check and load them.
 
-        Only an index of one queryset can, if its objects tell who may see them, and if no method
-        of the site's own decides about them.
+        One query does that for each queryset, if its objects tell who may see them, and if no
+        method of the site's own decides about them.
 
         Args:
             keys: the keys of any number of objects.
             visibility: what the visitor may see, from `visible_to`.
         """
-        querysets = self.get_querysets()
-        if len(querysets) > 1 or any(
-            getattr(type(self), name) is not getattr(IndexDeclaration, name) for name in _DECIDING
+        if self._decides_itself:
+            return None
+        querysets = [self.live(queryset) for queryset in self.get_querysets()]
+        if not all(
+            _is_independent(queryset)
+            and _takes_one_query(queryset)
+            and visibility.is_told_by(queryset)
+            for queryset in querysets
         ):
             return None
         found: dict[str, Any] = {}
-        for queryset in map(self.live, querysets):
-            if _independent(queryset) is not queryset or _takes_more_queries(queryset):
-                return None
-            if not visibility.is_told_by(queryset):
-                return None
-            for some in slices(keys, _FETCH_SIZE):
-                rows = among(queryset, primary_keys(queryset.model, some)).order_by()
-                found.update((object_key(each), each) for each in visibility.objects(rows))
+        for some in slices(keys, _FETCH_SIZE):
+            for queryset in querysets:
+                if pks := primary_keys(queryset.model, _without(some, found)):
+                    rows = among(queryset, pks).order_by()
+                    found.update((object_key(each), each) for each in visibility.objects(rows))
         return found
+
+    @property
+    def _decides_itself(self) -> bool:
+        """Whether the site has overridden a method that decides about the objects found."""
+        return any(getattr(type(self), one.__name__) is not one for one in _DECIDING)
 
     def few_visible(
         self, visibility: Visibility, at_most: int, within: QuerySet[Any] | None = None
@@ -257,26 +261,33 @@ class IndexDeclaration:
         return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
 
 
-def _independent(queryset: QuerySet[Any]) -> QuerySet[Any]:
-    """Return a queryset of the same objects, each of which is in it whatever the others are.
+#: The methods that decide which objects a visitor finds, and what they are.
+_DECIDING = IndexDeclaration.visible_among, IndexDeclaration.live, IndexDeclaration.fetch
+
+
+def _is_independent(queryset: QuerySet[Any]) -> bool:
+    """Return whether each object is in a queryset whatever the others are.
 
     Which rows DISTINCT ON or a window function keeps depends on all rows, so a filter on such a
     queryset would bring other objects.
     """
     query: Any = queryset.query
-    if not (query.distinct_fields or query.where.contains_over_clause):
+    return not (query.distinct_fields or query.where.contains_over_clause)
+
+
+def _independent(queryset: QuerySet[Any]) -> QuerySet[Any]:
+    """Return a queryset of the same objects that is independent."""
+    if _is_independent(queryset):
         return queryset
     everything: QuerySet[Any] = queryset.model._base_manager.using(queryset.db)  # noqa: SLF001
     return everything.filter(pk__in=queryset.values("pk"))
 
 
-def _takes_more_queries(queryset: QuerySet[Any]) -> bool:
-    """Return whether its objects are loaded by several queries, such as pages' specific classes."""
+def _takes_one_query(queryset: QuerySet[Any]) -> bool:
+    """Return whether one query loads its objects. Pages of specific classes take several."""
     private: Any = queryset
-    return (
-        private._iterable_class is not ModelIterable  # noqa: SLF001
-        or bool(private._prefetch_related_lookups)  # noqa: SLF001
-    )
+    is_plain = private._iterable_class is ModelIterable  # noqa: SLF001
+    return is_plain and not private._prefetch_related_lookups  # noqa: SLF001
 
 
 def _app_label(index_class: type[IndexDeclaration]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.lookups import In
 
 from ..content.labels import without_labels
@@ -87,21 +87,30 @@ def _rows(ids: Sequence[UUID]) -> Iterable[Sequence[Any]]:
     """
     using = Document.objects.all().db
     connection = connections[using]
-    stored = [Document._meta.pk.get_db_prep_value(id, connection) for id in ids]
+    if connection.vendor == "postgresql":
+        # One parameter, an array as text: psycopg takes as long for a hundred as the server does.
+        count, stored = 0, [f"{{{','.join(id.hex for id in ids)}}}"]
+    else:
+        prepared = Document._meta.pk.get_db_prep_value
+        count, stored = len(ids), [prepared(id, connection) for id in ids]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(using, len(ids), with_texts=len(ids) <= _MOST_TEXTS), stored)
+        cursor.execute(_statement(using, count, with_texts=len(ids) <= _MOST_TEXTS), stored)
         rows: list[Sequence[Any]] = cursor.fetchall()
     return rows
 
 
 @lru_cache(maxsize=32)
 def _statement(using: str, count: int, *, with_texts: bool) -> str:
-    """Return the SQL that asks for this number of documents. Its parameters are their ids."""
+    """Return the SQL that asks for this number of documents. Its parameters are their ids.
+
+    For the number 0, all ids are one parameter.
+    """
     columns = ["pk", "collection_id", "collection__state", "deleted_at", "object_key", "position"]
     if with_texts:
         columns += ["content", "label_lines"]
-    # Django's own lookup, of which each id is a parameter on every database.
-    chosen = In(F("pk"), [UUID(int=number) for number in range(count)])
+    # Django's own lookup has a parameter for each id, and that of the index tables has one.
+    ids = [UUID(int=number) for number in range(count or 3)]
+    chosen = In(F("pk"), ids) if count else Q(pk__in=ids)
     documents = Document.objects.using(using).filter(chosen).values_list(*columns)
     statement: str = documents.query.get_compiler(using).as_sql()[0]
     return statement
