@@ -306,6 +306,8 @@ class WithSites(PrivateArticles):
         (Titles(), 1, MOST),
         (WithSites(), 0, MOST + 1),
         (WithSites(), 1, MOST + 1),
+        (Mixed(), 0, MOST - 1),
+        (Mixed(), 1, MOST + 1),
         (AllPages(), 0, MOST + 1),
         (AllPages(), 1, MOST + 1),
     ],
