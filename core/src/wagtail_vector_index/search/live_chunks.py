@@ -24,6 +24,9 @@ _LOOKUP_SIZE = 5_000
 #: If more chunks than this are looked up at once, their texts are not read. Few are shown.
 _MOST_TEXTS = 200
 
+#: So many ids that the lookup of the index tables makes one parameter of them.
+_SEVERAL = [UUID(int=number) for number in range(3)]
+
 #: A live document of one of these states can be found.
 _SEARCHED = (Collection.State.BUILDING, Collection.State.ACTIVE)
 
@@ -87,9 +90,10 @@ def _rows(ids: Sequence[UUID]) -> Iterable[Sequence[Any]]:
     """
     using = Document.objects.all().db
     connection = connections[using]
+    count: int | None
     if connection.vendor == "postgresql":
         # One parameter, an array as text: psycopg takes as long for a hundred as the server does.
-        count, stored = 0, [f"{{{','.join(id.hex for id in ids)}}}"]
+        count, stored = None, [f"{{{','.join(id.hex for id in ids)}}}"]
     else:
         prepared = Document._meta.pk.get_db_prep_value
         count, stored = len(ids), [prepared(id, connection) for id in ids]
@@ -100,17 +104,21 @@ def _rows(ids: Sequence[UUID]) -> Iterable[Sequence[Any]]:
 
 
 @lru_cache(maxsize=32)
-def _statement(using: str, count: int, *, with_texts: bool) -> str:
-    """Return the SQL that asks for this number of documents. Its parameters are their ids.
+def _statement(using: str, count: int | None, *, with_texts: bool) -> str:
+    """Return the SQL that asks for documents by their ids.
 
-    For the number 0, all ids are one parameter.
+    Args:
+        using: the alias of the database.
+        count: the number of ids, each of which is a parameter. With None, all are one parameter.
+        with_texts: whether to read the texts.
     """
     columns = ["pk", "collection_id", "collection__state", "deleted_at", "object_key", "position"]
     if with_texts:
         columns += ["content", "label_lines"]
-    # Django's own lookup has a parameter for each id, and that of the index tables has one.
-    ids = [UUID(int=number) for number in range(count or 3)]
-    chosen = In(F("pk"), ids) if count else Q(pk__in=ids)
+    if count is None:
+        chosen: Any = Q(pk__in=_SEVERAL)  # `InOneParameter`
+    else:
+        chosen = In(F("pk"), [UUID(int=number) for number in range(count)])
     documents = Document.objects.using(using).filter(chosen).values_list(*columns)
     statement: str = documents.query.get_compiler(using).as_sql()[0]
     return statement
