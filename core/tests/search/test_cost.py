@@ -326,6 +326,28 @@ def test_objects_that_one_query_cannot_check_and_load_take_no_more(
     assert len(queries(index, limit=3)) == most
 
 
+class NotesAndArticles(VectorIndex):
+    """Objects that nobody can restrict, and pages."""
+
+    name = "notes_and_articles"
+    querysets = [Note.objects.all(), ArticlePage.objects.all()]
+    include_private = True
+
+
+def test_restrictions_are_read_only_for_what_is_found(article, queries):
+    note = Note.objects.create(text="bread")
+    hide(article("hedge"))
+    update(NotesAndArticles())
+    threshold = {"limit": 1, "similarity_threshold": 0.9}
+    assert list(NotesAndArticles().search("bread", **threshold)) == [note]
+    sql = queries(NotesAndArticles(), **threshold)
+    assert not [one for one in sql if "pageviewrestriction" in one]
+    assert len(sql) == MOST - 2
+    nothing = {"query": "hedge bread", "similarity_threshold": 0.999}
+    assert NotesAndArticles().search(**nothing).count() == 0
+    assert not [one for one in queries(NotesAndArticles(), **nothing) if "restriction" in one]
+
+
 class Checked(PrivateArticles):
     """Articles, some of which a rule of the site's own hides."""
 

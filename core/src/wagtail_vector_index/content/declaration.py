@@ -176,13 +176,12 @@ class IndexDeclaration:
         """
         if self._decides_itself:
             return None
-        querysets = [self.live(queryset) for queryset in self.get_querysets()]
-        if not all(
-            _is_independent(queryset)
-            and _takes_one_query(queryset)
-            and visibility.is_told_by(queryset)
-            for queryset in querysets
-        ):
+        concerned = (each for each in self.get_querysets() if primary_keys(each.model, keys))
+        querysets = [self.live(queryset) for queryset in concerned]
+        if not all(_is_independent(each) and _takes_one_query(each) for each in querysets):
+            return None
+        # Only now, since this may read the restrictions.
+        if not all(visibility.is_told_by(queryset) for queryset in querysets):
             return None
         found: dict[str, Any] = {}
         for some in slices(keys, _FETCH_SIZE):
