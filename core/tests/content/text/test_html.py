@@ -15,6 +15,18 @@ MARKUP_SOUP = st.lists(
     | st.sampled_from(["--", "<!--", "-->", "</", "<![", "&#", "&amp", "9999999"])
 ).map("".join)
 
+# Whole tags and texts, as editors write them, with others here and there.
+PLAIN_MARKUP = st.lists(
+    st.sampled_from(
+        [
+            *["p", "/p", "b", "/b", "h2", "a href='/x'", 'a href="/x" class=""', "br", "br/", "P"],
+            *["ul", "/ul", "ol", "li", "/li", "table", "/table", "tr", "td", "/td", "pre", "/pre"],
+            *['img alt="kite"/', 'embed alt="sea" /', "script", "/script", "template", "x-y"],
+        ]
+    ).map("<{}>".format)
+    | st.sampled_from(["one", " two ", " ", "\n", "&lt;b>", "&amp;", "three\r\nfour", "\x1c"])
+).map("".join)
+
 
 class TestDefectsOfSearchableContent:
     """What Wagtail's get_searchable_content does with rich text, each done better."""
@@ -160,6 +172,12 @@ def test_plain_text_with_nothing_to_read():
 @given(st.text() | MARKUP_SOUP)
 def test_never_raises(markup):
     assert isinstance(html_to_text(markup), str)
+
+
+@given(PLAIN_MARKUP)
+def test_a_comment_changes_nothing(markup):
+    # Markup with a comment is read by another way.
+    assert html_to_text(markup) == html_to_text(f"{markup}<!-- -->")
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="<&")))

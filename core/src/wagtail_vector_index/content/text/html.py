@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 __all__ = ["html_to_text"]
 
@@ -40,6 +41,7 @@ _INLINE = """
 # In rich text, nearly all elements are of this kind.
 _NEVER_PLAIN = frozenset("br embed img ol pre table td th tr ul".split())
 _PLAIN: dict[str, int] = {
+    "": _NONE,  # no tag, but the end of a text
     **{name: distance for name, distance in _BREAKS.items() if name not in _NEVER_PLAIN},
     **dict.fromkeys(_INLINE.split(), _NONE),
 }
@@ -52,6 +54,8 @@ _HIDDEN = {
 # Elements whose content is not markup. Only their end tag counts.
 _RAW_TEXT = frozenset({"script", "style", "iframe", "noembed", "noframes"})
 
+# The tags in what editors write. Where each "<" begins such a tag, all are found at once.
+_PLAINLY_WRITTEN = re.compile(r"""<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"<>]*")*) ?/?>""")
 # A quote opens a value only after "=", as in browsers. No two alternatives match the same text,
 # so a failed match reads the text only once.
 _TAG = re.compile(
@@ -77,15 +81,17 @@ def html_to_text(markup: str) -> str:
     if "<" not in markup and "&" not in markup:
         return " ".join(markup.split())
     reader = _Reader()
-    for start, end, tag, name in _tokens(markup):
-        if tag is None:
-            reader.text(_unescape(markup[start:end]))
-        elif (distance := _PLAIN.get(name)) is not None:
+    for text, slash, name, attributes in _plainly_written(markup) or _tokens(markup):
+        if text:
+            reader.text(_unescape(text) if "&" in text else text)
+        distance = _PLAIN.get(name)
+        if distance is None:
+            if slash:
+                reader.close(name)
+            else:
+                reader.open(name, attributes)
+        elif distance > reader.pending:
             reader.separate(distance)
-        elif tag[1]:
-            reader.close(name)
-        else:
-            reader.open(name, tag[3])
     return reader.result()
 
 
@@ -108,15 +114,12 @@ class _Reader:
         if self.pre_depth:
             self.preformatted(run)
             return
-        words = run.split()
-        if not words:
-            self.separate(_SPACE)
-            return
         if run[0].isspace():
             self.separate(_SPACE)
-        self.append(" ".join(words))
-        if run[-1].isspace():
-            self.pending = _SPACE
+        if words := run.split():
+            self.append(" ".join(words))
+            if run[-1].isspace():
+                self.pending = _SPACE
 
     def preformatted(self, run: str) -> None:
         run = run.replace("\r\n", "\n").replace("\r", "\n")
@@ -127,9 +130,7 @@ class _Reader:
             self.append(run)
 
     def append(self, piece: str) -> None:
-        if self.parts:
-            self.parts.append(_SEPARATORS[self.pending])
-        self.parts.append(piece)
+        self.parts += (_SEPARATORS[self.pending], piece)
         self.pending = _NONE
         self.held = False
 
@@ -210,8 +211,22 @@ class _Reader:
                 return
 
 
-def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None, str]]:
-    """Yield each run of text as ``(start, end, None, "")``, and each tag with match and name."""
+#: A text, and the tag after it: a slash if it is an end tag, its name and its attributes. Either
+#: may be empty.
+_Token: TypeAlias = tuple[str, str, str, str]
+
+
+def _plainly_written(markup: str) -> list[_Token] | None:
+    """Return what `_tokens` would yield, but faster, or None if the markup is not so plain."""
+    parts = _PLAINLY_WRITTEN.split(markup)
+    texts, slashes, names, attributes = (parts[start::4] for start in range(4))
+    if len(names) < markup.count("<") or not _HIDDEN.keys().isdisjoint(names):
+        return None
+    last = texts.pop()
+    return [*zip(texts, slashes, names, attributes, strict=True), (last, "", "", "")]
+
+
+def _tokens(markup: str) -> Iterator[_Token]:
     position = 0
     last_close = markup.rfind(">")
     pattern = _TAG
@@ -220,7 +235,7 @@ def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None, str]]
         if start < 0 or start > last_close:
             break  # no ">" follows, so no tag does
         if start > position:
-            yield position, start, None, ""
+            yield markup[position:start], "", "", ""
         tag = pattern.match(markup, start)
         if tag is None and pattern is _TAG and _SIMPLE_TAG.match(markup, start):
             # A quote is never closed. From here on quotes are ignored, so this match is tried only
@@ -230,16 +245,16 @@ def _tokens(markup: str) -> Iterator[tuple[int, int, re.Match[str] | None, str]]
         if tag is not None:
             position = tag.end()
             name = tag[2].lower()
-            yield start, position, tag, name
+            yield "", tag[1], name, tag[3]
             if name in _HIDDEN and not tag[1]:
                 position = _end_of_hidden(markup, position, name)
         elif markup.startswith(("!", "?", "/"), start + 1):
             position = _end_of_comment(markup, start)
         else:
             position = start + 1
-            yield start, position, None, ""
+            yield "<", "", "", ""
     if position < len(markup):
-        yield position, len(markup), None, ""
+        yield markup[position:], "", "", ""
 
 
 def _end_of_hidden(markup: str, position: int, name: str) -> int:
@@ -275,7 +290,5 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def _unescape(text: str) -> str:
-    if "&" not in text:
-        return text
     # int() refuses very long numbers, and no character has such a number.
     return html.unescape(_LONG_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text))

@@ -28,9 +28,8 @@ _SAMPLE = 32
 # Longer lines, such as encoded files, are cut first, because the splitter's time grows with the
 # square of a line's length. Nobody writes a paragraph of this length.
 _LONGEST_LINE = 30_000
-# How many characters before the previous part an estimate starts to search for the next part,
-# because chunks may overlap.
-_LOOK_BACK = 30_000
+# How many characters around the previous part an estimate searches first for the next part.
+_REACH = 30_000
 
 
 class TextSplitter:
@@ -175,24 +174,36 @@ class _Estimate:
         self.text = text
         self.count_tokens = count_tokens
         self.extra = count_tokens("")  # the tokens that mark the beginning and the end of a text
-        pieces = list(_PIECE.finditer(text))
-        counts = [count_tokens(piece[0]) - self.extra for piece in pieces]
+        pieces = _PIECE.findall(text)  # one begins where the last one ends
+        counts = [count_tokens(piece) - self.extra for piece in pieces]
         seam = self.tokens_per_seam(pieces[:_SAMPLE], counts)
-        self.starts = [piece.start() for piece in pieces] + [len(text)]
-        self.sums = list(accumulate((max(count - seam, 0) for count in counts), initial=0.0))
+        self.starts = list(accumulate(map(len, pieces), initial=0))
+        self.sums = list(accumulate([max(count - seam, 0) for count in counts], initial=0.0))
         self.total = self.extra + self.sums[-1]
         self.found_at = 0
 
     def __call__(self, part: str) -> int:
-        start = self.text.find(part, max(self.found_at - _LOOK_BACK, 0))
+        start = self.find(part)
         if start < 0:
             return self.count_tokens(part)
         self.found_at = start
         return self.extra + math.ceil(self.before(start + len(part)) - self.before(start))
 
-    def tokens_per_seam(self, sample: list[re.Match[str]], counts: list[int]) -> float:
+    def find(self, part: str) -> int:
+        """Return where a part begins, which the splitter asks about after others, or -1.
+
+        Most parts begin at the same place as the last one, or soon after it. Where chunks overlap,
+        some begin before it.
+        """
+        last = self.found_at
+        if self.text.startswith(part, last):
+            return last
+        start = self.text.find(part, last, last + len(part) + _REACH)
+        return start if start >= 0 else self.text.find(part, max(last - _REACH, 0))
+
+    def tokens_per_seam(self, sample: list[str], counts: list[int]) -> float:
         """Return how many more tokens a piece has on average if it is counted separately."""
-        together = self.count_tokens(self.text[sample[0].start() : sample[-1].end()]) - self.extra
+        together = self.count_tokens("".join(sample)) - self.extra
         return (sum(counts[: len(sample)]) - together) / len(sample)
 
     def before(self, position: int) -> float:
