@@ -30,6 +30,7 @@ from wagtail_vector_index.indexing.outbox import append, queue, queue_batches
 from wagtail_vector_index.indexing.plan import live_collections
 from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.shares import Share
+from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.indexing.updating import apply_removals, update
 from wagtail_vector_index.models import Document, PendingChange
 
@@ -148,6 +149,18 @@ def test_to_read_some_documents_takes_no_longer_if_there_are_more(count, bring_u
         assert len(batches.live_among(collection, ids)) == count
         taken.append(steps(lambda ids=ids: batches.live_among(collection, ids)))
     assert taken[1] <= 1.3 * taken[0] + 2
+
+
+@counts_steps
+def test_the_status_takes_no_longer_if_there_are_more_documents(bring_up_to_date):
+    bring_up_to_date("note")
+    [collection] = live_collections(NOTES.name)
+    taken = []
+    for count in (100, 2_000):
+        a_document_of_each(collection, [f"{count}-{number}" for number in range(count)])
+        status = status_of(NOTES)
+        taken.append(steps(lambda status=status: (status.is_ok, status.objects, status.documents)))
+    assert taken[1] == taken[0]
 
 
 def test_a_batch_is_written_before_the_next_is_read(small_batches, bring_up_to_date):

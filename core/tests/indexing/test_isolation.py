@@ -75,6 +75,7 @@ def is_true():
         Note.objects.values_list("text", flat=True)
     )
     assert collection.document_count == live.count()
+    assert collection.object_count == live.values("object_key").distinct().count()
     return not PendingChange.objects.exists()
 
 

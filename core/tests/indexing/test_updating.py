@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.db import DataError, connection
 from django.utils import timezone
 
@@ -30,6 +32,7 @@ from wagtail_vector_index.exceptions import (
 from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.progress import Progress
+from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.indexing.updating import pending_keys
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
@@ -113,6 +116,32 @@ def test_deleted_objects_go(bring_up_to_date, found):
     assert found(NOTES, "wine") == ["cheese"]  # already before the update
     bring_up_to_date("note")
     assert live().get().object_key == f"testapp.note:{kept.pk}"
+
+
+def test_the_number_of_objects_follows_every_change(bring_up_to_date):
+    long = ". ".join(f"Sentence number {n} of a long text" for n in range(60))
+    notes = [Note.objects.create(text=text) for text in ("bread", long, "  ", "wine")]
+    for texts in ([], [long, "", "cheese", "wine"], ["", "bread"], [long, long, long, long]):
+        for note, text in zip(notes, texts, strict=False):
+            note.text = text
+            note.save()
+        bring_up_to_date("note")
+        assert status_of(NOTES).objects == sum(bool(note.text.strip()) for note in notes)
+    Note.objects.all()[:1].get().delete()
+    bring_up_to_date("note")
+    assert status_of(NOTES).objects == 3
+    bring_up_to_date("note", rebuild=True)
+    assert status_of(NOTES).objects == 3
+
+
+def test_the_number_of_objects_is_counted_once_by_a_migration(bring_up_to_date):
+    for text in ("bread", "cheese"):
+        Note.objects.create(text=text)
+    bring_up_to_date("note")
+    Collection.objects.update(object_count=0)
+    migration = import_module("wagtail_vector_index.migrations.0013_collection_object_count")
+    migration.count(apps, connection.schema_editor())
+    assert status_of(NOTES).objects == 2
 
 
 def test_tombstones_keep_no_text(bring_up_to_date):

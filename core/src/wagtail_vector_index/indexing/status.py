@@ -11,7 +11,7 @@ from django.db.models import Count, Min
 
 from ..content.declaration import IndexDeclaration
 from ..exceptions import ConfigurationError
-from ..models.tables import Collection, Document, PendingChange
+from ..models.tables import Collection, PendingChange
 from ..plugins.redaction import redacted
 from ..wording import sentence
 from .backoff import is_older_than, older_than
@@ -77,11 +77,10 @@ class IndexStatus:
         wanted = self.index.vector_backend
         return "" if wanted == self.vector_backend else wanted
 
-    @cached_property
+    @property
     def objects(self) -> int:
         """The number of objects that can be found."""
-        live = Document.objects.filter(collection=self.active, deleted_at=None)
-        return live.aggregate(count=Count("object_key", distinct=True))["count"] or 0
+        return self.active.object_count if self.active else 0
 
     @property
     def documents(self) -> int:

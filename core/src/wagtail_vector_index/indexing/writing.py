@@ -129,14 +129,15 @@ def _write_to(
     )
     if not locked:
         raise Superseded
-    revision, count, checksum = own_row.values_list(
-        "revision", "document_count", "document_xor"
+    revision, object_count, count, checksum = own_row.values_list(
+        "revision", "object_count", "document_count", "document_xor"
     ).get()
     current = _current(collection, list(objects))
     rows: list[tuple[Any, ...]] = []
     gone: list[UUID] = []
     for key, wanted in objects.items():
         compared = _compared(wanted, current[key])
+        object_count += bool(wanted.documents) - bool(current[key])
         _update_kept(compared.kept, wanted.source_hash)
         gone += compared.gone
         if any(document.content_hash not in embeddings for _, document in compared.added):
@@ -162,6 +163,7 @@ def _write_to(
     _bury(gone, revision)
     added = [row[0] for row in rows]
     own_row.update(
+        object_count=object_count,
         document_count=count + len(added) - len(gone),
         document_xor=UUID(int=checksum.int ^ xor(added) ^ xor(gone)),
     )
