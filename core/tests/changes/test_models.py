@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from django.db import DataError, transaction
+from django.db.models import signals
 
 from tests.testapp.models import (
     ArticlePage,
     Author,
+    Comment,
     Note,
     Notice,
     PinnedNote,
     Product,
 )
+from wagtail_vector_index.changes import noting
 from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.expanding import expand
+from wagtail_vector_index.indexing.outbox import append
 from wagtail_vector_index.models import PendingChange
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +31,92 @@ def test_saving_and_deleting(noted):
     assert noted(note.save) == {NOTES: [f"testapp.note:{note.pk or 1}"], PINNED: [object_key(note)]}
     key = object_key(note)
     assert noted(note.delete)[NOTES] == [key]
+
+
+@pytest.mark.parametrize("count", [3, 1_200])
+def test_a_deletion_notes_all_its_objects_at_once(noted, django_assert_max_num_queries, count):
+    """What Django itself asks grows with the number of objects, as their related rows are read."""
+    Author.objects.create(name="Ada")
+    Author.objects.bulk_create(Author(name=f"Author {number}") for number in range(count))
+    authors = Author.objects.exclude(name="Ada")
+    Note.objects.bulk_create(Note(text="tea", author=author) for author in authors)
+    keys = sorted(map(object_key, Note.objects.all()))
+    with django_assert_max_num_queries(50) as asked:
+        assert noted(Note.objects.all().delete) == {NOTES: keys, PINNED: keys}
+    assert sum("INSERT" in query["sql"] for query in asked) <= 2 * (1 + count // 1_000)
+    assert not Note.objects.exists()
+
+
+def test_a_deletion_of_what_others_read_and_of_what_goes_with_it(noted):
+    author = Author.objects.create(name="Ada")
+    note = Note.objects.create(text="bread", author=author)
+    pinned = PinnedNote.objects.create(text="tea", reason="good", author=author)
+    Comment.objects.create(note=note, text="fine")
+    keys = sorted([object_key(note), object_key(pinned)])
+    read_by = {NOTES: keys, PINNED: [object_key(pinned)]}
+    assert noted(Author.objects.filter(name="Ada").delete) == read_by
+    assert noted(Note.objects.all().delete) == {NOTES: keys, PINNED: keys}
+
+
+def test_a_deletion_that_is_refused_and_made_later(noted):
+    notes = [Note.objects.create(text=text) for text in ("bread", "cake")]
+    first, second = map(object_key, notes)
+    chosen = Note.objects.filter(text__in=["bread", "cake"])
+
+    def refuse(instance, **kwargs):
+        raise PermissionError
+
+    def delete():
+        with pytest.raises(PermissionError), transaction.atomic():
+            chosen.delete()
+
+    signals.pre_delete.connect(refuse, sender=Note)
+    try:
+        assert noted(delete) == {}
+    finally:
+        signals.pre_delete.disconnect(refuse, sender=Note)
+    assert noted(notes[1].delete)[NOTES] == [second]
+    assert set(noted(chosen.delete)[NOTES]) >= {first}
+
+
+def test_a_deletion_within_a_deletion(noted):
+    bread, cake, tea = (Note.objects.create(text=text) for text in ("bread", "cake", "tea"))
+    keys = sorted(map(object_key, (bread, cake, tea)))
+
+    def delete_tea(instance, **kwargs):
+        if instance.text != "tea":
+            Note.objects.filter(text="tea").delete()
+
+    signals.pre_delete.connect(delete_tea, sender=Note)
+    try:
+        assert noted(Note.objects.exclude(text="tea").delete)[NOTES] == keys
+    finally:
+        signals.pre_delete.disconnect(delete_tea, sender=Note)
+
+
+def test_a_deletion_that_another_app_announces_alone(noted):
+    """A package for soft deletion may send these signals, without an origin."""
+    note = Note.objects.create(text="bread")
+
+    def announce():
+        for signal in (signals.pre_delete, signals.post_delete):
+            signal.send(sender=Note, instance=note, using="default")
+
+    assert noted(announce)[NOTES] == [object_key(note)]
+
+
+def test_a_key_that_cannot_be_stored_loses_no_other(noted, monkeypatch, caplog):
+    notes = [Note.objects.create(text=text) for text in ("bread", "cake", "tea")]
+    bread, cake, tea = map(object_key, notes)
+
+    def store(index_name, keys, *arguments):
+        if cake in keys:
+            raise DataError("value too long for type character varying(640)")
+        append(index_name, keys, *arguments)
+
+    monkeypatch.setattr(noting, "append", store)
+    assert noted(Note.objects.all().delete)[NOTES] == sorted([bread, tea])
+    assert f"A change of {cake} could not be noted" in caplog.text
 
 
 def test_saving_what_is_not_indexed(noted):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, DataError, connections, transaction
 from django.db.models import Model
 
 from ..conf import auto_update
@@ -24,7 +24,16 @@ from ..models.tables import PendingChange, index_database
 from ..models.tenants import current_tenant, in_tenant
 from .starting import drain_after_commit
 
-__all__ = ["Changes", "begin", "finish", "in_transaction", "merged", "note"]
+__all__ = [
+    "Changes",
+    "begin",
+    "finish",
+    "gather",
+    "in_transaction",
+    "merged",
+    "note",
+    "note_gathered",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +42,9 @@ Changes = Mapping[tuple[str, PendingChange.Scope], Sequence[str]]
 
 #: The attribute of an instance's state that holds its unfinished changes, by their senders.
 _UNFINISHED = "vector_index_changes"
+
+#: The attribute of an instance's state, or of a queryset, that holds the changes of its deletion.
+_DELETED = "vector_index_deletions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +92,29 @@ def finish(sender: type[Model], instance: Any, using: str | None, changes: Chang
     """
     unfinished = vars(instance._state).get(_UNFINISHED, {}).pop(sender, None) or _Unfinished()  # noqa: SLF001
     note(merged(unfinished.found, changes), using, unfinished.promise)
+
+
+def gather(origin: Any, changes: Changes) -> None:
+    """Keep changes that a deletion is about to make, until `note_gathered` notes all at once.
+
+    Args:
+        origin: the object or the queryset that is deleted.
+        changes: the changes by one of the objects that are deleted with it.
+    """
+    gathered: dict[tuple[str, PendingChange.Scope], dict[str, None]]
+    gathered = _attributes(origin).setdefault(_DELETED, {})
+    for where, keys in changes.items():
+        gathered.setdefault(where, {}).update(dict.fromkeys(keys))
+
+
+def note_gathered(origin: Any, using: str | None) -> None:
+    """Note what was gathered of a deletion, if that is not done yet."""
+    gathered = _attributes(origin).pop(_DELETED, {})
+    note({where: list(keys) for where, keys in gathered.items()}, using)
+
+
+def _attributes(origin: Any) -> dict[str, Any]:
+    return vars(origin._state if isinstance(origin, Model) else origin)  # noqa: SLF001
 
 
 def note(changes: Changes, using: str | None, promise: uuid.UUID | None = None) -> None:
@@ -140,7 +175,15 @@ def _is_written(
                 withdraw(withdrawn)
             for (index_name, scope), keys in changes.items():
                 append(index_name, keys, scope, promise)
-    except DatabaseError:
+    except DatabaseError as error:
+        single = [(where, [key]) for where, keys in changes.items() for key in keys]
+        if isinstance(error, DataError) and len(single) > 1:
+            # One of the keys cannot be stored, which must not lose the others.
+            each = [
+                _is_written({where: keys}, promise=promise, withdrawn=withdrawn)
+                for where, keys in single
+            ]
+            return any(each)
         keys = [key for some in changes.values() for key in some]
         logger.exception(
             "A change of %s could not be noted for %s. To index it, run:"

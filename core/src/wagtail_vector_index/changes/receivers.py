@@ -27,7 +27,7 @@ from .interests import (
     page_indexes,
     senders_of_deletion,
 )
-from .noting import Changes, begin, finish, in_transaction, merged, note
+from .noting import Changes, begin, finish, gather, in_transaction, merged, note, note_gathered
 
 __all__ = ["Receivers"]
 
@@ -70,19 +70,20 @@ class Receivers:
                 signal.connect(self.before_change)
 
     def _connect_to(self, interests: Interests) -> None:
-        read = set()
         for sender in {**interests, **dict.fromkeys(_page_models(interests))}:
             signals.pre_save.connect(self.before_save, sender=sender)
             signals.post_save.connect(self.on_save, sender=sender)
+        deleted = senders_of_deletion(interests)
+        related = set()
         for sender, some in interests.items():
-            paths = [interest.path for interest in some if interest.path]
-            if paths:
-                signals.pre_delete.connect(self.before_deletion, sender=sender)
-            read |= {path.last.through for path in paths if path.last.through}
-        for through in read:
-            signals.m2m_changed.connect(self.on_relation, sender=through)
-        for sender in senders_of_deletion(interests):
+            if paths := [interest.path for interest in some if interest.path]:
+                deleted.add(sender)
+                related |= {path.last.through for path in paths if path.last.through}
+        for sender in deleted:
+            signals.pre_delete.connect(self.before_deletion, sender=sender)
             signals.post_delete.connect(self.on_deletion, sender=sender)
+        for through in related:
+            signals.m2m_changed.connect(self.on_relation, sender=through)
 
     def _connect_to_wagtail(self) -> None:
         from wagtail.models import Collection, CollectionViewRestriction, PageViewRestriction
@@ -216,14 +217,44 @@ class Receivers:
                 left[interest.index.name, interest.source_scope] += keys
         return left
 
-    def on_deletion(
-        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
+    def before_deletion(
+        self,
+        sender: type[Model],
+        instance: Any,
+        using: str | None = None,
+        origin: Any = None,
+        **kwargs: Any,
     ) -> None:
-        """Note that an object was deleted. Each page below a deleted page has its own signal."""
+        """Find what the deletion of an object concerns, while that can be found.
+
+        Each page below a deleted page has its own signal.
+        """
         if not auto_update():
             return
+        key = object_key(instance)
+        indexes = {i.index.name: i.index for i in self._interests.get(sender, ()) if i.path}
+        read_by = _objects((index, readers(index, key)) for index in indexes.values())
+        changes = merged(self._of_deletion(sender, instance), read_by)
+        gather(instance if origin is None else origin, changes)
+
+    def on_deletion(
+        self,
+        sender: type[Model],
+        instance: Any,
+        using: str | None = None,
+        origin: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note what a deletion concerns, at its first object, since all were announced before.
+
+        Django deletes them in one transaction.
+        """
+        if auto_update():
+            note_gathered(instance if origin is None else origin, using)
+
+    def _of_deletion(self, sender: type[Model], instance: Any) -> Changes:
         # The sender may be a parent model of the index's model, or a child model.
-        changes = {
+        return {
             (interest.index.name, PendingChange.Scope.OBJECT): [object_key(instance)]
             for some in self._interests.values()
             for interest in some
@@ -231,16 +262,6 @@ class Receivers:
             and shares_objects(interest.model, sender)
             and interest.includes(instance)
         }
-        note(changes, using)
-
-    def before_deletion(
-        self, sender: type[Model], instance: Any, using: str | None = None, **kwargs: Any
-    ) -> None:
-        """Note the objects that read an object about to be deleted, while they can be found."""
-        if not auto_update():
-            return
-        indexes = {i.index.name: i.index for i in self._interests[sender] if i.path}.values()
-        note(_objects((index, readers(index, object_key(instance))) for index in indexes), using)
 
     def on_relation(
         self,
