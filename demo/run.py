@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -92,15 +93,16 @@ def prepare():
     from vectordemo.terminal import counted, step
     from vectordemo.tree import import_documents
 
-    with step("Django's source distribution") as detail:
-        archive = fetched(source)
+    with step("Database, and Django's source distribution") as detail:
+        with ThreadPoolExecutor() as pool:
+            download = pool.submit(fetched, source)  # by pip, in a process of its own
+            call_command("migrate", verbosity=0)
+            make_login()
+        archive = download.result()
         detail(archive.name)
     with step("Documentation converted") as detail:
         documents = cache.documents(archive, DATA, counted("Converting the documentation"))
         detail(f"{len(documents)} documents")
-    with step("Database"):
-        call_command("migrate", verbosity=0)
-        make_login()
     with step("Pages") as detail:
         for what, count in import_documents(documents).items():
             detail(f"{count} {what}")

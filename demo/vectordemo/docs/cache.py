@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from vectordemo.docs import source
 from vectordemo.docs.convert import Document, convert
 from vectordemo.docs.names import Names
+
+#: How many documents a process converts for each time it gets their names.
+_AT_ONCE = 10
 
 
 def documents(archive, folder, progress=iter):
@@ -28,8 +33,16 @@ def _converted(archive, progress):
     sources = source.read_documents(archive)
     names = Names(sources)
     version = source.version(archive).rpartition(".")[0]
-    for path in progress([path for path in sources if source.is_shown(path)]):
-        yield convert(sources[path], path, names, version)
+    shown = [path for path in sources if source.is_shown(path)]
+    with ProcessPoolExecutor() as pool:
+        one = partial(_converted_one, names=names, version=version)
+        some = pool.map(one, shown, map(sources.get, shown), chunksize=_AT_ONCE)
+        for _, document in zip(progress(shown), some, strict=True):
+            yield document
+
+
+def _converted_one(path, text, names, version):
+    return convert(text, path, names, version)
 
 
 def _code_hash():
