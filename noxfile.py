@@ -337,9 +337,9 @@ def changelog(session: nox.Session) -> None:
         path.write_text(changed, encoding="utf-8")
 
 
-@nox.session(python=NEWEST[0])
+@nox.session
 def benchmark(session: nox.Session) -> None:
-    """Run the benchmarks, which compare this project with others and with its goals."""
+    """Run the benchmarks, which compare this project with others, on the Python that runs nox."""
     session.install(
         *editable(*EXAMPLES), *group("benchmark"), "--requirement=demo/requirements.txt"
     )
