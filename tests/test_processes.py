@@ -47,6 +47,7 @@ def state():
     live = Document.objects.filter(collection=collection, deleted_at=None)
     found = [(n.pk, round(n.vector_score, 5)) for n in Note.vector_index.search("note7", limit=300)]
     assert live.count() == collection.document_count
+    assert live.values("object_key").distinct().count() == collection.object_count
     return sorted(live.values_list("object_key", "content", "metadata")), sorted(found)
 
 update(Note.vector_index)

@@ -66,6 +66,7 @@ def state(index):
     live = Document.objects.filter(collection=collection, deleted_at=None)
     ids = set(live.values_list("pk", flat=True))
     assert len(ids) == collection.document_count
+    assert len(set(live.values_list("object_key", flat=True))) == collection.object_count
     assert xor(ids) == collection.document_xor.int
     results = [
         sorted((found.pk, round(found.vector_score, 4), found.vector_excerpt) for found in hits)

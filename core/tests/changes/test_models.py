@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from django.db import DataError, transaction
 from django.db.models import signals
@@ -98,11 +100,30 @@ def test_a_deletion_that_another_app_announces_alone(noted):
     """A package for soft deletion may send these signals, without an origin."""
     note = Note.objects.create(text="bread")
 
-    def announce():
-        for signal in (signals.pre_delete, signals.post_delete):
-            signal.send(sender=Note, instance=note, using="default")
+    def announce(*announced, **origin):
+        for signal in announced:
+            signal.send(sender=Note, instance=note, using="default", **origin)
 
-    assert noted(announce)[NOTES] == [object_key(note)]
+    both = signals.pre_delete, signals.post_delete
+    for arguments, origin in ((both, {}), (both[1:], {}), (both, {"origin": [note]})):
+        assert noted(announce, *arguments, **origin)[NOTES] == [object_key(note)]
+
+
+def test_deletions_of_what_one_queryset_chooses_by_several_threads(noted):
+    notes = Note.objects.all()
+    own = [Note.objects.create(text=text) for text in ("bread", "cake")]
+
+    def announce(signal, instance):
+        signal.send(sender=Note, instance=instance, using="default", origin=notes)
+
+    def delete():
+        announce(signals.pre_delete, own[0])
+        other = threading.Thread(target=announce, args=[signals.pre_delete, own[1]])
+        other.start()
+        other.join()
+        announce(signals.post_delete, own[0])
+
+    assert noted(delete)[NOTES] == [object_key(own[0])]
 
 
 def test_a_key_that_cannot_be_stored_loses_no_other(noted, monkeypatch, caplog):

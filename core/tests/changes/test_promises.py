@@ -6,7 +6,7 @@ import datetime as dt
 from contextlib import suppress
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -21,7 +21,7 @@ from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing import expanding
 from wagtail_vector_index.indexing.dependencies import ReadingPath, Step
 from wagtail_vector_index.indexing.draining import drain
-from wagtail_vector_index.indexing.outbox import PROMISE_LIFE
+from wagtail_vector_index.indexing.outbox import PROMISE_LIFE, append
 from wagtail_vector_index.indexing.updating import apply_changes, update
 from wagtail_vector_index.models import Document, PendingChange
 
@@ -305,3 +305,28 @@ def test_a_new_object_that_another_reads(dying, embedder):
     note = Note.objects.create(text="bread")
     dying(Comment.objects.create, note=note, text="cake")
     assert rows(index=NOTES) == ["testapp.comment*"]
+
+
+def test_a_process_that_ends_while_a_key_cannot_be_stored(monkeypatch):
+    good, bad, last = (f"testapp.note:{number}" for number in (1, 2, 3))
+    changes = {(NOTES, PendingChange.Scope.OBJECT): [good, bad, last]}
+    dies = False
+
+    def store(index_name, keys, *arguments):
+        if bad in keys:
+            raise DataError("value too long for type character varying(640)")
+        if dies and last in keys:
+            raise Killed
+        append(index_name, keys, *arguments)
+
+    monkeypatch.setattr(noting, "append", store)
+    promise = noting._promise(changes)
+    assert rows(promise=promise) == [good, last]
+    dies = True
+    with suppress(Killed):
+        noting.note(changes, None, promise)
+    assert rows(promise=promise) == [good, last]
+    dies = False
+    noting.note(changes, None, promise)
+    assert rows(promise=None) == [good, last]
+    assert not rows(promise=promise)

@@ -134,12 +134,23 @@ def test_the_number_of_objects_follows_every_change(bring_up_to_date):
     assert status_of(NOTES).objects == 3
 
 
+def test_a_wrong_number_of_objects_stops_nothing_and_ends_with_a_rebuild(bring_up_to_date):
+    notes = [Note.objects.create(text=text) for text in ("bread", "cheese", "wine")]
+    bring_up_to_date("note")
+    Collection.objects.update(object_count=0)
+    notes[0].delete()
+    bring_up_to_date("note")
+    assert live().count() == 2
+    bring_up_to_date("note", rebuild=True)
+    assert status_of(NOTES).objects == 2
+
+
 def test_the_number_of_objects_is_counted_once_by_a_migration(bring_up_to_date):
     for text in ("bread", "cheese"):
         Note.objects.create(text=text)
     bring_up_to_date("note")
     Collection.objects.update(object_count=0)
-    migration = import_module("wagtail_vector_index.migrations.0013_collection_object_count")
+    migration = import_module("wagtail_vector_index.migrations.0014_count_objects")
     migration.count(apps, connection.schema_editor())
     assert status_of(NOTES).objects == 2
 

@@ -1,17 +1,17 @@
 """Keeps the converted documents in a file, because conversion takes some seconds."""
 
+import functools
 import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from vectordemo.docs import source
 from vectordemo.docs.convert import Document, convert
 from vectordemo.docs.names import Names
 
-#: How many documents a process converts for each time it gets their names.
+#: How many documents are sent to a process at a time. The names go with them.
 _AT_ONCE = 10
 
 
@@ -35,7 +35,7 @@ def _converted(archive, progress):
     version = source.version(archive).rpartition(".")[0]
     shown = [path for path in sources if source.is_shown(path)]
     with ProcessPoolExecutor() as pool:
-        one = partial(_converted_one, names=names, version=version)
+        one = functools.partial(_converted_one, names=names, version=version)
         some = pool.map(one, shown, map(sources.get, shown), chunksize=_AT_ONCE)
         for _, document in zip(progress(shown), some, strict=True):
             yield document

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError, DataError, connections, transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from ..conf import auto_update
 from ..indexing.outbox import append, withdraw
@@ -43,7 +44,7 @@ Changes = Mapping[tuple[str, PendingChange.Scope], Sequence[str]]
 #: The attribute of an instance's state that holds its unfinished changes, by their senders.
 _UNFINISHED = "vector_index_changes"
 
-#: The attribute of an instance's state, or of a queryset, that holds the changes of its deletion.
+#: The attribute of an instance's state, or of a queryset, that holds its unfinished deletions.
 _DELETED = "vector_index_deletions"
 
 
@@ -94,27 +95,38 @@ def finish(sender: type[Model], instance: Any, using: str | None, changes: Chang
     note(merged(unfinished.found, changes), using, unfinished.promise)
 
 
-def gather(origin: Any, changes: Changes) -> None:
+def gather(origin: Any, instance: Model, using: str | None, changes: Changes) -> None:
     """Keep changes that a deletion is about to make, until `note_gathered` notes all at once.
 
     Args:
-        origin: the object or the queryset that is deleted.
-        changes: the changes by one of the objects that are deleted with it.
+        origin: the object or the queryset whose deletion it is; None if the signal does not tell.
+        instance: the object of the signal, which is deleted with it.
+        using: the database of the change.
+        changes: the changes by the deletion of this object.
     """
     gathered: dict[tuple[str, PendingChange.Scope], dict[str, None]]
-    gathered = _attributes(origin).setdefault(_DELETED, {})
+    gathered = _deletions(origin, instance).setdefault(_deletion(using), {})
     for where, keys in changes.items():
         gathered.setdefault(where, {}).update(dict.fromkeys(keys))
 
 
-def note_gathered(origin: Any, using: str | None) -> None:
-    """Note what was gathered of a deletion, if that is not done yet."""
-    gathered = _attributes(origin).pop(_DELETED, {})
-    note({where: list(keys) for where, keys in gathered.items()}, using)
+def note_gathered(origin: Any, instance: Model, using: str | None) -> bool:
+    """Note what was gathered of a deletion; return whether anything had been gathered."""
+    gathered = _deletions(origin, instance).pop(_deletion(using), None)
+    note({where: list(keys) for where, keys in (gathered or {}).items()}, using)
+    return gathered is not None
 
 
-def _attributes(origin: Any) -> dict[str, Any]:
-    return vars(origin._state if isinstance(origin, Model) else origin)  # noqa: SLF001
+def _deletions(origin: Any, instance: Model) -> dict[Any, Any]:
+    """Return the unfinished deletions that begin at an object or a queryset."""
+    holder = origin if isinstance(origin, (Model, QuerySet)) else instance
+    attributes = vars(holder._state if isinstance(holder, Model) else holder)  # noqa: SLF001
+    return attributes.setdefault(_DELETED, {})  # type: ignore[no-any-return]
+
+
+def _deletion(using: str | None) -> tuple[int, str | None]:
+    # Several threads may delete what the same queryset chooses.
+    return threading.get_ident(), using
 
 
 def note(changes: Changes, using: str | None, promise: uuid.UUID | None = None) -> None:
@@ -168,28 +180,48 @@ def _replace(tenant: str, promise: uuid.UUID | None, changes: Changes) -> None:
 def _is_written(
     changes: Changes, *, promise: uuid.UUID | None = None, withdrawn: uuid.UUID | None = None
 ) -> bool:
+    write = functools.partial(_write, changes, promise, withdrawn)
     try:
-        # An error here must not break the editor's transaction, hence the savepoint.
-        with transaction.atomic(using=index_database()):
-            if withdrawn:
-                withdraw(withdrawn)
-            for (index_name, scope), keys in changes.items():
-                append(index_name, keys, scope, promise)
+        try:
+            write(append)
+        except DataError:
+            write(_append_each)  # one key cannot be stored, which must not lose the others
     except DatabaseError as error:
-        single = [(where, [key]) for where, keys in changes.items() for key in keys]
-        if isinstance(error, DataError) and len(single) > 1:
-            # One of the keys cannot be stored, which must not lose the others.
-            each = [
-                _is_written({where: keys}, promise=promise, withdrawn=withdrawn)
-                for where, keys in single
-            ]
-            return any(each)
-        keys = [key for some in changes.values() for key in some]
-        logger.exception(
-            "A change of %s could not be noted for %s. To index it, run:"
-            " manage.py update_vector_indexes",
-            ", ".join(keys[:3]),
-            ", ".join(dict.fromkeys(name for name, _ in changes)),
-        )
+        for (index_name, _), keys in changes.items():
+            _log(index_name, keys, error)
         return False
     return True
+
+
+def _write(
+    changes: Changes,
+    promise: uuid.UUID | None,
+    withdrawn: uuid.UUID | None,
+    add: Callable[..., None],
+) -> None:
+    # An error here must not break the editor's transaction, hence the savepoint.
+    with transaction.atomic(using=index_database()):
+        if withdrawn:
+            withdraw(withdrawn)
+        for (index_name, scope), keys in changes.items():
+            add(index_name, keys, scope, promise)
+
+
+def _append_each(index_name: str, keys: Sequence[str], *arguments: Any) -> None:
+    """Add changes to the outbox, except those whose keys the database refuses."""
+    for key in keys:
+        try:
+            with transaction.atomic(using=index_database()):
+                append(index_name, [key], *arguments)
+        except DataError as error:
+            _log(index_name, [key], error)
+
+
+def _log(index_name: str, keys: Sequence[str], error: DatabaseError) -> None:
+    logger.error(
+        "A change of %s could not be noted for %s. To index it, run:"
+        " manage.py update_vector_indexes",
+        ", ".join(keys[:3]),
+        index_name,
+        exc_info=error,
+    )

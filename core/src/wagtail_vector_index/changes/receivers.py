@@ -235,7 +235,7 @@ class Receivers:
         indexes = {i.index.name: i.index for i in self._interests.get(sender, ()) if i.path}
         read_by = _objects((index, readers(index, key)) for index in indexes.values())
         changes = merged(self._of_deletion(sender, instance), read_by)
-        gather(instance if origin is None else origin, changes)
+        gather(origin, instance, using, changes)
 
     def on_deletion(
         self,
@@ -247,10 +247,12 @@ class Receivers:
     ) -> None:
         """Note what a deletion concerns, at its first object, since all were announced before.
 
-        Django deletes them in one transaction.
+        Django deletes them in one transaction. A deletion by other code may send this signal alone.
         """
-        if auto_update():
-            note_gathered(instance if origin is None else origin, using)
+        if not auto_update():
+            return
+        if not note_gathered(origin, instance, using) and origin is None:
+            note(self._of_deletion(sender, instance), using)
 
     def _of_deletion(self, sender: type[Model], instance: Any) -> Changes:
         # The sender may be a parent model of the index's model, or a child model.

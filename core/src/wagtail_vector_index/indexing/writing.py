@@ -163,7 +163,7 @@ def _write_to(
     _bury(gone, revision)
     added = [row[0] for row in rows]
     own_row.update(
-        object_count=object_count,
+        object_count=max(object_count, 0),
         document_count=count + len(added) - len(gone),
         document_xor=UUID(int=checksum.int ^ xor(added) ^ xor(gone)),
     )

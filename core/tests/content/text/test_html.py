@@ -12,7 +12,7 @@ from wagtail_vector_index.content.text import html_to_text
 MARKUP_SOUP = st.lists(
     st.sampled_from([*"<>/!?-[]&#x;='\" \na\x00\ud800"])
     | st.sampled_from(["p", "td", "pre", "script", "template", "img alt", "table", "tr", "ul"])
-    | st.sampled_from(["--", "<!--", "-->", "</", "<![", "&#", "&amp", "9999999"])
+    | st.sampled_from(["--", "<!--", "-->", "</", "<![", "&#", "&#1;", "&amp", "9999999"])
 ).map("".join)
 
 # Whole tags and texts, as editors write them, with others here and there.
@@ -24,7 +24,9 @@ PLAIN_MARKUP = st.lists(
             *['img alt="kite"/', 'embed alt="sea" /', "script", "/script", "template", "x-y"],
         ]
     ).map("<{}>".format)
-    | st.sampled_from(["one", " two ", " ", "\n", "&lt;b>", "&amp;", "three\r\nfour", "\x1c"])
+    | st.sampled_from(
+        ["one", " two ", " ", "\n", "&lt;b>", "&amp;", "&#1;", "three\r\nfour", "\x1c"]
+    )
 ).map("".join)
 
 
@@ -132,6 +134,9 @@ class TestWhiteSpace:
         assert html_to_text("<p>One</p><pre>\n</pre><pre>  </pre><p>Two</p>") == "One\n\nTwo"
         assert html_to_text("<pre>  </pre>One") == "One"
 
+    def test_a_cell_in_empty_preformatted_text(self):
+        assert html_to_text("<pre> <td></pre>One") == "One"
+
     def test_line_breaks_in_preformatted_text(self):
         assert html_to_text("<pre>  one<br>  two</pre>") == "one\n  two"
 
@@ -145,6 +150,11 @@ class TestEntitiesAndQuotes:
 
     def test_a_number_too_long_for_a_character(self):
         assert html_to_text(f"<p>a &#{'9' * 5000}; b</p>") == "a \N{REPLACEMENT CHARACTER} b"
+
+    @pytest.mark.parametrize("reference", ["&#1;", "&#11;", "&#x0B;", "&#127;"])
+    def test_a_reference_to_no_character(self, reference):
+        assert html_to_text(f"<p>{reference}</p>") == html_to_text(reference) == ""
+        assert html_to_text(f"a<b>{reference}</b>b") == "a b"
 
     def test_less_than_is_text(self):
         assert html_to_text("<p>1 < 2, 2<3 and a <- b</p>") == "1 < 2, 2<3 and a <- b"
@@ -176,7 +186,7 @@ def test_never_raises(markup):
 
 @given(PLAIN_MARKUP)
 def test_a_comment_changes_nothing(markup):
-    # Markup with a comment is read by another way.
+    # Markup with a comment is read in another way.
     assert html_to_text(markup) == html_to_text(f"{markup}<!-- -->")
 
 

@@ -189,16 +189,38 @@ class TestErrors:
                 split_text(text, count_tokens=count_tokens, chunk_tokens=40)
 
 
+class Counting:
+    """A tokenizer that counts the characters that it reads."""
+
+    def __init__(self):
+        self.read = 0
+
+    def __call__(self, text):
+        self.read += len(text)
+        return words(text)
+
+
 def test_the_tokenizer_reads_the_text_only_about_twice():
-    read = 0
-
-    def count_tokens(part):
-        nonlocal read
-        read += len(part)
-        return words(part)
-
+    count_tokens = Counting()
     text = "\n\n".join(" ".join(PARAGRAPHS) for _ in range(400))
     chunks = split_text(text, count_tokens=count_tokens, chunk_tokens=128)
     assert len(chunks) > 50
     # The splitter by itself asks for five to twelve times the text.
-    assert read < 2.5 * len(text)
+    assert count_tokens.read < 2.5 * len(text)
+
+
+@pytest.mark.parametrize("seed", [18, 47, 558])
+def test_a_text_that_repeats_itself_is_read_a_few_times_more(seed):
+    """Each part is in many places, so the splitter's place in the text is easily lost."""
+    chance = random.Random(seed)
+    phrases = [
+        " ".join(f"word{chance.randrange(100)}" for _ in range(chance.randint(1, 30)))
+        for _ in range(chance.choice([10, 60, 500]))
+    ]
+    text = "".join(
+        chance.choice(phrases) + chance.choice(["\n\n", "\n", ". ", " "]) for _ in range(1_500)
+    )
+    for chunk_tokens, overlap in ((30, 15), (200, 100)):
+        count_tokens = Counting()
+        split_text(text, count_tokens=count_tokens, chunk_tokens=chunk_tokens, overlap=overlap)
+        assert count_tokens.read < 5 * len(text)

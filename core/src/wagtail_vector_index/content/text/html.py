@@ -41,7 +41,7 @@ _INLINE = """
 # In rich text, nearly all elements are of this kind.
 _NEVER_PLAIN = frozenset("br embed img ol pre table td th tr ul".split())
 _PLAIN: dict[str, int] = {
-    "": _NONE,  # no tag, but the end of a text
+    "": _NONE,  # no tag follows a text
     **{name: distance for name, distance in _BREAKS.items() if name not in _NEVER_PLAIN},
     **dict.fromkeys(_INLINE.split(), _NONE),
 }
@@ -114,9 +114,10 @@ class _Reader:
         if self.pre_depth:
             self.preformatted(run)
             return
-        if run[0].isspace():
+        words = run.split()
+        if not words or run[0].isspace():
             self.separate(_SPACE)
-        if words := run.split():
+        if words:
             self.append(" ".join(words))
             if run[-1].isspace():
                 self.pending = _SPACE
@@ -130,7 +131,9 @@ class _Reader:
             self.append(run)
 
     def append(self, piece: str) -> None:
-        self.parts += (_SEPARATORS[self.pending], piece)
+        if self.parts:
+            self.parts.append(_SEPARATORS[self.pending])
+        self.parts.append(piece)
         self.pending = _NONE
         self.held = False
 

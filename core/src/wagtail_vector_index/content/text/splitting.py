@@ -193,13 +193,15 @@ class _Estimate:
         """Return where a part begins, which the splitter asks about after others, or -1.
 
         Most parts begin at the same place as the last one, or soon after it. Where chunks overlap,
-        some begin before it.
+        some begin before it. A text that repeats itself may have led too far ahead.
         """
-        last = self.found_at
+        last, end = self.found_at, self.found_at + len(part)
         if self.text.startswith(part, last):
             return last
-        start = self.text.find(part, last, last + len(part) + _REACH)
-        return start if start >= 0 else self.text.find(part, max(last - _REACH, 0))
+        for first, after in ((last, end + _REACH), (max(last - _REACH, 0), end), (0, None)):
+            if (start := self.text.find(part, first, after)) >= 0:
+                return start
+        return -1
 
     def tokens_per_seam(self, sample: list[str], counts: list[int]) -> float:
         """Return how many more tokens a piece has on average if it is counted separately."""
