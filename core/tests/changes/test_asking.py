@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import signals
 from django.dispatch import Signal
 
 from tests.testapp.models import Author, Note
@@ -82,6 +83,18 @@ def test_a_deletion_may_be_the_first_change(heard):
     Author.objects.bulk_create([Author(name="editor")])
     Note.objects.bulk_create([Note(text="bread", author=Author.objects.get())])
     Note.objects.all().delete()
+    assert pending() == 1
+
+
+@pytest.mark.django_db
+def test_a_deletion_that_waited_while_another_thread_read_the_index(heard):
+    """Django had chosen the receivers of its signal before, so only one of them is called."""
+    Author.objects.bulk_create([Author(name="editor")])
+    Note.objects.bulk_create([Note(text="bread", author=Author.objects.get())])
+    announced = {"sender": Note, "instance": Note.objects.get(), "origin": Note.objects.all()}
+    heard._read_asking()
+    heard.before_change(signal=signals.pre_delete, using="default", **announced)
+    heard.on_deletion(using="default", **announced)
     assert pending() == 1
 
 

@@ -100,7 +100,7 @@ def gather(origin: Any, instance: Model, using: str | None, changes: Changes) ->
 
     Args:
         origin: the object or the queryset whose deletion it is; None if the signal does not tell.
-        instance: the object of the signal, which is deleted with it.
+        instance: the object of the signal, which is deleted together with the origin.
         using: the database of the change.
         changes: the changes by the deletion of this object.
     """
@@ -185,10 +185,9 @@ def _is_written(
         try:
             write(append)
         except DataError:
-            write(_append_each)  # one key cannot be stored, which must not lose the others
+            write(_append_most)  # one key cannot be stored, which must not lose the others
     except DatabaseError as error:
-        for (index_name, _), keys in changes.items():
-            _log(index_name, keys, error)
+        _log(changes, error)
         return False
     return True
 
@@ -207,21 +206,29 @@ def _write(
             add(index_name, keys, scope, promise)
 
 
-def _append_each(index_name: str, keys: Sequence[str], *arguments: Any) -> None:
+def _append_most(
+    index_name: str, keys: Sequence[str], scope: PendingChange.Scope, promise: uuid.UUID | None
+) -> None:
     """Add changes to the outbox, except those whose keys the database refuses."""
-    for key in keys:
-        try:
-            with transaction.atomic(using=index_database()):
-                append(index_name, [key], *arguments)
-        except DataError as error:
-            _log(index_name, [key], error)
+    try:
+        with transaction.atomic(using=index_database()):
+            append(index_name, keys, scope, promise)
+    except DataError as error:
+        if len(keys) == 1:
+            _log({(index_name, scope): keys}, error)
+            return
+        middle = len(keys) // 2
+        for half in (keys[:middle], keys[middle:]):
+            _append_most(index_name, half, scope, promise)
 
 
-def _log(index_name: str, keys: Sequence[str], error: DatabaseError) -> None:
+def _log(changes: Changes, error: DatabaseError) -> None:
+    keys = [key for some in changes.values() for key in some]
+    more = [f"{len(keys) - 3} more"] if len(keys) > 3 else []
     logger.error(
         "A change of %s could not be noted for %s. To index it, run:"
         " manage.py update_vector_indexes",
-        ", ".join(keys[:3]),
-        index_name,
+        ", ".join([*keys[:3], *more]) or "an object",
+        ", ".join(dict.fromkeys(name for name, _ in changes)) or "an index",
         exc_info=error,
     )

@@ -114,8 +114,10 @@ class Receivers:
     def _read_asking(self) -> bool:
         """Read the indexes that ask the database; return whether one was read."""
         with self._reading:
-            if self._is_reading or not self._asking:
+            if self._is_reading:
                 return False  # reading an index has changed an object
+            if not self._asking:
+                return True  # another thread has read them while this one waited
             self._is_reading = True
             try:
                 unread = [index for index in self._asking if not self._read(index)]
@@ -258,7 +260,7 @@ class Receivers:
         # The sender may be a parent model of the index's model, or a child model.
         return {
             (interest.index.name, PendingChange.Scope.OBJECT): [object_key(instance)]
-            for some in self._interests.values()
+            for some in list(self._interests.values())
             for interest in some
             if interest.path is None
             and shares_objects(interest.model, sender)
@@ -385,7 +387,7 @@ class Receivers:
     def _by_through(self, through: type[Model]) -> Iterator[tuple[Interest, ReadingPath]]:
         found = {
             interest: interest.path
-            for some in self._interests.values()
+            for some in list(self._interests.values())
             for interest in some
             if interest.path and interest.path.last.through is through
         }

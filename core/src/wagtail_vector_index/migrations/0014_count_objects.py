@@ -9,12 +9,12 @@ def count(apps: Any, schema_editor: Any) -> None:
     using = schema_editor.connection.alias
     collections = apps.get_model("wagtail_vector_index", "Collection").objects.using(using)
     documents = apps.get_model("wagtail_vector_index", "Document").objects.using(using)
-    for collection in collections.filter(state__in=("building", "active")):
-        own_row = collections.filter(pk=collection.pk)
-        own_row.update(object_count=0)  # whoever writes documents waits for this lock
+    changing = collections.filter(state__in=("building", "active"))
+    changing.update(object_count=0)  # whoever writes documents waits for this lock
+    for collection in changing.order_by("pk"):
         live = documents.filter(collection=collection, deleted_at=None)
         found = live.aggregate(objects=Count("object_key", distinct=True))
-        own_row.update(object_count=found["objects"])
+        collections.filter(pk=collection.pk).update(object_count=found["objects"])
 
 
 class Migration(migrations.Migration):

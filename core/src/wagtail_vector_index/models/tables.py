@@ -108,7 +108,7 @@ class Collection(models.Model):
     dropped_revision = models.PositiveBigIntegerField(default=0, db_default=0)
     #: The recall of its searches and their setting; None if they are exact, or not measured yet.
     recall = models.JSONField(null=True, blank=True)
-    #: The number of objects that have live documents. To count a million takes some seconds.
+    #: The number of objects that have live documents, since to count a million takes some seconds.
     object_count = models.PositiveBigIntegerField(default=0, db_default=0)
     #: The number of live documents, and the XOR of their ids.
     document_count = models.PositiveBigIntegerField(default=0)

@@ -190,7 +190,7 @@ class _Estimate:
         return self.extra + math.ceil(self.before(start + len(part)) - self.before(start))
 
     def find(self, part: str) -> int:
-        """Return where a part begins, which the splitter asks about after others, or -1.
+        """Return where a part of the text begins, or -1 if the text does not contain it.
 
         Most parts begin at the same place as the last one, or soon after it. Where chunks overlap,
         some begin before it. A text that repeats itself may have led too far ahead.
