@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
 from django.http import StreamingHttpResponse
 
 from tests.testapp.models import Note
@@ -62,6 +63,14 @@ def test_instructions_may_come_from_the_database(chat, monkeypatch):
 
     assert async_to_sync(ask)() == "Mix flour and water [1]. "
     assert "Answer from 3 notes." in chat.asked[0][0].content
+
+
+def test_the_arguments_of_the_search_may_come_from_the_database(chat):
+    async def ask():
+        stars = Note.objects.values_list("stars", flat=True)
+        return await NOTES.aquery("bread", filter=Q(stars__in=stars))
+
+    assert len(async_to_sync(ask)().sources) == 3
 
 
 def test_errors_are_the_same(chat):

@@ -9,7 +9,9 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db import connection
+from django.db.models import Q, Window
+from django.db.models.functions import RowNumber
 from django.test import RequestFactory
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -222,6 +224,27 @@ def test_within_any_queryset(notes):
         found = {note.pk for note in NOTES.search("bread", within=within, limit=30)}
         assert found == expected
     assert NOTES.search("bread", within=Note.objects, limit=50).count() == Note.objects.count()
+
+
+@pytest.mark.parametrize("by", ["a window function", "DISTINCT ON", "a slice"])
+@pytest.mark.parametrize("most_keys", [1_000, 3])
+def test_within_a_queryset_that_chooses_among_its_rows(notes, monkeypatch, by, most_keys):
+    """A filter on it, such as for what a search has found, would make it choose others."""
+    monkeypatch.setattr(searching, "MAX_FILTER_KEYS", most_keys)
+    if by == "DISTINCT ON":
+        if not connection.features.can_distinct_on_fields:
+            pytest.skip("this database has no DISTINCT ON")
+        newest = Note.objects.order_by("stars", "-pk").distinct("stars")
+    elif by == "a window function":
+        rank = Window(RowNumber(), partition_by=["stars"], order_by="-pk")
+        newest = Note.objects.annotate(rank=rank).filter(rank=1)
+    else:
+        newest = Note.objects.order_by("-pk")[:5]
+    expected = {f"bread number{number}" for number in range(25, 30)}
+    for query, limit in ("number3", 1), ("number3", 50), ("bread", 5):
+        found = {note.text for note in NOTES.search(query, within=newest, limit=limit)}
+        assert found <= expected
+        assert len(found) == min(limit, 5)
 
 
 @pytest.mark.parametrize(
@@ -461,6 +484,30 @@ def test_the_asynchronous_twins_agree(bring_up_to_date):
     assert found == [n.pk for n in NOTES.search("bread number3", limit=3, filter=Q(stars__gt=0))]
     assert listed == [n.pk for n in NOTES.search("bread number3", limit=3)]
     assert similar == [n.pk for n in NOTES.find_similar(Note.objects.first(), limit=2)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asynchronous_searches_may_ask_the_database_for_their_arguments(monkeypatch):
+    """Django refuses its database to the event loop's own thread."""
+    notes = [Note.objects.create(text=f"bread number{number}") for number in range(3)]
+    update(NOTES)
+    content = type(NOTES).get_querysets
+    monkeypatch.setattr(
+        type(NOTES), "get_querysets", lambda index: content(index) if Note.objects.count() else []
+    )
+    arguments = {
+        "within": Note.objects.exclude(pk=notes[2].pk),
+        "filter": Q(stars__in=Note.objects.values_list("stars", flat=True)),
+    }
+
+    async def both():
+        found = await NOTES.asearch("bread", **arguments)
+        similar = await NOTES.afind_similar(notes[0], **arguments)
+        return list(found), list(similar)
+
+    found, similar = async_to_sync(both)()
+    assert set(found) == {notes[0], notes[1]}
+    assert similar == [notes[1]]
 
 
 class PlainIndex(VectorIndex):

@@ -74,7 +74,8 @@ def test_any_filter_is_respected(section):
 
 def test_objects_are_those_of_the_queryset(section):
     pages = Page.objects.descendant_of(section).specific()
-    assert type(pages.search("bread", backend="semantic")[0]) is ArticlePage
+    for some in pages, pages[:3]:
+        assert type(some.search("bread", backend="semantic")[0]) is ArticlePage
     only = ArticlePage.objects.descendant_of(section).defer("topic")
     assert only.search("bread", backend="semantic")[0].get_deferred_fields() == {"topic"}
 
@@ -88,6 +89,8 @@ def test_ordering(section):
         "bread", backend="semantic", order_by_relevance=False
     )
     assert ratings(ordered) == [0, 1, 2, 3, 4]
+    few = articles.order_by("rating")[:3]
+    assert ratings(few.search("bread", backend="semantic", order_by_relevance=False)) == [0, 1, 2]
     unordered = articles.order_by().search("bread", backend="semantic", order_by_relevance=False)
     assert ratings(unordered) == [4, 3, 2, 1, 0]
 

@@ -11,6 +11,8 @@ from django.db.models import ForeignObjectRel, Model, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
 
+from .independence import is_independent
+
 __all__ = ["Choice", "choice_of"]
 
 
@@ -39,7 +41,7 @@ def choice_of(queryset: QuerySet[Any]) -> Choice:
     query: Any = queryset.query
     model = queryset.model
     found: dict[str, None] = {}
-    is_complete = not (query.is_sliced or query.combinator)
+    is_complete = is_independent(queryset)
     for leaf in query.where.leaves():
         is_complete = is_complete and isinstance(getattr(leaf, "lhs", None), Col)
         for part in _parts(leaf):

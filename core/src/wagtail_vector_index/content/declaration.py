@@ -19,6 +19,7 @@ from ..plugins.handlers import embedding_backends, reranking_backends
 from ..reranking.base import RerankingBackend
 from .configuration import IndexConfiguration, configuration_of
 from .fields import EmbeddingField, FilterField
+from .independence import independent, is_independent
 from .lookups import among
 from .object_keys import key_of, object_key, primary_keys, root_model
 from .text.splitting import TextSplitter
@@ -152,7 +153,7 @@ class IndexDeclaration:
 
     def _live_querysets(self) -> list[QuerySet[Any]]:
         """Return the live content, as querysets that a filter leaves as they are otherwise."""
-        return [_independent(self.live(queryset)) for queryset in self.get_querysets()]
+        return [independent(self.live(queryset)) for queryset in self.get_querysets()]
 
     def _visible_in(
         self, querysets: Iterable[QuerySet[Any]], keys: Sequence[str], visibility: Visibility
@@ -178,7 +179,7 @@ class IndexDeclaration:
             return None
         concerned = (each for each in self.get_querysets() if primary_keys(each.model, keys))
         querysets = [self.live(queryset) for queryset in concerned]
-        if not all(_is_independent(each) and _takes_one_query(each) for each in querysets):
+        if not all(is_independent(each) and _takes_one_query(each) for each in querysets):
             return None
         # Only now, since this may read the restrictions.
         if not all(visibility.is_told_by(queryset) for queryset in querysets):
@@ -262,24 +263,6 @@ class IndexDeclaration:
 
 #: The methods that decide which objects a visitor finds, and what they are.
 _DECIDING = IndexDeclaration.visible_among, IndexDeclaration.live, IndexDeclaration.fetch
-
-
-def _is_independent(queryset: QuerySet[Any]) -> bool:
-    """Return whether each object is in a queryset whatever the others are.
-
-    Which rows DISTINCT ON or a window function keeps depends on all rows, so a filter on such a
-    queryset would bring other objects.
-    """
-    query: Any = queryset.query
-    return not (query.distinct_fields or query.where.contains_over_clause)
-
-
-def _independent(queryset: QuerySet[Any]) -> QuerySet[Any]:
-    """Return a queryset of the same objects that is independent."""
-    if _is_independent(queryset):
-        return queryset
-    everything: QuerySet[Any] = queryset.model._base_manager.using(queryset.db)  # noqa: SLF001
-    return everything.filter(pk__in=queryset.values("pk"))
 
 
 def _takes_one_query(queryset: QuerySet[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
@@ -149,11 +150,14 @@ class VectorIndex(IndexDeclaration):
 
     async def asearch(self, query: str, **arguments: Any) -> SearchResults:
         """Run `search` without blocking the event loop, and return the loaded results."""
-        return await self.search(query, **arguments).aload()
+        # What the querysets of the index and of the arguments are may be read from the database.
+        results = await sync_to_async(self.search)(query, **arguments)
+        return await results.aload()
 
     async def afind_similar(self, instance: Model, **arguments: Any) -> SearchResults:
         """Run `find_similar` without blocking the event loop, and return the loaded results."""
-        return await self.find_similar(instance, **arguments).aload()
+        results = await sync_to_async(self.find_similar)(instance, **arguments)
+        return await results.aload()
 
     # Answering
 
@@ -222,12 +226,13 @@ class VectorIndex(IndexDeclaration):
     def _answer_steps(
         self, question: str, *, limit: int = 5, chat_backend: str = "default", **arguments: Any
     ) -> Steps[Answer]:
-        return answer_steps(
+        steps = answer_steps(
             self.search(question, limit=limit, **arguments),
             chat_backends[chat_backend],
             instructions=self.get_answer_instructions,
             nothing_found=lambda: str(self.nothing_found),
         )
+        return (yield from steps)
 
     def get_answer_instructions(self) -> str:
         """Return the instructions for the model. Override this method to compute them.

@@ -18,6 +18,7 @@ from django.utils.functional import LazyObject
 from ..backends.base import VectorBackend
 from ..content.declaration import IndexDeclaration
 from ..content.filter_values import comparable_filter
+from ..content.independence import independent
 from ..content.object_keys import key_of, shares_objects
 from ..content.visibility import Visibility, visible_to
 from ..contract.filters import And, Comparison, FilterNode, parse_filter
@@ -350,11 +351,7 @@ def refinable(within: Any) -> QuerySet[Any]:
         within = within.all()
     if not isinstance(within, QuerySet):
         raise InvalidQuery(f"within must be a queryset, not {type(within).__name__}.")
-    if not (within.query.is_sliced or within.query.combinator):
-        return within
-    everything = within.model._base_manager.using(within.db)  # noqa: SLF001  # hides no objects
-    chosen: QuerySet[Any] = everything.filter(pk__in=within.values("pk"))
-    return chosen
+    return independent(within)
 
 
 def _check_related(model: Any, index: IndexDeclaration) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from modelsearch.backends.base import BaseSearchQueryCompiler, SearchFieldError
 from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, PlainText
 
+from ..content.independence import is_independent
 from ..content.object_keys import key_of, primary_keys
 from ..contract.sansio import run
 from ..search.ranking import Hit
@@ -79,7 +80,9 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
             return list(self._hits)
         self._hits = {hit.key: hit for hit in run(search.ranking())[: search.limit]}
         model = self.queryset.model
-        return self._ordered(search.within.filter(pk__in=primary_keys(model, self._hits)))  # type: ignore[union-attr]
+        if not is_independent(self.queryset):
+            return [key for key in self._ordered(self.queryset) if key in self._hits]
+        return self._ordered(self.queryset.filter(pk__in=primary_keys(model, self._hits)))
 
     def _visible(self, search: TextSearch) -> list[str]:
         keys = self._ordered(self.queryset)
