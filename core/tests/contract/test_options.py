@@ -359,6 +359,12 @@ class TestSecrets:
         assert "abc123" not in message
         assert message.endswith(f"{{'token': {HIDDEN}, 'a': 1}}.")
 
+    @pytest.mark.parametrize("value", ["Bearer abc123", "Api-Key  abc123 ", "abc123"])
+    def test_in_a_header_with_its_scheme(self, value):
+        """Services quote only what follows the scheme."""
+        found = options(HEADERS={"Authorization": value})
+        assert found.redact("the key abc123 is wrong") == f"the key {HIDDEN} is wrong"
+
     def test_the_longer_one_first(self):
         found = options(KEY="abc", TOKEN="abcdef")
         assert found.redact("abcdef abc") == f"{HIDDEN} {HIDDEN}"

@@ -29,6 +29,9 @@ _URL_PARAMETER = re.compile(r"[?&;]([^=&;#\s]+)=([^&;#\s]+)")
 #: Names of parameters in URLs that hold a secret, beside the names of secret options.
 _SECRET_PARAMETERS = frozenset({"auth", "code", "sig", "signature"})
 
+#: The value of the header ``Authorization``: a scheme, then what services quote in their errors.
+_CREDENTIALS = re.compile(r"[A-Za-z][\w-]*\s+(\S+)\s*")
+
 OptionsT = TypeVar("OptionsT", bound="Options")
 
 
@@ -287,6 +290,8 @@ def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
         yield from _url_secrets(value)
         if hide:
             yield value
+            if credentials := _CREDENTIALS.fullmatch(value):
+                yield credentials[1]
     elif hide and value is not None and not isinstance(value, bool):
         yield str(value)
 
