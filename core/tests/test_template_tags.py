@@ -147,17 +147,27 @@ def test_services_that_are_down_find_nothing(
 MISTAKES = {
     '{% vector_search "flour" "Nothing" as found %}': InvalidIndex,
     '{% vector_search "flour" "ArticlePage" limit=0 as found %}': InvalidQuery,
+    '{% vector_search "flour" nothing as found %}': InvalidIndex,
+    '{% vector_search "flour" "ArticlePage" treshold=0.3 as found %}': InvalidQuery,
     "{% vector_similar nothing as found %}": InvalidQuery,
+    "{% vector_similar page nearest=3 as found %}": InvalidQuery,
     "{% vector_excerpt nothing %}": InvalidQuery,
 }
 
 
 @pytest.mark.parametrize("tag", MISTAKES)
 def test_mistakes_are_raised_with_debug_alone(tag, articles, render, settings, caplog):
-    assert render(tag) == ""
+    assert render(tag, page=articles[0], nothing=None) == ""
     assert "A template tag found nothing because of a mistake." in caplog.text
     settings.DEBUG = True
     with pytest.raises(MISTAKES[tag]):
+        render(tag, page=articles[0], nothing=None)
+
+
+def test_an_argument_that_a_search_does_not_have_is_named(articles, render, settings):
+    settings.DEBUG = True
+    tag = '{% vector_search "flour" "ArticlePage" similarity_treshold=0.3 as found %}'
+    with pytest.raises(InvalidQuery, match="Did you mean 'similarity_threshold'"):
         render(tag)
 
 

@@ -11,6 +11,7 @@ from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from tests.testapp.models import Note, Product
+from tests.testapp.vector_indexes import ProductIndex
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.management.commands import update_vector_indexes as command
 from wagtail_vector_index.models import Collection, Document
@@ -43,6 +44,16 @@ def test_updates_the_named_index_only():
     Note.objects.create(text="bread")
     update("NOTE")
     assert list(Collection.objects.values_list("index", flat=True)) == ["testapp.Note"]
+
+
+def test_an_index_of_a_package_is_discovered_once(monkeypatch):
+    """As if ``vector_indexes`` were a package that imports it."""
+    attributes = {"__module__": "tests.testapp.vector_indexes.kettles", "name": "kettles"}
+    index = type("KettleIndex", (ProductIndex,), attributes)
+    monkeypatch.setattr("tests.testapp.vector_indexes.KettleIndex", index, raising=False)
+    monkeypatch.setattr("tests.testapp.vector_indexes.SameIndex", index, raising=False)
+    Product.objects.create(label="kettle")
+    assert "kettles: 1 objects written" in update("kettles")
 
 
 def test_an_unknown_name_lists_what_there_is():

@@ -1,6 +1,6 @@
 """The registry of the site's indexes.
 
-It has the indexes in each ``vector_indexes.py``, and one index for each model with the mixin.
+It has the indexes in each app's ``vector_indexes``, and one index for each model with the mixin.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..content.object_keys import object_key
 from ..content.visibility import is_page_model
 from ..exceptions import InvalidIndex
 from ..models.tables import Collection, Document
+from ..wording import shown
 from .base import VectorIndex
 from .pages import PageVectorIndex
 
@@ -29,7 +30,7 @@ _DEFAULTS = (VectorIndex.get_querysets, PageVectorIndex.get_querysets)
 
 
 def autodiscover() -> None:
-    """Import every app's ``vector_indexes.py``."""
+    """Import every app's ``vector_indexes``, a module or a package."""
     autodiscover_modules(MODULE)
 
 
@@ -45,7 +46,7 @@ def get_index(name: str) -> VectorIndex:
         InvalidIndex: no index, or more than one, has this name; the message lists the names.
     """
     indexes = all_indexes()
-    wanted = name.lower()
+    wanted = str(name).lower()
     found = [index for index in indexes if index.name.lower() == wanted] or [
         index for index in indexes if index.name.lower().rpartition(".")[2] == wanted
     ]
@@ -53,7 +54,7 @@ def get_index(name: str) -> VectorIndex:
         return found[0]
     names = ", ".join(index.name for index in found or indexes) or "none"
     problem = "is the name of several vector indexes" if found else "is not a vector index"
-    raise InvalidIndex(f"{name!r} {problem}. Available: {names}.")
+    raise InvalidIndex(f"{shown(name)} {problem}. Available: {names}.")
 
 
 def indexes_holding(instance: Model) -> list[VectorIndex]:
@@ -98,16 +99,16 @@ def model_index(model: type[Model]) -> VectorIndex:
 def _declared() -> Iterator[VectorIndex]:
     for config in apps.get_app_configs():
         module = sys.modules.get(f"{config.name}.{MODULE}")
-        for value in vars(module).values() if module else ():
-            if _is_index_of(value, module):
-                yield value()
+        values = vars(module).values() if module else ()
+        for found in dict.fromkeys(value for value in values if _is_index_of(value, module)):
+            yield found()
 
 
 def _is_index_of(value: Any, module: Any) -> bool:
     return (
         isinstance(value, type)
         and issubclass(value, VectorIndex)
-        and value.__module__ == module.__name__
+        and f"{value.__module__}.".startswith(f"{module.__name__}.")
         and (value.querysets != () or value.get_querysets not in _DEFAULTS)
     )
 

@@ -9,7 +9,8 @@ must distinguish between the visitors.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from inspect import signature
 from typing import Any, TypeVar
 
 from django import template
@@ -18,11 +19,13 @@ from django.db.models import Model
 from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
+from ..indexes import VectorIndex
 from ..indexes.registry import get_index
 from ..indexes.similar import similar_to
 from ..indexing.failures import error_text
 from ..search.excerpts import excerpt_of
 from ..search.results import SearchResults
+from ..wording import did_you_mean, shown
 
 T = TypeVar("T")
 
@@ -54,7 +57,13 @@ def vector_search(
         {% vector_search request.GET.q "SiteIndex" limit=20 as results %}
     """
     arguments = {"request": context.get("request"), "limit": limit, **arguments}
-    return _found(lambda: get_index(index).search(query or "", **arguments))
+
+    def search() -> SearchResults:
+        chosen = get_index(index)
+        _check_names(arguments, chosen.search)
+        return chosen.search(query or "", **arguments)
+
+    return _found(search)
 
 
 @register.simple_tag(takes_context=True)
@@ -84,7 +93,8 @@ def vector_similar(
 
     def search() -> SearchResults | tuple[()]:
         if not isinstance(instance, Model):
-            raise InvalidQuery(f"vector_similar needs a model instance, not {instance!r}.")
+            raise InvalidQuery(f"vector_similar needs a model instance, not {shown(instance)}.")
+        _check_names(arguments, VectorIndex.find_similar, similar_to)
         found = similar_to(instance, index, **arguments)
         return () if found is None else found
 
@@ -108,6 +118,14 @@ def vector_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
         <p>{% vector_excerpt result words=40 %}</p>
     """
     return _unless_wrong(lambda: excerpt_of(result)(words, mark=mark), "")
+
+
+def _check_names(arguments: Iterable[str], *functions: Callable[..., Any]) -> None:
+    """Raise InvalidQuery if a tag was given an argument that none of the functions has."""
+    known = {name: None for function in functions for name in signature(function).parameters}
+    for name in arguments:
+        if name not in known:
+            raise InvalidQuery(f"There is no argument {name!r}.{did_you_mean(name, known)}")
 
 
 def _found(search: Callable[[], SearchResults | tuple[()]]) -> list[Any]:
