@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection
 from tests.fake_distributions import BACKEND, PLUGIN, offering
 from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
+from tests.testapp.vector_indexes import ProductIndex
 from wagtail_vector_index import checks
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
 from wagtail_vector_index.indexing.status import status_of
@@ -335,6 +336,30 @@ class TestIndexes:
         index.set(**declared)
         (message,) = checks.check_indexes()
         assert message.msg == f"testapp.Note: {told}"
+
+    @pytest.mark.parametrize(
+        ("declared", "told"),
+        [
+            ({"metric": ["cosine"]}, "metric must be the name of a metric, not ['cosine']."),
+            ({"include_private": "False"}, "include_private must be True or False, not 'False'."),
+            ({"keep_embeddings": "yes"}, "keep_embeddings must be True or False, not 'yes'."),
+            ({"fusion": "rank"}, "fusion must be 'scores' or 'ranks', not 'rank'."),
+            ({"vector_weight": 60}, "vector_weight must be a number from 0 to 1, or None, not 60."),
+        ],
+    )
+    def test_attributes(self, index, declared, told):
+        index.set(**declared)
+        (message,) = checks.check_indexes()
+        assert message.msg == f"testapp.Note: {told}"
+
+    @pytest.mark.parametrize("name", [5, "n" * 256])
+    def test_a_name_that_cannot_be_stored(self, monkeypatch, name):
+        index = type("KettleIndex", (ProductIndex,), {"name": name, "__module__": "shop"})
+        monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
+        (message,) = checks.check_indexes()
+        assert message.msg.startswith(
+            "shop.KettleIndex: name must be a text of at most 255 characters, not "
+        )
 
     def test_metric(self, index):
         index.set(metric="manhattan")

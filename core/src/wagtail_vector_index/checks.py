@@ -35,6 +35,7 @@ from .plugins.handlers import (
     vector_backends,
 )
 from .plugins.problems import problems
+from .search.hybrid_search import check_fusion
 from .search.reranking import check_reranking
 from .wording import describe, shown
 
@@ -240,6 +241,7 @@ def _one_index_messages(index: VectorIndex) -> Messages:
             id="wagtail_vector_index.E005",
         )
         return
+    check_fusion(index)
     handlers: list[tuple[str, BackendHandler[Any]]] = [
         (index.vector_backend, vector_backends),
         (index.embedding_backend, embedding_backends),

@@ -23,6 +23,14 @@ from .text.splitting import TextSplitter
 CORE_FIELDS: Mapping[str, FieldType] = {"object": "str", "model": "str"}
 
 
+#: The types of attributes of an index that nothing else refuses.
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "metric": (str, "the name of a metric"),
+    "include_private": (bool, "True or False"),
+    "keep_embeddings": (bool, "True or False"),
+}
+
+
 class Declaration(Protocol):
     """The attributes of an index that its configuration is built from."""
 
@@ -88,6 +96,7 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
     Raises:
         InvalidIndex: a declaration is wrong. The message has the model and its field.
     """
+    _check_attributes(index)
     _check_querysets(index)
     _check_chunking(index)
     _check_splitter(index)
@@ -112,6 +121,14 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
     return IndexConfiguration(
         models=resolved, fields=fields, chosen_by=chosen_by, reads=_reads(index, list(chosen_by))
     )
+
+
+def _check_attributes(index: Declaration) -> None:
+    """Raise for attributes of a wrong type. The text "False", for example, would be true."""
+    for name, (types, what) in _TYPES.items():
+        value = getattr(index, name)
+        if not isinstance(value, types):
+            raise InvalidIndex(f"{index.name}: {name} must be {what}, not {shown(value)}.")
 
 
 def _check_querysets(index: Declaration) -> None:

@@ -23,7 +23,7 @@ from .ranking import Hit, reciprocal_rank_fusion, score_fusion
 from .text_search import TextSearch
 from .word_search import word_scores
 
-__all__ = ["HybridSearch", "Mode", "text_search"]
+__all__ = ["HybridSearch", "Mode", "check_fusion", "text_search"]
 
 Mode = Literal["vector", "hybrid"]
 
@@ -58,7 +58,7 @@ class HybridSearch(TextSearch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_fusion(self.index)
+        check_fusion(self.index)
 
     def _rank(self) -> Steps[list[Hit]]:
         collection = self._collection()
@@ -211,7 +211,7 @@ class _Named(_Nearest):
         """Call no hook, since `_Nearest` has called it already for the same hybrid search."""
 
 
-def _check_fusion(index: IndexDeclaration) -> None:
+def check_fusion(index: IndexDeclaration) -> None:
     """Raise InvalidIndex if the index declares another fusion or weight than there are."""
     if index.fusion not in get_args(Fusion):
         allowed = " or ".join(map(repr, get_args(Fusion)))
