@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from wagtail.api.v2.utils import BadRequestError
 
 from .content.object_keys import shares_objects
-from .exceptions import ConfigurationError, InvalidInput, VectorIndexError
+from .exceptions import ConfigurationError, InvalidIndex, InvalidInput, VectorIndexError
 from .indexes import SearchResults, VectorIndex
 from .indexes.registry import get_index
 from .indexing.failures import error_text
@@ -66,6 +66,7 @@ class VectorSearchFilter(BaseFilterBackend):
 
         Raises:
             BadRequestError: the search cannot be made so.
+            InvalidIndex: the view names no index, or one without its objects.
             SearchUnavailable: the index is not built, or a service is down.
         """
         if "search" not in request.GET:
@@ -75,8 +76,13 @@ class VectorSearchFilter(BaseFilterBackend):
         if "order" in request.GET:
             raise BadRequestError("order cannot be combined with search")
         index = get_index(view.vector_index)
-        if "type" in request.GET and not _shares_objects(queryset.model, index):
-            return queryset.none()
+        if not _shares_objects(queryset.model, index):
+            if "type" in request.GET:
+                return queryset.none()
+            raise InvalidIndex(
+                f"{type(view).__name__} lists {queryset.model._meta.label}, of which"
+                f" {index.name}, its vector_index, contains nothing."
+            )
         arguments = {"limit": _LIMIT, **getattr(view, "vector_search", {})}
         index.search("", **arguments)  # a mistake of the view is not one of the visitor
         try:

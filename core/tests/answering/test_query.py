@@ -6,6 +6,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
 from django.test import RequestFactory
@@ -16,6 +17,7 @@ from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.exceptions import (
     ChatUnavailable,
     CollectionNotFound,
+    ConfigurationError,
     EmbeddingUnavailable,
     IndexNotBuilt,
     InvalidFilter,
@@ -127,19 +129,24 @@ def test_an_answer_that_is_not_read_to_its_end_is_ended(notes, chat):
     assert len(chat.asked) == 2
 
 
-def test_an_answer_that_breaks_off_is_no_answer(notes, chat):
+@pytest.mark.parametrize("error", [ChatUnavailable("broke off"), ConnectionError("broke off")])
+def test_an_answer_that_breaks_off_is_no_answer(notes, chat, error):
+    """A third party's backend may let errors of its client pass."""
+
     def fail(piece):
         if piece == "and":
-            raise ChatUnavailable("broke off")
+            raise error
 
     chat.before = fail
     answer = NOTES.query("bread")
     pieces = iter(answer)
     assert [next(pieces), next(pieces)] == ["Mix ", "flour "]
-    with pytest.raises(ChatUnavailable):
+    with pytest.raises(ChatUnavailable, match="broke off"):
         next(pieces)
-    with pytest.raises(ChatUnavailable):
+    with pytest.raises(ChatUnavailable, match="broke off"):
         _ = answer.text
+    with pytest.raises(ChatUnavailable, match="broke off"):
+        async_to_sync(answer.atext)()
     chat.before = lambda piece: None
     assert answer.text == "Mix flour and water [1]. "
 
@@ -305,6 +312,13 @@ def test_a_question_that_is_too_long_is_said_before_it_is_embedded(notes, chat, 
         NOTES.query("bread " * 1000)
     assert "bread" not in str(raised.value)
     assert (embedder.calls, chat.asked) == (0, [])
+
+
+def test_a_window_without_room_for_questions_is_no_fault_of_the_visitor(notes, configure):
+    chat = configure(CONTEXT_TOKENS=300)
+    with pytest.raises(ConfigurationError, match="'default' has no room.*300 tokens, 100 of them"):
+        NOTES.query("bread")
+    assert chat.asked == []
 
 
 # What the model is told

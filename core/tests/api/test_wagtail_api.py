@@ -14,7 +14,7 @@ from wagtail.models import Locale, PageViewRestriction
 from tests.testapp.models import ArticlePage, EventPage
 from tests.urls import urlpatterns as site_patterns
 from wagtail_vector_index.api import VectorSearchFilter
-from wagtail_vector_index.exceptions import BackendUnavailable
+from wagtail_vector_index.exceptions import BackendUnavailable, InvalidIndex
 from wagtail_vector_index.search import word_search
 from wagtail_vector_index.search.query_terms import query_terms
 
@@ -50,7 +50,14 @@ class Articles(SearchedPages):
     vector_search = {"mode": "hybrid"}
 
 
+class Products(SearchedPages):
+    """Pages, searched in an index that contains none."""
+
+    vector_index = "ProductIndex"
+
+
 router = WagtailAPIRouter("api")
+router.register_endpoint("products", Products)
 router.register_endpoint("articles", Articles)
 router.register_endpoint("pages", SearchedPages)
 router.register_endpoint("near", NearPages)
@@ -185,6 +192,11 @@ def test_mistakes_are_bad_requests(query, message, site):
     assert response.json()["message"] == message
 
 
+def test_an_index_without_the_views_objects_is_a_mistake_of_the_site(site):
+    with pytest.raises(InvalidIndex, match="Products lists wagtailcore.Page, of which testapp.Pro"):
+        get("products", search="flour")
+
+
 def test_a_search_can_be_switched_off(site, settings):
     settings.WAGTAILAPI_SEARCH_ENABLED = False
     assert get(search="flour").json()["message"] == "search is disabled"
@@ -195,6 +207,18 @@ def test_an_index_that_is_not_built_is_unavailable(root, caplog):
     assert response.status_code == 503
     assert response.json()["detail"] == "The search is not available at the moment."
     assert "manage.py update_vector_indexes" in caplog.text
+
+
+def test_a_model_that_is_down_is_unavailable(embedder, site, caplog):
+    """Whatever a third party's backend raises."""
+
+    def fail(*arguments, **named):
+        raise ConnectionError("no route to the model")
+
+    embedder.before = fail
+    response = get(search="flour")
+    assert response.status_code == 503
+    assert "no route to the model" in caplog.text
 
 
 def test_a_service_that_is_down_is_unavailable(server, site, caplog):

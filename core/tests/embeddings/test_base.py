@@ -162,6 +162,30 @@ def test_batches_are_counted_with_their_prefixes() -> None:
     assert backend.calls == [["passage: a"], ["dimensions"], ["passage: b"]]
 
 
+@pytest.mark.parametrize(
+    ("query", "embedded"),
+    [
+        ("one two three four", "query: one two three four"),
+        ("one two three four five", "query: one two three four "),
+        ("one " * 1_000_000, "query: one one one one "),
+    ],
+)
+def test_a_query_is_cut_to_what_the_model_reads(query: str, embedded: str) -> None:
+    """Documents are split before. Some services refuse what is longer, and no visitor knows."""
+
+    class Short(Prefixing):
+        max_tokens = 5  # type: ignore[assignment]
+
+        def count_tokens(self, text: str) -> int:
+            assert len(text) < 1_000
+            return len(text.split())
+
+    backend = Short()
+    backend.embed_query(query)
+    asyncio.run(backend.aembed_query(query))
+    assert [call for call in backend.calls if call != ["dimensions"]] == [[embedded]] * 2
+
+
 def test_prefixes() -> None:
     backend = Prefixing()
     backend.embed_query("a")

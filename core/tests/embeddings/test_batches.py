@@ -172,6 +172,17 @@ def test_a_service_that_is_down_may_raise_anything(texts: list[str], kind: type[
     assert (backend.sizes, backend.probes) == ([256], 1)
 
 
+def test_a_search_fails_in_a_known_way_too() -> None:
+    def down(texts: Sequence[str]) -> None:
+        raise ConnectionError("no route to host")
+
+    backend = Watched(down)
+    with pytest.raises(EmbeddingUnavailable, match=r"'shop' failed.*ConnectionError.*no route"):
+        backend.embed_query("text 1")
+    with pytest.raises(EmbeddingUnavailable, match=r"'shop' failed.*ConnectionError.*no route"):
+        asyncio.run(backend.aembed_query("text 1"))
+
+
 @pytest.mark.parametrize("number", [0.0, math.nan])
 def test_a_model_that_gives_no_text_a_vector(texts: list[str], number: float) -> None:
     class Useless(Watched):

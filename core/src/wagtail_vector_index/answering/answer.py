@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 
 from ..chat.base import ChatBackend, Message
+from ..contract.foreign_errors import as_ours
+from ..exceptions import ChatUnavailable
 from .sources import Source
 
 __all__ = ["Answer"]
@@ -59,7 +61,7 @@ class Answer:
             yield from self._pieces
             return
         pieces = []
-        with closing(self._backend.stream(self._messages)) as stream:
+        with self._failing, closing(self._backend.stream(self._messages)) as stream:
             for piece in stream:
                 pieces.append(piece)
                 yield piece
@@ -72,11 +74,21 @@ class Answer:
                 yield piece
             return
         pieces = []
-        async with aclosing(self._backend.astream(self._messages)) as stream:
-            async for piece in stream:
-                pieces.append(piece)
-                yield piece
+        with self._failing:
+            async with aclosing(self._backend.astream(self._messages)) as stream:
+                async for piece in stream:
+                    pieces.append(piece)
+                    yield piece
         self._pieces = pieces
+
+    @property
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Raises a ChatError for an error of the service's client that the backend let pass."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # a third party's client may raise anything
+            raise as_ours(error, ChatUnavailable, f"Chat backend {self._backend.alias!r}")  # noqa: B904  # its cause is set
 
     @property
     def text(self) -> str:

@@ -7,12 +7,12 @@ word, so that no text can pretend to end before its end.
 from __future__ import annotations
 
 import secrets
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ..chat.base import ChatBackend, Message
-from ..exceptions import InvalidQuery
+from ..contract.cutting import longest_beginning
+from ..exceptions import ConfigurationError, InvalidQuery
 from .role_markers import without_role_markers
 from .sources import Candidate, in_order
 
@@ -41,6 +41,8 @@ _WORD_BYTES = 6
 _MESSAGE_TOKENS = 8
 #: The least room for chunks, in tokens, with which an answer makes sense.
 _LEAST_ROOM = 128
+#: The room for a short question and the lines around it, in tokens.
+_SHORT_QUESTION = 96
 #: Stands for the number of any chunk when its tokens are counted.
 _LONGEST_NUMBER = 999
 _LONGEST_WORD = 30
@@ -55,6 +57,7 @@ class Prompt:
         question: the question, as clean text, not blank.
 
     Raises:
+        ConfigurationError: the instructions leave no room for questions and chunks.
         InvalidQuery: the question leaves no room for chunks.
     """
 
@@ -63,8 +66,18 @@ class Prompt:
         self._word = secrets.token_hex(_WORD_BYTES)
         self._system = f"{instructions}\n\n{_RULES.format(word=self._word)}"
         self._question = self._fenced("question", question)
-        asked = self._count(self._system) + self._fenced_size(self._question) + 2 * _MESSAGE_TOKENS
-        self._room = backend.context_tokens - backend.answer_tokens - asked
+        instructed = self._count(self._system) + 2 * _MESSAGE_TOKENS
+        asked = instructed + self._fenced_size(self._question)
+        window = backend.context_tokens - backend.answer_tokens
+        self._room = window - asked
+        if window - instructed < _LEAST_ROOM + _SHORT_QUESTION:
+            raise ConfigurationError(
+                f"The window of chat backend {backend.alias!r} has no room for questions and"
+                f" chunks. It has {backend.context_tokens} tokens, {backend.answer_tokens} of them"
+                f" for the answer, and the instructions have about {instructed}. Choose a model"
+                " with a larger window, keep fewer tokens for the answer, or shorten the"
+                " instructions."
+            )
         if self._room < _LEAST_ROOM:
             raise InvalidQuery(
                 f"The question is too long. Question and instructions have about {asked} tokens."
@@ -126,9 +139,8 @@ class Prompt:
         def cut(length: int) -> Candidate:
             return replace(bare, content=f"{_cut_at_word(chunk.content, length)}{_CUT}")
 
-        lengths = range(len(chunk.content))
-        too_long = bisect_right(lengths, self._room, key=lambda length: self._size(cut(length)))
-        return cut(max(too_long - 1, 0))
+        length = longest_beginning(chunk.content, lambda n: self._size(cut(n)) <= self._room)
+        return cut(length)
 
 
 def _shown(chunk: Candidate) -> str:

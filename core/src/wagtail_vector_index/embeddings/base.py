@@ -19,6 +19,8 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from ..contract.batching import Batches, Sizes
+from ..contract.cutting import longest_beginning
+from ..contract.foreign_errors import as_ours
 from ..contract.options import Options as BaseOptions
 from ..contract.panics import contain_panics
 from ..contract.records import Vector, float32
@@ -27,7 +29,6 @@ from ..exceptions import (
     EmbeddingUnavailable,
     InvalidEmbeddings,
     InvalidVector,
-    VectorIndexError,
 )
 
 __all__ = ["EmbeddingBackend", "Vectors"]
@@ -44,6 +45,9 @@ _HARMLESS = "test"
 #: row, the service is too slow for all texts.
 _SLOW = 5.0
 _SLOW_TEXTS = 3
+
+#: The longest token in characters, by and large: more of a query is not even counted.
+_LONGEST_TOKEN = 32
 
 _WORD = re.compile(r"[^\W\d_]+")
 #: The most letters of a word that is taken for an acronym if it is a whole query.
@@ -222,14 +226,24 @@ class EmbeddingBackend(ABC):
     def embed_query(self, text: str) -> memoryview[Any]:
         """Return the vector of a query: float32 of length ``dimensions``, or any while unknown.
 
+        Of a query that is longer than `max_tokens`, only the beginning is embedded.
+
         Raises:
+            EmbeddingUnavailable, EmbeddingRefused: as by `embed`; the first also for an error of
+                the service's client that the backend let pass.
             InvalidEmbeddings: the model returned something other than one vector.
         """
-        return self._only(self.embed_queries([self._query(text)]))
+        try:
+            return self._only(self.embed_queries([self._query(text)]))
+        except Exception as error:  # noqa: BLE001  # a model may raise anything
+            raise self._as_of_service(error)  # noqa: B904  # its cause is set
 
     async def aembed_query(self, text: str) -> memoryview[Any]:
         """Like `embed_query`, asynchronously."""
-        return self._only(await self.aembed_queries([self._query(text)]))
+        try:
+            return self._only(await self.aembed_queries([self._query(text)]))
+        except Exception as error:  # noqa: BLE001  # a model may raise anything
+            raise self._as_of_service(error)  # noqa: B904  # its cause is set
 
     def embed_documents(self, texts: Iterable[str]) -> Iterator[memoryview[Any]]:
         """Yield the vectors of texts, batch by batch, so that each batch can be stored at once.
@@ -327,17 +341,21 @@ class EmbeddingBackend(ABC):
         return True
 
     def _as_of_service(self, failure: Exception) -> Exception:
-        """Return the failure of a service as an error that callers know."""
-        if isinstance(failure, VectorIndexError):
-            return failure
-        error = EmbeddingUnavailable(
-            f"Embedding backend {self.alias!r} failed with {type(failure).__name__}: {failure}"
-        )
-        error.__cause__ = failure
-        return error
+        return as_ours(failure, EmbeddingUnavailable, f"Embedding backend {self.alias!r}")
 
     def _query(self, text: str) -> str:
-        return self.prepare_query(text.lower() if _is_shouted(text) and self.cased else text)
+        """Return the text to embed for a query, cut to what the model reads."""
+        text = text.lower() if _is_shouted(text) and self.cased else text
+        most = self.max_tokens
+        if most is None:
+            return self.prepare_query(text)
+        text = text[: most * _LONGEST_TOKEN]  # so that no visitor keeps a tokenizer busy
+
+        def fits(length: int) -> bool:
+            return self.count_tokens(self.prepare_query(text[:length])) <= most
+
+        length = len(text) if fits(len(text)) else longest_beginning(text, fits)
+        return self.prepare_query(text[:length])
 
     def _probe(self) -> int:
         try:
