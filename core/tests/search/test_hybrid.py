@@ -292,6 +292,19 @@ def test_exact_words_are_found_if_the_model_knows_nothing_of_the_query(
     assert not list(ARTICLES.search(" ", mode="hybrid"))
 
 
+def test_what_is_found_by_words_alone_is_not_the_nearest(
+    article, bring_up_to_date, unknown_words, monkeypatch
+):
+    """Under "euclidean", 0 is the score of an equal vector."""
+    monkeypatch.setattr(type(ARTICLES), "metric", "euclidean")
+    article(f"Oven {CODE}")
+    bring_up_to_date("ArticlePage")
+    (oven,) = ARTICLES.search(CODE, mode="hybrid")
+    assert oven.vector_score == pytest.approx(-(2**0.5))
+    assert not list(ARTICLES.search(CODE, mode="hybrid", similarity_threshold=-0.5))
+    assert len(ARTICLES.search(CODE, mode="hybrid", similarity_threshold=-2)) == 1
+
+
 @pytest.mark.parametrize("mode", ["vector", "hybrid"])
 def test_a_query_that_the_model_knows_nothing_of_is_told(mode, bakery, unknown_words, monkeypatch):
     told = []

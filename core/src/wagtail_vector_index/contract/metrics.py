@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, sqrt
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -30,6 +30,7 @@ class MetricFacts:
         ignores_length: whether only directions count, so that vectors may be stored with the
             length 1.
         is_distance: whether the score is minus a distance. Stores rank by the distance itself.
+        unrelated: the score of vectors at a right angle, of length 1 if lengths count.
     """
 
     lowest: float = -inf
@@ -37,6 +38,7 @@ class MetricFacts:
     zero_is_valid: bool = True
     ignores_length: bool = False
     is_distance: bool = False
+    unrelated: float = 0.0
 
     def clipped(self, score: float) -> float:
         """Return a score moved back into the range, which rounding may have taken it out of."""
@@ -53,7 +55,7 @@ FACTS: Mapping[Metric, MetricFacts] = MappingProxyType(
     {
         "cosine": MetricFacts(lowest=-1.0, highest=1.0, zero_is_valid=False, ignores_length=True),
         "dot": MetricFacts(),
-        "euclidean": MetricFacts(highest=0.0, is_distance=True),
+        "euclidean": MetricFacts(highest=0.0, is_distance=True, unrelated=-sqrt(2)),
     }
 )
 

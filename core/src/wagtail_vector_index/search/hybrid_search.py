@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from ..content.declaration import Fusion, IndexDeclaration
 from ..content.visibility import Visibility
+from ..contract.metrics import FACTS
 from ..contract.records import Match
 from ..contract.sansio import Steps
 from ..exceptions import InvalidIndex, InvalidQuery
@@ -75,12 +76,14 @@ class HybridSearch(TextSearch):
         return self._fused(near, known, words)
 
     def _by_words_alone(self, collection: Collection) -> Steps[list[Hit]]:
-        """Return what shares words with a text that the model knows nothing of, with the score 0.
+        """Return what shares words with a text that the model knows nothing of, as unrelated.
 
         The vector backend still applies the filter. It takes no zero vector, so the objects are
         looked up with any other vector. Their excerpts come from their lead chunks.
         """
-        if not self.text or (self.similarity_threshold or 0) > 0:
+        unrelated = FACTS[collection.spec.metric].unrelated
+        threshold = self.similarity_threshold
+        if not self.text or (threshold is not None and threshold > unrelated):
             return []
         any_vector = [1.0, *[0.0] * (collection.dimensions - 1)]
         arguments = self._arguments() | {
@@ -91,7 +94,8 @@ class HybridSearch(TextSearch):
         words = yield from self._verified(self._word_scores(self.inside), known, arguments)
         leads = {key: document for document, key in lead_chunks(collection, known).items()}
         return [
-            Hit(key=key, score=0.0, document=leads.get(key, known[key].document)) for key in words
+            Hit(key=key, score=unrelated, document=leads.get(key, known[key].document))
+            for key in words
         ]
 
     @property
