@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.testapp.embeddings import WordEmbeddings
 from tests.testapp.models import Note
 from wagtail_vector_index.exceptions import IndexOutdated, InvalidIndex
 from wagtail_vector_index.indexes import TextSplitter, VectorIndex
@@ -57,6 +58,51 @@ def test_a_splitter_gets_the_models_tokens_and_the_room_that_a_chunk_has():
     Note.objects.create(text="flour")
     update(Noted())
     assert seen == [(Noted().embedder.count_tokens("one two"), 7, 2)]
+
+
+@pytest.mark.parametrize("splitter", [TextSplitter, LineSplitter])
+def test_important_text_that_is_too_long_for_each_chunk_is_embedded_once(splitter, monkeypatch):
+    title = "Rules\n\nfirst second third fourth fifth sixth seventh eighth ninth tenth"
+    fields = [EmbeddingField("title", important=True), EmbeddingField("text")]
+    monkeypatch.setattr(Note, "title", title, raising=False)
+    monkeypatch.setattr(Note, "embedding_fields", fields)
+
+    class Titled(Lines):
+        name = "testapp.Titled"
+        text_splitter = splitter
+        chunk_tokens = 20
+
+    Note.objects.create(text="Mix flour and water.")
+    update(Titled())
+    chunks = Document.objects.filter(collection__index="testapp.Titled").order_by("position")
+    assert set(chunks.values_list("context", flat=True)) == {"Rules"}
+    text = " ".join(chunks.values_list("content", flat=True))
+    assert text.split() == [*title.split()[1:], "Mix", "flour", "and", "water."]
+
+
+def test_a_chunk_leaves_room_for_the_prefix_of_documents(monkeypatch):
+    monkeypatch.setattr(WordEmbeddings, "max_tokens", 10)
+    monkeypatch.setattr(WordEmbeddings, "prepare_document", lambda self, text: f"a b c {text}")
+    prefix = Lines().embedder.count_tokens("a b c ") - Lines().embedder.count_tokens("")
+    assert prefix > 0
+    assert Lines().get_chunk_tokens() == 10 - prefix
+
+
+def test_no_chunk_with_its_context_is_longer_than_the_model_reads(monkeypatch):
+    """Two texts may have a token more together than each by itself."""
+
+    def count(self, text):
+        return len(text.split()) + text.count("\n\nw")
+
+    fields = [EmbeddingField("title", important=True), EmbeddingField("text")]
+    monkeypatch.setattr(Note, "title", "Rules", raising=False)
+    monkeypatch.setattr(Note, "embedding_fields", fields)
+    monkeypatch.setattr(WordEmbeddings, "max_tokens", 10)
+    monkeypatch.setattr(WordEmbeddings, "count_tokens", count)
+    Note.objects.create(text=" ".join(f"w{number}" for number in range(50)))
+    update(Paragraphs())
+    embedded = [f"{each.context}\n\n{each.content}" for each in Document.objects.all()]
+    assert max(map(Paragraphs().embedder.count_tokens, embedded)) == 10
 
 
 def test_an_index_that_was_split_in_another_way_is_built_again():

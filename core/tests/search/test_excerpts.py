@@ -262,6 +262,13 @@ def test_any_field_can_be_left_out_or_shown_and_nothing_is_embedded_for_it(label
     assert embedder.texts == [note.text]  # the query alone
 
 
+def test_a_line_of_prose_that_equals_a_label_is_shown(labelled, db):
+    index = labelled(Note, EmbeddingField("text"), EmbeddingField("author"))
+    recipe = "Ingredients\nRye\nSalt"
+    Note.objects.create(text=recipe, author=Author.objects.create(name="Rye"))
+    assert search(index, "salt")[0].vector_excerpt.startswith(recipe)
+
+
 def test_a_chunk_of_labels_alone_is_shown(labelled, db):
     index = labelled(Note, EmbeddingField("author"))
     Note.objects.create(author=Author.objects.create(name="Ada"))

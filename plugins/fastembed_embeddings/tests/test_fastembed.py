@@ -221,7 +221,7 @@ def test_tokens(backend: FastEmbedBackend, folder: Path) -> None:
         assert backend.count_tokens(text) == len(made.encode(text).ids)
     assert backend.max_tokens == LIMIT
     prefix = len(made.encode("passage: ").ids) - len(made.encode("").ids)
-    assert custom(folder, DOCUMENT_PREFIX="passage: ").max_tokens == LIMIT - prefix
+    assert custom(folder, DOCUMENT_PREFIX="passage: ").max_chunk_tokens == LIMIT - prefix
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ class IndexDeclaration:
 
     def get_chunk_tokens(self) -> int:
         """Return the size of the longest chunk in tokens, as declared or as the model allows."""
-        longest = self.embedder.max_tokens
+        longest = self.embedder.max_chunk_tokens
         return self.chunk_tokens if longest is None else min(self.chunk_tokens, longest)
 
 

@@ -20,7 +20,8 @@ class EmbeddingField:
     Args:
         name: a field, an attribute, a method without arguments, or a path such as
             ``"author__name"``. Rich text and StreamField values become prose.
-        important: embed this text with every chunk, before the chunk. Use it for titles.
+        important: embed this text with every chunk, before the chunk. Use it for titles. What
+            is longer than a quarter of a chunk is embedded once, before the other fields.
         reads: the relations through which a method or property reads other objects, as paths
             such as ``"blog_authors__author"``. When one of these objects changes, so does the
             text. The relations in ``name`` itself need not be listed.

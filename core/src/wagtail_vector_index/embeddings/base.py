@@ -180,7 +180,10 @@ class EmbeddingBackend(ABC):
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text that the model reads, in its own tokens, or None without a limit."""
+        """The longest text that the model reads, in its own tokens, or None without a limit.
+
+        What `prepare_document` and `prepare_query` add is part of that text.
+        """
         return None
 
     def count_tokens(self, text: str) -> int:
@@ -222,6 +225,14 @@ class EmbeddingBackend(ABC):
         """Close all connections. The backend can be used again afterwards."""
 
     # Methods that callers use
+
+    @property
+    def max_chunk_tokens(self) -> int | None:
+        """`max_tokens`, less what `prepare_document` adds to each chunk."""
+        if self.max_tokens is None:
+            return None
+        added = self.count_tokens(self.prepare_document("")) - self.count_tokens("")
+        return max(1, self.max_tokens - added)
 
     def embed_query(self, text: str) -> memoryview[Any]:
         """Return the vector of a query: float32 of length ``dimensions``, or any while unknown.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from ..content.object_keys import object_key
 from ..content.text import FieldText, clean_text, read_field
 from ..contract.filters import text_problem, value_problem
 from ..contract.records import metadata_problem
+from ..embeddings.base import EmbeddingBackend
 from ..plugins.calling import DocumentHooks
 from ..plugins.documents import PreparedDocument
 
-#: Important fields may take 1 / _CONTEXT_SHARE of a chunk. Longer text is cut.
+#: Important fields may take 1 / _CONTEXT_SHARE of a chunk. What is left is embedded once.
 _CONTEXT_SHARE = 4
 
 
@@ -63,19 +64,24 @@ def read(index: IndexDeclaration, instance: Any) -> Source:
     fields = index.configuration.of(index, type(instance)).embedding_fields
     important: list[str] = []
     body: list[str] = []
-    labels: set[str] = set()
+    labels: list[str] = []
+    prose: list[str] = []
     for field in fields:
         text, is_label = _cleaned_text(instance, field)
         if text:
             (important if field.important else body).append(text)
-        if is_label:
-            labels.update(text.split("\n"))
+            (labels if is_label else prose).append(text)
     return Source(
         important="\n\n".join(important),
         body="\n\n".join(body),
         metadata=_metadata(index, instance),
-        labels=frozenset(labels),
+        # A line of prose may be the same as a label. It is rather shown twice than not at all.
+        labels=_lines(labels) - _lines(prose) if labels else frozenset(),
     )
+
+
+def _lines(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(line for text in texts for line in text.split("\n"))
 
 
 def prepare(index: IndexDeclaration, instance: Any, hooks: DocumentHooks) -> PreparedObject:
@@ -115,16 +121,33 @@ def _cleaned_text(instance: Any, field: EmbeddingField) -> FieldText:
 
 
 def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[str]]:
-    """Return the context of each chunk, and the chunks. Each fits, with the context, the size."""
+    """Return the context of each chunk, and the chunks. Each fits, with the context, the size.
+
+    A context that is too long begins the chunks with the rest of it.
+    """
     embedder = index.embedder
     size = index.get_chunk_tokens()
     if not body:
         return "", _chunks(index, context, size)
     if context:
-        context = (_chunks(index, context, max(1, size // _CONTEXT_SHARE), overlap=0) or [""])[0]
+        pieces = _chunks(index, context, max(1, size // _CONTEXT_SHARE), overlap=0)
+        first, *others = pieces or [""]
+        rest = context[len(first) :].strip() if context.startswith(first) else "\n\n".join(others)
+        context, body = first, f"{rest}\n\n{body}" if rest else body
     # The blank line between the context and the chunk takes room as well.
     room = size - embedder.count_tokens(f"{context}\n\n") if context else size
-    return context, _chunks(index, body, max(1, room))
+    chunks = _chunks(index, body, max(1, room))
+    if context and size == embedder.max_chunk_tokens:  # what is longer, the model may refuse
+        while room > 1 and (excess := _longest(embedder, context, chunks) - size) > 0:
+            room -= excess
+            chunks = _chunks(index, body, max(1, room))
+    return context, chunks
+
+
+def _longest(embedder: EmbeddingBackend, context: str, chunks: Sequence[str]) -> int:
+    """Return the most tokens of a chunk with its context, which may be more than of the parts."""
+    joined = (PreparedDocument(text=chunk, context=context, metadata={}) for chunk in chunks)
+    return max((embedder.count_tokens(each.embedded_text) for each in joined), default=0)
 
 
 def _chunks(index: IndexDeclaration, text: str, size: int, overlap: int | None = None) -> list[str]:

@@ -123,10 +123,12 @@ class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
 
     def test_the_longest_text(self) -> None:
         text = "bread "
-        longest = min(self.backend.max_tokens or 500, 500)
+        longest = min(self.backend.max_chunk_tokens or 500, 500)
         while self.backend.count_tokens(text * 2) <= longest:
             text *= 2
-        expect_equal(len(self.embedded([text])), 1, "A text of max_tokens tokens is embedded.")
+        expect_equal(
+            len(self.embedded([text])), 1, "A text of max_chunk_tokens tokens is embedded."
+        )
 
     def test_asynchronously(self) -> None:
         async def embed() -> tuple[memoryview[Any], list[memoryview[Any]]]:

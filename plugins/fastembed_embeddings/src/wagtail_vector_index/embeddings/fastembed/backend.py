@@ -73,11 +73,8 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest chunk that the model reads: its limit, less the prefix of documents."""
-        if (limit := self._tokens.limit) is None:
-            return None
-        prefix = self._tokens.count(self.prepare_document("")) - self._tokens.count("")
-        return max(1, limit - prefix)
+        """The longest text that the model reads; it leaves out the rest of a longer one."""
+        return self._tokens.limit
 
     def count_tokens(self, text: str) -> int:
         """Return the number of the model's tokens in a text."""
