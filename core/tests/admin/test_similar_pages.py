@@ -57,6 +57,21 @@ def test_the_editor_of_a_page_waits_for_nothing(edit, at, articles, server):
     assert "wagtail_vector_index/similar_pages.js" in text
 
 
+def test_a_broken_index_takes_the_button_from_no_page_of_another(edit, at, articles, monkeypatch):
+    class Broken(SiteIndex):
+        name = "broken"
+
+        def get_querysets(self):
+            raise ArticlePage.DoesNotExist
+
+    known = registry.all_indexes()
+    everything = "wagtail_vector_index.admin.buttons.all_indexes"
+    monkeypatch.setattr(everything, lambda: [Broken(), *known])
+    assert f'"{at("similar", articles[0].pk)}"' in edit.get(editor_of(articles[0])).text
+    monkeypatch.setattr(everything, lambda: [Broken()])
+    assert f'"{at("similar", articles[0].pk)}"' not in edit.get(editor_of(articles[0])).text
+
+
 def test_a_page_that_is_made_has_none_yet(browse, superuser, root):
     address = reverse("wagtailadmin_pages:add", args=["testapp", "articlepage", root.pk])
     assert "once this page is published" in browse(superuser).get(address).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -44,6 +45,26 @@ def test_updates_the_named_index_only():
     Note.objects.create(text="bread")
     update("NOTE")
     assert list(Collection.objects.values_list("index", flat=True)) == ["testapp.Note"]
+
+
+def test_titles_that_a_terminal_cannot_show_end_no_command(monkeypatch):
+    Note.objects.create(text="bread ขนมปัง")
+    update("note")
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="ascii"))
+    call_command("search_vector_index", "note", "bread", no_color=True)
+    sys.stdout.flush()
+    assert b"bread \\u0e02" in printed.getvalue()
+
+
+def test_an_index_that_is_named_twice_is_updated_once():
+    Note.objects.create(text="bread")
+    assert update("note", "testapp.Note").count("testapp.Note: ") == 1
+
+
+def test_a_dry_run_takes_nothing_over():
+    with pytest.raises(CommandError, match="--take-over writes, so it cannot be combined"):
+        update("note", dry_run=True, take_over=True)
 
 
 def test_an_index_of_a_package_is_discovered_once(monkeypatch):

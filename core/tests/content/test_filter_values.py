@@ -18,6 +18,7 @@ from tests.testapp.models import (
     LanguageTag,
     Note,
     Product,
+    Remark,
 )
 from wagtail_vector_index.content.filter_values import (
     comparable,
@@ -50,6 +51,11 @@ class TestInferType:
             (Note, "author__name", "str"),
             (Note, "comments__text", "list[str]"),
             (Note, "comments", "list[int]"),
+            (Note, "author_id", "int"),
+            (Note, "author_id__name", None),
+            (ArticlePage, "locale_id", "int"),
+            (Remark, "about", None),
+            (Remark, "about__title", None),
             (Note, "nonsense", None),
             (Note, "text__nonsense", None),
             (Note, "author__nonsense", None),
@@ -78,6 +84,21 @@ class TestFilterValue:
         assert sorted(filter_value(note, "comments__text", "list[str]")) == ["one", "two"]
         assert len(filter_value(note, "comments", "list[int]")) == 2
         assert filter_value(note, "stars", "list[int]") == [3]
+
+    def test_what_has_no_order_always_comes_in_the_same(self, note, monkeypatch):
+        """Otherwise an object would be written again by each process or after each update."""
+        kinds = [f"kind{number}" for number in range(10, 40)]
+        for several in (set, frozenset):
+            monkeypatch.setattr(Note, "kinds", several(kinds), raising=False)
+            assert filter_value(note, "kinds", "list[str]") == kinds
+        first, second = Comment.objects.order_by("pk")
+        answered = Comment.objects.all()
+        answered._result_cache = [second, first]
+        monkeypatch.setattr(Note, "answered", answered, raising=False)
+        assert filter_value(note, "answered__text", "list[str]") == ["one", "two"]
+        ordered = Comment.objects.order_by("-pk")
+        monkeypatch.setattr(Note, "answered", ordered, raising=False)
+        assert filter_value(note, "answered__text", "list[str]") == ["two", "one"]
 
     def test_no_value(self):
         note = Note(text="a")

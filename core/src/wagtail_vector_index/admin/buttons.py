@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from wagtail.admin.widgets.button import Button
 
+from ..indexes import VectorIndex
 from ..indexes.registry import all_indexes
 from .views.base import ICON
 
@@ -25,8 +26,11 @@ def similar_pages_button(page: Any, user: Any) -> Iterator[Button]:
 
 
 def _is_indexed(model: Any) -> bool:
+    return model is not None and any(_contains(index, model) for index in all_indexes())
+
+
+def _contains(index: VectorIndex, model: Any) -> bool:
     try:
-        indexed = [kind for index in all_indexes() for kind in index.configuration.models]
+        return issubclass(model, tuple(index.configuration.models))
     except Exception:  # noqa: BLE001  # from a site's get_querysets(); the system checks report it
         return False
-    return model is not None and issubclass(model, tuple(indexed))

@@ -50,7 +50,11 @@ def infer_type(model: type[models.Model], path: str) -> FieldType | None:
         return None
     if not field.is_relation:
         return None if rest else _scalar_type(field)
+    if name == getattr(field, "attname", None) != field.name:  # the column of a foreign key
+        return None if rest else _scalar_type(_column_of(field))
     target = field.related_model
+    if not isinstance(target, type):  # a generic foreign key leads to objects of any model
+        return None
     inner = infer_type(target, rest) if rest else _related_type(target)
     if inner is None or not (field.many_to_many or field.one_to_many):
         return inner
@@ -60,10 +64,14 @@ def infer_type(model: type[models.Model], path: str) -> FieldType | None:
 def _related_type(model: Any) -> FieldType | None:
     if is_named(model):
         return "str"
-    pk = model._meta.pk
-    while pk.is_relation:
-        pk = pk.related_model._meta.pk
-    return "int" if _scalar_type(pk) == "int" else "str"
+    return "int" if _scalar_type(_column_of(model._meta.pk)) == "int" else "str"
+
+
+def _column_of(field: Any) -> Any:
+    """Return the field whose values a foreign key has; another field itself."""
+    while field.is_relation:
+        field = field.target_field
+    return field
 
 
 def _scalar_type(field: Any) -> FieldType | None:
@@ -76,9 +84,9 @@ def filter_value(instance: models.Model, path: str, type_: FieldType) -> Any:
     if type_.startswith("list["):
         if value is None:
             return []
-        items = value if isinstance(value, (list, tuple, set)) else [value]
+        items = value if isinstance(value, (list, tuple)) else [value]
         return [_stored(item, type_[5:-1]) for item in items if item is not None]
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, (list, tuple)):
         raise ValueError(  # noqa: TRY004  # the same as for other values that do not fit
             f"{path!r} has several values, but {type_} is the type of a single value."
         )
@@ -140,8 +148,12 @@ def _follow(value: Any, names: list[str]) -> Any:
         value = _in_order(value.model, value.all())
     if callable(value) and not isinstance(value, type):
         value = value()
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)  # each process has an order of its own
     if isinstance(value, models.QuerySet):
-        value = list(value)
+        items = list(value)
+        is_sortable = not value.ordered and all(isinstance(item, models.Model) for item in items)
+        value = _in_order(value.model, items) if is_sortable else items
     if not names or value is None:
         return value
     if isinstance(value, (list, tuple)):

@@ -82,6 +82,12 @@ RAW_STREAM = [
 ]
 
 
+def test_a_set_always_comes_in_the_same_order():
+    """Each process has an order of its own, so the text would be embedded again by each."""
+    kinds = [f"kind{number}" for number in range(10, 40)]
+    assert value_to_text(set(kinds)) == value_to_text(frozenset(kinds)) == "\n".join(kinds)
+
+
 class TestValueToText:
     @pytest.mark.parametrize(
         ("value", "text"),

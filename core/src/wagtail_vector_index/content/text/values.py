@@ -179,6 +179,8 @@ def _is_many(value: object) -> bool:
 
 def _objects(value: Any) -> list[Any]:
     """Return the items of a manager, queryset or collection, each time in the same order."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)  # each process has an order of its own
     if not isinstance(value, (Manager, QuerySet)):
         return list(value)
     # all() for querysets too, because a queryset in a class attribute caches its first result.

@@ -71,6 +71,8 @@ class Command(QuietableCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Update the indexes. If one fails, go on with the others."""
+        if options["dry_run"] and options["take_over"]:
+            raise CommandError("--take-over writes, so it cannot be combined with --dry-run.")
         require_tables()
         failures = []
         for index in self._indexes(options["index"]):
@@ -87,7 +89,8 @@ class Command(QuietableCommand):
 
     def _indexes(self, names: list[str]) -> list[VectorIndex]:
         try:
-            indexes = [get_index(name) for name in names] or all_indexes()
+            named = {index.name: index for index in map(get_index, names)}
+            indexes = list(named.values()) or all_indexes()
         except VectorIndexError as error:
             raise CommandError(str(error)) from error
         if not indexes:
