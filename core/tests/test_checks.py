@@ -361,6 +361,23 @@ class TestIndexes:
             "shop.KettleIndex: name must be a text of at most 255 characters, not "
         )
 
+    def test_a_misspelt_attribute(self, monkeypatch):
+        attributes = {
+            "name": "kettles",
+            "embeding_backend": "other",
+            "own": 1,
+            "__module__": "shop",
+        }
+        index = type("KettleIndex", (ProductIndex,), attributes)
+        monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
+        assert told(checks.check_indexes()) == [
+            (
+                "W015",
+                "kettles: 'embeding_backend' is not an attribute of an index.",
+                "Did you mean 'embedding_backend'?",
+            )
+        ]
+
     def test_metric(self, index):
         index.set(metric="manhattan")
         (message,) = checks.check_indexes()

@@ -148,6 +148,7 @@ MISTAKES = {
     '{% vector_search "flour" "Nothing" as found %}': InvalidIndex,
     '{% vector_search "flour" "ArticlePage" limit=0 as found %}': InvalidQuery,
     '{% vector_search "flour" nothing as found %}': InvalidIndex,
+    '{% vector_search "flour" as found %}': InvalidIndex,
     '{% vector_search "flour" "ArticlePage" treshold=0.3 as found %}': InvalidQuery,
     "{% vector_similar nothing as found %}": InvalidQuery,
     "{% vector_similar page nearest=3 as found %}": InvalidQuery,

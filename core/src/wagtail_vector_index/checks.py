@@ -22,6 +22,7 @@ from .conf import (
 from .content.without_database import DatabaseAsked, without_database
 from .exceptions import ConfigurationError
 from .indexes.base import VectorIndex
+from .indexes.pages import PageVectorIndex
 from .indexes.registry import all_indexes
 from .indexing.ownership import current_owner, foreign_problem, owner_is_certain
 from .indexing.plan import live_collections, outdated_by
@@ -57,7 +58,7 @@ LEGACY_SETTINGS = {
     "WAGTAIL_VECTOR_INDEX_QUERY_PROMPT": "answer_instructions of the index",
 }
 
-#: From this similarity to one of this app's settings on, a setting's name counts as misspelt.
+#: A name that is so similar to the name of a setting or an attribute counts as misspelt.
 _MISSPELT = 0.93
 
 
@@ -224,6 +225,22 @@ def _index_messages() -> Messages:
                 id="wagtail_vector_index.E002",
             )
         yield from _guarded(_one_index_messages, index)
+        yield from _misspelt_messages(index)
+
+
+def _misspelt_messages(index: VectorIndex) -> Messages:
+    """Tell names that the site's own classes give an index, and that look like its attributes."""
+    ours = next(kind for kind in type(index).__mro__ if kind in (VectorIndex, PageVectorIndex))
+    known = [name for name in dir(ours) if not name.startswith("_")]
+    for kind in type(index).__mro__[: type(index).__mro__.index(ours)]:
+        for name in vars(kind):
+            close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
+            if close and name not in known:
+                yield checks.Warning(
+                    f"{index.name}: {name!r} is not an attribute of an index.",
+                    hint=f"Did you mean {close[0]!r}?",
+                    id="wagtail_vector_index.W015",
+                )
 
 
 def _one_index_messages(index: VectorIndex) -> Messages:

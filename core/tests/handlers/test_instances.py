@@ -86,9 +86,15 @@ class TestDefaultSettings:
         assert list(chat_backends) == []
         assert "default" not in chat_backends
         assert list(reranking_backends) == []
-        assert f"No alias is configured. Add one: {CHAT} = " in str(
-            error(UnknownAlias, chat_backends)
+        message = str(error(UnknownAlias, chat_backends))
+        assert message.endswith(
+            f'No alias is configured. Add one: {CHAT} = {{\'default\': {{"BACKEND": "openai"}}}}'
         )
+
+    def test_without_any_backend_of_a_kind_the_hint_says_what_to_install(self, site):
+        site.hide()
+        message = str(error(UnknownAlias, chat_backends))
+        assert 'To install a backend, run: pip install "wagtail-vector-index[openai]"' in message
 
     @pytest.mark.parametrize("handler", [vector_backends, embedding_backends])
     def test_an_empty_setting_means_none(self, settings, handler):

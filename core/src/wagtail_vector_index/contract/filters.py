@@ -363,4 +363,8 @@ def _sequence(where: str, value: Any) -> list[Any]:
 
 def _unknown_field(name: str, fields: Mapping[str, FieldType]) -> str:
     declared = ", ".join(f"{field} ({type_})" for field, type_ in sorted(fields.items())) or "none"
-    return f"{name!r} is not a filterable field.{did_you_mean(name, fields)} Declared: {declared}."
+    return (
+        f"{name!r} is not a filterable field.{did_you_mean(name, fields)} Declared: {declared}. To"
+        " filter by it, list it in vector_filter_fields of its model or filter_fields of the index,"
+        " and run: manage.py update_vector_indexes"
+    )

@@ -347,9 +347,9 @@ def _ensure_collection(plan: Plan, *, rebuild: bool) -> Collection | None:
         raise RebuildRunning(
             f"Newer settings are at work: {plan.index} was built with other settings on"
             f" {active[0].created_at:%Y-%m-%d %H:%M} UTC, and this process has the settings from"
-            " before. Nothing was changed. Restart this process with the newer settings. To go"
-            f" back to the earlier settings, run: manage.py update_vector_indexes {plan.index}"
-            " --rebuild"
+            " before. Nothing was changed. If another release changed them, restart this process"
+            " with that release. If you took a change back yourself, run: manage.py"
+            f" update_vector_indexes {plan.index} --rebuild"
         )
     retire(_rows(building))
     collection = plan.new_collection()

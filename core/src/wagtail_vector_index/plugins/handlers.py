@@ -32,9 +32,9 @@ from ..contract.options import Options, clear_values, parse_options
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import ConfigurationError, InvalidOptions, PluginBroken, UnknownAlias
 from ..reranking.base import RerankingBackend
-from ..wording import article, describe, did_you_mean
+from ..wording import article, describe, did_you_mean, listed
 from .calling import active_registry
-from .resolving import DISTRIBUTION_PREFIX, Resolver, pip_command
+from .resolving import DISTRIBUTION_PREFIX, KNOWN_BACKENDS, Resolver, pip_command
 
 __all__ = [
     "BackendHandler",
@@ -213,13 +213,19 @@ class BackendHandler(Generic[BackendT]):
         if self.configured:
             configured = ", ".join(map(repr, self.configured))
             return f"Configured: {configured}.{did_you_mean(alias, self.configured)}"
-        example = f'{self.setting} = {{{alias!r}: {{"BACKEND": "…"}}}}'
+        installed = active_registry().names(self.kind)
+        name = installed[0] if len(installed) == 1 else "…"
+        example = f'{self.setting} = {{{alias!r}: {{"BACKEND": "{name}"}}}}'
         if self._fallback and getattr(settings, self.setting, None) is None:
             return (
                 f"Configure it: {example}, or run: {pip_command(self._fallback)}. That backend is"
                 " used if nothing is configured."
             )
-        return f"No alias is configured. Add one: {example}"
+        more = f" Installed backends: {listed(installed)}." if len(installed) > 1 else ""
+        if not installed:
+            extras = sorted(KNOWN_BACKENDS[self.kind])
+            more = f" To install a backend, run: {' or '.join(map(pip_command, extras))}"
+        return f"No alias is configured.{more} Add one: {example}"
 
     def _no_backend(self, alias: str) -> str:
         raw = self._raw(alias)

@@ -229,7 +229,8 @@ class Resolver:
 
     def _inventory(self) -> str:
         installed = self.registry.names(self.kind)
-        more = sorted(KNOWN_BACKENDS[self.kind] - set(installed))
+        disabled = {source.name for source in self.registry.disabled}
+        more = sorted(KNOWN_BACKENDS[self.kind].difference(installed, disabled))
         parts = [
             f"Installed {self.kind} backends: {', '.join(installed) or 'none'}.",
             f"Configured aliases: {', '.join(self.configured) or 'none'}.",

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @register.simple_tag(takes_context=True)
 def vector_search(
-    context: Context, query: str, index: str, limit: int = 10, **arguments: Any
+    context: Context, query: str, index: str = "", limit: int = 10, **arguments: Any
 ) -> list[Any]:
     """Return the objects of an index that are nearest in meaning to a text, best first.
 
