@@ -14,9 +14,10 @@ from wagtail_vector_index.background.attempting import attempt
 from wagtail_vector_index.exceptions import BackendUnavailable, EmbeddingUnavailable
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
+from wagtail_vector_index.indexing import removing
 from wagtail_vector_index.indexing.batches import batch_of
 from wagtail_vector_index.indexing.cleaning import next_cleaning
-from wagtail_vector_index.indexing.updating import update
+from wagtail_vector_index.indexing.updating import apply_changes, apply_removals, update
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 from wagtail_vector_index.tasks import apply_pending_changes
 
@@ -168,6 +169,51 @@ def test_removals_wait_for_no_embedding_service(article, embedder, action):
     assert [document.content for document in texts] == ["Bread"]
     assert set(in_the_store().values()) == {1}
     assert PendingChange.objects.filter(index=ARTICLES).count() == 1
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+@pytest.mark.parametrize("compare", [False, True])
+def test_a_page_that_is_published_while_it_is_removed(
+    article, found, monkeypatch, compare, is_written
+):
+    index = get_index(ARTICLES)
+    page, gone = article("Bread"), article("Cake")
+    update(index)
+    page.unpublish()
+    gone.unpublish()
+    sources_among = type(index).sources_among
+
+    def published_afterwards(self, keys):
+        visible = sources_among(self, keys)
+        monkeypatch.setattr(type(index), "sources_among", sources_among)
+        page.save_revision().publish()
+        if is_written:
+            apply_changes(index)
+        return visible
+
+    monkeypatch.setattr(type(index), "sources_among", published_afterwards)
+    assert apply_removals(index, compare=compare) == 1
+    assert found(index, "bread") == ["Bread"]
+    apply_changes(index)
+    assert found(index, "bread") == ["Bread"]
+    assert set(in_the_store().values()) == {1}
+
+
+def test_removals_of_which_another_process_writes_one(notes, monkeypatch):
+    rows = PendingChange.objects.filter(index=NOTES)
+    for note in notes:
+        note.delete()
+
+    def after_another(*arguments):
+        monkeypatch.setattr(removing, "write", write)
+        rows.first().delete()
+        return write(*arguments)
+
+    write = removing.write
+    monkeypatch.setattr(removing, "write", after_another)
+    apply_removals(get_index(NOTES), compare=True)
+    assert not Document.objects.exclude(content="").exists()
+    assert not rows.exists()
 
 
 def test_what_is_refused_and_then_deleted_leaves_no_error(notes, embedder):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from functools import partial
 
 from ..content.declaration import IndexDeclaration
-from ..contract.slices import slices
+from ..models.tables import Collection, index_database
+from ..models.transactions import in_transaction
 from ..plugins.calling import notify
 from .comparing import gone_batches
 from .expanding import expand
 from .outbox import object_changes
 from .plan import live_collections
 from .preparing import PreparedObject
-from .writing import Superseded, write
+from .writing import Superseded, Written, write
 
 _SLICE = 500
+
+#: How often in a row another process may be faster before the objects are left to it.
+_MAX_SETBACKS = 50
 
 
 def remove_gone(index: IndexDeclaration, *, compare: bool = False) -> int:
@@ -29,27 +33,50 @@ def remove_gone(index: IndexDeclaration, *, compare: bool = False) -> int:
         compare: whether to look at all objects that are indexed; by default, only at those in
             the outbox.
     """
-    collections = list(live_collections(index.name))
-    if not collections:
+    collections = live_collections(index.name)
+    if not collections.exists():
         return 0
     expand(index)
-    batches = slices(gone_keys(index), _SLICE) if compare else _gone_from_outbox(index)
-    count = 0
-    for some in batches:
-        changes = object_changes(index.name).filter(object_key__in=some)
-        gone = {key: PreparedObject() for key in some}
-        with suppress(Superseded):  # another process writes the same changes
-            written = write(collections, gone, {}, list(changes.values_list("pk", flat=True)))
-            count += len(some)
+    batches = gone_batches(index, collections) if compare else _gone_from_outbox(index)
+    return sum(_remove(index, keys) for keys in batches)
+
+
+def _remove(index: IndexDeclaration, keys: list[str]) -> int:
+    """Remove objects, except those that are published meanwhile; return their number."""
+    for _ in range(_MAX_SETBACKS):
+        collections = list(live_collections(index.name))
+        changes = object_changes(index.name).filter(object_key__in=keys)
+        remove = partial(
+            _write, index, collections, keys, list(changes.values_list("pk", flat=True))
+        )
+        try:
+            written = in_transaction(remove, index_database())
+        except Superseded:  # another process writes the same changes, or an object is published
+            visible = index.sources_among(keys)
+            keys = [key for key in keys if key not in visible]
+            if not keys:
+                break
+        else:
             if written.deleted:
                 notify("index_updated", index=index, upserted=[], deleted=written.deleted)
-    return count
+            return len(keys)
+    return 0
 
 
-def gone_keys(index: IndexDeclaration) -> list[str]:
-    """Return the keys of all objects that are indexed, and that nobody may find any more."""
-    batches = gone_batches(index, live_collections(index.name))
-    return [key for some in batches for key in some]
+def _write(
+    index: IndexDeclaration, collections: list[Collection], keys: list[str], changes: list[int]
+) -> Written:
+    """Write the removal of objects, unless one of them may be found again by now.
+
+    Raises:
+        Superseded: nothing was written.
+    """
+    written = write(collections, {key: PreparedObject() for key in keys}, {}, changes)
+    # Until the commit, nobody else writes documents. So what is published after this look is
+    # written after the removal, and its row in the outbox is none of the deleted ones.
+    if index.sources_among(keys):
+        raise Superseded
+    return written
 
 
 def _gone_from_outbox(index: IndexDeclaration) -> Iterator[list[str]]:

@@ -9,9 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
 from ...indexing.cleaning import clean_up, uncleaned
+from ...indexing.comparing import gone_batches
 from ...indexing.failures import error_text
 from ...indexing.orphans import Orphan, orphans, remove
-from ...indexing.removing import gone_keys
+from ...indexing.plan import live_collections
 from ...indexing.updating import apply_removals
 from ..requirements import require_tables
 
@@ -59,7 +60,7 @@ class Command(BaseCommand):
 
     def _list(self, index: VectorIndex) -> list[str]:
         try:
-            gone = len(gone_keys(index))
+            gone = sum(map(len, gone_batches(index, live_collections(index.name))))
         except Exception as error:  # noqa: BLE001  # the site's own code may raise anything
             return [f"{index.name}: {error_text(error)}"]
         if gone:
