@@ -10,8 +10,15 @@ from django.utils import timezone
 
 from tests.testapp.models import Note
 from wagtail_vector_index.backends.base import RecordBatch
-from wagtail_vector_index.exceptions import BackendRefused, BackendUnavailable, CollectionNotFound
+from wagtail_vector_index.content.object_keys import object_key
+from wagtail_vector_index.exceptions import (
+    BackendRefused,
+    BackendUnavailable,
+    CollectionNotFound,
+    EmbeddingUnavailable,
+)
 from wagtail_vector_index.indexing import cleaning, pushing, shares, updating
+from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, Document, Embedding
 
@@ -54,6 +61,52 @@ def test_a_backend_that_is_down_loses_nothing_and_costs_nothing_twice(
     assert embedder.calls == 0
     assert server.upserted == 1
     assert found(NOTES, "butter", limit=1) == ["butter"]
+
+
+@pytest.mark.parametrize("apply", [updating.apply_changes, updating.update])
+def test_objects_stay_found_if_the_embedding_service_fails_after_some_were_written(
+    server, bring_up_to_date, embedder, found, monkeypatch, apply
+):
+    notes = [Note.objects.create(text=f"bread {number}") for number in range(4)]
+    bring_up_to_date("note")
+    monkeypatch.setattr(shares, "SIZE", 2)
+    for number, note in enumerate(notes):
+        note.text = f"cheese {number}"
+        note.save()
+
+    def no_more(texts):
+        if {"cheese 2", "cheese 3", "test"}.intersection(texts):
+            raise EmbeddingUnavailable("the quota is exceeded")
+
+    queue(NOTES.name, [object_key(note) for note in notes])
+    embedder.before = no_more
+    for _ in range(2):
+        with pytest.raises(EmbeddingUnavailable):
+            apply(NOTES)
+        assert sorted(found(NOTES, "cheese", limit=4)) == [note.text for note in notes]
+        assert Collection.objects.get().last_error.startswith("EmbeddingUnavailable")
+
+
+def test_a_failing_vector_backend_does_not_hide_why_nothing_was_embedded(
+    notes, server, bring_up_to_date, embedder, monkeypatch
+):
+    monkeypatch.setattr(shares, "SIZE", 1)
+    embedded = []
+
+    def only_one(texts):
+        embedded.extend(texts)
+        if len(embedded) > 1:
+            raise EmbeddingUnavailable("the quota is exceeded")
+
+    embedder.before = only_one
+    refuse_upserts(server)
+    Note.objects.bulk_create(Note(text=f"cheese {number}") for number in range(2))
+    with pytest.raises(EmbeddingUnavailable):
+        bring_up_to_date("note")
+    server.before = lambda method: None
+    embedder.before = lambda texts: None
+    bring_up_to_date("note")
+    assert held(server, Collection.objects.get()) == live(Collection.objects.get())
 
 
 def test_a_collection_that_the_backend_lost_is_filled_again(

@@ -182,8 +182,7 @@ def apply_removals(index: IndexDeclaration, *, compare: bool = False) -> int:
     Raises:
         BackendError: a vector backend does not have the removals yet; the index tables have.
     """
-    # A collection that waits, but was not behind, waits for the embedding service.
-    late = {c.pk for c in live_collections(index.name) if is_waiting(c) and c.is_behind}
+    late = _late(index)
     removed = remove_gone(index, compare=compare)
     if removed or compare:
         live = live_collections(index.name)
@@ -244,11 +243,27 @@ def _forget_written(index: IndexDeclaration, errors: dict[str, str]) -> None:
 
 
 def _drain(index: IndexDeclaration, progress: Progress) -> Drained:
+    """Drain. If that fails, send what was written before, without which searches lack objects."""
+    late = _late(index)
     try:
         return drain(index, progress)
-    except EmbeddingError as error:
-        note_failure(live_collections(index.name), error_text(error))
+    except Exception as error:
+        live = live_collections(index.name)
+        if isinstance(error, EmbeddingError):
+            note_failure(live, error_text(error))
+        with suppress(Exception):  # a backend may raise anything; `_push` has stored it
+            searched = [c for c in live if c.state == c.State.ACTIVE and c.pk not in late]
+            _push_all(searched, progress, ends_wait=False)
         raise
+
+
+@again_if_lost
+def _late(index: IndexDeclaration) -> set[int]:
+    """Return the primary keys of collections that wait for their vector backend.
+
+    A collection that waits, but is not behind, waits for the embedding service.
+    """
+    return {c.pk for c in live_collections(index.name) if is_waiting(c) and c.is_behind}
 
 
 class _SendsEarly(Progress):
