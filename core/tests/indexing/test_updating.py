@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from django.apps import apps
 from django.db import DataError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.testapp.models import (
@@ -33,7 +34,7 @@ from wagtail_vector_index.indexing.comparing import changed_keys
 from wagtail_vector_index.indexing.outbox import queue
 from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.status import status_of
-from wagtail_vector_index.indexing.updating import pending_keys
+from wagtail_vector_index.indexing.updating import apply_changes, pending_keys
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -105,6 +106,30 @@ def test_an_object_that_gets_shorter_loses_its_old_chunks(bring_up_to_date, foun
     note.save()
     bring_up_to_date("note")
     assert list(live().values_list("content", flat=True)) == ["short"]
+
+
+def test_chunks_that_only_move_take_few_statements(bring_up_to_date):
+    counts = []
+    for number in (3, 30):
+        chunks = [" ".join(f"word{n}x{m}" for m in range(95)) + "." for n in range(number + 3)]
+        note = Note.objects.create(text="\n\n".join(chunks[2:]))
+        bring_up_to_date("note")
+        own = live().filter(object_key=object_key(note)).order_by("position")
+        before = dict(own.values_list("content", "pk"))
+        # Two more at the beginning, one less in the middle.
+        wanted = [*chunks[:4], *chunks[5:]]
+        note.text = "\n\n".join(wanted)
+        note.save()
+        queue(NOTES.name, [object_key(note)])
+        with CaptureQueriesContext(connection) as captured:
+            apply_changes(NOTES)
+        counts.append(len(captured))
+        assert list(own.values_list("content", flat=True)) == wanted
+        assert list(own.values_list("position", flat=True)) == list(range(len(wanted)))
+        assert dict(own.filter(content__in=wanted[2:]).values_list("content", "pk")) == {
+            content: before[content] for content in wanted[2:]
+        }
+    assert counts[1] <= counts[0] + 2
 
 
 def test_deleted_objects_go(bring_up_to_date, found):

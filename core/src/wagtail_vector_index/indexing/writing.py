@@ -219,9 +219,13 @@ def _compared(wanted: PreparedObject, current: Sequence[Document]) -> _Compared:
 
 def _update_kept(kept: Sequence[tuple[int, Document]], source_hash: str) -> None:
     """Update the positions and source hashes of documents in place, where they have changed."""
+    moved: dict[int, list[UUID]] = defaultdict(list)
     for position, document in kept:
-        if document.position != position:
-            Document.objects.filter(pk=document.pk).update(position=position)
+        if shift := position - document.position:
+            moved[shift].append(document.pk)
+    for shift, ids in moved.items():
+        for pks in slices(ids, _SLICE):
+            Document.objects.filter(pk__in=pks).update(position=F("position") + shift)
     if any(document.source_hash != source_hash for _, document in kept):
         for pks in slices([document.pk for _, document in kept], _SLICE):
             Document.objects.filter(pk__in=pks).update(source_hash=source_hash)
