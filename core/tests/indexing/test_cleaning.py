@@ -78,6 +78,21 @@ def test_a_deleted_object_leaves_nothing_after_an_hour(notes):
     assert next_cleaning() is None
 
 
+def test_one_cleaning_deletes_what_several_changes_have_left(notes):
+    for note in notes:
+        note.delete()
+        attempt(NOTES)
+    time_passes(minutes=55)
+    assert 200 < attempt(NOTES).retry_in <= 300
+    assert (Document.objects.count(), vectors()) == (2, 2)
+    first = Document.objects.order_by("revision").first()
+    Document.objects.filter(pk=first.pk).update(
+        deleted_at=timezone.now() - dt.timedelta(minutes=61)
+    )
+    assert attempt(NOTES).retry_in is None
+    assert (Document.objects.count(), vectors()) == (0, 0)
+
+
 def test_a_task_comes_for_the_cleaning(notes):
     notes[0].delete()
     apply_pending_changes.call(NOTES)

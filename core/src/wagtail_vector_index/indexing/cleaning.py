@@ -34,11 +34,16 @@ RETIREMENT = dt.timedelta(minutes=5)
 #: has them does not turn back the change.
 SETTINGS_MEMORY = dt.timedelta(days=30)
 
-#: How long tombstones are kept. A process that lags further behind loads the whole collection.
-TOMBSTONE_LIFE = dt.timedelta(hours=1)
+#: How long tombstones are kept at least. A process that lags further behind loads the whole
+#: collection.
+TOMBSTONE_LIFE = dt.timedelta(minutes=50)
 
 #: How long an embedding is kept at least, since its documents may not be written yet.
-EMBEDDING_LIFE = dt.timedelta(hours=1)
+EMBEDDING_LIFE = dt.timedelta(minutes=50)
+
+#: How much longer the oldest of them may wait for others. On a busy site, a cleaning would
+#: otherwise follow each save.
+_GATHERING = dt.timedelta(minutes=10)
 
 
 def next_cleaning() -> dt.datetime | None:
@@ -123,12 +128,12 @@ def _moments() -> Iterator[dt.datetime]:
     yield from map(_due, _retired())
     tombstones = _tombstones().order_by("deleted_at").values_list("deleted_at", flat=True)
     for deleted_at in tombstones[:1]:
-        yield _after(deleted_at, TOMBSTONE_LIFE)
+        yield _after(deleted_at, TOMBSTONE_LIFE + _GATHERING)
     # Embeddings without documents are rare: an object was deleted before it was written. A look
     # at all embeddings would take too long, and tombstones tell of the others.
     recent = _unused().filter(created_at__gt=timezone.now() - 2 * EMBEDDING_LIFE)
     for created_at in recent.order_by("created_at").values_list("created_at", flat=True)[:1]:
-        yield _after(created_at, EMBEDDING_LIFE)
+        yield _after(created_at, EMBEDDING_LIFE + _GATHERING)
 
 
 def _after(moment: dt.datetime, life: dt.timedelta) -> dt.datetime:
