@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from django_tasks import task_backends
 from wagtail.models import PageViewRestriction
@@ -16,9 +17,17 @@ from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing import removing
 from wagtail_vector_index.indexing.batches import batch_of
-from wagtail_vector_index.indexing.cleaning import next_cleaning
+from wagtail_vector_index.indexing.cleaning import clean_up, next_cleaning
+from wagtail_vector_index.indexing.orphans import orphans, remove
+from wagtail_vector_index.indexing.outbox import append
 from wagtail_vector_index.indexing.updating import apply_changes, apply_removals, update
-from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
+from wagtail_vector_index.models import (
+    Collection,
+    Document,
+    Embedding,
+    PendingChange,
+    tables,
+)
 from wagtail_vector_index.tasks import apply_pending_changes
 
 NOTES, ARTICLES = "testapp.Note", "testapp.ArticlePage"
@@ -130,6 +139,75 @@ def test_a_replaced_collection_goes_after_some_minutes(notes):
     attempt(NOTES)
     assert not Collection.objects.filter(pk=old.pk).exists()
     assert list(in_the_store()) == [Collection.objects.get(index=NOTES).name]
+
+
+class TestMany:
+    """Many rows are deleted in parts, so that editors can save in between."""
+
+    @pytest.fixture(autouse=True)
+    def _parts(self, monkeypatch):
+        monkeypatch.setattr(tables, "_PART", 2)
+        for number in range(7):
+            Note.objects.create(text=f"tea {number}")
+        update(get_index(NOTES))
+
+    @pytest.fixture
+    def deleted(self):
+        """The number of rows that each DELETE has deleted."""
+        numbers = []
+
+        def count(execute, sql, params, many, context):
+            result = execute(sql, params, many, context)
+            if sql.startswith("DELETE"):
+                numbers.append(context["cursor"].rowcount)
+            return result
+
+        with connection.execute_wrapper(count):
+            yield numbers
+
+    def test_a_replaced_collection(self, deleted):
+        update(get_index(NOTES), rebuild=True)
+        time_passes(minutes=6)
+        deleted.clear()
+        clean_up()
+        assert (sum(deleted), max(deleted)) == (7 + 1, 2)
+        assert Document.objects.count() == 7
+
+    def test_deleted_objects(self, deleted):
+        Note.objects.all().delete()
+        update(get_index(NOTES))
+        time_passes(minutes=61)
+        deleted.clear()
+        clean_up()
+        assert (sum(deleted), max(deleted)) == (7 + 7, 2)
+        assert (Document.objects.count(), vectors()) == (0, 0)
+
+    def test_an_index_that_is_no_longer_in_the_code(self, deleted):
+        append("shop.OldIndex", [f"shop.thing:{number}" for number in range(7)])
+        (orphan,) = (each for each in orphans([NOTES]) if each.index == "shop.OldIndex")
+        deleted.clear()
+        remove(orphan)
+        assert (sum(deleted), max(deleted)) == (7, 2)
+
+    def test_a_cleaning_that_ends_early_goes_on_later(self):
+        old = Collection.objects.get(index=NOTES)
+        update(get_index(NOTES), rebuild=True)
+        time_passes(minutes=6)
+        first = []
+
+        def killed(execute, sql, params, many, context):
+            if sql.startswith("DELETE") and (first or first.append(sql)):
+                raise KeyboardInterrupt
+            return execute(sql, params, many, context)
+
+        with pytest.raises(KeyboardInterrupt), connection.execute_wrapper(killed):
+            clean_up()
+        assert old.documents.count() == 5
+        assert old.name in in_the_store()
+        clean_up()
+        assert not Collection.objects.filter(pk=old.pk).exists()
+        assert set(in_the_store().values()) == {7}
+        assert Document.objects.count() == vectors() == 7
 
 
 def test_a_store_that_is_down_keeps_no_text_and_is_tried_again(notes):

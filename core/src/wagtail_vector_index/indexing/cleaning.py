@@ -13,8 +13,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from ..exceptions import ConfigurationError
-from ..models.tables import Collection, Document, Embedding, index_database
-from ..models.transactions import in_transaction
+from ..models.tables import Collection, Document, Embedding
 from ..plugins.handlers import vector_backends
 from .backoff import CLOCK_DIFFERENCE, older_than
 from .failures import error_text, is_waiting, note_failure
@@ -68,12 +67,12 @@ def clean_up(*, at_once: bool = False) -> list[str]:
     deletable = _tombstones()
     if not at_once:
         deletable = deletable.filter(older_than("deleted_at", TOMBSTONE_LIFE))
-    deletable.delete_rows()
+    deletable.delete_in_parts("deleted_at")
     unused = _unused()
     if not at_once:
         unused = unused.filter(older_than("created_at", EMBEDDING_LIFE))
     try:
-        in_transaction(unused.delete_rows, index_database())
+        unused.delete_in_parts("pk")
     except IntegrityError:
         problems.append(
             "Unused embeddings were not deleted, because one is in use again. They are deleted the"
@@ -166,7 +165,7 @@ def _unused() -> Any:
 def _drop(collection: Collection) -> str:
     """Drop a retired collection; return the problem if its vector backend still has it."""
     # The texts go even if the backend cannot be reached. The row stays, to try again.
-    Document.objects.filter(collection=collection).delete_rows()
+    Document.objects.filter(collection=collection).delete_in_parts("revision")
     problem = ""
     try:
         backend = vector_backends[collection.vector_backend]

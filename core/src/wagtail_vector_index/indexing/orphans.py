@@ -64,5 +64,5 @@ def orphans(index_names: Iterable[str]) -> list[Orphan]:
 
 def remove(orphan: Orphan) -> None:
     """Remove what an index has left; the next cleaning drops its collections."""
-    PendingChange.objects.filter(index=orphan.index).delete_rows()
+    PendingChange.objects.filter(index=orphan.index).delete_in_parts("next_attempt")
     retire(Collection.objects.filter(pk__in=[collection.pk for collection in orphan.collections]))

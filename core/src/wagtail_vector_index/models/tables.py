@@ -21,13 +21,16 @@ from ..content.lookups import InOneParameter
 from ..contract.recall import Recall
 from ..contract.spec import CollectionSpec
 from ..exceptions import AppNotInstalled
-from .transactions import tried_again
+from .transactions import in_transaction, tried_again
 
 if apps.apps_ready and not apps.is_installed("wagtail_vector_index"):
     raise AppNotInstalled(
         "wagtail_vector_index.models needs wagtail_vector_index in INSTALLED_APPS. Add it, then"
         " run: manage.py migrate"
     )
+
+#: The most rows that one statement of `IndexTableQuerySet.delete_in_parts` deletes.
+_PART = 2_000
 
 NO_IDS = uuid.UUID(int=0)
 
@@ -55,6 +58,26 @@ class IndexTableQuerySet(models.QuerySet[Any]):
         load each row first, including its texts.
         """
         return tried_again(functools.partial(self._raw_delete, self.db), self.db)
+
+    def delete_in_parts(self, by: str) -> None:
+        """Delete the rows in many short transactions, so that nobody waits long to write.
+
+        If that is interrupted, some of the rows are left.
+
+        Args:
+            by: the column in whose order the rows are read. It should have an index that begins
+                with what the queryset filters by.
+        """
+        rows = self.order_by(by)
+        while some := list(rows.values_list("pk", by)[:_PART]):
+            last = some[-1][1]
+            # The queryset's conditions may no longer hold for a row. With them but without the
+            # last value, SQLite would rather look through all rows for which they hold.
+            part = self.filter(**{f"{by}__lte": last}, pk__in=[pk for pk, _ in some])
+            in_transaction(part.delete_rows, self.db)
+            if len(some) < _PART:
+                break
+            rows = self.filter(**{f"{by}__gte": last}).order_by(by)
 
 
 class IndexTableManager(models.Manager.from_queryset(IndexTableQuerySet)):  # type: ignore[misc]
