@@ -195,8 +195,10 @@ class Remark(models.Model):
     """Says something about an object of any model."""
 
     text = models.CharField(max_length=100)
-    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
-    object_id = models.CharField(max_length=50)
+    content_type = models.ForeignKey(
+        ContentType, null=True, on_delete=models.CASCADE, db_constraint=False
+    )
+    object_id = models.CharField(max_length=50, null=True)  # noqa: DJ001
     about = GenericForeignKey()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Exists, F, OuterRef
 from django.http import HttpResponse
 from django.urls import reverse
@@ -160,6 +161,28 @@ def test_generic_relations(reading, magazines):
     assert texts(index) == ["Bread", "Tea better"]
     remark.delete()
     assert texts(index) == ["Bread", "Tea"]
+
+
+@pytest.mark.parametrize(
+    ("model", "key"), [(None, None), (None, "1"), (Magazine, None), ("a model that is gone", "1")]
+)
+def test_generic_relations_that_lead_nowhere(reading, magazines, model, key):
+    bread, tea = magazines
+    index = reading("remarks__text")
+    types = {None: None, Magazine: ContentType.objects.get_for_model(Magazine).pk}
+    where = {"content_type_id": types.get(model, 10**6), "object_id": key}
+    remark = Remark.objects.create(text="good", **where)
+    bread.title = "Cake"
+    bread.save()
+    assert texts(index) == ["Cake", "Tea"]
+    remark.about = tea
+    remark.save()
+    assert texts(index) == ["Cake", "Tea good"]
+    Remark(pk=remark.pk, text="good", **where).save()
+    assert texts(index) == ["Cake", "Tea"]
+    remark = Remark.objects.get()
+    remark.delete()
+    assert texts(index) == ["Cake", "Tea"]
 
 
 def test_generic_foreign_keys(reading, monkeypatch, magazines):

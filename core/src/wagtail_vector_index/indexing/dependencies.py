@@ -293,9 +293,17 @@ def _pointed_to(source: type[Model], rows: Iterable[tuple[Any, Any]]) -> Iterato
 
     An object with rows in several models may be pointed to as an object of any of them.
     """
-    from django.contrib.contenttypes.models import ContentType
-
     for content_type, pk in rows:
-        model = ContentType.objects.get_for_id(content_type).model_class()
+        model = None if pk is None else _model_of(content_type)
         if model is not None and root_model(model) is root_model(source):
             yield from primary_keys(source, [key_of(source, pk)])
+
+
+def _model_of(content_type: Any) -> type[Model] | None:
+    """Return the model of a content type, or None if a row names none, or one that is gone."""
+    from django.contrib.contenttypes.models import ContentType
+
+    try:
+        return ContentType.objects.get_for_id(content_type).model_class()
+    except ContentType.DoesNotExist:
+        return None
