@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from django.core import checks as django_checks
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from tests.fake_distributions import BACKEND, PLUGIN, offering
 from tests.fake_distributions import make_site as make_fake_site
@@ -513,9 +513,10 @@ class TestDatabase:
         monkeypatch.setattr(checks.Collection._meta, "db_table", "not_there_yet")
         assert checks.check_database(databases=["default"]) == []
 
-    def test_a_database_that_cannot_be_reached(self, monkeypatch):
+    @pytest.mark.parametrize("error", [DatabaseError, InterfaceError])
+    def test_a_database_that_cannot_be_reached(self, monkeypatch, error):
         def fail(*arguments):
-            raise DatabaseError
+            raise error
 
         monkeypatch.setattr(connection.introspection, "table_names", fail)
         assert checks.check_database(databases=["default"]) == []

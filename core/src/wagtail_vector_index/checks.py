@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 from .conf import (
     AUTO_UPDATE_SETTING,
@@ -121,7 +121,7 @@ def check_database(
         return []
     try:
         return list(_guarded(_database_messages))
-    except DatabaseError:  # not migrated yet, or not reachable, which other checks report
+    except Error:  # not migrated yet, or not reachable, which other checks report
         return []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django_tasks import task_backends
 
 from tests.testapp.models import Note, Remote
@@ -185,15 +185,16 @@ def test_the_worker_tries_again(monkeypatch, caplog):
     assert tireless.wait(0)
 
 
-def test_a_table_that_is_missing_is_nothing_to_the_editor(db, monkeypatch, caplog):
-    from django.db import DatabaseError
-
+@pytest.mark.parametrize(
+    "error", [DatabaseError("no such table"), InterfaceError("connection already closed")]
+)
+def test_an_outbox_that_cannot_be_written_is_nothing_to_the_editor(db, monkeypatch, caplog, error):
     from wagtail_vector_index.changes import noting
 
-    def missing(*arguments):
-        raise DatabaseError("no such table")
+    def fail(*arguments):
+        raise error
 
-    monkeypatch.setattr(noting, "append", missing)
+    monkeypatch.setattr(noting, "append", fail)
     Note.objects.create(text="cake")
     assert Note.objects.exists()
     assert "could not be noted for testapp.Note" in caplog.text

@@ -250,6 +250,31 @@ def test_one_comparison_for_many_new_objects(dying, embedder, monkeypatch):
     assert len(compared) == 1
 
 
+@pytest.fixture
+def without_autocommit():
+    """Has a database begin a transaction with the first statement, as its driver does."""
+    aliases = []
+
+    def begin(using="default"):
+        aliases.append(using)
+        transaction.set_autocommit(False, using)
+
+    yield begin
+    for using in aliases:
+        transaction.rollback(using)
+        transaction.set_autocommit(True, using)
+
+
+@pytest.mark.parametrize("end", [transaction.commit, transaction.rollback])
+def test_a_save_without_autocommit(without_autocommit, end):
+    without_autocommit()
+    note = Note.objects.create(text="bread")
+    note.save()
+    end()
+    noted = [object_key(note)] * 2 if end is transaction.commit else []
+    assert rows(index=NOTES) == rows(index=NOTES, promise=None) == noted
+
+
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 class TestAnotherDatabase:
     """The rows are promised before the commit of a database that is not the index tables'."""
@@ -294,6 +319,19 @@ class TestAnotherDatabase:
             assert rows(promise=None) == []
             assert rows() == [object_key(remote)]
         assert rows(promise=None) == rows() == [object_key(remote)]
+
+    def test_without_autocommit_the_promise_remains(self, remote, without_autocommit):
+        """The end of the transaction is not known. A drain before it would read the old text."""
+        without_autocommit("other")
+        remote.text = "cake"
+        remote.save()
+        apply_changes(get_index("remote"))
+        transaction.commit("other")
+        assert rows(promise=None) == []
+        assert rows() == [object_key(remote)]
+        time_passes()
+        apply_changes(get_index("remote"))
+        assert [r.vector_excerpt for r in Remote.vector_index.search("cake")] == ["cake"]
 
 
 def test_a_new_object_that_another_reads(dying, embedder):

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.models import F
 from django.utils import timezone
 
@@ -278,16 +278,17 @@ class TestIndexes:
         assert code == 0
         assert "attempt" not in printed
 
-    def test_before_migrate(self, acme, monkeypatch):
+    @pytest.mark.parametrize("kind", [DatabaseError, InterfaceError])
+    def test_before_migrate(self, acme, monkeypatch, kind):
         acme()
 
         def fail(*arguments, **keywords):
-            raise DatabaseError("no such table")
+            raise kind("no such table")
 
         monkeypatch.setattr(Collection.objects, "filter", fail)
         printed, code = run()
         assert code == 1
-        assert "DatabaseError: no such table. Run: manage.py migrate" in printed
+        assert f"{kind.__name__}: no such table. Run: manage.py migrate" in printed
 
 
 class TestMonitor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from tests.testapp.backends import ApproximateBackend
 from tests.testapp.models import Note
@@ -159,9 +159,12 @@ class TestInTheProcess:
         assert active().recall is None
 
     @pytest.mark.django_db(transaction=True)
-    def test_a_read_only_database_still_serves(self, searched, monkeypatch):
+    @pytest.mark.parametrize(
+        "error", [DatabaseError("read-only"), InterfaceError("connection already closed")]
+    )
+    def test_a_database_that_refuses_writes_still_serves(self, searched, monkeypatch, error):
         def refuse(*arguments):
-            raise DatabaseError("read-only")
+            raise error
 
         monkeypatch.setattr("wagtail_vector_index.indexing.catching_up.keep", refuse)
         assert searched()[-1] == {"look": 4}

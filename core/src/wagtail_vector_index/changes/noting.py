@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, DataError, connections, transaction
+from django.db import DataError, Error, connections, transaction
 from django.db.models import Model, QuerySet
 
 from ..conf import auto_update
@@ -145,6 +145,8 @@ def note(changes: Changes, using: str | None, promise: uuid.UUID | None = None) 
         return
     # A drain before the commit would read the objects as they were before the change.
     promise = promise or _promise(changes)
+    if not connections[using].in_atomic_block:
+        return  # without autocommit, Django does not tell of the commit; the promise remains
     replace = functools.partial(_replace, tenant, promise, changes)
     transaction.on_commit(replace, using=using, robust=auto_update() != "inline")
 
@@ -161,7 +163,8 @@ def merged(*several: Changes) -> Changes:
 
 def in_transaction(using: str | None) -> bool:
     """Return whether a change in this database is part of a transaction."""
-    return connections[using or index_database()].in_atomic_block
+    connection = connections[using or index_database()]
+    return connection.in_atomic_block or not connection.get_autocommit()
 
 
 def _promise(changes: Changes) -> uuid.UUID | None:
@@ -186,7 +189,7 @@ def _is_written(
             write(append)
         except DataError:
             write(_append_most)  # one key cannot be stored, which must not lose the others
-    except DatabaseError as error:
+    except Error as error:
         _log(changes, error)
         return False
     return True
@@ -222,7 +225,7 @@ def _append_most(
             _append_most(index_name, half, scope, promise)
 
 
-def _log(changes: Changes, error: DatabaseError) -> None:
+def _log(changes: Changes, error: Error) -> None:
     keys = [key for some in changes.values() for key in some]
     more = [f"{len(keys) - 3} more"] if len(keys) > 3 else []
     logger.error(

@@ -24,9 +24,12 @@ def drain_after_commit(index_name: str) -> None:
     from ..conf import auto_update
 
     using = index_database()
+    connection = connections[using]
+    if not (connection.in_atomic_block or connection.get_autocommit()):
+        return  # Django does not tell of the commit. The next drain writes this change too.
     start = _Drain(index_name, current_tenant())
     is_inline = auto_update() == "inline"
-    if not is_inline and _is_coming(start, connections[using]):
+    if not is_inline and _is_coming(start, connection):
         return
     # If the drain cannot be started, the editor's change is still made, and is in the outbox.
     transaction.on_commit(start, using=using, robust=not is_inline)

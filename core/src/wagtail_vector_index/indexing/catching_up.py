@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from django.db import DatabaseError, connections, transaction
+from django.db import Error, connections, transaction
 
 from ..backends.base import CollectionSpec, VectorBackend
 from ..contract.records import RecordBatch
@@ -221,7 +221,7 @@ def share_ahead(collection: Collection, backend: VectorBackend, replaced: Collec
         finish()
     except CollectionNotFound:
         pass  # another process was faster
-    except DatabaseError:
+    except Error:
         raise
     except Exception as error:  # noqa: BLE001  # a backend may raise anything, also MemoryError
         present.fail(error)
@@ -419,7 +419,7 @@ def _load(collection: Collection, backend: VectorBackend, copy: _Copy) -> None:
     if not connections[index_database()].in_atomic_block:
         # The next process need not measure again. In a caller's transaction, this would lock the
         # collection's row, and changes would have to wait. A read-only database still serves.
-        with suppress(DatabaseError):
+        with suppress(Error):
             keep(collection, loaded.spec.recall)
 
 

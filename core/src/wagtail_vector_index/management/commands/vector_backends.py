@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import DatabaseError
+from django.db import Error
 from django.utils import timezone
 
 from ...backends.base import VectorBackend
@@ -137,7 +137,7 @@ class Command(QuietableCommand):
                 self.stdout.write(self.style.ERROR(f"  {missing_tables()}"))
                 return False
             stored = [orphan.problem for orphan in orphans(index.name for index in indexes)]
-        except DatabaseError as error:
+        except Error as error:
             text = f"  {describe(error)}. Run: manage.py migrate"
             self.stdout.write(self.style.ERROR(text))
             return False
