@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from django.db import Error
 from django.db.models import Q
 from django.utils import timezone
+
+logger = logging.getLogger(__name__)
 
 # Wagtail installs `django_tasks` for as long as it supports a Django without tasks.
 _FRAMEWORKS = [name for name in ("django_tasks", "django.tasks") if find_spec(name)]
@@ -22,8 +26,9 @@ _TOLERANCE = dt.timedelta(seconds=1)
 def apply_pending_changes(index_name: str, failures: int = 0, tenant: str = "") -> None:
     """Write the changes that are due in an index's outbox, and send them to the vector backends.
 
-    After a failure, another task tries again later. If the queue cannot defer tasks, a thread
-    of the process that runs this task tries again, for as long as that process lives.
+    After a failure, another task tries again later. If the queue cannot defer tasks, or does not
+    take one, a thread of the process that runs this task tries again, for as long as that process
+    lives.
 
     Args:
         index_name: the name of the index.
@@ -61,19 +66,21 @@ def rebuild_index(index_name: str, failures: int = 0, tenant: str = "") -> None:
             return
         if not made.failures:
             _try_again(index_name, 0, made.retry_in)
-        elif rebuild_index.get_backend().supports_defer:
-            _put_off(rebuild_index, index_name, made.failures, made.retry_in)
-        else:
+        elif not _put_off(rebuild_index, index_name, made.failures, made.retry_in):
             worker().rebuild(index_name, made.retry_in, made.failures)
 
 
 def _try_again(index_name: str, failures: int, seconds: float) -> None:
     from .background.worker import worker
 
-    if not apply_pending_changes.get_backend().supports_defer:
+    if _can_defer(apply_pending_changes) and not _is_next(index_name, seconds):
+        return
+    if not _put_off(apply_pending_changes, index_name, failures, seconds):
         worker().wake(index_name, seconds)
-    elif _is_next(index_name, seconds):
-        _put_off(apply_pending_changes, index_name, failures, seconds)
+
+
+def _can_defer(some_task: Any) -> bool:
+    return bool(some_task.get_backend().supports_defer)
 
 
 def _is_next(index_name: str, seconds: float) -> bool:
@@ -87,14 +94,31 @@ def _is_next(index_name: str, seconds: float) -> bool:
     run_after = now + dt.timedelta(seconds=seconds)
     not_in_time = Q(retry_task_at__lte=now) | Q(retry_task_at__gt=run_after + _TOLERANCE)
     collections = live_collections(index_name).filter(Q(retry_task_at=None) | not_in_time)
-    return bool(collections.update(retry_task_at=run_after))
+    try:
+        return bool(collections.update(retry_task_at=run_after))
+    except Error:  # the database is down
+        return True
 
 
-def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> None:
+def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> bool:
+    """Enqueue a task for later; return whether the queue has taken it."""
+    from .indexing.failures import error_text
     from .models.tenants import current_tenant
 
+    if not _can_defer(some_task):
+        return False
     run_after = timezone.now() + dt.timedelta(seconds=seconds)
-    some_task.using(run_after=run_after).enqueue(index_name, failures, tenant=current_tenant())
+    task = some_task.using(run_after=run_after)
+    try:
+        task.enqueue(index_name, failures, tenant=current_tenant())
+    except Exception as error:  # noqa: BLE001  # a queue may raise anything
+        logger.warning(
+            "The task queue took no task for %s. A thread of this process tries again: %s",
+            index_name,
+            error_text(error),
+        )
+        return False
+    return True
 
 
 def runs_at_once(some_task: Any) -> bool:

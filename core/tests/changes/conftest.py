@@ -18,6 +18,8 @@ def _end(running):
     with running._changed:
         thread = running._thread
         running._due.clear()
+        running._failures.clear()
+        running._to_rebuild.clear()
         running._changed.notify_all()
     if thread is not None:
         thread.join(20)

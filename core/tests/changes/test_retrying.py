@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django_tasks import task_backends
 from django_tasks.backends.dummy import DummyBackend
@@ -23,7 +24,7 @@ from wagtail_vector_index.indexing.backoff import OBJECT_DELAY, SERVICE_DELAY, d
 from wagtail_vector_index.indexing.outbox import append, queue
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import Collection, PendingChange
-from wagtail_vector_index.tasks import apply_pending_changes
+from wagtail_vector_index.tasks import apply_pending_changes, rebuild_index
 
 NOTES = "testapp.Note"
 QUEUE = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
@@ -254,6 +255,33 @@ def test_a_queue_that_puts_nothing_off_leaves_it_to_a_thread(built, embedder, se
     embedder.before = down
     apply_pending_changes.call(NOTES)
     assert worker()._due.keys() == {("", NOTES)}
+
+
+@pytest.mark.parametrize("task", [apply_pending_changes, rebuild_index])
+def test_a_queue_that_is_down_leaves_it_to_a_thread(built, embedder, monkeypatch, caplog, task):
+    def fail(*arguments):
+        raise ConnectionError("the broker is down")
+
+    Note.objects.create(text="cake")
+    embedder.before = down
+    monkeypatch.setattr(DummyBackend, "enqueue", fail)
+    task.call(NOTES)
+    assert worker()._due.keys() == {("", NOTES)}
+    assert worker()._to_rebuild == ({("", NOTES)} if task is rebuild_index else set())
+    assert "ConnectionError: the broker is down" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_down_ends_no_chain_of_tasks(built, found):
+    def fail(*arguments):
+        raise OperationalError("the database system is shutting down")
+
+    Note.objects.create(text="cake")
+    with connection.execute_wrapper(fail):
+        apply_pending_changes.call(NOTES)
+    assert queued() == [([NOTES, 1], 10)]
+    apply_pending_changes.call(NOTES, 1)
+    assert found(Note.vector_index, "cake", limit=1) == ["cake"]
 
 
 def test_a_vector_backend_that_is_down_is_told_later(server, built, embedder, found):
