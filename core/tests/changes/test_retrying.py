@@ -6,12 +6,12 @@ import datetime
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, connections
 from django.utils import timezone
 from django_tasks import task_backends
 from django_tasks.backends.dummy import DummyBackend
 
-from tests.testapp.models import Note
+from tests.testapp.models import Note, Product, Remote
 from wagtail_vector_index.background.worker import worker
 from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.exceptions import (
@@ -20,6 +20,7 @@ from wagtail_vector_index.exceptions import (
     EmbeddingUnavailable,
 )
 from wagtail_vector_index.handlers import vector_backends
+from wagtail_vector_index.indexes.registry import get_index
 from wagtail_vector_index.indexing.backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after
 from wagtail_vector_index.indexing.outbox import append, queue
 from wagtail_vector_index.indexing.status import status_of
@@ -27,6 +28,8 @@ from wagtail_vector_index.models import Collection, PendingChange
 from wagtail_vector_index.tasks import apply_pending_changes, rebuild_index
 
 NOTES = "testapp.Note"
+PRODUCTS = "testapp.ProductIndex"
+REMOTE = "testapp.Remote"
 QUEUE = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
 
 pytestmark = pytest.mark.django_db
@@ -245,6 +248,87 @@ def test_an_object_that_is_refused_waits_alone(built, embedder, found):
     apply_pending_changes.call(NOTES)
     assert found(Note.vector_index, "water", limit=1) == ["water"]
     assert not PendingChange.objects.filter(index=NOTES).exists()
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+def test_an_object_whose_own_query_fails_waits_alone(
+    built, bring_up_to_date, found, monkeypatch, kind
+):
+    """Its statement may take too long, or it alone may read a database that is down."""
+    bring_up_to_date(PRODUCTS)
+    cup, kettle, pot = (Product.objects.create(label=label) for label in ("cup", "kettle", "pot"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Product, "get_description", failing(kettle, kind))
+        apply_pending_changes.call(PRODUCTS)
+    index = get_index(PRODUCTS)
+    assert set(index.search("kettle")) == {cup, pot}
+    (failure,) = status_of(index).failures
+    assert (failure.object_key, failure.attempts) == (object_key(kettle), 1)
+    assert failure.last_error == f"{kind.__name__}: canceling statement due to statement timeout"
+    assert queued() == [([PRODUCTS, 0], 10)]
+    time_passes(10)
+    apply_pending_changes.call(PRODUCTS)
+    assert set(index.search("kettle")) == {cup, kettle, pot}
+    assert status_of(index).is_ok
+
+
+def failing(product, kind):
+    """A method that returns the text of products, except of this one."""
+
+    def describe(self):
+        if self.pk == product.pk:
+            raise kind("canceling statement due to statement timeout")
+        return self.label
+
+    return describe
+
+
+def test_a_session_that_ended_is_the_fault_of_no_object(built, bring_up_to_date, monkeypatch):
+    """The status says why nothing was written, and not that nothing has tried."""
+    bring_up_to_date(PRODUCTS)
+    product = Product.objects.create(label="cup")
+    PendingChange.objects.filter(index=PRODUCTS).delete_rows()
+    append(PRODUCTS, [object_key(product)])
+
+    def fail(*arguments):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Product, "get_description", fail)
+        patched.setattr(connections["default"], "is_usable", lambda: False)
+        apply_pending_changes.call(PRODUCTS)
+    long_ago = timezone.now() - datetime.timedelta(hours=1)
+    changes = PendingChange.objects.filter(index=PRODUCTS)
+    changes.update(created_at=long_ago)
+    assert list(changes.values_list("attempts", "last_error")) == [(0, "")]
+    status = status_of(get_index(PRODUCTS))
+    assert [(each.attempts, each.last_error) for each in status.failed_collections] == [
+        (1, "OperationalError: server closed the connection unexpectedly")
+    ]
+    assert (status.is_ok, status.problems) == (False, [])
+    time_passes(10)
+    apply_pending_changes.call(PRODUCTS, 1)
+    assert status_of(get_index(PRODUCTS)).is_ok
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_database_that_all_objects_need_is_the_fault_of_none(
+    built, bring_up_to_date, monkeypatch
+):
+    bring_up_to_date(REMOTE)
+    for text in ("bread", "cake"):
+        Remote.objects.create(text=text)
+
+    def fail():
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connections["other"], "ensure_connection", fail)
+        apply_pending_changes.call(REMOTE)
+    changes = PendingChange.objects.filter(index=REMOTE)
+    assert list(changes.values_list("attempts", "last_error")) == [(0, "")] * 2
+    (failed,) = status_of(get_index(REMOTE)).failed_collections
+    assert failed.last_error == "OperationalError: connection refused"
 
 
 def test_a_queue_that_puts_nothing_off_leaves_it_to_a_thread(built, embedder, settings):

@@ -10,12 +10,12 @@ from typing import TypeVar
 from django.db import Error
 from django.utils import timezone
 
-from ..exceptions import RebuildRunning, VectorIndexError
+from ..exceptions import ConfigurationError, RebuildRunning, VectorIndexError
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
 from ..indexing.backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after, seconds_until
 from ..indexing.cleaning import clean_up, next_cleaning, sweep_all
-from ..indexing.failures import error_text, is_waiting, seconds_of_pause
+from ..indexing.failures import error_text, is_waiting, note_failure, seconds_of_pause
 from ..indexing.plan import live_collections
 from ..indexing.updating import Updated, apply_changes, apply_removals, update
 from ..models.sessions import again_if_lost
@@ -34,6 +34,9 @@ _SHORTEST = 1.0
 #: The seconds until the next attempt if other processes hold all changes that wait. If one of
 #: them ends early, its changes are written then.
 _OTHERS = 60.0
+
+#: Errors of this process's settings, which must not make processes with other settings wait.
+_NOT_NOTED = (ConfigurationError, RebuildRunning)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +122,10 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
                 f" in the schema {current_tenant()!r}" if current_tenant() else "",
             )
             return Attempt()
-        pause = seconds_of_pause(live_collections(index_name))
+        collections = live_collections(index_name)
+        if not isinstance(error, _NOT_NOTED) and not any(map(is_waiting, collections)):
+            note_failure(collections, error_text(error))
+        pause = seconds_of_pause(collections)
     except Error:  # the database is down
         pause = 0.0
     seconds = pause or delay_after(failures, SERVICE_DELAY).total_seconds()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import IntegrityError, InterfaceError, OperationalError
-from django.db.models import F
+from django.db import IntegrityError
 from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
@@ -17,10 +17,10 @@ from ..models.tables import Collection, PendingChange
 from ..models.transactions import is_conflict
 from ..plugins.calling import DocumentHooks, notify
 from ..plugins.documents import PreparedDocument
-from .backoff import CLOCK_DIFFERENCE, OBJECT_DELAY, delay_after
+from .backoff import CLOCK_DIFFERENCE, OBJECT_DELAY
 from .embedding import embedding_ids
 from .expanding import expand
-from .failures import error_text
+from .failures import keep_error, put_off, stops_index
 from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
@@ -121,12 +121,11 @@ class _Drain:
             by_key.setdefault(key, []).append(pk)
         try:
             objects = self._prepared(list(by_key))
-        except (OperationalError, InterfaceError) as error:
-            # The database is down; other errors may come from the query of one object. A read
-            # that loses against another transaction is read again with the next share.
-            if not is_conflict(error) or not self._may_try_again():
+        except Exception as error:  # a site's own code may raise anything
+            if is_conflict(error) and self._may_try_again():
+                return  # the next share reads again what lost against another transaction
+            if stops_index(error, self.index):
                 raise
-        except Exception as error:  # noqa: BLE001  # a site's own code may raise anything
             if len(by_key) == 1:
                 self._fail(next(iter(by_key)), [pk for pk, _ in changes], error)
                 return
@@ -145,7 +144,7 @@ class _Drain:
             embeddings = embedding_ids(embedder, documents, errors, self._embedded, self.plan)
         except EmbeddingError as error:
             self._leave_out(objects, by_key, errors)
-            self._keep_error([pk for pks in by_key.values() for pk in pks], error)
+            keep_error(self._held([pk for pks in by_key.values() for pk in pks]), error)
             raise
         self._leave_out(objects, by_key, errors)
         if objects:
@@ -256,19 +255,10 @@ class _Drain:
 
     def _fail(self, key: str, changes: list[int], error: Exception) -> None:
         """Leave an object in the outbox with its error, to try it again later."""
-        message, attempts = self._keep_error(changes, error)
-        self._share.rows().filter(pk__in=changes).update(
-            next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY),
-            holder=None,
-            holder_seen=None,
-        )
+        message = put_off(self._held(changes), error)
         logger.warning("%s of %s could not be indexed: %s", key, self.index.name, message)
         self.result.errors[key] = message
         self.progress.indexed(1)
 
-    def _keep_error(self, changes: Sequence[int], error: Exception) -> tuple[str, int]:
-        """Store an error with changes; return its message and the number of attempts so far."""
-        message = error_text(error)
-        rows = self._share.rows().filter(pk__in=changes)
-        rows.update(attempts=F("attempts") + 1, last_error=message)
-        return message, max(rows.values_list("attempts", flat=True), default=1)
+    def _held(self, changes: Sequence[int]) -> Any:
+        return self._share.rows().filter(pk__in=changes)

@@ -8,25 +8,30 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import DataError, Error, IntegrityError
+from django.db import DataError, Error, IntegrityError, router
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from ..content.declaration import IndexDeclaration
 from ..content.text import clean_text
 from ..exceptions import VectorIndexError
-from ..models.tables import Collection
+from ..models.sessions import is_down
+from ..models.tables import Collection, index_database
 from ..plugins.redaction import redacted
-from .backoff import SERVICE_DELAY, delay_after, seconds_until
+from .backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after, seconds_until
 
 __all__ = [
     "FAILED",
     "error_text",
     "hide_content",
     "is_waiting",
+    "keep_error",
     "message_without_content",
     "note_failure",
     "note_success",
+    "put_off",
     "seconds_of_pause",
+    "stops_index",
 ]
 
 #: The pending changes that failed at their last attempt.
@@ -119,6 +124,34 @@ def _of_database(error: Error) -> str:
     cause = error.__cause__
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
     return str(code or "")
+
+
+def stops_index(error: Exception, index: IndexDeclaration) -> bool:
+    """Return whether an error means that a database is down which all objects of an index need.
+
+    Other errors, also of databases, may come from the query of one object.
+    """
+    models = index.configuration.models
+    return is_down(error, {index_database(), *map(router.db_for_read, models)})
+
+
+def keep_error(changes: QuerySet[Any], error: Exception) -> str:
+    """Store an error with changes that could not be written; return its message."""
+    message = error_text(error)
+    changes.update(attempts=F("attempts") + 1, last_error=message)
+    return message
+
+
+def put_off(changes: QuerySet[Any], error: Exception) -> str:
+    """Store an error with changes, and let them wait; return its message."""
+    message = keep_error(changes, error)
+    attempts = max(changes.values_list("attempts", flat=True), default=1)
+    changes.update(
+        next_attempt=timezone.now() + delay_after(attempts, OBJECT_DELAY),
+        holder=None,
+        holder_seen=None,
+    )
+    return message
 
 
 def note_failure(collections: QuerySet[Any], message: str) -> None:

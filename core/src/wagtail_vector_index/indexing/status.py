@@ -16,7 +16,7 @@ from ..plugins.redaction import redacted
 from ..wording import sentence
 from .backoff import is_older_than, older_than
 from .building import is_being_built
-from .failures import FAILED
+from .failures import FAILED, is_waiting
 from .outbox import holders
 from .ownership import foreign_problem
 from .plan import live_collections, outdated_by
@@ -154,7 +154,7 @@ class IndexStatus:
         """Yield changes that have waited for longer than `OVERDUE`, and rebuilds that stopped."""
         minutes = OVERDUE.seconds // 60
         # Processes that write many changes, or build a large collection, come to each in turn.
-        if (overdue := self._changes["overdue"]) and not self._is_being_written:
+        if (overdue := self._changes["overdue"]) and not self._is_being_tried:
             yield Problem(
                 message=(
                     f"{overdue} changes of {self.name} have waited for more than {minutes} minutes,"
@@ -222,9 +222,10 @@ class IndexStatus:
         return self.building is not None and is_being_built(self.building)
 
     @property
-    def _is_being_written(self) -> bool:
+    def _is_being_tried(self) -> bool:
         at_work, _ = holders(self.name)
-        return self._is_being_built or bool(at_work)
+        is_put_off = any(map(is_waiting, self.collections))
+        return self._is_being_built or bool(at_work) or is_put_off
 
     @property
     def _pending(self) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
@@ -31,7 +31,7 @@ from django.db.models import QuerySet
 
 from ..contract.sansio import Steps
 
-__all__ = ["again_if_lost", "steps_again_if_lost", "streamed"]
+__all__ = ["again_if_lost", "is_down", "steps_again_if_lost", "streamed"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -101,6 +101,27 @@ def streamed(queryset: QuerySet[Any]) -> Iterator[Iterator[Any]]:
     has_cursors = connections[queryset.db].vendor == "postgresql"
     with transaction.atomic(queryset.db, savepoint=False) if has_cursors else nullcontext():
         yield queryset.iterator()
+
+
+def is_down(error: Exception, using: Iterable[str]) -> bool:
+    """Return whether an error means that a session has ended, or that a database is down.
+
+    Any other error comes from what was asked, as after a time-out of a single statement.
+
+    Args:
+        error: the error.
+        using: the aliases of the databases that must answer. Others may be down.
+    """
+    return isinstance(error, _OF_SESSIONS) and (_is_lost(error) or not all(map(_answers, using)))
+
+
+def _answers(alias: str) -> bool:
+    connection = connections[alias]
+    try:
+        connection.ensure_connection()
+    except Error:
+        return False
+    return connection.is_usable()
 
 
 def _may_be_repeated(error: Error) -> bool:
