@@ -21,6 +21,7 @@ from wagtail_vector_index.exceptions import (
 )
 from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexes.registry import get_index
+from wagtail_vector_index.indexing import expanding
 from wagtail_vector_index.indexing.backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after
 from wagtail_vector_index.indexing.outbox import append, queue
 from wagtail_vector_index.indexing.status import status_of
@@ -283,18 +284,22 @@ def failing(product, kind):
     return describe
 
 
-def test_a_session_that_ended_is_the_fault_of_no_object(built, bring_up_to_date, monkeypatch):
+@pytest.mark.parametrize("scope", [PendingChange.Scope.OBJECT, PendingChange.Scope.READERS])
+def test_a_session_that_ended_is_the_fault_of_no_object(
+    built, bring_up_to_date, monkeypatch, scope
+):
     """The status says why nothing was written, and not that nothing has tried."""
     bring_up_to_date(PRODUCTS)
     product = Product.objects.create(label="cup")
     PendingChange.objects.filter(index=PRODUCTS).delete_rows()
-    append(PRODUCTS, [object_key(product)])
+    append(PRODUCTS, [object_key(product)], scope)
 
     def fail(*arguments):
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patched:
         patched.setattr(Product, "get_description", fail)
+        patched.setitem(expanding._EXPANSIONS, PendingChange.Scope.READERS, fail)
         patched.setattr(connections["default"], "is_usable", lambda: False)
         apply_pending_changes.call(PRODUCTS)
     long_ago = timezone.now() - datetime.timedelta(hours=1)
@@ -329,6 +334,31 @@ def test_a_database_that_all_objects_need_is_the_fault_of_none(
     assert list(changes.values_list("attempts", "last_error")) == [(0, "")] * 2
     (failed,) = status_of(get_index(REMOTE)).failed_collections
     assert failed.last_error == "OperationalError: connection refused"
+
+
+def test_a_row_for_many_objects_that_fails_waits_alone(built, found, monkeypatch):
+    append(NOTES, ["testapp.author:1"], PendingChange.Scope.READERS)
+    Note.objects.create(text="cake")
+
+    def fail(*arguments):
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(expanding._EXPANSIONS, PendingChange.Scope.READERS, fail)
+        apply_pending_changes.call(NOTES)
+        assert found(Note.vector_index, "cake", limit=1) == ["cake"]
+        (failure,) = status_of(Note.vector_index).failures
+        assert (failure.object_key, failure.attempts) == ("testapp.author:1", 1)
+        assert failure.last_error == "ValueError: a bug"
+        assert queued() == [([NOTES, 0], 10)]
+        apply_pending_changes.call(NOTES)
+        assert status_of(Note.vector_index).failures[0].attempts == 1
+        with pytest.raises(CommandError, match="author:1: ValueError: a bug"):
+            call_command("update_vector_indexes", NOTES, verbosity=0)
+    time_passes(20)
+    apply_pending_changes.call(NOTES)
+    assert status_of(Note.vector_index).is_ok
+    assert not PendingChange.objects.filter(index=NOTES).exists()
 
 
 def test_a_queue_that_puts_nothing_off_leaves_it_to_a_thread(built, embedder, settings):

@@ -87,7 +87,7 @@ class _Drain:
 
     def run(self) -> Drained:
         self._correct_clocks()
-        expand(self.index)
+        self._expand()
         try:
             while self._apply_some():
                 pass
@@ -104,8 +104,11 @@ class _Drain:
         """
         if changes := self._share.take(self._started):
             self._apply(changes)
-            expand(self.index)
+            self._expand()
         return bool(changes)
+
+    def _expand(self) -> None:
+        self.result.errors |= expand(self.index, self._started)
 
     def _correct_clocks(self) -> None:
         """Make changes due whose next attempt was set by a clock that was wrong."""

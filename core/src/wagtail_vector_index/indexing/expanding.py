@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -15,29 +17,59 @@ from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction
 from .comparing import changed_keys
 from .dependencies import readers
+from .failures import put_off, stops_index
 from .outbox import append, changes_of
 from .plan import live_collections
 from .progress import Progress
+
+logger = logging.getLogger(__name__)
 
 #: The most objects that one transaction adds.
 _BATCH = 5_000
 
 
-def expand(index: IndexDeclaration) -> None:
-    """Replace rows of the outbox that stand for many objects by one row for each object."""
+def expand(index: IndexDeclaration, moment: dt.datetime | None = None) -> dict[str, str]:
+    """Replace rows of the outbox that stand for many objects by one row for each object.
+
+    A row that cannot be expanded stays with its error, and does not hold up other rows.
+
+    Args:
+        index: the index.
+        moment: when a row that has failed must have been due; by default, all are tried again.
+
+    Returns:
+        the errors, by the keys of their rows.
+    """
     rows = changes_of(index.name).exclude(scope=PendingChange.Scope.OBJECT).order_by("pk")
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for pk, scope, key in rows.values_list("pk", "scope", "object_key"):
+    due = set()
+    facts = rows.values_list("pk", "scope", "object_key", "attempts", "next_attempt")
+    for pk, scope, key, attempts, next_attempt in facts:
         alike[scope, key].append(pk)
-    for (scope, key), pks in alike.items():
-        keys = iter(_EXPANSIONS[scope](index, key))
-        # Each batch is a transaction of its own, since editors cannot save during one on SQLite.
-        # If the expansion is interrupted, the next one adds some objects again, which costs little.
-        some = list(dict.fromkeys(islice(keys, _BATCH)))
-        while following := list(dict.fromkeys(islice(keys, _BATCH))):
-            append(index.name, some)
-            some = following
-        in_transaction(partial(_replace, index.name, pks, some), index_database())
+        if moment is None or not attempts or next_attempt <= moment:
+            due.add((scope, key))
+    errors = {}
+    for scope, key in filter(due.__contains__, alike):
+        pks = alike[scope, key]
+        try:
+            _expand(index, scope, key, pks)
+        except Exception as error:  # a site's own code may raise anything
+            if stops_index(error, index):
+                raise
+            errors[key] = put_off(PendingChange.objects.filter(pk__in=pks), error)
+            logger.warning("%s of %s could not be expanded: %s", key, index.name, errors[key])
+    return errors
+
+
+def _expand(index: IndexDeclaration, scope: str, key: str, pks: Sequence[int]) -> None:
+    keys = iter(_EXPANSIONS[scope](index, key))
+    # Each batch is a transaction of its own, since editors cannot save during one on SQLite. If
+    # the expansion is interrupted, the next one adds some objects again, which costs little.
+    some = list(dict.fromkeys(islice(keys, _BATCH)))
+    while following := list(dict.fromkeys(islice(keys, _BATCH))):
+        append(index.name, some)
+        some = following
+    in_transaction(partial(_replace, index.name, pks, some), index_database())
 
 
 def _replace(index_name: str, pks: Sequence[int], keys: Sequence[str]) -> None:

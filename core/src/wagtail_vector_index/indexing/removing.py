@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from django.utils import timezone
+
 from ..content.declaration import IndexDeclaration
 from ..models.tables import Collection, index_database
 from ..models.transactions import in_transaction
@@ -36,7 +38,7 @@ def remove_gone(index: IndexDeclaration, *, compare: bool = False) -> int:
     collections = live_collections(index.name)
     if not collections.exists():
         return 0
-    expand(index)
+    expand(index, timezone.now())
     batches = gone_batches(index, collections) if compare else _gone_from_outbox(index)
     return sum(_remove(index, keys) for keys in batches)
 

@@ -123,14 +123,15 @@ def _update(
 ) -> Updated:
     collections = _targets(plan)
     follow(index, collections, progress)
-    expand(index)
+    drained = Drained(errors=expand(index))
     queue_batches(index.name, changed_batches(index, collections, progress))
     if building is not None:
         Collection.objects.filter(pk=building.pk).update(compared_at=timezone.now())
     now = timezone.now()
     changes_of(index.name).filter(next_attempt__gt=now).update(next_attempt=now)
     sending = progress if index.keep_embeddings else _SendsEarly(plan, progress)
-    drained = _drain_together(index, sending)
+    drained.add(_drain_together(index, sending))
+    _forget_written(index, drained.errors)
     held_back = None if building is None else reason_to_wait(building)
     built = building is not None and not held_back
     if building is not None and built:
@@ -236,7 +237,7 @@ def _forget_written(index: IndexDeclaration, errors: dict[str, str]) -> None:
     """Forget the errors of objects that could be written after all."""
     failing: set[str] = set()
     for some in slices(list(errors), 500):
-        rows = object_changes(index.name).filter(FAILED, object_key__in=some)
+        rows = changes_of(index.name).filter(FAILED, object_key__in=some)
         failing.update(rows.values_list("object_key", flat=True))
     for key in errors.keys() - failing:
         del errors[key]
