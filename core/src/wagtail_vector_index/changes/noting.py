@@ -4,6 +4,9 @@ Within a transaction, a change and its rows in the outbox are committed together
 transaction, and in a transaction of another database, a change is committed before its rows can
 be. For these, a promise is put into the outbox before the commit, and replaced by the rows after
 it. If the process ends in between, the promise remains. It counts as a change after some minutes.
+
+If a change is made in another database, and the caller rolls back a transaction of the outbox's
+database, promise and rows are lost, but the change may stay.
 """
 
 from __future__ import annotations
