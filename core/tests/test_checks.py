@@ -5,6 +5,7 @@ import logging
 import pytest
 from django.core import checks as django_checks
 from django.db import DatabaseError, InterfaceError, connection
+from django.utils.translation import gettext_lazy
 
 from tests.fake_distributions import BACKEND, PLUGIN, offering
 from tests.fake_distributions import make_site as make_fake_site
@@ -352,21 +353,25 @@ class TestIndexes:
         (message,) = checks.check_indexes()
         assert message.msg == f"testapp.Note: {told}"
 
-    @pytest.mark.parametrize("name", [5, "n" * 256])
-    def test_a_name_that_cannot_be_stored(self, monkeypatch, name):
-        index = type("KettleIndex", (ProductIndex,), {"name": name, "__module__": "shop"})
+    def test_a_name_that_cannot_be_stored(self, monkeypatch):
+        index = type("KettleIndex", (ProductIndex,), {"name": "n" * 256, "__module__": "shop"})
         monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
         (message,) = checks.check_indexes()
-        assert message.msg.startswith(
-            "shop.KettleIndex: name must be a text of at most 255 characters, not "
-        )
+        assert message.msg.endswith("n…: name must have at most 255 characters, not 256.")
+
+    @pytest.mark.parametrize("name", [gettext_lazy("kettles"), 5])
+    def test_a_name_is_made_a_text(self, name):
+        index = type("KettleIndex", (ProductIndex,), {"name": name, "__module__": "shop"})
+        assert index().name == str(name)
 
     def test_a_misspelt_attribute(self, monkeypatch):
         attributes = {
             "name": "kettles",
-            "embeding_backend": "other",
-            "own": 1,
             "__module__": "shop",
+            "embeding_backend": "other",
+            "_filter_fields": [],
+            "get_queryset": lambda self: self.get_querysets()[0],
+            "vector_backends": property(lambda self: [self.vector_backend]),
         }
         index = type("KettleIndex", (ProductIndex,), attributes)
         monkeypatch.setattr(checks, "all_indexes", lambda: [index()])

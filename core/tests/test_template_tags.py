@@ -165,6 +165,25 @@ def test_mistakes_are_raised_with_debug_alone(tag, articles, render, settings, c
         render(tag, page=articles[0], nothing=None)
 
 
+def test_an_index_may_change_its_search(articles, render, monkeypatch):
+    """Its method may take any arguments, and more than others."""
+    search, similar = VectorIndex.search, VectorIndex.find_similar
+
+    def louder(self, query, **arguments):
+        return search(self, query.removesuffix("!"), **arguments)
+
+    def nearer(self, instance, *, only_near=False, **arguments):
+        return similar(self, instance, **arguments, similarity_threshold=0.1 if only_near else None)
+
+    kind = type(ArticlePage.vector_index)
+    monkeypatch.setattr(kind, "search", louder, raising=False)
+    monkeypatch.setattr(kind, "find_similar", nearer, raising=False)
+    assert render(SEARCH, query="flour water sugar!").startswith("Cake 0.9|")
+    assert render("{% vector_similar page only_near=True as found %}", page=articles[0]).startswith(
+        "Cake 0."
+    )
+
+
 def test_an_argument_that_a_search_does_not_have_is_named(articles, render, settings):
     settings.DEBUG = True
     tag = '{% vector_search "flour" "ArticlePage" similarity_treshold=0.3 as found %}'

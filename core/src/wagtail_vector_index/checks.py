@@ -229,18 +229,24 @@ def _index_messages() -> Messages:
 
 
 def _misspelt_messages(index: VectorIndex) -> Messages:
-    """Tell names that the site's own classes give an index, and that look like its attributes."""
+    """Report attributes of an index that look misspelt. Methods may have any name."""
     ours = next(kind for kind in type(index).__mro__ if kind in (VectorIndex, PageVectorIndex))
-    known = [name for name in dir(ours) if not name.startswith("_")]
+    known = [name for name in dir(ours) if _is_plain(name, getattr(ours, name))]
     for kind in type(index).__mro__[: type(index).__mro__.index(ours)]:
-        for name in vars(kind):
-            close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
-            if close and name not in known:
+        for name, value in vars(kind).items():
+            if name in known or not _is_plain(name, value):
+                continue
+            if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
                 yield checks.Warning(
                     f"{index.name}: {name!r} is not an attribute of an index.",
                     hint=f"Did you mean {close[0]!r}?",
                     id="wagtail_vector_index.W015",
                 )
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    is_method = callable(value) or hasattr(type(value), "__get__")
+    return not (name.startswith("_") or is_method)
 
 
 def _one_index_messages(index: VectorIndex) -> Messages:

@@ -365,6 +365,9 @@ class TestSecrets:
         found = options(HEADERS={"Authorization": value})
         assert found.redact("the key abc123 is wrong") == f"the key {HIDDEN} is wrong"
 
+    def test_only_a_header_has_a_scheme(self):
+        assert options(PASSWORD="correct horse").redact("a horse at 1") == "a horse at 1"
+
     def test_the_longer_one_first(self):
         found = options(KEY="abc", TOKEN="abcdef")
         assert found.redact("abcdef abc") == f"{HIDDEN} {HIDDEN}"

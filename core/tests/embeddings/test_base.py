@@ -162,22 +162,28 @@ def test_batches_are_counted_with_their_prefixes() -> None:
     assert backend.calls == [["passage: a"], ["dimensions"], ["passage: b"]]
 
 
+WORDS = [f"word{'o' * 4}{number}" for number in range(10)]
+
+
 @pytest.mark.parametrize(
     ("query", "embedded"),
     [
-        ("one two three four", "query: one two three four"),
-        ("one two three four five", "query: one two three four "),
-        ("one " * 1_000_000, "query: one one one one "),
+        (" ".join(WORDS[:9]), "query: " + " ".join(WORDS[:9])),
+        (" ".join(WORDS[:10]), "query: " + " ".join(WORDS[:9]) + " "),
+        ("one " * 1_000_000, "query: " + "one " * 9),
+        ("a b c d e f g h i j k l", "query: a b c d e f g h i j k l"),
     ],
 )
 def test_a_query_is_cut_to_what_the_model_reads(query: str, embedded: str) -> None:
     """Documents are split before. Some services refuse what is longer, and no visitor knows."""
 
     class Short(Prefixing):
-        max_tokens = 5  # type: ignore[assignment]
+        max_tokens = 10  # type: ignore[assignment]
 
         def count_tokens(self, text: str) -> int:
             assert len(text) < 1_000
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()  # other requests would wait
             return len(text.split())
 
     backend = Short()

@@ -105,6 +105,25 @@ def test_no_chunk_with_its_context_is_longer_than_the_model_reads(monkeypatch):
     assert max(map(Paragraphs().embedder.count_tokens, embedded)) == 10
 
 
+def test_a_piece_that_a_splitter_keeps_whole_makes_no_other_chunk_smaller(monkeypatch):
+    class Whole(TextSplitter):
+        name = "whole"
+
+        def split(self, text):
+            return [text[:20], *super().split(text[20:])]
+
+    class Kept(Lines):
+        text_splitter = Whole
+
+    fields = [EmbeddingField("title", important=True), EmbeddingField("text")]
+    monkeypatch.setattr(Note, "title", "Rules", raising=False)
+    monkeypatch.setattr(Note, "embedding_fields", fields)
+    monkeypatch.setattr(WordEmbeddings, "max_tokens", 10)
+    Note.objects.create(text="x " * 10 + " ".join(f"w{number}" for number in range(50)))
+    update(Kept())
+    assert Document.objects.count() < 10
+
+
 def test_an_index_that_was_split_in_another_way_is_built_again():
     Note.objects.create(text="flour\nwater")
     update(Paragraphs())

@@ -84,7 +84,7 @@ class Answer:
     @property
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Raises a ChatError for an error of the service's client that the backend let pass."""
+        """Raise ChatUnavailable for an error of the service's client that the backend let pass."""
         try:
             yield
         except Exception as error:  # noqa: BLE001  # a third party's client may raise anything

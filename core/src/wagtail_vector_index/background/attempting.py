@@ -35,7 +35,8 @@ _SHORTEST = 1.0
 #: them ends early, its changes are written then.
 _OTHERS = 60.0
 
-#: Errors of this process's settings, which must not make processes with other settings wait.
+#: Errors of this process's settings, which must not make processes with other settings wait. Nor
+#: must mistakes in its code, which are other exceptions.
 _NOT_NOTED = (ConfigurationError, RebuildRunning)
 
 
@@ -123,7 +124,9 @@ def _failed(index_name: str, failures: int, error: Exception) -> Attempt:
             )
             return Attempt()
         collections = live_collections(index_name)
-        if not isinstance(error, _NOT_NOTED) and not any(map(is_waiting, collections)):
+        is_elsewhere = isinstance(error, (Error, VectorIndexError))
+        is_noted = is_elsewhere and not isinstance(error, _NOT_NOTED)
+        if is_noted and not any(map(is_waiting, collections)):
             note_failure(collections, error_text(error))
         pause = seconds_of_pause(collections)
     except Error:  # the database is down

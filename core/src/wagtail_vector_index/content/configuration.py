@@ -31,6 +31,10 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
 }
 
 
+#: As many characters as the columns of the index tables take.
+_LONGEST_NAME = 255
+
+
 class Declaration(Protocol):
     """The attributes of an index that its configuration is built from."""
 
@@ -125,6 +129,11 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
 
 def _check_attributes(index: Declaration) -> None:
     """Raise for attributes of a wrong type. The text "False", for example, would be true."""
+    if len(index.name) > _LONGEST_NAME:
+        raise InvalidIndex(
+            f"{index.name[:50]}…: name must have at most {_LONGEST_NAME} characters, not"
+            f" {len(index.name)}."
+        )
     for name, (types, what) in _TYPES.items():
         value = getattr(index, name)
         if not isinstance(value, types):

@@ -17,7 +17,6 @@ from ..embeddings.base import EmbeddingBackend
 from ..exceptions import InvalidIndex
 from ..plugins.handlers import embedding_backends, reranking_backends
 from ..reranking.base import RerankingBackend
-from ..wording import shown
 from .configuration import IndexConfiguration, configuration_of
 from .fields import EmbeddingField, FilterField
 from .independence import independent, is_independent
@@ -37,9 +36,6 @@ DEFAULT_CHUNK_TOKENS = 256
 _FETCH_ATTEMPTS = 10
 
 _FETCH_SIZE = 500
-
-#: As many characters as the columns of the index tables take.
-LONGEST_NAME = 255
 
 #: How many objects one query checks. Databases allow few more parameters than this.
 _CHECK_SIZE = 5_000
@@ -97,13 +93,8 @@ class IndexDeclaration:
     text_splitter: ClassVar[type[TextSplitter]] = TextSplitter
 
     def __init__(self) -> None:
-        if not self.name:
-            self.name = f"{_app_label(type(self))}.{type(self).__name__}"
-        if not isinstance(self.name, str) or len(self.name) > LONGEST_NAME:
-            raise InvalidIndex(
-                f"{type(self).__module__}.{type(self).__name__}: name must be a text of at most"
-                f" {LONGEST_NAME} characters, not {shown(self.name)}."
-            )
+        # The name may be lazy.
+        self.name = str(self.name or f"{_app_label(type(self))}.{type(self).__name__}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

@@ -29,6 +29,12 @@ def independent(queryset: QuerySet[Any]) -> QuerySet[Any]:
     if is_independent(queryset):
         return queryset
     everything = queryset.model._base_manager.using(queryset.db)  # noqa: SLF001  # hides no objects
+    found: QuerySet[Any] = everything.filter(pk__in=queryset.values("pk"))
+    if getattr(queryset, "_fields", None) is not None:  # it is made of values
+        return found
     chosen = queryset.all()  # for the class of its pages, and what it prefetches
-    chosen.query = everything.filter(pk__in=queryset.values("pk")).query
+    query: Any = found.query
+    query.select_related = chosen.query.select_related
+    query.deferred_loading = chosen.query.deferred_loading
+    chosen.query = query
     return chosen

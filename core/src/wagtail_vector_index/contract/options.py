@@ -30,7 +30,7 @@ _URL_PARAMETER = re.compile(r"[?&;]([^=&;#\s]+)=([^&;#\s]+)")
 _SECRET_PARAMETERS = frozenset({"auth", "code", "sig", "signature"})
 
 #: The value of the header ``Authorization``: a scheme, then what services quote in their errors.
-_CREDENTIALS = re.compile(r"[A-Za-z][\w-]*\s+(\S+)\s*")
+_CREDENTIALS = re.compile(r"^[A-Za-z][\w-]*\s+(\S{6,})\s*$")
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -283,6 +283,8 @@ def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _secrets(item, hide=hide or _is_secret_name(key))
+            if str(key).lower().endswith("authorization") and isinstance(item, str):
+                yield from _CREDENTIALS.findall(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _secrets(item, hide=hide)
@@ -290,8 +292,6 @@ def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
         yield from _url_secrets(value)
         if hide:
             yield value
-            if credentials := _CREDENTIALS.fullmatch(value):
-                yield credentials[1]
     elif hide and value is not None and not isinstance(value, bool):
         yield str(value)
 

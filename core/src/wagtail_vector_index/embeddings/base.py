@@ -46,6 +46,9 @@ _HARMLESS = "test"
 _SLOW = 5.0
 _SLOW_TEXTS = 3
 
+#: The length in characters of a query that every model reads, so that its tokens are not counted.
+_SHORT_QUERY = 64
+
 #: The longest token in characters, by and large: more of a query is not even counted.
 _LONGEST_TOKEN = 32
 
@@ -252,7 +255,9 @@ class EmbeddingBackend(ABC):
     async def aembed_query(self, text: str) -> memoryview[Any]:
         """Like `embed_query`, asynchronously."""
         try:
-            return self._only(await self.aembed_queries([self._query(text)]))
+            # The model's tokenizer may be loaded for this, and a long text takes it some time.
+            query = await sync_to_async(self._query, thread_sensitive=False)(text)
+            return self._only(await self.aembed_queries([query]))
         except Exception as error:  # noqa: BLE001  # a model may raise anything
             raise self._as_of_service(error)  # noqa: B904  # its cause is set
 
@@ -357,8 +362,7 @@ class EmbeddingBackend(ABC):
     def _query(self, text: str) -> str:
         """Return the text to embed for a query, cut to what the model reads."""
         text = text.lower() if _is_shouted(text) and self.cased else text
-        most = self.max_tokens
-        if most is None:
+        if len(text) <= _SHORT_QUERY or (most := self.max_tokens) is None:
             return self.prepare_query(text)
         text = text[: most * _LONGEST_TOKEN]  # so that no visitor keeps a tokenizer busy
 

@@ -14,7 +14,7 @@ from ..content.declaration import IndexDeclaration
 from ..content.object_keys import key_of, primary_keys
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..models.tables import PendingChange, index_database
-from ..models.transactions import in_transaction
+from ..models.transactions import in_transaction, tried_again
 from .comparing import changed_keys
 from .dependencies import readers
 from .failures import put_off, stops_index
@@ -52,7 +52,7 @@ def expand(index: IndexDeclaration, moment: dt.datetime | None = None) -> dict[s
     for scope, key in filter(due.__contains__, alike):
         pks = alike[scope, key]
         try:
-            _expand(index, scope, key, pks)
+            tried_again(partial(_expand, index, scope, key, pks), index_database())
         except Exception as error:  # a site's own code may raise anything
             if stops_index(error, index):
                 raise

@@ -75,7 +75,7 @@ def read(index: IndexDeclaration, instance: Any) -> Source:
         important="\n\n".join(important),
         body="\n\n".join(body),
         metadata=_metadata(index, instance),
-        # A line of prose may be the same as a label. It is rather shown twice than not at all.
+        # A line of prose may be the same as a label. It is better shown twice than not at all.
         labels=_lines(labels) - _lines(prose) if labels else frozenset(),
     )
 
@@ -138,9 +138,13 @@ def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[
     room = size - embedder.count_tokens(f"{context}\n\n") if context else size
     chunks = _chunks(index, body, max(1, room))
     if context and size == embedder.max_chunk_tokens:  # what is longer, the model may refuse
-        while room > 1 and (excess := _longest(embedder, context, chunks) - size) > 0:
-            room -= excess
-            chunks = _chunks(index, body, max(1, room))
+        longest = _longest(embedder, context, chunks)
+        while room > 1 and longest > size:
+            room -= longest - size
+            tried = _chunks(index, body, max(1, room))
+            if (longest_tried := _longest(embedder, context, tried)) >= longest:
+                break  # a site's own splitter keeps a longer piece whole
+            chunks, longest = tried, longest_tried
     return context, chunks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 
@@ -17,6 +18,8 @@ from .outbox import object_changes
 from .plan import live_collections
 from .preparing import PreparedObject
 from .writing import Superseded, Written, write
+
+logger = logging.getLogger(__name__)
 
 _SLICE = 500
 
@@ -47,6 +50,8 @@ def _remove(index: IndexDeclaration, keys: list[str]) -> int:
     """Remove objects, except those that are published meanwhile; return their number."""
     for _ in range(_MAX_SETBACKS):
         collections = list(live_collections(index.name))
+        if not collections:
+            return 0
         changes = object_changes(index.name).filter(object_key__in=keys)
         remove = partial(
             _write, index, collections, keys, list(changes.values_list("pk", flat=True))
@@ -62,6 +67,13 @@ def _remove(index: IndexDeclaration, keys: list[str]) -> int:
             if written.deleted:
                 notify("index_updated", index=index, upserted=[], deleted=written.deleted)
             return len(keys)
+    else:
+        logger.warning(
+            "%s: %s objects that are gone could not be removed, since other processes were faster"
+            " each time. They are removed with the next change.",
+            index.name,
+            len(keys),
+        )
     return 0
 
 
@@ -75,7 +87,7 @@ def _write(
     """
     written = write(collections, {key: PreparedObject() for key in keys}, {}, changes)
     # Until the commit, nobody else writes documents. So what is published after this look is
-    # written after the removal, and its row in the outbox is none of the deleted ones.
+    # written after the removal, and its row in the outbox is not among the deleted ones.
     if index.sources_among(keys):
         raise Superseded
     return written

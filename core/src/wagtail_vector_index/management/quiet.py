@@ -1,4 +1,4 @@
-"""The base class of commands: they print nothing if asked to, and what a terminal cannot show."""
+"""The base class of commands, which decides what they print, and how."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class IndexTableQuerySet(models.QuerySet[Any]):
         rows = self.order_by(by)
         while some := list(rows.values_list("pk", by)[:_PART]):
             last = some[-1][1]
-            # The queryset's conditions may no longer hold for a row. With them but without the
-            # last value, SQLite would rather look through all rows for which they hold.
+            # The conditions may no longer hold for a row, so they count again. Without the last
+            # value, SQLite would look through all rows for which they hold.
             part = self.filter(**{f"{by}__lte": last}, pk__in=[pk for pk, _ in some])
             in_transaction(part.delete_rows, self.db)
             if len(some) < _PART:

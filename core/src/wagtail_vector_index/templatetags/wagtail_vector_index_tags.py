@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 from django import template
@@ -20,7 +20,7 @@ from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
 from ..indexes import VectorIndex
-from ..indexes.registry import get_index
+from ..indexes.registry import all_indexes, get_index
 from ..indexes.similar import similar_to
 from ..indexing.failures import error_text
 from ..search.excerpts import excerpt_of
@@ -32,6 +32,9 @@ T = TypeVar("T")
 register = template.Library()
 
 logger = logging.getLogger(__name__)
+
+#: The kinds of the parameters ``*args`` and ``**kwargs``, whose names are no arguments.
+_ANY_NUMBER = Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD
 
 
 @register.simple_tag(takes_context=True)
@@ -60,7 +63,7 @@ def vector_search(
 
     def search() -> SearchResults:
         chosen = get_index(index)
-        _check_names(arguments, chosen.search)
+        _check_names(arguments, VectorIndex.search, chosen.search)
         return chosen.search(query or "", **arguments)
 
     return _found(search)
@@ -94,7 +97,8 @@ def vector_similar(
     def search() -> SearchResults | tuple[()]:
         if not isinstance(instance, Model):
             raise InvalidQuery(f"vector_similar needs a model instance, not {shown(instance)}.")
-        _check_names(arguments, VectorIndex.find_similar, similar_to)
+        methods = [index.find_similar for index in all_indexes()]
+        _check_names(arguments, similar_to, VectorIndex.find_similar, *methods)
         found = similar_to(instance, index, **arguments)
         return () if found is None else found
 
@@ -122,7 +126,8 @@ def vector_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
 
 def _check_names(arguments: Iterable[str], *functions: Callable[..., Any]) -> None:
     """Raise InvalidQuery if a tag was given an argument that none of the functions has."""
-    known = {name: None for function in functions for name in signature(function).parameters}
+    parameters = [each for one in functions for each in signature(one).parameters.values()]
+    known = {each.name: None for each in parameters if each.kind not in _ANY_NUMBER}
     for name in arguments:
         if name not in known:
             raise InvalidQuery(f"There is no argument {name!r}.{did_you_mean(name, known)}")
