@@ -268,9 +268,10 @@ class TestRetries:
         acme.faults = [acme.ConnectionFailed("starting")] * 20
         assert backend.collections() == []
 
-    def test_the_service_says_how_long_to_wait(self, backend, acme):
+    @pytest.mark.parametrize("seconds", [0.0, -1.0])
+    def test_the_service_says_how_long_to_wait(self, backend, acme, seconds):
         asked = []
-        backend._service.errors.retry_after = lambda error: asked.append(error) or 0.0
+        backend._service.errors.retry_after = lambda error: asked.append(error) or seconds
         acme.faults = [acme.ConnectionFailed("busy")]
         backend.collections()
         assert len(asked) == 1

@@ -548,7 +548,7 @@ def test_but_not_for_hours(
     assert len(service.requests) == requests
 
 
-@pytest.mark.parametrize("asked", ["nan", "-1", "inf", "soon"])
+@pytest.mark.parametrize("asked", ["nan", "-1", "inf", "soon", "Fri, 31 Dec 99999 23:59:59 GMT"])
 def test_a_wait_that_is_none(make_backend: MakeBackend, service: Service, asked: str) -> None:
     service.replies.append(Reply(503, b"", headers={"Retry-After": asked}))
     assert make_backend(MAX_RETRIES=1).embed(["text"]).tolist() == vector_of("text")

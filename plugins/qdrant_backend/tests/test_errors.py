@@ -208,10 +208,22 @@ def test_passing_faults_are_not_seen(
     assert backend.count(SPEC) == 30
 
 
-def test_retry_after_is_kept(double: Double, backend: QdrantBackend) -> None:
-    double.fault = first(1, status=429, says="slow down", headers={"Retry-After": "0"})
+@pytest.mark.parametrize("after", ["0", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_retry_after_is_kept(double: Double, backend: QdrantBackend, after: str) -> None:
+    double.fault = first(1, status=429, says="slow down", headers={"Retry-After": after})
     backend.collections()
     assert len(double.requests) == 2
+
+
+def test_a_limit_without_a_whole_number_of_seconds_fails_a_write(
+    double: Double, make_backend: MakeBackend
+) -> None:
+    backend = make_backend(MAX_RETRIES=0)
+    backend.create(SPEC)
+    double.fault = always(status=429, says="slow down", headers={"Retry-After": "1.5"})
+    with pytest.raises(BackendUnavailable, match="limits the rate") as raised:
+        backend.upsert(SPEC, BATCH)
+    assert isinstance(raised.value, WriteFailed)
 
 
 def test_nobody_answers_in_time(double: Double, make_backend: MakeBackend) -> None:

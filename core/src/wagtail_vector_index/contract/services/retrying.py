@@ -89,7 +89,7 @@ class Retries:
 
         def wait(state: RetryCallState) -> float:
             asked = errors.retry_after(_error_of(state))
-            return backoff(state) if asked is None else min(asked, timeout)
+            return backoff(state) if asked is None else max(0.0, min(asked, timeout))
 
         def stop(state: RetryCallState) -> bool:
             if isinstance(_error_of(state), LateError) or state.upcoming_sleep >= limit.left:

@@ -241,7 +241,10 @@ def retry_after(error: Exception) -> float | None:
         if 0 <= seconds < math.inf:
             return seconds
     date = parsedate_tz(headers.get("retry-after", ""))
-    return None if date is None else max(0.0, mktime_tz(date) - time.time())
+    try:
+        return None if date is None else max(0.0, mktime_tz(date) - time.time())
+    except (OverflowError, ValueError):  # the year is too large
+        return None
 
 
 def _number(text: str) -> float:

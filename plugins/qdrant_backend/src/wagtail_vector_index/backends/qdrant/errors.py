@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import httpx
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from wagtail_vector_index.contract.services import (
@@ -30,7 +30,7 @@ from .options import QdrantOptions
 CLIENT_ERRORS: tuple[type[Exception], ...] = (
     ResponseHandlingException,
     UnexpectedResponse,
-    ResourceExhaustedResponse,
+    QdrantException,
     grpc.RpcError,
     ValueError,
     AssertionError,
@@ -214,8 +214,8 @@ def _status(error: BaseException) -> int | None:
     """Return the HTTP status of an error, or its equivalent; None in local mode."""
     if isinstance(error, UnexpectedResponse):
         return error.status_code
-    if isinstance(error, ResourceExhaustedResponse):
-        return 429
+    if isinstance(error, QdrantException):
+        return 429  # a plain one if Retry-After is not a whole number, such as a date
     if isinstance(error, grpc.RpcError):
         if "storage locked" in _said(error).lower():
             return 403  # the code is that of a replica that is not ready, whose errors pass
