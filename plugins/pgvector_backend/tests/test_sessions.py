@@ -13,9 +13,10 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Q
 
-from plugins.pgvector_backend.tests.conftest import batch_of, connected
+from plugins.pgvector_backend.tests.conftest import batch_of, connected, indexes
 from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.backends.pgvector import database as database_module
+from wagtail_vector_index.backends.pgvector import indexing
 from wagtail_vector_index.backends.pgvector.backend import PgvectorBackend
 from wagtail_vector_index.backends.pgvector.database import Database
 from wagtail_vector_index.backends.pgvector.models import VectorTable
@@ -299,6 +300,55 @@ def test_in_a_transaction_of_the_caller_nothing_is_run_twice(alias: str) -> None
     with pytest.raises(BackendUnavailable), transaction.atomic(using=alias):
         database.write(work)
     assert len(calls) == 1
+
+
+@pytest.fixture
+def limited(alias: str) -> Iterator[str]:
+    """A connection whose server ends a session whose transaction takes longer than a second."""
+    if connections[alias].pg_version < 170_000:
+        pytest.skip("this PostgreSQL has no transaction_timeout")
+    execute(alias, "SET transaction_timeout = '1s'")
+    yield alias
+    connections[alias].close()
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_the_limit_of_a_transaction_ends_no_build(
+    backend: PgvectorBackend,
+    make: Make,
+    limited: str,
+    monkeypatch: pytest.MonkeyPatch,
+    in_transaction: bool,
+) -> None:
+    spec, plan = make(50), indexing.plan
+
+    def slow(cursor: database_module.Cursor, *arguments: Any) -> Any:
+        cursor.execute("SELECT pg_sleep(1.2)")
+        return plan(cursor, *arguments)
+
+    monkeypatch.setattr(indexing, "plan", slow)
+    if in_transaction:
+        with transaction.atomic(using=limited):
+            backend.optimize(spec)
+            assert query(limited, "SHOW transaction_timeout") == [("1s",)]
+    else:
+        backend.optimize(spec)
+    assert query(limited, "SHOW transaction_timeout") == [("1s",)]
+    assert len(indexes(limited, spec)) == 1
+
+
+def test_the_limit_of_a_transaction_is_a_passing_error(
+    backend: PgvectorBackend, make: Make, limited: str
+) -> None:
+    spec = make(10)
+    with pytest.raises(BackendUnavailable, match="transaction timeout"):
+        Database(limited, 10).read("SELECT pg_sleep(5)")
+    assert backend.count(spec) == 10
+
+
+def test_the_limit_of_an_idle_transaction_is_a_passing_error(alias: str) -> None:
+    with pytest.raises(BackendUnavailable):
+        Database(alias, 10).read("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '25P03'; END $$")
 
 
 def test_a_database_that_is_read_only(backend: PgvectorBackend, make: Make, alias: str) -> None:

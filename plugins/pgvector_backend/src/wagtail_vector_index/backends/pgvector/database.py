@@ -160,7 +160,8 @@ class Database:
             collection: the collection's name, for errors.
             lock: the name of a lock to hold until the transaction ends. The timeout does not
                 include the time to wait for it.
-            timeout: the seconds that a statement may take. 0 means any time, also for the lock.
+            timeout: the seconds that a statement may take. 0 means any time, also for the lock and
+                the transaction.
             settings: settings of the session, which end with the work.
             changed_by_work: the names of settings that the work changes itself, which also end
                 with it.
@@ -169,15 +170,16 @@ class Database:
             BackendError: a statement failed. The caller's transaction stays usable.
         """
         changed = {"statement_timeout": self._milliseconds(timeout), **(settings or {})}
-        begin = _set_config(changed)
-        if lock:
-            wait = {"statement_timeout": "0", "lock_timeout": "0" if timeout == 0 else LONGEST_WAIT}
-            begin = f"{_set_config(wait)}; {_lock(lock)}; {begin}"
+        waiting = {"statement_timeout": "0", "lock_timeout": LONGEST_WAIT}
 
         def attempt(raw: Any) -> ResultT:
             nested = not raw.autocommit
+            unlimited = _unlimited(raw) if timeout == 0 else {}
+            begin = _set_config(changed | unlimited)
+            if lock:
+                begin = f"{_set_config(waiting | unlimited)}; {_lock(lock)}; {begin}"
             with transaction.atomic(using=self.alias), _cursor(raw) as cursor:
-                names = [*BOUND, *changed, *changed_by_work]
+                names = [*BOUND, *changed, *unlimited, *changed_by_work]
                 before = _current(cursor, names) if nested else {}
                 cursor.execute(begin)
                 result = work(cursor)
@@ -297,6 +299,14 @@ def _is_dead(raw: Any) -> bool:
     except psycopg.OperationalError:
         return True
     return bool(raw.closed)
+
+
+def _unlimited(raw: Any) -> dict[str, str]:
+    """Return the settings with which a transaction may take any time."""
+    limits = ["lock_timeout"]
+    if raw.info.server_version >= 170_000:  # older servers refuse an unknown setting
+        limits.append("transaction_timeout")
+    return dict.fromkeys(limits, "0")
 
 
 def _cursor(raw: Any) -> Cursor:

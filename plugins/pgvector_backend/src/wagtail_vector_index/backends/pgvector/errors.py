@@ -30,6 +30,10 @@ OTHER_SHAPE = (
     errors.CannotCoerce,
 )
 
+#: The server ended the session by its time limit for a transaction, or for an idle one. To psycopg,
+#: both are internal errors.
+TIMED_OUT = ("25P04", "25P03")
+
 READ_ONLY = (
     "It is read-only, for example a standby, or a primary that is full or was replaced. Connect"
     " to the primary, or let the primary accept writes again."
@@ -56,6 +60,8 @@ def project_error(error: Exception, database: str, collection: str) -> VectorInd
         return CollectionMismatch(f"{message}. The collection {collection!r} has another shape.")
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return BackendUnavailable(f"{message}. {READ_ONLY}")
+    if getattr(error, "sqlstate", None) in TIMED_OUT:
+        return BackendUnavailable(message)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
         error, (errors.DiskFull, errors.ProgramLimitExceeded)
     ):
