@@ -13,7 +13,13 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Q
 
-from plugins.pgvector_backend.tests.conftest import batch_of, connected, indexes
+from plugins.pgvector_backend.tests.conftest import (
+    add_database,
+    batch_of,
+    connected,
+    indexes,
+    other,
+)
 from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.backends.pgvector import database as database_module
 from wagtail_vector_index.backends.pgvector import indexing
@@ -261,6 +267,42 @@ def test_a_connection_that_ended_before_is_replaced(
             assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (
                 True,
             )
+        operation(backend, spec)
+    assert backend.count(spec) == 10
+
+
+@pytest.fixture
+def pooled(alias: str, server: dict[str, Any], database: str) -> Iterator[str]:
+    """The same database through Django's pool of connections."""
+    pytest.importorskip("psycopg_pool")
+    name = f"{alias}_pooled"
+    pool = {"min_size": 4, "max_size": 4}
+    options = {**server["OPTIONS"], "application_name": name, "pool": pool}
+    add_database(name, {**server, "NAME": database, "OPTIONS": options})
+    yield name
+    connections[name].close()
+    connections[name].close_pool()
+    del connections[name], connections.settings[name]
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_all_connections_of_a_pool_that_ended_before_are_replaced(
+    make: Make, pooled: str, server: dict[str, Any], database: str, is_held: bool
+) -> None:
+    spec, backend = make(10), other(pooled)
+    for operation in OPERATIONS[:4]:
+        backend.count(spec)
+        connections[pooled].close()
+        connections[pooled].pool.wait()
+        if is_held:
+            backend.count(spec)
+        with connected(server, dbname=database) as killer:
+            ended = killer.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE application_name = %s",
+                [pooled],
+            )
+            assert ended.fetchall() == [(True,)] * 4
         operation(backend, spec)
     assert backend.count(spec) == 10
 

@@ -266,12 +266,16 @@ def _check_transaction(connection: Any) -> None:
 def _raw(connection: Any) -> Any:
     """Return psycopg's connection, a new one if the server has closed the old one.
 
-    Django replaces dead connections only between requests, but a worker may run for days.
+    Django replaces dead connections only between requests, but a worker may run for days. All
+    connections in Django's pool may be dead too, and it hands them out unless CONN_HEALTH_CHECKS
+    is set.
     """
-    raw = connection.connection
-    if raw is not None and _is_idle(connection) and _is_dead(raw):
-        connection.close()
     connection.ensure_connection()
+    for _ in range(connection.pool.max_size if connection.pool else 1):
+        if not (_is_idle(connection) and _is_dead(connection.connection)):
+            break
+        connection.close()
+        connection.ensure_connection()
     if _has_custom_cursors(connection):
         # Extensions of Django's connection, such as django-tenants, set the search path in their
         # cursors. Other connections skip this, which is an eighth of a search's time in Python.
