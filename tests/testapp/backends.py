@@ -120,7 +120,7 @@ class ApproximateBackend(ServerBackend):
     def _search(self, spec, vector, limit, filter, min_score):
         self.before("search")
         self.searched.append(dict(spec.setting))
-        found = super()._search(spec, vector, self._count(spec, None), filter, min_score)
+        found = super()._search(spec, vector, super()._count(spec, None), filter, min_score)
         if spec.setting == EXACT:
             return ExactMatches(found[:limit])
         look = self.links + spec.setting.get("look", self.options.looks[0])

@@ -132,6 +132,9 @@ def test_it_tells_the_recall_of_searches(manage, at, articles):
     assert "Exact searches are forbidden." in text
     assert "at worst" not in text
     assert "The target" not in text
+    Collection.objects.update(recall=recall | unknown | {"records": 0})
+    text = " ".join(manage.get(at("detail")).text.split())
+    assert "Not measured (ef 200)," in text
 
 
 def test_failed_changes_come_first_with_their_errors(manage, at, articles, pending):

@@ -314,9 +314,35 @@ def test_a_sample_that_takes_too_long_is_told_as_the_measurements_own(slow):
     assert recall.advice.startswith("600 s were not enough to read 100 records of blog. It is")
     backend.seconds_of = {"count": 0, "sample": 599}.get
     assert backend.optimize(SPEC).reached
+
+
+def test_without_a_count_nothing_is_measured(slow):
+    backend = slow(exact_takes(0))
     backend.seconds_of = {"count": 601}.get
-    with pytest.raises(BackendUnavailable, match="600 s were not enough to count the records"):
-        backend.optimize(SPEC)
+    recall = backend.optimize(SPEC)
+    assert (recall.setting, recall.is_measured) == ({"look": 4}, False)
+    assert recall.advice.startswith("600 s were not enough to count the records of blog. It is")
+    assert str(recall) == "recall not measured, searched with look 4"
+    assert backend.measure(replace(SPEC, recall=recall)) is recall
+    backend.seconds_of = lambda method: 0
+    measured = backend.measure(replace(SPEC, recall=recall))
+    assert measured.reached
+    backend.seconds_of = {"count": 601}.get
+    assert backend.measure(replace(SPEC, recall=measured)) is measured
+
+
+@pytest.mark.parametrize("kind", [BackendRefused, BackendUnavailable])
+def test_a_store_that_refuses_to_count_is_told(caplog, kind):
+    backend = filled()
+
+    def refuse(spec, filter):
+        raise kind("Counts are forbidden.")
+
+    backend._count = refuse
+    recall = backend.optimize(SPEC)
+    assert (recall.setting, recall.is_measured) == ({"look": 4}, False)
+    assert recall.advice.startswith("Counts are forbidden. It is measured again")
+    assert "The recall of blog could not be measured: Counts are forbidden." in caplog.text
 
 
 def test_a_store_that_refuses_exact_searches_is_told(caplog):

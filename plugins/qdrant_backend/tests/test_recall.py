@@ -172,6 +172,34 @@ def test_a_server_that_refuses_exact_searches_is_not_measured(
     assert "The recall of blog could not be measured" in caplog.text
 
 
+def strict(seconds: int) -> Callable[[Request], Fault | None]:
+    """A server whose strict mode has a ``max_timeout``."""
+
+    def fault(request: Request) -> Fault | None:
+        asked = request.query.get("timeout", "0")
+        says = f'Bad request: Limit exceeded {asked} > {seconds} for "timeout".'
+        return Fault(status=400, says=says) if int(asked) > seconds else None
+
+    return fault
+
+
+def test_a_strict_server_is_measured(double: Double, make_backend: MakeBackend) -> None:
+    backend = filled(make_backend())
+    double.fault = strict(60)
+    recall = backend.optimize(SPEC)
+    assert recall is not None
+    assert recall.is_measured
+
+
+def test_a_stricter_server_is_not_measured(double: Double, make_backend: MakeBackend) -> None:
+    backend = filled(make_backend())
+    double.fault = strict(10)
+    recall = backend.optimize(SPEC)
+    assert recall is not None
+    assert (recall.setting, recall.is_measured) == ({"hnsw_ef": 2_048}, False)
+    assert "Limit exceeded 60 > 10" in recall.advice
+
+
 @pytest.mark.parametrize("grpc", [False, True])
 def test_exact_searches_may_take_longer_than_the_time_out(
     double: Double,

@@ -116,18 +116,37 @@ class ApproximateStore(ThreadedStore):
         """Like `measure`, for an index that was just built or for an older one."""
         if not (settings := self._search_settings(spec)):
             return None
-        patient = replace(spec, timeout=_MOST_SECONDS)
-        with _in_time(f"to count the records of {spec.name}"):
-            records = self._count(patient, None)
         target = getattr(self.options, "recall", TARGET)
-        if spec.recall and spec.recall.holds(records=records, target=target, settings=settings):
+        now = timezone.now().isoformat(timespec="seconds")
+        facts: dict[str, Any] = {"target": target, "measured_at": now}
+
+        def is_current(recall: Recall, records: int) -> bool:
+            return recall.holds(records=records, target=target, settings=settings)
+
+        try:
+            with _in_time(f"to count the records of {spec.name}"):
+                records = self._count(replace(spec, timeout=_MOST_SECONDS), None)
+        except (BackendUnavailable, BackendRefused) as error:
+            if spec.recall and is_current(spec.recall, 0):
+                return spec.recall
+            return self._unmeasured(spec, settings, error, facts)
+        if spec.recall and is_current(spec.recall, records):
             return spec.recall
         if records < LEAST_RECORDS:
             if len(settings) == 1:  # the site's own choice holds for any number of records
                 self._use_setting(spec, settings[0])
             return None
-        now = timezone.now().isoformat(timespec="seconds")
-        facts = {"records": records, "target": target, "measured_at": now}
+        facts["records"] = records
+        return self._measured_if_possible(spec, settings, facts, is_new=is_new)
+
+    def _measured_if_possible(
+        self,
+        spec: CollectionSpec,
+        settings: Sequence[Setting],
+        facts: dict[str, Any],
+        *,
+        is_new: bool,
+    ) -> Recall | None:
         try:
             if not is_new:
                 self._adapt_index(spec)
@@ -136,12 +155,7 @@ class ApproximateStore(ThreadedStore):
         except CollectionNotFound:
             raise
         except BackendError as error:
-            logger.warning("The recall of %s could not be measured: %s", spec.name, error)
-            with suppress(BackendError):
-                settings = self._search_settings(spec)  # there may be a better index
-            recall = self._unmeasured(spec, settings, error, facts)
-            if recall is None:
-                return spec.recall
+            return self._unmeasured(spec, settings, error, facts)
         if recall is not None:
             self._recalls[spec.name] = recall
         return recall
@@ -211,21 +225,26 @@ class ApproximateStore(ThreadedStore):
         error: BackendError,
         facts: dict[str, Any],
     ) -> Recall | None:
-        """Choose the most thorough setting whose searches work; None if there is no such setting.
+        """Choose the most thorough setting whose searches work, since measuring has failed.
 
         Without one, the store does not work at all just now, so it may have a setting that was
-        only tried.
+        only tried. Then the recall of the spec is returned.
         """
+        logger.warning("The recall of %s could not be measured: %s", spec.name, error)
+        with suppress(BackendError):
+            settings = self._search_settings(spec)  # there may be a better index
         vector = memoryview(array("f", [1.0]) * spec.dimensions)
         for setting in reversed(settings):
             with suppress(BackendUnavailable, BackendRefused):
                 self._use_setting(spec, setting)
                 self._scores(spec.searched_with(setting), vector)
                 advice = _advice(error, setting if len(settings) > 1 else {}, self.options)
-                return Recall(setting=setting, advice=advice, **facts)
+                recall = Recall(setting=setting, advice=advice, **facts)
+                self._recalls[spec.name] = recall
+                return recall
         with suppress(BackendError):
             self._use_setting(spec, spec.recall.setting if spec.recall else settings[0])
-        return None
+        return spec.recall
 
     def _scores(self, spec: CollectionSpec, vector: memoryview[Any]) -> list[float]:
         found = self._search(spec, vector, LIMIT, None, None)

@@ -79,7 +79,7 @@ class Recall:
         worst: the share that the worst question found.
         target: the mean that was wanted.
         questions: how many questions were asked.
-        records: how many records the collection had.
+        records: how many records the collection had; 0 if they could not be counted.
         measured_at: when this was measured, in ISO 8601.
         advice: what to do if no setting reaches the target, or if it could not be measured;
             empty if one does.
@@ -97,7 +97,8 @@ class Recall:
     def __str__(self) -> str:
         setting = ", ".join(f"{name} {value:g}" for name, value in self.setting.items())
         if not self.is_measured:
-            return f"recall not measured in {self.records:,} records, searched with {setting}"
+            where = f" in {self.records:,} records" if self.records else ""
+            return f"recall not measured{where}, searched with {setting}"
         text = (
             f"recall {self.mean:.3f}, worst {self.worst:.2f}, of {self.questions} sampled searches"
             f" of {self.records:,} records, with {setting}"

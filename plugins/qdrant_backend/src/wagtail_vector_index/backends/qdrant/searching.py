@@ -33,6 +33,9 @@ COMPRESSED = tuple(
     )
 )  # fmt: skip
 
+#: The seconds after which a server ends a read by default. Its strict mode may forbid more.
+LONGEST_READ = 60
+
 #: Above this limit, a search first counts the records.
 MOST_UNCOUNTED = 1_000
 
@@ -135,7 +138,9 @@ def reading(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
     consistency: Any = options.consistency
     if isinstance(consistency, str):
         consistency = models.ReadConsistencyType(consistency)
-    seconds = options.timeout if spec.timeout is None else ceil(spec.timeout)
+    seconds = options.timeout
+    if spec.timeout is not None:
+        seconds = min(ceil(spec.timeout), max(seconds, LONGEST_READ))
     return {"consistency": consistency, "timeout": seconds}
 
 
