@@ -473,6 +473,13 @@ def test_tls(secure: Double, certificates: Path, make_backend: Make) -> None:
     backend.drop(SPEC)
 
 
+def test_the_environment_names_the_authorities_for_http(
+    secure: Double, certificates: Path, make_backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
+    assert make_backend(**secure.options).collections() == []
+
+
 def test_certificate_of_an_unknown_authority(secure: Double, make_backend: Make) -> None:
     with told(BackendUnavailable, "CA_CERTIFICATE"):
         make_backend(**secure.options, timeout=1.0).collections()

@@ -182,7 +182,8 @@ def _context(options: WeaviateOptions) -> ssl.SSLContext:
     if options.ca_certificate:
         context = ssl.create_default_context(cafile=options.ca_certificate)
     else:
-        context = httpx.create_ssl_context(trust_env=False)
+        # As in other clients, SSL_CERT_FILE or SSL_CERT_DIR names the authorities.
+        context = httpx.create_ssl_context(trust_env=True)
     if options.client_certificate:
         context.load_cert_chain(options.client_certificate, options.client_key)
     return context
