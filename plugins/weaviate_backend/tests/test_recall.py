@@ -162,6 +162,20 @@ def test_a_filter_that_leaves_out_what_is_near(server: Double, make_backend: Mak
     assert server.calls.count("Search") == 1
 
 
+def test_records_too_large_for_one_message_are_compared_in_parts(
+    server: Double, make_backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "EXACT_UP_TO", COUNT)
+    backend = filled(make_backend())
+    server.configure(candidates=500)
+    said = "CLIENT: Received message larger than max (110595072 vs. 104858000)"
+    # The first two searches by the index find a fifth, so the third reads all records.
+    server.fail({"kind": "429", "on": "Search", "at": 2, "text": said})
+    matches = backend.search(SPEC, [0, 0, 0, 0], limit=50)
+    assert [match.id.int for match in matches] == [*range(50)]
+    assert server.calls.count("Search") > 3
+
+
 def test_equal_scores_at_the_end_of_an_exact_search(make_backend: Make) -> None:
     backend = make_backend()
     backend.create(SPEC)

@@ -19,6 +19,7 @@ from wagtail_vector_index.contract.arrays import scores, stored_query
 from wagtail_vector_index.contract.sansio import Steps
 from wagtail_vector_index.contract.services import Query
 
+from .errors import TooLarge
 from .filtering import Condition, all_of, condition_of, in_part
 from .messages import Messages, ids_and_vectors, ids_of
 from .options import WeaviateOptions
@@ -104,7 +105,12 @@ class Search:
                     continue
                 found = yield from self._nearest(condition, wanted)
                 if len(found) < wanted and few:
-                    return (yield from self._compared(condition))
+                    try:
+                        return (yield from self._compared(condition))
+                    except TooLarge:
+                        if high - low == 1:
+                            raise
+                        break
                 if len(found) >= count or (len(found) >= wanted and self._is_decided(found)):
                     return found
         middle = (low + high) // 2
