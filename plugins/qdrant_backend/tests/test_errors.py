@@ -208,6 +208,33 @@ def test_passing_faults_are_not_seen(
     assert backend.count(SPEC) == 30
 
 
+@pytest.mark.parametrize("grpc", [False, True])
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_backend_that_another_thread_closes(
+    double: Double,
+    make_backend: MakeBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    grpc: bool,
+    times: int,
+) -> None:
+    with grpc_door(double) as port:
+        backend = make_backend(GRPC=grpc, GRPC_PORT=port)
+        backend.create(SPEC)
+        send, left = backend._service.send, iter(range(times))
+
+        def closed(client: Any, request: Any) -> Any:
+            if next(left, None) is not None:
+                backend.close()
+            return send(client, request)
+
+        monkeypatch.setattr(backend._service, "send", closed)
+        if times == 1:
+            assert backend.count(SPEC) == 0
+        else:
+            with pytest.raises(BackendUnavailable, match="another thread has closed the backend"):
+                backend.count(SPEC)
+
+
 @pytest.mark.parametrize("after", ["0", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_retry_after_is_kept(double: Double, backend: QdrantBackend, after: str) -> None:
     double.fault = first(1, status=429, says="slow down", headers={"Retry-After": after})

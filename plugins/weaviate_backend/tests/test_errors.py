@@ -403,6 +403,28 @@ def test_upsert_never_makes_a_collection(server: Double, backend: WeaviateBacken
     assert backend.collections() == []
 
 
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_backend_that_another_thread_closes(
+    server: Double, make_backend: Make, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    backend = make_backend()
+    backend.create(SPEC)
+    backend.upsert(SPEC, BATCH)
+    send, left = backend._service.send, iter(range(times))
+
+    def closed(client: Any, request: Any) -> Any:
+        if next(left, None) is not None:
+            backend.close()
+        return send(client, request)
+
+    monkeypatch.setattr(backend._service, "send", closed)
+    if times == 1:
+        assert len(backend.search(SPEC, [1, 0])) == 2
+    else:
+        with told(BackendUnavailable, "another thread has closed the backend"):
+            backend.search(SPEC, [1, 0])
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ca.pem, server.pem and server.key."""

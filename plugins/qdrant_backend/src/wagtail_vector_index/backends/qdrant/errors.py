@@ -50,6 +50,8 @@ _STATUSES = {
 }
 
 _FULL = ("no space left", "insufficient storage", "out of disk", "disk usage")
+#: What the client, httpx and gRPC say of a client that was closed.
+_CLOSED = ("Client was closed", "client has been closed", "closed channel")
 _TLS = ("CERTIFICATE", "SSL", "TLS", "Tls", "Hostname Verification")
 _OTHER_SHAPE = ("not existing vector name", "vector dimension error", "is not found in the coll")
 _ADVICE = {
@@ -81,6 +83,9 @@ class QdrantErrors(ServiceErrors):
         """Return the error of the contract for a client's error."""
         if isinstance(error, LateError):
             what = self._late_after(error.seconds, self.option_of(error, request))
+            return self.make(BackendUnavailable, what, cause=error)
+        if _is_closed(error):
+            what = "cannot be asked: another thread has closed the backend"
             return self.make(BackendUnavailable, what, cause=error)
         if not isinstance(error, CLIENT_ERRORS):
             return error
@@ -181,12 +186,21 @@ class QdrantErrors(ServiceErrors):
 
 
 def _is_passing(error: BaseException) -> bool:
+    if _is_closed(error):
+        return True
     if isinstance(error, ResponseHandlingException):
         return isinstance(error.source, httpx.TransportError) and not _is_tls(str(error.source))
     status = _status(error)
     if status is None or _is_full(error) or (status == 503 and _is_tls(_said(error))):
         return False
     return status in (408, 429) or status >= 500
+
+
+def _is_closed(error: BaseException) -> bool:
+    """Return whether another thread has closed the client. The next attempt makes a new one."""
+    source = getattr(error, "source", error)
+    said = str(source)
+    return isinstance(source, (RuntimeError, ValueError)) and any(text in said for text in _CLOSED)
 
 
 def _is_timeout(error: BaseException) -> bool:

@@ -179,6 +179,9 @@ class WeaviateErrors(ServiceErrors):
             return self._late(error, request)
         if isinstance(error, grpc.RpcError):
             return self._of_rpc(error)
+        if isinstance(error, ValueError) and "closed channel" in str(error):
+            what = "cannot be asked: another thread has closed the backend"
+            return self.make(BackendUnavailable, what, cause=error, where=self._grpc)
         # Over HTTP, the client lets the errors of several libraries through.
         return error if hasattr(request, "message") else self._of_http(error)
 
