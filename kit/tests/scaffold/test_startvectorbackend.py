@@ -65,6 +65,29 @@ def warned(self, *arguments):
 
 {class_name}._search = warned
 """
+#: What a generated backend raises for a file that cannot be used.
+RAISES = """
+import sqlite3
+import sys
+from {package}.backend import {class_name}
+from wagtail_vector_index.exceptions import BackendError
+
+kind, path = sys.argv[1:]
+if kind == "locked":
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+elif kind == "no database":
+    open(path, "w").write("Dear diary, today I saw a vector." * 100)
+elif kind == "a directory":
+    path = "."
+else:
+    sqlite3.connect(path).execute("CREATE TABLE collections (other)")
+backend = {class_name}("default", {class_name}.Options(path=path, timeout=0.0))
+try:
+    backend.collections()
+except BackendError as error:
+    print(type(error).__name__)
+"""
 WITHOUT_PROJECT = [
     [sys.executable, "-m", "wagtail_vector_index", "startvectorbackend", "acme"],
     [
@@ -191,6 +214,24 @@ def test_it_passes_its_tests_while_a_library_warns(site, folder, store):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "DeprecationWarning: old" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("locked", "BackendUnavailable"),
+        ("a directory", "BackendUnavailable"),
+        ("no database", "BackendRefused"),
+        ("other tables", "BackendRefused"),
+    ],
+)
+def test_its_errors_say_whether_trying_again_may_help(site, folder, kind, error):
+    start("acme", "--store", "sql")
+    code = RAISES.format(package="acme_wagtail_vectors", class_name="AcmeBackend")
+    path = str(folder / "vectors.sqlite3")
+    source = str(folder / "acme-wagtail-vectors" / "src")
+    done = run([sys.executable, "-c", code, kind, path], folder, PYTHONPATH=source)
+    assert (done.stdout, done.stderr) == (f"{error}\n", "")
 
 
 class TestCommand:
