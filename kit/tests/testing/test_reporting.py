@@ -97,6 +97,12 @@ def test_a_run_ends_with_a_summary_without_any_configuration(folder):
     assert '<property name="rule" value="counts-are-exact"' in report
 
 
+def test_the_first_failure_names_a_rule_of_its_own(folder):
+    said = run(folder, "-x", "-k", "TestUpside and (test_score or oracle)")
+    assert f"{contract_url('one-meaning-of-score')}\n    test_score[dot]\n" in said
+    assert "test_behaves_like_the_oracle" not in said
+
+
 def test_with_xdist_the_plugin_is_named(folder):
     said = run(folder, "-k", CHOSEN, "-n1", "-p", "wagtail_vector_index.testing.reporting")
     assert SUMMARY in said
