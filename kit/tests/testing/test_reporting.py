@@ -1,6 +1,7 @@
 """What the end of an author's own run of pytest says of the suite."""
 
 import os
+import re
 
 import pytest
 
@@ -257,3 +258,26 @@ def test_a_failure_says_that_an_id_came_twice(tmp_path):
     said = run(tmp_path, "-k", "writers_of_the_same")
     assert "An id came twice: scan() returned 80 rows of 20 ids." in said
     assert "came 4 times." in said
+
+
+OR_IS_AND = """
+from wagtail_vector_index.contract import And, Or
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class OrIsAnd(OracleBackend):
+    def _matches(self, node, metadata):
+        return super()._matches(And(node.children) if isinstance(node, Or) else node, metadata)
+
+
+class TestOrIsAnd(VectorBackendConformance):
+    def make_backend(self):
+        return OrIsAnd()
+"""
+
+
+def test_a_failure_shows_the_filter_as_it_is_written(tmp_path):
+    (tmp_path / "test_conformance.py").write_text(OR_IS_AND)
+    said = run(tmp_path, "-k", "oracle")
+    assert re.search(r"or_\(\s*Q\(\w+__[a-z]+=", said)
+    assert "HypothesisWarning" not in said

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache, reduce
+from functools import lru_cache
 from itertools import product
-from operator import and_, or_
+from operator import and_, invert, or_
 from random import Random
 from typing import Any
 
@@ -28,6 +28,9 @@ VALUES: dict[str, list[Any]] = {
     "bool": [True, False],
     "datetime": [time.astimezone(zone) for time, zone in product(TIMES, ZONES)],
 }
+
+#: What combines filters.
+OPERATORS: list[Callable[..., Any]] = [and_, or_, invert]
 
 
 def vectors(dimensions: int) -> st.SearchStrategy[list[float]]:
@@ -63,20 +66,20 @@ def filters(fields: Mapping[str, FieldType]) -> st.SearchStrategy[Q]:
 @lru_cache
 def _filters(fields: tuple[tuple[str, FieldType], ...]) -> st.SearchStrategy[Q]:
     leaves = st.one_of([_leaf(name, type_) for name, type_ in fields])
-    return st.recursive(leaves, _branches, max_leaves=4)
+    return st.recursive(leaves, _branch, max_leaves=4)
 
 
-def _branches(children: st.SearchStrategy[Q]) -> st.SearchStrategy[Q]:
-    several = st.lists(children, min_size=2, max_size=3)
-    return st.one_of(
-        several.map(lambda parts: reduce(and_, parts)),
-        several.map(lambda parts: reduce(or_, parts)),
-        children.map(lambda part: ~part),
-    )
+# A failure shows the calls of builds(). Hypothesis also describes the strategies, and warns if that
+# is too long; composite() shortens it.
+@st.composite
+def _branch(draw: st.DrawFn, children: st.SearchStrategy[Q]) -> Q:
+    combine = draw(st.sampled_from(OPERATORS))
+    parts = [children] if combine is invert else [children, children]
+    return draw(st.builds(combine, *parts))
 
 
 def _leaf(name: str, type_: FieldType) -> st.SearchStrategy[Q]:
-    value = st.sampled_from(VALUES[_element(type_)])
+    value = _value(_element(type_))
     asked = [_lookup(name, "isnull", st.booleans())]
     if type_.startswith("list"):
         return st.one_of(_lookup(name, "contains", value), *asked)
@@ -88,8 +91,13 @@ def _leaf(name: str, type_: FieldType) -> st.SearchStrategy[Q]:
     return st.one_of(asked)
 
 
+@st.composite
+def _value(draw: st.DrawFn, element: str) -> Any:
+    return draw(st.sampled_from(VALUES[element]))
+
+
 def _lookup(name: str, lookup: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[Q]:
-    return value.map(lambda chosen: Q(**{f"{name}__{lookup}": chosen}))
+    return st.builds(Q, **{f"{name}__{lookup}": value})
 
 
 def _element(type_: FieldType) -> str:
