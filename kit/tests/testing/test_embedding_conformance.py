@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.testapp.embeddings import WordEmbeddings
-from wagtail_vector_index.exceptions import InvalidEmbeddings
+from wagtail_vector_index.exceptions import EmbeddingUnavailable, InvalidEmbeddings
 from wagtail_vector_index.testing import EmbeddingBackendConformance
 
 from .runner import cases_of, first_failure
@@ -74,6 +75,23 @@ class OtherFingerprint(Random):
     @property
     def fingerprint(self):
         return f"{super().fingerprint}{self.number}"
+
+
+class TenAtOnce(Right):
+    max_batch_texts = 256
+
+    def embed(self, texts):
+        return super().embed(texts[:10])
+
+
+class Hashed(Right):
+    """hash() differs among processes."""
+
+    def _vector(self, text):
+        vector = [0.01] * self.dimensions
+        for word in text.split():
+            vector[hash(word) % self.dimensions] += 1.0
+        return vector
 
 
 class WrongDimensions(Right):
@@ -157,6 +175,8 @@ MUTANTS = {
     Unique: "test_a_text_twice",
     Stateful: "test_batches_change_nothing",
     Random: "test_instances_agree",
+    TenAtOnce: "test_one_vector_for_each_of_many_texts",
+    Hashed: "test_processes_agree",
     OtherFingerprint: "test_instances_agree",
     WrongDimensions: "test_one_vector_for_each_text",
     NotReusable: "test_close_and_use_again",
@@ -171,16 +191,40 @@ MUTANTS = {
 }
 
 
+class Suite(EmbeddingBackendConformance):
+    """A new process can import it, unlike a class within a function."""
+
+    def __init__(self, mutant):
+        self.mutant = mutant
+
+    def make_backend(self):
+        return self.mutant("default", self.mutant.Options())
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_each_broken_backend_is_caught(mutant):
-    class Suite(EmbeddingBackendConformance):
-        def make_backend(self):
-            return mutant("default", mutant.Options())
-
-    expected = MUTANTS[mutant]
-    failure = first_failure(Suite, cases_of(Suite, only=[expected]))
+    cases = cases_of(Suite, only=[MUTANTS[mutant]])
+    failure = first_failure(partial(Suite, mutant), cases)
     assert failure is not None
     assert isinstance(failure[1], (AssertionError, InvalidEmbeddings, RuntimeError))
+
+
+class OnlyHere(Right):
+    """Like a service that only the process of the tests can reach."""
+
+    def embed(self, texts):
+        raise EmbeddingUnavailable("nobody listens")
+
+
+def test_a_backend_that_works_in_one_process_only_is_not_caught():
+    with pytest.raises(pytest.skip.Exception, match="in a new process: .*nobody listens"):
+        Suite(OnlyHere).test_processes_agree()
+
+    class Local(Suite):
+        pass
+
+    with pytest.raises(pytest.skip.Exception, match="in a new process: .*Local"):
+        Local(Right).test_processes_agree()
 
 
 WITHOUT_DJANGO = """

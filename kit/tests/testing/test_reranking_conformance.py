@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from functools import partial
 
 import pytest
 
@@ -72,6 +73,13 @@ class Random(Right):
         return super()._score(query, text) + self.number
 
 
+class Hashed(Right):
+    """hash() differs among processes."""
+
+    def _score(self, query, text):
+        return 2.0 ** (hash(text) % 1000)
+
+
 class NotReusable(Right):
     closed = False
 
@@ -118,6 +126,7 @@ MUTANTS = {
     BestFirst: "test_each_score_belongs_to_its_text",
     OnceOnly: "test_a_text_twice",
     Random: "test_instances_agree",
+    Hashed: "test_processes_agree",
     NotReusable: "test_close_and_use_again",
     OtherAsynchronously: "test_asynchronously",
     NoCheck: "test_check",
@@ -125,13 +134,20 @@ MUTANTS = {
 }
 
 
+class Suite(RerankingBackendConformance):
+    """A new process can import it, unlike a class within a function."""
+
+    def __init__(self, mutant):
+        self.mutant = mutant
+
+    def make_backend(self):
+        return self.mutant("default", self.mutant.Options())
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_each_broken_backend_is_caught(mutant):
-    class Suite(RerankingBackendConformance):
-        def make_backend(self):
-            return mutant("default", mutant.Options())
-
-    failure = first_failure(Suite, cases_of(Suite, only=[MUTANTS[mutant]]))
+    cases = cases_of(Suite, only=[MUTANTS[mutant]])
+    failure = first_failure(partial(Suite, mutant), cases)
     assert failure is not None
     assert isinstance(failure[1], (AssertionError, RuntimeError))
 

@@ -12,6 +12,7 @@ from wagtail_vector_index.embeddings.base import EmbeddingBackend
 
 from .expect import expect, expect_equal
 from .instance import THREADS, OneBackend, in_threads
+from .spawning import in_new_process
 
 __all__ = ["EmbeddingBackendConformance"]
 
@@ -26,6 +27,9 @@ TEXTS = [
     "https://example.com/a/path?of=a&page=2#top",
 ]
 
+#: More texts than a model may take at once.
+MANY = [f"This is page {number}." for number in range(1, 301)]
+
 #: The lowest cosine similarity of two vectors of the same text.
 ALIKE = 0.999
 
@@ -33,8 +37,8 @@ ALIKE = 0.999
 class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
     """The rules that every embedding backend must keep.
 
-    Derive a test class from it that defines `make_backend`. The texts are few and short, so
-    that a test of a service that costs money stays cheap.
+    Derive a test class from it that defines `make_backend`. The texts are short, so that a
+    test of a service that costs money stays cheap.
 
     Example::
 
@@ -62,6 +66,12 @@ class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
         expect_equal(len(rows), len(TEXTS), "Each text has a vector.")
         for text, row in zip(TEXTS, rows, strict=True):
             expect(any(row), f"The vector of {text!r} is zero, which has no direction.")
+
+    def test_one_vector_for_each_of_many_texts(self) -> None:
+        rows = self.embedded(MANY)
+        expect_equal(len(rows), len(MANY), "Each text has a vector, of many texts too.")
+        rule = "The vectors of many texts come in the order of the texts."
+        expect_same([rows[0], rows[-1]], self.embedded([MANY[0], MANY[-1]]), rule)
 
     def test_texts_have_vectors_of_their_own(self) -> None:
         rows = self.embedded(TEXTS[:3])
@@ -99,6 +109,12 @@ class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
             expect_same(self.rows(other.embed_documents(TEXTS[:2])), before, rule)
         finally:
             other.close()
+
+    def test_processes_agree(self) -> None:
+        # Before the backend exists: the new process makes its own.
+        found = in_new_process(self.embedded, TEXTS[:2])
+        rule = "Two processes return the same vectors. The hash() of a text differs among them."
+        expect_same(found, self.embedded(TEXTS[:2]), rule)
 
     def test_close_and_use_again(self) -> None:
         before = self.embedded(TEXTS[:2])

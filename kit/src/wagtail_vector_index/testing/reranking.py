@@ -10,6 +10,7 @@ from wagtail_vector_index.reranking.base import RerankingBackend
 
 from .expect import expect, expect_equal
 from .instance import OneBackend, in_threads
+from .spawning import in_new_process
 
 __all__ = ["RerankingBackendConformance"]
 
@@ -83,6 +84,13 @@ class RerankingBackendConformance(OneBackend[RerankingBackend]):
             expect_same(other.rerank(self.query, texts), before, rule)
         finally:
             other.close()
+
+    def test_processes_agree(self) -> None:
+        texts = [self.answer, *self.others[:1]]
+        # Before the backend exists: the new process makes its own.
+        found = in_new_process(self.scores, texts)
+        rule = "Two processes return the same scores. The hash() of a text differs among them."
+        expect_same(found, self.scores(texts), rule)
 
     def test_close_and_use_again(self) -> None:
         texts = [self.answer, *self.others[:1]]
