@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.fake_distributions import make_site, offering
 from wagtail_vector_index.backends.base import CollectionSpec
 from wagtail_vector_index.testing.arguments import WrongUse, read_options, split
 from wagtail_vector_index.testing.command import chosen_database, main
@@ -137,6 +138,25 @@ def test_a_backend_that_cannot_be_tested(backend, options, status, message, caps
     said = capsys.readouterr().err
     assert message in said
     assert KEY not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "suite"),
+    [
+        ("wordllama", "an embedding", "EmbeddingBackendConformance"),
+        ("acme", "a reranking", "RerankingBackendConformance"),
+        ("acme.Reranker", "a reranking", "RerankingBackendConformance"),
+    ],
+)
+def test_a_backend_of_another_kind(name, kind, suite, tmp_path, monkeypatch, capsys):
+    for site in make_site(tmp_path, monkeypatch):
+        plugin = offering("reranking", acme='path="acme.Reranker"')
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=plugin)
+        assert main([name]) == 2
+    assert capsys.readouterr().err.endswith(
+        f"{name!r} is {kind} backend, not a vector one. Write a test class that derives from"
+        f" wagtail_vector_index.testing.{suite}, and run it with pytest.\n"
+    )
 
 
 def test_settings_that_are_not_there(capsys, monkeypatch):

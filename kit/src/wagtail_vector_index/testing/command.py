@@ -19,10 +19,12 @@ from django.db import Error as DatabaseError
 from django.utils.functional import cached_property
 
 from wagtail_vector_index.backends.base import VectorBackend
+from wagtail_vector_index.conf import BackendKind
 from wagtail_vector_index.exceptions import ConfigurationError
-from wagtail_vector_index.plugins.discovery import registry
+from wagtail_vector_index.plugins.discovery import Offer, registry
 from wagtail_vector_index.plugins.handlers import BackendHandler
-from wagtail_vector_index.wording import describe
+from wagtail_vector_index.plugins.resolving import KNOWN_BACKENDS
+from wagtail_vector_index.wording import article, describe
 
 from .arguments import (
     FAILED,
@@ -44,6 +46,12 @@ ALIAS = "default"
 
 #: The test file of a run.
 TESTS = "from wagtail_vector_index.testing.configured import TestBackend as TestBackend\n"
+
+#: The suites for other kinds of backends, which this command does not run.
+SUITES: Mapping[BackendKind, str] = {
+    "embedding": "EmbeddingBackendConformance",
+    "reranking": "RerankingBackendConformance",
+}
 
 
 class NotRun(Exception):
@@ -105,6 +113,7 @@ def ready(arguments: argparse.Namespace) -> Iterator[CommandLine]:
         NotRun: a service or database cannot be used.
     """
     handler = CommandLine(arguments.backend, read_options(arguments.options))
+    check_kind(arguments.backend)
     configure(arguments)
     try:
         # The class comes first: if it cannot be imported, no database is made.
@@ -114,6 +123,17 @@ def ready(arguments: argparse.Namespace) -> Iterator[CommandLine]:
             yield handler
     except ConfigurationError as error:
         raise WrongUse(str(error)) from None
+
+
+def check_kind(name: str) -> None:
+    """Raise if this is the name of a backend that has another suite."""
+    for kind, suite in SUITES.items():
+        known = offers(kind, name) or name in KNOWN_BACKENDS[kind]
+        if known and not offers("vector", name):
+            raise WrongUse(
+                f"{name!r} is {article(kind)} backend, not a vector one. Write a test class that"
+                f" derives from wagtail_vector_index.testing.{suite}, and run it with pytest."
+            )
 
 
 def configure(arguments: argparse.Namespace) -> None:
@@ -157,10 +177,14 @@ def chosen_database(url: str | None) -> dict[str, Any]:
 
 def django_apps(name: str) -> list[str]:
     """Return the Django apps that the plugin of this backend needs."""
-    found = registry()
-    offer = found.offer_at("vector", name)
-    offers = [offer] if offer else found.offers("vector", name)
-    return list(dict.fromkeys(app for each in offers for app in each.spec.django_apps))
+    offered = offers("vector", name)
+    return list(dict.fromkeys(app for each in offered for app in each.spec.django_apps))
+
+
+def offers(kind: BackendKind, name: str) -> list[Offer]:
+    """Return the offers of a backend by its dotted path or its short name."""
+    offer = registry().offer_at(kind, name)
+    return [offer] if offer else registry().offers(kind, name)
 
 
 @contextmanager
