@@ -75,7 +75,8 @@ def _filters(fields: tuple[tuple[str, FieldType], ...]) -> st.SearchStrategy[Q]:
 def _branch(draw: st.DrawFn, children: st.SearchStrategy[Q]) -> Q:
     combine = draw(st.sampled_from(OPERATORS))
     parts = [children] if combine is invert else [children, children]
-    return draw(st.builds(combine, *parts))
+    combined: Q = draw(st.builds(combine, *parts))
+    return combined
 
 
 def _leaf(name: str, type_: FieldType) -> st.SearchStrategy[Q]:
