@@ -13,6 +13,7 @@ from tests.testapp.models import Note
 from tests.testapp.vector_indexes import ProductIndex
 from wagtail_vector_index import checks
 from wagtail_vector_index.handlers import embedding_backends, vector_backends
+from wagtail_vector_index.indexes import TextSplitter
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.models import FilterField
 from wagtail_vector_index.models.tables import Collection
@@ -369,6 +370,7 @@ class TestIndexes:
             "name": "kettles",
             "__module__": "shop",
             "embeding_backend": "other",
+            "text_spliter": TextSplitter,
             "_filter_fields": [],
             "get_queryset": lambda self: self.get_querysets()[0],
             "vector_backends": property(lambda self: [self.vector_backend]),
@@ -380,7 +382,12 @@ class TestIndexes:
                 "W015",
                 "kettles: 'embeding_backend' is not an attribute of an index.",
                 "Did you mean 'embedding_backend'?",
-            )
+            ),
+            (
+                "W015",
+                "kettles: 'text_spliter' is not an attribute of an index.",
+                "Did you mean 'text_splitter'?",
+            ),
         ]
 
     def test_metric(self, index):

@@ -184,6 +184,16 @@ def test_an_index_may_change_its_search(articles, render, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("tag", [SEARCH, "{% vector_similar page only_near=True as found %}"])
+def test_an_index_whose_search_takes_fewer_arguments_is_a_mistake(
+    tag, articles, render, monkeypatch, caplog
+):
+    kind = type(ArticlePage.vector_index)
+    monkeypatch.setattr(kind, "search", lambda self, query, limit=10: [], raising=False)
+    assert render(tag, query="flour", page=articles[0]) == ""
+    assert "There is no argument" in caplog.text
+
+
 def test_an_argument_that_a_search_does_not_have_is_named(articles, render, settings):
     settings.DEBUG = True
     tag = '{% vector_search "flour" "ArticlePage" similarity_treshold=0.3 as found %}'

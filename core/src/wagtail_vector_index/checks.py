@@ -245,7 +245,8 @@ def _misspelt_messages(index: VectorIndex) -> Messages:
 
 
 def _is_plain(name: str, value: Any) -> bool:
-    is_method = callable(value) or hasattr(type(value), "__get__")
+    is_method = callable(value) and not isinstance(value, type)
+    is_method = is_method or hasattr(type(value), "__get__")
     return not (name.startswith("_") or is_method)
 
 

@@ -98,6 +98,9 @@ def assert_complete(backend: QdrantBackend) -> None:
     assert [str(note) for note in Note.vector_index.search("olives", limit=1)] == ["olives"]
 
 
+COUNT = "POST /collections/NAME/points/count"
+
+
 def each_request(
     backend: QdrantBackend, double: Double, fault_at: Callable[[int], Once]
 ) -> dict[str, Exception | None]:
@@ -126,7 +129,9 @@ def each_request(
 def test_one_request_fails(backend: QdrantBackend, double: Double, kind: str) -> None:
     outcomes = each_request(backend, double, lambda number: Once(number, FAULTS[kind]))
     assert len(outcomes) > 8
-    assert all(outcomes.values()), outcomes
+    passed = {at.partition(": ")[2] for at, error in outcomes.items() if error is None}
+    # A count for the measurement of recall that is refused is asked for again, with less time.
+    assert passed == ({COUNT} if kind in ("401", "507") else set()), outcomes
 
 
 def test_server_goes_away(backend: QdrantBackend, double: Double) -> None:
@@ -143,7 +148,7 @@ def test_one_answer_is_late(backend: QdrantBackend, double: Double) -> None:
     late.set()
     patient = {at.partition(": ")[2] for at, error in outcomes.items() if error is None}
     # The measurement of recall has a time of its own, whatever TIMEOUT is.
-    assert patient == {"POST /collections/NAME/points/count"}
+    assert patient == {COUNT}
 
 
 def test_part_of_a_batch_is_refused(backend: QdrantBackend, double: Double) -> None:

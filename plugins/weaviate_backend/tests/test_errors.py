@@ -502,6 +502,22 @@ def test_the_environment_names_the_authorities_for_http(
     assert make_backend(**secure.options).collections() == []
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_the_environment_names_a_file_that_cannot_be_used(
+    secure: Double,
+    make_backend: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    content: str | None,
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content:
+        path.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with told(BackendRefused, "SSL_CERT_FILE"):
+        make_backend(**secure.options).collections()
+
+
 def test_certificate_of_an_unknown_authority(secure: Double, make_backend: Make) -> None:
     with told(BackendUnavailable, "CA_CERTIFICATE"):
         make_backend(**secure.options, timeout=1.0).collections()

@@ -124,11 +124,11 @@ class ApproximateStore(ThreadedStore):
             return recall.holds(records=records, target=target, settings=settings)
 
         try:
-            with _in_time(f"to count the records of {spec.name}"):
-                records = self._count(replace(spec, timeout=_MOST_SECONDS), None)
-        except (BackendUnavailable, BackendRefused) as error:
+            records = self._counted(spec)
+        except BackendRefused as error:
             if spec.recall and is_current(spec.recall, 0):
                 return spec.recall
+            facts["records"] = spec.recall.records if spec.recall else 0
             return self._unmeasured(spec, settings, error, facts)
         if spec.recall and is_current(spec.recall, records):
             return spec.recall
@@ -138,6 +138,14 @@ class ApproximateStore(ThreadedStore):
             return None
         facts["records"] = records
         return self._measured_if_possible(spec, settings, facts, is_new=is_new)
+
+    def _counted(self, spec: CollectionSpec) -> int:
+        """Return the number of records, if possible with more time than a search has."""
+        try:
+            with _in_time(f"to count the records of {spec.name}"):
+                return self._count(replace(spec, timeout=_MOST_SECONDS), None)
+        except BackendRefused:  # a server may forbid so much time
+            return self._count(spec, None)
 
     def _measured_if_possible(
         self,

@@ -14,6 +14,7 @@ from ..exceptions import InvalidQuery
 from ..search.base import refinable
 from ..search.results import SearchResults
 from ..wording import listed
+from .arguments import check_names
 from .base import VectorIndex
 from .registry import get_index, indexes_holding
 
@@ -36,11 +37,13 @@ def similar_to(
 
     Raises:
         InvalidIndex: no index has this name.
-        InvalidQuery: several indexes contain the object, or it has no locale.
+        InvalidQuery: several indexes contain the object, it has no locale, or there is no such
+            argument.
     """
     chosen = get_index(index) if index else _index_of(instance)
     if chosen is None:
         return None
+    check_names(arguments, chosen.find_similar, VectorIndex.find_similar, "active_locale")
     if is_page_model(type(instance)) and not _has_only_pages(chosen):
         given = arguments.get("filter")
         # What is no Q is refused by the search.

@@ -24,6 +24,10 @@ from ..plugins.documents import PreparedDocument
 _CONTEXT_SHARE = 4
 
 
+#: How often a text is split again, into smaller chunks, until all fit into what the model reads.
+_MOST_TRIES = 8
+
+
 @dataclass(frozen=True, kw_only=True)
 class PreparedObject:
     """The documents that an object should have in the index tables; none to remove the object."""
@@ -138,13 +142,15 @@ def _split(index: IndexDeclaration, context: str, body: str) -> tuple[str, list[
     room = size - embedder.count_tokens(f"{context}\n\n") if context else size
     chunks = _chunks(index, body, max(1, room))
     if context and size == embedder.max_chunk_tokens:  # what is longer, the model may refuse
-        longest = _longest(embedder, context, chunks)
-        while room > 1 and longest > size:
+        least = longest = _longest(embedder, context, chunks)
+        for _ in range(_MOST_TRIES):
+            if longest <= size or room <= 1:
+                break
             room -= longest - size
             tried = _chunks(index, body, max(1, room))
-            if (longest_tried := _longest(embedder, context, tried)) >= longest:
-                break  # a site's own splitter keeps a longer piece whole
-            chunks, longest = tried, longest_tried
+            longest = _longest(embedder, context, tried)
+            if longest < least:  # it never is if a site's own splitter keeps a longer piece whole
+                chunks, least = tried, longest
     return context, chunks
 
 

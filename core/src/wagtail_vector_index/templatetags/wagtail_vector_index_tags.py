@@ -9,8 +9,7 @@ must distinguish between the visitors.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from inspect import Parameter, signature
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django import template
@@ -20,21 +19,19 @@ from django.template import Context
 
 from ..exceptions import ConfigurationError, InvalidInput, InvalidQuery, VectorIndexError
 from ..indexes import VectorIndex
-from ..indexes.registry import all_indexes, get_index
+from ..indexes.arguments import check_names
+from ..indexes.registry import get_index
 from ..indexes.similar import similar_to
 from ..indexing.failures import error_text
 from ..search.excerpts import excerpt_of
 from ..search.results import SearchResults
-from ..wording import did_you_mean, shown
+from ..wording import shown
 
 T = TypeVar("T")
 
 register = template.Library()
 
 logger = logging.getLogger(__name__)
-
-#: The kinds of the parameters ``*args`` and ``**kwargs``, whose names are no arguments.
-_ANY_NUMBER = Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD
 
 
 @register.simple_tag(takes_context=True)
@@ -63,7 +60,7 @@ def vector_search(
 
     def search() -> SearchResults:
         chosen = get_index(index)
-        _check_names(arguments, VectorIndex.search, chosen.search)
+        check_names(arguments, chosen.search, VectorIndex.search)
         return chosen.search(query or "", **arguments)
 
     return _found(search)
@@ -97,8 +94,6 @@ def vector_similar(
     def search() -> SearchResults | tuple[()]:
         if not isinstance(instance, Model):
             raise InvalidQuery(f"vector_similar needs a model instance, not {shown(instance)}.")
-        methods = [index.find_similar for index in all_indexes()]
-        _check_names(arguments, similar_to, VectorIndex.find_similar, *methods)
         found = similar_to(instance, index, **arguments)
         return () if found is None else found
 
@@ -122,15 +117,6 @@ def vector_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
         <p>{% vector_excerpt result words=40 %}</p>
     """
     return _unless_wrong(lambda: excerpt_of(result)(words, mark=mark), "")
-
-
-def _check_names(arguments: Iterable[str], *functions: Callable[..., Any]) -> None:
-    """Raise InvalidQuery if a tag was given an argument that none of the functions has."""
-    parameters = [each for one in functions for each in signature(one).parameters.values()]
-    known = {each.name: None for each in parameters if each.kind not in _ANY_NUMBER}
-    for name in arguments:
-        if name not in known:
-            raise InvalidQuery(f"There is no argument {name!r}.{did_you_mean(name, known)}")
 
 
 def _found(search: Callable[[], SearchResults | tuple[()]]) -> list[Any]:

@@ -18,7 +18,10 @@ __all__ = ["in_new_process"]
 TIMEOUT = 120
 
 PROGRAM = """
-import json, pickle, sys
+import json, os, pickle, sys
+if os.environ.get("DJANGO_SETTINGS_MODULE"):
+    import django
+    django.setup()
 work, arguments = pickle.load(sys.stdin.buffer)
 print()
 print(json.dumps(work(*arguments)))
@@ -31,7 +34,8 @@ def in_new_process(work: Callable[..., Any], *arguments: object) -> Any:
     A class within a function, or a service that only this process can reach, breaks no rule.
     """
     seed = "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0"
-    environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    path = os.pathsep.join(folder for folder in sys.path if isinstance(folder, str))
+    environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": path}
     try:
         done = subprocess.run(  # noqa: S603  # this Python, and a program of ours
             [sys.executable, "-c", PROGRAM],

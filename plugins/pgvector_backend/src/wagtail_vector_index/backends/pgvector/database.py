@@ -128,9 +128,10 @@ class Database:
         """
         limit = self._milliseconds(timeout)
         changed = {"statement_timeout": limit, "jit": "off", **(settings or {})}
-        message = f"{_set_config(changed)}; {query}"
 
         def ask(raw: Any) -> list[tuple[Any, ...]]:
+            longer = {} if timeout is None else _whole_time(raw)
+            message = f"{_set_config(changed | longer)}; {query}"
             if raw.autocommit:
                 return _rows(raw, message, parameters, position=1)
             nested = f"SAVEPOINT {SAVEPOINT}; {message}; {ROLLBACK}; RELEASE SAVEPOINT {SAVEPOINT}"
@@ -174,7 +175,10 @@ class Database:
 
         def attempt(raw: Any) -> ResultT:
             nested = not raw.autocommit
-            unlimited = _unlimited(raw) if timeout == 0 else {}
+            # While it waits for the lock, other limits hold.
+            unlimited = _whole_time(raw) if lock or timeout == 0 else {}
+            if timeout == 0:
+                unlimited["lock_timeout"] = "0"
             begin = _set_config(changed | unlimited)
             if lock:
                 begin = f"{_set_config(waiting | unlimited)}; {_lock(lock)}; {begin}"
@@ -305,12 +309,10 @@ def _is_dead(raw: Any) -> bool:
     return bool(raw.closed)
 
 
-def _unlimited(raw: Any) -> dict[str, str]:
-    """Return the settings with which a transaction may take any time."""
-    limits = ["lock_timeout"]
-    if raw.info.server_version >= 170_000:  # older servers refuse an unknown setting
-        limits.append("transaction_timeout")
-    return dict.fromkeys(limits, "0")
+def _whole_time(raw: Any) -> dict[str, str]:
+    """Return the setting that leaves a transaction the time of all its statements."""
+    # Older servers refuse an unknown setting.
+    return {"transaction_timeout": "0"} if raw.info.server_version >= 170_000 else {}
 
 
 def _cursor(raw: Any) -> Cursor:

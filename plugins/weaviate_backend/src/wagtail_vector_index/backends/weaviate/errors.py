@@ -52,6 +52,8 @@ _NO_TLS = "does not use TLS there. Check the http:// or https:// of HOST, and GR
 _GRPC = "Check GRPC_HOST, GRPC_PORT and GRPC_SECURE"
 
 
+#: What gRPC says of a channel that was closed, synchronous or not.
+_CLOSED = ("closed channel", "Channel is closed")
 _FILES = "Check CA_CERTIFICATE and CLIENT_CERTIFICATE"
 
 
@@ -179,7 +181,7 @@ class WeaviateErrors(ServiceErrors):
             return self._late(error, request)
         if isinstance(error, grpc.RpcError):
             return self._of_rpc(error)
-        if isinstance(error, ValueError) and "closed channel" in str(error):
+        if any(text in str(error) for text in _CLOSED):
             what = "cannot be asked: another thread has closed the backend"
             return self.make(BackendUnavailable, what, cause=error, where=self._grpc)
         # Over HTTP, the client lets the errors of several libraries through.
@@ -211,6 +213,10 @@ class WeaviateErrors(ServiceErrors):
             return error
         if isinstance(error, WeaviateStartUpError) and "not supported" in str(error):
             return self.make(BackendRefused, f"is too old for the client: {error}", cause=error)
+        is_file = isinstance(error, (FileNotFoundError, PermissionError, ssl.SSLError))
+        given = self._options.ca_certificate or self._options.client_certificate
+        if is_file and not (given or error.filename or error.__cause__):
+            return self.of_making(error)  # a file of SSL_CERT_FILE, which Python does not name
         if isinstance(error, OSError) and error.filename:
             problem = f"{error.filename!r} cannot be read ({error.strerror})"
         elif isinstance(error, ssl.SSLError) and not error.__cause__:
