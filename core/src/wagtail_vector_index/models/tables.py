@@ -69,11 +69,13 @@ class IndexTableQuerySet(models.QuerySet[Any]):
                 with what the queryset filters by.
         """
         rows = self.order_by(by)
-        while some := list(rows.values_list("pk", by)[:_PART]):
-            last = some[-1][1]
+        # Each column once: the first releases of Django 5.2 give the same column once in any case.
+        columns = dict.fromkeys(["pk", by])
+        while some := list(rows.values_list(*columns)[:_PART]):
+            last = some[-1][-1]
             # The conditions may no longer hold for a row, so they count again. Without the last
             # value, SQLite would look through all rows for which they hold.
-            part = self.filter(**{f"{by}__lte": last}, pk__in=[pk for pk, _ in some])
+            part = self.filter(**{f"{by}__lte": last}, pk__in=[row[0] for row in some])
             in_transaction(part.delete_rows, self.db)
             if len(some) < _PART:
                 break
