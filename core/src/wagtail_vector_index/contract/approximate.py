@@ -117,8 +117,6 @@ class ApproximateStore(ThreadedStore):
         if not (settings := self._search_settings(spec)):
             return None
         target = getattr(self.options, "recall", TARGET)
-        now = timezone.now().isoformat(timespec="seconds")
-        facts: dict[str, Any] = {"target": target, "measured_at": now}
 
         def is_current(recall: Recall, records: int) -> bool:
             return recall.holds(records=records, target=target, settings=settings)
@@ -128,16 +126,15 @@ class ApproximateStore(ThreadedStore):
         except BackendRefused as error:
             if spec.recall and is_current(spec.recall, 0):
                 return spec.recall
-            facts["records"] = spec.recall.records if spec.recall else 0
-            return self._unmeasured(spec, settings, error, facts)
+            known = spec.recall.records if spec.recall else 0
+            return self._unmeasured(spec, settings, error, _facts(known, target))
         if spec.recall and is_current(spec.recall, records):
             return spec.recall
         if records < LEAST_RECORDS:
             if len(settings) == 1:  # the site's own choice holds for any number of records
                 self._use_setting(spec, settings[0])
             return None
-        facts["records"] = records
-        return self._measured_if_possible(spec, settings, facts, is_new=is_new)
+        return self._measured_if_possible(spec, settings, _facts(records, target), is_new=is_new)
 
     def _counted(self, spec: CollectionSpec) -> int:
         """Return the number of records, if possible with more time than a search has."""
@@ -292,6 +289,12 @@ def _in_time(what: str) -> Iterator[None]:
         if time.monotonic() < end:
             raise
         raise BackendUnavailable(f"{_MOST_SECONDS} s were not enough {what}") from error
+
+
+def _facts(records: int, target: float) -> dict[str, Any]:
+    """Return what is told of a measurement, and of one that failed."""
+    now = timezone.now().isoformat(timespec="seconds")
+    return {"records": records, "target": target, "measured_at": now}
 
 
 def _advice(error: BackendError, chosen: Setting, options: Any) -> str:
