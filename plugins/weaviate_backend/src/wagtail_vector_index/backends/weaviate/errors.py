@@ -213,9 +213,10 @@ class WeaviateErrors(ServiceErrors):
             return error
         if isinstance(error, WeaviateStartUpError) and "not supported" in str(error):
             return self.make(BackendRefused, f"is too old for the client: {error}", cause=error)
-        is_file = isinstance(error, (FileNotFoundError, PermissionError, ssl.SSLError))
         given = self._options.ca_certificate or self._options.client_certificate
-        if is_file and not (given or error.filename or error.__cause__):
+        if isinstance(error, (FileNotFoundError, PermissionError, ssl.SSLError)) and not (
+            given or error.filename or error.__cause__
+        ):
             return self.of_making(error)  # a file of SSL_CERT_FILE, which Python does not name
         if isinstance(error, OSError) and error.filename:
             problem = f"{error.filename!r} cannot be read ({error.strerror})"
