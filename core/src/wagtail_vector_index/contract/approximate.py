@@ -292,7 +292,7 @@ def _in_time(what: str) -> Iterator[None]:
 
 
 def _facts(records: int, target: float) -> dict[str, Any]:
-    """Return what is told of a measurement, and of one that failed."""
+    """Return what a recall says of its measurement, also if that failed."""
     now = timezone.now().isoformat(timespec="seconds")
     return {"records": records, "target": target, "measured_at": now}
 

@@ -1,4 +1,4 @@
-"""The errors of third parties' backends, which may let those of their clients pass."""
+"""Turns errors of a client, which a third party's backend let pass, into errors of ours."""
 
 from __future__ import annotations
 

@@ -300,7 +300,7 @@ def _pointed_to(source: type[Model], rows: Iterable[tuple[Any, Any]]) -> Iterato
 
 
 def _model_of(content_type: Any) -> type[Model] | None:
-    """Return the model of a content type, or None if a row names none, or one that is gone."""
+    """Return the model of a content type; None if there is no such type, or no model of it."""
     from django.contrib.contenttypes.models import ContentType
 
     try:
