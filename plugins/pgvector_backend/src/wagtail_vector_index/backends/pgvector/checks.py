@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.apps import AppConfig
 from django.core import checks
-from django.db import DatabaseError, connections, transaction
+from django.db import Error, connections, transaction
 
 from wagtail_vector_index.contract import CollectionSpec, Metric
 
@@ -35,7 +35,7 @@ def _messages(alias: str) -> Iterator[checks.CheckMessage]:
         # In a savepoint, so that a missing table does not break an open transaction.
         with transaction.atomic(using=alias):
             tables = list(VectorTable.objects.using(alias).order_by("name"))
-    except DatabaseError:  # not migrated yet, or not reachable: other checks report that
+    except Error:  # not migrated yet, or not reachable: other checks report that
         return
     found = [
         f"{table.name} ({table.dimensions}, {table.metric})"
