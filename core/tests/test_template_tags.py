@@ -74,9 +74,9 @@ def test_other_arguments_are_those_of_a_search(articles, render):
 def test_excerpts(article, bring_up_to_date, render):
     article("Loaf", "<p>Take &lt;b&gt;flour&lt;/b&gt; and water, and wait.</p>")
     bring_up_to_date("ArticlePage")
-    tag = SEARCH + "{% for one in found %}{% vector_excerpt one words=3 %}{% endfor %}"
+    tag = SEARCH + "{% for one in found %}{% search_excerpt one words=3 %}{% endfor %}"
     assert render(tag, query="flour").startswith("Take &lt;b&gt;<mark>flour</mark>&lt;/b&gt; and …")
-    tag = SEARCH + "{% for one in found %}{% vector_excerpt one mark=False %}{% endfor %}"
+    tag = SEARCH + "{% for one in found %}{% search_excerpt one mark=False %}{% endfor %}"
     assert render(tag, query="flour").startswith(
         "Take &lt;b&gt;flour&lt;/b&gt; and water, and wait."
     )
@@ -152,7 +152,7 @@ MISTAKES = {
     '{% vector_search "flour" "ArticlePage" treshold=0.3 as found %}': InvalidQuery,
     "{% vector_similar nothing as found %}": InvalidQuery,
     "{% vector_similar page nearest=3 as found %}": InvalidQuery,
-    "{% vector_excerpt nothing %}": InvalidQuery,
+    "{% search_excerpt nothing %}": InvalidQuery,
 }
 
 

@@ -57,7 +57,7 @@ class Excerpt:
     """Cuts excerpts from the chunk by which a search found an object.
 
     Every object that a search finds has one, as its method ``get_excerpt``. If its class has a
-    method or field of that name, this stays, and the template tag ``vector_excerpt`` still works.
+    method or field of that name, this stays, and the template tag ``search_excerpt`` still works.
 
     Args:
         text: the text of the chunk.

@@ -101,7 +101,7 @@ def vector_similar(
 
 
 @register.simple_tag
-def vector_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
+def search_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
     """Return the part of a result's best chunk that shares most words with the query.
 
     A mistake in the template raises an error if ``DEBUG`` is on. Otherwise, it is logged.
@@ -114,7 +114,7 @@ def vector_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
     Example::
 
         {% load wagtail_vector_index_tags %}
-        <p>{% vector_excerpt result words=40 %}</p>
+        <p>{% search_excerpt result words=40 %}</p>
     """
     return _unless_wrong(lambda: excerpt_of(result)(words, mark=mark), "")
 
