@@ -104,11 +104,11 @@ FilterNode: TypeAlias = And | Or | Not | Comparison | IsNull
 Filter: TypeAlias = Q | FilterNode
 
 
-def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> FilterNode | None:
+def parse_filter(filter: Filter | None, fields: Mapping[str, FieldType]) -> FilterNode | None:
     """Parse and check a filter.
 
     Args:
-        query: a ``Q`` over the names in ``fields``, or a tree that was parsed already, or None.
+        filter: a ``Q`` over the names in ``fields``, or a tree that was parsed already, or None.
             Of a tree, fields are checked, and values if they were parsed for another type.
         fields: the filterable fields of the collection, with their types.
 
@@ -124,12 +124,12 @@ def parse_filter(query: Filter | None, fields: Mapping[str, FieldType]) -> Filte
         >>> parse_filter(Q(year__gte=2020), {"year": "int"})
         Comparison(field='year', type='int', lookup='gte', value=2020)
     """
-    if query is None or (isinstance(query, Q) and not query.children):
+    if filter is None or (isinstance(filter, Q) and not filter.children):
         return None
     try:
-        if isinstance(query, FilterNode):
-            return _fitted(query, fields)
-        return _parse(query, fields)
+        if isinstance(filter, FilterNode):
+            return _fitted(filter, fields)
+        return _parse(filter, fields)
     except RecursionError:
         raise InvalidFilter("The filter is nested too deeply.") from None
 
