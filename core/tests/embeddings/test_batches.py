@@ -302,7 +302,7 @@ def test_a_service_that_is_too_slow_for_every_text_is_given_up(
 
 def test_queries_may_be_embedded_in_another_way() -> None:
     class Asymmetric(Watched):
-        def embed_queries(self, texts: Sequence[str]) -> Any:
+        def _embed_queries(self, texts: Sequence[str]) -> Any:
             return [[-1.0] for _ in texts]
 
     backend = Asymmetric(lambda texts: None)

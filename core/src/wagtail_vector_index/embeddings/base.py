@@ -146,19 +146,19 @@ class EmbeddingBackend(ABC):
 
     # What a backend may override
 
-    def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return one vector for each query, like `embed`.
+    def _embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector for each query, as `prepare_query` made them.
 
-        Override this, and `aembed_queries`, where a service must be told that texts are queries,
+        Override this, and `_aembed_queries`, where a service must be told that texts are queries,
         or where a visitor must not wait as long as `embed` may take.
         """
         return self.embed(texts)
 
-    async def aembed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Like `embed_queries`, asynchronously."""
-        if type(self).embed_queries is EmbeddingBackend.embed_queries:
+    async def _aembed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Like `_embed_queries`, asynchronously."""
+        if type(self)._embed_queries is EmbeddingBackend._embed_queries:  # noqa: SLF001  # its own
             return await self.aembed(texts)
-        return await sync_to_async(self.embed_queries, thread_sensitive=False)(texts)
+        return await sync_to_async(self._embed_queries, thread_sensitive=False)(texts)
 
     @property
     def model(self) -> str:
@@ -248,7 +248,7 @@ class EmbeddingBackend(ABC):
             InvalidEmbeddings: the model returned something other than one vector.
         """
         try:
-            return self._only(self.embed_queries([self._query(text)]))
+            return self._only(self._embed_queries([self._query(text)]))
         except Exception as error:  # noqa: BLE001  # a model may raise anything
             raise self._as_of_service(error)  # noqa: B904  # its cause is set
 
@@ -257,7 +257,7 @@ class EmbeddingBackend(ABC):
         try:
             # The model's tokenizer may be loaded for this, and a long text takes it some time.
             query = await sync_to_async(self._query, thread_sensitive=False)(text)
-            return self._only(await self.aembed_queries([query]))
+            return self._only(await self._aembed_queries([query]))
         except Exception as error:  # noqa: BLE001  # a model may raise anything
             raise self._as_of_service(error)  # noqa: B904  # its cause is set
 

@@ -63,13 +63,13 @@ class OpenAIEmbeddings(EmbeddingBackend):
         request = self._request(texts, self.options.document_body)
         return self._read(await self._service.acall(partial(_send, request)), len(texts))
 
-    def embed_queries(self, texts: Sequence[str]) -> memoryview[float]:
+    def _embed_queries(self, texts: Sequence[str]) -> memoryview[float]:
         """Like `embed`, with ``QUERY_BODY``, and within ``QUERY_TIMEOUT`` in all."""
         request, total = self._request(texts, self.options.query_body), self.options.query_timeout
         return self._read(self._service.call(partial(_send, request), total), len(texts))
 
-    async def aembed_queries(self, texts: Sequence[str]) -> memoryview[float]:
-        """Like `embed_queries`."""
+    async def _aembed_queries(self, texts: Sequence[str]) -> memoryview[float]:
+        """Like `_embed_queries`."""
         request, total = self._request(texts, self.options.query_body), self.options.query_timeout
         return self._read(await self._service.acall(partial(_send, request), total), len(texts))
 
