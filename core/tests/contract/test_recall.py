@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagtail_vector_index.contract import CollectionSpec, Recall, RecordBatch, check_target
+from wagtail_vector_index.contract import CollectionSpec, Recall, RecordBatch, check_recall
 from wagtail_vector_index.contract.recall import cheapest, questions, share_found
 
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=20)
@@ -135,6 +135,6 @@ def test_it_is_no_part_of_a_collections_shape():
 @pytest.mark.parametrize("target", [0.49, 1.01])
 def test_a_target_out_of_range(target):
     with pytest.raises(ValueError, match=r"'RECALL' must be from 0.5 to 1"):
-        check_target(target)
-    check_target(0.5)
-    check_target(1)
+        check_recall(target)
+    check_recall(0.5)
+    check_recall(1)

@@ -41,7 +41,7 @@ from .option_checks import (
     check_ranges,
 )
 from .options import Options, secret
-from .recall import EXACT, TARGET, ExactMatches, Recall, Setting, check_target
+from .recall import EXACT, RECALL_TARGET, ExactMatches, Recall, Setting, check_recall
 from .records import Match, Record, RecordBatch, Vector, field_values, float32
 from .slices import bounded, joined, slices
 from .snapshots import Snapshot, SnapshotPart
@@ -56,7 +56,7 @@ __all__ = [
     "MAX_INT",
     "MAX_TIMEOUT",
     "METRICS",
-    "TARGET",
+    "RECALL_TARGET",
     "And",
     "Clients",
     "CollectionSpec",
@@ -88,7 +88,7 @@ __all__ = [
     "check_host",
     "check_name",
     "check_ranges",
-    "check_target",
+    "check_recall",
     "collect_before_forks",
     "estimate_tokens",
     "field_values",

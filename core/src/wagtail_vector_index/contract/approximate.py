@@ -24,8 +24,8 @@ from .recall import (
     EXACT,
     LEAST_RECORDS,
     LIMIT,
+    RECALL_TARGET,
     SAMPLE,
-    TARGET,
     Recall,
     Setting,
     cheapest,
@@ -116,7 +116,7 @@ class ApproximateStore(ThreadedStore):
         """Like `measure`, for an index that was just built or for an older one."""
         if not (settings := self._search_settings(spec)):
             return None
-        target = getattr(self.options, "recall", TARGET)
+        target = getattr(self.options, "recall", RECALL_TARGET)
 
         def is_current(recall: Recall, records: int) -> bool:
             return recall.holds(records=records, target=target, settings=settings)

@@ -21,12 +21,12 @@ from .records import Match, RecordBatch
 
 __all__ = [
     "EXACT",
-    "TARGET",
+    "RECALL_TARGET",
     "ExactMatches",
     "Recall",
     "Setting",
     "cheapest",
-    "check_target",
+    "check_recall",
     "questions",
     "share_found",
 ]
@@ -38,7 +38,7 @@ Setting: TypeAlias = Mapping[str, float]
 EXACT: Setting = {"exact": 1}
 
 #: The recall that a setting must reach by default, as a mean over the questions.
-TARGET = 0.98
+RECALL_TARGET = 0.98
 
 #: The recall that it must reach for every single question.
 LEAST = 0.5
@@ -88,7 +88,7 @@ class Recall:
     setting: Setting
     mean: float = 0.0
     worst: float = 0.0
-    target: float = TARGET
+    target: float = RECALL_TARGET
     questions: int = 0
     records: int = 0
     measured_at: str = ""
@@ -142,7 +142,7 @@ class Recall:
         return cls(**{name: value for name, value in values.items() if name in known})
 
 
-def check_target(target: float) -> None:
+def check_recall(target: float) -> None:
     """Check an option ``RECALL``."""
     if not LEAST <= target <= 1:
         raise ValueError(f"'RECALL' must be from {LEAST} to 1, not {target}.")

@@ -25,11 +25,11 @@ from wagtail_vector_index.backends.base import (
 from wagtail_vector_index.contract import (
     EXACT,
     EXACT_UP_TO,
-    TARGET,
+    RECALL_TARGET,
     ExactMatches,
     FilterNode,
     Setting,
-    check_target,
+    check_recall,
 )
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
 
@@ -75,7 +75,7 @@ class UsearchBackend(VectorBackend):
         graph_from: int = EXACT_UP_TO
         connectivity: int = 16
         expansion_add: int = 128
-        recall: float = TARGET
+        recall: float = RECALL_TARGET
         expansion_search: int | None = None
 
         def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class UsearchBackend(VectorBackend):
                     raise ValueError(f"{name.upper()!r} must be at least 1.")
             if self.connectivity < 2:
                 raise ValueError("'CONNECTIVITY' must be at least 2.")
-            check_target(self.recall)
+            check_recall(self.recall)
 
     max_batch_records = 4_096
     recall_advice = "Set CONNECTIVITY and EXPANSION_ADD to more, and start the processes again."

@@ -8,10 +8,10 @@ from typing import Literal
 
 from wagtail_vector_index.contract import (
     MAX_TIMEOUT,
-    TARGET,
+    RECALL_TARGET,
     Options,
     check_ranges,
-    check_target,
+    check_recall,
 )
 
 Index = Literal["hnsw", "ivfflat", "none"]
@@ -56,7 +56,7 @@ class PgvectorOptions(Options):
     precision: Precision = "vector"
     m: int = 16
     ef_construction: int = 64
-    recall: float = TARGET
+    recall: float = RECALL_TARGET
     ef_search: int | None = None
     probes: int | None = None
     maintenance_work_mem: str = ""
@@ -64,7 +64,7 @@ class PgvectorOptions(Options):
 
     def __post_init__(self) -> None:
         check_ranges(self, RANGES)
-        check_target(self.recall)
+        check_recall(self.recall)
         if self.ef_construction < 2 * self.m:
             raise ValueError(
                 f"'EF_CONSTRUCTION' must be at least twice 'M', which is {self.m},"

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from wagtail_vector_index.contract import (
     MAX_TIMEOUT,
-    TARGET,
+    RECALL_TARGET,
     Options,
     check_api_key,
     check_headers,
     check_host,
     check_ranges,
-    check_target,
+    check_recall,
     secret,
 )
 
@@ -127,7 +127,7 @@ class QdrantOptions(Options):
     quantization: Quantization = "none"
     quantization_compression: Compression = "x16"
     quantization_always_ram: bool = True
-    recall: float = TARGET
+    recall: float = RECALL_TARGET
     oversampling: float | None = None
     rescore: bool = True
     hnsw: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -153,7 +153,7 @@ class QdrantOptions(Options):
                 f" {self.collection_prefix!r}."
             )
         check_ranges(self, RANGES)
-        check_target(self.recall)
+        check_recall(self.recall)
         self._check_hnsw()
 
     @property

@@ -10,12 +10,12 @@ from typing import Literal
 
 from wagtail_vector_index.contract import (
     MAX_TIMEOUT,
-    TARGET,
+    RECALL_TARGET,
     Options,
     check_api_key,
     check_headers,
     check_ranges,
-    check_target,
+    check_recall,
     secret,
 )
 
@@ -113,7 +113,7 @@ class WeaviateOptions(Options):
     quantization: Quantization = "none"
     m: int = 32
     ef_construction: int = 128
-    recall: float = TARGET
+    recall: float = RECALL_TARGET
     ef: int | None = None
     rescore_limit: int = 400
     shard_number: int | None = None
@@ -122,7 +122,7 @@ class WeaviateOptions(Options):
 
     def __post_init__(self) -> None:
         check_ranges(self, RANGES)
-        check_target(self.recall)
+        check_recall(self.recall)
         if not _PREFIX.fullmatch(self.collection_prefix):
             raise ValueError(
                 "'COLLECTION_PREFIX' must be a capital letter followed by at most 63 letters and"
