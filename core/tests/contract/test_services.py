@@ -18,8 +18,8 @@ import pytest
 from wagtail_vector_index.backends.base import CollectionSpec, RecordBatch
 from wagtail_vector_index.contract import Options
 from wagtail_vector_index.contract.services import (
+    Deadline,
     LateError,
-    Limit,
     Pause,
     Request,
     Service,
@@ -28,10 +28,10 @@ from wagtail_vector_index.contract.services import (
     Within,
     causes,
     client_timeout,
-    limited,
     repeated,
     said_in,
     unwritten,
+    with_deadline,
 )
 from wagtail_vector_index.exceptions import (
     BackendRefused,
@@ -503,7 +503,7 @@ class TestLimits:
             return (yield Request())
 
         with pytest.raises(BackendUnavailable, match=r"late: 0\.1"):
-            run(limited(steps(), 0.1))
+            run(with_deadline(steps(), 0.1))
         assert len(service.sent) == 1
 
     def test_what_an_attempt_ended_with_is_told_if_there_is_no_time_for_another(self, service, run):
@@ -517,7 +517,7 @@ class TestLimits:
             return (yield Request())
 
         with pytest.raises(BackendUnavailable, match="the key has expired"):
-            run(limited(steps(), 0.5))
+            run(with_deadline(steps(), 0.5))
         assert len(service.sent) == 1
 
     def test_requests_together_have_one_limit(self, service, run):
@@ -526,7 +526,7 @@ class TestLimits:
             yield Pause(60)
             return outcomes
 
-        outcomes = run(limited(steps(), 1))
+        outcomes = run(with_deadline(steps(), 1))
         assert [str(outcome) for outcome in outcomes] == ["late: 1"] * 50
         assert len(service.sent) == 2
 
@@ -536,7 +536,7 @@ class TestLimits:
             yield Request()
 
         with pytest.raises(BackendUnavailable, match=r"late: 0\.2"):
-            run(limited(steps(), 50))
+            run(with_deadline(steps(), 50))
 
     def test_a_client_may_wait_for_as_long_as_the_operation_takes(self, service, run):
         told = []
@@ -554,7 +554,7 @@ class TestLimits:
 
         run(steps())
         assert [round(seconds, -1) for seconds in told] == [60, 500, 500]
-        # A moment longer, so that the operation's own limit ends it.
+        # A moment longer, so that the operation's own deadline ends it.
         assert told[1] > 500
         assert client_timeout() is None
 
@@ -578,22 +578,22 @@ class TestLimits:
         assert told(60, writes=True).endswith("raise WRITE_TIMEOUT.")
 
     def test_each_part_of_a_stream_has_the_limit(self):
-        ended, limit, parts = threading.Event(), Limit(), []
+        ended, deadline, parts = threading.Event(), Deadline(), []
 
         def stream():
             yield from range(3)
             ended.wait(60)
 
-        limit.set(60)
+        deadline.set(60)
         with pytest.raises(LateError):
-            for part in limit.each(stream()):
+            for part in deadline.each(stream()):
                 parts.append(part)
-                limit.set(0.1 if part == 2 else 60)
+                deadline.set(0.1 if part == 2 else 60)
         ended.set()
         assert parts == [0, 1, 2]
 
     def test_each_part_of_a_stream_has_the_limit_on_a_loop(self):
-        limit, parts = Limit(), []
+        deadline, parts = Deadline(), []
 
         async def stream():
             for part in range(3):
@@ -601,11 +601,11 @@ class TestLimits:
             await asyncio.sleep(60)
 
         async def read():
-            async for part in limit.aeach(stream()):
+            async for part in deadline.aeach(stream()):
                 parts.append(part)
-                limit.set(0.1 if part == 2 else 60)
+                deadline.set(0.1 if part == 2 else 60)
 
-        limit.set(60)
+        deadline.set(60)
         with pytest.raises(LateError):
             asyncio.run(read())
         assert parts == [0, 1, 2]
@@ -627,7 +627,7 @@ class TestLimits:
             return (yield Request())
 
         with pytest.raises(TimeoutError, match="own"):
-            run(limited(steps(), 50))
+            run(with_deadline(steps(), 50))
 
     @pytest.mark.parametrize("explains", [True, False])
     def test_the_time_out_of_the_service_is_the_limit_by_default(self, service, run, explains):
@@ -657,4 +657,4 @@ class TestLimits:
             return (yield Request(writes=True, undo=undo))
 
         with pytest.raises(BackendUnavailable):
-            run(limited(steps(), 0.5))
+            run(with_deadline(steps(), 0.5))

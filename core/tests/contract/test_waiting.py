@@ -5,14 +5,14 @@ import warnings
 
 import pytest
 
-from wagtail_vector_index.contract.services import LateError, Limit, waiting
+from wagtail_vector_index.contract.services import Deadline, LateError, waiting
 
 
 @pytest.fixture
-def limit():
-    limit = Limit()
-    limit.set(60)
-    return limit
+def deadline():
+    deadline = Deadline()
+    deadline.set(60)
+    return deadline
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,13 @@ def no_idle_threads():
     waiting.end_idle()
 
 
-def test_one_call_after_another_takes_the_same_thread(limit):
-    threads = {limit.within(threading.current_thread) for _ in range(5)}
+def test_one_call_after_another_takes_the_same_thread(deadline):
+    threads = {deadline.within(threading.current_thread) for _ in range(5)}
     assert len(threads) == 1
     assert threading.current_thread() not in threads
 
 
-def test_calls_at_once_have_a_thread_each(limit):
+def test_calls_at_once_have_a_thread_each(deadline):
     both, threads = threading.Barrier(2), []
 
     def call():
@@ -36,7 +36,7 @@ def test_calls_at_once_have_a_thread_each(limit):
         return threading.current_thread()
 
     callers = [
-        threading.Thread(target=lambda: threads.append(limit.within(call))) for _ in range(2)
+        threading.Thread(target=lambda: threads.append(deadline.within(call))) for _ in range(2)
     ]
     for caller in callers:
         caller.start()
@@ -45,79 +45,79 @@ def test_calls_at_once_have_a_thread_each(limit):
     assert len(set(threads)) == 2
 
 
-def test_a_call_that_hangs_holds_up_no_other(limit):
+def test_a_call_that_hangs_holds_up_no_other(deadline):
     hung, answered = threading.Event(), threading.Event()
 
     def hang():
         answered.wait(60)
         hung.set()
 
-    limit.set(0.05)
+    deadline.set(0.05)
     with pytest.raises(LateError):
-        limit.within(hang)
-    limit.set(60)
-    assert limit.within(lambda: 1) == 1
+        deadline.within(hang)
+    deadline.set(60)
+    assert deadline.within(lambda: 1) == 1
     answered.set()
     assert hung.wait(60)
 
 
-def test_a_thread_takes_calls_after_an_error(limit):
+def test_a_thread_takes_calls_after_an_error(deadline):
     def fail():
         raise ValueError(threading.current_thread().name)
 
     with pytest.raises(ValueError, match="waiting for a service"):
-        limit.within(fail)
-    assert limit.within(lambda: 1) == 1
+        deadline.within(fail)
+    assert deadline.within(lambda: 1) == 1
 
 
-def test_a_thread_without_calls_ends(limit, monkeypatch):
+def test_a_thread_without_calls_ends(deadline, monkeypatch):
     monkeypatch.setattr(waiting, "IDLE", 0.01)
-    thread = limit.within(threading.current_thread)
+    thread = deadline.within(threading.current_thread)
     thread.join(60)
     assert not thread.is_alive()
-    assert limit.within(threading.current_thread) is not thread
+    assert deadline.within(threading.current_thread) is not thread
 
 
-def test_a_greenlet_is_not_kept(limit, monkeypatch):
+def test_a_greenlet_is_not_kept(deadline, monkeypatch):
     """Under gevent, a "thread" is a greenlet of the caller's thread, and wakes up only there."""
     monkeypatch.setattr(threading, "get_native_id", lambda: 1)
-    thread = limit.within(threading.current_thread)
+    thread = deadline.within(threading.current_thread)
     thread.join(60)
     assert not thread.is_alive()
-    assert limit.within(lambda: 1) == 1
+    assert deadline.within(lambda: 1) == 1
 
 
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 @can_fork
-def test_forks_are_not_warned_of_and_the_child_has_its_own_threads(limit):
-    thread = limit.within(threading.current_thread)
+def test_forks_are_not_warned_of_and_the_child_has_its_own_threads(deadline):
+    thread = deadline.within(threading.current_thread)
     with warnings.catch_warnings():
         # Python warns since 3.12, if there is another thread.
         warnings.simplefilter("error")
         child = os.fork()
         if not child:
-            exit_with_the_answer(limit)
+            exit_with_the_answer(deadline)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert not thread.is_alive()
-    assert limit.within(lambda: 1) == 1
+    assert deadline.within(lambda: 1) == 1
 
 
 @can_fork
-def test_a_server_may_fork_in_c(limit):
+def test_a_server_may_fork_in_c(deadline):
     """As uWSGI does: none of Python's hooks runs."""
-    limit.within(threading.current_thread)
+    deadline.within(threading.current_thread)
     if not (child := ctypes.PyDLL(None).fork()):
-        exit_with_the_answer(limit)
+        exit_with_the_answer(deadline)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def exit_with_the_answer(limit):
+def exit_with_the_answer(deadline):
     """End this process with 0, or with 1 after an error."""
     code = 1
     try:
-        limit.set(10)
-        code = limit.within(lambda: 0)
+        deadline.set(10)
+        code = deadline.within(lambda: 0)
     finally:
         os._exit(code)

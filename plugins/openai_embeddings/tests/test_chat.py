@@ -22,7 +22,7 @@ from wagtail_vector_index.chat.base import Message
 from wagtail_vector_index.chat.openai import OpenAIChatBackend
 from wagtail_vector_index.chat.openai.pieces import Pieces
 from wagtail_vector_index.contract.options import parse_options
-from wagtail_vector_index.contract.services import limits
+from wagtail_vector_index.contract.services import deadlines
 from wagtail_vector_index.embeddings.openai import plugin
 from wagtail_vector_index.exceptions import (
     ChatError,
@@ -275,15 +275,15 @@ def test_signs_of_life_are_no_answer(
 
 def test_a_stream_that_begins_too_late_is_closed(chat: OpenAIChatBackend) -> None:
     """Nobody waits for it any more, so nobody else would give its connection back."""
-    limit, closed = limits.Limit(), threading.Event()
-    limit.set(60)
+    deadline, closed = deadlines.Deadline(), threading.Event()
+    deadline.set(60)
     stream = SimpleNamespace(response=SimpleNamespace(headers={}), close=closed.set)
 
     def send(client: Any, seconds: float) -> Any:
-        limit.set(0)
+        deadline.set(0)
         return stream
 
-    chat._service.open(send, limit)
+    chat._service.open(send, deadline)
     assert closed.is_set()
 
 
@@ -292,7 +292,7 @@ def test_a_slow_reader_takes_no_time_from_the_service(
     chat: OpenAIChatBackend, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def read(piece: str) -> str:
         clock[0] += 2 * chat.options.timeout
@@ -504,7 +504,7 @@ def test_a_model_that_thinks_for_long_is_not_late(
 ) -> None:
     """Each thought comes in time, though the first text comes after several times TIMEOUT."""
     clock = [0.0]
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     thoughts = [part("") for _ in range(5)]
     for number, thought in enumerate(thoughts):
         thought["choices"][0]["delta"][name] = "<think>Hm" if number == 0 else "…"

@@ -9,8 +9,8 @@ You write four things:
 - the backend, which derives from `ServiceBackend` and `VectorBackend`: its options and its
   system checks.
 
-The kit adds the rest: clients for threads and for event loops, concurrent requests, retries
-with a deadline, limits of the whole wait, pauses, errors in one sentence without secrets, and
+The kit adds the rest: clients for threads and for event loops, concurrent requests, retries,
+deadlines of whole operations, pauses, errors in one sentence without secrets, and
 every method of a vector backend in its two forms.
 
 Retries need the library tenacity. The distribution of your backend must require it.
@@ -18,15 +18,15 @@ Retries need the library tenacity. The distribution of your backend must require
 
 from .backend import Operations, Query, ServiceBackend
 from .certificates import pem_files
+from .deadlines import Deadline, client_timeout
 from .errors import ServiceErrors, causes, said_in, unwritten
-from .limits import Limit, client_timeout
 from .proxies import grpc_proxy_options, proxy_of, without_credentials
-from .requests import LateError, Pause, Request, Together, Within, limited, repeated
+from .requests import LateError, Pause, Request, Together, Within, repeated, with_deadline
 from .running import Service
 
 __all__ = [
+    "Deadline",
     "LateError",
-    "Limit",
     "Operations",
     "Pause",
     "Query",
@@ -39,11 +39,11 @@ __all__ = [
     "causes",
     "client_timeout",
     "grpc_proxy_options",
-    "limited",
     "pem_files",
     "proxy_of",
     "repeated",
     "said_in",
     "unwritten",
+    "with_deadline",
     "without_credentials",
 ]

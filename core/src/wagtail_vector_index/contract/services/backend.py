@@ -15,7 +15,7 @@ from ..recall import Setting
 from ..records import Match, RecordBatch
 from ..sansio import Steps
 from ..spec import CollectionSpec
-from .requests import limited
+from .requests import with_deadline
 from .running import Service
 
 __all__ = ["Operations", "Query", "ServiceBackend"]
@@ -294,4 +294,4 @@ class ServiceBackend(ABC):
 
 def _within(spec: CollectionSpec, steps: Steps[ResultT]) -> Steps[ResultT]:
     """Return steps that may take the time of the spec, if it has any."""
-    return steps if spec.timeout is None else limited(steps, spec.timeout)
+    return steps if spec.timeout is None else with_deadline(steps, spec.timeout)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ..sansio import Steps
 
-__all__ = ["LateError", "Pause", "Request", "Together", "Within", "limited", "repeated"]
+__all__ = ["LateError", "Pause", "Request", "Together", "Within", "repeated", "with_deadline"]
 
 ResultT = TypeVar("ResultT")
 
@@ -55,11 +55,11 @@ class Pause:
 
 @dataclass(frozen=True)
 class Within:
-    """A limit for the rest of an operation: so many seconds from now; the answer is None.
+    """A deadline for the rest of an operation: so many seconds from now; the answer is None.
 
-    Without it, the limit is the service's ``timeout``, from the beginning of the operation.
+    Without it, the deadline is the service's ``timeout``, from the beginning of the operation.
 
-    It is the whole wait, with all requests, repetitions and pauses, however slowly the service
+    It covers the whole wait, with all requests, repetitions and pauses, however slowly the service
     answers. After it, each request ends with `LateError`, and none is sent any more. A later
     `Within` replaces it.
     """
@@ -68,7 +68,7 @@ class Within:
 
 
 class LateError(TimeoutError):
-    """Raised for a request that has no answer within the operation's limit of ``seconds``.
+    """Raised for a request that has no answer within the operation's ``seconds``.
 
     `ServiceErrors.explain` gets it, like an error of the client. If that returns it as it is, it
     becomes `BackendUnavailable`.
@@ -79,8 +79,8 @@ class LateError(TimeoutError):
         self.seconds = seconds
 
 
-def limited(steps: Steps[ResultT], seconds: float) -> Steps[ResultT]:
-    """Return steps that end within so many seconds, unless they set another limit."""
+def with_deadline(steps: Steps[ResultT], seconds: float) -> Steps[ResultT]:
+    """Return steps that end within so many seconds, unless they set another deadline."""
     yield Within(seconds)
     return (yield from steps)
 
@@ -106,8 +106,8 @@ def repeated(
 
     Example::
 
-        limits = {"timeout": 60, "each": 10, "first": 0.02, "longest": 2}
-        state = yield from repeated(request, is_ready, **limits)
+        times = {"timeout": 60, "each": 10, "first": 0.02, "longest": 2}
+        state = yield from repeated(request, is_ready, **times)
     """
     end, pause = time.monotonic() + timeout, first
     while True:

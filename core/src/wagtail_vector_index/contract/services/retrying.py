@@ -16,8 +16,8 @@ from tenacity import (
     wait_random,
 )
 
+from .deadlines import Deadline
 from .errors import ServiceErrors
-from .limits import Limit
 from .requests import LateError, Request
 
 ResultT = TypeVar("ResultT")
@@ -50,7 +50,7 @@ class Retries:
         error: Exception,
         request: Request,
         started: float,
-        limit: Limit,
+        deadline: Deadline,
     ) -> ResultT:
         """Return what a further attempt returns, or raise the error of the last one.
 
@@ -59,9 +59,9 @@ class Retries:
             error: the error of the first attempt.
             request: a write is sent again ``count`` times; a read, until the deadline at most.
             started: the moment of ``time.monotonic()`` when the first attempt began.
-            limit: the limit of the whole operation, beyond which nothing is sent again.
+            deadline: the deadline of the whole operation, beyond which nothing is sent again.
         """
-        policy = self._policy(request, started, limit)
+        policy = self._policy(request, started, deadline)
         return Retrying(**policy)(_continued(error, attempt))
 
     async def aagain(
@@ -70,7 +70,7 @@ class Retries:
         error: Exception,
         request: Request,
         started: float,
-        limit: Limit,
+        deadline: Deadline,
     ) -> ResultT:
         """Like `again`, on the event loop."""
         following = _continued(error, attempt)
@@ -78,9 +78,9 @@ class Retries:
         async def next_attempt() -> ResultT:  # tenacity awaits only coroutine functions
             return await following()
 
-        return await AsyncRetrying(**self._policy(request, started, limit))(next_attempt)
+        return await AsyncRetrying(**self._policy(request, started, deadline))(next_attempt)
 
-    def _policy(self, request: Request, started: float, limit: Limit) -> dict[str, Any]:
+    def _policy(self, request: Request, started: float, deadline: Deadline) -> dict[str, Any]:
         """Return the arguments of tenacity's ``Retrying``."""
         errors, timeout = self._errors, self._timeout
         often = stop_after_attempt(self._count + 1)
@@ -92,7 +92,7 @@ class Retries:
             return backoff(state) if asked is None else max(0.0, min(asked, timeout))
 
         def stop(state: RetryCallState) -> bool:
-            if isinstance(_error_of(state), LateError) or state.upcoming_sleep >= limit.left:
+            if isinstance(_error_of(state), LateError) or state.upcoming_sleep >= deadline.left:
                 return True
             is_late = time.monotonic() + state.upcoming_sleep >= started + timeout
             if errors.is_getting_ready(_error_of(state)):

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from ...exceptions import BackendError, VectorIndexError
 from ..clients import Clients
 from ..sansio import Call, Steps, arun, run
+from .deadlines import Deadline
 from .errors import ServiceErrors
-from .limits import Limit
 from .requests import LateError, Pause, Request, Together, Within
 
 __all__ = ["Service"]
@@ -30,8 +30,8 @@ class Service(ABC):
 
     Args:
         errors: explain what clients raise.
-        timeout: seconds that an operation may take, unless it sets another limit by `Within`; and
-            after which a request that reads is not sent again.
+        timeout: seconds that an operation may take, unless it sets another deadline by `Within`;
+            and after which a request that reads is not sent again.
         retries: how often a request is sent again.
         concurrency: how many requests of one `Together` are sent at once.
         connections: how many requests may use one client at once; None for any number.
@@ -94,13 +94,13 @@ class Service(ABC):
     def run(self, steps: Steps[ResultT]) -> ResultT:
         """Run an operation to its end, and return its result.
 
-        It may take ``timeout`` seconds, unless it sets another limit.
+        It may take ``timeout`` seconds, unless it sets another deadline.
         """
-        return run(steps, partial(self._answer, self._limit()))
+        return run(steps, partial(self._answer, self._deadline()))
 
     async def arun(self, steps: Steps[ResultT]) -> ResultT:
         """Like `run`."""
-        return await arun(steps, partial(self._aanswer, self._limit()), blocking=False)
+        return await arun(steps, partial(self._aanswer, self._deadline()), blocking=False)
 
     def close(self) -> None:
         """Release the connections. The service can be used again afterwards."""
@@ -111,10 +111,10 @@ class Service(ABC):
         await self._clients.aclose()
         await asyncio.to_thread(self._clients.close)
 
-    def _limit(self) -> Limit:
-        limit = Limit()
-        limit.set(self._timeout)
-        return limit
+    def _deadline(self) -> Deadline:
+        deadline = Deadline()
+        deadline.set(self._timeout)
+        return deadline
 
     def _held(self) -> _Held:
         turn = threading.BoundedSemaphore(self._connections) if self._connections else None
@@ -127,44 +127,44 @@ class Service(ABC):
 
     # With threads
 
-    def _answer(self, limit: Limit, request: Any) -> Any:
+    def _answer(self, deadline: Deadline, request: Any) -> Any:
         if isinstance(request, Within):
-            return limit.set(request.seconds)
+            return deadline.set(request.seconds)
         if isinstance(request, Pause):
-            return time.sleep(min(request.seconds, limit.left))
+            return time.sleep(min(request.seconds, deadline.left))
         if isinstance(request, Together):
-            return self._together(limit, request.makers)
+            return self._together(deadline, request.makers)
         if isinstance(request, Call):
             return request.sync()
-        return self._retried(limit, request)
+        return self._retried(deadline, request)
 
-    def _together(self, limit: Limit, makers: Any) -> list[Any]:
-        workers, outcome = min(len(makers), self._concurrency), partial(self._outcome, limit)
+    def _together(self, deadline: Deadline, makers: Any) -> list[Any]:
+        workers, outcome = min(len(makers), self._concurrency), partial(self._outcome, deadline)
         if workers <= 1:
             return [outcome(make) for make in makers]
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(outcome, makers))
 
-    def _outcome(self, limit: Limit, make: Callable[[], Request]) -> Any:
+    def _outcome(self, deadline: Deadline, make: Callable[[], Request]) -> Any:
         try:
-            return self._retried(limit, make())
+            return self._retried(deadline, make())
         except BackendError as error:
             return error
 
-    def _retried(self, limit: Limit, request: Request) -> Any:
-        attempt, started = self._attempts(limit, request), time.monotonic()
+    def _retried(self, deadline: Deadline, request: Request) -> Any:
+        attempt, started = self._attempts(deadline, request), time.monotonic()
         try:
             return attempt()
         except Exception as error:  # noqa: BLE001  # another attempt may be worth it
             first = error
         try:
-            return self._retries.again(attempt, first, request, started, limit)
+            return self._retries.again(attempt, first, request, started, deadline)
         except Exception as error:  # noqa: BLE001  # `explain` knows the client's errors
             failure = self.errors.explained(error, request)
         # Raised outside the handler, so that only a cause that `make` allows is chained.
         raise failure
 
-    def _attempts(self, limit: Limit, request: Request) -> Callable[[], Any]:
+    def _attempts(self, deadline: Deadline, request: Request) -> Callable[[], Any]:
         """Return a function that sends the request, and undoes the last attempt before the next."""
         before: Exception | None = None
 
@@ -172,8 +172,8 @@ class Service(ABC):
             nonlocal before
             try:
                 if before is not None and request.undo is not None:
-                    run(request.undo(), partial(self._answer, limit))
-                return limit.within(partial(self._once, limit, request))
+                    run(request.undo(), partial(self._answer, deadline))
+                return deadline.within(partial(self._once, deadline, request))
             except Exception as error:
                 before = _telling(error, before)
                 if before is error:
@@ -182,13 +182,13 @@ class Service(ABC):
 
         return attempt
 
-    def _once(self, limit: Limit, request: Request) -> Any:
+    def _once(self, deadline: Deadline, request: Request) -> Any:
         try:
             held = self._clients.sync()
         except Exception as error:  # noqa: BLE001  # a client may read files and variables
             failure = self._unmade(error, request)
         else:
-            return self._sent(limit, request, held)
+            return self._sent(deadline, request, held)
         raise failure
 
     def _unmade(self, error: Exception, request: Request) -> Exception:
@@ -196,62 +196,62 @@ class Service(ABC):
         is_known = isinstance(self.errors.explained(error, request), VectorIndexError)
         return error if is_known else self.errors.of_making(error)
 
-    def _sent(self, limit: Limit, request: Request, held: _Held) -> Any:
+    def _sent(self, deadline: Deadline, request: Request, held: _Held) -> Any:
         with held.turn:
-            limit.check()  # the operation may have ended while this thread waited for its turn
+            deadline.check()  # the operation may have ended while this thread waited for its turn
             answer = self.send(held.client, request)
         return self.read(request, answer)
 
     # With an event loop
 
-    async def _aanswer(self, limit: Limit, request: Any) -> Any:
+    async def _aanswer(self, deadline: Deadline, request: Any) -> Any:
         if isinstance(request, Within):
-            return limit.set(request.seconds)
+            return deadline.set(request.seconds)
         if isinstance(request, Pause):
-            return await asyncio.sleep(min(request.seconds, limit.left))
+            return await asyncio.sleep(min(request.seconds, deadline.left))
         if isinstance(request, Together):
-            return await self._atogether(limit, request.makers)
+            return await self._atogether(deadline, request.makers)
         if isinstance(request, Call):
             return await request.asynchronous()
-        return await self._aretried(limit, request)
+        return await self._aretried(deadline, request)
 
-    async def _atogether(self, limit: Limit, makers: Any) -> list[Any]:
+    async def _atogether(self, deadline: Deadline, makers: Any) -> list[Any]:
         places = asyncio.Semaphore(self._concurrency)
 
         async def outcome(make: Callable[[], Request]) -> Any:
             async with places:
-                return await self._aoutcome(limit, make)
+                return await self._aoutcome(deadline, make)
 
         return await asyncio.gather(*map(outcome, makers))
 
-    async def _aoutcome(self, limit: Limit, make: Callable[[], Request]) -> Any:
+    async def _aoutcome(self, deadline: Deadline, make: Callable[[], Request]) -> Any:
         try:
-            return await self._aretried(limit, make())
+            return await self._aretried(deadline, make())
         except BackendError as error:
             return error
 
-    async def _aretried(self, limit: Limit, request: Request) -> Any:
-        attempt, started = self._aattempts(limit, request), time.monotonic()
+    async def _aretried(self, deadline: Deadline, request: Request) -> Any:
+        attempt, started = self._aattempts(deadline, request), time.monotonic()
         try:
             return await attempt()
         except Exception as error:  # noqa: BLE001  # as in `_retried`
             first = error
         try:
-            return await self._retries.aagain(attempt, first, request, started, limit)
+            return await self._retries.aagain(attempt, first, request, started, deadline)
         except Exception as error:  # noqa: BLE001  # as in `_retried`
             failure = self.errors.explained(error, request)
         raise failure
 
-    def _aattempts(self, limit: Limit, request: Request) -> Callable[[], Awaitable[Any]]:
+    def _aattempts(self, deadline: Deadline, request: Request) -> Callable[[], Awaitable[Any]]:
         before: Exception | None = None
 
         async def attempt() -> Any:
             nonlocal before
             try:
                 if before is not None and request.undo is not None:
-                    answer = partial(self._aanswer, limit)
+                    answer = partial(self._aanswer, deadline)
                     await arun(request.undo(), answer, blocking=False)
-                return await limit.awithin(partial(self._aonce, request))
+                return await deadline.awithin(partial(self._aonce, request))
             except Exception as error:
                 before = _telling(error, before)
                 if before is error:

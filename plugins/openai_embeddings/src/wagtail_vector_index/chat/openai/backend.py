@@ -9,7 +9,7 @@ from typing import Any
 from django.core import checks
 
 from wagtail_vector_index.chat.base import ChatBackend, Message
-from wagtail_vector_index.contract.services import Limit
+from wagtail_vector_index.contract.services import Deadline
 from wagtail_vector_index.embeddings.openai.service import Service
 from wagtail_vector_index.exceptions import InvalidAnswer
 
@@ -39,15 +39,15 @@ class OpenAIChatBackend(ChatBackend):
 
     def stream(self, messages: Sequence[Message]) -> Generator[str]:
         """Yield the answer in pieces; an answer that stops at the model's limit ends in "…"."""
-        pieces, limit = Pieces(self.options.model), self._limit()
+        pieces, deadline = Pieces(self.options.model), self._deadline()
         try:
             send = partial(_create, self._request(messages))
-            with self._service.open(send, limit) as parts:
-                for part in limit.each(parts):
+            with self._service.open(send, deadline) as parts:
+                for part in deadline.each(parts):
                     if text := pieces.text_of(part):
                         yield text
                     if pieces.advanced:
-                        limit.set(self.options.timeout)
+                        deadline.set(self.options.timeout)
         except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
         else:
@@ -58,15 +58,15 @@ class OpenAIChatBackend(ChatBackend):
 
     async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
         """Like `stream`."""
-        pieces, limit = Pieces(self.options.model), self._limit()
+        pieces, deadline = Pieces(self.options.model), self._deadline()
         try:
             send = partial(_create, self._request(messages))
-            async with await self._service.aopen(send, limit) as parts:
-                async for part in limit.aeach(parts):
+            async with await self._service.aopen(send, deadline) as parts:
+                async for part in deadline.aeach(parts):
                     if text := pieces.text_of(part):
                         yield text
                     if pieces.advanced:
-                        limit.set(self.options.timeout)
+                        deadline.set(self.options.timeout)
         except Exception as error:  # noqa: BLE001  # any error of the client is explained
             failure = self._failure(error)
         else:
@@ -100,11 +100,11 @@ class OpenAIChatBackend(ChatBackend):
             "stream": True,
         }
 
-    def _limit(self) -> Limit:
-        """Return the limit of the wait for the first text, with all attempts."""
-        limit = Limit()
-        limit.set(self.options.timeout)
-        return limit
+    def _deadline(self) -> Deadline:
+        """Return the deadline of the wait for the first text, with all attempts."""
+        deadline = Deadline()
+        deadline.set(self.options.timeout)
+        return deadline
 
     def _failure(self, error: Exception) -> Exception:
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError):

@@ -15,7 +15,7 @@ from django.core import checks
 
 from wagtail_vector_index.contract import Clients
 from wagtail_vector_index.contract.sansio import Call, Steps, arun, run
-from wagtail_vector_index.contract.services import Limit
+from wagtail_vector_index.contract.services import Deadline
 
 from .connecting import Redirected, async_client_of, client_of
 from .errors import Advice, OpenAIErrors, error_in, retry_after
@@ -83,20 +83,22 @@ class Service:
             failure = self.explain(error, total)
         raise failure
 
-    def open(self, send: Send, limit: Limit) -> Any:
-        """Send a request and return its stream, which begins within a limit."""
+    def open(self, send: Send, deadline: Deadline) -> Any:
+        """Send a request and return its stream, which begins within a deadline."""
 
         def opened(client: Any, seconds: float) -> Any:
             stream = send(client, seconds)
-            if not limit.left:
+            if not deadline.left:
                 stream.close()  # the caller has gone
             return stream
 
-        return run(self._attempts(opened, self._sync(), limit.left))
+        return run(self._attempts(opened, self._sync(), deadline.left))
 
-    async def aopen(self, send: Send, limit: Limit) -> Any:
+    async def aopen(self, send: Send, deadline: Deadline) -> Any:
         """Like `open`."""
-        return await arun(self._attempts(send, await self._of_loop(), limit.left), blocking=False)
+        return await arun(
+            self._attempts(send, await self._of_loop(), deadline.left), blocking=False
+        )
 
     def explain(self, error: Exception, total: float | None = None) -> Exception:
         """Return the error of the contract for a client's error, or the error if it is one."""
@@ -131,11 +133,11 @@ class Service:
         for attempt in count():
             seconds = max(0.001, min(self._options.timeout, end - time.monotonic()))
             # A client limits only each wait for a byte, and a service may send some for ever.
-            limit = Limit()
-            limit.set(seconds)
+            deadline = Deadline()
+            deadline.set(seconds)
             try:
-                answer = yield _call(limit, partial(send, client, seconds))
-                return (yield from _without_error(limit, answer))
+                answer = yield _call(deadline, partial(send, client, seconds))
+                return (yield from _without_error(deadline, answer))
             except Exception as error:
                 wait = self._wait_after(error, attempt)
                 if wait is None or time.monotonic() + wait >= end:
@@ -180,20 +182,22 @@ class Service:
             )
 
 
-def _call(limit: Limit, send: Callable[[], Any], asend: Callable[[], Any] | None = None) -> Call:
+def _call(
+    deadline: Deadline, send: Callable[[], Any], asend: Callable[[], Any] | None = None
+) -> Call:
     return Call(
-        sync=partial(limit.within, send), asynchronous=partial(limit.awithin, asend or send)
+        sync=partial(deadline.within, send), asynchronous=partial(deadline.awithin, asend or send)
     )
 
 
-def _without_error(limit: Limit, answer: Any) -> Steps[Any]:
+def _without_error(deadline: Deadline, answer: Any) -> Steps[Any]:
     """Return an answer, or raise the error that it reports although its status is 200."""
     response = getattr(answer, "http_response", None)
     if response is None:
         response = answer.response
         if not _is_json(response):
             return answer  # a stream, whose errors the client raises
-        yield _call(limit, response.read, response.aread)
+        yield _call(deadline, response.read, response.aread)
     if error := error_in(response):
         raise error
     return answer

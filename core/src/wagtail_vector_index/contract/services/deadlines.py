@@ -1,4 +1,4 @@
-"""The limit of an operation's whole wait, for threads and for event loops."""
+"""The deadline of an operation's whole wait, for threads and for event loops."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from typing import Any, TypeVar
 from .requests import LateError
 from .waiting import outcome_in_thread
 
-__all__ = ["Limit", "client_timeout"]
+__all__ = ["Deadline", "client_timeout"]
 
 ResultT = TypeVar("ResultT")
 
 _END: Any = object()
 
-#: The seconds that a client waits longer than the operation, whose limit ends the wait first.
+#: The seconds that a client waits longer than the operation, whose deadline ends the wait first.
 _MOMENT = 1.0
 
-_limit: ContextVar[Limit | None] = ContextVar("limit", default=None)
+_deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 def client_timeout() -> float | None:
     """Return the seconds that a client may wait for the request it sends; None for any time.
 
     They are what is left of the operation, however long that is, and a moment longer. So the
-    operation's own limit ends a request, with an error that tells which one it was. A client with
-    a shorter time-out would cut off a bulk write, which the kit would then send again.
+    operation's own deadline ends a request, with an error that tells which one it was. A client
+    with a shorter time-out would cut off a bulk write, which the kit would then send again.
 
     Example::
 
         def send(self, client, request):
             return client.post(request.path, request.body, timeout=client_timeout())
     """
-    limit = _limit.get()
-    return None if limit is None else limit.left + _MOMENT
+    deadline = _deadline.get()
+    return None if deadline is None else deadline.left + _MOMENT
 
 
-class Limit:
+class Deadline:
     """The time until which an operation may take; there is none at first.
 
     The kit keeps one for each operation, which sets it by `Within`. Other callers of a service
@@ -50,9 +50,9 @@ class Limit:
 
     Example::
 
-        limit = Limit()
-        limit.set(10)
-        answer = limit.within(send)
+        deadline = Deadline()
+        deadline.set(10)
+        answer = deadline.within(send)
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Limit:
             return call()
         self.check()
         context = contextvars.copy_context()
-        context.run(_limit.set, self)
+        context.run(_deadline.set, self)
         outcome = outcome_in_thread(partial(context.run, call), self.left)
         if outcome is None:
             raise LateError(self._seconds)
@@ -94,7 +94,7 @@ class Limit:
         if isinf(self._end):
             return await call()
         self.check()
-        token = _limit.set(self)
+        token = _deadline.set(self)
         try:
             async with asyncio.timeout(self.left) as scope:
                 return await call()
@@ -102,13 +102,13 @@ class Limit:
             if not scope.expired():
                 raise
         finally:
-            _limit.reset(token)
+            _deadline.reset(token)
         raise LateError(self._seconds)
 
     def each(self, parts: Iterator[ResultT]) -> Iterator[ResultT]:
-        """Yield the parts of a stream, and wait for each within the limit.
+        """Yield the parts of a stream, and wait for each within the deadline.
 
-        Whoever takes the parts may `set` the limit again after each that brings what the
+        Whoever takes the parts may `set` the deadline again after each that brings what the
         operation waits for. Parts that bring nothing, such as a sign of life, do not prolong it.
 
         Raises:
