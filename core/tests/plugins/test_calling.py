@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import override_settings
 
 from tests.fake_distributions import PLUGIN
@@ -174,6 +175,38 @@ class TestNotify:
     def test_keyboard_interrupt_passes_through(self, install):
         install(a="@hookimpl\ndef index_updated():\n    raise KeyboardInterrupt\n")
         with pytest.raises(KeyboardInterrupt):
+            notify("index_updated", index="i", upserted=[], deleted=[])
+
+
+SAVE_TWICE = """
+@hookimpl
+def {}():
+    from django.contrib.auth.models import Group
+
+    Group.objects.create(name="same")
+    Group.objects.create(name="same")
+"""
+
+
+class TestTransactions:
+    """After a hook's query failed, a request's transaction (``ATOMIC_REQUESTS``) can be used."""
+
+    def test_of_a_search(self, db, install):
+        install(a=SAVE_TWICE.format("search_performed"))
+        notify("search_performed", index="i", query="bread?", matches=[], seconds=0.1)
+        assert list(Group.objects.all()) == []
+
+    def test_of_an_update(self, db, install):
+        install(a=SAVE_TWICE.format("documents_prepared"))
+        with pytest.raises(PluginBroken, match="IntegrityError"):
+            prepared("index", "0")
+        assert list(Group.objects.all()) == []
+
+    def test_without_a_transaction_no_query_is_added(
+        self, transactional_db, install, django_assert_num_queries
+    ):
+        install(a=NOTE)
+        with django_assert_num_queries(0):
             notify("index_updated", index="i", upserted=[], deleted=[])
 
 

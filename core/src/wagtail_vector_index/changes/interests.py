@@ -6,12 +6,10 @@ import functools
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from ..content.choosing import choice_of
@@ -25,6 +23,7 @@ from ..indexes import VectorIndex
 from ..indexes.registry import all_indexes
 from ..indexing.dependencies import ReadingPath, model_family, reading_paths
 from ..models.tables import PendingChange
+from ..plugins.savepoints import savepoints
 
 logger = logging.getLogger(__name__)
 
@@ -132,16 +131,6 @@ def asked_interests(index: VectorIndex, *, warn: bool) -> Interests | None:
     found: Interests = defaultdict(list)
     _add(found, own)
     return found
-
-
-@contextmanager
-def savepoints() -> Iterator[None]:
-    """Run a block whose failing queries leave the open transactions usable."""
-    with ExitStack() as stack:
-        for connection in connections.all(initialized_only=True):
-            if connection.in_atomic_block:
-                stack.enter_context(transaction.atomic(using=connection.alias))
-        yield
 
 
 def _add(found: Interests, own: Iterable[tuple[type[Model], Interest]]) -> None:

@@ -16,6 +16,7 @@ from ..exceptions import ConfigurationError, PluginBroken
 from ..wording import describe
 from .discovery import Registry, registry
 from .documents import Index, PreparedDocument
+from .savepoints import savepoints
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class DocumentHooks:
             copies = [replace(document, metadata=dict(document.metadata)) for document in documents]
             arguments = {"index": copy.copy(index), "documents": copies}
             try:
-                result = _call(implementation, arguments)
+                with savepoints():
+                    result = _call(implementation, arguments)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -79,12 +81,14 @@ class DocumentHooks:
 def notify(hook_name: str, **arguments: Any) -> None:
     """Call a hook of every plugin. If one fails, log the error and call the others.
 
-    Each plugin gets copies of the index and the lists.
+    Each plugin gets copies of the index and the lists. If its query fails, the transaction of the
+    caller, such as a request's, can still be used.
     """
     for implementation in _implementations(hook_name):
         copies = {name: copy.copy(value) for name, value in arguments.items()}
         try:
-            _call(implementation, copies)
+            with savepoints():
+                _call(implementation, copies)
         except KeyboardInterrupt:
             raise
         except BaseException:  # the other plugins must still be called
