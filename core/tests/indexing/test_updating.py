@@ -548,7 +548,7 @@ def test_a_hook_that_returns_text_that_cannot_be_stored_is_told_so(bring_up_to_d
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        (lambda document: "bread", "must return instances of PreparedDocument, not 'bread'"),
+        (lambda document: document.text, "must return instances of PreparedDocument, not of str"),
         (
             lambda document: replace(document, metadata={"weight": float("nan")}),
             "The metadata of a chunk cannot be stored",

@@ -80,13 +80,15 @@ class TestDocumentsPrepared:
         assert prepared("index", "0") == []
 
     def test_the_index_comes_along(self, install):
-        install(a="@hookimpl\ndef documents_prepared(index):\n    return [index]\n")
-        assert DocumentHooks.active().apply("the index", []) == ["the index"]
+        install(
+            a=ADD.format("{}").replace("(documents)", "(index, documents)").replace("'{}'", "index")
+        )
+        assert prepared("the index") == ["the index"]
 
     def test_an_argument_with_a_default_is_the_plugins_own(self, install):
-        body = "@hookimpl\ndef documents_prepared(documents, index=7):\n    return [index]\n"
-        install(a=body)
-        assert DocumentHooks.active().apply("the index", []) == [7]
+        body = ADD.format("{}").replace("(documents)", "(documents, index='own')")
+        install(a=body.replace("'{}'", "index"))
+        assert prepared("the index") == ["own"]
 
     def test_two_implementations_of_one_plugin_are_a_chain_as_well(self, install):
         second = ADD.format("2").replace("@hookimpl", "@hookimpl(specname='documents_prepared')")
@@ -109,6 +111,10 @@ class TestDocumentsPrepared:
             ("raise RuntimeError('cannot redact')", "RuntimeError: cannot redact"),
             ("raise BaseException('a panic')", "BaseException: a panic"),
             ("async def later(): pass\n    return later()", "must not be asynchronous"),
+            ("yield 1 / 0", "ZeroDivisionError"),
+            ("return map(exit, [3])", "SystemExit: 3"),
+            ("return 5", "TypeError: 'int' object is not iterable"),
+            ("return ['private']", "instances of PreparedDocument, not of str.$"),
         ],
     )
     def test_an_error_is_raised_so_that_nothing_unredacted_is_embedded(self, install, body, says):

@@ -200,12 +200,7 @@ def _after_hooks(
     return result
 
 
-def _check(index: IndexDeclaration, document: Any) -> None:
-    if not isinstance(document, PreparedDocument):
-        raise TypeError(
-            "The hook documents_prepared must return instances of PreparedDocument, not"
-            f" {document!r}."
-        )
+def _check(index: IndexDeclaration, document: PreparedDocument) -> None:
     if problem := text_problem(document.text) or text_problem(document.context):
         raise ValueError(f"The text of a chunk cannot be stored: {problem}")
     if problem := metadata_problem(dict(document.metadata)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,13 +68,13 @@ class DocumentHooks:
             try:
                 with savepoints():
                     result = _call(implementation, arguments)
+                    documents = documents if result is None else _listed(result)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
                 raise PluginBroken(
                     f"documents_prepared of {implementation.plugin_name} failed: {describe(error)}"
                 ) from error
-            documents = documents if result is None else list(result)
         return documents
 
 
@@ -100,6 +100,18 @@ def _implementations(hook_name: str) -> Sequence[pluggy.HookImpl]:
     implementations: list[pluggy.HookImpl]
     implementations = getattr(active_registry().hooks.hook, hook_name).get_hookimpls()
     return implementations[::-1]
+
+
+def _listed(result: Iterable[Any]) -> Sequence[PreparedDocument]:
+    """Return what a plugin returned, such as a generator, as a list of documents."""
+    documents = list(result)
+    for document in documents:
+        if not isinstance(document, PreparedDocument):
+            # Only the type is shown: the value may be text that was to be redacted.
+            raise TypeError(
+                f"It must return instances of PreparedDocument, not of {type(document).__name__}."
+            )
+    return documents
 
 
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
