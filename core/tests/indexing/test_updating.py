@@ -36,6 +36,7 @@ from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.status import status_of
 from wagtail_vector_index.indexing.updating import apply_changes, pending_keys
 from wagtail_vector_index.models import Collection, Document, Embedding, PendingChange
+from wagtail_vector_index.plugins import PreparedDocument
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -566,6 +567,26 @@ def test_a_hook_that_returns_what_is_no_document_is_told_so(
     Note.objects.create(text="bread")
     (updated,) = bring_up_to_date("note")
     assert why in updated.drained.errors.popitem()[1]
+
+
+def test_a_document_of_a_hook_belongs_to_its_object(bring_up_to_date, monkeypatch):
+    made = PreparedDocument(text="bread", context="", metadata={})
+    hook(monkeypatch, lambda index, documents: [made])
+    note = Note.objects.create(text="rolls")
+    bring_up_to_date("note")
+    within = Note.objects.filter(pk=note.pk)
+    assert list(Note.vector_index.search("bread", within=within)) == [note]
+
+
+def test_a_chunk_in_which_a_hook_leaves_no_text_is_not_embedded(
+    bring_up_to_date, embedder, monkeypatch
+):
+    hook(monkeypatch, lambda index, documents: [replace(d, text=" ") for d in documents])
+    Note.objects.create(text="private")
+    (updated,) = bring_up_to_date("note")
+    assert not updated.drained.errors
+    assert embedder.texts == []
+    assert not live().exists()
 
 
 def hook(monkeypatch, function):

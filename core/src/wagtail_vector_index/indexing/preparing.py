@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..content.configuration import CORE_FIELDS
 from ..content.declaration import IndexDeclaration
 from ..content.fields import EmbeddingField
 from ..content.filter_values import filter_value
@@ -192,18 +193,25 @@ def _cleaned(value: Any) -> Any:
 def _after_hooks(
     index: IndexDeclaration, documents: Sequence[PreparedDocument], hooks: DocumentHooks
 ) -> Sequence[PreparedDocument]:
-    """Return the documents after the plugins' hooks, having checked that they can be stored."""
+    """Return the documents after the plugins' hooks, having checked that they can be stored.
+
+    The hooks change neither the object that a document belongs to nor its model, by which searches
+    find it. Documents in which they leave no text are not embedded.
+    """
     result = hooks.apply(index, documents) if documents else documents
-    if result is not documents:
-        for document in result:
-            _check(index, document)
-    return result
+    if result is documents:
+        return documents
+    own = {name: documents[0].metadata[name] for name in CORE_FIELDS}
+    result = [replace(each, metadata={**each.metadata, **own}) for each in result]
+    for document in result:
+        _check(index, document)
+    return [document for document in result if document.embedded_text.strip()]
 
 
 def _check(index: IndexDeclaration, document: PreparedDocument) -> None:
     if problem := text_problem(document.text) or text_problem(document.context):
         raise ValueError(f"The text of a chunk cannot be stored: {problem}")
-    if problem := metadata_problem(dict(document.metadata)):
+    if problem := metadata_problem(document.metadata):
         raise ValueError(f"The metadata of a chunk cannot be stored: {problem}")
     for name, type_ in index.configuration.fields.items():
         if problem := value_problem(type_, document.metadata.get(name)):

@@ -26,7 +26,10 @@ class PreparedDocument:
     Args:
         text: the chunk, as search results show it.
         context: the text of the important fields, which is embedded before the chunk.
-        metadata: the values that searches filter by.
+        metadata: the values that searches filter by. Whatever a hook returns, ``object`` and
+            ``model`` are set to the key and the model of the source object.
+
+    A document whose `embedded_text` is blank is not embedded.
     """
 
     text: str
