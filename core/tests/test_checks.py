@@ -218,6 +218,19 @@ class TestBackends:
         assert message.id.endswith("E006")
         assert says in message.msg
 
+    def test_the_messages_of_a_backend_show_no_secret(self, acme):
+        acme(
+            "def check(self):\n"
+            "        from django.core.checks import Warning\n"
+            "        says, hint = f'bad host {self.options.host}', self.options.api_key\n"
+            "        return [Warning(says, hint=hint, id='acme.W1')]\n",
+            HOST="https://me:hunter2@acme.test",
+            API_KEY="hunter3",
+        )
+        assert told(checks.check_backends()) == [
+            ("W1", "bad host https://me:********@acme.test", "********")
+        ]
+
     def test_the_check_of_a_backend_that_panics(self, acme):
         acme("def check(self):\n        raise BaseException('in Rust')\n")
         assert ids(checks.check_backends()) == ["E006"]

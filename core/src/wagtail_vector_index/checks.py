@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from .conf import (
     auto_update,
 )
 from .content.without_database import DatabaseAsked, without_database
+from .contract.options import Options
 from .exceptions import ConfigurationError
 from .indexes.base import VectorIndex
 from .indexes.pages import PageVectorIndex
@@ -195,6 +197,7 @@ def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
         for message in messages:
             if not isinstance(message, checks.CheckMessage):
                 raise TypeError(f"check() must return messages of checks, not {shown(message)}.")
+        messages = [_redacted(message, backend.options) for message in messages]
     except (ConfigurationError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001  # from a plugin, and no reason to stop
@@ -207,6 +210,14 @@ def _alias_messages(handler: BackendHandler[Any], alias: str) -> Messages:
             )
         ]
     yield from messages
+
+
+def _redacted(message: checks.CheckMessage, options: Options) -> checks.CheckMessage:
+    """Return a backend's message without the secrets of its options."""
+    redacted = copy.copy(message)
+    redacted.msg = options.redact(str(message.msg))
+    redacted.hint = message.hint and options.redact(str(message.hint))
+    return redacted
 
 
 def _is_used(alias: str) -> bool:
