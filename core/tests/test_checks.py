@@ -273,10 +273,12 @@ class TestBackends:
         if value == "deleted":
             delattr(settings, VECTOR)
         site.hide()
-        (message,) = checks.check_backends()
-        assert 'pip install "wagtail-vector-index[numpy]"' in message.msg
+        monkeypatch.setattr(checks, "all_indexes", lambda: [Note.vector_index])
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E003")
+        assert 'pip install "wagtail-vector-index[numpy]"' in message.hint
         monkeypatch.setattr(checks, "all_indexes", list)
-        assert checks.check_backends() == []
+        assert checks.check_indexes() == checks.check_backends() == []
 
 
 class TestIndexes:

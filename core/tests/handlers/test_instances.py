@@ -16,7 +16,6 @@ from tests.setting_errors import CHAT, EMBEDDING, VECTOR, error
 from wagtail_vector_index.exceptions import (
     BackendNameConflict,
     PluginBroken,
-    PluginNotInstalled,
     UnknownAlias,
     UnknownBackend,
 )
@@ -53,12 +52,21 @@ class TestDefaultSettings:
             site.install(name, {name: f"{name}_plugin"}, **{f"{name}_plugin": source})
         assert "one 1.0 and two 1.0 both offer" in str(error(BackendNameConflict))
 
-    def test_so_it_is_without_numpy_which_is_then_asked_for(self, settings, site):
+    def test_without_numpy_the_error_names_the_only_installed_backend(self, settings, site):
         delattr(settings, VECTOR)
-        site.hide("wagtail-vector-index-numpy")
-        message = str(error(PluginNotInstalled))
-        assert message.startswith(f"{VECTOR}['default']['BACKEND']: ")
-        assert 'Run: pip install "wagtail-vector-index[numpy]"' in message
+        site.hide()
+        source = offering("vector", pgvector='path="p.P"')
+        site.install("wagtail-vector-index-pgvector", {"pgvector": "p_plugin"}, p_plugin=source)
+        message = str(error(UnknownAlias))
+        assert f'Configure it: {VECTOR} = {{\'default\': {{"BACKEND": "pgvector"}}}}' in message
+        assert 'or run: pip install "wagtail-vector-index[numpy]"' in message
+
+    def test_a_default_that_is_disabled_is_not_asked_to_be_installed(self, settings):
+        delattr(settings, VECTOR)
+        settings.WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS = ["numpy"]
+        message = str(error(UnknownAlias))
+        assert "or remove 'numpy' from WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS." in message
+        assert "pip" not in message
 
     def test_the_embedding_backend_is_wordllama_if_it_is_installed(self, settings, site):
         delattr(settings, EMBEDDING)

@@ -217,9 +217,12 @@ class BackendHandler(Generic[BackendT]):
         name = installed[0] if len(installed) == 1 else "…"
         example = f'{self.setting} = {{{alias!r}: {{"BACKEND": "{name}"}}}}'
         if self._fallback and getattr(settings, self.setting, None) is None:
+            remedy = f"run: {pip_command(self._fallback)}"
+            if self._fallback in {source.name for source in active_registry().disabled}:
+                remedy = f"remove {self._fallback!r} from {DISABLED_PLUGINS_SETTING}"
             return (
-                f"Configure it: {example}, or run: {pip_command(self._fallback)}. That backend is"
-                " used if nothing is configured."
+                f"Configure it: {example}, or {remedy}. The backend {self._fallback!r} is used if"
+                " nothing is configured."
             )
         more = f" Installed backends: {listed(installed)}." if len(installed) > 1 else ""
         if not installed:
@@ -259,7 +262,7 @@ class BackendHandler(Generic[BackendT]):
         if len(offers) > 1 and installed.offers(self.kind, own):
             # The site did not choose the short name, so a plugin with the same name is no conflict.
             return {DEFAULT_ALIAS: {"BACKEND": own}}
-        if self.kind == "vector" or self._fallback in broken or offers:
+        if self._fallback in broken or offers:
             return {DEFAULT_ALIAS: {"BACKEND": self._fallback}}
         return {}
 
