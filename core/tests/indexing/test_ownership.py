@@ -162,6 +162,14 @@ def test_a_deployment_can_be_named(settings):
     assert address != "staging"
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="others have no services")
+def test_a_service_of_postgresql_stands_for_its_database(monkeypatch):
+    """Then the settings name no database, so copies in one cluster would look alike."""
+    named = current_owner()
+    monkeypatch.setitem(connection.settings_dict, "NAME", "")
+    assert current_owner() == named
+
+
 def test_an_index_that_raises_stops_no_other(server, monkeypatch):
     """Whatever its own code raises, it is reported and counts for the exit code."""
     Note.objects.create(text="bread")

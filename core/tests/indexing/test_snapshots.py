@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.utils import ConnectionHandler
 from django.test.utils import CaptureQueriesContext
 
 from tests.testapp.models import Note
@@ -32,6 +33,9 @@ pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(os.name != "posix", reason="processes share nothing elsewhere"),
 ]
+
+
+place_name = snapshots._place_name
 
 
 class Process:
@@ -140,6 +144,17 @@ def test_the_second_process_loads_nothing(process, folder):
     second = process()
     assert second.texts_read() == 0
     assert second.ids() == live_ids()
+
+
+def test_databases_of_two_services_share_no_folder(monkeypatch):
+    def folder_of(**options):
+        database = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}
+        monkeypatch.setattr(snapshots, "connections", ConnectionHandler({"default": database}))
+        return place_name()
+
+    production = folder_of(service="production", assume_role="site")
+    assert folder_of(service="staging", assume_role="site") != production
+    assert folder_of(assume_role="site", service="production", pool=True) == production
 
 
 @pytest.mark.usefixtures("notes")

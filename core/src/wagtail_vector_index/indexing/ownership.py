@@ -46,11 +46,11 @@ def current_owner() -> str:
         name = str(settings["NAME"])
         is_file = not (connection.is_in_memory_db() or name.startswith("file:"))
         return f"sqlite:{Path(name).resolve() if is_file else name}"
-    address = f"{connection.vendor}://{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+    address = f"{connection.vendor}://{settings['HOST']}:{settings['PORT']}"
     if connection.vendor != "postgresql":
-        return address
-    schema, number = _schema_and_number(connection)
-    return f"{address}?schema={quote(schema)}&cluster={number}"
+        return f"{address}/{settings['NAME']}"
+    database, schema, number = _database(connection)
+    return f"{address}/{database}?schema={quote(schema)}&cluster={number}"
 
 
 def owner_is_certain() -> bool:
@@ -64,7 +64,7 @@ def owner_is_certain() -> bool:
         return True
     if connection.vendor == "sqlite":
         return bool(connection.is_in_memory_db())  # nobody has a copy of it
-    return connection.vendor == "postgresql" and bool(_schema_and_number(connection)[1])
+    return connection.vendor == "postgresql" and bool(_database(connection)[2])
 
 
 def is_foreign(collection: Collection, backend: VectorBackend) -> bool:
@@ -101,13 +101,17 @@ def take_over(index_name: str) -> int:
     return int(collections.update(owner=current_owner(), applied_revision=0, sent_revision=0))
 
 
-def _schema_and_number(connection: Any) -> tuple[str, str]:
-    """Return the schema, and the number of the cluster or "" if the database does not say it."""
+def _database(connection: Any) -> tuple[str, str, str]:
+    """Return the names of the database and the schema, and the number of the cluster.
+
+    The settings lack the name if they name a service. The number is "" if the database does not
+    say it.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT current_schema(), ({_MAY_ASK_NUMBER})")
-        schema, may_ask = cursor.fetchone()
+        cursor.execute(f"SELECT current_database(), current_schema(), ({_MAY_ASK_NUMBER})")
+        database, schema, may_ask = cursor.fetchone()
         number = ""
         if may_ask:
             cursor.execute(_NUMBER)
             number = str(cursor.fetchone()[0])
-    return schema or "", number
+    return database, schema or "", number

@@ -362,9 +362,12 @@ def _place_name() -> str:
     if connection.vendor == "sqlite":
         if connection.is_in_memory_db():
             return ""
-        database: tuple[Any, ...] = (str(Path(settings["NAME"]).resolve()),)
+        database: list[Any] = [str(Path(settings["NAME"]).resolve())]
     else:
-        database = tuple(str(settings.get(name, "")) for name in ("HOST", "PORT", "NAME"))
+        database = [str(settings.get(name, "")) for name in ("HOST", "PORT", "NAME")]
+        # One of them may name the database, as "service" does with PostgreSQL.
+        options = settings.get("OPTIONS", {}).items()
+        database += sorted(option for option in options if isinstance(option[1], str))
     identity = json.dumps([connection.vendor, *database, schema])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
