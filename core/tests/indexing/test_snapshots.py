@@ -287,6 +287,23 @@ def test_a_full_disk_is_reported_once(process, folder, monkeypatch, caplog):
     assert files(folder) == []
 
 
+def _read_instead(descriptor, offset, size):
+    """As the C library of Linux does if the file system cannot reserve room."""
+    os.pread(descriptor, 1, offset)
+
+
+def _refuse(descriptor, offset, size):
+    raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("reserve", [_read_instead, _refuse])
+def test_a_file_system_need_not_reserve_room(process, monkeypatch, reserve):
+    monkeypatch.setattr(os, "posix_fallocate", reserve, raising=False)
+    process().ids()
+    assert process().texts_read() == 0
+
+
 @pytest.mark.usefixtures("notes")
 def test_sharing_can_be_switched_off(folder):
     assert Process(None).ids() == live_ids()

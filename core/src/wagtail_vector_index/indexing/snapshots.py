@@ -17,6 +17,7 @@ is never read.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -61,6 +62,9 @@ _AFTER_FAILURE = 600.0
 
 #: How often a process that waits for its turn looks whether it has come, in seconds.
 _LOOK_EVERY = 0.05
+
+#: How file systems say that they cannot reserve room. Those in memory can.
+_CANNOT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
 _MAGIC = b"wagtail-vector-index snapshot 1\n"
 _HEADER_SIZE = len(_MAGIC) + 18
@@ -177,7 +181,8 @@ class SnapshotFile:
         try:
             # What a process has left that was killed here.
             self._new_path.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            # Where the file system cannot reserve room, the C library also reads the file for that.
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(self._new_path, flags, 0o600), "wb") as file:
                 _write(file, state, self._shape, snapshot)
         except OSError as error:
@@ -430,8 +435,7 @@ def _write(file: BinaryIO, state: State, shape: Mapping[str, Any], snapshot: Sna
     # What was skipped reads as zero. Its room is reserved: a process that writes to its own copy of
     # a page would otherwise be killed if the file system is one in memory that is full by then.
     file.truncate(offset)
-    if hasattr(os, "posix_fallocate"):  # macOS lacks it
-        os.posix_fallocate(file.fileno(), 0, offset)
+    _reserve(file, offset)
     header = json.dumps(
         {
             "shape": shape,
@@ -447,6 +451,16 @@ def _write(file: BinaryIO, state: State, shape: Mapping[str, Any], snapshot: Sna
         raise OSError(f"the header of {len(snapshot.parts)} parts is too long")
     file.seek(0)
     file.write(_MAGIC + b"%08x %08x\n" % (len(header), zlib.crc32(header)) + header)
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    if not hasattr(os, "posix_fallocate"):  # macOS lacks it
+        return
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in _CANNOT_RESERVE:
+            raise
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
