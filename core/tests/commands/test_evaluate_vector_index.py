@@ -10,6 +10,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.utils.translation import get_language
+from hypothesis import given
+from hypothesis import strategies as st
 from wagtail.models import Locale, PageViewRestriction, Site
 
 from tests.testapp.models import ArticlePage, Note
@@ -337,6 +339,42 @@ def test_a_distribution():
 def test_the_threshold_separates_best(right, others, value, kept, left_out):
     found = suggested_threshold(right, others)
     assert (found.value, found.kept, found.left_out) == pytest.approx((value, kept, left_out))
+
+
+@given(
+    st.lists(st.integers(-9, 9).map(float), min_size=1),
+    st.lists(st.integers(-9, 9).map(float), min_size=1),
+)
+def test_no_other_threshold_separates_better(right, others):
+    def shares(value):
+        kept = sum(score >= value for score in right) / len(right)
+        return kept, sum(score < value for score in others) / len(others)
+
+    found = suggested_threshold(right, others)
+    assert (found.kept, found.left_out) == shares(found.value)
+    for value in (half / 2 for half in range(-20, 21)):
+        assert sum(shares(value)) <= found.kept + found.left_out + 1e-9
+
+
+class Counted(float):
+    """A score that counts how often it is compared."""
+
+    compared = 0
+
+    def __lt__(self, other):
+        Counted.compared += 1
+        return float(self) < other
+
+    def __ge__(self, other):
+        Counted.compared += 1
+        return float(self) >= other
+
+
+def test_a_threshold_of_many_scores_is_found_soon(monkeypatch):
+    monkeypatch.setattr(Counted, "compared", 0)
+    right = [Counted(number / 500) for number in range(500)]
+    suggested_threshold(right, [Counted((number + 0.5) / 500) for number in range(500)])
+    assert Counted.compared < 50_000  # each with each would be 1,000,000
 
 
 def test_each_mode_is_reranked_and_nothing_else(ask, words, monkeypatch, settings):

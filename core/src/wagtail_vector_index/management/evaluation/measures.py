@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from bisect import bisect_left
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -104,13 +105,14 @@ def suggested_threshold(right: Sequence[float], others: Sequence[float]) -> Thre
     """
     if not right or not others:
         return None
+    right, others = sorted(right), sorted(others)
     scores = sorted({*right, *others})
     halfway = [(one + other) / 2 for one, other in itertools.pairwise(scores)]
     candidates = [
         Threshold(
             value=value,
-            kept=sum(score >= value for score in right) / len(right),
-            left_out=sum(score < value for score in others) / len(others),
+            kept=(len(right) - bisect_left(right, value)) / len(right),
+            left_out=bisect_left(others, value) / len(others),
         )
         for value in [scores[0], *halfway]
     ]
