@@ -519,7 +519,7 @@ class TestDatabase:
         active_collection()
         monkeypatch.setattr(type(embedder), "known_dimensions", None)
         (message,) = checks.check_database(databases=["default"])
-        (problem,) = status_of(Note.vector_index).unusable()
+        (problem,) = status_of(Note.vector_index).problems
         for text in (message.msg, problem.message):
             assert "chunking '256/0' is now" in text
         assert not embedder.calls

@@ -302,7 +302,7 @@ def test_a_recall_that_takes_too_long_to_measure_is_told(slow, caplog, seconds):
     tuned = replace(SPEC, recall=recall)
     assert backend.measure(tuned) is recall
     assert not backend.searched
-    before = replace(recall, measured_at=(recall.measured - timedelta(days=2)).isoformat())
+    before = replace(recall, measured_at=recall.measured_at - timedelta(days=2))
     backend.seconds = exact_takes(0)
     assert backend.measure(replace(SPEC, recall=before)).reached
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -90,13 +91,19 @@ RECALL = Recall(
     worst=0.7,
     questions=200,
     records=300_000,
-    measured_at="2026-11-28T12:00:00+00:00",
+    measured_at=datetime(2026, 11, 28, 12, tzinfo=UTC),
 )
 
 
 def test_it_is_kept_as_json():
-    assert Recall(**json.loads(json.dumps(RECALL.as_json()))) == RECALL
-    assert RECALL.measured.year == 2026
+    assert Recall.from_json(json.loads(json.dumps(RECALL.as_json()))) == RECALL
+    never = Recall(setting={"ef": 200})
+    assert Recall.from_json(json.loads(json.dumps(never.as_json()))) == never
+
+
+def test_one_that_was_never_measured_does_not_hold():
+    never = Recall(setting={"ef": 200}, records=10)
+    assert not never.holds(records=10, target=never.target, settings=[{"ef": 200}])
 
 
 def test_it_is_told_in_a_sentence():

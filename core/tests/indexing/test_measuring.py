@@ -96,7 +96,7 @@ def test_it_is_measured_again_when_the_backend_has_lost_the_collection(
     Collection.objects.update(recall=active().recall | {"measured_at": "2001-01-01T00:00:00+00:00"})
     backend.stored.clear()
     bring_up_to_date("note")
-    assert active().spec.recall.measured.year > 2001
+    assert active().spec.recall.measured_at.year > 2001
 
 
 def test_a_recall_that_cannot_be_measured_is_kept_and_not_tried_at_each_update(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -246,7 +247,7 @@ def test_a_graph_that_is_in_use_is_dropped_later(
         assert len(indexes(eager_alias, spec)) == 2
         # It holds for a day.
         assert backend.measure(replace(spec, recall=recall)) == recall
-        old = replace(recall, measured_at="2026-01-01T00:00:00+00:00")
+        old = replace(recall, measured_at=datetime(2026, 1, 1, tzinfo=UTC))
         again = backend.measure(replace(spec, recall=old))
         assert again is not None
         assert not again.is_measured

@@ -32,14 +32,14 @@ class IndexState(IndexStatus):
     def problem(self) -> str:
         """The reason why the index cannot be searched, and the remedy; "" if it can be searched."""
         try:
-            return readable(" ".join(map(str, self.unusable())), self.index)
+            return readable(" ".join(map(str, self._unusable())), self.index)
         except Exception as error:  # noqa: BLE001  # whatever a backend raises is shown
             return message_of(error, self.index)
 
     @cached_property
     def delays(self) -> list[str]:
         """The changes that wait for too long and the rebuilds that stopped, with the remedies."""
-        return [str(problem) for problem in self.late()]
+        return [str(problem) for problem in self._late()]
 
     @cached_property
     def losses(self) -> list[str]:

@@ -293,7 +293,7 @@ def _in_time(what: str) -> Iterator[None]:
 
 def _facts(records: int, target: float) -> dict[str, Any]:
     """Return what a recall says of its measurement, also if that failed."""
-    now = timezone.now().isoformat(timespec="seconds")
+    now = timezone.now().replace(microsecond=0)
     return {"records": records, "target": target, "measured_at": now}
 
 

@@ -80,7 +80,7 @@ class Recall:
         target: the mean that was wanted.
         questions: how many questions were asked.
         records: how many records the collection had; 0 if they could not be counted.
-        measured_at: when this was measured, in ISO 8601.
+        measured_at: when this was measured, or was tried in vain; None if that is unknown.
         advice: what to do if no setting reaches the target, or if it could not be measured;
             empty if one does.
     """
@@ -91,7 +91,7 @@ class Recall:
     target: float = RECALL_TARGET
     questions: int = 0
     records: int = 0
-    measured_at: str = ""
+    measured_at: dt.datetime | None = None
     advice: str = ""
 
     def __str__(self) -> str:
@@ -115,31 +115,33 @@ class Recall:
         """Whether enough is found on average, and something by every question."""
         return self.mean >= self.target and self.worst >= LEAST
 
-    @property
-    def measured(self) -> dt.datetime:
-        """When this was measured, or was tried in vain."""
-        return dt.datetime.fromisoformat(self.measured_at)
-
     def holds(self, *, records: int, target: float, settings: Iterable[Setting]) -> bool:
         """Return whether the measurement fits the options, and the collection has not grown.
 
         One that failed holds for a day.
         """
-        if not self.is_measured and timezone.now() - self.measured > REPEATED_AFTER:
+        if not self.is_measured and self._is_old:
             return False
         return (
             self.target == target and self.setting in settings and records <= GROWTH * self.records
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the measurement as JSON values."""
-        return asdict(self)
+        """Return the measurement as JSON values, with its time in ISO 8601."""
+        at = self.measured_at
+        return asdict(self) | {"measured_at": at and at.isoformat()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recall:
         """Return the measurement that `as_json` gave, without what another release added."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        names = {field.name for field in fields(cls)}
+        known = {name: value for name, value in values.items() if name in names}
+        at = known.get("measured_at")
+        return cls(**known | {"measured_at": dt.datetime.fromisoformat(at) if at else None})
+
+    @property
+    def _is_old(self) -> bool:
+        return self.measured_at is None or timezone.now() - self.measured_at > REPEATED_AFTER
 
 
 def check_recall(target: float) -> None:

@@ -280,7 +280,7 @@ class EmbeddingBackend(ABC):
                 vectors = self._documents(self.embed(batch), len(batch))
             except EmbeddingError as error:
                 seconds = time.monotonic() - started
-                if not _may_be_too_large(batch, error) or not self.answers():
+                if not _may_be_too_large(batch, error) or not self._responds():
                     raise
                 batches.split(error, slow=seconds > _SLOW)
             else:
@@ -297,7 +297,7 @@ class EmbeddingBackend(ABC):
                 vectors = self._documents(await self.aembed(batch), len(batch))
             except EmbeddingError as error:
                 seconds = time.monotonic() - started
-                if not _may_be_too_large(batch, error) or not await self.aanswers():
+                if not _may_be_too_large(batch, error) or not await self._aresponds():
                     raise
                 batches.split(error, slow=seconds > _SLOW)
             else:
@@ -329,7 +329,7 @@ class EmbeddingBackend(ABC):
                 batches.done()
                 yield vectors
                 continue
-            if _limits_rate(failure) or not self.answers():
+            if _limits_rate(failure) or not self._responds():
                 raise self._as_of_service(failure)
             if len(batch) > 1:
                 batches.split(failure, slow=slow)
@@ -340,7 +340,7 @@ class EmbeddingBackend(ABC):
             if slow_texts == _SLOW_TEXTS:
                 raise self._as_of_service(failure)
 
-    def answers(self) -> bool:
+    def _responds(self) -> bool:
         """Return whether the model embeds a harmless text. If so, a failure is due to the text."""
         try:
             self._without_zeros(self.embed_query(_HARMLESS))
@@ -348,8 +348,8 @@ class EmbeddingBackend(ABC):
             return False
         return True
 
-    async def aanswers(self) -> bool:
-        """Like `answers`."""
+    async def _aresponds(self) -> bool:
+        """Like `_responds`."""
         try:
             self._without_zeros(await self.aembed_query(_HARMLESS))
         except Exception:  # noqa: BLE001  # a model may raise anything

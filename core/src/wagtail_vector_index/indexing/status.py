@@ -103,7 +103,7 @@ class IndexStatus:
         return int(self._changes["pending"])
 
     @property
-    def oldest(self) -> dt.datetime | None:
+    def oldest_pending_at(self) -> dt.datetime | None:
         """The time of the oldest pending change, or None if no change waits."""
         since: dt.datetime | None = self._changes["oldest"]
         return since
@@ -131,13 +131,13 @@ class IndexStatus:
     @cached_property
     def problems(self) -> Sequence[Problem]:
         """The reasons why searches or changes do not reach the index, other than failures."""
-        return [*self.unusable(), *self.foreign(), *self.late()]
+        return [*self._unusable(), *self._foreign(), *self._late()]
 
-    def foreign(self) -> Iterator[Problem]:
+    def _foreign(self) -> Iterator[Problem]:
         """Yield the collections that were created for another site."""
         yield from filter(None, map(foreign_problem, self.collections))
 
-    def unusable(self) -> Iterator[Problem]:
+    def _unusable(self) -> Iterator[Problem]:
         """Yield the reason why the index cannot be searched, if there is one."""
         try:
             message = self._why_unusable()
@@ -150,7 +150,7 @@ class IndexStatus:
             if message:
                 yield Problem(message=message, remedy=self._wait_or_update())
 
-    def late(self) -> Iterator[Problem]:
+    def _late(self) -> Iterator[Problem]:
         """Yield changes that have waited for longer than `OVERDUE`, and rebuilds that stopped."""
         minutes = OVERDUE.seconds // 60
         # Processes that write many changes, or build a large collection, come to each in turn.

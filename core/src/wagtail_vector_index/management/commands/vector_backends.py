@@ -160,8 +160,8 @@ class Command(QuietableCommand):
         """Print an index, its problems and what to do; return whether there are none."""
         chunks = "not built" if status.active is None else f"{status.documents} chunks"
         text = f"  {status.name}: {chunks}, {status.pending} changes pending"
-        if status.oldest:
-            text += f", the oldest since {_moment(status.oldest)}"
+        if status.oldest_pending_at:
+            text += f", the oldest since {_moment(status.oldest_pending_at)}"
         if status.failed:
             text += f", {status.failed} of them failed"
         self.stdout.write(text)
@@ -189,9 +189,9 @@ class Command(QuietableCommand):
     def _recall(self, alias: str, recall: Recall) -> None:
         """Print the recall of a collection, and what to do if it is too low or unknown."""
         style = self.style.SUCCESS if recall.reached else self.style.WARNING
-        when = _moment(recall.measured)
         verb = "measured" if recall.is_measured else "tried"
-        self.stdout.write(style(f"    {alias}: {recall}, {verb} {when}"))
+        when = f", {verb} {_moment(recall.measured_at)}" if recall.measured_at else ""
+        self.stdout.write(style(f"    {alias}: {recall}{when}"))
         if recall.advice:
             self.stdout.write(f"    {recall.advice}")
 
