@@ -8,7 +8,7 @@ import pytest
 from django.core import checks
 from django.core.management import CommandError, call_command
 from django.core.paginator import Paginator
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from modelsearch.backends import get_search_backend
 from modelsearch.query import MATCH_ALL, MATCH_NONE, Phrase, PlainText
 from wagtail.images import get_image_model
@@ -70,6 +70,24 @@ def test_any_filter_is_respected(section):
     assert ratings(articles.filter(Exists(few)).search("bread", backend="semantic")) == [0, 1]
     assert ratings(articles.exclude(rating=0)[:2].search("bread", backend="semantic")) == [1, 2]
     assert not articles.none().search("bread", backend="semantic")
+
+
+@pytest.mark.parametrize("visibility", ["anonymous", "queryset"])
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+def test_an_index_that_overrides_search_is_obeyed(section, semantic, monkeypatch, visibility, mode):
+    semantic(visibility=visibility, mode=mode)
+    kind = type(ArticlePage.vector_index)
+
+    def search(self, query, **arguments):
+        return super(kind, self).search(query, filter=Q(topic="topic1"), **arguments)
+
+    monkeypatch.setattr(kind, "search", search, raising=False)
+    inside = ArticlePage.objects.descendant_of(section)
+    assert ratings(inside.search("bread", backend="semantic")) == [1, 3]
+    by_rating = inside.order_by("-rating").search(
+        "bread", backend="semantic", order_by_relevance=False
+    )
+    assert ratings(by_rating) == [3, 1]
 
 
 def test_objects_are_those_of_the_queryset(section):

@@ -35,6 +35,16 @@ class VectorIndex(IndexDeclaration):
 
     Subclasses in any app's ``vector_indexes.py`` are discovered automatically.
 
+    A subclass may override these methods, if it takes the same arguments and returns what
+    ``super()`` returns:
+
+    - `search` and `find_similar`, for instance to add a filter to every search. All that finds
+      objects calls them: the asynchronous methods, `query`, the template tags, the panel of
+      similar pages, Wagtail's search and API, the admin and the commands. Only Wagtail's
+      ``MATCH_ALL``, which searches for nothing, does not.
+    - `get_querysets`, if the content depends on the time or on the database.
+    - `get_answer_instructions`, if the instructions of `query` do.
+
     Example::
 
         class ProductIndex(VectorIndex):

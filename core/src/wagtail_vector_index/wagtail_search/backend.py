@@ -15,8 +15,8 @@ from ..contract.options import Options, parse_options
 from ..exceptions import InvalidIndex, InvalidOptions, InvalidQuery
 from ..indexes import VectorIndex
 from ..indexes.registry import get_index
-from ..search.hybrid_search import Mode, text_search
-from ..search.text_search import TextSearch
+from ..search.base import Search
+from ..search.hybrid_search import Mode
 from .compiling import SemanticQueryCompiler
 from .results import SemanticSearchResults
 from .unrestricted import unrestricted
@@ -105,17 +105,20 @@ class SemanticSearchBackend(BaseSearchBackend):
         except InvalidQuery as error:
             raise InvalidOptions(f"{WHERE}: {error}") from error
 
-    def text_search(self, text: str, queryset: Any) -> TextSearch:
+    def text_search(self, text: str, queryset: Any) -> Search:
         """Return a search for a text in a queryset."""
         index, options = self.vector_index, self.options
-        return text_search(
-            options.mode,
-            index=unrestricted(index) if options.visibility == "queryset" else index,
-            query=text,
+        if options.visibility == "queryset":
+            index = unrestricted(index)
+        # The index's own method, which a site may have overridden.
+        results = index.search(
+            text,
             limit=options.limit,
             within=queryset,
             similarity_threshold=options.similarity_threshold,
+            mode=options.mode,
         )
+        return results.search
 
     def _search(self, *arguments: Any, **kwargs: Any) -> Any:
         results = super()._search(*arguments, **kwargs)

@@ -10,8 +10,8 @@ from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, Plai
 from ..content.independence import is_independent
 from ..content.object_keys import key_of, primary_keys
 from ..contract.sansio import run
+from ..search.base import Search
 from ..search.ranking import Hit
-from ..search.text_search import TextSearch
 
 __all__ = ["SemanticQueryCompiler"]
 
@@ -70,7 +70,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
 
     def _find(self, backend: Any) -> list[str]:
         text = text_of(self.query)
-        search: TextSearch = self._search(backend)
+        search: Search = self._search(backend)
         if text is None:
             return []
         if text is EVERYTHING:
@@ -84,7 +84,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
             return [key for key in self._ordered(self.queryset) if key in self._hits]
         return self._ordered(self.queryset.filter(pk__in=primary_keys(model, self._hits)))
 
-    def _visible(self, search: TextSearch) -> list[str]:
+    def _visible(self, search: Search) -> list[str]:
         keys = self._ordered(self.queryset)
         visible = search.still_visible(keys)
         return [key for key in keys if key in visible]
