@@ -309,6 +309,14 @@ class TestIndexes:
         assert first.msg.endswith(f"uses {VECTOR}['archive'], which is not configured.")
         assert second.hint == "Configured: 'default'. Did you mean 'default'?"
 
+    def test_the_alias_of_a_chat_backend(self, index, settings):
+        """Without one of its own, an index need not answer questions."""
+        assert checks.check_indexes() == []
+        index.set(chat_backend="internal")
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("E003")
+        assert "WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS['internal']" in message.msg
+
     def test_the_alias_of_a_reranking_backend(self, index):
         assert checks.check_indexes() == []
         index.set(reranking_backend="cross")

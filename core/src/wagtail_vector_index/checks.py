@@ -33,6 +33,7 @@ from .plugins.calling import active_registry
 from .plugins.handlers import (
     HANDLERS,
     BackendHandler,
+    chat_backends,
     embedding_backends,
     reranking_backends,
     vector_backends,
@@ -284,6 +285,8 @@ def _one_index_messages(index: VectorIndex) -> Messages:
     if index.reranking_backend is not None:
         check_reranking(index)
         handlers.append((index.reranking_backend, reranking_backends))
+    if index.chat_backend != VectorIndex.chat_backend:
+        handlers.append((index.chat_backend, chat_backends))
     try:
         missing = [(alias, handler) for alias, handler in handlers if alias not in handler]
     except ConfigurationError:

@@ -53,6 +53,9 @@ class VectorIndex(IndexDeclaration):
         ProductIndex().search("something to keep coffee warm", limit=5)
     """
 
+    #: An alias of ``WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS``, which `query` asks. It need not exist in
+    #: an index that answers no questions.
+    chat_backend: ClassVar[str] = "default"
     #: The instructions that `query` sends to the model ahead of the chunks.
     answer_instructions: ClassVar[str] = ANSWER_INSTRUCTIONS
     #: The answer of `query` if the search finds nothing. The model is not asked then.
@@ -182,7 +185,7 @@ class VectorIndex(IndexDeclaration):
         user: Any = None,
         request: HttpRequest | None = None,
         mode: Mode = "vector",
-        chat_backend: str = "default",
+        chat_backend: str | None = None,
     ) -> Answer:
         """Return an answer to a question, with its sources, from objects that the visitor may see.
 
@@ -200,7 +203,7 @@ class VectorIndex(IndexDeclaration):
             user: as in `search`.
             request: as in `search`.
             mode: as in `search`.
-            chat_backend: the alias of a chat backend in the settings.
+            chat_backend: the alias of a chat backend in the settings, instead of the index's own.
 
         Raises:
             InvalidQuery: the question is blank, or too long for the model.
@@ -234,11 +237,16 @@ class VectorIndex(IndexDeclaration):
         return await arun(self._answer_steps(question, **arguments))
 
     def _answer_steps(
-        self, question: str, *, limit: int = 5, chat_backend: str = "default", **arguments: Any
+        self,
+        question: str,
+        *,
+        limit: int = 5,
+        chat_backend: str | None = None,
+        **arguments: Any,
     ) -> Steps[Answer]:
         steps = answer_steps(
             self.search(question, limit=limit, **arguments),
-            chat_backends[chat_backend],
+            chat_backends[self.chat_backend if chat_backend is None else chat_backend],
             instructions=self.get_answer_instructions,
             nothing_found=lambda: str(self.nothing_found),
         )
