@@ -119,6 +119,29 @@ def test_the_text_comes_piece_by_piece_and_is_asked_for_once(notes, chat):
     assert "5 sources" in repr(answer)
 
 
+class Pieces:
+    """An asynchronous iterator that cannot be closed."""
+
+    def __init__(self, *pieces):
+        self.pieces = iter(pieces)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for piece in self.pieces:
+            return piece
+        raise StopAsyncIteration
+
+
+def test_streams_need_not_be_closable(notes, chat, monkeypatch):
+    monkeypatch.setattr(chat, "stream", lambda messages: map(str.upper, ["a", "b"]))
+    assert NOTES.query("bread").text == "AB"
+    assert async_to_sync(NOTES.query("bread").atext)() == "AB"
+    monkeypatch.setattr(chat, "astream", lambda messages: Pieces("c", "d"))
+    assert async_to_sync(NOTES.query("bread").atext)() == "cd"
+
+
 def test_an_answer_that_is_not_read_to_its_end_is_ended(notes, chat):
     answer = NOTES.query("bread")
     pieces = iter(answer)
@@ -213,6 +236,17 @@ def test_another_chat_backend(notes, settings):
     settings.WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS = {"default": backend, "small": backend}
     chat_backends["small"].answer = "Hi"
     assert NOTES.query("bread", chat_backend="small").text == "Hi "
+
+
+def test_the_chat_backend_that_an_index_declares(notes, settings, monkeypatch):
+    backend = {"BACKEND": "tests.testapp.chat.ScriptedChat"}
+    settings.WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS = {"default": backend, "small": backend}
+    monkeypatch.setattr(type(NOTES), "chat_backend", "small", raising=False)
+    chat_backends["small"].answer = "Hi"
+    assert NOTES.query("bread").text == "Hi "
+    answer = async_to_sync(NOTES.aquery)("bread")
+    assert async_to_sync(answer.atext)() == "Hi "
+    assert NOTES.query("bread", chat_backend="default").text != "Hi "
 
 
 # What the visitor may see

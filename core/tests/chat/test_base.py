@@ -48,6 +48,22 @@ def test_the_asynchronous_twin_gives_the_same():
     assert asyncio.run(read()) == list(backend.stream(QUESTION)) == ["What?", "second"]
 
 
+class Plain(ChatBackend):
+    """Its stream is an iterator that cannot be closed."""
+
+    def stream(self, messages):
+        return map(str.upper, ["one", "two"])
+
+
+def test_a_stream_need_not_be_closable():
+    backend = Plain("default", None)
+
+    async def read():
+        return [piece async for piece in backend.astream(QUESTION)]
+
+    assert asyncio.run(read()) == ["ONE", "TWO"]
+
+
 def test_the_asynchronous_twin_raises_the_same():
     async def read():
         async for piece in Refusing("default", None).astream(QUESTION):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
 
 from ..chat.base import ChatBackend, Message
@@ -61,7 +61,7 @@ class Answer:
             yield from self._pieces
             return
         pieces = []
-        with self._failing, closing(self._backend.stream(self._messages)) as stream:
+        with self._failing, closing(self._stream()) as stream:
             for piece in stream:
                 pieces.append(piece)
                 yield piece
@@ -75,11 +75,25 @@ class Answer:
             return
         pieces = []
         with self._failing:
-            async with aclosing(self._backend.astream(self._messages)) as stream:
+            async with aclosing(self._astream()) as stream:
                 async for piece in stream:
                     pieces.append(piece)
                     yield piece
         self._pieces = pieces
+
+    # The iterator of a backend may be one that cannot be closed, unlike these generators.
+
+    def _stream(self) -> Generator[str]:
+        yield from self._backend.stream(self._messages)
+
+    async def _astream(self) -> AsyncGenerator[str]:
+        stream = self._backend.astream(self._messages)
+        try:
+            async for piece in stream:
+                yield piece
+        finally:
+            if close := getattr(stream, "aclose", None):
+                await close()
 
     @property
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,11 +63,11 @@ class ChatBackend(ABC):
         return f"<{type(self).__name__} {self.alias!r}>"
 
     @abstractmethod
-    def stream(self, messages: Sequence[Message]) -> Generator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         """Yield the answer, piece by piece as it arrives.
 
-        The request is sent when the first piece is taken. Closing the generator ends the
-        request.
+        The request is sent when the first piece is taken. If the iterator can be closed, as a
+        generator can, closing it ends the request.
 
         Raises:
             ChatUnavailable: trying again later may help. If some pieces came before it, the
@@ -76,9 +76,9 @@ class ChatBackend(ABC):
             InvalidAnswer: the model returned no text.
         """
 
-    async def astream(self, messages: Sequence[Message]) -> AsyncGenerator[str]:
+    async def astream(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         """Run `stream` in threads. A backend with an asynchronous client overrides this."""
-        pieces = self.stream(messages)
+        pieces = self._stream(messages)
         turn = threading.Lock()  # a cancelled take() goes on in its thread until its next piece
 
         def take() -> str | None:
@@ -94,6 +94,10 @@ class ChatBackend(ABC):
                 yield piece
         finally:
             await sync_to_async(close, thread_sensitive=False)()
+
+    def _stream(self, messages: Sequence[Message]) -> Generator[str]:
+        # Unlike the iterator of `stream`, a generator can always be closed, and closes that one.
+        yield from self.stream(messages)
 
     @property
     def context_tokens(self) -> int:
