@@ -123,6 +123,13 @@ class TestMisconfiguration:
         message = str(error(ConfigurationError))
         assert f'{VECTOR}[\'default\'] must be a dict such as {{"BACKEND": "…"}}' in message
 
+    @pytest.mark.parametrize("alias", [1, None, ("default",)])
+    def test_an_alias_is_no_text(self, settings, alias):
+        setattr(settings, VECTOR, {"default": {"BACKEND": "numpy"}, alias: {"BACKEND": "numpy"}})
+        assert str(error(ConfigurationError)) == (
+            f'{VECTOR}: the alias {alias!r} must be a text, such as "default".'
+        )
+
     def test_backend_is_missing(self, configure):
         configure(default={"HOST": "x"})
         message = str(error(InvalidOptions))

@@ -157,6 +157,8 @@ class BackendHandler(Generic[BackendT]):
                 f" not {type(configured).__name__}."
             )
         for alias, raw in configured.items():
+            if not isinstance(alias, str):
+                return f'{self.setting}: the alias {alias!r} must be a text, such as "default".'
             if not isinstance(raw, Mapping):
                 return (
                     f'{self.where(alias)} must be a dict such as {{"BACKEND": "…"}},'
