@@ -41,10 +41,12 @@ def error(expected, name, **arguments):
     ["sk-proj-4fGh7Jk9Lm2Np5Qr", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.4Fk9Zq1Lm2Np5Qr8St0Uv"],
 )
 def test_a_key_in_place_of_a_name_is_not_shown(site, key):
+    resolver = resolve(key)
     with pytest.raises(ConfigurationError) as raised:
-        resolve(key).backend_class()
+        resolver.backend_class()
     assert "4" not in str(raised.value)
     assert "eyJ" not in str(raised.value)
+    assert key not in repr(resolver)  # error pages show the reprs of variables
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -64,7 +64,8 @@ class Resolver:
 
     registry: Registry
     kind: BackendKind
-    name: str
+    # Error reports show the reprs of variables, and somebody may have put a key in here.
+    name: str = field(repr=False)
     where: str
     configured: tuple[str, ...] = ()
 
