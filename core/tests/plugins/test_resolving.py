@@ -163,7 +163,9 @@ class TestPluginBroken:
         acme()
         message = str(error(PluginBroken, "acme_backend.AcmeBakend"))
         assert "has no attribute 'AcmeBakend'" in message
-        assert message.endswith("Check the path.")
+        assert message.endswith(
+            " Check the path. Did you mean 'acme_backend.AcmeBackend' or the short name 'acme'?"
+        )
 
     @pytest.mark.parametrize("name", ["acme", "acme:acme"])
     def test_a_plugin_that_failed_is_the_cause(self, acme, name):
@@ -180,8 +182,8 @@ class TestPluginBroken:
     def test_every_sentence_ends_with_one_full_stop(self, acme):
         acme(plugin="raise RuntimeError('The reason.')")
         assert str(error(UnknownBackend, "acne")).endswith("RuntimeError: The reason.")
-        message = str(error(PluginBroken, "acme_backend.NoBackend"))
-        assert message.endswith("has no attribute 'NoBackend'. Check the path.")
+        message = str(error(PluginBroken, "acme_backend.No"))
+        assert "has no attribute 'No'. Check the path." in message
 
 
 class TestAppNotInstalled:
@@ -218,10 +220,30 @@ class TestUnknownBackend:
         message = str(error(UnknownBackend, "nonsense", configured=()))
         assert "Installed vector backends: none. Configured aliases: none." in message
 
-    @pytest.mark.parametrize(("name", "close"), [("acne", "acme"), ("qdrnt", "qdrant")])
+    @pytest.mark.parametrize(
+        ("name", "close"),
+        [
+            ("acne", "acme"),
+            ("qdrnt", "qdrant"),
+            ("wagtail-vector-index[qdrant]", "qdrant"),
+            ("acme_backend:AcmeBackend", "acme_backend.AcmeBackend"),
+        ],
+    )
     def test_the_close_match_among_installed_and_known(self, acme, name, close):
         acme()
-        assert f"Did you mean {close!r}?" in str(error(UnknownBackend, name))
+        assert f"Did you mean {close!r}" in str(error(UnknownBackend, name))
+
+    def test_a_path_into_nowhere_is_close_to_an_installed_one(self, acme):
+        acme()
+        message = str(error(PluginNotInstalled, "acme_bakend.AcmeBackend"))
+        assert message.endswith(
+            " Did you mean 'acme_backend.AcmeBackend' or the short name 'acme'?"
+        )
+
+    def test_a_distribution_means_its_backend(self, acme):
+        acme("acme-vectors-for-wagtail")
+        message = str(error(UnknownBackend, "acme_vectors_for_wagtail"))
+        assert "Did you mean 'acme'?" in message
 
     def test_everything_known_is_installed(self, site):
         specs = dict.fromkeys(KNOWN_BACKENDS["vector"], 'path="a.B"')

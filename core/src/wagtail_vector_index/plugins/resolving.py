@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from ..exceptions import (
     PluginNotInstalled,
     UnknownBackend,
 )
-from ..wording import article, describe, did_you_mean, listed, sentence, without_keys
+from ..wording import article, describe, listed, sentence, without_keys
 from .discovery import Offer, Registry, app_error
 from .scanning import PluginFailure, normalise
 from .specs import BackendSpec
@@ -146,7 +147,7 @@ class Resolver:
             raise
         except BaseException as error:
             owner = f" of {self._offer.plugin.source.distribution}" if self._offer else ""
-            remedy = "" if self._offer else " Check the path."
+            remedy = "" if self._offer else f" Check the path.{self._close_match()}"
             raise PluginBroken(
                 sentence(
                     f"{self.where}: {without_keys(self.path)}{owner} cannot be imported:"
@@ -172,6 +173,7 @@ class Resolver:
                 f"{self.where}: there is no module {without_keys(top)!r} to import"
                 f" {self._shown} from."
                 " Install the distribution that contains it, or correct the path."
+                f"{self._close_match()}"
             )
 
     def _not_offered(self) -> Exception:
@@ -225,8 +227,16 @@ class Resolver:
         return ""
 
     def _close_match(self) -> str:
-        names = {*self.registry.names(self.kind), *KNOWN_BACKENDS[self.kind]}
-        return did_you_mean(self.name, names)
+        """Return " Did you mean 'name'?" for the closest short name, path or distribution."""
+        meant = {f"{DISTRIBUTION_PREFIX}{name}": repr(name) for name in KNOWN_BACKENDS[self.kind]}
+        meant |= {name: repr(name) for name in KNOWN_BACKENDS[self.kind]}
+        for plugin in self.registry.plugins:
+            for name, spec in plugin.backends[self.kind].items():
+                meant[normalise(plugin.source.distribution)] = repr(name)
+                meant[spec.path] = f"{spec.path!r} or the short name {name!r}"
+                meant[name] = repr(name)
+        close = difflib.get_close_matches(self.name, meant, n=1)
+        return f" Did you mean {meant[close[0]]}?" if close else ""
 
     def _inventory(self) -> str:
         installed = self.registry.names(self.kind)
