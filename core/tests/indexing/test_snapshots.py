@@ -24,7 +24,7 @@ from wagtail_vector_index.handlers import vector_backends
 from wagtail_vector_index.indexing import catching_up, snapshots
 from wagtail_vector_index.indexing.catching_up import catch_up
 from wagtail_vector_index.indexing.cleaning import clean_up
-from wagtail_vector_index.indexing.file_writer import finish
+from wagtail_vector_index.indexing.file_writer import finish, write_later
 from wagtail_vector_index.indexing.snapshots import SnapshotFile
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, Document
@@ -366,43 +366,56 @@ def test_cleaning_leaves_alone_what_is_being_written(process, slow_disk):
     assert process().texts_read() == 0
 
 
-@pytest.mark.usefixtures("notes")
-def test_records_do_not_change_while_they_are_read_for_a_file(process, monkeypatch):
-    first, write, order, asked = process(), SnapshotFile.write, [], threading.Event()
+@pytest.fixture
+def slow_write(monkeypatch):
+    """Let a thread read the records for a file no sooner than `go_on` is set."""
+    waits, go_on, write = threading.Event(), threading.Event(), SnapshotFile.write
 
-    class Asked(threading.Event):
-        """Notes that a change waits."""
-
-        def wait(self, timeout=None):
-            asked.set()
-            return super().wait(timeout)
-
-    def write_when_asked(file, state, snapshot):
-        asked.wait(20)
-        order.append("file")
+    def write_when_told(file, state, snapshot):
+        waits.set()
+        go_on.wait(20)
         return write(file, state, snapshot)
 
-    def upsert(backend, spec, batch):
-        order.append("change")
-        asked.set()
-        super(Counting, backend)._upsert(spec, batch)
-
-    first.ids(), first.ids()
-    monkeypatch.setattr(catching_up, "_FEWEST_CHANGED", 0)
-    monkeypatch.setattr(SnapshotFile, "write", write_when_asked)
-    for text in ("one", "two"):
-        Note.objects.create(text=text)
-    update(Note.vector_index)
-    assert search(first) == 22  # more than a twentieth has changed
-    [copy] = catching_up._copies_of(Collection.objects.get(), first.backend).values()
-    monkeypatch.setattr(copy, "may_change", Asked())
-    monkeypatch.setattr(Counting, "_upsert", upsert)
-    Note.objects.create(text="three")
-    update(Note.vector_index)
-    assert search(first) == 23
-    assert order[:2] == ["file", "change"]
+    monkeypatch.setattr(SnapshotFile, "write", write_when_told)
+    yield SimpleNamespace(waits=waits, go_on=go_on)
+    go_on.set()
     finish()
+
+
+@pytest.mark.usefixtures("notes")
+def test_no_search_waits_for_the_records_to_be_written(process, slow_write):
+    """Until then, it finds what was there before, and the file holds just that."""
+    first = process()
+    assert search(first) == 20
+    slow_write.waits.wait(20)
+    Note.objects.create(text="later")
+    update(Note.vector_index)
+    in_time = threading.Timer(10, slow_write.go_on.set)
+    in_time.start()
+    assert search(first) == 20
+    assert not slow_write.go_on.is_set()
+    in_time.cancel()
+    slow_write.go_on.set()
+    finish()
+    assert search(first) == 21
     assert first.ids() == process().ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+def test_a_file_that_waits_for_another_holds_up_no_change(process):
+    first, others = process(), threading.Event()
+    write_later(lambda: others.wait(20))
+    assert search(first) == 20
+    Note.objects.create(text="later")
+    update(Note.vector_index)
+    in_time = threading.Timer(10, others.set)
+    in_time.start()
+    assert search(first) == 21
+    assert not others.is_set()
+    in_time.cancel()
+    others.set()
+    finish()
+    assert process().texts_read() == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -12,8 +12,8 @@ place when it is complete. So no search sees a part of a collection.
 If the backend can, the processes of a machine share what they have loaded by a file; see
 `snapshots`. A new process begins with the state in the file, and applies what is newer. A new file
 is written when many changes came after it, or an hour after the first deletion, so that no file
-keeps a deleted document for longer. A thread writes it, and searches go on meanwhile. The next
-search maps the file.
+keeps a deleted document for longer. A thread writes it. Meanwhile searches go on, with the state
+that is being written. The next search maps the file.
 """
 
 from __future__ import annotations
@@ -88,9 +88,12 @@ class _Loaded:
             or (self.deleted > 0 and self.shared.is_old)
         )
 
+    @property
+    def state(self) -> State:
+        return State(revision=self.revision, count=self.count, checksum=self.checksum)
+
     def agrees_with(self, collection: Collection) -> bool:
-        state = State(revision=self.revision, count=self.count, checksum=self.checksum)
-        return state.agrees_with(collection)
+        return self.state.agrees_with(collection)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -103,11 +106,8 @@ class _Copy:
     #: When to look next whether the copy can be shared with other processes.
     look_at: float = 0.0
     lock: threading.RLock = field(default_factory=threading.RLock)
-    #: Set unless a thread reads the records to write them to a file. They must not change then.
-    may_change: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.may_change.set()
+    #: Held while records change, and while a thread reads them to write them to a file.
+    changing: threading.Lock = field(default_factory=threading.Lock)
 
     def agreeing(self, collection: Collection) -> _Loaded | None:
         """Return the state of the copy if it is as a reader has read the index tables."""
@@ -334,27 +334,25 @@ def _write(backend: VectorBackend, copy: _Copy, file: SnapshotFile, turn: ExitSt
 
     def write() -> None:
         with taken_over:
-            if _is_written(backend, copy, loaded, file):
+            if _is_written(backend, copy, file):
                 copy.look_at = 0.0
 
-    copy.may_change.clear()
     try:
         write_later(write)
     except BaseException as error:
-        copy.may_change.set()
         taken_over.close()
         if not isinstance(error, RuntimeError):  # the process ends, or has too many threads
             raise
 
 
-def _is_written(backend: VectorBackend, copy: _Copy, loaded: _Loaded, file: SnapshotFile) -> bool:
-    """Write a state to the file, and return whether that succeeded."""
-    state = State(revision=loaded.revision, count=loaded.count, checksum=loaded.checksum)
+def _is_written(backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> bool:
+    """Write the copy's state to the file, and return whether that succeeded."""
     try:
-        try:
-            is_stored = file.write(state, backend.snapshot(loaded.spec))
-        finally:
-            copy.may_change.set()
+        with copy.changing:
+            loaded = copy.loaded
+            if loaded is None or not loaded.is_committed:
+                return False
+            is_stored = file.write(loaded.state, backend.snapshot(loaded.spec))
         return is_stored and file.publish()
     except CollectionNotFound:
         return False  # another state has replaced it
@@ -378,7 +376,14 @@ def _catch_up(
         if copy.agreeing(collection) or copy.is_newer_than(collection):
             return True
         if loaded and 0 < loaded.revision < collection.revision:
-            _apply_difference(collection, backend, copy, loaded)
+            if not copy.changing.acquire(blocking=False):
+                # A thread reads the copy for a file. A search does not wait for the disk, but finds
+                # what was there when the thread began, without what was deleted since.
+                return True
+            try:
+                _apply_difference(collection, backend, copy, loaded)
+            finally:
+                copy.changing.release()
         elif may_load:
             _load(collection, backend, copy)
         else:
@@ -437,7 +442,6 @@ def _apply_difference(
     """
     deleted = deleted_after(collection, loaded.revision)
     changed = replace(loaded, revision=collection.revision, is_committed=False)
-    copy.may_change.wait()
     try:
         for batch in written_after(collection, loaded.revision):
             _upsert(backend, changed, batch)
