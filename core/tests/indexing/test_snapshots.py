@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 
-place_name = snapshots._place_name
+place_name, SHARE_EVERY = snapshots._place_name, catching_up._SHARE_EVERY
 
 
 class Process:
@@ -317,6 +317,65 @@ def test_what_a_killed_process_has_left_is_overwritten(process, folder):
     file.rename(file.with_suffix(".new"))
     assert process().ids() == live_ids()
     assert files(folder) == [file]
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The files that are written, while each search looks for another file at the usual times."""
+    files, write = [], SnapshotFile.write
+    monkeypatch.setattr(catching_up, "_SHARE_EVERY", SHARE_EVERY)
+
+    def count(file, state, snapshot):
+        files.append(snapshot.format)
+        return write(file, state, snapshot)
+
+    monkeypatch.setattr(SnapshotFile, "write", count)
+    return files
+
+
+def no_memory(*arguments, **options):
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def other_format(backend, spec, snapshot):
+    raise ValueError("its format is another one")
+
+
+def surprise(backend, spec, snapshot):
+    raise KeyError("rows")
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize(
+    ("where", "name", "fail"),
+    [
+        (snapshots.mmap, "mmap", no_memory),
+        (NumpyBackend, "_restore", other_format),
+        (NumpyBackend, "_restore", surprise),
+    ],
+)
+def test_a_file_that_cannot_be_mapped_is_written_once(
+    process, monkeypatch, written, caplog, where, name, fail
+):
+    monkeypatch.setattr(where, name, fail)
+    first = process()
+    with caplog.at_level(logging.WARNING, logger=snapshots.logger.name):
+        for _ in range(5):
+            assert first.ids() == live_ids()
+    assert len(written) == 1
+    assert len([record for record in caplog.records if "cannot share" in record.message]) == 1
+
+
+@pytest.mark.usefixtures("notes")
+def test_processes_of_two_releases_write_a_file_each(folder, process, written):
+    """During a deployment, they cannot read each other's file."""
+    old, new = process(), process()
+    new.backend = NumpyBackend(
+        "default", NumpyBackend.Options(snapshot_folder=str(folder), quantization="binary")
+    )
+    for _ in range(5):
+        assert old.ids() == new.ids() == live_ids()
+    assert len(written) == 2
 
 
 @pytest.fixture

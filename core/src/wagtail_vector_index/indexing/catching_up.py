@@ -38,7 +38,7 @@ from ..models.tenants import place
 from .batches import deleted_after, written_after, xor_of
 from .file_writer import finish, write_later
 from .measuring import keep
-from .snapshots import SnapshotFile, State, delete_outdated, snapshot_file
+from .snapshots import FileId, SnapshotFile, State, delete_outdated, snapshot_file
 
 _ATTEMPTS = 5
 
@@ -106,6 +106,8 @@ class _Copy:
     #: When to look next whether the copy can be shared with other processes.
     look_at: float = 0.0
     lock: threading.RLock = field(default_factory=threading.RLock)
+    #: The file that this process has written, until it looks whether to map it.
+    written: FileId | None = None
     #: Held while records change, and while a thread reads them to write them to a file.
     changing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -271,20 +273,28 @@ def _bring_up_to_date(collection: Collection, backend: VectorBackend, copy: _Cop
 def _share(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
     """Map the file that another process has written meanwhile, or write one if it is time."""
     copy.look_at = time.monotonic() + _SHARE_EVERY
+    written, copy.written = copy.written, None
     loaded = copy.loaded
     if loaded is None or (loaded.shared and not loaded.is_worn and file.exists_as(loaded.shared)):
         return
     with ExitStack() as turn:
         if not turn.enter_context(file.turn(wait=0)):
             return
-        is_restored = _restore(collection, backend, copy, file)
+        is_restored = _restore(collection, backend, copy, file, own=written)
         _catch_up(collection, backend, copy)
-        if copy.is_worn or not is_restored:
+        # A process of another release may just have replaced what this process has written, since
+        # it cannot read it. Both would go on with that.
+        if not written and (copy.is_worn or not is_restored):
             _write(backend, copy, file, turn)
 
 
 def _restore(
-    collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile
+    collection: Collection,
+    backend: VectorBackend,
+    copy: _Copy,
+    file: SnapshotFile,
+    *,
+    own: FileId | None = None,
 ) -> bool:
     """Let the copy be what a file holds; return whether there is a file of use.
 
@@ -295,7 +305,7 @@ def _restore(
     if state is None or (previous and not _is_of_use(state, previous, collection)):
         return False
     spec = replace(collection.spec, name=_name_of_copy(collection))
-    if (state := file.restore(spec, backend)) is None:
+    if (state := file.restore(spec, backend, own=own)) is None:
         return False
     copy.loaded = _Loaded(
         spec=spec,
@@ -326,7 +336,7 @@ def _write(backend: VectorBackend, copy: _Copy, file: SnapshotFile, turn: ExitSt
     The thread takes over this process's turn, and ends it.
     """
     loaded = copy.loaded
-    if loaded is None or not loaded.is_committed:
+    if loaded is None or not loaded.is_committed or file.has_failed:
         return
     copy.look_at = time.monotonic() + _SHARE_EVERY
     delete_outdated(backend)
@@ -334,8 +344,8 @@ def _write(backend: VectorBackend, copy: _Copy, file: SnapshotFile, turn: ExitSt
 
     def write() -> None:
         with taken_over:
-            if _is_written(backend, copy, file):
-                copy.look_at = 0.0
+            if written := _written(backend, copy, file):
+                copy.written, copy.look_at = written, 0.0
 
     try:
         write_later(write)
@@ -345,20 +355,20 @@ def _write(backend: VectorBackend, copy: _Copy, file: SnapshotFile, turn: ExitSt
             raise
 
 
-def _is_written(backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> bool:
-    """Write the copy's state to the file, and return whether that succeeded."""
+def _written(backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> FileId | None:
+    """Write the copy's state to the file, and return None if that failed."""
     try:
         with copy.changing:
             loaded = copy.loaded
             if loaded is None or not loaded.is_committed:
-                return False
+                return None
             is_stored = file.write(loaded.state, backend.snapshot(loaded.spec))
-        return is_stored and file.publish()
+        return file.publish() if is_stored else None
     except CollectionNotFound:
-        return False  # another state has replaced it
+        return None  # another state has replaced it
     except Exception as error:  # noqa: BLE001  # also MemoryError: the copy serves without a file
         file.fail(error)
-        return False
+        return None
 
 
 def _catch_up(

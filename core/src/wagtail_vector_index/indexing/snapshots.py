@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from django.db import connections
 
@@ -46,7 +46,7 @@ try:
 except ImportError:  # not POSIX: each process has its own memory
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SnapshotFile", "State", "delete_outdated", "delete_unused", "snapshot_file"]
+__all__ = ["FileId", "SnapshotFile", "State", "delete_outdated", "delete_unused", "snapshot_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,9 @@ _MAGIC = b"wagtail-vector-index snapshot 1\n"
 _HEADER_SIZE = len(_MAGIC) + 18
 _LONGEST_HEADER = 1_000_000
 
+#: The device and the number of a file, which no other file has while this one exists or is mapped.
+FileId: TypeAlias = "tuple[int, int]"
+
 #: When the folders that could not be used are tried again.
 _failed: dict[Path, float] = {}
 
@@ -82,8 +85,7 @@ class State:
     count: int
     #: The XOR of the ids.
     checksum: int
-    #: The device and the number of the file, which no other file has while this one is mapped.
-    file: tuple[int, int] = (0, 0)
+    file: FileId = (0, 0)
     #: When the file was written, in seconds since 1970.
     written: float = 0.0
 
@@ -129,8 +131,18 @@ class SnapshotFile:
             return _state(_header(file), file)
         return None
 
-    def restore(self, spec: CollectionSpec, backend: VectorBackend) -> State | None:
+    def restore(
+        self, spec: CollectionSpec, backend: VectorBackend, *, own: FileId | None = None
+    ) -> State | None:
         """Create a collection of a backend from the file, mapped into memory.
+
+        If that fails although the file is right, another file would not help, and none is written
+        for a while.
+
+        Args:
+            spec: the collection to create.
+            backend: the backend.
+            own: the file that this process has written. It can read its format.
 
         Returns:
             the state that the file holds, or None if the file is not usable.
@@ -140,8 +152,15 @@ class SnapshotFile:
                 header = _header(file)
                 if header["shape"] != self._shape:
                     raise ValueError("it holds a collection of another shape")
-                backend.restore(spec, _contents(header, file))
-                return _state(header, file)
+                state = _state(header, file)
+                try:
+                    backend.restore(spec, _contents(header, file))
+                except Exception as error:  # a backend may raise anything
+                    if isinstance(error, ValueError) and state.file != own:
+                        raise  # it is of another release, or of other options
+                    self.fail(error)
+                    return None
+                return state
         except (OSError, ValueError) as error:
             logger.info("%s is not used, and will be replaced: %s", self._path, error)
             return None
@@ -190,20 +209,26 @@ class SnapshotFile:
             return False
         return True
 
-    def publish(self) -> bool:
-        """Replace the file by the new one, in the same turn. Returns whether that could be done."""
+    def publish(self) -> FileId | None:
+        """Replace the file by the new one, in the same turn. Returns None if that failed."""
         try:
             descriptor = os.open(self._new_path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 # Otherwise, a power failure could leave a file whose pages are empty.
                 os.fsync(descriptor)
+                found = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
             self._new_path.replace(self._path)
         except OSError as error:
             self._give_up(error)
-            return False
-        return True
+            return None
+        return found.st_dev, found.st_ino
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether no file is written for a while, since one could not be written or read."""
+        return _failed.get(self._folder, 0.0) > time.monotonic()
 
     @property
     def _new_path(self) -> Path:
@@ -216,7 +241,7 @@ class SnapshotFile:
 
     def _is_usable(self) -> bool:
         """Return whether files can be written, as far as is known; create the folders."""
-        if _failed.get(self._folder, 0.0) > time.monotonic():
+        if self.has_failed:
             return False
         try:
             for folder in (self._folder, self._path.parent):
@@ -229,7 +254,7 @@ class SnapshotFile:
         return True
 
     def fail(self, error: Exception) -> None:
-        """Log why no file can be written, and write none for a while."""
+        """Log why processes cannot share a file, and write none for a while."""
         known = self._folder in _failed
         _failed[self._folder] = time.monotonic() + _AFTER_FAILURE
         logger.log(
