@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,7 +36,8 @@ pytestmark = [
 ]
 
 
-place_name, SHARE_EVERY = snapshots._place_name, catching_up._SHARE_EVERY
+place_name = snapshots._place_name
+LONGEST_WAIT, SHARE_EVERY = catching_up._LONGEST_WAIT, catching_up._SHARE_EVERY
 
 
 class Process:
@@ -201,6 +203,28 @@ def test_what_changes_while_a_process_waits_is_shared_too(process, notes, monkey
 
     monkeypatch.setattr(SnapshotFile, "turn", turn_after_another)
     assert second.records_read() == 0
+    assert second.ids() == live_ids()
+
+
+@pytest.mark.usefixtures("transactional_db", "notes")
+def test_the_first_search_waits_for_a_load_that_takes_minutes(process, monkeypatch):
+    first, second, now, loading = process(), process(), time.monotonic(), ExitStack()
+
+    def sleep(seconds):
+        nonlocal now
+        now += 240
+        if now > start + 300:
+            loading.close()
+            first.ids()
+
+    start = now
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: now, sleep=sleep)
+    monkeypatch.setattr(snapshots, "time", clock)
+    monkeypatch.setattr(catching_up, "_LONGEST_WAIT", LONGEST_WAIT)
+    file = snapshots.snapshot_file(Collection.objects.get(), first.backend)
+    assert loading.enter_context(file.turn(wait=0))
+    with loading:
+        assert second.records_read() == 0
     assert second.ids() == live_ids()
 
 

@@ -50,9 +50,10 @@ _BATCH_SIZE = 500
 #: transactions that began earlier may still see the index tables as they were.
 _LONGEST_SNAPSHOT = 60.0
 
-#: The seconds that the first search of a process waits while another one loads the collection.
-#: After that, it loads the collection itself.
-_LONGEST_WAIT = 30.0
+#: The seconds that the first search of a process waits while another one loads the collection. That
+#: may take minutes, and all processes together would take longer. If the other process ends, the
+#: wait ends too. It does not if the process hangs: then this one loads the collection itself.
+_LONGEST_WAIT = 900.0
 
 #: How often a process with changes of its own looks whether to map another file, in seconds.
 _SHARE_EVERY = 60.0
