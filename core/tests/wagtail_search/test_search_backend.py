@@ -8,6 +8,7 @@ import pytest
 from django.core import checks
 from django.core.management import CommandError, call_command
 from django.core.paginator import Paginator
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from modelsearch.backends import get_search_backend
 from modelsearch.query import MATCH_ALL, MATCH_NONE, Phrase, PlainText
@@ -96,6 +97,24 @@ def test_objects_are_those_of_the_queryset(section):
         assert type(some.search("bread", backend="semantic")[0]) is ArticlePage
     only = ArticlePage.objects.descendant_of(section).defer("topic")
     assert only.search("bread", backend="semantic")[0].get_deferred_fields() == {"topic"}
+
+
+@pytest.mark.filterwarnings("ignore:Specific versions")
+def test_a_page_that_is_deleted_while_it_is_loaded(section):
+    """Wagtail asks for a page twice, and raises KeyError if it is gone by then."""
+    gone = ArticlePage.objects.get(rating=0)
+    deleted = []
+
+    def delete_before(execute, sql, *arguments):
+        if not deleted and '"testapp_articlepage"."intro"' in sql:
+            deleted.append(gone.pk)
+            ArticlePage.objects.get(pk=gone.pk).delete()
+        return execute(sql, *arguments)
+
+    pages = Page.objects.descendant_of(section).specific()
+    with connection.execute_wrapper(delete_before):
+        assert ratings(pages.search("bread", backend="semantic")) == [1, 2, 3, 4]
+    assert deleted
 
 
 def test_ordering(section):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +19,7 @@ from ..reranking.base import RerankingBackend
 from .configuration import IndexConfiguration, configuration_of
 from .fields import EmbeddingField, FilterField
 from .independence import independent, is_independent
-from .lookups import among
+from .lookups import among, fetched
 from .object_keys import key_of, object_key, primary_keys, root_model
 from .text.splitting import TextSplitter
 from .visibility import Visibility, live_filter, visible_to, visible_to_all
@@ -31,9 +30,6 @@ Fusion = Literal["scores", "ranks"]
 
 #: A chunk of about this many tokens has one subject, and searches for it find the chunk.
 DEFAULT_CHUNK_TOKENS = 256
-
-#: How many times a fetch is tried while pages are deleted between its queries.
-_FETCH_ATTEMPTS = 10
 
 _FETCH_SIZE = 500
 
@@ -229,7 +225,7 @@ class IndexDeclaration:
                     rows = among(queryset, pks)
                     if not rows.query.distinct_fields:  # DISTINCT ON keeps the first rows
                         rows = rows.order_by()
-                    instances = _fetched(rows)
+                    instances = fetched(rows)
                     found.update((object_key(instance), instance) for instance in instances)
         return found
 
@@ -300,15 +296,3 @@ def _inside(queryset: QuerySet[Any], within: QuerySet[Any]) -> QuerySet[Any]:
     if within.db != queryset.db:
         return queryset
     return queryset.filter(pk__in=within.order_by().values("pk"))
-
-
-def _fetched(queryset: QuerySet[Any]) -> list[Any]:
-    """Return all objects of a queryset, even if some are deleted meanwhile.
-
-    Wagtail runs a second query for the specific classes of pages. It raises KeyError if a page
-    was deleted between the two queries.
-    """
-    for _attempt in range(_FETCH_ATTEMPTS - 1):
-        with suppress(KeyError):
-            return list(queryset.all())
-    return list(queryset.all())

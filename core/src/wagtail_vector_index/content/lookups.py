@@ -1,16 +1,17 @@
-"""The lookup ``in`` of the index tables, and of primary keys of the site's own models."""
+"""The lookup ``in`` of the index tables, and lookups of a site's own objects."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.db import models
 from django.db.models import F
 from django.db.models.lookups import In
 
-__all__ = ["InOneParameter", "among", "plain_type"]
+__all__ = ["InOneParameter", "among", "fetched", "plain_type"]
 
 #: The type of the values that a field hands to the database as they are.
 _PLAIN: dict[str, type] = {
@@ -43,6 +44,9 @@ _FEWEST_OF_A_SITE = 32
 #: With fewer values, a database plans better if it knows how many there are.
 _FEWEST = 3
 
+#: How many times a fetch is tried while pages are deleted between its queries.
+_FETCH_ATTEMPTS = 10
+
 _IN_JSON = "IN (SELECT value FROM json_each(%s))"
 #: A text with this escape in JSON ends there for some releases of SQLite.
 _NULL = "\\u0000"
@@ -68,6 +72,18 @@ def among(queryset: models.QuerySet[Any], pks: Sequence[Any]) -> models.QuerySet
     ):
         return queryset.filter(_Integers(F("pk"), pks))
     return queryset.filter(pk__in=pks)
+
+
+def fetched(queryset: models.QuerySet[Any]) -> list[Any]:
+    """Return all objects of a queryset, even if some are deleted meanwhile.
+
+    Wagtail runs a second query for the specific classes of pages. It raises KeyError if a page
+    was deleted between the two queries.
+    """
+    for _attempt in range(_FETCH_ATTEMPTS - 1):
+        with suppress(KeyError):
+            return list(queryset.all())
+    return list(queryset.all())
 
 
 class InOneParameter(In):

@@ -8,6 +8,7 @@ from modelsearch.backends.base import BaseSearchQueryCompiler, SearchFieldError
 from modelsearch.query import And, Boost, Fuzzy, MatchAll, Not, Or, Phrase, PlainText
 
 from ..content.independence import is_independent
+from ..content.lookups import fetched
 from ..content.object_keys import key_of, primary_keys
 from ..contract.sansio import run
 from ..search.base import Search
@@ -59,7 +60,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
         """Return the objects with these keys that may be seen now, loaded through the queryset."""
         search = self._search(backend)
         queryset = search.within
-        found = queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by()
+        found = fetched(queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by())
         objects = {key_of(queryset.model, instance.pk): instance for instance in found}
         visible = search.still_visible(list(objects))
         return {key: instance for key, instance in objects.items() if key in visible}
