@@ -15,7 +15,7 @@ from modelsearch.query import MATCH_ALL, MATCH_NONE, Phrase, PlainText
 from wagtail.images import get_image_model
 from wagtail.models import Page, PageViewRestriction
 
-from tests.testapp.models import ArticlePage
+from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.exceptions import EmbeddingError, InvalidOptions, InvalidQuery
 from wagtail_vector_index.models import Document
 from wagtail_vector_index.search import base as searching
@@ -115,6 +115,24 @@ def test_a_page_that_is_deleted_while_it_is_loaded(section):
     with connection.execute_wrapper(delete_before):
         assert ratings(pages.search("bread", backend="semantic")) == [1, 2, 3, 4]
     assert deleted
+
+
+def test_a_model_without_search_fields_is_searched(semantic, bring_up_to_date):
+    for text in ("bread", "bread and more"):
+        Note.objects.create(text=text)
+    bring_up_to_date("note")
+    backend = semantic(index="note")
+    assert [note.text for note in backend.search("bread", Note)] == ["bread", "bread and more"]
+    some = Note.objects.filter(text__contains="more")
+    assert [note.text for note in backend.search("bread", some)] == ["bread and more"]
+    assert not backend.search("", Note)
+    assert not backend.search("bread", Note, fields=[])
+
+
+@pytest.mark.parametrize("query", ["bread", ""])
+def test_a_model_that_is_not_in_the_index_is_refused(query, semantic):
+    with pytest.raises(InvalidQuery, match=r"Note is not in testapp\.ArticlePage, which contains"):
+        semantic().search(query, Note)
 
 
 def test_ordering(section):

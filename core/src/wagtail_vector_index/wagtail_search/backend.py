@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from django.db.models import Model
-from modelsearch.backends.base import BaseSearchBackend
+from django.db.models import Model, QuerySet
+from modelsearch.backends.base import BaseSearchBackend, EmptySearchResults
 
 from ..content.object_keys import root_model
 from ..contract.options import Options, parse_options
@@ -120,11 +120,20 @@ class SemanticSearchBackend(BaseSearchBackend):
         )
         return results.search
 
-    def _search(self, *arguments: Any, **kwargs: Any) -> Any:
-        results = super()._search(*arguments, **kwargs)
-        if results.model is not None:
-            self._check_model(results.model)
-        return results
+    def _search(self, compiler: Any, query: Any, model_or_queryset: Any, **kwargs: Any) -> Any:
+        """Return the results of a query. Unlike Wagtail, find models without search fields, too.
+
+        Raises:
+            InvalidQuery: no object of the model can be in the index.
+        """
+        is_queryset = isinstance(model_or_queryset, QuerySet)
+        queryset = model_or_queryset if is_queryset else model_or_queryset.objects.all()
+        self._check_model(queryset.model)
+        if query == "" or kwargs.get("fields") == []:
+            return EmptySearchResults()
+        compiled = compiler(queryset, query, **kwargs)
+        compiled.check()
+        return self.results_class(self, compiled)
 
     def _check_model(self, model: type[Model]) -> None:
         """Raise InvalidQuery if no object of a model can be in the index."""
