@@ -110,8 +110,9 @@ def check_indexes(
 def check_search_backends(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Report wrong options of this app's backend in ``WAGTAILSEARCH_BACKENDS``."""
-    return [message for raw in _search_backends() for message in _guarded(_search_messages, raw)]
+    """Report wrong uses of this app's backend in ``WAGTAILSEARCH_BACKENDS``."""
+    found = _search_backends()
+    return [message for each in found for message in _guarded(_search_messages, *each)]
 
 
 def check_database(
@@ -346,19 +347,26 @@ def _writer_messages() -> Messages:
         )
 
 
-def _search_backends() -> list[Any]:
+def _search_backends() -> list[tuple[str, Any]]:
     from modelsearch.apps import ModelSearchAppConfig
 
     configs = [c for c in apps.get_app_configs() if isinstance(c, ModelSearchAppConfig)]
-    return [raw for config in configs for raw in config.get_search_backend_config().values()]
+    return [each for config in configs for each in config.get_search_backend_config().items()]
 
 
-def _search_messages(raw: Any) -> Messages:
-    yield from ()
+def _search_messages(alias: str, raw: Any) -> Messages:
     name = raw.get("BACKEND", "") if isinstance(raw, dict) else ""
     if str(name).startswith(SEARCH_BACKEND):
         from .wagtail_search import SearchBackend
 
+        if alias == "default":
+            yield checks.Warning(
+                'WAGTAILSEARCH_BACKENDS["default"] searches by meaning, so it cannot complete words.'
+                " Wagtail's admin uses this backend for its own searches, and they fail.",
+                hint='Give it another name, such as "semantic", and set "default" to a backend that'
+                ' finds words, such as {"BACKEND": "wagtail.search.backends.database"}.',
+                id="wagtail_vector_index.W017",
+            )
         SearchBackend({key: value for key, value in raw.items() if key != "BACKEND"}).check()
 
 

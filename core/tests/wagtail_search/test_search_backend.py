@@ -244,7 +244,7 @@ def test_queries_other_than_text(section):
 
 def test_what_makes_no_sense_is_refused(section, semantic):
     articles = ArticlePage.objects.all()
-    with pytest.raises(NotImplementedError, match="autocomplete"):
+    with pytest.raises(NotImplementedError, match=r'set that to a backend that finds words'):
         articles.autocomplete("bre", backend="semantic")
     with pytest.raises(NotImplementedError, match="facet"):
         articles.search("bread", backend="semantic").facet("topic")
@@ -333,6 +333,14 @@ def test_an_index_must_be_named(settings):
     }
     with pytest.raises(InvalidOptions, match="'INDEX' is missing"):
         ArticlePage.objects.search("bread", backend="semantic")
+
+
+def test_as_the_default_it_would_break_the_admin(semantic, settings):
+    backends = settings.WAGTAILSEARCH_BACKENDS
+    settings.WAGTAILSEARCH_BACKENDS = {"default": backends["semantic"], "words": DATABASE}
+    (warning,) = checks.run_checks(tags=["wagtail_vector_index"])
+    assert warning.id == "wagtail_vector_index.W017"
+    assert warning.hint.startswith('Give it another name, such as "semantic"')
 
 
 def test_right_options_pass_the_check(semantic):

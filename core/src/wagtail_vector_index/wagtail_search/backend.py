@@ -120,6 +120,18 @@ class SemanticSearchBackend(BaseSearchBackend):
         )
         return results.search
 
+    def autocomplete(self, *arguments: Any, **kwargs: Any) -> Any:
+        """Refuse to complete words.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "A search by meaning cannot complete words. Pass another search backend to"
+            ' autocomplete(). Wagtail\'s admin takes WAGTAILSEARCH_BACKENDS["default"]: set that to'
+            ' a backend that finds words, such as {"BACKEND": "wagtail.search.backends.database"}.'
+        )
+
     def _search(self, compiler: Any, query: Any, model_or_queryset: Any, **kwargs: Any) -> Any:
         """Return the results of a query. Unlike Wagtail, find models without search fields, too.
 
