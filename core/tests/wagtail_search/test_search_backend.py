@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
+from django.template import Context, Template
 from modelsearch.backends import get_search_backend
 from modelsearch.query import MATCH_ALL, MATCH_NONE, Phrase, PlainText
 from wagtail.images import get_image_model
@@ -168,7 +169,7 @@ def test_one_embedding_however_the_results_are_sliced(section, embedder):
 def test_only_the_objects_of_a_slice_are_loaded(section, django_assert_num_queries):
     results = ArticlePage.objects.search("bread", backend="semantic")
     assert len(results[:4]) == 4
-    with django_assert_num_queries(4):  # the pages, and whether they may still be seen
+    with django_assert_num_queries(5):  # the pages, whether they may still be seen, the excerpts
         assert len(list(results[4:])) == 3
     with django_assert_num_queries(0):
         assert results.count() == 7
@@ -182,6 +183,21 @@ def test_scores(section):
     assert not hasattr(results[0], "score")
     everything = ArticlePage.objects.search(MATCH_ALL, backend="semantic")
     assert everything.annotate_score("score")[0].score is None
+
+
+@pytest.mark.parametrize("arguments", [{}, {"order_by_relevance": False}])
+def test_results_have_the_scores_and_excerpts_of_the_index(section, arguments):
+    results = ArticlePage.objects.search("bread", backend="semantic", **arguments)
+    by_index = {page.pk: page for page in ArticlePage.vector_index.search("bread", limit=100)}
+    assert len(results) == len(by_index)
+    for page in results:
+        assert page.vector_score == by_index[page.pk].vector_score
+        assert page.vector_excerpt == by_index[page.pk].vector_excerpt
+    show = Template("{% load wagtail_vector_index_tags %}{% search_excerpt page %}")
+    bread = results[list(results).index(ArticlePage.objects.get(title="bread"))]
+    assert show.render(Context({"page": bread})) == "<mark>bread</mark>"
+    (everything,) = ArticlePage.objects.filter(pk=bread.pk).search(MATCH_ALL, backend="semantic")
+    assert (everything.vector_score, everything.vector_excerpt) == (None, "")
 
 
 def test_limit_and_threshold_bound_the_count(section, semantic):

@@ -12,6 +12,8 @@ from ..content.lookups import fetched
 from ..content.object_keys import key_of, primary_keys
 from ..contract.sansio import run
 from ..search.base import Search
+from ..search.excerpts import attach_excerpt
+from ..search.live_chunks import chunk_texts
 from ..search.ranking import Hit
 
 __all__ = ["SemanticQueryCompiler"]
@@ -51,18 +53,22 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
             self._keys = self._find(backend)
         return self._keys
 
-    def score(self, key: str) -> float | None:
-        """Return the score of an object found, or None if the query has no text."""
-        hit = self._hits.get(key)
-        return None if hit is None else hit.score
-
     def load(self, backend: Any, keys: list[str]) -> dict[str, Any]:
-        """Return the objects with these keys that may be seen now, loaded through the queryset."""
+        """Return the objects with these keys that may be seen now, loaded through the queryset.
+
+        They have scores and excerpts, as the results of `VectorIndex.search` have. If the query
+        has no text, the scores are None and the excerpts are empty.
+        """
         search = self._search(backend)
         queryset = search.within
         found = fetched(queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by())
         objects = {key_of(queryset.model, instance.pk): instance for instance in found}
         visible = search.still_visible(list(objects))
+        texts = chunk_texts([self._hits[key].document for key in visible if key in self._hits])
+        for key in visible:
+            hit = self._hits.get(key)
+            objects[key].vector_score = None if hit is None else hit.score
+            attach_excerpt(objects[key], texts.get(hit.document, "") if hit else "", search.text)
         return {key: instance for key, instance in objects.items() if key in visible}
 
     def _search(self, backend: Any) -> Any:
