@@ -15,6 +15,7 @@ from django.db.models.functions import RowNumber
 from django.test import RequestFactory
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy
 from wagtail.models import Locale, Page, PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Author, EventPage, Note, NoteProxy, Notice, PinnedNote
@@ -110,6 +111,10 @@ def test_blank_queries_find_nothing(notes, embedder):
     for query in ("", "  \n", "\x00"):
         assert list(NOTES.search(query)) == []
     assert embedder.calls == 0
+
+
+def test_a_query_may_be_a_lazy_translation(notes, found):
+    assert found(NOTES, gettext_lazy("bread")) == found(NOTES, "bread")
 
 
 @pytest.mark.parametrize("query", ['"', "'; --", "\x00bread", "bread " * 10_000, "\ud800", "%_"])

@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.template import Context, Template
+from django.utils.translation import gettext_lazy
 from modelsearch.backends import get_search_backend
 from modelsearch.query import MATCH_ALL, MATCH_NONE, Phrase, PlainText
 from wagtail.images import get_image_model
@@ -256,6 +257,12 @@ def test_queries_other_than_text(section):
     for query in [~PlainText("bread"), PlainText("bread") & ~PlainText("more")]:
         with pytest.raises(NotImplementedError, match=r"Remove Not\(\)"):
             articles.search(query, backend="semantic")
+
+
+@pytest.mark.parametrize("query", [gettext_lazy("bread"), PlainText(gettext_lazy("bread"))])
+def test_a_query_may_be_a_lazy_translation(query, section):
+    results = ArticlePage.objects.descendant_of(section).search(query, backend="semantic")
+    assert ratings(results) == [0, 1, 2, 3, 4]
 
 
 def test_what_makes_no_sense_is_refused(section, semantic):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
+
 from ..content.text import clean_text
 from ..contract.sansio import Call, Steps
 from ..exceptions import InvalidQuery
@@ -32,6 +34,8 @@ class TextSearch(Search):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.query, Promise):  # a lazy translation
+            self.query = str(self.query)
         if not isinstance(self.query, str):
             raise InvalidQuery(f"A query must be a text, not {type(self.query).__name__}.")
         self.text = clean_text(self.query)  # type: ignore[misc]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from django.db.models import Model, QuerySet
+from django.utils.functional import Promise
 from modelsearch.backends.base import BaseSearchBackend, EmptySearchResults
 
 from ..content.object_keys import root_model
@@ -141,6 +142,7 @@ class SemanticSearchBackend(BaseSearchBackend):
         is_queryset = isinstance(model_or_queryset, QuerySet)
         queryset = model_or_queryset if is_queryset else model_or_queryset.objects.all()
         self._check_model(queryset.model)
+        query = str(query) if isinstance(query, Promise) else query  # a lazy translation
         if query == "" or kwargs.get("fields") == []:
             return EmptySearchResults()
         compiled = compiler(queryset, query, **kwargs)

@@ -113,7 +113,7 @@ def text_of(query: Any) -> Any:
         NotImplementedError: the query negates a text, or is of an unknown kind.
     """
     if isinstance(query, PlainText | Phrase | Fuzzy):
-        return query.query_string
+        return str(query.query_string)  # it may be a lazy translation
     if isinstance(query, MatchAll):
         return EVERYTHING
     if isinstance(query, Boost):
