@@ -492,6 +492,26 @@ def test_the_asynchronous_twins_agree(bring_up_to_date):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_awaited_results_need_no_database(bring_up_to_date):
+    """Django refuses it to the event loop's own thread."""
+    for number in range(5):
+        Note.objects.create(text=f"bread number{number}", stars=number % 2)
+    update(NOTES)
+
+    async def use():
+        results = await NOTES.asearch("bread", limit=5)
+        notes = list(results)
+        assert list(results[1:3]) == notes[1:3]
+        assert list(results[1:][::-2]) == notes[4:0:-2]
+        assert [list(page) for page in Paginator(results, 2)] == [notes[:2], notes[2:4], notes[4:]]
+        scored = results.annotate_score("nearness")[:2]
+        assert [note.nearness for note in scored] == [note.vector_score for note in notes[:2]]
+        return await results.afacet("stars")
+
+    assert async_to_sync(use)() == {0: 3, 1: 2}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_asynchronous_searches_may_ask_the_database_for_their_arguments(monkeypatch):
     """Django refuses its database to the event loop's own thread."""
     notes = [Note.objects.create(text=f"bread number{number}") for number in range(3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, overload
 
@@ -30,18 +30,23 @@ class SearchResults(Sequence[Any]):
     The method ``get_excerpt`` of each object cuts an `Excerpt` of any length from its best chunk.
 
     The search runs when the results are first used, and only once, however they are sliced.
-    Objects are loaded slice by slice. An object that the visitor may no longer see when it is
-    loaded is left out. So there may be fewer objects than `count` says, which is their number
-    at the time of the search.
+    Objects are loaded slice by slice, unless all are loaded already. An object that the visitor
+    may no longer see when it is loaded is left out. So there may be fewer objects than `count`
+    says, which is their number at the time of the search.
     """
 
     def __init__(
-        self, search: Search, windows: tuple[slice, ...] = (), score_name: str = ""
+        self,
+        search: Search,
+        windows: tuple[slice, ...] = (),
+        score_name: str = "",
+        loaded: Mapping[str, Any] | None = None,
     ) -> None:
         self.search = search
         self._windows = windows
         self._score_name = score_name
-        self._objects: list[Any] | None = None
+        #: The objects by their keys, once they are loaded.
+        self._objects = None if loaded is None else self._of_these(loaded)
 
     def count(self, value: Any = None) -> int:
         """Return the number of objects found, which is at most the search's ``limit``.
@@ -66,12 +71,13 @@ class SearchResults(Sequence[Any]):
     def __getitem__(self, key: int | slice) -> Any:
         """Return one object, or lazy results for a slice."""
         if isinstance(key, slice):
-            return SearchResults(self.search, (*self._windows, key), self._score_name)
+            windows = (*self._windows, key)
+            return SearchResults(self.search, windows, self._score_name, self._objects)
         return self._load()[key]
 
     def annotate_score(self, name: str) -> SearchResults:
         """Return the same results, whose objects have their score under this name as well."""
-        return SearchResults(self.search, self._windows, name)
+        return SearchResults(self.search, self._windows, name, self._objects)
 
     def facet(self, field: str) -> dict[Any, int]:
         """Return how many of the objects found have each value of a filter field.
@@ -108,6 +114,10 @@ class SearchResults(Sequence[Any]):
         read = datetime.fromisoformat if fields[field] == "datetime" else lambda value: value
         in_order = sorted(found.items(), key=lambda item: (-item[1], item[0]))
         return {read(value): count for value, count in in_order}
+
+    async def afacet(self, field: str) -> dict[Any, int]:
+        """Run `facet` without blocking the event loop."""
+        return await sync_to_async(self.facet)(field)
 
     def __repr__(self) -> str:
         if self.search.hits is None:
@@ -146,10 +156,10 @@ class SearchResults(Sequence[Any]):
         if self._objects is None:
             is_fresh = self._will_be_fresh if is_fresh is None else is_fresh
             self._objects = self._loaded(self._hits(is_fresh=is_fresh), is_fresh=is_fresh)
-        return self._objects
+        return list(self._objects.values())
 
     @again_if_lost
-    def _loaded(self, hits: list[Hit], *, is_fresh: bool) -> list[Any]:
+    def _loaded(self, hits: list[Hit], *, is_fresh: bool) -> dict[str, Any]:
         """Return the objects of these hits, without those that the visitor may no longer see.
 
         Args:
@@ -167,10 +177,16 @@ class SearchResults(Sequence[Any]):
         texts = {hit.document: hit.text for hit in hits if is_fresh and hit.text is not None}
         if unread := [hit.document for hit in hits if hit.document not in texts]:
             texts |= chunk_texts(unread)
-        found = [(hit, objects[hit.key]) for hit in hits if hit.key in objects]
-        for hit, instance in found:
-            instance.vector_score = hit.score
-            if self._score_name:
-                setattr(instance, self._score_name, hit.score)
-            attach_excerpt(instance, texts.get(hit.document, ""), self.search.text)
-        return [instance for _, instance in found]
+        for hit in hits:
+            if (instance := objects.get(hit.key)) is not None:
+                instance.vector_score = hit.score
+                attach_excerpt(instance, texts.get(hit.document, ""), self.search.text)
+        return self._of_these(objects)
+
+    def _of_these(self, objects: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the objects of these results, in order, with the score's other name."""
+        chosen = {hit.key: objects[hit.key] for hit in self._hits() if hit.key in objects}
+        if self._score_name:
+            for instance in chosen.values():
+                setattr(instance, self._score_name, instance.vector_score)
+        return chosen
