@@ -306,6 +306,14 @@ def test_what_is_found_by_words_alone_is_not_the_nearest(
 
 
 @pytest.mark.parametrize("mode", ["vector", "hybrid"])
+def test_a_search_in_an_empty_queryset_is_told(mode, bakery, monkeypatch):
+    told = []
+    monkeypatch.setattr(searching, "notify", lambda hook, **told_of: told.append(told_of))
+    assert not list(ARTICLES.search(QUESTION, mode=mode, within=ArticlePage.objects.none()))
+    assert [(call["query"], list(call["matches"])) for call in told] == [(QUESTION, [])]
+
+
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
 def test_a_query_that_the_model_knows_nothing_of_is_told(mode, bakery, unknown_words, monkeypatch):
     told = []
     monkeypatch.setattr(searching, "notify", lambda hook, **told_of: told.append(told_of))

@@ -103,8 +103,10 @@ def index_updated(index: Index, upserted: Sequence[UUID], deleted: Sequence[UUID
 def search_performed(index: Index, query: str, matches: Sequence[Match], seconds: float) -> None:
     """React to a search: its text, the matches of the backend, and the seconds it took.
 
-    ``matches`` are chunks. The check of what the visitor may see comes later. ``query`` is empty
-    for a search by example. An error is logged and affects nothing else.
+    ``matches`` are the chunks nearest in meaning, without what a hybrid search finds by its words.
+    The check of what the visitor may see comes later. ``query`` is empty for a search by example.
+    A search in which nothing can be found has no matches. An error is logged and affects nothing
+    else.
 
     Example::
 

@@ -146,7 +146,10 @@ class Search(ABC):
         self._check_fields(collection)
         vector = yield from self._vector(collection)
         filter = self._filter()
-        if vector is None or filter is NOTHING:
+        if vector is None:
+            return []
+        if filter is NOTHING:
+            self._notify((), 0.0)
             return []
         try:
             return (yield from self._rank_in(collection, vector, filter))
