@@ -416,6 +416,15 @@ def test_without_a_search_for_words_meaning_is_left_and_a_warning(
     assert "testapp.ArticlePage is searched by meaning alone" in caplog.text
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has configurations")
+def test_a_failed_search_for_words_leaves_the_transaction_usable(bakery, settings, caplog, found):
+    """As with ``ATOMIC_REQUESTS``; the configuration of the search does not exist."""
+    database = {"BACKEND": "wagtail.search.backends.database", "SEARCH_CONFIG": "no_such_language"}
+    settings.WAGTAILSEARCH_BACKENDS = {"default": database}
+    assert found(ARTICLES, QUESTION, limit=5, mode="hybrid") == found(ARTICLES, QUESTION, limit=5)
+    assert "testapp.ArticlePage is searched by meaning alone" in caplog.text
+
+
 ODD = [
     '"', "'", '"unbalanced', "a\x00b", "   ", "\n\t", "AND OR NOT NEAR(a b)", "title: x*", "^bread",
     "-", "--", "a--b", "(", "{title} : x", "%s", "%", "\\", "bread' OR 1=1 --", "\ud800", "_",

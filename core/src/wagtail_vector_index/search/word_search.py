@@ -8,14 +8,14 @@ On PostgreSQL, its ranking counts common words as much as rare ones.
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 
 from ..content.declaration import IndexDeclaration
 from ..content.object_keys import key_of, primary_keys
 from ..exceptions import ConfigurationError
+from ..plugins.savepoints import savepoints
 from . import postgres_words, sqlite_words
 from .query_terms import Term, query_terms
 
@@ -25,6 +25,7 @@ __all__ = ["MAX_CANDIDATES", "site_backend", "word_scores"]
 MAX_CANDIDATES = 1_000
 
 
+@savepoints()
 def word_scores(
     index: IndexDeclaration, text: str, among: frozenset[str] | None = None
 ) -> dict[str, float]:
@@ -32,7 +33,8 @@ def word_scores(
 
     The scores are positive, and only those of one search can be compared. Models that Wagtail
     does not index (because they have no ``search_fields``) are left out. There may be objects
-    that a visitor may not see, or that are not in the vector index.
+    that a visitor may not see, or that are not in the vector index. An error leaves the caller's
+    transaction usable.
 
     Args:
         index: the vector index whose models are searched.
@@ -137,13 +139,10 @@ def _scores(backend: Any, text: str, model: Any, among: frozenset[str] | None) -
 def _found(backend: Any, text: str, queryset: Any) -> dict[str, float]:
     """Return the scores of the objects that a search backend finds, by their keys.
 
-    A backend that gives no scores counts all objects alike. Within a transaction, the search
-    runs in a savepoint, so that an error of the backend does not break the transaction.
+    A backend that gives no scores counts all objects alike.
     """
-    in_transaction = connections[queryset.db].in_atomic_block
-    with transaction.atomic(using=queryset.db) if in_transaction else contextlib.nullcontext():
-        results = backend.search(text, queryset, operator="or").annotate_score("word_score")
-        return {
-            key_of(queryset.model, instance.pk): instance.word_score or 1.0
-            for instance in results[:MAX_CANDIDATES]
-        }
+    results = backend.search(text, queryset, operator="or").annotate_score("word_score")
+    return {
+        key_of(queryset.model, instance.pk): instance.word_score or 1.0
+        for instance in results[:MAX_CANDIDATES]
+    }
