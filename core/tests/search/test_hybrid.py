@@ -13,13 +13,14 @@ from django.utils.translation import override
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from wagtail.models import Page, PageViewRestriction
+from wagtail.models import Locale, Page, PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Note
 from tests.testapp.vector_indexes import SiteIndex
 from wagtail_vector_index.exceptions import InvalidIndex, InvalidQuery
 from wagtail_vector_index.indexes import PageVectorIndex
 from wagtail_vector_index.search import base as searching
+from wagtail_vector_index.search import hybrid_search
 from wagtail_vector_index.search.ranking import reciprocal_rank_fusion
 from wagtail_vector_index.search.word_search import word_scores
 
@@ -359,6 +360,41 @@ def test_filter_and_threshold_hold_for_what_words_find(article, bring_up_to_date
     assert [page.title for page in only] == ["bread"]
     near = ARTICLES.search("bread", mode="hybrid", similarity_threshold=0.9)
     assert [page.title for page in near] == ["bread"]
+
+
+@pytest.mark.parametrize("query_like", ["iets anders", None], ids=["other words", "unknown words"])
+@pytest.mark.parametrize("others", [5, 40], ids=["all ranked", "some ranked"])
+def test_words_are_found_that_more_objects_have_than_words_are_asked_for(
+    query_like, others, article, bring_up_to_date, embedder, monkeypatch, found
+):
+    """The first objects by words are all left out by the filter."""
+    monkeypatch.setattr(hybrid_search, "_LIMITS", (20, 200))
+    dutch = Locale.objects.create(language_code="nl")
+    for number in range(25):
+        article(f"zebra {number}")
+    titles = {f"een lang verhaal met daarin een zebra {number}" for number in range(3)}
+    for title in [*titles, *["iets anders"] * others]:
+        article(title, locale=dutch)
+    bring_up_to_date("ArticlePage")
+    (vector,) = embedder.embed([query_like or "x"])
+    vector = vector if query_like else [0.0] * len(vector)
+    monkeypatch.setattr(type(embedder), "embed_query", lambda self, text: vector)
+    search = {"mode": "hybrid", "filter": Q(locale="nl"), "limit": 3}
+    assert set(found(ByWords(), "zebra", **search)) == titles
+
+
+def test_no_more_words_are_asked_for_than_needed(bakery, monkeypatch):
+    asked = []
+
+    def scores(index, text, among, limit):
+        asked.append(limit)
+        return word_scores(index, text, among, limit)
+
+    monkeypatch.setattr(hybrid_search, "word_scores", scores)
+    monkeypatch.setattr(hybrid_search, "_LIMITS", (2, 200))
+    monkeypatch.setattr(hybrid_search, "DEPTH", 2)
+    assert len(ARTICLES.search("bread loaf", mode="hybrid", limit=2)) == 2
+    assert asked == [2]
 
 
 @pytest.mark.parametrize("few", [1, 1_000])

@@ -18,11 +18,11 @@ from ..models.sessions import again_if_lost
 from ..models.tables import Collection, Document
 from ..plugins.redaction import stack_of
 from ..wording import shown
-from .base import Search, both, of_objects
+from .base import MAX_FILTER_KEYS, Search, both, of_objects
 from .lead_chunks import lead_chunks
 from .ranking import Hit, reciprocal_rank_fusion, score_fusion
 from .text_search import TextSearch
-from .word_search import word_scores
+from .word_search import MAX_CANDIDATES, word_scores
 
 __all__ = ["HybridSearch", "Mode", "check_fusion", "text_search"]
 
@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 #: The number of objects that each of the two searches contributes, unless the limit is higher.
 DEPTH = 30
+
+#: The most objects that the search for words is asked for: at first, and if the first do not suffice
+#: because a filter or the visitor's permissions leave out most of them.
+_LIMITS = MAX_CANDIDATES, 10 * MAX_CANDIDATES
 
 #: The most chunks that one lookup of the objects found by their words asks for at first.
 _MOST_CHUNKS = 10_000
@@ -72,7 +76,9 @@ class HybridSearch(TextSearch):
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
         among = nearest.inside if nearest.visible_keys is None else nearest.visible_keys
-        words = yield from self._verified(self._word_scores(among), known, self._arguments())
+        if len(near) < self._depth:  # there are no others
+            among = list(known)
+        words = yield from self._by_words(among, known, self._arguments())
         return self._fused(near, known, words)
 
     def _by_words_alone(self, collection: Collection) -> Steps[list[Hit]]:
@@ -91,7 +97,7 @@ class HybridSearch(TextSearch):
             "similarity_threshold": None,
         }
         known: dict[str, Hit] = {}
-        words = yield from self._verified(self._word_scores(self.inside), known, arguments)
+        words = yield from self._by_words(self.inside, known, arguments)
         leads = {key: document for document, key in lead_chunks(collection, known).items()}
         return [
             Hit(key=key, score=unrelated, document=leads.get(key, known[key].document))
@@ -115,11 +121,11 @@ class HybridSearch(TextSearch):
             metric=self.index.metric,
         )
 
-    def _word_scores(self, among: list[str] | None) -> dict[str, float]:
+    def _word_scores(self, among: list[str] | None, limit: int) -> dict[str, float]:
         """Return the scores by words, best first, or none if the search for words fails."""
         try:
             keys = None if among is None else frozenset(among)
-            return again_if_lost(word_scores)(self.index, self.text, keys)
+            return again_if_lost(word_scores)(self.index, self.text, keys, limit)
         except Exception as error:  # noqa: BLE001  # the backend is the site's
             logger.warning(
                 "%s is searched by meaning alone, because the search for words failed: %s\n%s",
@@ -129,8 +135,8 @@ class HybridSearch(TextSearch):
             )
             return {}
 
-    def _verified(
-        self, words: dict[str, float], known: dict[str, Hit], arguments: dict[str, Any]
+    def _by_words(
+        self, among: list[str] | None, known: dict[str, Hit], arguments: dict[str, Any]
     ) -> Steps[dict[str, float]]:
         """Return the scores by words without objects that must not be found.
 
@@ -140,24 +146,35 @@ class HybridSearch(TextSearch):
         reveal that it exists.
 
         Args:
-            words: the scores by words, best first.
+            among: the keys of the only objects that can be found, or None if there are too many.
             known: the hits that are known already, by their keys.
             arguments: the arguments of the search that looks up others.
         """
-        candidates = list(words)
-        position, size, found = 0, self._depth, 0
-        while found < self._depth and position < len(candidates):
-            some = candidates[position : position + size]
-            unknown = [key for key in some if key not in known]
-            visible = self.index.visible_among(unknown, self.visibility, self.within)
-            if unknown := [key for key in unknown if key in visible]:
-                # These keys are inside already.
-                named = _Named(**arguments | {"within": None}, limit=len(unknown), keys=unknown)
-                hits: list[Hit] = yield from named.steps()
-                known.update((hit.key, hit) for hit in hits)
-            found += len(set(some) & known.keys())
-            position, size = position + size, size * 4
+        words: dict[str, float] = {}
+        size, found = self._depth, 0
+        for limit in _LIMITS:
+            earlier, words = words, self._word_scores(among, limit)
+            candidates = [key for key in words if key not in earlier]
+            while found < self._depth and candidates:
+                some, candidates = candidates[:size], candidates[size:]
+                unknown = [key for key in some if key not in known]
+                yield from self._look_up(unknown, known, arguments)
+                found += len(set(some) & known.keys())
+                size = min(size * 4, MAX_FILTER_KEYS)
+            if found >= self._depth or len(words) < limit:
+                break
         return {key: score for key, score in words.items() if key in known}
+
+    def _look_up(
+        self, keys: list[str], known: dict[str, Hit], arguments: dict[str, Any]
+    ) -> Steps[None]:
+        """Add the objects of these keys to the known hits, without those that must not be found."""
+        visible = self.index.visible_among(keys, self.visibility, self.within)
+        if keys := [key for key in keys if key in visible]:
+            # These keys are inside already.
+            named = _Named(**arguments | {"within": None}, limit=len(keys), keys=keys)
+            hits: list[Hit] = yield from named.steps()
+            known.update((hit.key, hit) for hit in hits)
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments that every part of the search gets, except the limit."""

@@ -21,13 +21,16 @@ from .query_terms import Term, query_terms
 
 __all__ = ["MAX_CANDIDATES", "site_backend", "word_scores"]
 
-#: The most objects that a search for words returns.
+#: The most objects that a search for words returns, unless it is asked for more.
 MAX_CANDIDATES = 1_000
 
 
 @savepoints()
 def word_scores(
-    index: IndexDeclaration, text: str, among: frozenset[str] | None = None
+    index: IndexDeclaration,
+    text: str,
+    among: frozenset[str] | None = None,
+    limit: int = MAX_CANDIDATES,
 ) -> dict[str, float]:
     """Return the scores of objects that share words with a text, by their keys, best first.
 
@@ -40,25 +43,25 @@ def word_scores(
         index: the vector index whose models are searched.
         text: any text; only its words are used.
         among: the keys of the objects to search; None means all objects.
+        limit: the most objects to return.
 
     Raises:
         Exception: whatever the site's search backend raises.
     """
     terms = query_terms(text)
     models = _models(index)
-    if not terms or not models:
+    if not terms or not models or among == frozenset():
         return {}
     backend = site_backend()
     entries = _entries(backend)
     if entries is None:
-        found = _backend_scores(backend, terms, models, among)
+        found = _backend_scores(backend, terms, models, among, limit)
     else:
         model_of = _content_types(models)
-        limit = MAX_CANDIDATES if among is None else None
-        rows = entries(backend, terms, list(model_of), limit)
+        rows = entries(backend, terms, list(model_of), limit if among is None else None)
         found = {key_of(model_of[type_], pk): score for type_, pk, score in rows}
     kept = [item for item in found.items() if among is None or item[0] in among]
-    return dict(sorted(kept, key=lambda item: -item[1])[:MAX_CANDIDATES])
+    return dict(sorted(kept, key=lambda item: -item[1])[:limit])
 
 
 def site_backend() -> Any:
@@ -113,30 +116,33 @@ def _content_types(models: list[Any]) -> dict[int, Any]:
 
 
 def _backend_scores(
-    backend: Any, terms: list[Term], models: list[Any], among: frozenset[str] | None
+    backend: Any, terms: list[Term], models: list[Any], among: frozenset[str] | None, limit: int
 ) -> dict[str, float]:
     """Return the scores that another backend gives, such as Elasticsearch, for each model."""
     text = " ".join(dict.fromkeys(term.text for term in terms))
     found: dict[str, float] = {}
     for model in models:
-        found |= _scores(backend, text, model, among)
+        found |= _scores(backend, text, model, among, limit)
     return found
 
 
-def _scores(backend: Any, text: str, model: Any, among: frozenset[str] | None) -> dict[str, float]:
+def _scores(
+    backend: Any, text: str, model: Any, among: frozenset[str] | None, limit: int
+) -> dict[str, float]:
     from modelsearch.backends.base import FilterFieldError
 
     everything = model._default_manager.order_by().only("pk")
     if among is None:
-        return _found(backend, text, everything)
+        return _found(backend, text, everything, limit)
     try:
-        return _found(backend, text, everything.filter(pk__in=primary_keys(model, among)))
+        some = everything.filter(pk__in=primary_keys(model, among))
+        return _found(backend, text, some, limit)
     except FilterFieldError:
         # Backends filter only by fields in search_fields, which may lack the primary key.
-        return _found(backend, text, everything)
+        return _found(backend, text, everything, limit)
 
 
-def _found(backend: Any, text: str, queryset: Any) -> dict[str, float]:
+def _found(backend: Any, text: str, queryset: Any, limit: int) -> dict[str, float]:
     """Return the scores of the objects that a search backend finds, by their keys.
 
     A backend that gives no scores counts all objects alike.
@@ -144,5 +150,5 @@ def _found(backend: Any, text: str, queryset: Any) -> dict[str, float]:
     results = backend.search(text, queryset, operator="or").annotate_score("word_score")
     return {
         key_of(queryset.model, instance.pk): instance.word_score or 1.0
-        for instance in results[:MAX_CANDIDATES]
+        for instance in results[:limit]
     }
