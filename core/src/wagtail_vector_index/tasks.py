@@ -102,18 +102,22 @@ def _is_next(index_name: str, seconds: float) -> bool:
 
 def _put_off(some_task: Any, index_name: str, failures: int, seconds: float) -> bool:
     """Enqueue a task for later; return whether the queue has taken it."""
-    from .indexing.failures import error_text
-    from .models.tenants import current_tenant
-
     if not _can_defer(some_task):
         return False
     run_after = timezone.now() + dt.timedelta(seconds=seconds)
-    task = some_task.using(run_after=run_after)
+    return is_enqueued(some_task.using(run_after=run_after), index_name, failures)
+
+
+def is_enqueued(some_task: Any, index_name: str, *arguments: Any) -> bool:
+    """Enqueue a task; return whether the queue has taken it, and log its error otherwise."""
+    from .indexing.failures import error_text
+    from .models.tenants import current_tenant
+
     try:
-        task.enqueue(index_name, failures, tenant=current_tenant())
+        some_task.enqueue(index_name, *arguments, tenant=current_tenant())
     except Exception as error:  # noqa: BLE001  # a queue may raise anything
         logger.warning(
-            "The task queue took no task for %s. A thread of this process tries again: %s",
+            "The task queue took no task for %s. A thread of this process does the work: %s",
             index_name,
             error_text(error),
         )

@@ -386,6 +386,18 @@ def test_a_queue_that_is_down_leaves_it_to_a_thread(built, embedder, monkeypatch
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_queue_that_is_down_when_an_object_is_saved(built, monkeypatch, caplog, found):
+    def fail(*arguments):
+        raise ConnectionError("the broker is down")
+
+    monkeypatch.setattr(DummyBackend, "enqueue", fail)
+    Note.objects.create(text="cake")
+    assert worker().wait(20)
+    assert found(Note.vector_index, "cake", limit=1) == ["cake"]
+    assert "ConnectionError: the broker is down" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_database_that_is_down_ends_no_chain_of_tasks(built, found):
     def fail(*arguments):
         raise OperationalError("the database system is shutting down")

@@ -58,14 +58,12 @@ def _start(index_name: str) -> None:
     from ..conf import auto_update
     from ..indexes.registry import get_index
     from ..indexing.updating import apply_changes
-    from ..tasks import apply_pending_changes, runs_at_once
+    from ..tasks import apply_pending_changes, is_enqueued, runs_at_once
 
     if auto_update() == "inline":
         apply_changes(get_index(index_name))
-    elif runs_at_once(apply_pending_changes):
+    elif runs_at_once(apply_pending_changes) or not is_enqueued(apply_pending_changes, index_name):
         worker().wake(index_name)
-    else:
-        apply_pending_changes.enqueue(index_name, tenant=current_tenant())
 
 
 def start_rebuild(index_name: str) -> None:
