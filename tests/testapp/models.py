@@ -280,3 +280,27 @@ class Leaflet(TranslatableMixin, models.Model):
 
     class Meta(TranslatableMixin.Meta):
         pass
+
+
+class Place(models.Model):
+    """A parent by multi-table inheritance, whose primary key its children do not share."""
+
+    name = models.CharField(max_length=100)
+
+
+class Cafe(Place):
+    """A child with a primary key of its own."""
+
+    number = models.AutoField(primary_key=True)
+    place = models.OneToOneField(
+        Place, on_delete=models.CASCADE, parent_link=True, related_name="cafe"
+    )
+    tea = models.CharField(max_length=100)
+
+
+class Gallery(models.Model):
+    art = models.AutoField(primary_key=True)
+
+
+class CafeInGallery(Gallery, Place):
+    """Has two parents, and the primary key of the first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from uuid import UUID
 
 import pytest
 from django.db import DataError, transaction
@@ -16,6 +17,7 @@ from tests.testapp.models import (
     Notice,
     PinnedNote,
     Product,
+    Seat,
 )
 from wagtail_vector_index.changes import noting
 from wagtail_vector_index.content.object_keys import object_key
@@ -33,6 +35,21 @@ def test_saving_and_deleting(noted):
     assert noted(note.save) == {NOTES: [f"testapp.note:{note.pk or 1}"], PINNED: [object_key(note)]}
     key = object_key(note)
     assert noted(note.delete)[NOTES] == [key]
+
+
+@pytest.mark.parametrize(
+    ("given", "pk"),
+    [
+        (Product(pk="A31C0000-0000-0000-0000-000000000001"), UUID("a31c" + "0" * 27 + "1")),
+        (Product(pk=UUID(int=1).hex), UUID(int=1)),
+        (Note(pk="0012"), 12),
+    ],
+)
+def test_a_primary_key_of_another_type_or_form(noted, given, pk):
+    """A form or an import may set a primary key as text, which is not as the database has it."""
+    found = noted(given.save)
+    assert object_key(type(given).objects.get(pk=pk)) in sum(found.values(), [])
+    assert object_key(Seat(pk=("03", "F"))) == object_key(Seat(pk=(3, "F")))
 
 
 @pytest.mark.parametrize("count", [3, 1_200])

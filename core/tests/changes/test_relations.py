@@ -14,6 +14,8 @@ from wagtail import hooks
 
 from tests.testapp.models import (
     Author,
+    Cafe,
+    CafeInGallery,
     EditedNote,
     Editing,
     Issue,
@@ -21,6 +23,7 @@ from tests.testapp.models import (
     Note,
     NoteProxy,
     PinnedNote,
+    Place,
     Publication,
     Remark,
     Shelf,
@@ -79,6 +82,36 @@ def texts(index):
     assert changed_keys(index, live_collections(index.name), Progress()) == []
     live = Document.objects.filter(deleted_at=None)
     return sorted(" ".join(content.split()) for content in live.values_list("content", flat=True))
+
+
+def test_a_child_whose_primary_key_is_not_its_parents(reading):
+    Place.objects.create(name="first")
+    index = reading(model=Place, embedding_fields=[EmbeddingField("name")])
+    cafe = Cafe.objects.create(name="bread", tea="green")
+    assert texts(index) == ["bread", "first"]
+    cafe.name = "cake"
+    cafe.save()
+    assert texts(index) == ["cake", "first"]
+    both = CafeInGallery.objects.create(name="milk")
+    assert texts(index) == ["cake", "first", "milk"]
+    assert [place.name for place in index.search("cake", limit=1)] == ["cake"]
+    assert {place.name for place in index.find_similar(cafe)} == {"first", "milk"}
+    both.delete()
+    cafe.delete()
+    assert texts(index) == ["first"]
+
+
+def test_an_indexed_child_whose_primary_key_is_not_its_parents(reading):
+    Place.objects.create(name="first")
+    index = reading(model=Cafe, embedding_fields=[EmbeddingField("name"), EmbeddingField("tea")])
+    cafe = Cafe.objects.create(name="bread", tea="green")
+    assert texts(index) == ["bread green"]
+    place = Place.objects.get(cafe=cafe)
+    place.name = "cake"
+    place.save()
+    assert texts(index) == ["cake green"]
+    place.delete()
+    assert texts(index) == []
 
 
 def test_rows_of_a_table_between(reading, magazines, ada):

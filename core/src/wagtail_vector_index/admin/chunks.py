@@ -10,7 +10,6 @@ from django.http import HttpRequest
 from django.utils.translation import override
 from wagtail.admin.admin_url_finder import AdminURLFinder
 
-from ..content.object_keys import object_key
 from ..contract.sansio import run
 from ..indexes import VectorIndex
 from ..models.tables import Document
@@ -96,7 +95,7 @@ def objects_found(
             source=instance,
             edit_url=finder.get_edit_url(instance),
             score=instance.vector_score,
-            chunks=chunks.get(object_key(instance), []),
+            chunks=chunks.get(index.key_of(instance), []),
         )
         for instance in found
     ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..content.object_keys import object_key
 from ..contract.sansio import Steps
 from ..models.tables import Document
 from ..search.chunks import chunk_scores
@@ -79,7 +78,7 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     scores = best | (yield from chunk_scores(results.search, keys, CHUNKS_PER_OBJECT * len(keys)))
     documents = list(Document.objects.filter(pk__in=list(scores), deleted_at=None))
     # The objects are loaded last. This leaves out objects that the visitor may no longer see.
-    objects = {object_key(instance): instance for instance in results}
+    objects = {results.search.index.key_of(instance): instance for instance in results}
     found = [
         Candidate(
             key=document.object_key,

@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 
 from ..content.choosing import choice_of
 from ..content.configuration import ModelConfiguration
-from ..content.object_keys import inherits
+from ..content.object_keys import inherits, object_key, primary_key, root_model
 from ..content.relations import is_generic
 from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..content.without_database import DatabaseAsked, without_database
@@ -62,8 +62,7 @@ class Interest:
         if update_fields is None:
             return self.fields is None or bool(self.fields)
         if self.fields is None:
-            model = self.path.related if self.path else self.model
-            return not _bookkeeping(model).issuperset(update_fields)
+            return not _bookkeeping(self.changed).issuperset(update_fields)
         return not self.fields.isdisjoint(update_fields)
 
     def includes(self, instance: Any) -> bool:
@@ -76,7 +75,17 @@ class Interest:
             return True
         if is_page_model(model):
             return inherits(instance.specific_class or model, self.model)
-        return inherits(self.model, model)
+        return inherits(self.model, model) and root_model(model) is root_model(self.model)
+
+    @property
+    def changed(self) -> type[Model]:
+        """The model whose changes matter: of the index, or at the end of the path."""
+        return self.path.related if self.path else self.model
+
+    def key(self, instance: Model) -> str | None:
+        """Return the key of a changed object, or None if it is known only after the save."""
+        is_known = primary_key(instance, self.changed) is not None
+        return object_key(instance, self.changed) if is_known else None
 
     @property
     def scope(self) -> PendingChange.Scope:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -12,7 +12,7 @@ from django.db import router
 from django.db.models import Model, signals
 
 from ..conf import auto_update
-from ..content.object_keys import key_of, object_key, shares_objects
+from ..content.object_keys import key_of, object_key, primary_key, shares_objects
 from ..content.visibility import has_drafts, is_page_model, page_model
 from ..indexes import VectorIndex
 from ..indexing.dependencies import ReadingPath, model_family, readers
@@ -191,7 +191,7 @@ class Receivers:
     def _of_save(
         self, sender: type[Model], instance: Any, update_fields: Any, *, created: bool
     ) -> Changes:
-        found: dict[tuple[str, PendingChange.Scope], Sequence[str]] = {}
+        found: list[Changes] = []
         for interest in self._interests.get(sender, ()):
             if not interest.is_touched(update_fields):
                 continue
@@ -201,11 +201,13 @@ class Receivers:
                     continue
             elif created and not interest.path.last.pointer:
                 continue  # no object of the index can refer to a new object yet
-            if instance.pk is None:  # known only after the save
-                found[interest.index.name, PendingChange.Scope.INDEX] = [sender._meta.label_lower]
+            name = interest.index.name
+            key = interest.key(instance)
+            if key is None:
+                found.append({(name, PendingChange.Scope.INDEX): [sender._meta.label_lower]})
             else:
-                found[interest.index.name, interest.scope] = [object_key(instance)]
-        return found
+                found.append({(name, interest.scope): [key]})
+        return merged(*found)
 
     def _left_behind(
         self, sender: type[Model], instance: Any, using: str | None, update_fields: Any
@@ -215,7 +217,8 @@ class Receivers:
         for interest in self._interests.get(sender, ()):
             path = interest.path
             if path and interest.is_touched(update_fields) and path.last.is_moved(instance, using):
-                keys = path.sources(path.last.back([instance.pk], using))
+                pk = primary_key(instance, path.related)
+                keys = path.sources(path.last.back([pk], using))
                 left[interest.index.name, interest.source_scope] += keys
         return left
 
@@ -233,9 +236,9 @@ class Receivers:
         """
         if not auto_update():
             return
-        key = object_key(instance)
-        indexes = {i.index.name: i.index for i in self._interests.get(sender, ()) if i.path}
-        read_by = _objects((index, readers(index, key)) for index in indexes.values())
+        paths = [interest for interest in self._interests.get(sender, ()) if interest.path]
+        read = {(i.index.name, object_key(instance, i.changed)): i.index for i in paths}
+        read_by = _objects((index, readers(index, key)) for (_, key), index in read.items())
         changes = merged(self._of_deletion(sender, instance), read_by)
         gather(origin, instance, using, changes)
 
@@ -258,14 +261,15 @@ class Receivers:
 
     def _of_deletion(self, sender: type[Model], instance: Any) -> Changes:
         # The sender may be a parent model of the index's model, or a child model.
-        return {
-            (interest.index.name, PendingChange.Scope.OBJECT): [object_key(instance)]
+        own = {
+            (interest.index, object_key(instance, interest.model)): None
             for some in list(self._interests.values())
             for interest in some
             if interest.path is None
             and shares_objects(interest.model, sender)
             and interest.includes(instance)
         }
+        return _objects((index, [key]) for index, key in own)
 
     def on_relation(
         self,
@@ -288,12 +292,13 @@ class Receivers:
             # Either side may declare the relation, and either side may be read.
             is_source = reverse == path.last.reverse
             if is_source:
-                changes.append({where: [object_key(instance)]})
+                changes.append({where: [object_key(instance, path.last.source)]})
             if not is_source or path.last.symmetrical:
                 changes.append({where: path.sources(pk_set or ())})
                 if action == "pre_clear":
                     # Afterwards, nobody knows which objects the relation contained.
-                    before = path.last.back([instance.pk], using)
+                    pk = primary_key(instance, path.related)
+                    before = path.last.back([pk], using)
                     found.append({where: path.sources(before)})
         if action.startswith("post_"):
             finish(sender, instance, using, merged(*changes))
@@ -355,7 +360,8 @@ class Receivers:
                 if instance.pk is not None and (is_read or interest.includes(instance)):
                     using = router.db_for_write(type(instance))
                     changes = found.setdefault(using, defaultdict(list))
-                    changes[interest.index.name, interest.scope].append(object_key(instance))
+                    key = object_key(instance, interest.changed)
+                    changes[interest.index.name, interest.scope].append(key)
         for using, some in found.items():
             note(merged(some), using)
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from django.apps import apps
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
 from ..contract.metrics import Metric
@@ -20,7 +20,7 @@ from .configuration import IndexConfiguration, configuration_of
 from .fields import EmbeddingField, FilterField
 from .independence import independent, is_independent
 from .lookups import among, fetched
-from .object_keys import key_of, object_key, primary_keys, root_model
+from .object_keys import inherits, key_of, object_key, object_keys, primary_keys, root_model
 from .text.splitting import TextSplitter
 from .visibility import Visibility, live_filter, visible_to, visible_to_all
 
@@ -185,7 +185,8 @@ class IndexDeclaration:
             for queryset in querysets:
                 if pks := primary_keys(queryset.model, _without(some, found)):
                     rows = among(queryset, pks).order_by()
-                    found.update((object_key(each), each) for each in visibility.objects(rows))
+                    objects = visibility.objects(rows)
+                    found.update((object_key(each, queryset.model), each) for each in objects)
         return found
 
     @property
@@ -225,9 +226,18 @@ class IndexDeclaration:
                     rows = among(queryset, pks)
                     if not rows.query.distinct_fields:  # DISTINCT ON keeps the first rows
                         rows = rows.order_by()
-                    instances = fetched(rows)
-                    found.update((object_key(instance), instance) for instance in instances)
+                    objects = fetched(rows)
+                    found.update((object_key(each, queryset.model), each) for each in objects)
         return found
+
+    def key_of(self, instance: Model) -> str:
+        """Return the key that an object has in this index."""
+        first, *others = object_keys(instance)
+        if others:
+            own = instance.__class__
+            models = [each.model for each in self.get_querysets() if inherits(own, each.model)]
+            return object_key(instance, models[0] if models else None)
+        return first
 
     # The settings for indexing
 

@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import CompositePrimaryKey, Model
 
-__all__ = ["inherits", "key_of", "object_key", "primary_keys", "root_model", "shares_objects"]
+__all__ = [
+    "given_key",
+    "inherits",
+    "key_of",
+    "object_key",
+    "object_keys",
+    "primary_key",
+    "primary_keys",
+    "root_model",
+    "shares_objects",
+]
 
 
 def root_model(model: type[Model]) -> type[Model]:
@@ -43,15 +54,46 @@ def shares_objects(model: type[Model], other: type[Model]) -> bool:
 
 
 def key_of(model: type[Model], pk: Any) -> str:
-    """Return the key of the object of this model with this primary key."""
+    """Return the key of the object of this model with this primary key, as the database has it."""
     text = json.dumps([str(part) for part in pk]) if isinstance(pk, tuple) else pk
     return f"{_prefix(model)}{text}"
 
 
-def object_key(instance: Model) -> str:
-    """Return the key of a saved object."""
+def given_key(model: type[Model], pk: Any) -> str:
+    """Return the key for a primary key from a form, an import or a person, such as "0012"."""
+    with suppress(ValidationError, ValueError, TypeError):  # if no object can have it, it stays
+        pk = _as_read(root_model(model)._meta.pk, pk)
+    return key_of(model, pk)
+
+
+def object_key(instance: Model, of: type[Model] | None = None) -> str:
+    """Return the key of a saved object.
+
+    Args:
+        instance: the object.
+        of: a model whose object it is. If that is a parent with a primary key of its own, the
+            key is the parent's. By default, it is the object's own model.
+    """
+    return given_key(_model_of(instance, of), primary_key(instance, of))
+
+
+def object_keys(instance: Model) -> list[str]:
+    """Return all keys of a saved object: nearly always one, as parents share the primary key."""
+    models = [instance.__class__, *instance._meta.get_parent_list()]
+    return list(dict.fromkeys(object_key(instance, model) for model in models))
+
+
+def primary_key(instance: Model, of: type[Model] | None = None) -> Any:
+    """Return the primary key in the key of `object_key`, or None if it has none yet."""
+    root = root_model(_model_of(instance, of))
+    is_shared = root_model(instance.__class__) is root
+    return instance.pk if is_shared else getattr(instance, root._meta.pk.attname)
+
+
+def _model_of(instance: Model, of: type[Model] | None) -> type[Model]:
     # Not type(instance): ``request.user`` is a lazy proxy, whose type is no model.
-    return key_of(instance.__class__, instance.pk)
+    own = instance.__class__
+    return of if of is not None and inherits(own, of) else own
 
 
 def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
@@ -66,7 +108,7 @@ def primary_keys(model: type[Model], keys: Iterable[str]) -> list[Any]:
     for key in keys:
         if key.startswith(prefix):
             try:  # contextlib.suppress() would take longer than all the rest
-                found.append(_from_text(field, key[len(prefix) :]))
+                found.append(_as_read(field, key[len(prefix) :]))
             except (ValidationError, ValueError, TypeError):
                 continue
     return found
@@ -78,9 +120,10 @@ def _prefix(model: type[Model]) -> str:
     return f"{root_model(model)._meta.label_lower}:"
 
 
-def _from_text(field: Any, text: str) -> Any:
+def _as_read(field: Any, pk: Any) -> Any:
+    """Return a primary key, which may be text, as the database returns it."""
     if not isinstance(field, CompositePrimaryKey):
-        return field.to_python(text)
+        return field.to_python(pk)
     fields: Any = field.fields
-    parts = zip(fields, json.loads(text), strict=True)
+    parts = zip(fields, json.loads(pk) if isinstance(pk, str) else pk, strict=True)
     return tuple(part.to_python(value) for part, value in parts)

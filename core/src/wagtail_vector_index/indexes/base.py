@@ -14,7 +14,6 @@ from ..answering.answer import Answer
 from ..answering.asking import answer_steps
 from ..answering.prompt import ANSWER_INSTRUCTIONS
 from ..content.declaration import IndexDeclaration
-from ..content.object_keys import object_key
 from ..contract.sansio import Steps, arun, run
 from ..exceptions import InvalidQuery
 from ..plugins.handlers import chat_backends
@@ -151,7 +150,7 @@ class VectorIndex(IndexDeclaration):
         return SearchResults(
             SimilarSearch(
                 index=self,
-                key=object_key(instance),
+                key=self.key_of(instance),
                 limit=limit,
                 filter=filter,
                 within=within,

@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.module_loading import autodiscover_modules
 
-from ..content.object_keys import object_key
+from ..content.object_keys import object_keys
 from ..content.visibility import is_page_model
 from ..exceptions import InvalidIndex
 from ..models.tables import Collection, Document
@@ -65,7 +65,7 @@ def indexes_holding(instance: Model) -> list[VectorIndex]:
         index__in=[index.name for index in indexes],
     )
     rows = Document.objects.filter(
-        object_key=object_key(instance), deleted_at=None, collection__in=active
+        object_key__in=object_keys(instance), deleted_at=None, collection__in=active
     )
     holding = set(rows.values_list("collection__index", flat=True))
     return [index for index in indexes if index.name in holding]

@@ -12,7 +12,15 @@ from django.db.models import ForeignObjectRel, ManyToManyRel, Model, QuerySet
 
 from ..content.declaration import IndexDeclaration
 from ..content.filter_values import is_named
-from ..content.object_keys import inherits, key_of, primary_keys, root_model, shares_objects
+from ..content.object_keys import (
+    given_key,
+    inherits,
+    key_of,
+    primary_key,
+    primary_keys,
+    root_model,
+    shares_objects,
+)
 from ..content.relations import is_generic, points_generically, relation
 from ..contract.slices import slices
 
@@ -69,7 +77,8 @@ class Step:
         names = [self.target._meta.get_field(name).attname for name in self.pointer]  # type: ignore[union-attr]
         if not names or not instance.get_deferred_fields().isdisjoint(names):
             return False
-        rows = _everything(self.target, using).filter(pk=instance.pk)
+        pk = primary_key(instance, self.target)
+        rows = _everything(self.target, using).filter(pk=pk)
         before = rows.values_list(*names).first()
         return before not in (None, tuple(getattr(instance, name) for name in names))
 
@@ -105,7 +114,7 @@ class ReadingPath:
 
     def sources(self, pks: Iterable[Any]) -> list[str]:
         """Return the keys of objects that the last step begins at, from their primary keys."""
-        return [key_of(self.last.source, pk) for pk in pks]
+        return [given_key(self.last.source, pk) for pk in pks]
 
     def readers(self, pks: Iterable[Any]) -> list[Any]:
         """Return the primary keys of the objects that read the related objects with these keys."""
@@ -144,6 +153,17 @@ def _declared_paths(index: IndexDeclaration) -> Iterator[ReadingPath]:
             yield from _along(model, field.source, keys_only=True)
         for path in configuration.reads:
             yield from _along(model, path)
+        yield from _of_parents(model)
+
+
+def _of_parents(model: type[Model]) -> Iterator[ReadingPath]:
+    """Yield the relations to parents with other primary keys, which may be saved without it."""
+    for parent in model._meta.get_parent_list():
+        if root_model(parent) is not root_model(model):
+            links = model._meta.get_path_to_parent(parent)
+            lookup = "__".join(link.join_field.name for link in links)
+            step = Step(source=model, target=parent, lookup=lookup)
+            yield ReadingPath(steps=(step,), attributes=None)
 
 
 def readers(index: IndexDeclaration, key: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db.models import CompositePrimaryKey, Model, Q
 
-from ...content.object_keys import key_of, object_key, primary_keys, root_model
+from ...content.object_keys import given_key, object_key, primary_keys, root_model
 from ...content.visibility import Visibility, is_page_model, page_model
 from ...indexes import VectorIndex
 from ...models.tables import Document
@@ -165,7 +165,7 @@ def _checked_key(model: type[Model], pk: str) -> str:
     Raises:
         _UnknownAnswer: no object can have this primary key, which may be a mistyped address.
     """
-    key = key_of(model, pk)
+    key = given_key(model, pk)
     field: Any = root_model(model)._meta.pk
     try:
         if isinstance(field, CompositePrimaryKey):
