@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.db.models import Q
 from django.template import engines
 from django.test import RequestFactory
@@ -53,6 +54,17 @@ def render():
 
 def test_search(articles, render):
     assert render(SEARCH, query="flour water sugar").startswith("Cake 0.9|Sourdough 0.")
+
+
+@pytest.mark.parametrize("tag", [SEARCH, SIMILAR])
+def test_before_the_first_migrate(articles, render, monkeypatch, caplog, tag):
+    """The tag finds nothing, and the transaction of the request goes on."""
+    monkeypatch.setattr("wagtail_vector_index.models.tenants._found", set())
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE wvi_collection RENAME TO wvi_elsewhere")
+    assert render(tag, query="flour", page=articles[0]) == ""
+    assert "no tables of Wagtail Vector Index yet. Run: manage.py migrate" in caplog.text
+    assert Note.objects.count() == 0
 
 
 def test_similar(articles, render):

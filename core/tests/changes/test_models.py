@@ -6,7 +6,7 @@ import threading
 from uuid import UUID
 
 import pytest
-from django.db import DataError, transaction
+from django.db import DataError, connection, transaction
 from django.db.models import signals
 
 from tests.testapp.models import (
@@ -225,3 +225,11 @@ def test_fixtures_are_left_to_the_command(noted, tmp_path):
     path = tmp_path / "notes.json"
     path.write_text(serializers.serialize("json", [note]))
     assert noted(call_command, "loaddata", str(path), verbosity=0) == {}
+
+
+def test_a_change_before_the_first_migrate(caplog):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE wvi_pending_change RENAME TO wvi_elsewhere")
+        cursor.execute("ALTER TABLE wvi_collection RENAME TO wvi_elsewhere_too")
+    Note.objects.create(text="bread")
+    assert "no tables of Wagtail Vector Index yet. Run: manage.py migrate. Then run:" in caplog.text

@@ -25,7 +25,7 @@ from django.db.models import Model, QuerySet
 from ..conf import auto_update
 from ..indexing.outbox import append, withdraw
 from ..models.tables import PendingChange, index_database
-from ..models.tenants import current_tenant, in_tenant
+from ..models.tenants import current_tenant, in_tenant, lacks_tables, missing_tables
 from .starting import drain_after_commit
 
 __all__ = [
@@ -231,10 +231,11 @@ def _append_most(
 def _log(changes: Changes, error: Error) -> None:
     keys = [key for some in changes.values() for key in some]
     more = [f"{len(keys) - 3} more"] if len(keys) > 3 else []
+    missing = f"{missing_tables()}. Then" if lacks_tables() else "To index it,"
     logger.error(
-        "A change of %s could not be noted for %s. To index it, run:"
-        " manage.py update_vector_indexes",
+        "A change of %s could not be noted for %s. %s run: manage.py update_vector_indexes",
         ", ".join([*keys[:3], *more]) or "an object",
         ", ".join(dict.fromkeys(name for name, _ in changes)) or "an index",
+        missing,
         exc_info=error,
     )

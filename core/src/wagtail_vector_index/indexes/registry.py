@@ -19,6 +19,7 @@ from ..content.object_keys import object_keys
 from ..content.visibility import is_page_model
 from ..exceptions import InvalidIndex
 from ..models.tables import Collection, Document
+from ..models.tenants import needing_tables
 from ..wording import shown
 from .base import VectorIndex
 from .pages import PageVectorIndex
@@ -58,7 +59,11 @@ def get_index(name: str) -> VectorIndex:
 
 
 def indexes_holding(instance: Model) -> list[VectorIndex]:
-    """Return the indexes that contain an object: first declared indexes, then those of models."""
+    """Return the indexes that contain an object: first declared indexes, then those of models.
+
+    Raises:
+        IndexNotBuilt: there are no index tables.
+    """
     indexes = all_indexes()
     active = Collection.objects.filter(
         state=Collection.State.ACTIVE,
@@ -67,7 +72,8 @@ def indexes_holding(instance: Model) -> list[VectorIndex]:
     rows = Document.objects.filter(
         object_key__in=object_keys(instance), deleted_at=None, collection__in=active
     )
-    holding = set(rows.values_list("collection__index", flat=True))
+    with needing_tables():
+        holding = set(rows.values_list("collection__index", flat=True))
     return [index for index in indexes if index.name in holding]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from ..models.tables import index_database
-from ..models.tenants import current_tenant, has_tables
+from ..models.tenants import has_tables, missing_tables
 
 
 def require_tables() -> None:
@@ -16,18 +15,3 @@ def require_tables() -> None:
     """
     if not has_tables():
         raise CommandError(missing_tables())
-
-
-def missing_tables() -> str:
-    """Return the text of an error if the index tables do not exist."""
-    alias, tenant = index_database(), current_tenant()
-    where = f"The schema {tenant!r}" if tenant else "The database"
-    option = "" if alias == "default" else f" --database {alias}"
-    command = (
-        "To choose another tenant, run commands through: manage.py tenant_command. To create the"
-        " tables, put wagtail_vector_index into TENANT_APPS and run:"
-        f" manage.py migrate_schemas{option}"
-        if tenant
-        else f"Run: manage.py migrate{option}"
-    )
-    return f"{where} has no tables of Wagtail Vector Index yet. {command}"

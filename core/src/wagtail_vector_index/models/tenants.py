@@ -7,14 +7,26 @@ Code that runs later, in a thread or a task, must enter the schema where its wor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from django.db import connections
+from django.db import Error, connections, transaction
 
+from ..exceptions import IndexNotBuilt
 from .tables import Collection, index_database
 
-__all__ = ["current_tenant", "has_tables", "in_tenant", "place"]
+__all__ = [
+    "current_tenant",
+    "has_tables",
+    "in_tenant",
+    "lacks_tables",
+    "missing_tables",
+    "needing_tables",
+    "place",
+]
+
+#: The places where index tables were read. Later reads there need no savepoint.
+_found: set[tuple[str, str]] = set()
 
 
 def current_tenant() -> str:
@@ -46,6 +58,49 @@ def place() -> tuple[str, str]:
 def has_tables() -> bool:
     """Return whether the index tables exist in the current tenant's schema."""
     return Collection._meta.db_table in _connection().introspection.table_names()
+
+
+def lacks_tables() -> bool:
+    """Return whether the index tables are missing; False if the database does not answer."""
+    try:
+        return not has_tables()
+    except Error:
+        return False
+
+
+def missing_tables() -> str:
+    """Return the text of an error if the index tables do not exist."""
+    alias, tenant = place()
+    where = f"The schema {tenant!r}" if tenant else "The database"
+    option = "" if alias == "default" else f" --database {alias}"
+    command = (
+        "To choose another tenant, run commands through: manage.py tenant_command. To create the"
+        " tables, put wagtail_vector_index into TENANT_APPS and run:"
+        f" manage.py migrate_schemas{option}"
+        if tenant
+        else f"Run: manage.py migrate{option}"
+    )
+    return f"{where} has no tables of Wagtail Vector Index yet. {command}"
+
+
+@contextmanager
+def needing_tables() -> Iterator[None]:
+    """Run a block that only reads the index tables.
+
+    Raises:
+        IndexNotBuilt: the tables are missing; the message says which command creates them.
+    """
+    where = place()
+    # Before the first migration, a search must not break the caller's transaction.
+    is_new = where not in _found and connections[where[0]].in_atomic_block
+    try:
+        with transaction.atomic(using=where[0]) if is_new else nullcontext():
+            yield
+    except Error as error:
+        if lacks_tables():
+            raise IndexNotBuilt(missing_tables()) from error
+        raise
+    _found.add(where)
 
 
 def _connection() -> Any:

@@ -9,6 +9,7 @@ from ..content.declaration import IndexDeclaration
 from ..exceptions import CollectionNotFound, IndexNotBuilt, IndexOutdated, UnknownAlias
 from ..indexing.plan import outdated_by
 from ..models.tables import Collection, index_database
+from ..models.tenants import needing_tables
 from ..plugins.handlers import vector_backends
 
 __all__ = [
@@ -24,12 +25,14 @@ def active_collection(index: IndexDeclaration) -> Collection:
     """Return the collection that serves an index.
 
     Raises:
-        IndexNotBuilt: the index has no such collection yet.
+        IndexNotBuilt: the index has no such collection yet, or there are no index tables.
     """
     statement = _statement(index_database())
     wanted = index.name, Collection.State.ACTIVE.value
-    for collection in Collection.objects.raw(statement, wanted):
-        return collection  # type: ignore[no-any-return]
+    with needing_tables():
+        found = list(Collection.objects.raw(statement, wanted))
+    if found:
+        return found[0]  # type: ignore[no-any-return]
     raise IndexNotBuilt(
         f"{index.name} is not built yet. Run: manage.py update_vector_indexes {index.name}"
     )

@@ -24,14 +24,13 @@ from ...indexing.orphans import orphans
 from ...indexing.problems import Problem
 from ...indexing.status import IndexStatus, status_of
 from ...models.tables import Collection, PendingChange
-from ...models.tenants import current_tenant, has_tables
+from ...models.tenants import current_tenant, has_tables, missing_tables
 from ...plugins.calling import active_registry
 from ...plugins.handlers import HANDLERS, BackendHandler, vector_backends
 from ...plugins.problems import problems
 from ...plugins.redaction import redacted
 from ...wording import describe
 from ..quiet import QuietableCommand
-from ..requirements import missing_tables
 
 
 class Command(QuietableCommand):
