@@ -175,7 +175,13 @@ def test_commands_look_at_the_tenant_they_run_in(tenants):
     output = failed(tenants, *CHECK)
     assert "The schema 'public' has no tables of Wagtail Vector Index yet." in output
     output = failed(tenants, *UPDATE)
-    assert "tenant_command" in output
+    assert "add --no-public. To choose another tenant, run commands through:" in output
+    of_all = tenants.run("-m", "django", "all_tenants_command", "--no-public", *UPDATE[2:])
+    assert "Applying command to: paris" in of_all
+    guide = (ROOT / "docs/how-to/environments.md").read_text(encoding="utf-8")
+    listing = guide.partition("--command '")[2].partition("'")[0]
+    schemas = tenants.run("-m", "django", "shell", "--verbosity", "0", "--command", listing)
+    assert sorted(schemas.split()) == ["berlin", "paris"]
     output = tenants.run("-m", "django", "tenant_command", "vector_backends", "-s", "paris")
     assert "Vector indexes in the schema 'paris'" in output
     assert "notes.Note: 20 chunks, 0 changes pending" in output

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connections, transaction
 
 from ..exceptions import IndexNotBuilt
@@ -72,10 +73,13 @@ def missing_tables() -> str:
     """Return the text of an error if the index tables do not exist."""
     alias, tenant = place()
     where = f"The schema {tenant!r}" if tenant else "The database"
+    # The names of the setting and of the option are those of django-tenants.
+    is_public = tenant == getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
+    without = "To leave it out of all_tenants_command, add --no-public. " if is_public else ""
     option = "" if alias == "default" else f" --database {alias}"
     command = (
-        "To choose another tenant, run commands through: manage.py tenant_command. To create the"
-        " tables, put wagtail_vector_index into TENANT_APPS and run:"
+        f"{without}To choose another tenant, run commands through: manage.py tenant_command. To"
+        " create the tables, put wagtail_vector_index into TENANT_APPS and run:"
         f" manage.py migrate_schemas{option}"
         if tenant
         else f"Run: manage.py migrate{option}"
