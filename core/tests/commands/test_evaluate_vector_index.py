@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import sys
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -109,6 +110,18 @@ def test_the_report_for_people(ask, words):
     assert "Not found: Trams\n  right: Cake\n  words found instead: Trams" in printed
     assert "unrelated" in printed
     assert "similarity_threshold=0." in printed
+
+
+def test_json_in_another_encoding_than_utf_8_is_valid(ask, words, article, tmp_path, monkeypatch):
+    article("Brot 🍞", slug="brot").save()
+    path = tmp_path / "questions.csv"
+    path.write_text("question,answer\nÉclair 🍞,/trams/\n", encoding="utf-8")
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="cp1252"))
+    call_command("evaluate_vector_index", "ArticlePage", str(path), "--json")
+    sys.stdout.flush()
+    (failed,) = json.loads(printed.getvalue().decode("cp1252"))["failed"]
+    assert failed["question"] == "Éclair 🍞"
 
 
 def test_answers_by_url_path_and_key(ask, pages):

@@ -122,8 +122,18 @@ def test_without_a_terminal_everything_else_is_purged(orphan, capsys, monkeypatc
     assert [found.documents for found in orphans([NOTES])] == [3]
 
 
-def test_orphans_go_without_a_question(orphan, capsys):
-    assert f"{OLD}: removed." in purge(capsys, interactive=False)
+def test_a_question_that_nobody_would_see_is_not_asked(orphan, capsys, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda question: pytest.fail("asked"))
+    with pytest.raises(CommandError, match=rf"{OLD}: .* --verbosity 0 .*--noinput"):
+        call_command("purge_vector_indexes", verbosity=0)
+    assert capsys.readouterr().out == ""
+    assert [found.documents for found in orphans([NOTES])] == [3]
+
+
+@pytest.mark.parametrize("option", ["--noinput", "--no-input"])
+def test_orphans_go_without_a_question(orphan, capsys, option):
+    call_command("purge_vector_indexes", option)
+    assert f"{OLD}: removed." in capsys.readouterr().out
     assert not orphans([NOTES])
     assert names() == [Collection.objects.get(index=NOTES).name]
     assert not Document.objects.filter(collection__index=OLD).exists()

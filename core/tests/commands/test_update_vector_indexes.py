@@ -7,8 +7,8 @@ import io
 import sys
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import DatabaseError, OperationalError
+from django.core.management import CommandError, call_command, load_command_class
+from django.db import DatabaseError, OperationalError, connections
 from django.utils import timezone
 
 from tests.testapp.models import Note, Product
@@ -269,3 +269,29 @@ def test_ctrl_c_ends_the_command(monkeypatch):
     monkeypatch.setattr(command, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         update("ProductIndex", "note")
+
+
+@pytest.mark.parametrize("options", [[], ["--verbosity", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["update_vector_indexes"],
+        ["purge_vector_indexes"],
+        ["vector_backends"],
+        ["search_vector_index", "note", "bread"],
+        ["evaluate_vector_index", "note", "questions.csv"],
+        ["startvectorbackend", "acme"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_ctrl_c_shows_no_traceback(arguments, options, monkeypatch, capsys):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+    command = load_command_class("wagtail_vector_index", arguments[0])
+    monkeypatch.setattr(type(command), "handle", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        command.run_from_argv(["manage.py", *arguments, *options])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.startswith("Interrupted.")

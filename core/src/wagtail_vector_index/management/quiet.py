@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
+
+#: The exit code that shells use for a command that Ctrl+C has ended.
+_INTERRUPTED = 130
 
 
 class QuietableCommand(BaseCommand):
@@ -15,6 +19,18 @@ class QuietableCommand(BaseCommand):
     Titles and texts of the site are in any script. Characters that the encoding of the output does
     not have are printed as escapes.
     """
+
+    #: What to print after Ctrl+C.
+    interrupted = "Interrupted."
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from the command line, where Ctrl+C is not an error."""
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            sys.stdout.flush()  # so that a file of both streams keeps the order of the lines
+            self.stderr.write(self.interrupted)
+            sys.exit(_INTERRUPTED)
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run the command, with its output discarded if the verbosity is 0."""

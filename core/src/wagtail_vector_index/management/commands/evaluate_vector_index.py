@@ -58,7 +58,7 @@ class Command(QuietableCommand):
         except VectorIndexError as error:
             raise CommandError(redacted(str(error))) from error
         if options["json"]:
-            self.stdout.write(json.dumps(report, indent=2, ensure_ascii=False))
+            self.stdout.write(json.dumps(report, indent=2))
         else:
             self._print(report)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes
@@ -14,10 +14,11 @@ from ...indexing.failures import error_text
 from ...indexing.orphans import Orphan, orphans, remove
 from ...indexing.plan import live_collections
 from ...indexing.updating import apply_removals
+from ..quiet import QuietableCommand
 from ..requirements import require_tables
 
 
-class Command(BaseCommand):
+class Command(QuietableCommand):
     """Removes deleted content, leftovers, and indexes that are no longer in the code."""
 
     help = (
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         " restricted, and whatever is no longer needed. Also delete what indexes that are no"
         " longer in the code have left, after a question."
     )
+    interrupted = "Interrupted. To delete the rest, run the command again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
@@ -33,6 +35,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--noinput",
+            "--no-input",
             action="store_false",
             dest="interactive",
             help="Delete what indexes that are no longer in the code have left without asking.",
@@ -41,22 +44,21 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """List what would be deleted, and delete it. If something fails, go on with the rest."""
         require_tables()
-        self._quiet = options["verbosity"] < 1
         indexes = all_indexes()
         left = orphans(index.name for index in indexes)
         for orphan in left:
-            self._write(_line_of(orphan))
+            self.stdout.write(_line_of(orphan))
         if options["dry_run"]:
             problems = [problem for index in indexes for problem in self._list(index)]
             self._list_uncleaned()
         else:
-            problems = self._remove(left, interactive=options["interactive"])
+            problems = self._remove(left, options)
             problems += [problem for index in indexes for problem in self._purge(index)]
             problems += clean_up(at_once=True)
         if problems:
             raise CommandError("\n".join(problems))
         if not options["dry_run"]:
-            self._write("Nothing is left of deleted, unpublished or restricted content.")
+            self.stdout.write("Nothing is left of deleted, unpublished or restricted content.")
 
     def _list(self, index: VectorIndex) -> list[str]:
         try:
@@ -64,29 +66,27 @@ class Command(BaseCommand):
         except Exception as error:  # noqa: BLE001  # the site's own code may raise anything
             return [f"{index.name}: {error_text(error)}"]
         if gone:
-            self._write(f"{index.name}: {gone} objects that nobody may find any more.")
+            self.stdout.write(f"{index.name}: {gone} objects that nobody may find any more.")
         return []
 
     def _list_uncleaned(self) -> None:
         for what, count in uncleaned().items():
             if count:
-                self._write(f"{count} {what}.")
+                self.stdout.write(f"{count} {what}.")
 
-    def _remove(self, left: list[Orphan], *, interactive: bool) -> list[str]:
+    def _remove(self, left: list[Orphan], options: dict[str, Any]) -> list[str]:
         """Remove what indexes have left, after a question; return what nobody decided on."""
         if not left:
             return []
+        if options["interactive"] and not options["verbosity"]:
+            return _kept(left, "--verbosity 0 shows no question")
         try:
-            is_wanted = not interactive or self._is_wanted()
+            is_wanted = not options["interactive"] or self._is_wanted()
         except (EOFError, RuntimeError):  # nobody can answer; the second is if stdin is closed
-            return [
-                f"{orphan.index}: what it has left was kept, because there is no terminal to answer"
-                " the question. To delete it, run: manage.py purge_vector_indexes --noinput"
-                for orphan in left
-            ]
+            return _kept(left, "there is no terminal to answer the question")
         for orphan in left if is_wanted else ():
             remove(orphan)
-            self._write(f"{orphan.index}: removed.")
+            self.stdout.write(f"{orphan.index}: removed.")
         return []
 
     def _is_wanted(self) -> bool:
@@ -102,12 +102,16 @@ class Command(BaseCommand):
         except Exception as error:  # noqa: BLE001  # a backend or the site's own code
             return [f"{index.name}: {error_text(error)}"]
         if removed:
-            self._write(f"{index.name}: {removed} objects removed.")
+            self.stdout.write(f"{index.name}: {removed} objects removed.")
         return []
 
-    def _write(self, text: str) -> None:
-        if not self._quiet:
-            self.stdout.write(text)
+
+def _kept(left: list[Orphan], reason: str) -> list[str]:
+    return [
+        f"{orphan.index}: what it has left was kept, because {reason}. To delete it, run:"
+        " manage.py purge_vector_indexes --noinput"
+        for orphan in left
+    ]
 
 
 def _line_of(orphan: Orphan) -> str:

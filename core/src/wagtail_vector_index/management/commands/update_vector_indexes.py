@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,9 +24,6 @@ logger = logging.getLogger(__name__)
 
 _KEYS_SHOWN = 5
 
-#: The exit code that shells use for a command that Ctrl+C has ended.
-_INTERRUPTED = 130
-
 
 class Command(QuietableCommand):
     """Compares content with the indexes, embeds new texts, and updates the vector backends."""
@@ -37,6 +33,7 @@ class Command(QuietableCommand):
         " the command at any time. Several of these commands can run at the same time, also on"
         " several machines: each takes a share of the work."
     )
+    interrupted = "Interrupted. Finished work is kept. To continue, run the command again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
@@ -57,17 +54,6 @@ class Command(QuietableCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Only print how many objects would be written."
         )
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        """Run from the command line, where Ctrl+C is not an error."""
-        try:
-            super().run_from_argv(argv)
-        except KeyboardInterrupt:
-            self.stdout.flush()  # so that a file of both streams keeps the order of the lines
-            self.stderr.write(
-                "Interrupted. Finished work is kept. To continue, run the command again."
-            )
-            sys.exit(_INTERRUPTED)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Update the indexes. If one fails, go on with the others."""
