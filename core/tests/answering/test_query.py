@@ -14,12 +14,14 @@ from django.utils import timezone
 from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Note
+from wagtail_vector_index.answering import Answer
 from wagtail_vector_index.exceptions import (
     ChatUnavailable,
     CollectionNotFound,
     ConfigurationError,
     EmbeddingUnavailable,
     IndexNotBuilt,
+    InvalidAnswer,
     InvalidFilter,
     InvalidQuery,
     UnknownAlias,
@@ -150,6 +152,52 @@ def test_an_answer_that_is_not_read_to_its_end_is_ended(notes, chat):
     assert chat.closed == 1
     assert answer.text == "Mix flour and water [1]. "
     assert len(chat.asked) == 2
+
+
+@pytest.fixture(params=["list", "iterator", "generator"])
+def writing(request, notes, chat, monkeypatch):
+    """Lets the backend stream these pieces, in one of the ways in which authors write it."""
+
+    def run(*pieces):
+        def generator(messages):
+            yield from pieces
+
+        streams = {"list": list, "iterator": iter}
+        convert = streams.get(request.param)
+        stream = generator if convert is None else lambda messages: convert(pieces)
+        monkeypatch.setattr(chat, "stream", stream)
+
+    return run
+
+
+def texts_of(answer):
+    """The text of an answer as it is read without and with an event loop."""
+    again = Answer(sources=answer.sources, backend=answer._backend, messages=answer._messages)
+    return answer.text, async_to_sync(again.atext)()
+
+
+def test_pieces_without_text_end_no_answer(writing):
+    writing(None, "Mix ", None, "", "flour.")
+    answer = NOTES.query("bread")
+    assert texts_of(answer) == ("Mix flour.", "Mix flour.")
+    assert list(answer) == ["Mix ", "flour."]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "message"),
+    [
+        (["Mix ", 3], "'default' returned an int instead of text"),
+        ([b"Mix"], "'default' returned a bytes instead of text"),
+        ([], "'default' returned no text"),
+        (["", None], "'default' returned no text"),
+    ],
+)
+def test_what_is_no_text_is_no_answer(writing, pieces, message):
+    writing(*pieces)
+    answer = NOTES.query("bread")
+    for read in (lambda: answer.text, async_to_sync(answer.atext)):
+        with pytest.raises(InvalidAnswer, match=message):
+            read()
 
 
 @pytest.mark.parametrize("error", [ChatUnavailable("broke off"), ConnectionError("broke off")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
+from typing import Any
 
-from ..chat.base import ChatBackend, Message
+from ..chat.base import ChatBackend, Message, apieces_of, pieces_of
 from ..contract.foreign_errors import as_ours
-from ..exceptions import ChatUnavailable
+from ..exceptions import ChatUnavailable, InvalidAnswer
+from ..wording import article
 from .sources import Source
 
 __all__ = ["Answer"]
@@ -61,11 +63,12 @@ class Answer:
             yield from self._pieces
             return
         pieces = []
-        with self._failing, closing(self._stream()) as stream:
+        with self._failing, closing(pieces_of(self._backend, self._messages)) as stream:
             for piece in stream:
-                pieces.append(piece)
-                yield piece
-        self._pieces = pieces
+                if text := self._text_of(piece):
+                    pieces.append(text)
+                    yield text
+            self._keep(pieces)
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield the text piece by piece, without blocking the event loop."""
@@ -75,25 +78,27 @@ class Answer:
             return
         pieces = []
         with self._failing:
-            async with aclosing(self._astream()) as stream:
+            async with aclosing(apieces_of(self._backend, self._messages)) as stream:
                 async for piece in stream:
-                    pieces.append(piece)
-                    yield piece
+                    if text := self._text_of(piece):
+                        pieces.append(text)
+                        yield text
+            self._keep(pieces)
+
+    def _text_of(self, piece: Any) -> str:
+        """Return the text of a piece, which is "" for None: clients give it for signs of life."""
+        if piece is not None and not isinstance(piece, str):
+            raise InvalidAnswer(
+                f"Chat backend {self._backend.alias!r} returned {article(type(piece).__name__)}"
+                " instead of text. Its method stream must yield strings."
+            )
+        return piece or ""
+
+    def _keep(self, pieces: list[str]) -> None:
+        """Keep the pieces of an answer that was read to its end."""
+        if not pieces:
+            raise InvalidAnswer(f"Chat backend {self._backend.alias!r} returned no text.")
         self._pieces = pieces
-
-    # The iterator of a backend may be one that cannot be closed, unlike these generators.
-
-    def _stream(self) -> Generator[str]:
-        yield from self._backend.stream(self._messages)
-
-    async def _astream(self) -> AsyncGenerator[str]:
-        stream = self._backend.astream(self._messages)
-        try:
-            async for piece in stream:
-                yield piece
-        finally:
-            if close := getattr(stream, "aclose", None):
-                await close()
 
     @property
     @contextmanager

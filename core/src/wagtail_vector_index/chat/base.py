@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,26 +78,23 @@ class ChatBackend(ABC):
 
     async def astream(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         """Run `stream` in threads. A backend with an asynchronous client overrides this."""
-        pieces = self._stream(messages)
+        pieces = pieces_of(self, messages)
         turn = threading.Lock()  # a cancelled take() goes on in its thread until its next piece
+        end = object()  # a backend may yield None
 
-        def take() -> str | None:
+        def take() -> Any:
             with turn:
-                return next(pieces, None)
+                return next(pieces, end)
 
         def close() -> None:
             with turn:
                 pieces.close()
 
         try:
-            while (piece := await sync_to_async(take, thread_sensitive=False)()) is not None:
+            while (piece := await sync_to_async(take, thread_sensitive=False)()) is not end:
                 yield piece
         finally:
             await sync_to_async(close, thread_sensitive=False)()
-
-    def _stream(self, messages: Sequence[Message]) -> Generator[str]:
-        # Unlike the iterator of `stream`, a generator can always be closed, and closes that one.
-        yield from self.stream(messages)
 
     @property
     def context_tokens(self) -> int:
@@ -123,3 +120,22 @@ class ChatBackend(ABC):
 
     def close(self) -> None:  # noqa: B027  # optional
         """Close all connections. The backend can be used again afterwards."""
+
+
+def pieces_of(backend: ChatBackend, messages: Sequence[Message]) -> Generator[Any]:
+    """Yield what `stream` yields. Closing this ends the request, if the backend knows how.
+
+    An author may return an iterator that is no generator, and so cannot be closed.
+    """
+    yield from backend.stream(messages)
+
+
+async def apieces_of(backend: ChatBackend, messages: Sequence[Message]) -> AsyncGenerator[Any]:
+    """Yield what `astream` yields, as `pieces_of` does."""
+    stream: Any = backend.astream(messages)
+    try:
+        async for piece in stream:
+            yield piece
+    finally:
+        if hasattr(stream, "aclose"):
+            await stream.aclose()
