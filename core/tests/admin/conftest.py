@@ -83,6 +83,16 @@ ARTICLES = ArticlePage.vector_index.name
 
 
 @pytest.fixture
+def no_titles(monkeypatch):
+    """The titles of articles come from code that fails, as after the deletion of what it names."""
+
+    def title(page):
+        raise AttributeError("'NoneType' object has no attribute 'name'")
+
+    monkeypatch.setattr(ArticlePage, "__str__", title)
+
+
+@pytest.fixture
 def at():
     """The address of a page of the section; by default, of the index of articles."""
 

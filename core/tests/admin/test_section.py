@@ -150,6 +150,19 @@ def test_failed_changes_come_first_with_their_errors(manage, at, articles, pendi
     assert f"/admin/pages/{articles[1].pk}/edit/" in response.text
 
 
+def test_a_title_that_cannot_be_made_hides_no_error(manage, at, articles, pending, no_titles):
+    key = f"wagtailcore.page:{articles[0].pk}"
+    pending(key, last_error="AttributeError: no title")
+    [row] = rows_of(manage.get(at("detail")))
+    assert (row["title"], row["last_error"]) == (key, "AttributeError: no title")
+
+
+def test_a_title_that_cannot_be_made_hides_no_result(manage, at, articles, no_titles):
+    response = manage.get(at("search"), {"q": "salt"})
+    assert response.context["found"][0].title == f"wagtailcore.page:{articles[0].pk}"
+    assert f">wagtailcore.page:{articles[0].pk}</a>" in response.text
+
+
 def test_sites_without_time_zones_see_their_changes(manage, at, articles, settings):
     settings.USE_TZ = False
     PendingChange.objects.create(index=ARTICLES, object_key="wagtailcore.page:1")

@@ -40,6 +40,12 @@ def test_the_list_names_similar_pages_with_score_and_link(edit, at, articles):
     assert f"{response.context['similar'][0].score:.2f}" in response.text
 
 
+def test_titles_that_cannot_be_made_are_listed_as_keys(edit, at, articles, no_titles):
+    response = edit.get(at("similar_list", articles[0].pk))
+    titles = [found.title for found in response.context["similar"]]
+    assert titles[0] == f"wagtailcore.page:{articles[1].pk}"
+
+
 def test_the_page_of_its_own_shows_the_same(edit, at, articles):
     response = edit.get(at("similar", articles[0].pk))
     assert "Cake" in response.text

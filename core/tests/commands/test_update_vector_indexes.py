@@ -57,6 +57,19 @@ def test_titles_that_a_terminal_cannot_show_end_no_command(monkeypatch):
     assert b"bread \\u0e02" in printed.getvalue()
 
 
+def test_titles_that_cannot_be_made_are_printed_as_keys(monkeypatch):
+    note = Note.objects.create(text="bread")
+    update("note")
+
+    def title(note):
+        raise AttributeError("'NoneType' object has no attribute 'name'")
+
+    monkeypatch.setattr(Note, "__str__", title)
+    printed = io.StringIO()
+    call_command("search_vector_index", "note", "bread", stdout=printed, no_color=True)
+    assert f"  testapp.note:{note.pk}\n" in printed.getvalue()
+
+
 def test_an_index_that_is_named_twice_is_updated_once():
     Note.objects.create(text="bread")
     assert update("note", "testapp.Note").count("testapp.Note: ") == 1

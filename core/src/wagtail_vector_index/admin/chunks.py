@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import override
 from wagtail.admin.admin_url_finder import AdminURLFinder
 
+from ..content.titles import title_of
 from ..contract.sansio import run
 from ..indexes import VectorIndex
 from ..models.tables import Document
@@ -44,6 +45,11 @@ class Found:
     edit_url: str | None
     score: float
     chunks: list[Chunk]
+
+    @property
+    def title(self) -> str:
+        """The object's title."""
+        return title_of(self.source)
 
 
 def objects_found(

@@ -14,6 +14,7 @@ from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.ui.tables import Column, DateColumn, NumberColumn, TitleColumn
 from wagtail.admin.views.generic.base import BaseListingView
 
+from ...content.titles import title_of
 from ...indexing.failures import FAILED
 from ...models.tables import PendingChange
 from ..errors import readable
@@ -89,7 +90,7 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
                     last_error=readable(change.last_error, self.index),
                     next_attempt=_shown(change.next_attempt),
                     # Only users who may edit an object may read its title.
-                    title=str(changed) if url else change.object_key,
+                    title=title_of(changed) if url else change.object_key,
                     edit_url=url,
                 )
             )

@@ -16,6 +16,7 @@ from django.views.generic import View
 from wagtail.admin.admin_url_finder import AdminURLFinder
 from wagtail.admin.views.generic.base import WagtailAdminTemplateMixin
 
+from ...content.titles import title_of
 from ...content.visibility import page_model
 from ...exceptions import InvalidIndex, InvalidInput, VectorIndexError
 from ...indexes.similar import similar_to
@@ -111,4 +112,4 @@ class SimilarPagesView(WagtailAdminTemplateMixin, View):
 
     def _similar(self, finder: AdminURLFinder, found: Any) -> Similar:
         url = finder.get_edit_url(found) or getattr(found, "full_url", None)
-        return Similar(title=str(found), url=url, score=found.vector_score)
+        return Similar(title=title_of(found), url=url, score=found.vector_score)

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
+from ...content.titles import title_of
 from ...content.visibility import visible_to
 from ...exceptions import VectorIndexError
 from ...indexes import VectorIndex
@@ -140,7 +141,8 @@ def _failures(index: VectorIndex, done: Evaluation, modes: list[str]) -> list[di
     titles = index.fetch(sorted(keys.union(*(one.right for one in failed))))
 
     def shown(one: Asked, key: str) -> dict[str, Any]:
-        return {"key": key, "title": str(titles.get(key, key)), "score": one.scores.get(key)}
+        title = title_of(titles[key]) if key in titles else key
+        return {"key": key, "title": title, "score": one.scores.get(key)}
 
     return [
         {

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...content.titles import title_of
 from ...exceptions import VectorIndexError
 from ...indexes.registry import get_index
 from ...plugins.redaction import redacted
@@ -38,5 +39,5 @@ class Command(QuietableCommand):
         if not results:
             self.stdout.write("Nothing found.")
         for result in results:
-            self.stdout.write(f"{result.vector_score:6.3f}  {self.style.SUCCESS(str(result))}")
+            self.stdout.write(f"{result.vector_score:6.3f}  {self.style.SUCCESS(title_of(result))}")
             self.stdout.write(f"        {excerpt_of(result)(mark=False)}")
