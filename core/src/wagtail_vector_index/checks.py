@@ -361,7 +361,7 @@ def _search_messages(alias: str, raw: Any) -> Messages:
 
         if alias == "default":
             yield checks.Warning(
-                'WAGTAILSEARCH_BACKENDS["default"] searches by meaning, so it cannot complete words.'
+                'WAGTAILSEARCH_BACKENDS["default"] searches by meaning, and cannot complete words.'
                 " Wagtail's admin uses this backend for its own searches, and they fail.",
                 hint='Give it another name, such as "semantic", and set "default" to a backend that'
                 ' finds words, such as {"BACKEND": "wagtail.search.backends.database"}.',

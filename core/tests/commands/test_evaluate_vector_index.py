@@ -6,6 +6,7 @@ import io
 import json
 import math
 import sys
+import weakref
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -17,7 +18,7 @@ from wagtail.models import Locale, PageViewRestriction, Site
 
 from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.handlers import reranking_backends
-from wagtail_vector_index.management.evaluation import running
+from wagtail_vector_index.management.evaluation import answers, running
 from wagtail_vector_index.management.evaluation.measures import (
     Distribution,
     measures,
@@ -112,6 +113,15 @@ def test_the_report_for_people(ask, words):
     assert "similarity_threshold=0." in printed
 
 
+def test_titles_that_cannot_be_made_are_shown_as_keys(ask, words, monkeypatch):
+    def title(page):
+        raise AttributeError("'NoneType' object has no attribute 'name'")
+
+    monkeypatch.setattr(ArticlePage, "__str__", title)
+    printed = ask("question,answer\nTrams,/cake/\n")
+    assert f"  right: wagtailcore.page:{words['cake'].pk}\n" in printed
+
+
 def test_json_in_another_encoding_than_utf_8_is_valid(ask, words, article, tmp_path, monkeypatch):
     article("Brot 🍞", slug="brot").save()
     path = tmp_path / "questions.csv"
@@ -170,6 +180,47 @@ def test_objects_that_are_no_pages_are_found_by_their_addresses(
     bring_up_to_date("Note")
     report = as_json(ask("question,answer\nsalt,/notes/3/\n", "--json", index="Note"))
     assert report["modes"]["vector"]["hit@1"] == 1
+
+
+def test_only_some_objects_are_in_memory_at_once(ask, db, bring_up_to_date, monkeypatch):
+    alive, counts = weakref.WeakSet(), []
+
+    def address(note):
+        alive.add(note)
+        counts.append(len(alive))
+        return f"/notes/{note.stars}/"
+
+    monkeypatch.setattr(Note, "get_absolute_url", address, raising=False)
+    monkeypatch.setattr(answers, "_BATCH", 5, raising=False)
+    for stars in range(30):
+        Note.objects.create(text=f"salt number{stars}", stars=stars)
+    bring_up_to_date("Note")
+    found = as_json(ask("question,answer\nnumber7,/notes/7/\n", "--json", index="Note"))
+    assert found["modes"]["vector"]["hit@1"] == 1
+    assert len(counts) == 30
+    assert max(counts) <= 10
+
+
+def test_the_address_of_a_page_is_looked_for_in_no_other_model(
+    ask, pages, bring_up_to_date, monkeypatch
+):
+    querysets = [ArticlePage.objects.all(), Note.objects.all()]
+    monkeypatch.setattr(type(ArticlePage.vector_index), "get_querysets", lambda self: [*querysets])
+    asked = []
+
+    def address(note):
+        asked.append(note)
+        return "https://notes.example/cake/"
+
+    monkeypatch.setattr(Note, "get_absolute_url", address, raising=False)
+    Note.objects.create(text="bundt")
+    bring_up_to_date("ArticlePage")
+    text = "question,answer\nsugar,{}/cake/\n"
+    assert as_json(ask(text.format(""), "--json"))["questions"] == 1
+    assert as_json(ask(text.format("http://localhost"), "--json"))["questions"] == 1
+    assert asked == []
+    note = as_json(ask("question,answer\nbundt,https://notes.example/cake/\n", "--json"))
+    assert note["modes"]["vector"]["hit@1"] == 1
 
 
 @pytest.mark.parametrize(

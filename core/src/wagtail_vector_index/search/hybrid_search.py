@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 #: The number of objects that each of the two searches contributes, unless the limit is higher.
 DEPTH = 30
 
-#: The most objects that the search for words is asked for: at first, and if the first do not suffice
+#: The most objects that the search for words is asked for: at first, and if these do not suffice
 #: because a filter or the visitor's permissions leave out most of them.
 _LIMITS = MAX_CANDIDATES, 10 * MAX_CANDIDATES
 

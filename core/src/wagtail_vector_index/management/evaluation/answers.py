@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,14 +13,17 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db.models import CompositePrimaryKey, Model, Q
 
-from ...content.object_keys import given_key, object_key, primary_keys, root_model
-from ...content.visibility import Visibility, is_page_model, page_model
+from ...content.object_keys import given_key, key_of, object_key, primary_keys, root_model
+from ...content.visibility import Visibility, is_page_model, page_model, visible_to_all
 from ...indexes import VectorIndex
 from ...models.tables import Document
 from ...search.collections import active_collection
 from .questions import Question, problems_in
 
 __all__ = ["right_answers"]
+
+#: The number of objects that are in memory at once while their addresses are looked at.
+_BATCH = 500
 
 
 def right_answers(
@@ -37,7 +41,7 @@ def right_answers(
         CommandError: answers do not exist, or cannot be found; the message lists them.
     """
     names = {name: line for question in questions for name, line in question.answers.items()}
-    named = _Named(index)
+    named = _Named(index, names)
     keys: dict[str, str] = {}
     problems: list[str] = []
     for name, line in names.items():
@@ -75,11 +79,12 @@ class _UnknownAnswer(Exception):
 
 
 class _Named:
-    """Finds the key of the object that a name stands for."""
+    """Finds the key of the object that a name stands for, for each of some names."""
 
-    def __init__(self, index: VectorIndex) -> None:
+    def __init__(self, index: VectorIndex, names: Iterable[str]) -> None:
+        self.index = index
         self.querysets = index.get_querysets()
-        self.live = index.live
+        self.names = names
 
     def key(self, name: str) -> str:
         """Return the key of an object by its URL, path, key or primary key.
@@ -110,7 +115,10 @@ class _Named:
             asked = urlsplit(name)
         except ValueError as error:
             raise _UnknownAnswer(f"is no address: {error}.") from error
-        found = list(self._at(_path(asked.path)))
+        path = _path(asked.path)
+        found = list(self._pages_at(path))
+        if not any(asked.netloc in ("", host) for _, host in found):
+            found += self._others.get(path, [])
         if asked.netloc and len(found) > 1:
             found = [one for one in found if one[1] == asked.netloc] or found
         keys = sorted({key for key, _ in found})
@@ -122,13 +130,12 @@ class _Named:
             "is the address of no page or object. Write its key, such as wagtailcore.page:12."
         )
 
-    def _at(self, path: str) -> Iterator[tuple[str, str]]:
-        """Yield the key and the host of objects at a path."""
+    def _pages_at(self, path: str) -> Iterator[tuple[str, str]]:
+        """Yield the key and the host of pages at a path."""
         for page in self._pages(path):
             parts = page.get_url_parts()
             if parts and parts[1] is not None and _path(parts[2]) == path:
                 yield object_key(page), urlsplit(parts[1]).netloc
-        yield from self._others.get(path, [])
 
     def _pages(self, path: str) -> Any:
         """Return the pages that may be at a path: by their slugs, or as the root of a site."""
@@ -145,18 +152,29 @@ class _Named:
 
     @cached_property
     def _others(self) -> dict[str, list[tuple[str, str]]]:
-        """The keys and hosts of objects that are no pages and have a URL, by their paths."""
+        """The keys and hosts of objects that are no pages, by those paths that are asked for."""
         found: dict[str, list[tuple[str, str]]] = {}
-        for queryset in self.querysets:
-            if is_page_model(queryset.model) or not hasattr(queryset.model, "get_absolute_url"):
+        for name in self.names:
+            with suppress(ValueError):  # `_by_address` reports the name
+                found[_path(urlsplit(name).path)] = []
+        for key, instance in self._with_addresses():
+            try:
+                url = urlsplit(str(instance.get_absolute_url()))
+            except Exception:  # noqa: BLE001, S112  # an object without an address
                 continue
-            for instance in self.live(queryset):
-                try:
-                    url = urlsplit(str(instance.get_absolute_url()))
-                except Exception:  # noqa: BLE001, S112  # an object without an address
-                    continue
-                found.setdefault(_path(url.path), []).append((object_key(instance), url.netloc))
+            if (path := _path(url.path)) in found:
+                found[path].append((key, url.netloc))
         return found
+
+    def _with_addresses(self) -> Iterator[tuple[str, Any]]:
+        """Yield the live objects that are no pages and may have a URL, with their keys."""
+        for queryset in self.querysets:
+            model = queryset.model
+            if is_page_model(model) or not hasattr(model, "get_absolute_url"):
+                continue
+            live = self.index.live(queryset)
+            for pks in visible_to_all().batches_of_primary_keys(live, _BATCH):
+                yield from self.index.fetch([key_of(model, pk) for pk in pks]).items()
 
 
 def _checked_key(model: type[Model], pk: str) -> str:
