@@ -267,7 +267,7 @@ def test_a_query_may_be_a_lazy_translation(query, section):
 
 def test_what_makes_no_sense_is_refused(section, semantic):
     articles = ArticlePage.objects.all()
-    with pytest.raises(NotImplementedError, match=r'set that to a backend that finds words'):
+    with pytest.raises(NotImplementedError, match=r"set that to a backend that finds words"):
         articles.autocomplete("bre", backend="semantic")
     with pytest.raises(NotImplementedError, match="facet"):
         articles.search("bread", backend="semantic").facet("topic")
