@@ -13,6 +13,9 @@ from wagtail_vector_index.plugins import BackendSpec, hookimpl
 API_VERSION = 1
 """
 
+#: A plugin that offers nothing.
+EMPTY_PLUGIN = f"{PLUGIN}\n@hookimpl\ndef vector_backends():\n    return {{}}\n"
+
 #: A vector backend that does nothing, for a module of a plugin.
 BACKEND = """
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from django.core import checks as django_checks
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils.translation import gettext_lazy
 
-from tests.fake_distributions import BACKEND, PLUGIN, offering
+from tests.fake_distributions import BACKEND, EMPTY_PLUGIN, offering
 from tests.fake_distributions import make_site as make_fake_site
 from tests.testapp.models import Note
 from tests.testapp.vector_indexes import ProductIndex
@@ -131,7 +131,7 @@ class TestPlugins:
         assert checks.check_plugins() == []
 
     def test_a_plugin_that_offers_no_backend_lacks_nothing(self, site):
-        site.install("acme", {"a": "plugin"}, plugin=PLUGIN)
+        site.install("acme", {"a": "plugin"}, plugin=EMPTY_PLUGIN)
         assert checks.check_plugins() == []
 
     def test_switched_off_in_vain(self, site, settings):

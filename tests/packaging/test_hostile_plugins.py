@@ -60,7 +60,7 @@ HOSTILE = {
     ),
     "unknown-hook": unusable(
         PLUGIN.replace("vector_backends", "vektor_backends"),
-        "PluginValidationError: unknown hook 'vektor_backends'",
+        "TypeError: unknown hook 'vektor_backends'",
     ),
     "api-version": Hostile(
         source=PLUGIN.replace("API_VERSION = 1", "API_VERSION = 99"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tests
-from tests.fake_distributions import PLUGIN, offering
+from tests.fake_distributions import EMPTY_PLUGIN, PLUGIN, offering
 from wagtail_vector_index.plugins import BackendSpec, discovery, django_apps, scanning
 from wagtail_vector_index.plugins.discovery import registry
 from wagtail_vector_index.plugins.problems import problems
@@ -75,8 +75,8 @@ class TestFinding:
         assert registry().offer_at(kind, "x.B") is None
 
     def test_plugins_come_in_the_same_order_on_every_machine(self, site):
-        site.install("zebra", {"b": "zb", "a": "za"}, zb=PLUGIN, za=PLUGIN)
-        site.install("ant", {"c": "antc"}, antc=PLUGIN)
+        site.install("zebra", {"b": "zb", "a": "za"}, zb=EMPTY_PLUGIN, za=EMPTY_PLUGIN)
+        site.install("ant", {"c": "antc"}, antc=EMPTY_PLUGIN)
         assert names() == ["c", "a", "b"]
 
     def test_a_plugin_may_offer_several_backends_in_several_hooks(self, site):
@@ -93,8 +93,8 @@ class TestFinding:
         assert django_apps() == []
 
     def test_the_first_distribution_on_the_path_hides_others_of_its_name(self, site):
-        site.install("acme", {"acme": "acme_old"}, version="1.0", acme_old=PLUGIN)
-        site.install("acme", {"acme": "acme_new"}, version="2.0", acme_new=PLUGIN)
+        site.install("acme", {"acme": "acme_old"}, version="1.0", acme_old=EMPTY_PLUGIN)
+        site.install("acme", {"acme": "acme_new"}, version="2.0", acme_new=EMPTY_PLUGIN)
         assert [plugin.source.version for plugin in registry().plugins] == ["2.0"]
 
 
@@ -113,7 +113,11 @@ BROKEN = {
     ),
     "unknown hook": (
         PLUGIN + "@hookimpl\ndef vektor_backends():\n    return {}",
-        "unknown hook 'vektor_backends'",
+        "unknown hook 'vektor_backends' in acme_plugin. Did you mean 'vector_backends'?",
+    ),
+    "no hook": (
+        PLUGIN + "class Hooks:\n    @hookimpl\n    def vector_backends(self):\n        return {}",
+        "acme_plugin implements no hook. Write @hookimpl above a function of the module",
     ),
     "unknown argument": (
         PLUGIN + "@hookimpl\ndef index_updated(index, rows):\n    pass",
@@ -190,7 +194,7 @@ class TestBrokenPlugins:
     @pytest.mark.parametrize(("source", "message"), BROKEN.values(), ids=BROKEN)
     def test_is_kept_as_a_failure_and_harms_no_other(self, site, source, message):
         site.install("acme", {"acme": "acme_plugin"}, version="1.2", acme_plugin=source)
-        site.install("good", {"good": "good_plugin"}, good_plugin=PLUGIN)
+        site.install("good", {"good": "good_plugin"}, good_plugin=EMPTY_PLUGIN)
         assert names() == ["good"]
         assert only_failure().startswith("plugin 'acme' of acme 1.2 is not usable: ")
         assert message in only_failure()
@@ -230,7 +234,7 @@ class TestBrokenPlugins:
         ],
     )
     def test_entry_points_that_lead_nowhere(self, site, value, message):
-        site.install("acme", {"acme": value}, acme_plugin=PLUGIN)
+        site.install("acme", {"acme": value}, acme_plugin=EMPTY_PLUGIN)
         assert message in only_failure()
 
     def test_keyboard_interrupt_passes_through(self, site):
@@ -240,7 +244,7 @@ class TestBrokenPlugins:
 
     def test_a_name_twice_in_one_distribution(self, site):
         text = "[wagtail_vector_index]\nacme = acme_one\nacme = acme_two\n"
-        site.install("acme", text, acme_one=PLUGIN, acme_two=PLUGIN)
+        site.install("acme", text, acme_one=EMPTY_PLUGIN, acme_two=EMPTY_PLUGIN)
         assert names() == ["acme", "acme"]
 
     def test_two_entry_points_to_one_module_offer_its_backends_once(self, site):
@@ -255,13 +259,13 @@ class TestBrokenPlugins:
 
     def test_a_distribution_that_was_half_removed(self, site):
         site.monkeypatch.setattr(scanning, "entry_points", real_entry_points(site))
-        site.install("gone", {"gone": "gone_plugin"}, metadata="", gone_plugin=PLUGIN)
+        site.install("gone", {"gone": "gone_plugin"}, metadata="", gone_plugin=EMPTY_PLUGIN)
         (plugin,) = registry().plugins
         assert str(plugin.source) == "plugin 'gone' of gone-1.0.dist-info without a version"
 
     def test_an_entry_point_without_a_distribution(self, site):
         found = [discovery.EntryPoint("acme", "acme_plugin", "wagtail_vector_index")]
-        site.install("acme", {}, acme_plugin=PLUGIN)
+        site.install("acme", {}, acme_plugin=EMPTY_PLUGIN)
         site.monkeypatch.setattr(scanning, "entry_points", lambda group: found)
         assert "of an unknown distribution" in str(registry().plugins[0].source)
 
@@ -297,8 +301,8 @@ class TestUnreadableEntryPoints:
         return site
 
     def test_of_a_plugin_is_its_failure_alone(self, site):
-        site.install("bad", self.BAD, version="0.9", acme_plugin=PLUGIN)
-        site.install("good", {"good": "good_plugin"}, good_plugin=PLUGIN)
+        site.install("bad", self.BAD, version="0.9", acme_plugin=EMPTY_PLUGIN)
+        site.install("good", {"good": "good_plugin"}, good_plugin=EMPTY_PLUGIN)
         assert "good" in names()
         assert only_failure().startswith(
             "plugin 'bad' of bad 0.9 is not usable: ValueError: its entry_points.txt cannot be"
@@ -307,7 +311,7 @@ class TestUnreadableEntryPoints:
 
     def test_that_are_no_text_harm_no_other(self, site):
         site.install("latin", "[console_scripts]\nß = x:y\n".encode("latin-1"), version="0.3")
-        site.install("good", {"good": "good_plugin"}, good_plugin=PLUGIN)
+        site.install("good", {"good": "good_plugin"}, good_plugin=EMPTY_PLUGIN)
         assert names() == ["good"]
         assert only_failure().startswith(
             "plugin 'latin' of latin 0.3 is not usable: ValueError: its entry_points.txt cannot be"
@@ -315,14 +319,14 @@ class TestUnreadableEntryPoints:
         )
 
     def test_can_be_switched_off(self, site):
-        site.install("bad", self.BAD, acme_plugin=PLUGIN)
+        site.install("bad", self.BAD, acme_plugin=EMPTY_PLUGIN)
         assert [source.name for source in registry(["bad"]).disabled] == ["bad"]
         assert registry(["bad"]).failures == ()
 
     def test_of_somebody_else_is_none_of_our_business(self, site):
         site.install("other", "[console_scripts]\nthis is no entry point\n")
-        site.install("good", {"good": "good_plugin"}, version="1.0", good_plugin=PLUGIN)
-        site.install("Good", {"good": "older_plugin"}, version="0.1", older_plugin=PLUGIN)
+        site.install("good", {"good": "good_plugin"}, version="1.0", good_plugin=EMPTY_PLUGIN)
+        site.install("Good", {"good": "older_plugin"}, version="0.1", older_plugin=EMPTY_PLUGIN)
         assert names() == ["good"]
         assert registry().failures == ()
 
@@ -355,7 +359,7 @@ class TestHiddenPlugins:
     @pytest.fixture
     def stale(self, site, monkeypatch):
         """The folder of an earlier install, which comes first on the path."""
-        site.install("acme", {"acme": "acme_plugin"}, version="2.0", acme_plugin=PLUGIN)
+        site.install("acme", {"acme": "acme_plugin"}, version="2.0", acme_plugin=EMPTY_PLUGIN)
         folder = site.folder / "checkout"
         info = folder / "acme.egg-info"
         info.mkdir(parents=True)
@@ -381,7 +385,7 @@ class TestHiddenPlugins:
             def locate_file(self, path):
                 return path
 
-        site.install("acme", {"acme": "acme_plugin"}, version="2.0", acme_plugin=PLUGIN)
+        site.install("acme", {"acme": "acme_plugin"}, version="2.0", acme_plugin=EMPTY_PLUGIN)
         found = [InMemory(), *distributions(name="acme")]
         monkeypatch.setattr(scanning, "distributions", lambda: found)
         (hidden,) = scanning.hidden_plugins()
@@ -396,7 +400,7 @@ class TestSwitchingOff:
     @pytest.mark.parametrize("name", ["acme-one:acme", "Acme_One:acme"])
     def test_one_of_two_plugins_of_the_same_name(self, site, name):
         site.install("acme_one", {"acme": "one_plugin"}, one_plugin="1 / 0")
-        site.install("acme_two", {"acme": "two_plugin"}, two_plugin=PLUGIN)
+        site.install("acme_two", {"acme": "two_plugin"}, two_plugin=EMPTY_PLUGIN)
         (problem,) = [p for p in problems(registry()) if p.id.endswith("W001")]
         assert "or add 'acme-one:acme' to WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS" in problem.remedy
         found = registry([name])
@@ -428,7 +432,7 @@ class TestSwitchingOff:
 class TestOneScanAProcess:
     @pytest.fixture
     def scans(self, site):
-        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=PLUGIN)
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=EMPTY_PLUGIN)
         scans = []
         real = scanning.entry_points
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from django.test import override_settings
 
-from tests.fake_distributions import BACKEND, PLUGIN, offering
+from tests.fake_distributions import BACKEND, EMPTY_PLUGIN, offering
 from wagtail_vector_index.exceptions import (
     AppNotInstalled,
     BackendNameConflict,
@@ -256,13 +256,13 @@ class TestUnknownBackend:
 
     @pytest.mark.parametrize("name", ["acme", "acme:acme"])
     def test_a_plugin_that_is_disabled(self, acme, name):
-        acme().install("aa-other", {"other": "other_plugin"}, other_plugin=PLUGIN)
+        acme().install("aa-other", {"other": "other_plugin"}, other_plugin=EMPTY_PLUGIN)
         message = str(error(UnknownBackend, name, disabled=["other", "acme"]))
         assert "plugin 'acme' of acme 1.0 is disabled by" in message
         assert "WAGTAIL_VECTOR_INDEX_DISABLED_PLUGINS. Remove the name" in message
 
     def test_plugins_of_one_name_that_are_disabled(self, acme):
-        acme().install("other", {"acme": "other_plugin"}, other_plugin=PLUGIN)
+        acme().install("other", {"acme": "other_plugin"}, other_plugin=EMPTY_PLUGIN)
         message = str(error(UnknownBackend, "acme", disabled=["acme"]))
         assert "the plugin 'acme' of acme 1.0 and the plugin 'acme' of other 1.0 are" in message
 
@@ -328,7 +328,7 @@ class TestConflict:
 
 
 def test_a_plugin_module_imports_nothing_of_its_backend(site):
-    site.install("acme", {"acme": "acme_plugin"}, acme_plugin=PLUGIN)
+    site.install("acme", {"acme": "acme_plugin"}, acme_plugin=EMPTY_PLUGIN)
     assert [plugin.source.name for plugin in registry().plugins] == ["acme"]
 
 

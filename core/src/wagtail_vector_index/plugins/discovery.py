@@ -16,6 +16,7 @@ import pluggy
 from importlib_metadata import EntryPoint
 
 from ..conf import KINDS, BackendKind
+from ..wording import did_you_mean, listed
 from . import hookspecs
 from .scanning import PluginFailure, PluginSource, normalise, scan
 from .specs import API_VERSION, ENTRY_POINT_GROUP, BackendSpec
@@ -248,10 +249,15 @@ def _check_api_version(module: Any) -> None:
 
 def _checked_hooks(module: ModuleType) -> pluggy.PluginManager:
     hooks = _new_manager()
+    known = list(vars(hooks.hook))
     hooks.register(module)
-    hooks.check_pending()
-    for name, hook in vars(hooks.hook).items():
-        implementations = hook.get_hookimpls()
+    own = {name: hook.get_hookimpls() for name, hook in vars(hooks.hook).items()}
+    for name, implementations in own.items():
+        if name not in known and not all(each.optionalhook for each in implementations):
+            raise TypeError(
+                f"unknown hook {name!r} in {module.__name__}.{did_you_mean(name, known)}"
+                f" The hooks are {listed(known)}."
+            )
         if not implementations and _is_own_function(module, name):
             raise TypeError(f"{name}() is not marked as a hook. Write @hookimpl above it.")
         for implementation in implementations:
@@ -260,6 +266,11 @@ def _checked_hooks(module: ModuleType) -> pluggy.PluginManager:
                 raise TypeError(f"{name}() must not be a wrapper.")
             if inspect.iscoroutinefunction(implementation.function):
                 raise TypeError(f"{name}() must not be asynchronous: nothing would await it.")
+    if not any(own.values()):
+        raise TypeError(
+            f"{module.__name__} implements no hook. Write @hookimpl above a function of the module"
+            f" with one of these names: {', '.join(known)}."
+        )
     return hooks
 
 
