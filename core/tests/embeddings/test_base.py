@@ -378,6 +378,18 @@ def test_fingerprint() -> None:
     assert Named().fingerprint.endswith("Named:one:2")
 
 
+def test_a_fingerprint_outlives_a_move_of_its_class() -> None:
+    class Moved(Recording):
+        fingerprint_name = "acme.Embeddings"
+        model = "one"  # type: ignore[assignment]
+
+    class Changed(Moved):
+        """A site's own, which may give other vectors."""
+
+    assert Moved().fingerprint == "acme.Embeddings:one:2"
+    assert Changed().fingerprint == f"{__name__}.{Changed.__qualname__}:one:2"
+
+
 def test_the_model_is_an_option() -> None:
     class Options:
         model = "from-settings"

@@ -284,7 +284,7 @@ def test_a_fingerprint_needs_no_loaded_model(tmp_path: Path) -> None:
     make_model(tmp_path, dimensions=384)
     (tmp_path / "model.onnx").write_bytes(b"no model")
     backend = make(MODEL=KNOWN, MODEL_PATH=tmp_path)
-    kind = "wagtail_vector_index.embeddings.fastembed.backend.FastEmbedBackend"
+    kind = "wagtail_vector_index.embeddings.fastembed.FastEmbedBackend"
     assert backend.fingerprint == f"{kind}:{KNOWN}:384"
     assert (backend.max_tokens, backend.check()) == (LIMIT, [])
 

@@ -173,7 +173,7 @@ def test_prefixes(make_backend: MakeBackend, service: Service) -> None:
 
 
 def test_fingerprint(make_backend: MakeBackend) -> None:
-    kind = "wagtail_vector_index.embeddings.openai.backend.OpenAIEmbeddings"
+    kind = "wagtail_vector_index.embeddings.openai.OpenAIEmbeddings"
     plain = make_backend(DIMENSIONS=4)
     assert plain.fingerprint == f"{kind}:test-model:4"
     assert make_backend(DIMENSIONS=4, QUERY_PREFIX="q").fingerprint == plain.fingerprint

@@ -143,7 +143,7 @@ def test_text_that_is_no_unicode(backend: WordLlamaEmbeddings) -> None:
 def test_fingerprint_and_dimensions(dimensions: int) -> None:
     backend = make(DIMENSIONS=dimensions)
     assert backend.dimensions == dimensions
-    kind = "wagtail_vector_index.embeddings.wordllama.backend.WordLlamaEmbeddings"
+    kind = "wagtail_vector_index.embeddings.wordllama.WordLlamaEmbeddings"
     assert backend.fingerprint == f"{kind}:l2_supercat:{dimensions}"
     assert (backend.max_tokens, backend.check()) == (None, [])
     assert "_model" not in vars(backend)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
@@ -118,6 +118,12 @@ class EmbeddingBackend(ABC):
     #: better the model, the higher.
     vector_weight: float = 0.6
 
+    #: The name of the backend in its `fingerprint`; "" means the path of its class. Set it, for
+    #: instance to the path in your documentation, and never change it: with another fingerprint,
+    #: every text must be embedded again. A subclass does not inherit it, since it may embed
+    #: differently.
+    fingerprint_name: ClassVar[str] = ""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         contain_panics(cls, EmbeddingBackend, EmbeddingError)
@@ -218,7 +224,8 @@ class EmbeddingBackend(ABC):
     def fingerprint(self) -> str:
         """The backend, model and dimensions as text. Only vectors of one fingerprint compare."""
         kind = type(self)
-        return f"{kind.__module__}.{kind.__qualname__}:{self.model}:{self.dimensions}"
+        name = vars(kind).get("fingerprint_name") or f"{kind.__module__}.{kind.__qualname__}"
+        return f"{name}:{self.model}:{self.dimensions}"
 
     def check(self) -> list[CheckMessage]:
         """Return the problems in the configuration that can be found without a network."""

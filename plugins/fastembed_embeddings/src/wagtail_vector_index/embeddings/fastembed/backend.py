@@ -47,6 +47,8 @@ class FastEmbedBackend(LocalModel, EmbeddingBackend):
     # Core stores the vectors of each call. A model embeds about ten chunks a second.
     max_batch_texts = 32
 
+    fingerprint_name = "wagtail_vector_index.embeddings.fastembed.FastEmbedBackend"
+
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         # `aembed` runs in a thread, so no event loop ever needs a model of its own.

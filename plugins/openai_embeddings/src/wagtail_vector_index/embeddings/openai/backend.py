@@ -43,6 +43,8 @@ class OpenAIEmbeddings(EmbeddingBackend):
     class Options(OpenAIOptions):
         """The keys next to ``BACKEND``; the README explains each."""
 
+    fingerprint_name = "wagtail_vector_index.embeddings.openai.OpenAIEmbeddings"
+
     # OpenAI takes 300,000 tokens per request. `count_tokens` only estimates. If a text is not
     # prose, the estimate can be less than half of the real number.
     max_batch_tokens = 120_000

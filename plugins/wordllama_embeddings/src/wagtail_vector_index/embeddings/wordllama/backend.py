@@ -34,6 +34,8 @@ class WordLlamaEmbeddings(EmbeddingBackend):
 
         dimensions: Literal[64, 128, 256] = 256
 
+    fingerprint_name = "wagtail_vector_index.embeddings.wordllama.WordLlamaEmbeddings"
+
     #: The model knows subjects, and few names and codes. So words count more than usual.
     vector_weight = 0.45
 
