@@ -18,7 +18,7 @@ from wagtail_vector_index.exceptions import (
     InvalidIndex,
     InvalidQuery,
 )
-from wagtail_vector_index.indexes import VectorIndex, registry
+from wagtail_vector_index.indexes import VectorIndex, get_index, registry
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import Collection, EmbeddingField
 
@@ -75,6 +75,14 @@ def test_similar_in_a_named_index(articles, render):
     tag = '{% vector_similar page index="ArticlePage" limit=1 as found %}'
     assert render(tag, page=articles[0]).startswith("Cake 0.")
     assert render(SIMILAR, page=articles[0], limit=1).count("|") == 1
+
+
+def test_an_index_may_be_given_instead_of_its_name(articles, render):
+    assert get_index(ArticlePage.vector_index) is ArticlePage.vector_index
+    tag = '{% vector_search "sugar" index=page.vector_index as found %}'
+    assert render(tag, page=articles[0]).startswith("Cake")
+    tag = "{% vector_similar page index=page.vector_index as found %}"
+    assert render(tag, page=articles[0]).startswith("Cake")
 
 
 def test_other_arguments_are_those_of_a_search(articles, render):

@@ -40,12 +40,16 @@ def all_indexes() -> list[VectorIndex]:
     return [*_declared(), *(model_index(model) for model in _indexed_models())]
 
 
-def get_index(name: str) -> VectorIndex:
+def get_index(name: str | VectorIndex) -> VectorIndex:
     """Return the index of this name. Case does not matter, and the part after the dot is enough.
+
+    An index is returned as it is, so a site may pass either.
 
     Raises:
         InvalidIndex: no index, or more than one, has this name; the message lists the names.
     """
+    if isinstance(name, VectorIndex):
+        return name
     indexes = all_indexes()
     wanted = str(name).lower()
     found = [index for index in indexes if index.name.lower() == wanted] or [

@@ -22,7 +22,11 @@ __all__ = ["similar_to"]
 
 
 def similar_to(
-    instance: Model, index: str = "", *, active_locale: bool = False, **arguments: Any
+    instance: Model,
+    index: str | VectorIndex = "",
+    *,
+    active_locale: bool = False,
+    **arguments: Any,
 ) -> SearchResults | None:
     """Return the objects nearest to an object, or None if no index contains it.
 
@@ -30,7 +34,7 @@ def similar_to(
 
     Args:
         instance: a page, or any other object.
-        index: the name of an index. By default, it is the index that the object's own model
+        index: an index, or its name. By default, it is the index that the object's own model
             has or, if that does not contain the object, the only index that does.
         active_locale: whether to find only objects in the active language.
         arguments: the arguments of `VectorIndex.find_similar`.

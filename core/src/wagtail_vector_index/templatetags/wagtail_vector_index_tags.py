@@ -36,7 +36,11 @@ logger = logging.getLogger(__name__)
 
 @register.simple_tag(takes_context=True)
 def vector_search(
-    context: Context, query: str, index: str = "", limit: int = 10, **arguments: Any
+    context: Context,
+    query: str,
+    index: str | VectorIndex = "",
+    limit: int = 10,
+    **arguments: Any,
 ) -> list[Any]:
     """Return the objects of an index that are nearest in meaning to a text, best first.
 
@@ -47,7 +51,7 @@ def vector_search(
     Args:
         context: the template's context.
         query: a question or some words; blank text finds nothing.
-        index: the name of an index or a model, as in the commands.
+        index: the name of an index or a model, as in the commands, or an index.
         limit: the most objects to return.
         arguments: any other argument of `VectorIndex.search`.
 
@@ -68,7 +72,11 @@ def vector_search(
 
 @register.simple_tag(takes_context=True)
 def vector_similar(
-    context: Context, instance: Model, index: str = "", limit: int = 5, **arguments: Any
+    context: Context,
+    instance: Model,
+    index: str | VectorIndex = "",
+    limit: int = 5,
+    **arguments: Any,
 ) -> list[Any]:
     """Return the objects nearest in meaning to an object, best first, without that object.
 
@@ -78,7 +86,7 @@ def vector_similar(
     Args:
         context: the template's context.
         instance: a page, or any other object that is indexed.
-        index: the name of an index. By default, it is the index that the object's own model
+        index: an index, or its name. By default, it is the index that the object's own model
             has or, if that does not contain the object, the only index that does.
         limit: the most objects to return.
         arguments: any other argument of `VectorIndex.find_similar`. ``active_locale=True`` finds
