@@ -135,3 +135,24 @@ def test_every_promised_module_has_all(name):
 def test_the_version():
     assert wagtail_vector_index.__all__ == ["__version__"]
     assert wagtail_vector_index.__version__.startswith("1.")
+
+
+def twins():
+    """Each asynchronous method of a public class that has a synchronous twin."""
+    for module in sorted({*modules(), *PROMISED}):
+        for name, kind in vars(importlib.import_module(module)).items():
+            if inspect.isclass(kind) and kind.__module__ == module and not name.startswith("_"):
+                for twin, method in vars(kind).items():
+                    plain = getattr(kind, twin[1:], None) if twin.startswith("a") else None
+                    if inspect.isfunction(method) and inspect.isfunction(plain):
+                        yield pytest.param(method, plain, id=f"{name}.{twin}")
+
+
+@pytest.mark.parametrize(("asynchronous", "plain"), list(twins()))
+def test_asynchronous_methods_take_what_their_twins_take(asynchronous, plain):
+    def taken(method):
+        """The arguments of a method. A function among them may have an asynchronous twin too."""
+        parameters = inspect.signature(method).parameters.values()
+        return [(each.name, each.kind, each.default) for each in parameters]
+
+    assert taken(asynchronous) == taken(plain)

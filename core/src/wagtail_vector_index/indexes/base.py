@@ -160,15 +160,53 @@ class VectorIndex(IndexDeclaration):
             )
         )
 
-    async def asearch(self, query: str, **arguments: Any) -> SearchResults:
+    async def asearch(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        filter: Q | None = None,
+        within: QuerySet[Any] | None = None,
+        similarity_threshold: float | None = None,
+        user: Any = None,
+        request: HttpRequest | None = None,
+        mode: Mode = "vector",
+    ) -> SearchResults:
         """Run `search` without blocking the event loop, and return the loaded results."""
         # What the querysets of the index and of the arguments are may be read from the database.
-        results = await sync_to_async(self.search)(query, **arguments)
+        results = await sync_to_async(self.search)(
+            query,
+            limit=limit,
+            filter=filter,
+            within=within,
+            similarity_threshold=similarity_threshold,
+            user=user,
+            request=request,
+            mode=mode,
+        )
         return await results.aload()
 
-    async def afind_similar(self, instance: Model, **arguments: Any) -> SearchResults:
+    async def afind_similar(
+        self,
+        instance: Model,
+        *,
+        limit: int = 10,
+        filter: Q | None = None,
+        within: QuerySet[Any] | None = None,
+        similarity_threshold: float | None = None,
+        user: Any = None,
+        request: HttpRequest | None = None,
+    ) -> SearchResults:
         """Run `find_similar` without blocking the event loop, and return the loaded results."""
-        results = await sync_to_async(self.find_similar)(instance, **arguments)
+        results = await sync_to_async(self.find_similar)(
+            instance,
+            limit=limit,
+            filter=filter,
+            within=within,
+            similarity_threshold=similarity_threshold,
+            user=user,
+            request=request,
+        )
         return await results.aload()
 
     # Answering
@@ -228,23 +266,41 @@ class VectorIndex(IndexDeclaration):
         )
         return run(steps)
 
-    async def aquery(self, question: str, **arguments: Any) -> Answer:
-        """Run `query` without blocking the event loop.
-
-        Read the text with ``async for``, or with ``await answer.atext()``.
-        """
-        return await arun(self._answer_steps(question, **arguments))
-
-    def _answer_steps(
+    async def aquery(
         self,
         question: str,
         *,
         limit: int = 5,
+        filter: Q | None = None,
+        within: QuerySet[Any] | None = None,
+        similarity_threshold: float | None = None,
+        user: Any = None,
+        request: HttpRequest | None = None,
+        mode: Mode = "vector",
         chat_backend: str | None = None,
-        **arguments: Any,
+    ) -> Answer:
+        """Run `query` without blocking the event loop.
+
+        Read the text with ``async for``, or with ``await answer.atext()``.
+        """
+        steps = self._answer_steps(
+            question,
+            chat_backend=chat_backend,
+            limit=limit,
+            filter=filter,
+            within=within,
+            similarity_threshold=similarity_threshold,
+            user=user,
+            request=request,
+            mode=mode,
+        )
+        return await arun(steps)
+
+    def _answer_steps(
+        self, question: str, *, chat_backend: str | None, **arguments: Any
     ) -> Steps[Answer]:
         steps = answer_steps(
-            self.search(question, limit=limit, **arguments),
+            self.search(question, **arguments),
             chat_backends[self.chat_backend if chat_backend is None else chat_backend],
             instructions=self.get_answer_instructions,
             nothing_found=lambda: str(self.nothing_found),
