@@ -17,8 +17,10 @@ from wagtail.api.v2.utils import BadRequestError
 from .content.object_keys import shares_objects
 from .exceptions import ConfigurationError, InvalidIndex, InvalidInput, VectorIndexError
 from .indexes import SearchResults, VectorIndex
-from .indexes.registry import get_index
+from .indexes.arguments import check_names
+from .indexes.registry import all_indexes, get_index
 from .indexing.failures import error_text
+from .search.base import refinable
 
 __all__ = ["SearchUnavailable", "VectorSearchFilter"]
 
@@ -46,7 +48,8 @@ class VectorSearchFilter(BaseFilterBackend):
 
     The view set names the index in its attribute ``vector_index``. Its attribute ``vector_search``
     may be a dictionary of more arguments of `VectorIndex.search`, such as ``mode`` and
-    ``similarity_threshold``. A search finds at most 100 objects, unless it has another ``limit``.
+    ``similarity_threshold``. Only objects of its ``within`` are found, if it has one. A search finds
+    at most 100 objects, unless it has another ``limit``.
 
     Example::
 
@@ -67,6 +70,7 @@ class VectorSearchFilter(BaseFilterBackend):
         Raises:
             BadRequestError: the search cannot be made so.
             InvalidIndex: the view names no index, or one without its objects.
+            InvalidQuery: the view's arguments of the search are wrong.
             SearchUnavailable: the index is not built, or a service is down.
         """
         if "search" not in request.GET:
@@ -75,7 +79,7 @@ class VectorSearchFilter(BaseFilterBackend):
             raise BadRequestError("search is disabled")
         if "order" in request.GET:
             raise BadRequestError("order cannot be combined with search")
-        index = get_index(view.vector_index)
+        index = _index(view)
         if not _shares_objects(queryset.model, index):
             if "type" in request.GET:
                 return queryset.none()
@@ -84,11 +88,11 @@ class VectorSearchFilter(BaseFilterBackend):
                 f" {index.name}, its vector_index, contains nothing."
             )
         arguments = {"limit": _LIMIT, **getattr(view, "vector_search", {})}
+        check_names(arguments, index.search, VectorIndex.search)
         index.search("", **arguments)  # a mistake of the view is not one of the visitor
+        arguments |= {"within": _inside(queryset, arguments.get("within")), "request": request}
         try:
-            found = index.search(
-                request.GET["search"], within=queryset, request=request, **arguments
-            )
+            found = index.search(request.GET["search"], **arguments)
             with _language(request.GET.get("locale")):
                 len(found)  # runs the search
         except ConfigurationError:
@@ -99,6 +103,27 @@ class VectorSearchFilter(BaseFilterBackend):
             logger.warning("A search of the API failed: %s", error_text(error))
             raise SearchUnavailable from error
         return found
+
+
+def _index(view: Any) -> VectorIndex:
+    name = getattr(view, "vector_index", None)
+    if name is None:
+        names = ", ".join(index.name for index in all_indexes())
+        raise InvalidIndex(
+            f"{type(view).__name__} needs an attribute vector_index, which names the index to search."
+            f" Available: {names or 'none'}."
+        )
+    return get_index(name)
+
+
+def _inside(queryset: QuerySet[Any], within: Any) -> QuerySet[Any]:
+    """Return the objects of a queryset that the view's own ``within`` contains, if it has one."""
+    if within is None:
+        return queryset
+    within = refinable(within)
+    if not shares_objects(queryset.model, within.model):
+        return queryset.none()
+    return queryset.filter(pk__in=within.order_by().values("pk"))
 
 
 def _shares_objects(model: type[Model], index: VectorIndex) -> bool:

@@ -14,7 +14,7 @@ from wagtail.models import Locale, PageViewRestriction
 from tests.testapp.models import ArticlePage, EventPage
 from tests.urls import urlpatterns as site_patterns
 from wagtail_vector_index.api import VectorSearchFilter
-from wagtail_vector_index.exceptions import BackendUnavailable, InvalidIndex
+from wagtail_vector_index.exceptions import BackendUnavailable, InvalidIndex, InvalidQuery
 from wagtail_vector_index.search import word_search
 from wagtail_vector_index.search.query_terms import query_terms
 
@@ -56,7 +56,28 @@ class Products(SearchedPages):
     vector_index = "ProductIndex"
 
 
+class Unnamed(PagesAPIViewSet):
+    """Pages, searched in no index."""
+
+    filter_backends = SearchedPages.filter_backends
+
+
+class Misspelt(SearchedPages):
+    """An argument of the search that does not exist."""
+
+    vector_search = {"limits": 2}
+
+
+class SomePages(SearchedPages):
+    """Only some pages of the index."""
+
+    vector_search = {"within": ArticlePage.objects.filter(title__startswith="R")}
+
+
 router = WagtailAPIRouter("api")
+router.register_endpoint("unnamed", Unnamed)
+router.register_endpoint("misspelt", Misspelt)
+router.register_endpoint("some", SomePages)
 router.register_endpoint("products", Products)
 router.register_endpoint("articles", Articles)
 router.register_endpoint("pages", SearchedPages)
@@ -170,6 +191,24 @@ def test_pages_of_results(site):
 def test_the_view_set_has_arguments_of_the_search(site):
     assert titles("near", search="flour fair market") == ["Flour fair"]
     assert len(titles("two", search="flour")) == 2
+
+
+def test_the_view_set_may_narrow_the_search_to_a_queryset(site):
+    assert set(titles("some", search="flour")) == {"Rye", "Roggebrood"}
+    assert titles("some", search="flour", locale="nl") == ["Roggebrood"]
+    assert titles("some", search="flour", type="testapp.EventPage") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "message"),
+    [
+        ("unnamed", InvalidIndex, "Unnamed needs an attribute vector_index, .* Available: testapp"),
+        ("misspelt", InvalidQuery, "There is no argument 'limits'. Did you mean 'limit'"),
+    ],
+)
+def test_mistakes_of_a_view_set_are_told(address, error, message, site):
+    with pytest.raises(error, match=message):
+        get(address, search="flour")
 
 
 def test_private_pages_are_not_found(site):

@@ -1,4 +1,4 @@
-"""Checks the names of arguments that come from templates."""
+"""Checks the names of arguments that templates and views of an API give."""
 
 from __future__ import annotations
 
