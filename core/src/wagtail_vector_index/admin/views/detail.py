@@ -90,7 +90,7 @@ class IndexDetailView(OneIndexMixin, BaseListingView):
                     last_error=readable(change.last_error, self.index),
                     next_attempt=_shown(change.next_attempt),
                     # Only users who may edit an object may read its title.
-                    title=title_of(changed) if url else change.object_key,
+                    title=title_of(changed) if changed and url else change.object_key,
                     edit_url=url,
                 )
             )
