@@ -175,7 +175,7 @@ def test_private_pages_do_not_count_in_the_scores_of_words(article, monkeypatch)
 def test_hybrid_search_looks_for_words_among_the_few_that_may_be_seen(site, monkeypatch):
     asked_among = []
 
-    def noting(index, text, among):
+    def noting(index, text, among, limit):
         asked_among.append(among)
         return {}
 
