@@ -79,7 +79,41 @@ def test_a_misspelt_setting(settings, name):
     ]
 
 
-def test_a_plugins_own_setting_is_not_misspelt(settings):
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("DISABLED", f"Did you mean {DISABLED}?"),
+        ("BACKENDS", "Did you mean "),
+        ("STORAGE_PROVIDER", f"The settings are {VECTOR}, "),
+    ],
+)
+def test_a_setting_that_does_not_exist(settings, name, hint):
+    setattr(settings, f"WAGTAIL_VECTOR_INDEX_{name}", {})
+    (message,) = checks.check_settings()
+    assert message.id.endswith("W006")
+    assert message.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("owner", [("prod",), 5, " prod", True])
+def test_an_owner_that_is_no_name(settings, owner):
+    settings.WAGTAIL_VECTOR_INDEX_OWNER = owner
+    assert told(checks.check_settings()) == [
+        (
+            "E007",
+            f"WAGTAIL_VECTOR_INDEX_OWNER is {owner!r}.",
+            'It must be a text without leading or trailing spaces, such as "production".',
+        )
+    ]
+
+
+@pytest.mark.parametrize("owner", ["prod", "", None])
+def test_an_owner_that_is_right(settings, owner):
+    settings.WAGTAIL_VECTOR_INDEX_OWNER = owner
+    assert checks.check_settings() == []
+
+
+def test_a_plugins_own_setting_is_not_misspelt(settings, site):
+    site.install("acme", {"acme": "acme_plugin"}, acme_plugin=EMPTY_PLUGIN)
     settings.WAGTAIL_VECTOR_INDEX_ACME_TIMEOUT = 5
     settings.WAGTAIL_VECTOR_INDEX_ACME_BACKENDS = {}
     assert checks.check_settings() == []
@@ -411,6 +445,26 @@ class TestIndexes:
                 "kettles: 'text_spliter' is not an attribute of an index.",
                 "Did you mean 'text_splitter'?",
             ),
+        ]
+
+    def test_filter_fields_under_their_name_on_a_model(self, monkeypatch):
+        attributes = {"name": "kettles", "__module__": "shop", "vector_filter_fields": ["stars"]}
+        index = type("KettleIndex", (ProductIndex,), attributes)
+        monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
+        (message,) = checks.check_indexes()
+        assert message.id.endswith("W015")
+        assert message.hint == "Did you mean 'filter_fields'?"
+
+    @pytest.mark.parametrize("name", ["filter_fields", "vector_filter_field"])
+    def test_a_misspelt_attribute_of_a_model(self, monkeypatch, name):
+        monkeypatch.delattr(Note, "vector_filter_fields")
+        monkeypatch.setattr(Note, name, ["stars"], raising=False)
+        assert told(checks.check_indexes()) == [
+            (
+                "W015",
+                f"tests.testapp.models.Note: {name!r} is not an attribute of VectorIndexedMixin.",
+                "Did you mean 'vector_filter_fields'?",
+            )
         ]
 
     def test_metric(self, index):

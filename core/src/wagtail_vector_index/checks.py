@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -17,8 +18,10 @@ from .conf import (
     BACKEND_SETTINGS,
     DISABLED_PLUGINS_SETTING,
     OWNER_SETTING,
+    SETTING_PREFIX,
     SETTINGS,
     auto_update,
+    owner,
 )
 from .content.without_database import DatabaseAsked, without_database
 from .contract.options import Options
@@ -28,6 +31,7 @@ from .indexes.pages import PageVectorIndex
 from .indexes.registry import all_indexes
 from .indexing.ownership import current_owner, foreign_problem, owner_is_certain
 from .indexing.plan import live_collections, outdated_by
+from .models.mixin import VectorIndexedMixin
 from .models.tables import Collection, index_database
 from .plugins.calling import active_registry
 from .plugins.handlers import (
@@ -41,7 +45,7 @@ from .plugins.handlers import (
 from .plugins.problems import problems
 from .search.hybrid_search import check_fusion
 from .search.reranking import check_reranking
-from .wording import describe, shown
+from .wording import describe, listed, shown
 
 SEARCH_BACKEND = "wagtail_vector_index.wagtail_search"
 
@@ -138,12 +142,11 @@ def _guarded(produce: Callable[..., Messages], *arguments: Any) -> Messages:
 
 
 def _setting_messages() -> Messages:
-    known = list(SETTINGS)
-    for name in set(dir(settings)).difference(known):
-        if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
+    for name in sorted(set(dir(settings)).difference(SETTINGS, LEGACY_SETTINGS)):
+        if hint := _misspelt_hint(name):
             yield checks.Warning(
                 f"{name} is not a setting of Wagtail Vector Index.",
-                hint=f"Did you mean {close[0]}?",
+                hint=hint,
                 id="wagtail_vector_index.W006",
             )
 
@@ -161,20 +164,49 @@ def _setting_messages() -> Messages:
             hint='It must be True, False or, in tests, "inline".',
             id="wagtail_vector_index.E007",
         )
+    name = owner()
+    if name is not None and (not isinstance(name, str) or name != name.strip()):
+        yield checks.Error(
+            f"{OWNER_SETTING} is {shown(name)}.",
+            hint='It must be a text without leading or trailing spaces, such as "production".',
+            id="wagtail_vector_index.E007",
+        )
+
+
+def _misspelt_hint(name: str) -> str:
+    """Return which setting is meant by a name that looks like one of this package, or ""."""
+    if not name.startswith(SETTING_PREFIX):
+        close = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=_MISSPELT)
+        return f"Did you mean {close[0]}?" if close else ""
+    rest = name.removeprefix(SETTING_PREFIX)
+    if any(rest.startswith(f"{re.sub('[^A-Z0-9]', '_', p.upper())}_") for p in _plugin_names()):
+        return ""  # a plugin's own setting
+    ours = [setting.removeprefix(SETTING_PREFIX) for setting in SETTINGS]
+    close = difflib.get_close_matches(rest, ours, n=1)
+    if close:
+        return f"Did you mean {SETTING_PREFIX}{close[0]}?"
+    return f"The settings are {listed(SETTINGS)}."
+
+
+def _plugin_names() -> set[str]:
+    """Return the names of all installed plugins: loaded, broken and disabled ones."""
+    try:
+        registry = active_registry()
+    except ConfigurationError:
+        return set()  # check_plugins reports it
+    sources = [found.source for found in (*registry.plugins, *registry.failures)]
+    return {source.name for source in (*sources, *registry.disabled)}
 
 
 def _plugin_messages() -> Messages:
     registry = active_registry()
     for problem in problems(registry):
         yield checks.Warning(problem.message, hint=problem.remedy, id=problem.id)
-    known = {failure.source.name for failure in registry.failures}
-    known |= {plugin.source.name for plugin in registry.plugins}
-    known |= {source.name for source in registry.disabled}
     for name in getattr(settings, DISABLED_PLUGINS_SETTING, ()):
         if not registry.disables(name):
             yield checks.Warning(
                 f"{DISABLED_PLUGINS_SETTING} names {name!r}, but no such plugin is installed.",
-                hint=f"Installed plugins: {', '.join(sorted(known)) or 'none'}.",
+                hint=f"Installed plugins: {', '.join(sorted(_plugin_names())) or 'none'}.",
                 id="wagtail_vector_index.W003",
             )
 
@@ -239,22 +271,55 @@ def _index_messages() -> Messages:
             )
         yield from _guarded(_one_index_messages, index)
         yield from _misspelt_messages(index)
+    yield from _misspelt_model_messages()
 
 
 def _misspelt_messages(index: VectorIndex) -> Messages:
     """Report attributes of an index that look misspelt. Methods may have any name."""
     ours = next(kind for kind in type(index).__mro__ if kind in (VectorIndex, PageVectorIndex))
     known = [name for name in dir(ours) if _is_plain(name, getattr(ours, name))]
-    for kind in type(index).__mro__[: type(index).__mro__.index(ours)]:
+    own = type(index).__mro__[: type(index).__mro__.index(ours)]
+    for name, meant in _misspelt(own, known, {"vector_filter_fields": "filter_fields"}):
+        yield checks.Warning(
+            f"{index.name}: {name!r} is not an attribute of an index.",
+            hint=f"Did you mean {meant!r}?",
+            id="wagtail_vector_index.W015",
+        )
+
+
+def _misspelt_model_messages() -> Messages:
+    """Report attributes that look like misspelt ones of the mixin."""
+    known = ("embedding_fields", "vector_filter_fields", "vector_index")
+    twins = {"filter_fields": "vector_filter_fields"}
+    models = [model for model in apps.get_models() if issubclass(model, VectorIndexedMixin)]
+    for kind in dict.fromkeys(kind for model in models for kind in model.__mro__):
+        for name, meant in _misspelt([kind], known, twins):
+            yield checks.Warning(
+                f"{kind.__module__}.{kind.__qualname__}: {name!r} is not an attribute of"
+                " VectorIndexedMixin.",
+                hint=f"Did you mean {meant!r}?",
+                id="wagtail_vector_index.W015",
+            )
+
+
+def _misspelt(
+    classes: Iterable[type[Any]], known: Sequence[str], twins: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield attributes that look misspelt, each with the known name that is probably meant.
+
+    Args:
+        classes: the classes whose own attributes are looked at.
+        known: the names that are right.
+        twins: names that are right only elsewhere, and their names here.
+    """
+    for kind in classes:
         for name, value in vars(kind).items():
             if name in known or not _is_plain(name, value):
                 continue
-            if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
-                yield checks.Warning(
-                    f"{index.name}: {name!r} is not an attribute of an index.",
-                    hint=f"Did you mean {close[0]!r}?",
-                    id="wagtail_vector_index.W015",
-                )
+            if (twin := twins.get(name)) is not None and twin not in vars(kind):
+                yield name, twin
+            elif close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
+                yield name, close[0]
 
 
 def _is_plain(name: str, value: Any) -> bool:

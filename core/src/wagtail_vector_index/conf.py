@@ -9,6 +9,9 @@ from typing import Any, Literal, get_args
 BackendKind = Literal["vector", "embedding", "chat", "reranking"]
 KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
 
+#: The beginning of the names of all settings.
+SETTING_PREFIX = "WAGTAIL_VECTOR_INDEX_"
+
 #: The setting that configures the backends of each kind.
 BACKEND_SETTINGS: Mapping[BackendKind, str] = {
     "vector": "WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS",
