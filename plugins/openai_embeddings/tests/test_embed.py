@@ -60,12 +60,31 @@ def test_dimensions_are_asked_for(make_backend: MakeBackend, service: Service) -
         ("text-embedding-ada-002", 1536),
     ],
 )
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"HOST": "https://api.openai.com/v1"},
+        {"HOST": "https://eu.api.openai.com/v1"},
+        {"HOST": "https://name.openai.azure.com/openai/v1"},
+        {"API_VERSION": "2024-10-21"},
+    ],
+)
 def test_known_models_are_not_asked(
-    make_backend: MakeBackend, service: Service, model: str, dimensions: int
+    make_backend: MakeBackend,
+    service: Service,
+    options: dict[str, Any],
+    model: str,
+    dimensions: int,
 ) -> None:
-    backend = make_backend(MODEL=model)
+    backend = make_backend(MODEL=model, **options)
     assert (backend.dimensions, backend.max_tokens) == (dimensions, 8191)
     assert not service.requests
+
+
+def test_another_service_may_use_the_name_of_a_known_model(make_backend: MakeBackend) -> None:
+    backend = make_backend(MODEL="text-embedding-ada-002")
+    assert backend.embed(TEXTS).tolist() == expected(TEXTS)
+    assert (backend.dimensions, backend.max_tokens) == (DIMENSIONS, None)
 
 
 def test_dimensions_of_an_unknown_model_cost_one_request(
@@ -190,7 +209,8 @@ def test_count_tokens(backend: OpenAIEmbeddings, text: str, tokens: int) -> None
 
 def test_max_tokens(make_backend: MakeBackend) -> None:
     assert make_backend(MAX_TOKENS=512).max_tokens == 512
-    assert make_backend(MODEL="text-embedding-3-small", MAX_TOKENS=512).max_tokens == 512
+    options = {"MODEL": "text-embedding-3-small", "HOST": "https://api.openai.com/v1"}
+    assert make_backend(**options, MAX_TOKENS=512).max_tokens == 512
 
 
 def test_threads_share_one_client(backend: OpenAIEmbeddings, service: Service) -> None:

@@ -274,6 +274,14 @@ def test_vectors_of_another_size_than_asked_for(
         make_backend(DIMENSIONS=4).embed_query("text")
 
 
+def test_vectors_of_another_size_than_known(make_backend: MakeBackend, service: Service) -> None:
+    """For instance because a deployment at Azure has the name of another model."""
+    service.always = Reply(body={"data": [{"index": 0, "embedding": [1, 2, 3]}]})
+    backend = make_backend(MODEL="text-embedding-3-small", API_VERSION="2024-10-21")
+    with pytest.raises(InvalidEmbeddings, match=r"of 3 dimensions instead of 1536\. Set DIMEN"):
+        backend.embed_query("text")
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e300"])
 def test_vectors_that_are_not_finite(
     make_backend: MakeBackend, service: Service, number: str

@@ -35,5 +35,5 @@ class ChatOptions(ServiceOptions, ChatBackend.Options):
     @property
     def window(self) -> int:
         """The tokens that the model takes: ``CONTEXT_TOKENS``, or a known or assumed number."""
-        known = _KNOWN_TOKENS if self.model.startswith(_KNOWN) else _OTHER_TOKENS
-        return self.context_tokens or known
+        is_known = self.has_openai_models and self.model.startswith(_KNOWN)
+        return self.context_tokens or (_KNOWN_TOKENS if is_known else _OTHER_TOKENS)

@@ -20,20 +20,23 @@ class BadAnswer(Exception):
     """The answer does not follow the protocol; the message follows "the service"."""
 
 
-def read_vectors(content: bytes, count: int, dimensions: int | None = None) -> bytes:
+def read_vectors(
+    content: bytes, count: int, dimensions: int | None = None, *, is_set: bool = False
+) -> bytes:
     """Return the vectors of an answer in the order of the texts: count × dimensions float32.
 
     Args:
         content: the answer, as JSON.
         count: how many texts were sent.
         dimensions: the size of each vector, if it is known beforehand.
+        is_set: whether it is known from the option.
 
     Raises:
         BadAnswer: the answer does not follow the protocol, or has a wrong number, order or size
             of vectors.
     """
     vectors = in_order(_items(content), count, "vectors", _row)
-    _check_sizes({len(row) // 4 for row in vectors}, dimensions)
+    _check_sizes({len(row) // 4 for row in vectors}, dimensions, is_set=is_set)
     return b"".join(vectors)
 
 
@@ -78,13 +81,14 @@ def in_order(
     return [rows[index] for index in range(count)]
 
 
-def _check_sizes(sizes: set[int], dimensions: int | None) -> None:
+def _check_sizes(sizes: set[int], dimensions: int | None, *, is_set: bool) -> None:
     if len(sizes) > 1:
         raise BadAnswer(f"returned vectors of different sizes: {min(sizes)} and {max(sizes)}")
     if dimensions is not None and (others := sizes - {dimensions}):
+        correct = "Correct DIMENSIONS, or leave it out if the model has one size"
         raise BadAnswer(
             f"returned vectors of {others.pop()} dimensions instead of {dimensions}."
-            f" Correct DIMENSIONS, or leave it out if the model has one size"
+            f" {correct if is_set else 'Set DIMENSIONS'}"
         )
 
 

@@ -78,12 +78,14 @@ class OpenAIEmbeddings(EmbeddingBackend):
     @property
     def known_dimensions(self) -> int | None:
         """``DIMENSIONS``, or known for OpenAI's own models."""
-        return self.options.dimensions or _DIMENSIONS.get(self.model)
+        known = _DIMENSIONS.get(self.model) if self.options.has_openai_models else None
+        return self.options.dimensions or known
 
     @property
     def max_tokens(self) -> int | None:
         """The most tokens of a text: ``MAX_TOKENS``, or the known limit of OpenAI's own models."""
-        return self.options.max_tokens or (_MAX_TOKENS if self.model in _DIMENSIONS else None)
+        is_known = self.options.has_openai_models and self.model in _DIMENSIONS
+        return self.options.max_tokens or (_MAX_TOKENS if is_known else None)
 
     def count_tokens(self, text: str) -> int:
         """Estimate how many tokens a text has, rather too many than too few.
@@ -135,11 +137,13 @@ class OpenAIEmbeddings(EmbeddingBackend):
         return request
 
     def _read(self, content: bytes, count: int) -> memoryview[float]:
+        is_set = self.options.dimensions is not None
         try:
-            vectors = memoryview(read_vectors(content, count, self.known_dimensions)).cast("f")
+            rows = read_vectors(content, count, self.known_dimensions, is_set=is_set)
         except BadAnswer as error:
             problem = self._service.message(str(error))
         else:
+            vectors = memoryview(rows).cast("f")
             # Any answer tells the dimensions, so that a first search needs no request for them.
             self.__dict__.setdefault("dimensions", len(vectors) // count)
             return vectors

@@ -25,6 +25,9 @@ from wagtail_vector_index.embeddings.base import EmbeddingBackend
 OPENAI_HOST = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 
+#: The ends of the names of OpenAI's and Azure's hosts.
+_HOSTS_OF_OPENAI_MODELS = (".openai.com", ".azure.com", ".azure.us", ".azure.cn")
+
 _EXAMPLE = "https://api.example.com/v1"
 _API_VERSION = re.compile(r"[A-Za-z0-9.-]*", re.ASCII)
 _DEPLOYMENT = re.compile(r"[A-Za-z0-9._-]*", re.ASCII)
@@ -62,6 +65,15 @@ class ServiceOptions(Options):
     def is_openai(self) -> bool:
         """True if the service is OpenAI's own."""
         return _is_of_openai(self.host)
+
+    @property
+    def has_openai_models(self) -> bool:
+        """True if the names of models are those of OpenAI: at OpenAI itself, or at Azure.
+
+        Another service may call any model "text-embedding-ada-002" or "gpt-4o", as LocalAI does.
+        """
+        name = check_host(self.host, _EXAMPLE).hostname or ""
+        return bool(self.api_version) or f".{name}".endswith(_HOSTS_OF_OPENAI_MODELS)
 
     @property
     def base_url(self) -> str:
