@@ -15,6 +15,7 @@ from wagtail.models import PageViewRestriction
 
 from tests.testapp.models import ArticlePage, Note
 from wagtail_vector_index.answering import Answer
+from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.exceptions import (
     ChatUnavailable,
     CollectionNotFound,
@@ -30,6 +31,7 @@ from wagtail_vector_index.handlers import chat_backends
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.indexing.updating import update
 from wagtail_vector_index.models import EmbeddingField
+from wagtail_vector_index.search import hybrid_search
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +104,46 @@ def test_the_best_passages_overall_are_used(bring_up_to_date, prompt, fenced):
     bring_up_to_date("note")
     near, far = NOTES.query("bread").sources
     assert (len(near.chunks), len(far.chunks)) == (6, 1)
+
+
+@pytest.fixture
+def found_by_words(monkeypatch):
+    """Lets the site's search backend find this object alone."""
+
+    def run(instance):
+        scores = {object_key(instance): 10.0}
+        monkeypatch.setattr(hybrid_search, "word_scores", lambda *arguments: scores)
+
+    return run
+
+
+def test_what_a_hybrid_search_finds_first_is_sent_first(
+    bring_up_to_date, configure, found_by_words
+):
+    """Chunks of other objects are nearer in meaning, and fill the window."""
+    configure(CONTEXT_TOKENS=720)
+    for number in range(3):
+        parts = [filler(f"x{number}{part}", 60) for part in range(3)]
+        Note.objects.create(text="\n\n".join(f"bread bread {part}" for part in parts))
+    manual = Note.objects.create(text=filler("zz9000", 60))
+    bring_up_to_date("note")
+    found_by_words(manual)
+    assert NOTES.search("bread bread zz9000", mode="hybrid")[0] == manual
+    answer = NOTES.query("bread bread zz9000", mode="hybrid", limit=4)
+    assert answer.sources[0].object == manual
+    assert 1 < sum(len(source.chunks) for source in answer.sources) < 10
+
+
+def test_a_hybrid_search_sends_the_passage_that_has_the_words(bring_up_to_date, found_by_words):
+    """It is not among the nearest in meaning of a long text."""
+    parts = [f"bread rye {filler(f'x{part}', 60)}" for part in range(12)]
+    manual = Note.objects.create(text="\n\n".join([*parts, filler("zz9000", 80)]))
+    Note.objects.create(text="bread")
+    bring_up_to_date("note")
+    found_by_words(manual)
+    answer = NOTES.query("which bread rye has code zz9000", mode="hybrid", limit=2)
+    [source] = [source for source in answer.sources if source.object == manual]
+    assert source.chunks[-1].text.startswith("zz9000")
 
 
 def test_sources_are_known_before_the_chat_backend_is_asked(notes, chat):

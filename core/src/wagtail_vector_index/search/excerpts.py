@@ -17,7 +17,7 @@ from ..wording import shown
 from .query_terms import BETWEEN_PARTS, LETTER, WORD, Term, query_terms, stemmer
 from .scripts import HAN, HANGUL, SOUTH_EAST, without_accents
 
-__all__ = ["Excerpt", "attach_excerpt", "excerpt_of"]
+__all__ = ["Excerpt", "attach_excerpt", "excerpt_of", "terms_in"]
 
 _WORDS = 40
 
@@ -127,6 +127,11 @@ def excerpt_of(instance: Any) -> Excerpt:
             f" {shown(instance)}."
         )
     return excerpt
+
+
+def terms_in(text: str, query: str) -> int:
+    """Return how many different terms of a query a text has."""
+    return len({term for _, _, term in _places(text, query)})
 
 
 def _html(piece: str, is_found: bool) -> str:  # noqa: FBT001  # a pair from a list
