@@ -5,15 +5,19 @@ The tutorial is followed word for word by `nox -s release`.
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.test import override_settings
 
+from wagtail_vector_index.plugins import PreparedDocument, hookimpl, hookspecs
 from wagtail_vector_index.plugins.handlers import HANDLERS
 
 from .code_blocks import ROOT, Block, block, blocks, said_by
@@ -93,6 +97,26 @@ def test_guides_work(site: Path) -> None:
     assert "asynchronously: Mix flour and water [1]. \nYour first loaf: http" in said.replace(
         "\n\n", "\n"
     )
+
+
+REDACTING = [
+    block("redaction/plugin.py", HOW_TO / "privacy.md"),
+    dedent((inspect.getdoc(hookspecs.documents_prepared) or "").partition("Example::")[2]),
+]
+
+
+@pytest.mark.parametrize("code", REDACTING, ids=["guide", "hookspec"])
+def test_examples_that_redact_leave_no_address(code: str) -> None:
+    mail = "joe@example.com"
+    plugin: dict[str, Any] = {
+        "hookimpl": hookimpl,
+        "replace": replace,
+        "mask_emails": lambda text: text.replace(mail, "…"),
+    }
+    exec(code, plugin)  # the document's code
+    document = PreparedDocument(text=f"Ask {mail}", context=f"Bread of {mail}", metadata={})
+    [redacted] = plugin["documents_prepared"]([document])
+    assert redacted.embedded_text == "Bread of …\n\nAsk …"
 
 
 @pytest.mark.parametrize("block", guides("python"), ids=str)

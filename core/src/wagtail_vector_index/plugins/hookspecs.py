@@ -77,11 +77,17 @@ def documents_prepared(
     hook is called when the object changes, when ``update_vector_indexes`` runs with another set
     or other versions of the plugins that have this hook, or with ``--rebuild``.
 
+    Redact ``context`` as well as ``text``: it holds the important fields, such as the title. Also
+    look at ``metadata``, the values that searches filter by. They go to the vector backend.
+
     Example::
 
         @hookimpl
         def documents_prepared(documents):
-            return [replace(doc, text=mask_emails(doc.text)) for doc in documents]
+            return [
+                replace(doc, text=mask_emails(doc.text), context=mask_emails(doc.context))
+                for doc in documents
+            ]
     """
 
 
