@@ -6,6 +6,8 @@ Run by test_guides.py in a process of its own. Prints the name of each block bef
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +73,19 @@ def ask() -> None:
     for question in ("how do I bake bread?", " "):
         response = view["ask"](visitors_request(RequestFactory(), question))
         print(response.status_code, b"".join(response).decode())
+    with not_built():
+        response = view["ask"](visitors_request(RequestFactory(), "bread"))
+    print(response.status_code, response.content.decode())
+
+
+@contextmanager
+def not_built() -> Iterator[None]:
+    """Let searches fail, as on a site whose indexes are not built yet."""
+    from wagtail_vector_index.models import Collection
+
+    Collection.objects.filter(state="active").update(state="building")
+    yield
+    Collection.objects.filter(state="building").update(state="active")
 
 
 def ask_asynchronously() -> None:
@@ -84,9 +99,14 @@ def ask_asynchronously() -> None:
     async def answer() -> str:
         request = visitors_request(AsyncRequestFactory(), "how do I bake bread?")
         response = await view["ask"](request)
-        return b"".join([piece async for piece in response]).decode()
+        if not response.streaming:
+            return f"{response.status_code} {response.content.decode()}"
+        pieces = [piece async for piece in response]
+        return f"{response.status_code} {b''.join(pieces).decode()}"
 
     print("asynchronously:", async_to_sync(answer)())
+    with not_built():
+        print("asynchronously:", async_to_sync(answer)())
 
 
 def call_apis() -> None:
