@@ -98,8 +98,13 @@ class VectorIndex(IndexDeclaration):
 
         Raises:
             InvalidQuery, InvalidFilter: an argument is wrong; raised by the call itself.
-            IndexNotBuilt, IndexOutdated: raised when the results are first used; the message
-                says which command to run.
+            IndexNotBuilt, IndexOutdated: raised when the results are first used, as all that
+                follow; the message says which command to run.
+            EmbeddingError, BackendError: a service cannot be reached, or refuses the search.
+            ConfigurationError: the index or a backend is not configured, or configured wrongly.
+
+        All of them are a `VectorIndexError`. If the reranking backend fails, the results keep the
+        order they had before, and the error is logged.
 
         Example::
 
