@@ -140,6 +140,12 @@ def test_orphans_go_without_a_question(orphan, capsys, option):
     assert len(list(Note.vector_index.search("bread", limit=3))) == 3
 
 
+@pytest.mark.parametrize("option", ["--noinput", "--no-input"])
+def test_both_spellings_ask_nothing(orphan, option):
+    call_command("purge_vector_indexes", option)
+    assert not orphans([NOTES])
+
+
 def test_a_store_that_is_down_is_told_and_keeps_no_text(orphan, capsys):
     def fail(method):
         if method == "drop":

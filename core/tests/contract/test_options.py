@@ -46,6 +46,7 @@ class AcmeBackend(VectorBackend):
         mode: Mode = "fast"
         level: Literal[1, 2] = 1
         flag: Literal[True] | int = 3
+        share: int | Literal["half", "ALL"] | None = None
         prefix: str | None = None
         limit: Optional[int] = None  # noqa: UP045  # authors write it as well
         hosts: list[str] = field(default_factory=list)
@@ -82,6 +83,10 @@ def error(cls=AcmeBackend, *, expected=InvalidOptions, **raw):
 
 
 class TestParsing:
+    def test_capitals_of_a_choice_do_not_matter(self):
+        assert parse(MODE="EXACT").mode == "exact"
+        assert [parse(SHARE=share).share for share in ("Half", "all", 3)] == ["half", "ALL", 3]
+
     def test_defaults(self):
         options = parse()
         assert options == AcmeBackend.Options(host="x")

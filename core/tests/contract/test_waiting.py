@@ -1,5 +1,6 @@
 import ctypes
 import os
+import pickle
 import threading
 import warnings
 
@@ -121,3 +122,8 @@ def exit_with_the_answer(deadline):
         code = deadline.within(lambda: 0)
     finally:
         os._exit(code)
+
+
+def test_a_late_error_survives_a_journey_to_another_process():
+    error = pickle.loads(pickle.dumps(LateError(2.5)))
+    assert (str(error), error.seconds) == ("no answer within 2.5 s", 2.5)

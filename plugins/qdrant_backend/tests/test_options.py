@@ -46,7 +46,7 @@ def parse(**settings: Any) -> Any:
         ({"HOST": HOST, "TIMEOUT": 0}, "'TIMEOUT' must be from 1 to 86400, not 0"),
         ({"HOST": HOST, "TIMEOUT": 10**10}, "'TIMEOUT' must be from 1 to 86400"),
         ({"HOST": HOST, "WRITE_TIMEOUT": 10**10}, "'WRITE_TIMEOUT' must be from 1 to 86400"),
-        ({"HOST": HOST, "TIMEOUT": 0.5}, "'TIMEOUT' must be of type int"),
+        ({"HOST": HOST, "TIMEOUT": 0.5}, "'TIMEOUT' must be from 1 to 86400, not 0.5"),
         ({"HOST": HOST, "BATCH_BYTES": 1}, "'BATCH_BYTES' must be at least 1024"),
         ({"HOST": HOST, "CONSISTENCY": 0}, "'CONSISTENCY' must be at least 1"),
         ({"HOST": HOST, "CONSISTENCY": "some"}, "'CONSISTENCY' must be"),

@@ -200,6 +200,20 @@ def test_a_stricter_server_is_not_measured(double: Double, make_backend: MakeBac
     assert "Limit exceeded 60 > 10" in recall.advice
 
 
+def test_a_server_is_asked_for_whole_seconds(double: Double, make_backend: MakeBackend) -> None:
+    backend = filled(make_backend(TIMEOUT=2.5, WRITE_TIMEOUT=7.5))
+    asked: list[str] = []
+
+    def fault(request: Request) -> None:
+        if "timeout" in request.query:
+            asked.append(request.query["timeout"])
+
+    double.fault = fault
+    backend.search(SPEC, [9, 0, 0, 0])
+    backend.drop(SPEC)
+    assert set(asked) == {"3"}
+
+
 @pytest.mark.parametrize("grpc", [False, True])
 def test_exact_searches_may_take_longer_than_the_time_out(
     double: Double,

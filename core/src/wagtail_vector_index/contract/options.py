@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -116,6 +118,9 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
             f" Required: {', '.join(missing)}. Allowed: {', '.join(sorted(fields))}."
         )
     hints = _hints(options_class, where)
+    raw = _HiddenSettings(
+        {key: _as_spelt(value, hints[fields[key].name]) for key, value in raw.items()}
+    )
     problems = (
         _type_problem(key, raw[key], hints[fields[key].name], hide=is_secret(fields[key]))
         for key in raw
@@ -194,6 +199,17 @@ def _type_problem(key: str, value: Any, hint: Any, *, hide: bool) -> str:
         return ""
     shown = type(value).__name__ if hide else _shown(value)
     return f"{key!r} must be {_expected(hint)}, not {shown}."
+
+
+def _as_spelt(value: Any, hint: Any) -> Any:
+    """Return one of the allowed texts for a text that differs from it in capitals only."""
+    if get_origin(hint) is Literal:
+        texts = [text for text in get_args(hint) if isinstance(text, str)]
+        if isinstance(value, str) and value not in texts:
+            return next((text for text in texts if text.lower() == value.lower()), value)
+    elif get_origin(hint) in (Union, UnionType):
+        return functools.reduce(_as_spelt, get_args(hint), value)
+    return value
 
 
 def _expected(hint: Any) -> str:

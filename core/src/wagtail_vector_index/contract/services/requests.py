@@ -78,6 +78,9 @@ class LateError(TimeoutError):
         super().__init__(f"no answer within {seconds:g} s")
         self.seconds = seconds
 
+    def __reduce__(self) -> tuple[type[LateError], tuple[float]]:
+        return type(self), (self.seconds,)
+
 
 def with_deadline(steps: Steps[ResultT], seconds: float) -> Steps[ResultT]:
     """Return steps that end within so many seconds, unless they set another deadline."""

@@ -6,6 +6,7 @@ import inspect
 import ssl
 import warnings
 from functools import partial
+from math import ceil
 from typing import Any
 
 import httpx
@@ -55,7 +56,7 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
             prefer_grpc=options.grpc,
             grpc_port=options.grpc_port,
             # Over gRPC, it holds for every write. Operations end earlier by their own limits.
-            timeout=max(options.timeout, options.write_timeout or 0) + 1,
+            timeout=ceil(max(options.timeout, options.write_timeout or 0)) + 1,
             event_hooks={"request": [partial(_ahook if is_async else _hook, options.timeout)]},
             # `health` reports this; the client would start a thread to ask the server for it.
             check_compatibility=False,
@@ -67,7 +68,7 @@ def connected(kind: type[Any], options: QdrantOptions, where: str) -> Any:
         )
 
 
-def _hook(seconds: int, request: httpx.Request) -> None:
+def _hook(seconds: float, request: httpx.Request) -> None:
     """Let a request take as long as its operation; to connect, and to read a state, a time-out.
 
     The client itself waits no longer than it asks the server to wait for other nodes.
@@ -77,7 +78,7 @@ def _hook(seconds: int, request: httpx.Request) -> None:
         request.extensions["timeout"] = httpx.Timeout(whole, connect=seconds).as_dict()
 
 
-async def _ahook(seconds: int, request: httpx.Request) -> None:
+async def _ahook(seconds: float, request: httpx.Request) -> None:
     _hook(seconds, request)
 
 

@@ -66,7 +66,7 @@ def _of_all_replicas(options: QdrantOptions, name: str) -> Call:
         limit=1,
         with_payload=False,
         consistency=models.ReadConsistencyType.ALL,
-        timeout=options.timeout,
+        timeout=options.server_timeout,
     )
 
 

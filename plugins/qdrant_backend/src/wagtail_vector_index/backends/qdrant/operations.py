@@ -87,7 +87,8 @@ class QdrantOperations(Operations):
         with suppress(CollectionNotFound):
             info = yield self._read(spec, "get_collection")
             check_own(spec, info, self._errors.where)
-            dropped = yield self._write(spec, "delete_collection", timeout=self._options.timeout)
+            seconds = self._options.server_timeout
+            dropped = yield self._write(spec, "delete_collection", timeout=seconds)
         if not dropped:
             yield from self._refuse_alias(spec)
 
@@ -209,7 +210,7 @@ class QdrantOperations(Operations):
                 )
 
     @property
-    def _write_timeout(self) -> int:
+    def _write_timeout(self) -> float:
         return self._options.write_timeout or self._options.timeout
 
     def _within(self, seconds: float) -> Steps[None]:
@@ -249,7 +250,7 @@ class QdrantOperations(Operations):
             return None
         return BackendUnavailable(
             f"{self._errors.where} accepted records, but did not write them within"
-            f" {self._write_timeout} s ({outcome.status.value}). Check whether it is busy,"
+            f" {self._write_timeout:g} s ({outcome.status.value}). Check whether it is busy,"
             " or raise WRITE_TIMEOUT."
         )
 

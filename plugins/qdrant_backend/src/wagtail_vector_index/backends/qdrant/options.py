@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -110,8 +110,8 @@ class QdrantOptions(Options):
     host: str = ""
     location: str = ""
     api_key: str = secret("")
-    timeout: int = 10
-    write_timeout: int | None = None
+    timeout: float = 10
+    write_timeout: float | None = None
     grpc: bool = False
     grpc_port: int = 6334
     headers: dict[str, str] = dataclasses.field(default_factory=dict, metadata={"secret": True})
@@ -155,6 +155,11 @@ class QdrantOptions(Options):
         check_ranges(self, RANGES)
         check_recall(self.recall)
         self._check_hnsw()
+
+    @property
+    def server_timeout(self) -> int:
+        """The ``timeout`` that a server is asked for, which takes whole seconds only."""
+        return ceil(self.timeout)
 
     @property
     def in_memory(self) -> bool:

@@ -138,7 +138,7 @@ def reading(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
     consistency: Any = options.consistency
     if isinstance(consistency, str):
         consistency = models.ReadConsistencyType(consistency)
-    seconds = options.timeout
+    seconds = options.server_timeout
     if spec.timeout is not None:
         seconds = min(ceil(spec.timeout), max(seconds, LONGEST_READ))
     return {"consistency": consistency, "timeout": seconds}

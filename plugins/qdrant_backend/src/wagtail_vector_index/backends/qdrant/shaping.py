@@ -48,7 +48,7 @@ def shape(spec: CollectionSpec, options: QdrantOptions) -> dict[str, Any]:
         "quantization_config": _quantization(options),
         # The server waits so long for nodes that are away, and then makes the collection without
         # them.
-        "timeout": max(1, options.timeout // 3),
+        "timeout": max(1, options.server_timeout // 3),
     }
 
 
