@@ -216,6 +216,12 @@ class TestBrokenPlugins:
         assert f"plugin API version {version}, but this" in only_failure()
         assert f"has version 1. {upgrade}" in only_failure()
 
+    def test_a_hook_of_a_newer_release_may_be_optional(self, site):
+        source = offering("vector", acme='path="acme.Acme"')
+        source += "\n@hookimpl(optionalhook=True)\ndef hook_of_the_future(index): pass\n"
+        site.install("acme", {"acme": "acme_plugin"}, acme_plugin=source)
+        assert names() == ["acme"]
+
     def test_hooks_of_another_api_version_are_not_even_looked_at(self, site):
         source = "from wagtail_vector_index.plugins import hookimpl\nAPI_VERSION = 2\n"
         source += "@hookimpl\ndef hook_of_the_future(): pass\n"
