@@ -7,6 +7,7 @@ import logging
 import re
 import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Optional
 from urllib.parse import quote
 
@@ -156,6 +157,23 @@ class TestParsing:
         assert message.endswith(f", not {shown}.")
         # Python 3.14 writes Optional[int] as "int | None".
         assert expected in message or "int | None" in message
+
+    @pytest.mark.parametrize("key", ["HOST", "PREFIX"])
+    def test_a_path_becomes_text(self, key):
+        """Django's settings name files and folders as ``BASE_DIR / "vectors"``."""
+        assert getattr(parse(**{key: Path("/srv") / "vectors"}), key.lower()) == "/srv/vectors"
+
+    def test_a_path_stays_a_path_if_the_option_is_one(self):
+        class Filed(VectorBackend):
+            Options = dataclasses.make_dataclass(
+                "Options", [("folder", Path)], bases=(Options,), frozen=True, kw_only=True
+            )
+
+        parsed = parse_options(Filed.Options, {"FOLDER": Path("/srv")}, WHERE)
+        assert parsed.folder == Path("/srv")
+
+    def test_a_path_is_no_number(self):
+        assert "'PORT' must be of type int, not" in error(HOST="x", PORT=Path("/srv"))
 
     def test_an_unknown_key_with_a_close_match(self):
         message = error(HOST="x", TIME_OUT=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import os
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,7 +56,8 @@ def secret(default: Any = dataclasses.MISSING) -> Any:
 class Options:
     """The base of every backend's options: a frozen dataclass that never shows its secrets.
 
-    The setting ``API_KEY`` fills the field ``api_key``. Check ranges in ``__post_init__``, and
+    The setting ``API_KEY`` fills the field ``api_key``. A `pathlib.Path` for a field of type str
+    becomes text. Check ranges in ``__post_init__``, and
     raise ``ValueError`` there.
 
     Example::
@@ -119,7 +121,7 @@ def parse_options(options_class: type[OptionsT], raw: Mapping[str, Any], where: 
         )
     hints = _hints(options_class, where)
     raw = _HiddenSettings(
-        {key: _as_spelt(value, hints[fields[key].name]) for key, value in raw.items()}
+        {key: _as_allowed(value, hints[fields[key].name]) for key, value in raw.items()}
     )
     problems = (
         _type_problem(key, raw[key], hints[fields[key].name], hide=is_secret(fields[key]))
@@ -199,6 +201,19 @@ def _type_problem(key: str, value: Any, hint: Any, *, hide: bool) -> str:
         return ""
     shown = type(value).__name__ if hide else _shown(value)
     return f"{key!r} must be {_expected(hint)}, not {shown}."
+
+
+def _as_allowed(value: Any, hint: Any) -> Any:
+    """Return a value as its option has it: a path as text, and a word in the right capitals."""
+    return _as_spelt(_path_as_text(value, hint), hint)
+
+
+def _path_as_text(value: Any, hint: Any) -> Any:
+    """Return a path, such as Django's ``BASE_DIR / "vectors"``, as text if only text fits."""
+    if isinstance(value, os.PathLike) and not _fits(value, hint):
+        text = os.fspath(value)
+        return text if _fits(text, hint) else value
+    return value
 
 
 def _as_spelt(value: Any, hint: Any) -> Any:
