@@ -69,6 +69,42 @@ class TestThreeThingsThatCanBeWrongWithAPlugin:
         assert str(error(InvalidOptions)) == "HOST and PATH exclude each other"
 
     @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            ("self.max_batch_texts = 0", "max_batch_texts must be an int of at least 1, not 0."),
+            ("self.max_batch_texts = None", "max_batch_texts must be an int of at least 1, not"),
+            (
+                "self.max_batch_tokens = '10'",
+                "max_batch_tokens must be an int of at least 1, not '",
+            ),
+            ("self.concurrency = 0", "concurrency must be an int of at least 1, not 0."),
+            ("self.vector_weight = 7", "vector_weight must be a number from 0 to 1, not 7."),
+        ],
+    )
+    def test_a_wrong_number_that_an_instance_states(self, site, configure, line, says):
+        """With such numbers, texts were left out without an error."""
+        source = f"""
+            from tests.testapp.embeddings import WordEmbeddings
+
+            class AcmeEmbeddings(WordEmbeddings):
+                def __init__(self, alias, options):
+                    super().__init__(alias, options)
+                    {line}
+        """
+        site.install("plain", {}, acme_embeddings=source)
+        configure(EMBEDDING, default={"BACKEND": "acme_embeddings.AcmeEmbeddings"})
+        message = str(error(PluginBroken, embedding_backends))
+        assert message.startswith(f"{EMBEDDING}['default']: AcmeEmbeddings.{says}")
+
+    def test_a_number_of_records_that_an_instance_states(self, acme, configure):
+        source = "\n    def __init__(self, *args):\n        super().__init__(*args)\n"
+        acme(backend=f"{BACKEND}{source}        self.max_batch_records = -1\n")
+        configure(default={"BACKEND": "acme"})
+        assert "AcmeBackend.max_batch_records must be an int of at least 1, not -1." in str(
+            error(PluginBroken)
+        )
+
+    @pytest.mark.parametrize(
         ("source", "message"),
         [
             ("class AcmeBackend: pass", "is not a subclass of wagtail_vector_index.backends.base."),

@@ -155,7 +155,7 @@ def test_batch_that_never_arrives(server: Double, make_backend: Make) -> None:
 
 def test_failure_in_a_later_part_of_a_large_batch(server: Double, make_backend: Make) -> None:
     backend = make_backend(max_retries=0)
-    backend.max_batch_records = 4  # type: ignore[misc]
+    backend.max_batch_records = 4
     backend.create(SPEC)
     server.fail({"kind": "refuse", "on": "BatchObjects", "at": 1, "times": -1})
     with pytest.raises(WriteFailed) as failed:

@@ -35,10 +35,10 @@ class Store(ABC):
     metrics: ClassVar[frozenset[Metric]] = frozenset(METRICS)
 
     #: How many records may one call of ``_upsert``, ``_delete`` or ``_get`` carry?
-    max_batch_records: ClassVar[int] = 1_000
+    max_batch_records: int = 1_000
 
     #: How many bytes of ids, vectors and metadata may one call of ``_upsert`` carry?
-    max_batch_bytes: ClassVar[int] = 16 * 2**20
+    max_batch_bytes: int = 16 * 2**20
 
     #: How long may a vector be, under metrics for which its length counts? A store that computes
     #: in float32 takes 1e18: the squares of longer vectors are infinite, and so are all scores.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import difflib
+import inspect
 import logging
 import os
 import threading
@@ -32,7 +33,7 @@ from ..contract.options import Options, clear_values, parse_options
 from ..embeddings.base import EmbeddingBackend
 from ..exceptions import ConfigurationError, InvalidOptions, PluginBroken, UnknownAlias
 from ..reranking.base import RerankingBackend
-from ..wording import article, describe, did_you_mean, listed
+from ..wording import article, describe, did_you_mean, listed, shown
 from .calling import active_registry
 from .resolving import DISTRIBUTION_PREFIX, KNOWN_BACKENDS, Resolver, pip_command
 
@@ -47,6 +48,19 @@ __all__ = [
 BackendT = TypeVar("BackendT", VectorBackend, EmbeddingBackend, ChatBackend, RerankingBackend)
 
 DEFAULT_ALIAS = "default"
+
+#: Numbers that a backend of some kind states about itself, and whether each may be None.
+_NUMBERS: Mapping[str, bool] = {
+    "concurrency": False,
+    "context_tokens": False,
+    "dimensions": False,
+    "known_dimensions": True,
+    "max_batch_bytes": False,
+    "max_batch_records": False,
+    "max_batch_texts": False,
+    "max_batch_tokens": True,
+    "max_tokens": True,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +184,10 @@ class BackendHandler(Generic[BackendT]):
         backend_class = self._checked_class(alias)
         options = parse_options(backend_class.Options, self._others(alias), self.where(alias))
         try:
-            return backend_class(alias, options)
+            backend = backend_class(alias, options)
+            if not (problem := _number_problem(backend)):
+                return backend
+            raise PluginBroken(f"{self.where(alias)}: {backend_class.__qualname__}.{problem}")
         except ConfigurationError:
             raise
         except KeyboardInterrupt:
@@ -282,6 +299,25 @@ class BackendHandler(Generic[BackendT]):
         """
         _inherited.append(self._instances)
         self.reset()
+
+
+def _number_problem(backend: Any) -> str:
+    """Return which number that a backend states about itself is none, or an empty text.
+
+    A wrong one would lose texts or records without an error. What a method computes, perhaps
+    from a model that is not loaded yet, is not asked for.
+    """
+    for name, may_be_none in _NUMBERS.items():
+        value = inspect.getattr_static(backend, name, 1)
+        if hasattr(type(value), "__get__") or (value is None and may_be_none):
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            return f"{name} must be an int of at least 1, not {shown(value)}."
+    weight = inspect.getattr_static(backend, "vector_weight", 0)
+    is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not (hasattr(type(weight), "__get__") or (is_number and 0 <= weight <= 1)):
+        return f"vector_weight must be a number from 0 to 1, not {shown(weight)}."
+    return ""
 
 
 _inherited: list[Mapping[str, Any]] = []
