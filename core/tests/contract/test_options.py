@@ -312,6 +312,12 @@ class Secretive(VectorBackend):
         client_secret: str = ""
         credentials: str = ""
         passphrase: str = ""
+        pwd: str = ""
+        auth: str = ""
+        accesskey: str = ""
+        secretkey: str = ""
+        tokens: list[str] = field(default_factory=list)
+        auth_tokens: list[str] = field(default_factory=list)
         api_keys: list[str] = field(default_factory=list)
         pin: int = dataclasses.field(default=0, metadata={"secret": True})
         headers: dict[str, str] = field(default_factory=dict)
@@ -323,7 +329,7 @@ class Secretive(VectorBackend):
 
 FORGOTTEN = [
     "API_KEY", "APIKEY", "KEY", "PASSWORD", "DB_PASSWORD", "PASSWD", "TOKEN", "ACCESS_TOKEN",
-    "SECRET", "CLIENT_SECRET", "CREDENTIALS", "PASSPHRASE",
+    "SECRET", "CLIENT_SECRET", "CREDENTIALS", "PASSPHRASE", "PWD", "AUTH", "ACCESSKEY", "SECRETKEY",
 ]  # fmt: skip
 
 
@@ -363,8 +369,9 @@ class TestSecrets:
     def test_without_a_default_it_is_required(self):
         assert "'NEEDED' is missing" in error(Secretive)
 
-    def test_lists_of_them(self):
-        found = options(API_KEYS=["abc123", "def456"])
+    @pytest.mark.parametrize("key", ["API_KEYS", "TOKENS", "AUTH_TOKENS"])
+    def test_lists_of_them(self, key):
+        found = options(**{key: ["abc123", "def456"]})
         assert "abc123" not in repr(found)
         assert found.redact("abc123, def456 and ghi") == f"{HIDDEN}, {HIDDEN} and ghi"
 
@@ -443,6 +450,9 @@ class TestUrls:
             ("https://db.example?a=1&sig=s3%2Fcret", f"https://db.example?a=1&sig={HIDDEN}"),
             ("https://db.example?key=k3y#part", f"https://db.example?key={HIDDEN}#part"),
             ("https://db.example?page=2", "https://db.example?page=2"),
+            ("host=db password=s3cret port=1", f"host=db password={HIDDEN} port=1"),
+            ("password = 's3 cret' host=db", f"password = '{HIDDEN}' host=db"),
+            ("Server=db;Pwd=s3cret;Port=1", f"Server=db;Pwd={HIDDEN};Port=1"),
             ("https://db.example:6333/x", "https://db.example:6333/x"),
             ("https://me@db.example", "https://me@db.example"),
             ("me:pw@db", "me:pw@db"),

@@ -22,14 +22,18 @@ from ..wording import HIDDEN, describe, did_you_mean, without_keys
 __all__ = ["Options", "parse_options", "secret"]
 
 _SECRET_NAME = re.compile(
-    r"((^|[_-])(API)?KEYS?|(^|[_-])PASS|PASSWO?R?D|PASSPHRASE|TOKEN|SECRETS?|CREDENTIALS?"
-    r"|AUTHORIZATION)$",
+    r"((^|[_-]|ACCESS|API|AUTH|SECRET)KEYS?|(^|[_-])(PASS|AUTH)|PASSWO?R?DS?|PWD|PASSPHRASE"
+    # Numbers of tokens, such as max_tokens, are no secrets.
+    r"|TOKEN|(^|(ACCESS|API|AUTH|BEARER|REFRESH)[_-]?)TOKENS|SECRETS?|CREDENTIALS?|AUTHORIZATION)$",
     re.IGNORECASE,
 )
 #: The password in a URL. It may hold characters that should be escaped and are not, such as "/".
 _URL_PASSWORD = re.compile(r"://[^:@/]*:(.+)@", re.DOTALL)
-_URL_PARAMETER = re.compile(r"[?&;]([^=&;#\s]+)=([^&;#\s]+)")
-#: Names of parameters in URLs that hold a secret, beside the names of secret options.
+#: A parameter of a URL, or of a database's connection: ``host=db password=s3cret``, maybe quoted.
+_PARAMETER = re.compile(
+    r"(?:^|[?&;\s])([^=&;?#\s]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^&;#\s]+))", re.DOTALL
+)
+#: Names of parameters that hold a secret, beside the names of secret options.
 _SECRET_PARAMETERS = frozenset({"auth", "code", "sig", "signature"})
 
 #: The value of the header ``Authorization``: a scheme, then what services quote in their errors.
@@ -277,7 +281,7 @@ def _shown(value: Any, *, hide: bool = False) -> str:
     if hide:
         return HIDDEN
     if isinstance(value, str):
-        return repr(without_keys(_redact_all(value, _url_secrets(value))))
+        return repr(without_keys(_redact_all(value, _secrets_within(value))))
     if isinstance(value, Mapping):
         items = (
             f"{key!r}: {_shown(item, hide=_is_secret_name(key))}" for key, item in value.items()
@@ -288,7 +292,7 @@ def _shown(value: Any, *, hide: bool = False) -> str:
     if isinstance(value, Promise):
         return f"{_shown(str(value))}, which is translated lazily"
     text = repr(value)
-    return _redact_all(text, _url_secrets(text))
+    return _redact_all(text, _secrets_within(text))
 
 
 def _redact(text: str, values: Iterable[tuple[dataclasses.Field[Any], Any]]) -> str:
@@ -320,17 +324,17 @@ def _secrets(value: Any, *, hide: bool) -> Iterator[str]:
         for item in value:
             yield from _secrets(item, hide=hide)
     elif isinstance(value, str):
-        yield from _url_secrets(value)
+        yield from _secrets_within(value)
         if hide:
             yield value
     elif hide and value is not None and not isinstance(value, bool):
         yield str(value)
 
 
-def _url_secrets(value: str) -> list[str]:
+def _secrets_within(value: str) -> list[str]:
     """Return the password of a URL, and the values of parameters that are secrets by their name."""
     return _URL_PASSWORD.findall(value) + [
-        parameter
-        for name, parameter in _URL_PARAMETER.findall(value)
+        quoted or plain
+        for name, quoted, plain in _PARAMETER.findall(value)
         if _is_secret_name(name) or name.lower() in _SECRET_PARAMETERS
     ]
