@@ -262,6 +262,23 @@ def test_files_are_in_the_temporary_folder_unless_another_is_named(
         assert NumpyBackend("default", options).snapshot_folder == folder
 
 
+@pytest.mark.parametrize("folder", ["vectors", "./vectors", "~/vectors"])
+def test_a_relative_folder_is_refused(folder: str) -> None:
+    """It would be another one for each folder that a process starts in."""
+    with pytest.raises(ValueError, match="'SNAPSHOT_FOLDER' must be an absolute path, not '"):
+        NumpyBackend.Options(snapshot_folder=folder)
+
+
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    def check(folder: str | None) -> list[Any]:
+        return NumpyBackend("default", NumpyBackend.Options(snapshot_folder=folder)).check()
+
+    [message] = check(str(tmp_path / "vectors"))
+    assert message.id == "wagtail_vector_index_numpy.W001"
+    assert str(tmp_path / "vectors") in message.msg
+    assert check(str(tmp_path)) == check("") == check(None) == []
+
+
 def test_a_machine_without_a_temporary_folder_shares_nothing(
     backend: NumpyBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

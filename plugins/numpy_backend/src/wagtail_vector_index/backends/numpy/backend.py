@@ -16,6 +16,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from django.core import checks
+
 from wagtail_vector_index.backends.base import (
     CollectionSpec,
     Health,
@@ -54,7 +56,8 @@ class NumpyBackend(VectorBackend):
         limit times the cube root of (records / limit).
 
         ``SNAPSHOT_FOLDER``: the folder of the files that processes share, or None if each process
-        is to have all records in its own memory. "" is the system's temporary folder.
+        is to have all records in its own memory. "" is the system's temporary folder. Any other
+        folder must exist.
         """
 
         quantization: Literal["none", "binary"] = "none"
@@ -66,6 +69,11 @@ class NumpyBackend(VectorBackend):
                 raise ValueError(
                     f"'OVERSAMPLING' must be a finite number of at least 1,"
                     f" not {self.oversampling}."
+                )
+            # A relative path would lead elsewhere in each process, depending on where it started.
+            if self.snapshot_folder and not Path(self.snapshot_folder).is_absolute():
+                raise ValueError(
+                    f"'SNAPSHOT_FOLDER' must be an absolute path, not {self.snapshot_folder!r}."
                 )
 
     max_batch_records = 4_096
@@ -90,6 +98,20 @@ class NumpyBackend(VectorBackend):
             return Path(folder or tempfile.gettempdir())
         except FileNotFoundError:  # no folder is writable
             return None
+
+    def check(self) -> list[checks.CheckMessage]:
+        """Warn if the folder of the files that processes share does not exist."""
+        folder = self.options.snapshot_folder
+        if not folder or Path(folder).is_dir():
+            return []
+        return [
+            checks.Warning(
+                f"Vector backend {self.alias!r}: there is no folder {folder}, so each process"
+                " loads all vectors into its own memory.",
+                hint="Create the folder, or correct SNAPSHOT_FOLDER.",
+                id="wagtail_vector_index_numpy.W001",
+            )
+        ]
 
     def health(self) -> Health:
         """Return the numbers of collections and records, and the memory that they take."""
