@@ -150,12 +150,17 @@ def promote() -> None:
     from blog.models import BlogPage
     from django.contrib.auth.models import AnonymousUser
     from django.test import RequestFactory
+    from django.utils import timezone
     from wagtail.contrib.search_promotions.models import Query, SearchPromotion
+    from wagtail.models import PageViewRestriction
 
     question = "how do I bake bread?"
     query = Query.get(question)
-    for title in ("Gift vouchers", "Opening hours"):
-        page = BlogPage.objects.get(title=title)
+    hidden = BlogPage.objects.get(title="Opening hours")
+    expired = BlogPage.objects.get(title="Rye sourdough")
+    private = BlogPage.objects.get(title="How to find us")
+    private_alias = private.create_alias(update_slug="alias")
+    for page in (BlogPage.objects.get(title="Gift vouchers"), hidden, expired, private_alias):
         SearchPromotion.objects.create(query=query, page=page, sort_order=1)
     SearchPromotion.objects.create(
         query=query,
@@ -164,13 +169,14 @@ def promote() -> None:
         description="Where our flour comes from",
         sort_order=2,
     )
-    hidden = BlogPage.objects.get(title="Opening hours")
     hidden.unpublish()
+    BlogPage.objects.filter(pk=expired.pk).update(expire_at=timezone.now())
+    restriction = PageViewRestriction.objects.create(page=private, restriction_type="login")
     view: dict[str, Any] = {"__name__": "blog.promoted"}
     exec(block("blog/promoted.py", PROMOTED), view)  # the guide's code
     shown: dict[str, Any] = {}
     view["render"] = lambda request, template, context: shown.update(context)
-    request = RequestFactory().get("/", {"q": question})
+    request = RequestFactory().get("/", {"q": f"{question}\0"})
     request.user, request.session = AnonymousUser(), {}
     view["search"](request)
     titles = [found.title for found in [*shown["promoted"], *shown["results"][:1]]]
@@ -179,6 +185,9 @@ def promote() -> None:
     print("promoted page:", " ".join(template.render(shown, request).split()))
     assert query.hits == 1
     hidden.save_revision().publish()
+    BlogPage.objects.filter(pk=expired.pk).update(expire_at=None)
+    restriction.delete()
+    private_alias.delete()
 
 
 def log_searches() -> None:
