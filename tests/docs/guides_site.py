@@ -238,7 +238,7 @@ def speak_dutch() -> None:
     from blog.models import BlogPage, Term
     from django.test import RequestFactory
     from django.utils import translation
-    from wagtail.models import Locale
+    from wagtail.models import Locale, PageViewRestriction
 
     dutch = Locale.objects.create(language_code="nl")
     loaf = BlogPage.objects.get(title="Your first loaf")
@@ -258,6 +258,18 @@ def speak_dutch() -> None:
     with translation.override("nl"):
         view["search"](visitors_request(RequestFactory(), "brood"))
         print("Dutch:", " | ".join(sorted(page.title for page in shown["results"])))
+    view = {"__name__": "blog.views_languages"}
+    exec(block("blog/views_languages.py", LANGUAGES), view)  # the guide's code
+    view["render"] = lambda request, template, context: shown.update(context)
+    for language in ("en", "nl"):
+        with translation.override(language):
+            view["search"](visitors_request(RequestFactory(), "bread"))
+        print(f"once, {language}:", " | ".join(page.title for page in shown["results"]))
+    private = PageViewRestriction.objects.create(page=loaf, restriction_type="login")
+    with translation.override("nl"):
+        view["search"](visitors_request(RequestFactory(), "bread"))
+    print("once, private:", " | ".join(page.title for page in shown["results"]))
+    private.delete()
     for python in blocks("python", LANGUAGES):
         if python.title.startswith("python manage.py shell"):
             run(python.code, str(python))

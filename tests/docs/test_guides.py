@@ -92,8 +92,9 @@ def test_guides_work(site: Path) -> None:
     languages = said.partition("Dutch: ")[2]
     assert languages.startswith("Je eerste brood | Rye sourdough\n")
     assert languages.count("translated: ") == languages.count("translated: Je eerste brood") == 1
-    assert languages.count("once: en Your first loaf") == 1
-    assert "once: nl" not in languages
+    for who, title in ("en", "Your first loaf"), ("nl", "Je eerste brood"), ("private", "Your first"):
+        [once] = re.findall(f"^once, {who}: (.*)$", languages, re.MULTILINE)
+        assert (title in once, once.count("loaf") + once.count("eerste brood")) == (True, 1)
     assert "in Dutch: Kneed het deeg. Zet het <mark>brood</mark> in een hete oven." in languages
     assert "terms: desem\n" in languages
     assert "asynchronously: 200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
