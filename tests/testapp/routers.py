@@ -13,6 +13,14 @@ class OtherRouter:
         return (db == "other") == (model_name == "remote")
 
 
+class LaggingRouter(OtherRouter):
+    """Reads of all content go to a database that has nothing of it yet."""
+
+    def db_for_read(self, model, **hints):
+        own = model._meta.app_label == "wagtail_vector_index"
+        return None if own else "other"
+
+
 class ReplicaRouter(OtherRouter):
     """Reads of the record go to a database that has nothing of it."""
 

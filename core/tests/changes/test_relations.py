@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import OperationalError, connections
 from django.db.models import Count, Exists, F, OuterRef
 from django.http import HttpResponse
 from django.urls import reverse
@@ -29,13 +32,15 @@ from tests.testapp.models import (
     Shelf,
 )
 from wagtail_vector_index.changes.receivers import Receivers
+from wagtail_vector_index.content.object_keys import object_key
 from wagtail_vector_index.exceptions import InvalidIndex
 from wagtail_vector_index.indexes import VectorIndex
 from wagtail_vector_index.indexing.comparing import changed_keys
+from wagtail_vector_index.indexing.expanding import expand
 from wagtail_vector_index.indexing.plan import live_collections
 from wagtail_vector_index.indexing.progress import Progress
 from wagtail_vector_index.indexing.updating import apply_changes, update
-from wagtail_vector_index.models import Document, EmbeddingField, FilterField
+from wagtail_vector_index.models import Document, EmbeddingField, FilterField, PendingChange
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +117,74 @@ def test_an_indexed_child_whose_primary_key_is_not_its_parents(reading):
     assert texts(index) == ["cake green"]
     place.delete()
     assert texts(index) == []
+
+
+def authors(index):
+    """The names of the notes' authors, after the noted changes were written."""
+    texts(index)
+    live = Document.objects.filter(deleted_at=None)
+    return [
+        json.loads(metadata).get("author") for metadata in live.values_list("metadata", flat=True)
+    ]
+
+
+@pytest.fixture
+def archive(transactional_db, settings):
+    """Tables of notes and authors in another database, which no router chooses."""
+    settings.DATABASE_ROUTERS = []
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+    other = connections["other"]
+    with other.schema_editor() as editor:
+        editor.create_model(Author)
+        editor.create_model(Note)
+    yield other
+    with other.schema_editor() as editor:
+        editor.delete_model(Note)
+        editor.delete_model(Author)
+
+
+@pytest.fixture
+def archived(reading, archive):
+    """An index of the notes in the other database, with the names of their authors."""
+    return reading(model=Note, content=Note.objects.using("other"))
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+class TestADatabaseThatAnIndexNames:
+    def test_what_its_objects_read(self, archived):
+        ada = Author(name="Ada")
+        ada.save(using="other")
+        Note(text="bread", author=ada).save(using="other")
+        assert authors(archived) == ["Ada"]
+        ada.name = "Grace"
+        ada.save(using="other")
+        assert authors(archived) == ["Grace"]
+
+    def test_a_deletion_elsewhere_while_it_is_down(self, archived, archive, caplog):
+        def fail(*arguments):
+            raise OperationalError("the database system is shutting down")
+
+        author = Author.objects.create(name="Ada")
+        PendingChange.objects.all().delete_rows()
+        with archive.execute_wrapper(fail):
+            author.delete()
+        [row] = PendingChange.objects.filter(index="reading")
+        assert row.scope == PendingChange.Scope.INDEX
+        assert "the database system is shutting down" in caplog.text
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_reads_from_a_replica_that_lags_behind(reading, settings):
+    ada = Author.objects.create(name="Ada")
+    note = Note.objects.create(text="bread", author=ada)
+    index = reading(model=Note)
+    settings.DATABASE_ROUTERS = ["tests.testapp.routers.LaggingRouter"]
+    for action in (ada.save, ada.delete):
+        PendingChange.objects.all().delete_rows()
+        action()
+        assert expand(index) == {}
+        [row] = PendingChange.objects.filter(index="reading")
+        assert row.object_key == object_key(note)
 
 
 def test_rows_of_a_table_between(reading, magazines, ada):

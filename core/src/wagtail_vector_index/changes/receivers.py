@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
-from django.db import router
+from django.db import Error, router
 from django.db.models import Model, signals
 
 from ..conf import auto_update
 from ..content.object_keys import key_of, object_key, primary_key, shares_objects
 from ..content.visibility import has_drafts, is_page_model, page_model
 from ..indexes import VectorIndex
-from ..indexing.dependencies import ReadingPath, model_family, readers
+from ..indexing.dependencies import ReadingPath, everything, model_family, readers
+from ..indexing.failures import error_text
 from ..models.tables import PendingChange
 from .interests import (
     Interest,
@@ -30,6 +32,8 @@ from .interests import (
 from .noting import Changes, begin, finish, gather, in_transaction, merged, note, note_gathered
 
 __all__ = ["Receivers"]
+
+logger = logging.getLogger(__name__)
 
 #: The signals that come before a change of any object, and the receivers that handle them.
 #: Wagtail's changes of pages save pages.
@@ -161,7 +165,7 @@ class Receivers:
         found: Changes = {}
         if not is_new:
             found = merged(
-                self._of_slug(sender, instance, update_fields),
+                self._of_slug(sender, instance, using, update_fields),
                 self._left_behind(sender, instance, using, update_fields),
             )
         expected: Changes = {}
@@ -238,8 +242,8 @@ class Receivers:
             return
         paths = [interest for interest in self._interests.get(sender, ()) if interest.path]
         read = {(i.index.name, object_key(instance, i.changed)): i.index for i in paths}
-        read_by = _objects((index, readers(index, key)) for (_, key), index in read.items())
-        changes = merged(self._of_deletion(sender, instance), read_by)
+        read_by = [_read_by(index, key) for (_, key), index in read.items()]
+        changes = merged(self._of_deletion(sender, instance), *read_by)
         gather(origin, instance, using, changes)
 
     def on_deletion(
@@ -344,7 +348,7 @@ class Receivers:
 
         if not auto_update() or kwargs.get("raw") or kwargs.get("created") or instance.pk is None:
             return
-        if CollectionViewRestriction.objects.exists():
+        if everything(CollectionViewRestriction).exists():
             changes = _subtrees(collection_indexes(self._interests), object_key(instance))
             _step(kwargs["signal"], sender, instance, using, changes)
 
@@ -370,14 +374,16 @@ class Receivers:
         from wagtail.models import PageViewRestriction
 
         # A move into a private section, or out of it, changes who may find the pages.
-        is_private = PageViewRestriction.objects.exists()
+        is_private = everything(PageViewRestriction).exists()
         indexes = page_indexes(self._interests)
         return _subtrees(
             [index for index in indexes if is_private or depends_on_tree(index)],
             object_key(instance),
         )
 
-    def _of_slug(self, sender: type[Model], instance: Any, update_fields: Any) -> Changes:
+    def _of_slug(
+        self, sender: type[Model], instance: Any, using: str | None, update_fields: Any
+    ) -> Changes:
         """Return the changes if a page gets another slug, and all below it another address.
 
         Wagtail's signal for this comes after the commit, when the process may have ended.
@@ -387,7 +393,8 @@ class Receivers:
         indexes = [index for index in page_indexes(self._interests) if depends_on_tree(index)]
         if not indexes:
             return {}
-        slugs = page_model().objects.filter(pk=instance.pk).exclude(slug=instance.slug)
+        pages = everything(page_model(), using)
+        slugs = pages.filter(pk=instance.pk).exclude(slug=instance.slug)
         return _subtrees(indexes, object_key(instance)) if slugs.exists() else {}
 
     def _by_through(self, through: type[Model]) -> Iterator[tuple[Interest, ReadingPath]]:
@@ -432,6 +439,20 @@ def _objects(keys: Iterable[tuple[VectorIndex, Iterable[str]]]) -> Changes:
     """Return the changes of single objects, given as indexes with keys of their objects."""
     scope = PendingChange.Scope.OBJECT
     return merged(*({(index.name, scope): list(some)} for index, some in keys))
+
+
+def _read_by(index: VectorIndex, key: str) -> Changes:
+    """Return the objects of an index that read an object, which is about to be deleted."""
+    try:
+        return _objects([(index, readers(index, key))])
+    except Error as error:  # of a database that need not be the object's
+        logger.warning(
+            "The objects of %s that read %s could not be found. The whole index is compared: %s",
+            index.name,
+            key,
+            error_text(error),
+        )
+        return {(index.name, PendingChange.Scope.INDEX): [key]}
 
 
 def _subtrees(indexes: Iterable[VectorIndex], key: str) -> Changes:

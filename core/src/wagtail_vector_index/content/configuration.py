@@ -81,12 +81,14 @@ class IndexConfiguration:
         fields: the fields that searches can filter by, including core's own fields.
         chosen_by: for the model of each queryset, the paths of the fields that its conditions read.
         reads: for these models, the relations that the index declares as ``reads``.
+        databases: for the models whose queryset names its database by ``using()``, the database.
     """
 
     models: Mapping[type[Model], ModelConfiguration]
     fields: Mapping[str, FieldType]
     chosen_by: Mapping[type[Model], tuple[str, ...]]
     reads: Mapping[type[Model], tuple[str, ...]]
+    databases: Mapping[type[Model], str]
 
     def of(self, index: Declaration, model: type[Model]) -> ModelConfiguration:
         """Return the configuration of a model, which may be a child of a declared model."""
@@ -107,14 +109,17 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
     resolved: dict[type[Model], ModelConfiguration] = {}
     fields = dict(CORE_FIELDS)
     chosen_by: dict[type[Model], tuple[str, ...]] = {}
+    databases: dict[type[Model], str] = {}
     for queryset in index.get_querysets():
         _check_refinable(index, queryset)
+        named: str | None = vars(queryset)["_db"]  # the property .db would ask the routers
         chosen_by[queryset.model] = (
             *chosen_by.get(queryset.model, ()),
             *choice_of(queryset).paths,
         )
         for model in _family(index, queryset.model):
             resolved[model] = _model_configuration(index, model)
+            databases |= {model: named} if named else {}
             for field, type_ in resolved[model].filter_fields:
                 if fields.setdefault(field.name, type_) != type_:
                     raise InvalidIndex(
@@ -123,7 +128,11 @@ def configuration_of(index: Declaration) -> IndexConfiguration:
                         f" them another name: FilterField('…', source={field.source!r})."
                     )
     return IndexConfiguration(
-        models=resolved, fields=fields, chosen_by=chosen_by, reads=_reads(index, list(chosen_by))
+        models=resolved,
+        fields=fields,
+        chosen_by=chosen_by,
+        reads=_reads(index, list(chosen_by)),
+        databases=databases,
     )
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from django.apps import apps
+from django.db import router
 from django.db.models import ForeignObjectRel, ManyToManyRel, Model, QuerySet
 
 from ..content.declaration import IndexDeclaration
@@ -58,17 +59,17 @@ class Step:
         if self.generic:
             return self._pointing_generically(pks, using)
         if self.lookup:
-            chosen = _everything(self.source, using).filter(**{f"{self.lookup}__pk__in": pks})
+            chosen = everything(self.source, using).filter(**{f"{self.lookup}__pk__in": pks})
             return chosen.order_by().values_list("pk", flat=True)
-        rows = _everything(self.target, using).filter(pk__in=pks).order_by()
+        rows = everything(self.target, using).filter(pk__in=pks).order_by()
         if len(self.pointer) == 1:
             return rows.values_list(f"{self.pointer[0]}__pk", flat=True)
-        return _pointed_to(self.source, rows.values_list(*self.pointer))
+        return _pointed_to(self.source, rows.values_list(*self.pointer), using)
 
     def _pointing_generically(self, pks: list[Any], using: str | None) -> Iterable[Any]:
         content_type, object_id = self.generic
-        chosen = _everything(self.source, using).filter(
-            **{content_type: _content_type(self.target), f"{object_id}__in": pks}
+        chosen = everything(self.source, using).filter(
+            **{content_type: _content_type(self.target, using), f"{object_id}__in": pks}
         )
         return chosen.order_by().values_list("pk", flat=True)
 
@@ -78,7 +79,7 @@ class Step:
         if not names or not instance.get_deferred_fields().isdisjoint(names):
             return False
         pk = primary_key(instance, self.target)
-        rows = _everything(self.target, using).filter(pk=pk)
+        rows = everything(self.target, using).filter(pk=pk)
         before = rows.values_list(*names).first()
         return before not in (None, tuple(getattr(instance, name) for name in names))
 
@@ -116,11 +117,11 @@ class ReadingPath:
         """Return the keys of objects that the last step begins at, from their primary keys."""
         return [given_key(self.last.source, pk) for pk in pks]
 
-    def readers(self, pks: Iterable[Any]) -> list[Any]:
+    def readers(self, pks: Iterable[Any], using: str | None = None) -> list[Any]:
         """Return the primary keys of the objects that read the related objects with these keys."""
         found = list(pks)
         for step in reversed(self.steps):
-            found = step.back(found)
+            found = step.back(found, using)
         return found
 
 
@@ -170,7 +171,7 @@ def readers(index: IndexDeclaration, key: str) -> Iterator[str]:
     """Yield the keys of the objects of an index that read the object with this key."""
     for path in reading_paths(index):
         if pks := primary_keys(path.related, [key]):
-            for reader in path.readers(pks):
+            for reader in path.readers(pks, index.configuration.databases.get(path.model)):
                 yield key_of(path.model, reader)
 
 
@@ -297,33 +298,43 @@ def _models_that_know(model: type[Model], field: Any) -> Iterator[type[Model]]:
                 yield other
 
 
-def _everything(model: type[Model], using: str | None) -> QuerySet[Any]:
-    everything: QuerySet[Any] = model._base_manager.using(using)  # noqa: SLF001  # hides no objects
-    return everything
+def everything(model: type[Model], using: str | None = None) -> QuerySet[Any]:
+    """Return all objects of a model, as they are now.
+
+    Args:
+        model: the model.
+        using: the database; by default the one to which objects of the model are saved, since a
+            replica may lag behind.
+    """
+    using = using or router.db_for_write(model)
+    found: QuerySet[Any] = model._base_manager.using(using)  # noqa: SLF001  # hides no objects
+    return found
 
 
-def _content_type(model: type[Model]) -> Any:
+def _content_type(model: type[Model], using: str | None) -> Any:
     from django.contrib.contenttypes.models import ContentType
 
-    return ContentType.objects.get_for_model(model)
+    return ContentType.objects.db_manager(using).get_for_model(model)
 
 
-def _pointed_to(source: type[Model], rows: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
+def _pointed_to(
+    source: type[Model], rows: Iterable[tuple[Any, Any]], using: str | None
+) -> Iterator[Any]:
     """Yield the primary keys of objects of a model's family, from content types and keys.
 
     An object with rows in several models may be pointed to as an object of any of them.
     """
     for content_type, pk in rows:
-        model = None if pk is None else _model_of(content_type)
+        model = None if pk is None else _model_of(content_type, using)
         if model is not None and root_model(model) is root_model(source):
             yield from primary_keys(source, [key_of(source, pk)])
 
 
-def _model_of(content_type: Any) -> type[Model] | None:
+def _model_of(content_type: Any, using: str | None) -> type[Model] | None:
     """Return the model of a content type; None if there is no such type, or no model of it."""
     from django.contrib.contenttypes.models import ContentType
 
     try:
-        return ContentType.objects.get_for_id(content_type).model_class()
+        return ContentType.objects.db_manager(using).get_for_id(content_type).model_class()
     except ContentType.DoesNotExist:
         return None

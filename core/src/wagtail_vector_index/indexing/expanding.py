@@ -16,7 +16,7 @@ from ..content.visibility import is_collection_member, is_page_model, page_model
 from ..models.tables import PendingChange, index_database
 from ..models.transactions import in_transaction, tried_again
 from .comparing import changed_keys
-from .dependencies import readers
+from .dependencies import everything, readers
 from .failures import put_off, stops_index
 from .outbox import append, changes_of
 from .plan import live_collections
@@ -87,10 +87,11 @@ def _members_below(index: IndexDeclaration, key: str) -> Iterator[str]:
     """Yield the keys of the members of a collection, and of all collections below it."""
     models = [queryset.model for queryset in index.get_querysets()]
     for model in filter(is_collection_member, models):
-        collections = model._meta.get_field("collection").related_model.objects
-        chosen = collections.filter(pk__in=primary_keys(collections.model, [key]))
+        using = index.configuration.databases.get(model)
+        collection: Any = model._meta.get_field("collection").related_model
+        chosen = everything(collection, using).filter(pk__in=primary_keys(collection, [key]))
         for path in chosen.values_list("path", flat=True):
-            below = model._base_manager.filter(collection__path__startswith=path)  # noqa: SLF001  # hides no objects
+            below = everything(model, using).filter(collection__path__startswith=path)
             for pk in below.order_by().values_list("pk", flat=True):
                 yield key_of(model, pk)
 
@@ -101,17 +102,19 @@ def _pages_below(index: IndexDeclaration, key: str) -> Iterator[str]:
     The visibility of a page also decides who may see its aliases, and the pages below them.
     """
     model = page_model()
+    models = [each.model for each in index.get_querysets() if is_page_model(each.model)]
+    databases = index.configuration.databases
+    pages = everything(model, next(map(databases.get, models), None))
     level = primary_keys(model, [key])
     seen: set[Any] = set()
     while level:
         seen.update(level)
-        for path in model.objects.filter(pk__in=level).values_list("path", flat=True):
-            for queryset in index.get_querysets():
-                if is_page_model(queryset.model):
-                    below = queryset.model._base_manager.filter(path__startswith=path)  # noqa: SLF001  # hides no objects
-                    for pk in below.order_by().values_list("pk", flat=True):
-                        yield key_of(model, pk)
-        aliases = model.objects.filter(alias_of__in=level).values_list("pk", flat=True)
+        for path in pages.filter(pk__in=level).values_list("path", flat=True):
+            for each in models:
+                below = everything(each, databases.get(each)).filter(path__startswith=path)
+                for pk in below.order_by().values_list("pk", flat=True):
+                    yield key_of(model, pk)
+        aliases = pages.filter(alias_of__in=level).values_list("pk", flat=True)
         level = [pk for pk in aliases if pk not in seen]
 
 
