@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from django.apps import apps
 from django.core import checks as django_checks
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils.translation import gettext_lazy
@@ -412,10 +413,10 @@ class TestIndexes:
         assert message.msg == f"testapp.Note: {told}"
 
     def test_a_name_that_cannot_be_stored(self, monkeypatch):
-        index = type("KettleIndex", (ProductIndex,), {"name": "n" * 256, "__module__": "shop"})
+        index = type("KettleIndex", (ProductIndex,), {"name": "n" * 121, "__module__": "shop"})
         monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
         (message,) = checks.check_indexes()
-        assert message.msg.endswith("n…: name must have at most 255 characters, not 256.")
+        assert message.msg.endswith("n…: name must have at most 120 characters, not 121.")
 
     @pytest.mark.parametrize("name", [gettext_lazy("kettles"), 5])
     def test_a_name_is_made_a_text(self, name):
@@ -609,6 +610,15 @@ class TestDatabase:
 
         monkeypatch.setattr(connection.introspection, "table_names", fail)
         assert checks.check_database(databases=["default"]) == []
+
+
+def test_the_columns_of_every_index_of_a_table_fit_into_mysql():
+    """There, an index takes 3,072 bytes, and a character takes four."""
+    for model in apps.get_app_config("wagtail_vector_index").get_models():
+        for index in [*model._meta.indexes, *model._meta.constraints]:
+            fields = [model._meta.get_field(name) for name in index.fields]
+            size = sum(4 * (getattr(field, "max_length", None) or 16) for field in fields)
+            assert size <= 3_072, index.name
 
 
 def test_the_handlers_are_those_of_the_settings():

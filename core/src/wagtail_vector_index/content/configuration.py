@@ -32,7 +32,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
 
 
 #: As many characters as the columns of the index tables take.
-_LONGEST_NAME = 255
+_LONGEST_NAME = 120
 
 
 class Declaration(Protocol):

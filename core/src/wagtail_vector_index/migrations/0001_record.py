@@ -101,7 +101,7 @@ class Migration(migrations.Migration):
             name="PendingChange",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("index", models.CharField(max_length=255)),
+                ("index", models.CharField(max_length=120)),
                 ("object_key", models.CharField(max_length=255)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("attempts", models.PositiveIntegerField(default=0)),

@@ -34,9 +34,10 @@ _PART = 2_000
 
 NO_IDS = uuid.UUID(int=0)
 
-#: The longest model name with a primary key, which may be a URL. Even with four bytes for each
-#: character, such a key fits into an index of PostgreSQL or MySQL.
+#: The longest model name with a primary key, which may be a URL, and the longest name of an index.
+#: Even with four bytes for each character, both together fit into an index of a table in MySQL.
 OBJECT_KEY_LENGTH = 640
+INDEX_NAME_LENGTH = 120
 
 
 class IndexTableQuerySet(models.QuerySet[Any]):
@@ -311,7 +312,7 @@ class PendingChange(models.Model):
         INDEX = "index", _("any object of the index")
 
     id = models.BigAutoField(primary_key=True)
-    index = models.CharField(max_length=255)
+    index = models.CharField(max_length=INDEX_NAME_LENGTH)
     object_key = models.CharField(max_length=OBJECT_KEY_LENGTH)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.OBJECT)
     created_at = models.DateTimeField(default=timezone.now)
