@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from django.db import DatabaseError, InterfaceError, transaction
@@ -10,7 +12,7 @@ from django_tasks import task_backends
 
 from tests.testapp.models import Note, Remote
 from wagtail_vector_index.background.attempting import Attempt
-from wagtail_vector_index.background.worker import Worker, worker
+from wagtail_vector_index.background.worker import Worker, _warn_without_threads, worker
 from wagtail_vector_index.changes import starting
 from wagtail_vector_index.exceptions import EmbeddingUnavailable
 from wagtail_vector_index.models import Document, PendingChange
@@ -35,6 +37,16 @@ def built(transactional_db, bring_up_to_date, embedder, settings):
     settings.WAGTAIL_VECTOR_INDEX_AUTO_UPDATE = True
     yield
     assert worker().wait(20)
+
+
+@pytest.mark.parametrize("options", [{}, {"enable-threads": b"true"}, {"threads": b"4"}])
+def test_uwsgi_must_be_told_to_run_threads(built, monkeypatch, caplog, options):
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
+    _warn_without_threads.cache_clear()
+    for text in ("cake", "tea"):
+        Note.objects.create(text=text)
+        assert worker().wait(20)
+    assert caplog.text.count("uWSGI runs no threads") == (0 if options else 1)
 
 
 def test_once_after_the_commit(transactional_db, started):

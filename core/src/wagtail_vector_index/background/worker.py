@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
 import os
+import sys
 import threading
 import time
 from typing import TypeAlias
@@ -47,6 +49,7 @@ class Worker:
             due = time.monotonic() + delay
             self._due[work] = min(due, self._due.get(work, due))
             if self._thread is None or not self._thread.is_alive():
+                _warn_without_threads()
                 self._thread = threading.Thread(
                     target=self._run, name="wagtail-vector-index", daemon=True
                 )
@@ -123,6 +126,17 @@ class Worker:
             # A rebuild that was requested meanwhile has set its own number, so as not to wait.
             self._failures.setdefault(work, made.failures)
         return made.retry_in
+
+
+@functools.cache
+def _warn_without_threads() -> None:
+    """Warn once if this is a process of uWSGI that runs no threads."""
+    options = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if options is not None and not {"enable-threads", "threads"} & set(options):
+        logger.warning(
+            "uWSGI runs no threads, so no changes are written in this process. Set"
+            " enable-threads = true for uWSGI, or use a task queue."
+        )
 
 
 _worker = Worker()
