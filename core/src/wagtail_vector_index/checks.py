@@ -33,6 +33,7 @@ from .indexing.ownership import current_owner, foreign_problem, owner_is_certain
 from .indexing.plan import live_collections, outdated_by
 from .models.mixin import VectorIndexedMixin
 from .models.tables import Collection, index_database
+from .models.tenants import has_tables
 from .plugins.calling import active_registry
 from .plugins.handlers import (
     HANDLERS,
@@ -448,7 +449,7 @@ def _database_messages() -> Messages:
             hint=f"If you no longer need their content, run this SQL: {statements}",
             id="wagtail_vector_index.W004",
         )
-    if Collection._meta.db_table in tables:
+    if has_tables():
         for index in all_indexes():
             yield from _guarded(_asking_messages, index)
             yield from _outdated_messages(index)

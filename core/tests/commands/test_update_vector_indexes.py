@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
-from django.db import DatabaseError, OperationalError, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 from django.utils import timezone
 
 from tests.testapp.models import Note, Product
@@ -193,6 +193,14 @@ def test_before_migrate_it_says_to_run_it(command, monkeypatch):
     monkeypatch.setattr(Collection._meta, "db_table", "not_made_yet")
     with pytest.raises(CommandError, match=r"no tables .* Run: manage.py migrate$"):
         call_command(*command)
+
+
+def test_tables_in_a_schema_that_tenants_share(monkeypatch):
+    """In the schema of a tenant, django-tenants lists only the tables of that schema."""
+    if connection.vendor != "postgresql":
+        pytest.skip("this is about schemas")
+    monkeypatch.setattr(connection.introspection, "table_names", lambda *arguments: [])
+    call_command("update_vector_indexes", "note", verbosity=0)
 
 
 def test_an_index_that_is_wrong_stops_no_other(monkeypatch):

@@ -57,8 +57,16 @@ def place() -> tuple[str, str]:
 
 
 def has_tables() -> bool:
-    """Return whether the index tables exist in the current tenant's schema."""
-    return Collection._meta.db_table in _connection().introspection.table_names()
+    """Return whether the current code can read index tables.
+
+    They may be in a schema that tenants share, which introspection in a tenant's schema leaves out.
+    """
+    connection, table = _connection(), Collection._meta.db_table
+    if connection.vendor != "postgresql":
+        return table in connection.introspection.table_names()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+        return bool(cursor.fetchone()[0])
 
 
 def lacks_tables() -> bool:
