@@ -118,18 +118,19 @@ def found_by_words(monkeypatch):
 
 
 def test_what_a_hybrid_search_finds_first_is_sent_first(
-    bring_up_to_date, configure, found_by_words
+    bring_up_to_date, configure, found_by_words, monkeypatch
 ):
     """Chunks of other objects are nearer in meaning, and fill the window."""
     configure(CONTEXT_TOKENS=720)
+    monkeypatch.setattr(type(NOTES), "vector_weight", 0.3)
     for number in range(3):
         parts = [filler(f"x{number}{part}", 60) for part in range(3)]
-        Note.objects.create(text="\n\n".join(f"bread bread {part}" for part in parts))
+        Note.objects.create(text="\n\n".join(f"bread rye {part}" for part in parts))
     manual = Note.objects.create(text=filler("zz9000", 60))
     bring_up_to_date("note")
     found_by_words(manual)
-    assert NOTES.search("bread bread zz9000", mode="hybrid")[0] == manual
-    answer = NOTES.query("bread bread zz9000", mode="hybrid", limit=4)
+    assert NOTES.search("bread rye zz9000", mode="hybrid")[0] == manual
+    answer = NOTES.query("bread rye zz9000", mode="hybrid", limit=4)
     assert answer.sources[0].object == manual
     assert 1 < sum(len(source.chunks) for source in answer.sources) < 10
 

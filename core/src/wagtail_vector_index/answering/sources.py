@@ -74,7 +74,7 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
 
     They include the best chunk of each object, by which the search found it. After a hybrid
     search, and if the objects were reranked, these come first, in the order of the objects. After
-    a hybrid search, the chunks that have most words of the question come next.
+    a hybrid search, the chunks that have most other words of the question come next.
     """
     search = results.search
     hits = yield from search.steps()
@@ -91,7 +91,7 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     documents = {id: live[id] for id in scores if id in live}
     first = [id for id in best if id in documents]
     if is_hybrid:
-        first += _with_most_words(documents, first, search.text)
+        first += _with_other_words(documents, first, search.text)
     chosen = [id for id in dict.fromkeys([*first, *list(near)[:count]]) if id in documents]
     if not is_hybrid and search.index.reranking_backend is None:
         chosen.sort(key=lambda id: -scores[id])
@@ -112,22 +112,20 @@ def candidates(results: SearchResults) -> Steps[list[Candidate]]:
     ]
 
 
-def _with_most_words(
+def _with_other_words(
     documents: Mapping[UUID, Document], best: Iterable[UUID], question: str
 ) -> list[UUID]:
-    """Return the chunk of each object that has most words of the question.
+    """Return the chunk of each object that has most words of the question which its best lacks.
 
-    An object that was found by its words may have them in another chunk than its best, which is
-    the nearest in meaning.
+    The best chunk is the nearest in meaning. An object that was found by its words may have them
+    in another one.
     """
+    terms = {id: terms_in(document.content, question) for id, document in documents.items()}
     of_object: dict[str, list[UUID]] = {}
     for id, document in documents.items():
         of_object.setdefault(document.object_key, []).append(id)
     return [
-        max(
-            of_object[documents[id].object_key],
-            key=lambda one: terms_in(documents[one].content, question),
-        )
+        max(of_object[documents[id].object_key], key=lambda one: len(terms[one] - terms[id]))
         for id in best
     ]
 

@@ -129,9 +129,9 @@ def excerpt_of(instance: Any) -> Excerpt:
     return excerpt
 
 
-def terms_in(text: str, query: str) -> int:
-    """Return how many different terms of a query a text has."""
-    return len({term for _, _, term in _places(text, query)})
+def terms_in(text: str, query: str) -> set[int]:
+    """Return the numbers of the terms of a query that a text has."""
+    return {term for _, _, term in _places(text, query)}
 
 
 def _html(piece: str, is_found: bool) -> str:  # noqa: FBT001  # a pair from a list
