@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import unicodedata
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -94,6 +95,21 @@ def test_an_embedding_backend(built, embedder, caplog, kind, message, told):
     Note.objects.create(text=SECRET)
     Note.objects.create(text="tea")
     assert told in kept(caplog)
+
+
+def test_a_plugin(built, caplog, monkeypatch):
+    def redact(index, documents):
+        raise ValueError(f"cannot redact {documents[0]!r}")
+
+    plugin = SimpleNamespace(
+        function=redact, argnames=("index", "documents"), plugin_name="redactor"
+    )
+    monkeypatch.setattr(
+        "wagtail_vector_index.plugins.calling._implementations",
+        lambda hook: [plugin] if hook == "documents_prepared" else [],
+    )
+    Note.objects.create(text=SECRET)
+    assert "documents_prepared of redactor failed: ValueError: cannot redact" in kept(caplog)
 
 
 @pytest.fixture

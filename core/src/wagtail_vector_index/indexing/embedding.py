@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 
 from django.utils import timezone
 
+from ..contract.echoes import hide_content
 from ..contract.slices import slices
 from ..embeddings.base import EmbeddingBackend
 from ..models.tables import Embedding
 from ..plugins.documents import PreparedDocument
 from .backend_vectors import copy_vectors, counts_length
 from .bulk_insert import insert_rows
-from .failures import hide_content
 from .plan import Plan
 from .processes import HEARTBEAT
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 from django.db import DataError, Error, IntegrityError, router
@@ -14,6 +11,7 @@ from django.utils import timezone
 
 from ..content.declaration import IndexDeclaration
 from ..content.text import clean_text
+from ..contract.echoes import LEFT_OUT, WITHOUT_CONTENT
 from ..exceptions import VectorIndexError
 from ..models.sessions import is_down
 from ..models.tables import Collection, index_database
@@ -23,7 +21,6 @@ from .backoff import OBJECT_DELAY, SERVICE_DELAY, delay_after, seconds_until
 __all__ = [
     "FAILED",
     "error_text",
-    "hide_content",
     "is_waiting",
     "keep_error",
     "message_without_content",
@@ -38,17 +35,6 @@ __all__ = [
 FAILED = ~Q(last_error="")
 
 _LONGEST_ERROR = 2_000
-_LEFT_OUT = "…"
-
-#: The attribute of an error that holds its message without content.
-_WITHOUT_CONTENT = "message_without_content"
-
-_WORD = re.compile(r"\w+")
-#: The escapes of JSON, of Python's ``repr``, and of URLs, also if they were escaped again.
-_ESCAPE = re.compile(
-    r"\\+u(?P<unit>[0-9a-fA-F]{4})|(?P<bytes>(?:(?:\\+x|%)[0-9a-fA-F]{2})+)|\\+[nrt]"
-)
-_HIDDEN = re.compile(rf"{_LEFT_OUT}(?:\W{{0,3}}{_LEFT_OUT})+")
 
 
 def error_text(error: BaseException) -> str:
@@ -69,51 +55,10 @@ def message_without_content(error: BaseException) -> str:
         return str(error)
     if quotation and quotation in str(error):
         before, _, after = str(error).rpartition(quotation)
-        return f"{before}{_LEFT_OUT}{after}"
+        return f"{before}{LEFT_OUT}{after}"
     if isinstance(error, Error):
         return _of_database(error)
-    return str(getattr(error, _WITHOUT_CONTENT, error))
-
-
-def hide_content(error: Exception, sent: Iterable[str]) -> None:
-    """Have the words that were sent to a service left out of the message of its error.
-
-    Args:
-        error: the error that the service's backend raised.
-        sent: the texts that were sent.
-    """
-    words = {_folded(word) for text in sent for word in set(_WORD.findall(_unescaped(text)))}
-
-    def shown(match: re.Match[str]) -> str:
-        word = match[0]
-        is_letter = len(word) == 1 and word.isascii()
-        return _LEFT_OUT if _folded(word) in words and not is_letter else word
-
-    message = _WORD.sub(shown, _unescaped(str(error)))
-    setattr(error, _WITHOUT_CONTENT, _HIDDEN.sub(_LEFT_OUT, message))
-
-
-def _unescaped(text: str) -> str:
-    """Return a text with the characters that JSON, Python or a URL writes as escapes."""
-    return unicodedata.normalize("NFC", _ESCAPE.sub(_character, text))
-
-
-def _character(escape: re.Match[str]) -> str:
-    if unit := escape["unit"]:
-        return chr(int(unit, 16))
-    if not escape["bytes"]:
-        return " "
-    found = bytes.fromhex("".join(re.findall(r"(?:x|%)(..)", escape["bytes"])))
-    try:
-        return found.decode()
-    except UnicodeDecodeError:
-        return found.decode("latin-1")
-
-
-def _folded(word: str) -> str:
-    """Return a word without its accents, in lower case, as models' own tokenizers write it."""
-    letters = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return str(getattr(error, WITHOUT_CONTENT, error))
 
 
 def _of_database(error: Error) -> str:

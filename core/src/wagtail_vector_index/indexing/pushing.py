@@ -9,12 +9,12 @@ from functools import partial
 from uuid import UUID
 
 from ..backends.base import VectorBackend
+from ..contract.echoes import hide_content
 from ..contract.records import RecordBatch
 from ..contract.slices import slices
 from ..exceptions import CollectionNotFound
 from ..models.tables import Collection, Document
 from .batches import batch_of, live_among, live_documents, pages, written_after
-from .failures import hide_content
 from .keeping import drop_applied
 from .measuring import measure_again, optimize
 from .ownership import is_foreign

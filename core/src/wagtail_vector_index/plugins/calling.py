@@ -12,6 +12,7 @@ from typing import Any
 import pluggy
 
 from ..conf import DISABLED_PLUGINS_SETTING, disabled_plugins
+from ..contract.echoes import without_content
 from ..exceptions import ConfigurationError, PluginBroken
 from ..wording import describe
 from .discovery import Registry, registry
@@ -60,7 +61,7 @@ class DocumentHooks:
         Each plugin gets copies, so what it changes in place has no effect.
 
         Raises:
-            PluginBroken: a plugin failed; the message names it.
+            PluginBroken: a plugin failed; the message names it, and quotes none of the content.
         """
         for implementation in self.implementations:
             copies = [replace(document, metadata=dict(document.metadata)) for document in documents]
@@ -72,8 +73,10 @@ class DocumentHooks:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
+                texts = (f"{one.embedded_text}\n{one.metadata}" for one in documents)
+                reason = without_content(describe(error), texts)
                 raise PluginBroken(
-                    f"documents_prepared of {implementation.plugin_name} failed: {describe(error)}"
+                    f"documents_prepared of {implementation.plugin_name} failed: {reason}"
                 ) from error
         return documents
 

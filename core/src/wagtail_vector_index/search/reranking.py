@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from ..content.declaration import IndexDeclaration
+from ..contract.echoes import hide_content
 from ..contract.sansio import Call, Steps
 from ..exceptions import ConfigurationError, InvalidIndex, InvalidScores
-from ..indexing.failures import error_text, hide_content
+from ..indexing.failures import error_text
 from ..models.sessions import again_if_lost
 from ..models.tables import Document
 from ..plugins.documents import PreparedDocument
