@@ -54,7 +54,7 @@ PROMISED = {
     ],
     "wagtail_vector_index.contract.sql": ["OPERATORS", "Compare", "column_of", "where"],
     "wagtail_vector_index.contract.sqlite": ["column_values", "compare"],
-    "wagtail_vector_index.embeddings.base": ["EmbeddingBackend"],
+    "wagtail_vector_index.embeddings.base": ["EmbeddingBackend", "Vectors"],
     "wagtail_vector_index.exceptions": ["VectorIndexError"],
     "wagtail_vector_index.handlers": [
         "chat_backends",
@@ -65,8 +65,11 @@ PROMISED = {
     "wagtail_vector_index.indexes": [
         "Answer",
         "Chunk",
+        "Fusion",
         "IndexStatus",
+        "Mode",
         "PageVectorIndex",
+        "Problem",
         "SearchResults",
         "Source",
         "TextSplitter",

@@ -92,7 +92,8 @@ def test_guides_work(site: Path) -> None:
     languages = said.partition("Dutch: ")[2]
     assert languages.startswith("Je eerste brood | Rye sourdough\n")
     assert languages.count("translated: ") == languages.count("translated: Je eerste brood") == 1
-    for who, title in ("en", "Your first loaf"), ("nl", "Je eerste brood"), ("private", "Your first"):
+    titles = {"en": "Your first loaf", "nl": "Je eerste brood", "private": "Your first"}
+    for who, title in titles.items():
         [once] = re.findall(f"^once, {who}: (.*)$", languages, re.MULTILINE)
         assert (title in once, once.count("loaf") + once.count("eerste brood")) == (True, 1)
     assert "in Dutch: Kneed het deeg. Zet het <mark>brood</mark> in een hete oven." in languages

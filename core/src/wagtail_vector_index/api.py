@@ -48,8 +48,8 @@ class VectorSearchFilter(BaseFilterBackend):
 
     The view set names the index in its attribute ``vector_index``. Its attribute ``vector_search``
     may be a dictionary of more arguments of `VectorIndex.search`, such as ``mode`` and
-    ``similarity_threshold``. Only objects of its ``within`` are found, if it has one. A search finds
-    at most 100 objects, unless it has another ``limit``.
+    ``similarity_threshold``. Only objects of its ``within`` are found, if it has one. A search
+    finds at most 100 objects, unless it has another ``limit``.
 
     Example::
 
@@ -110,8 +110,8 @@ def _index(view: Any) -> VectorIndex:
     if name is None:
         names = ", ".join(index.name for index in all_indexes())
         raise InvalidIndex(
-            f"{type(view).__name__} needs an attribute vector_index, which names the index to search."
-            f" Available: {names or 'none'}."
+            f"{type(view).__name__} needs an attribute vector_index, which names the index to"
+            f" search. Available: {names or 'none'}."
         )
     return get_index(name)
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from django.apps import apps
-from django.db.models import Model, QuerySet
+from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import ModelIterable
 
 from ..contract.metrics import Metric
@@ -46,8 +46,8 @@ class IndexDeclaration:
 
     #: The name in commands and in the index tables. The default is "app_label.ClassName".
     name: str = ""
-    #: The content. Only its live objects are indexed and found.
-    querysets: ClassVar[Sequence[QuerySet[Any]]] = ()
+    #: The content, as querysets or managers. Only its live objects are indexed and found.
+    querysets: ClassVar[Sequence[QuerySet[Any] | Manager[Any]]] = ()
     #: The fields to embed, for models that do not declare ``embedding_fields`` themselves.
     embedding_fields: ClassVar[Sequence[EmbeddingField]] = ()
     #: The fields to filter by, for models without their own ``vector_filter_fields``.
