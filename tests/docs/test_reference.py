@@ -12,11 +12,11 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
 
-from core.tests.test_public_api import PROMISED
+from core.tests.test_public_api import PROMISED, modules
 from wagtail_vector_index.checks import LEGACY_SETTINGS
 from wagtail_vector_index.content.declaration import IndexDeclaration
 from wagtail_vector_index.indexes import VectorIndex
-from wagtail_vector_index.plugins import hookspecs
+from wagtail_vector_index.plugins import django_apps, hookspecs
 from wagtail_vector_index.plugins.discovery import registry
 from wagtail_vector_index.wagtail_search import SearchBackendOptions
 
@@ -143,6 +143,28 @@ def test_public_names(module: str) -> None:
     """What is promised to be public is on the page of the API, or on that of the hooks."""
     text = built("api") + built("hooks")
     assert [name for name in PROMISED[module] if f'id="{module}.{name}"' not in text] == []
+
+
+def test_every_type_in_a_signature_is_documented() -> None:
+    """A reader can look up each of our types that a documented function takes or returns."""
+    text = built("api") + built("hooks")
+    ids = re.findall(r'<dt class="sig[^"]*" id="([^"]+)"', text)
+    documented = {id.rpartition(".")[2] for id in ids}
+    ours = {
+        name
+        for module in [*modules(), *PROMISED]
+        for name in importlib.import_module(module).__all__
+        if name[0].isupper()
+    }
+    signatures = re.findall(r'<dt class="sig.*?</dt>', text, re.DOTALL)
+    assert len(signatures) > 100
+    named = set(re.findall(r"\w+", re.sub(r"<[^>]+>", " ", " ".join(signatures))))
+    assert named & ours - documented == set()
+
+
+def test_paths_in_settings() -> None:
+    paths = {path for _, path in BACKENDS}
+    assert {*paths, *django_apps()} <= first_cells(page("api"))
 
 
 def test_what_an_index_declares() -> None:
