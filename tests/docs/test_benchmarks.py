@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
+import sys
 
 import pytest
 from matplotlib import pyplot
 
-from benchmarks import summary
+from benchmarks import run, summary
 from benchmarks.measure import Row, print_table, read_seconds, seconds, tables
 from benchmarks.run import RESULTS
 from docs import plots
@@ -136,3 +137,29 @@ def test_a_time_alone_has_no_range():
     assert read_seconds("6.5 ms") == pytest.approx((0.0065, 0.0065, 0.0065))
     with pytest.raises(ValueError, match=r"'none' contains no time"):
         read_seconds("none")
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The benchmarks that were run, all of which meet their goals."""
+    names = []
+    monkeypatch.setattr(run, "goals_met", lambda name, *, quick: names.append(name) or True)
+    return names
+
+
+def test_a_run_skips_benchmarks_whose_data_is_not_there(ran, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run"])
+    monkeypatch.setenv("RANKING_COLLECTIONS", "/data")
+    monkeypatch.delenv("MINILM_FOLDER", raising=False)
+    assert run.main() == 0
+    assert {*run.BENCHMARKS} - {*ran} == {"embedding_models"}
+    output = capsys.readouterr().out
+    assert "Skipped embedding_models: MINILM_FOLDER not set." in output
+    assert f"All goals are met. Skipped 1 of {len(run.BENCHMARKS)} benchmarks." in output
+
+
+def test_a_benchmark_that_is_named_is_not_skipped(ran, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["run", "rankings"])
+    monkeypatch.delenv("RANKING_COLLECTIONS", raising=False)
+    run.main()
+    assert ran == ["rankings"]
