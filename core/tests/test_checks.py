@@ -423,6 +423,30 @@ class TestIndexes:
         index = type("KettleIndex", (ProductIndex,), {"name": name, "__module__": "shop"})
         assert index().name == str(name)
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("live", True), ("fetch", "x"), ("embedder", "x"), ("configuration", {}), ("search", [])],
+    )
+    def test_an_attribute_with_the_name_of_a_method(self, monkeypatch, name, value):
+        attributes = {"name": "kettles", "__module__": "shop", name: value}
+        index = type("KettleIndex", (ProductIndex,), attributes)
+        monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
+        ((id, message, _),) = told(checks.check_indexes())
+        assert id == "E001"
+        assert f"kettles: {name!r} is a method or a property of every index" in message
+        assert message.endswith("Correct shop.KettleIndex.")
+
+    def test_a_method_may_be_overridden(self, monkeypatch):
+        attributes = {
+            "name": "kettles",
+            "__module__": "shop",
+            "live": lambda self, queryset: queryset,
+            "embedder": property(lambda self: None),
+        }
+        index = type("KettleIndex", (ProductIndex,), attributes)
+        monkeypatch.setattr(checks, "all_indexes", lambda: [index()])
+        assert checks.check_indexes() == []
+
     def test_a_misspelt_attribute(self, monkeypatch):
         attributes = {
             "name": "kettles",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ from .conf import (
 )
 from .content.without_database import DatabaseAsked, without_database
 from .contract.options import Options
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, InvalidIndex
 from .indexes.base import VectorIndex
 from .indexes.pages import PageVectorIndex
 from .indexes.registry import all_indexes
@@ -329,7 +330,19 @@ def _is_plain(name: str, value: Any) -> bool:
     return not (name.startswith("_") or is_method)
 
 
+def _check_no_method_is_hidden(index: VectorIndex) -> None:
+    """Raise InvalidIndex for an attribute that has the name of a method or property of an index."""
+    for name in dir(VectorIndex):
+        is_taken = not (name.startswith("_") or _is_plain(name, getattr(VectorIndex, name)))
+        if is_taken and _is_plain(name, inspect.getattr_static(type(index), name)):
+            raise InvalidIndex(
+                f"{index.name}: {name!r} is a method or a property of every index, so an attribute"
+                f" needs another name. Correct {_origin(index)}."
+            )
+
+
 def _one_index_messages(index: VectorIndex) -> Messages:
+    _check_no_method_is_hidden(index)
     try:
         with without_database():
             index.configuration  # noqa: B018  # raises an error if the index's fields are wrong
