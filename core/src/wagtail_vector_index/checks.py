@@ -196,8 +196,9 @@ def _plugin_names() -> set[str]:
         registry = active_registry()
     except ConfigurationError:
         return set()  # check_plugins reports it
-    sources = [found.source for found in (*registry.plugins, *registry.failures)]
-    return {source.name for source in (*sources, *registry.disabled)}
+    loaded = [plugin.source for plugin in registry.plugins]
+    broken = [failure.source for failure in registry.failures]
+    return {source.name for source in (*loaded, *broken, *registry.disabled)}
 
 
 def _plugin_messages() -> Messages:
