@@ -445,7 +445,7 @@ def _search_messages(alias: str, raw: Any) -> Messages:
                 " Wagtail's admin uses this backend for its own searches, and they fail.",
                 hint='Give it another name, such as "semantic", and set "default" to a backend that'
                 ' finds words, such as {"BACKEND": "wagtail.search.backends.database"}.',
-                id="wagtail_vector_index.W017",
+                id="wagtail_vector_index.W016",
             )
         SearchBackend({key: value for key, value in raw.items() if key != "BACKEND"}).check()
 

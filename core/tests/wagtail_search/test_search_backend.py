@@ -362,7 +362,7 @@ def test_as_the_default_it_would_break_the_admin(semantic, settings):
     backends = settings.WAGTAILSEARCH_BACKENDS
     settings.WAGTAILSEARCH_BACKENDS = {"default": backends["semantic"], "words": DATABASE}
     (warning,) = checks.run_checks(tags=["wagtail_vector_index"])
-    assert warning.id == "wagtail_vector_index.W017"
+    assert warning.id == "wagtail_vector_index.W016"
     assert warning.hint.startswith('Give it another name, such as "semantic"')
 
 
