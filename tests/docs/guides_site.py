@@ -187,7 +187,7 @@ def promote() -> None:
     hidden.save_revision().publish()
     BlogPage.objects.filter(pk=expired.pk).update(expire_at=None)
     restriction.delete()
-    private_alias.delete()
+    private_alias.unpublish()
 
 
 def log_searches() -> None:
