@@ -43,9 +43,9 @@ LONGEST_WAIT, SHARE_EVERY = catching_up._LONGEST_WAIT, catching_up._SHARE_EVERY
 class Process:
     """What a process of the site has: a backend of its own, with its own copies."""
 
-    def __init__(self, folder: Path | None) -> None:
-        options = NumpyBackend.Options(snapshot_folder=folder and str(folder))
-        self.backend = Counting("default", options)
+    def __init__(self, folder: Path | None, kind=NumpyBackend, **options) -> None:
+        options = kind.Options(snapshot_folder=folder and str(folder), **options)
+        self.backend = counting(kind)("default", options)
 
     def ids(self):
         """Catch up as a search does, and return all ids. Files are written by then."""
@@ -66,14 +66,17 @@ class Process:
         return self.backend.upserted - before
 
 
-class Counting(NumpyBackend):
-    """Counts the records that it is sent."""
+def counting(kind):
+    class Counting(kind):
+        """Counts the records that it is sent."""
 
-    upserted = 0
+        upserted = 0
 
-    def _upsert(self, spec, batch):
-        super()._upsert(spec, batch)
-        self.upserted += len(batch)
+        def _upsert(self, spec, batch):
+            super()._upsert(spec, batch)
+            self.upserted += len(batch)
+
+    return Counting
 
 
 def _finish_as_committed(copy, loaded):
@@ -146,6 +149,24 @@ def test_the_second_process_loads_nothing(process, folder):
     second = process()
     assert second.texts_read() == 0
     assert second.ids() == live_ids()
+
+
+@pytest.mark.usefixtures("notes")
+def test_the_second_process_builds_no_graph(folder, monkeypatch):
+    """With the example of a backend that is not NumPy's."""
+    kind = pytest.importorskip("usearch_wagtail_vectors.backend").UsearchBackend
+    graph = pytest.importorskip("usearch_wagtail_vectors.graph").Graph
+    linked, add = [], graph.add
+
+    def count(graph, rows, vectors):
+        linked.extend(rows)
+        add(graph, rows, vectors)
+
+    monkeypatch.setattr(graph, "add", count)
+    for _ in range(3):
+        assert Process(folder, kind, graph_from=1).ids() == live_ids()
+    assert len(linked) == 20
+    assert len([path for path in folder.rglob("*") if path.suffix != ".lock"]) == 3
 
 
 def test_databases_of_two_services_share_no_folder(monkeypatch):

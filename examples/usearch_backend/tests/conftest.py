@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,15 +26,13 @@ def prefer_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Callable[..., UsearchBackend]:
-    """Fills a backend as a new process does, with a folder of snapshots."""
+def load() -> Callable[..., UsearchBackend]:
+    """Fills a backend as the first process does."""
 
     def new_process(
         spec: CollectionSpec, vectors: Mapping[int, Any], **options: Any
     ) -> UsearchBackend:
-        given = {"snapshot_folder": str(tmp_path), "graph_from": 1, **options}
-        backend = UsearchBackend("default", UsearchBackend.Options(**given))
-        backend.drop(spec)
+        backend = UsearchBackend("default", UsearchBackend.Options(**{"graph_from": 1, **options}))
         backend.create(spec)
         numbers = list(vectors)
         for start in range(0, len(numbers), 500):

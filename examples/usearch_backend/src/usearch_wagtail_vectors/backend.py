@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from wagtail_vector_index.contract import (
     ExactMatches,
     FilterNode,
     Setting,
+    Snapshot,
     check_recall,
 )
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
@@ -44,8 +45,8 @@ EXPANSIONS = (128, 256, 512, 1_024, 2_048)
 class UsearchBackend(VectorBackend):
     """Searches approximately in the memory of this process, by an HNSW graph of USearch.
 
-    Each process loads the records from the site's database. Building the graph takes long, so a
-    file can keep it for the next process.
+    The first process loads the records from the site's database and builds the graph, which takes
+    long. Core can write both to a file for the other processes.
 
     Example::
 
@@ -59,8 +60,8 @@ class UsearchBackend(VectorBackend):
         """The options of the backend.
 
         Args:
-            snapshot_folder: the folder that keeps graphs for the next process. If it is empty,
-                graphs are not kept.
+            snapshot_folder: the folder of the files that processes share. If it is empty, each
+                process has its own records and its own graph.
             graph_from: the number of records from which a collection gets a graph. Smaller
                 collections are searched exactly.
             connectivity: the neighbours of a vector in the graph, "M" in the paper on HNSW.
@@ -99,6 +100,10 @@ class UsearchBackend(VectorBackend):
     def persistent(self) -> bool:
         return False
 
+    @property
+    def snapshot_folder(self) -> Path | None:
+        return Path(self.options.snapshot_folder) if self.options.snapshot_folder else None
+
     def check(self) -> list[CheckMessage]:
         """Return an error if the folder for snapshots does not exist."""
         folder = self.options.snapshot_folder
@@ -132,6 +137,27 @@ class UsearchBackend(VectorBackend):
             },
         )
 
+    def _snapshot(self, spec: CollectionSpec) -> Snapshot:
+        return Snapshot(format=self._format, parts=self._collection(spec).saved())
+
+    def _restore(self, spec: CollectionSpec, snapshot: Snapshot) -> None:
+        if snapshot.format != self._format:
+            raise ValueError(f"its format is {snapshot.format!r}, not {self._format!r}")
+        collection = self._new_collection(spec)
+        try:
+            collection.restore(snapshot.parts)
+        except KeyError as error:
+            raise ValueError(f"it has no part {error}") from error
+        with self._creating:
+            self._by_name[spec.name] = collection
+
+    @property
+    def _format(self) -> str:
+        """All that must be equal in the process that reads a snapshot."""
+        names = ("graph_from", "connectivity", "expansion_add")
+        options = ", ".join(f"{name} {getattr(self.options, name)}" for name in names)
+        return f"usearch {usearch.__version__}, {sys.byteorder}-endian, {options}"
+
     def _create(self, spec: CollectionSpec) -> None:
         with self._creating:
             if spec.name in self._by_name:
@@ -140,7 +166,6 @@ class UsearchBackend(VectorBackend):
                 self._by_name[spec.name] = self._new_collection(spec)
 
     def _drop(self, spec: CollectionSpec) -> None:
-        # The snapshot stays, because a new process drops the collection before it loads it.
         self._by_name.pop(spec.name, None)
 
     def _collections(self) -> list[str]:
@@ -208,11 +233,7 @@ class UsearchBackend(VectorBackend):
             connectivity=self.options.connectivity,
             expansion_add=self.options.expansion_add,
         )
-        path = None
-        if self.options.snapshot_folder:
-            alias = hashlib.blake2b(self.alias.encode(), digest_size=4).hexdigest()
-            path = Path(self.options.snapshot_folder, f"{spec.name}-{alias}.usearch")
-        return Collection(spec, shape, self.options.graph_from, path)
+        return Collection(spec, shape, self.options.graph_from)
 
     def _collection(self, spec: CollectionSpec) -> Collection:
         collection = self._by_name.get(spec.name)

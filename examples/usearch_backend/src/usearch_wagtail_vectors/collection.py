@@ -7,31 +7,30 @@ considers the rows that are not linked in the graph yet.
 
 from __future__ import annotations
 
-import hashlib
-import logging
+import json
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from wagtail_vector_index.backends.base import CollectionSpec
-from wagtail_vector_index.contract import EXACT_UP_TO, FilterNode
+from wagtail_vector_index.contract import EXACT_UP_TO, FilterNode, SnapshotPart
 from wagtail_vector_index.contract.arrays import Floats32, scores, stored
 
 from .columns import Columns, Mask, Rows
 from .graph import Graph, Shape
 from .ranking import Floats64, Query, likely
-from .snapshot import Linked, read, write
-
-_log = logging.getLogger(__name__)
 
 Ids: TypeAlias = npt.NDArray[np.uint8]
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+#: The parts of a snapshot with an entry for each row.
+_ROWS = ("ids", "vectors", "norms", "live")
 
 #: Finding one more row by the graph costs as much as this many rows of an exact search.
 COST_OF_A_STEP = 30
@@ -41,9 +40,6 @@ UNLINKED = 1_000
 
 #: How many rows are linked at a time. Searches can run in between.
 _LINKED_AT_ONCE = 1_024
-
-#: A snapshot is written again when it lacks more than this share of the records.
-_LACKING = 0.01
 
 #: Up to this share of all rows, multiplying only the requested rows is faster.
 _GATHERED_SHARE = 0.2
@@ -58,16 +54,12 @@ class Collection:
         spec: the collection's specification.
         shape: the shape of the graph.
         graph_from: the number of records from which a graph is built.
-        path: the file for the graph's snapshot, or None for no snapshot.
     """
 
-    def __init__(
-        self, spec: CollectionSpec, shape: Shape, graph_from: int, path: Path | None
-    ) -> None:
+    def __init__(self, spec: CollectionSpec, shape: Shape, graph_from: int) -> None:
         self.spec = spec
         self._shape = shape
         self._graph_from = graph_from
-        self._path = path
         self._row_of: dict[bytes, int] = {}
         self._free: list[int] = []
         self._texts: list[str] = []
@@ -124,6 +116,8 @@ class Collection:
             numbers = [row for id in ids if (row := self._row_of.pop(id, None)) is not None]
             rows = np.array(numbers, np.intp)
             self._live[rows] = False
+            # A snapshot has all rows, and must not hold what was deleted.
+            self._ids[rows] = self._vectors[rows] = 0
             self._describe(numbers, ["{}"] * len(numbers))
             self._free += numbers
             if self._graph is not None:
@@ -170,20 +164,55 @@ class Collection:
             return list(self._row_of)
 
     def optimize(self) -> None:
-        """Link all rows if there are enough, with the snapshot as far as it is still true."""
+        """Link all rows if there are enough."""
         with self.lock:
-            if self._graph is None and len(self) < self._graph_from:
-                return
             if self._graph is None:
-                self._graph = self._restored()
-                rows = np.flatnonzero(self._live)
-                self._unlinked = set(rows[~self._graph.has(rows)].tolist())
-            lacking = len(self._unlinked)
+                if len(self) < self._graph_from:
+                    return
+                self._start_graph()
         while self._link_some():
             pass
-        if self._path is not None and lacking > _LACKING * len(self):
-            with self.lock:
-                self._save(self._path)
+
+    def saved(self) -> dict[str, SnapshotPart]:
+        """Return the parts of a snapshot. The caller keeps writes out until they are stored."""
+        with self.lock:
+            count = len(self._texts)
+            rows = (self._ids, self._vectors, self._norms, self._live)
+            parts = dict(zip(_ROWS, [array[:count] for array in rows], strict=True))
+            texts = json.dumps(self._texts).encode()
+            graph = {}
+            if self._graph is not None:
+                numbers = np.arange(count)
+                self._graph.has(numbers)  # makes room for their keys
+                graph = {"keys": self._graph.keys(numbers), "graph": self._graph.index.save()}
+            return {
+                name: SnapshotPart(data=[memoryview(data).cast("B")])
+                for name, data in {**parts, "texts": texts, **graph}.items()
+            }
+
+    def restore(self, parts: Mapping[str, SnapshotPart]) -> None:
+        """Take all rows and the graph from a snapshot, in a collection without any.
+
+        The rows stay in the file, which all processes share, until they need more room.
+
+        Raises:
+            ValueError: the parts do not fit together.
+        """
+        ids, vectors, norms, live = (parts[name].buffer for name in _ROWS)
+        self._ids = np.frombuffer(ids, np.uint8).reshape(-1, 16)
+        self._vectors = np.frombuffer(vectors, np.float32).reshape(-1, self.spec.dimensions)
+        self._norms, self._live = np.frombuffer(norms), np.frombuffer(live, np.bool_)
+        self._texts += json.loads(bytes(parts["texts"].buffer))
+        for array in (self._ids, self._vectors, self._norms, self._live):
+            if len(array) != len(self._texts):
+                raise ValueError("its parts have different numbers of rows")
+        rows = np.flatnonzero(self._live)
+        self._row_of = {self._ids[row].tobytes(): row for row in rows.tolist()}
+        self._free = np.flatnonzero(~self._live).tolist()
+        if "graph" in parts:
+            keys = np.frombuffer(parts["keys"].buffer, np.int64)
+            self._graph = Graph.restored(self._shape, parts["graph"].buffer, keys)
+            self._unlinked = set(rows[~self._graph.has(rows)].tolist())
 
     # Rows
 
@@ -191,9 +220,10 @@ class Collection:
         needed = len(self._texts) + max(0, count - len(self._free))
         if needed > len(self._live):
             size = max(needed + needed // 8, _FIRST_ROWS)
-            # In place if possible, because two copies of all vectors would take too much memory.
-            for array in (self._ids, self._vectors, self._norms, self._live):
-                array.resize((size, *array.shape[1:]), refcheck=False)
+            self._ids = _grown(self._ids, size)
+            self._vectors = _grown(self._vectors, size)
+            self._norms = _grown(self._norms, size)
+            self._live = _grown(self._live, size)
 
     def _place(self, id: bytes) -> int:
         row = self._row_of.get(id)
@@ -285,33 +315,19 @@ class Collection:
     def _reset_graph_if_worn(self) -> None:
         """Replace a graph with mostly dead keys by an empty one. Later writes link the rows."""
         if self._graph is not None and self._graph.dead > max(len(self), UNLINKED):
-            self._graph = Graph(self._shape)
-            self._unlinked = set(np.flatnonzero(self._live).tolist())
+            self._start_graph()
 
-    def _restored(self) -> Graph:
-        """Return the graph of the snapshot, as far as it is still true, or an empty graph."""
-        if self._path is None or (found := read(self._path, self._shape)) is None:
-            return Graph(self._shape)
-        graph, linked = found
-        rows = np.array([self._row_of.get(id, -1) for id in linked.each_id()], np.intp)
-        true = rows >= 0
-        true[true] = linked.checksums[true] == self._checksums(rows[true])
-        graph.restore(linked.keys[true], rows[true])
-        _log.info("%s: %d of %d vectors are unchanged.", self._path, len(graph), len(rows))
-        return graph if graph.dead <= len(graph) else Graph(self._shape)
+    def _start_graph(self) -> None:
+        self._graph = Graph(self._shape)
+        self._unlinked = set(np.flatnonzero(self._live).tolist())
 
-    def _save(self, path: Path) -> None:
-        if self._graph is None:
-            return
-        rows = np.flatnonzero(self._live)
-        rows = rows[self._graph.has(rows)]
-        keys = self._graph.keys(rows)
-        write(path, self._graph, Linked(keys, self._ids[rows], self._checksums(rows)))
 
-    def _checksums(self, rows: Rows) -> npt.NDArray[np.uint64]:
-        """Return a checksum of each row's vector, which does not depend on the row's number."""
-        digests = (hashlib.blake2b(self._vectors[row], digest_size=8) for row in rows.tolist())
-        return np.frombuffer(b"".join(digest.digest() for digest in digests), np.uint64)
+def _grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
+    if not array.flags.owndata:  # it is in a snapshot
+        array = array.copy()
+    # In place if possible, because two copies of all vectors would take too much memory.
+    array.resize((size, *array.shape[1:]), refcheck=False)
+    return array
 
 
 _collections: weakref.WeakSet[Collection] = weakref.WeakSet()

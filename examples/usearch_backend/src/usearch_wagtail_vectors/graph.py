@@ -95,11 +95,23 @@ class Graph:
         self.index.add(keys.astype(np.uint64), vectors)
         self._assign(keys, rows)
 
-    def restore(self, keys: npt.NDArray[np.int64], rows: Rows) -> None:
-        """Assign linked keys to rows. All other keys are dead."""
-        self._next = self._last_key() + 1
-        self._rows = _grown(self._rows, self._next)
-        self._assign(keys, rows)
+    @classmethod
+    def restored(cls, shape: Shape, saved: memoryview, keys: npt.NDArray[np.int64]) -> Graph:
+        """Return a graph that was saved, with the key that each row had. All others are dead.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        graph = cls(shape)
+        try:
+            graph.index.load(saved)
+        except RuntimeError as error:
+            raise ValueError(f"its graph is damaged: {error}") from error
+        graph._next = graph._last_key() + 1
+        graph._rows = _grown(graph._rows, graph._next)
+        rows = np.flatnonzero(keys != _NONE)
+        graph._assign(keys[rows], rows)
+        return graph
 
     def remove(self, rows: Rows) -> None:
         """Remove the keys of rows that have one."""
