@@ -57,6 +57,13 @@ _GROWTHS = 4, 20
 #: an object with a slightly worse chunk may rank before others by its lead chunk.
 _LEAST_MATCHES = 100
 
+#: The same where nearly every object has one chunk, which is its lead chunk. Backends that search by
+#: signs read several thousand vectors for each ten matches more.
+_LEAST_OF_WHOLE = 30
+
+#: The most chunks, for each object, of a collection whose objects count as whole.
+_WHOLE = 1.1
+
 #: Up to this number of objects are ranked before it is checked which of them the visitor may see.
 #: Then only the first need be checked. Of more objects, few are visible, and only these are ranked.
 _RANKED_UNCHECKED = 250
@@ -232,7 +239,9 @@ class Search(ABC):
 
     def _wanted(self, collection: Collection) -> int:
         """Return the number of matches to ask for first."""
-        return max(self._depth + min(self._depth, 10), _LEAST_MATCHES)
+        are_whole = collection.document_count <= _WHOLE * collection.object_count
+        least = _LEAST_OF_WHOLE if are_whole else _LEAST_MATCHES
+        return max(self._depth + min(self._depth, 10), least)
 
     def _visible(self, hits: Sequence[Hit]) -> list[Hit]:
         """Return the hits that the visitor may see."""
