@@ -25,6 +25,7 @@ from .fetching import fetch_to_prepare
 from .plan import Plan, live_collections
 from .preparing import PreparedObject, prepare
 from .progress import Progress
+from .redacting import check_plugins, remember_plugins
 from .shares import Share
 from .writing import Superseded, Written, lacking, write
 
@@ -70,6 +71,7 @@ def drain(index: IndexDeclaration, progress: Progress | None = None) -> Drained:
             not written stay due.
         RebuildRunning: another process builds the index with other settings. Changes that are
             not written stay due.
+        PluginBroken: a plugin that changed the documents of the index cannot be loaded.
     """
     return _Drain(index, progress or Progress()).run()
 
@@ -86,6 +88,8 @@ class _Drain:
         self._fetch_size = _FETCH_SIZE
 
     def run(self) -> Drained:
+        check_plugins(self.index.name)
+        remember_plugins(self.index.name)
         self._correct_clocks()
         self._expand()
         try:

@@ -37,6 +37,7 @@ from .problems import Problem
 from .processes import SILENCE
 from .progress import Progress
 from .pushing import complete, purge, push, reconcile
+from .redacting import check_plugins
 from .removing import remove_gone
 from .replacing import reason_to_wait
 
@@ -82,6 +83,7 @@ def update(
             kept.
     """
     progress = progress or Progress()
+    check_plugins(index.name)
     plan = Plan.of(index)
     building = _ensure_collection(plan, rebuild=rebuild)
     if building is None:

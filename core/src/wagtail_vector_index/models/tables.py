@@ -134,6 +134,8 @@ class Collection(models.Model):
     dropped_revision = models.PositiveBigIntegerField(default=0, db_default=0)
     #: The recall of its searches and their setting; None if they are exact, or not measured yet.
     recall = models.JSONField(null=True, blank=True)
+    #: The full names of the plugins whose hooks changed its documents before they were embedded.
+    plugins = models.JSONField(default=list, blank=True)
     #: The number of objects that have live documents, since to count a million takes some seconds.
     object_count = models.PositiveBigIntegerField(default=0, db_default=0)
     #: The number of live documents, and the XOR of their ids.

@@ -43,15 +43,18 @@ class DocumentHooks:
     implementations: Sequence[pluggy.HookImpl]
     #: The plugins in the order of their calls, with versions.
     plugins: Sequence[str]
+    #: The full names of the plugins, which stay the same in other versions.
+    names: Sequence[str] = ()
 
     @classmethod
     def active(cls) -> DocumentHooks:
         """Return the hooks of the plugins that are active now."""
+        found = active_registry()
         implementations = _implementations("documents_prepared")
-        sources = (plugin.source for plugin in active_registry().plugins)
-        versions = {source.name: str(source) for source in sources} if implementations else {}
+        sources = {found.hooks.get_name(plugin.module): plugin.source for plugin in found.plugins}
         names = [implementation.plugin_name for implementation in implementations]
-        return cls(implementations, [versions.get(name, name) for name in names])
+        own = dict.fromkeys(sources[name].full_name for name in names if name in sources)
+        return cls(implementations, names, list(own))
 
     def apply(
         self, index: Index, documents: Sequence[PreparedDocument]

@@ -73,9 +73,11 @@ def documents_prepared(
 
     Return the documents to embed, or None to leave them as they are. Each plugin gets the
     documents that the previous plugin returned. An error here stops the update of that object:
-    text that could not be redacted is never embedded. For an object that is already indexed, the
-    hook is called when the object changes, when ``update_vector_indexes`` runs with another set
-    or other versions of the plugins that have this hook, or with ``--rebuild``.
+    text that could not be redacted is never embedded. Nor is anything embedded for an index whose
+    documents a plugin has changed, while that plugin cannot be loaded. For an object that is
+    already indexed, the hook is called when the object changes, when ``update_vector_indexes``
+    runs with another set or other versions of the plugins that have this hook, or with
+    ``--rebuild``.
 
     Redact ``context`` as well as ``text``: it holds the important fields, such as the title. Also
     look at ``metadata``, the values that searches filter by. They go to the vector backend.

@@ -57,8 +57,8 @@ _GROWTHS = 4, 20
 #: an object with a slightly worse chunk may rank before others by its lead chunk.
 _LEAST_MATCHES = 100
 
-#: The same where nearly every object has one chunk, which is its lead chunk. A backend that searches
-#: by signs reads several thousand vectors for each ten matches more.
+#: The same where nearly every object has one chunk, which is its lead chunk. To search by signs,
+#: the NumPy backend reads several thousand vectors for each ten matches more.
 _LEAST_OF_WHOLE = 30
 
 #: The most chunks, for each object, of a collection whose objects count as whole.

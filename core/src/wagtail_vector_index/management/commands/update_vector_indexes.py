@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from ...exceptions import VectorIndexError
+from ...exceptions import ConfigurationError, VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.failures import error_text, message_without_content
 from ...indexing.ownership import take_over
 from ...indexing.updating import pending_keys, update
+from ...plugins.calling import active_registry
 from ...plugins.redaction import redacted, stack_of
+from ...wording import sentence
 from ..progress import progress_to
 from ..quiet import QuietableCommand
 from ..requirements import require_tables
@@ -60,6 +63,7 @@ class Command(QuietableCommand):
         if options["dry_run"] and options["take_over"]:
             raise CommandError("--take-over writes, so it cannot be combined with --dry-run.")
         require_tables()
+        self._warn_of_plugins()
         failures = []
         for index in self._indexes(options["index"]):
             try:
@@ -72,6 +76,11 @@ class Command(QuietableCommand):
                 _close_broken_connections()
         if failures:
             raise CommandError("\n".join(failures))
+
+    def _warn_of_plugins(self) -> None:
+        with suppress(ConfigurationError):  # reported for each index
+            for failure in active_registry().failures:
+                self.stderr.write(sentence(f"The {failure}"))
 
     def _indexes(self, names: list[str]) -> list[VectorIndex]:
         try:
