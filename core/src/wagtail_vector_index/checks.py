@@ -296,7 +296,9 @@ def _misspelt_model_messages() -> Messages:
     twins = {"filter_fields": "vector_filter_fields"}
     models = [model for model in apps.get_models() if issubclass(model, VectorIndexedMixin)]
     for kind in dict.fromkeys(kind for model in models for kind in model.__mro__):
-        for name, meant in _misspelt([kind], known, twins):
+        # Another package's class may have an attribute of that name.
+        own_twins = twins if issubclass(kind, VectorIndexedMixin) else {}
+        for name, meant in _misspelt([kind], known, own_twins):
             yield checks.Warning(
                 f"{kind.__module__}.{kind.__qualname__}: {name!r} is not an attribute of"
                 " VectorIndexedMixin.",

@@ -75,7 +75,7 @@ def site(root, asked):
 
 def test_few_matches_are_asked_for(site, asked, found, django_assert_max_num_queries):
     assert all("more" in title for title in found(RARE, "bread", limit=10))
-    assert asked == [100, 100]
+    assert asked == [30, 30]
     with django_assert_max_num_queries(12):
         assert len(found(RARE, "bread", limit=10)) == 10
 
@@ -83,13 +83,13 @@ def test_few_matches_are_asked_for(site, asked, found, django_assert_max_num_que
 def test_who_may_see_all_costs_no_more_than_before(site, asked, found):
     reader = User.objects.create_user("reader")
     assert set(found(RARE, "bread", limit=10, user=reader)) == {"bread"}
-    assert asked == [100]
+    assert asked == [30]
 
 
 def test_where_the_visible_are_not_few_more_and_more_is_asked_for(site, asked, found, monkeypatch):
     monkeypatch.setattr(searching, "MAX_FILTER_KEYS", 5)
     assert all("more" in title for title in found(RARE, "bread", limit=10))
-    assert asked == [100, 2_000]
+    assert asked == [30, 600]
 
 
 def test_filter_within_and_threshold_hold_as_ever(site, found):

@@ -19,6 +19,7 @@ from ..indexes import VectorIndex
 from ..indexing.dependencies import ReadingPath, everything, model_family, readers
 from ..indexing.failures import error_text
 from ..models.tables import PendingChange
+from ..plugins.savepoints import savepoints
 from .interests import (
     Interest,
     Interests,
@@ -444,7 +445,8 @@ def _objects(keys: Iterable[tuple[VectorIndex, Iterable[str]]]) -> Changes:
 def _read_by(index: VectorIndex, key: str) -> Changes:
     """Return the objects of an index that read an object, which is about to be deleted."""
     try:
-        return _objects([(index, readers(index, key))])
+        with savepoints():
+            return _objects([(index, readers(index, key))])
     except Error as error:  # of a database that need not be the object's
         logger.warning(
             "The objects of %s that read %s could not be found. The whole index is compared: %s",

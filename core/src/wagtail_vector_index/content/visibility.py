@@ -13,6 +13,7 @@ import copy
 from collections import defaultdict, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
+from types import FunctionType
 from typing import Any
 
 from django.apps import apps
@@ -375,9 +376,12 @@ def _alike(model: Any) -> Callable[[Any, Mapping[Any, Any]], Any]:
             return row.restriction_type, frozenset(groups.get(row.id, ()))
         return row.id
 
-    # Where the code is, since a decorator may repeat the name of the module.
-    module = getattr(model.accept_request, "__globals__", {}).get("__name__")
-    is_wagtails = module == BaseViewRestriction.__module__
+    rule = model.accept_request
+    # Where the code is, since a decorator may repeat the name of the module, or stand in for it.
+    is_wagtails = (
+        type(rule) is FunctionType
+        and rule.__globals__["__name__"] == BaseViewRestriction.__module__
+    )
     of_visitors = (BaseViewRestriction.LOGIN, BaseViewRestriction.GROUPS) if is_wagtails else ()
     return kind
 

@@ -39,8 +39,8 @@ class VectorIndex(IndexDeclaration):
 
     - `search` and `find_similar`, for instance to add a filter to every search. All that finds
       objects calls them: the asynchronous methods, `query`, the template tags, the panel of
-      similar pages, Wagtail's search and API, the admin and the commands. Only Wagtail's
-      ``MATCH_ALL``, which searches for nothing, does not.
+      similar pages, Wagtail's search and API, the admin and the commands. Wagtail's
+      ``MATCH_ALL`` searches for nothing, so a filter that is added has no effect there.
     - `get_querysets`, if the content depends on the time or on the database.
     - `get_answer_instructions`, if the instructions of `query` do.
 

@@ -274,13 +274,13 @@ def _bring_up_to_date(collection: Collection, backend: VectorBackend, copy: _Cop
 def _share(collection: Collection, backend: VectorBackend, copy: _Copy, file: SnapshotFile) -> None:
     """Map the file that another process has written meanwhile, or write one if it is time."""
     copy.look_at = time.monotonic() + _SHARE_EVERY
-    written, copy.written = copy.written, None
     loaded = copy.loaded
     if loaded is None or (loaded.shared and not loaded.is_worn and file.exists_as(loaded.shared)):
         return
     with ExitStack() as turn:
         if not turn.enter_context(file.turn(wait=0)):
             return
+        written, copy.written = copy.written, None
         is_restored = _restore(collection, backend, copy, file, own=written)
         _catch_up(collection, backend, copy)
         # A process of another release may just have replaced what this process has written, since
@@ -345,8 +345,9 @@ def _write(backend: VectorBackend, copy: _Copy, file: SnapshotFile, turn: ExitSt
 
     def write() -> None:
         with taken_over:
-            if written := _written(backend, copy, file):
-                copy.written, copy.look_at = written, 0.0
+            written = _written(backend, copy, file)
+        if written:  # after the turn, which the next search needs to map the file
+            copy.written, copy.look_at = written, 0.0
 
     try:
         write_later(write)

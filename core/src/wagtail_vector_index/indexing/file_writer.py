@@ -6,6 +6,7 @@ at exit. A fork waits for it, too: the child would have no thread to complete wh
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections import deque
@@ -65,10 +66,18 @@ class _Writer:
 
 _writer = _Writer()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_writer.stop, after_in_parent=_writer.go_on, after_in_child=_writer.go_on
-    )
+
+@functools.cache
+def _stop_at_forks() -> None:
+    """Let forks wait for the thread.
+
+    What is registered last is called first before a fork. So this waits before a backend takes
+    its own locks there, for which the thread may wait in turn.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_writer.stop, after_in_parent=_writer.go_on, after_in_child=_writer.go_on
+        )
 
 
 def write_later(write: Callable[[], None]) -> None:
@@ -80,6 +89,7 @@ def write_later(write: Callable[[], None]) -> None:
     Raises:
         RuntimeError: no thread can be started, for instance because the process ends.
     """
+    _stop_at_forks()
     _writer.add(write)
 
 

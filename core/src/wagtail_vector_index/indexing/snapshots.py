@@ -63,6 +63,10 @@ _AFTER_FAILURE = 600.0
 #: How often a process that waits for its turn looks whether it has come, in seconds.
 _LOOK_EVERY = 0.05
 
+#: The options of Django's databases that may say which database it is, beside its settings.
+#: "service" is PostgreSQL's, and "read_default_file" is MySQL's.
+_NAMING_OPTIONS = ("service", "host", "port", "dbname", "database", "db", "read_default_file")
+
 #: How file systems say that they cannot reserve room. Those in memory can.
 _CANNOT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -395,9 +399,8 @@ def _place_name() -> str:
         database: list[Any] = [str(Path(settings["NAME"]).resolve())]
     else:
         database = [str(settings.get(name, "")) for name in ("HOST", "PORT", "NAME")]
-        # One of them may name the database, as "service" does with PostgreSQL.
-        options = settings.get("OPTIONS", {}).items()
-        database += sorted(option for option in options if isinstance(option[1], str))
+        options = settings.get("OPTIONS", {})
+        database += [str(options.get(name, "")) for name in _NAMING_OPTIONS]
     identity = json.dumps([connection.vendor, *database, schema])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 

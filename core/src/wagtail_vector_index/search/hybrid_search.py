@@ -76,8 +76,6 @@ class HybridSearch(TextSearch):
         near: list[Hit] = yield from nearest.steps()
         known = {hit.key: hit for hit in near}
         among = nearest.inside if nearest.visible_keys is None else nearest.visible_keys
-        if len(near) < self._depth:  # there are no others
-            among = list(known)
         words = yield from self._by_words(among, known, self._arguments())
         return self._fused(near, known, words)
 
@@ -152,9 +150,14 @@ class HybridSearch(TextSearch):
         """
         words: dict[str, float] = {}
         size, found = self._depth, 0
-        for limit in _LIMITS:
-            earlier, words = words, self._word_scores(among, limit)
-            candidates = [key for key in words if key not in earlier]
+        # With a threshold, few may be near enough, however many share a word with the query.
+        limits = _LIMITS if self.similarity_threshold is None else _LIMITS[:1]
+        for limit in limits:
+            more = self._word_scores(among, limit)
+            if len(more) <= len(words):  # there are no more, or the larger search failed
+                break
+            candidates = [key for key in more if key not in words]
+            words = more
             while found < self._depth and candidates:
                 some, candidates = candidates[:size], candidates[size:]
                 unknown = [key for key in some if key not in known]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -10,7 +10,6 @@ from typing import Any, Literal
 from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
 from modelsearch.backends.base import BaseSearchBackend, EmptySearchResults
-from modelsearch.index import class_is_indexed
 
 from ..content.object_keys import root_model
 from ..contract.options import Options, parse_options
@@ -137,18 +136,12 @@ class SemanticSearchBackend(BaseSearchBackend):
     def _search(self, compiler: Any, query: Any, model_or_queryset: Any, **kwargs: Any) -> Any:
         """Return the results of a query. Unlike Wagtail, find models without search fields, too.
 
-        A model without search fields that is not in the index has no results, as in all backends.
-
         Raises:
             InvalidQuery: no object of the model can be in the index.
         """
         is_queryset = isinstance(model_or_queryset, QuerySet)
         queryset = model_or_queryset if is_queryset else model_or_queryset.objects.all()
-        models = [each.model for each in self.vector_index.get_querysets()]
-        if root_model(queryset.model) not in map(root_model, models):
-            if not class_is_indexed(queryset.model):
-                return EmptySearchResults()
-            raise self._not_in_index(queryset.model, models)
+        self._check_model(queryset.model)
         query = str(query) if isinstance(query, Promise) else query  # a lazy translation
         if query == "" or kwargs.get("fields") == []:
             return EmptySearchResults()
@@ -156,10 +149,13 @@ class SemanticSearchBackend(BaseSearchBackend):
         compiled.check()
         return self.results_class(self, compiled)
 
-    def _not_in_index(self, model: type[Model], models: Sequence[type[Model]]) -> InvalidQuery:
-        names = ", ".join(dict.fromkeys(model._meta.label for model in models))
-        return InvalidQuery(
-            f"{WHERE}: {model._meta.label} is not in {self.vector_index.name}, which contains"
-            f" {names}. Search {model._meta.label} with another search backend, or add it to the"
-            " index."
-        )
+    def _check_model(self, model: type[Model]) -> None:
+        """Raise InvalidQuery if no object of a model can be in the index."""
+        models = [queryset.model for queryset in self.vector_index.get_querysets()]
+        if root_model(model) not in map(root_model, models):
+            names = ", ".join(dict.fromkeys(model._meta.label for model in models))
+            raise InvalidQuery(
+                f"{WHERE}: {model._meta.label} is not in {self.vector_index.name}, which contains"
+                f" {names}. Search {model._meta.label} with another search backend, or add it to"
+                " the index."
+            )

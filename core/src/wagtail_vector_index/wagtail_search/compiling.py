@@ -31,6 +31,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
         super().__init__(*arguments, **kwargs)
         self._keys: list[str] | None = None
         self._hits: dict[str, Hit] = {}
+        self._made: Search | None = None
 
     def check(self) -> None:
         """Refuse queries that a search by meaning cannot answer. Any filter is allowed.
@@ -60,7 +61,7 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
         has no text, the scores are None and the excerpts are empty.
         """
         search = self._search(backend)
-        queryset = search.within
+        queryset: Any = search.within
         found = fetched(queryset.filter(pk__in=primary_keys(queryset.model, keys)).order_by())
         objects = {key_of(queryset.model, instance.pk): instance for instance in found}
         visible = search.still_visible(list(objects))
@@ -71,13 +72,16 @@ class SemanticQueryCompiler(BaseSearchQueryCompiler):
             attach_excerpt(objects[key], texts.get(hit.document, "") if hit else "", search.text)
         return {key: instance for key, instance in objects.items() if key in visible}
 
-    def _search(self, backend: Any) -> Any:
-        text = text_of(self.query)
-        return backend.text_search(text if isinstance(text, str) else "", self.queryset)
+    def _search(self, backend: Any) -> Search:
+        """Return the index's search, which is asked for once: a site may have overridden it."""
+        if self._made is None:
+            text = text_of(self.query)
+            self._made = backend.text_search(text if isinstance(text, str) else "", self.queryset)
+        return self._made
 
     def _find(self, backend: Any) -> list[str]:
         text = text_of(self.query)
-        search: Search = self._search(backend)
+        search = self._search(backend)
         if text is None:
             return []
         if text is EVERYTHING:
