@@ -12,8 +12,8 @@ place when it is complete. So no search sees a part of a collection.
 If the backend can, the processes of a machine share what they have loaded by a file; see
 `snapshots`. A new process begins with the state in the file, and applies what is newer. A new file
 is written when many changes came after it, or an hour after the first deletion, so that no file
-keeps a deleted document for longer. A thread writes it. Meanwhile searches go on, with the state
-that is being written. The next search maps the file.
+keeps a deleted document for longer. A thread writes it. If that takes longer than a second,
+searches go on with the state that is being written. The next search maps the file.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ _LONGEST_SNAPSHOT = 60.0
 #: may take minutes, and all processes together would take longer. If the other process ends, the
 #: wait ends too. It does not if the process hangs: then this one loads the collection itself.
 _LONGEST_WAIT = 900.0
+
+#: The seconds that one search waits while a thread reads the records for a file. Few collections
+#: take longer, so nearly always it finds what was saved before it. Later searches do not wait.
+_LONGEST_PAUSE = 1.0
 
 #: How often a process with changes of its own looks whether to map another file, in seconds.
 _SHARE_EVERY = 60.0
@@ -111,6 +115,8 @@ class _Copy:
     written: FileId | None = None
     #: Held while records change, and while a thread reads them to write them to a file.
     changing: threading.Lock = field(default_factory=threading.Lock)
+    #: Whether a search has waited in vain for the thread that reads the records.
+    has_waited: bool = False
 
     def agreeing(self, collection: Collection) -> _Loaded | None:
         """Return the state of the copy if it is as a reader has read the index tables."""
@@ -388,9 +394,11 @@ def _catch_up(
         if copy.agreeing(collection) or copy.is_newer_than(collection):
             return True
         if loaded and 0 < loaded.revision < collection.revision:
-            if not copy.changing.acquire(blocking=False):
-                # A thread reads the copy for a file. A search does not wait for the disk, but finds
-                # what was there when the thread began, without what was deleted since.
+            pause = 0.0 if copy.has_waited else _LONGEST_PAUSE
+            copy.has_waited = not copy.changing.acquire(timeout=pause)
+            if copy.has_waited:
+                # A thread reads the copy for a file. No search waits for the disk for long, but
+                # finds what was there when the thread began, without what was deleted since.
                 return True
             try:
                 _apply_difference(collection, backend, copy, loaded)
