@@ -148,3 +148,9 @@ def test_the_folder_is_the_one_of_the_settings(tmp_path):
     for option, folder in ((str(tmp_path), tmp_path), ("", None)):
         options = UsearchBackend.Options(snapshot_folder=option)
         assert UsearchBackend("default", options).snapshot_folder == folder
+
+
+def test_a_collection_without_records():
+    backend = UsearchBackend("default", UsearchBackend.Options(graph_from=1))
+    backend.create(SPEC)
+    assert restored(backend).count(SPEC) == 0

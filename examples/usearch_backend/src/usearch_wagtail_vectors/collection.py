@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -177,18 +177,17 @@ class Collection:
         """Return the parts of a snapshot. The caller keeps writes out until they are stored."""
         with self.lock:
             count = len(self._texts)
-            rows = (self._ids, self._vectors, self._norms, self._live)
-            parts = dict(zip(_ROWS, [array[:count] for array in rows], strict=True))
-            texts = json.dumps(self._texts).encode()
-            graph = {}
+            rows: list[npt.NDArray[Any]] = [self._ids, self._vectors, self._norms, self._live]
+            parts: dict[str, Any] = {
+                name: _bytes(array[:count]) for name, array in zip(_ROWS, rows, strict=True)
+            }
+            parts["texts"] = json.dumps(self._texts).encode()
             if self._graph is not None:
                 numbers = np.arange(count)
                 self._graph.has(numbers)  # makes room for their keys
-                graph = {"keys": self._graph.keys(numbers), "graph": self._graph.index.save()}
-            return {
-                name: SnapshotPart(data=[memoryview(data).cast("B")])
-                for name, data in {**parts, "texts": texts, **graph}.items()
-            }
+                parts["keys"] = _bytes(self._graph.keys(numbers))
+                parts["graph"] = self._graph.index.save()
+            return {name: SnapshotPart(data=[data]) for name, data in parts.items()}
 
     def restore(self, parts: Mapping[str, SnapshotPart]) -> None:
         """Take all rows and the graph from a snapshot, in a collection without any.
@@ -328,6 +327,10 @@ def _grown(array: npt.NDArray[ScalarT], size: int) -> npt.NDArray[ScalarT]:
     # In place if possible, because two copies of all vectors would take too much memory.
     array.resize((size, *array.shape[1:]), refcheck=False)
     return array
+
+
+def _bytes(array: npt.NDArray[Any]) -> memoryview[Any]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 _collections: weakref.WeakSet[Collection] = weakref.WeakSet()
