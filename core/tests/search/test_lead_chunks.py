@@ -50,6 +50,16 @@ def test_a_page_about_the_query_is_before_one_that_mentions_it(pages):
         assert "bread" in page.vector_excerpt
 
 
+def test_many_mentions_do_not_hide_a_page_about_the_query(article, bring_up_to_date):
+    """Its best chunk is farther from the query than those of 40 pages, which only mention it."""
+    for number in range(40):
+        article(f"Garden {number}", IN_PASSING)
+    article("Bakery", ABOUT_BREAD.replace("flour", "oven", 12))
+    bring_up_to_date("ArticlePage")
+    [first] = ARTICLES.search("bread flour", limit=1)
+    assert first.title == "Bakery"
+
+
 def test_hybrid_and_asynchronous_searches_give_the_same_scores(full_text, pages):
     scores = {page.pk: page.vector_score for page in ARTICLES.search("bread flour")}
     awaited = async_to_sync(ARTICLES.asearch)("bread flour")
