@@ -51,7 +51,7 @@ def test_a_page_about_the_query_is_before_one_that_mentions_it(pages):
 
 
 def test_many_mentions_do_not_hide_a_page_about_the_query(article, bring_up_to_date):
-    """Its best chunk is farther from the query than those of 40 pages, which only mention it."""
+    """40 pages that only mention bread have a chunk that is nearer to the query than its own."""
     for number in range(40):
         article(f"Garden {number}", IN_PASSING)
     article("Bakery", ABOUT_BREAD.replace("flour", "oven", 12))

@@ -63,7 +63,7 @@ def get_index(name: str | VectorIndex) -> VectorIndex:
 
 
 def indexes_holding(instance: Model) -> list[VectorIndex]:
-    """Return the indexes that contain an object: first declared indexes, then those of models.
+    """Return the indexes that contain an object: first declared indexes, then indexes of models.
 
     Raises:
         IndexNotBuilt: there are no index tables.

@@ -81,7 +81,7 @@ def missing_tables() -> str:
     """Return the text of an error if the index tables do not exist."""
     alias, tenant = place()
     where = f"The schema {tenant!r}" if tenant else "The database"
-    # The names of the setting and of the option are those of django-tenants.
+    # Django-tenants chose the names of the setting and of the option.
     is_public = tenant == getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
     without = "To leave it out of all_tenants_command, add --no-public. " if is_public else ""
     option = "" if alias == "default" else f" --database {alias}"

@@ -68,7 +68,7 @@ class ServiceOptions(Options):
 
     @property
     def has_openai_models(self) -> bool:
-        """True if the names of models are those of OpenAI: at OpenAI itself, or at Azure.
+        """True if models have the names that OpenAI gave them: at OpenAI itself, or at Azure.
 
         Another service may call any model "text-embedding-ada-002" or "gpt-4o", as LocalAI does.
         """
