@@ -575,6 +575,32 @@ class TestDjangoApps:
         with pytest.raises(TypeError, match="a list of plugin names, not 'pgvector'"):
             django_apps(disabled="pgvector")
 
+    @pytest.mark.parametrize(
+        "needed",
+        [
+            "from django.conf import settings\nsettings.ACME_KEY",
+            "from django.contrib.auth.models import User",
+        ],
+    )
+    def test_a_plugin_that_needs_settings_or_models_works_once_there_are_some(self, site, needed):
+        site.install("acme", {"acme": "p"}, p=f"{needed}\n{EMPTY_PLUGIN}")
+        (site.folder / "site_settings.py").write_text(
+            "from wagtail_vector_index.plugins import django_apps\n"
+            "INSTALLED_APPS = ['django.contrib.auth', 'django.contrib.contenttypes', *django_apps()]\n"
+            "ACME_KEY = 'secret'\n"
+        )
+        code = (
+            "import django\n"
+            "from wagtail_vector_index.plugins.discovery import registry\n"
+            "django.setup()\n"
+            "print([str(failure) for failure in registry().failures])"
+        )
+        folders = [str(site.folder), *map(str, site.folder.glob("*-1.0"))]
+        result = run(
+            code, DJANGO_SETTINGS_MODULE="site_settings", PYTHONPATH=os.pathsep.join(folders)
+        )
+        assert result.stdout == "[]\n", (result.stdout, result.stderr)
+
     def test_needs_no_settings_and_discovery_not_even_django(self):
         code = (
             "import sys\n"

@@ -109,6 +109,8 @@ class Registry:
 def registry(disabled: Iterable[str] = ()) -> Registry:
     """Return the installed plugins. Each process scans for them only once.
 
+    A plugin that failed before Django had loaded the models is loaded once more afterwards.
+
     Args:
         disabled: names of plugins to leave out, each as ``"name"``, or as
             ``"distribution:name"`` if several distributions have a plugin of that name.
@@ -120,7 +122,13 @@ def registry(disabled: Iterable[str] = ()) -> Registry:
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"disabled must be a list of plugin names, not {disabled!r}.")
     with _lock:
-        return _registry(frozenset(names))
+        found = _registry(frozenset(names))
+        # Settings that call `django_apps` load plugins before there are settings and models.
+        if any(failure.is_early for failure in found.failures) and _models_are_loaded():
+            _load.cache_clear()
+            _registry.cache_clear()
+            found = _registry(frozenset(names))
+        return found
 
 
 def django_apps(disabled: Iterable[str] = ()) -> list[str]:
@@ -225,7 +233,12 @@ def _load(entry_point: EntryPoint, source: PluginSource) -> Plugin | PluginFailu
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # a plugin may exit, or panic in another language
-        return PluginFailure(source=source, cause=error)
+        return PluginFailure(source=source, cause=error, is_early=not _models_are_loaded())
+
+
+def _models_are_loaded() -> bool:
+    django_apps = sys.modules.get("django.apps")
+    return django_apps is not None and django_apps.apps.models_ready
 
 
 def _check_api_version(module: Any) -> None:

@@ -46,6 +46,8 @@ class PluginFailure:
 
     source: PluginSource
     cause: BaseException
+    #: Whether this was before Django had loaded the models, which the plugin may have needed.
+    is_early: bool = False
 
     def __str__(self) -> str:
         return f"{self.source} is not usable: {describe(self.cause)}"
