@@ -110,9 +110,9 @@ def test_exact_searches_may_take_longer_than_the_time_out(
     server: Double, make_backend: Make, monkeypatch: pytest.MonkeyPatch, requests: int
 ) -> None:
     monkeypatch.setattr(approximate, "SAMPLE", 1)
-    backend = filled(make_backend(timeout=2.0))
+    backend = filled(make_backend(timeout=4.0))
     backend.delete(SPEC, [UUID(int=0)])  # the zero vector, which has no mixture with itself
-    fault = {"kind": "delay", "seconds": 2.6 / requests, "times": requests}
+    fault = {"kind": "delay", "seconds": 5.2 / requests, "times": requests}
     exact_searches_of(backend, lambda: server.fail(fault))
     recall = backend.optimize(SPEC)
     assert recall is not None
