@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from shutil import copy
 
 import pytest
-from distributions import EXAMPLES, FOLDERS, ROOT, VERSION, Built, Environment, uv
+from distributions import EXAMPLES, FOLDERS, ROOT, Built, Environment, unreleasable, uv
 
 DIST = ROOT / "dist"
 
@@ -23,11 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     tag = config.getoption("--tag")
     if tag is None:
         return
-    if tag != f"v{VERSION}":
-        raise pytest.UsageError(f"The tag is {tag}, but the version is {VERSION}.")
     notes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    if not re.search(rf"^## {re.escape(VERSION)} - \d{{4}}-\d\d-\d\d$", notes, re.MULTILINE):
-        raise pytest.UsageError(f"CHANGELOG.md has no notes of {VERSION} with a date.")
+    fragments = [file.name for file in (ROOT / "changelog.d").glob("*.*.md")]
+    if reason := unreleasable(tag, notes, fragments):
+        raise pytest.UsageError(reason)
 
 
 @pytest.fixture(scope="session")

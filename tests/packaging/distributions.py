@@ -64,6 +64,18 @@ REFRESH = [f"--refresh-package={name}" for name in [*FOLDERS, *EXAMPLES]]
 PLUGINS = [name for name in FOLDERS if name not in (CORE, KIT)]
 
 
+def unreleasable(tag: str, notes: str, fragments: list[str]) -> str:
+    """Why what was built must not be published under a tag; empty if it may be."""
+    if tag != f"v{VERSION}":
+        return f"The tag is {tag}, but the version is {VERSION}."
+    dates = re.findall(rf"^## {re.escape(VERSION)} - (.*)$", notes, re.MULTILINE)
+    if len(dates) != 1 or not re.fullmatch(r"\d{4}-\d\d-\d\d", dates[0]):
+        return f"CHANGELOG.md must have one heading of {VERSION}, with a date, not {dates}."
+    if fragments:
+        return f"The notes of {VERSION} leave out fragments: {', '.join(sorted(fragments))}."
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Built:
     """Wheels and source distributions, by the name of the distribution."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from email.message import Message
 from email.parser import BytesParser
 
 import pytest
-from distributions import FOLDERS, VERSION, Built
+from distributions import FOLDERS, VERSION, Built, unreleasable
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -38,3 +39,24 @@ def test_needs_any_release_up_to_the_next_major_one(name: str, built: Built) -> 
         assert set(bounds) == {">=", "<"}, f"{name}: {requirement}"
         assert bounds[">="] <= Version(VERSION), f"{name}: {requirement}"
         assert bounds["<"] == Version(str(Version(VERSION).major + 1)), f"{name}: {requirement}"
+
+
+DATED = f"# Changelog\n\n## {VERSION} - 2027-01-31\n\n## 0.10.0 - 2025-03-01\n"
+
+
+@pytest.mark.parametrize(
+    ("tag", "notes", "fragments", "reason"),
+    [
+        (f"v{VERSION}", DATED, [], ""),
+        ("v0.9.9", DATED, [], f"The tag is v0.9.9, but the version is {VERSION}."),
+        (f"v{VERSION}", DATED.replace("2027-01-31", "unreleased"), [], r"not \['unreleased'\]"),
+        (f"v{VERSION}", DATED.replace(VERSION, "0.9.9"), [], r"with a date, not \[\]"),
+        (f"v{VERSION}", DATED + f"## {VERSION} - unreleased\n", [], "must have one heading"),
+        (f"v{VERSION}", DATED, ["+b.fixed.md", "1.added.md"], r"fragments: \+b.fixed.md, 1.added"),
+    ],
+)
+def test_a_tag_is_refused_unless_the_notes_are_complete(
+    tag: str, notes: str, fragments: list[str], reason: str
+) -> None:
+    said = unreleasable(tag, notes, fragments)
+    assert re.search(reason, said) if reason else said == ""

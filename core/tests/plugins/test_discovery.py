@@ -586,7 +586,8 @@ class TestDjangoApps:
         site.install("acme", {"acme": "p"}, p=f"{needed}\n{EMPTY_PLUGIN}")
         (site.folder / "site_settings.py").write_text(
             "from wagtail_vector_index.plugins import django_apps\n"
-            "INSTALLED_APPS = ['django.contrib.auth', 'django.contrib.contenttypes', *django_apps()]\n"
+            "INSTALLED_APPS = ['django.contrib.auth', 'django.contrib.contenttypes']\n"
+            "INSTALLED_APPS += django_apps()\n"
             "ACME_KEY = 'secret'\n"
         )
         code = (
