@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wagtail_vector_index.backends.base import VectorBackend
-from wagtail_vector_index.contract.option_checks import check_headers, check_host
+from wagtail_vector_index.contract.option_checks import check_absolute, check_headers, check_host
 from wagtail_vector_index.contract.options import (
     Options,
     is_secret,
@@ -621,3 +621,20 @@ def test_white_space_in_a_host_is_refused(place, character):
 def test_a_host_without_a_name_or_port_that_can_be_is_refused(host):
     with pytest.raises(ValueError, match=r"'HOST' is a URL such as .*1 to 65535\.$"):
         check_host(host, EXAMPLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithFolder(Options):
+    folder: str | Path | None = ""
+
+
+@pytest.mark.parametrize("folder", ["models", "./models", "~/models", Path("models")])
+def test_a_path_that_leads_elsewhere_in_each_process_is_refused(folder: Any) -> None:
+    shown = re.escape(repr(str(folder)))
+    with pytest.raises(ValueError, match=f"'FOLDER' must be an absolute path, not {shown}"):
+        check_absolute(WithFolder(folder=folder), "folder")
+
+
+@pytest.mark.parametrize("folder", ["", None, str(Path.cwd()), Path.cwd()])
+def test_an_absolute_path_or_none_is_taken(folder: Any) -> None:
+    check_absolute(WithFolder(folder=folder), "folder")

@@ -329,6 +329,15 @@ def test_a_model_that_is_not_downloaded(tmp_path: Path) -> None:
     assert backend.check() == []
 
 
+@pytest.mark.parametrize("option", ["CACHE_DIR", "MODEL_PATH"])
+def test_a_relative_folder_is_refused(option: str) -> None:
+    """The command that downloads may run in another folder than the server."""
+    with pytest.raises(
+        InvalidOptions, match=f"{option!r} must be an absolute path, not '~/models'"
+    ):
+        make(MODEL=KNOWN, **{option: "~/models"})
+
+
 def test_a_download_that_broke_off(tmp_path: Path) -> None:
     (make_downloaded(tmp_path, REPOSITORY) / "model.onnx").unlink()
     with pytest.raises(EmbeddingUnavailable, match="To download it, run"):

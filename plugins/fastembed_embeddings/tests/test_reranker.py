@@ -94,6 +94,12 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
         make(**options)
 
 
+@pytest.mark.parametrize("option", ["CACHE_DIR", "MODEL_PATH"])
+def test_a_relative_folder_is_refused(option: str) -> None:
+    with pytest.raises(InvalidOptions, match=f"{option!r} must be an absolute path, not 'models'"):
+        make(MODEL=KNOWN, **{option: "models"})
+
+
 def test_a_model_that_is_not_downloaded(tmp_path: Path) -> None:
     backend = make(MODEL=KNOWN, CACHE_DIR=tmp_path / "models")
     command = "python -m wagtail_vector_index.embeddings.fastembed"

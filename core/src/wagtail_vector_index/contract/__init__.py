@@ -35,6 +35,7 @@ from .health import Health
 from .metrics import FACTS, METRICS, Metric, MetricFacts
 from .option_checks import (
     MAX_TIMEOUT,
+    check_absolute,
     check_api_key,
     check_headers,
     check_host,
@@ -83,6 +84,7 @@ __all__ = [
     "SnapshotPart",
     "Vector",
     "bounded",
+    "check_absolute",
     "check_api_key",
     "check_headers",
     "check_host",

@@ -8,12 +8,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ..wording import without_keys
 
-__all__ = ["MAX_TIMEOUT", "check_api_key", "check_headers", "check_host", "check_ranges"]
+__all__ = [
+    "MAX_TIMEOUT",
+    "check_absolute",
+    "check_api_key",
+    "check_headers",
+    "check_host",
+    "check_ranges",
+]
 
 #: The longest time-out of an option, in seconds: a day. Python, its sockets and the clients each
 #: have a limit of their own, beyond which every call would end in an OverflowError.
@@ -99,6 +107,25 @@ def check_ranges(options: Any, ranges: Mapping[str, tuple[float, float]]) -> Non
         if isinstance(value, (int, float)) and not least <= value <= most:
             allowed = f"at least {least}" if most == math.inf else f"from {least} to {most}"
             raise ValueError(f"{name.upper()!r} must be {allowed}, not {value}.")
+
+
+def check_absolute(options: Any, *names: str) -> None:
+    """Check that options that name files or folders are absolute paths; an empty one passes.
+
+    A relative path would lead elsewhere in each process, depending on where it started. "~" is
+    no absolute path either, since only shells know it.
+
+    Example::
+
+        check_absolute(self, "model_path", "cache_dir")
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value and not Path(value).is_absolute():
+            raise ValueError(
+                f"{name.upper()!r} must be an absolute path, not {str(value)!r}. In settings, begin"
+                " with BASE_DIR, such as BASE_DIR / 'files'."
+            )
 
 
 def _has_name(parts: SplitResult) -> bool:

@@ -30,6 +30,7 @@ from wagtail_vector_index.contract import (
     FilterNode,
     Setting,
     Snapshot,
+    check_absolute,
     check_recall,
 )
 from wagtail_vector_index.contract.arrays import first_invalid, matrix
@@ -86,11 +87,7 @@ class UsearchBackend(VectorBackend):
                     raise ValueError(f"{name.upper()!r} must be at least 1.")
             if self.connectivity < 2:
                 raise ValueError("'CONNECTIVITY' must be at least 2.")
-            # A relative path would lead elsewhere in each process, depending on where it started.
-            if self.snapshot_folder and not Path(self.snapshot_folder).is_absolute():
-                raise ValueError(
-                    f"'SNAPSHOT_FOLDER' must be an absolute path, not {self.snapshot_folder!r}."
-                )
+            check_absolute(self, "snapshot_folder")
             check_recall(self.recall)
 
     max_batch_records = 4_096

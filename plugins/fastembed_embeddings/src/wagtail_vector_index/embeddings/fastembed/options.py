@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from wagtail_vector_index.contract import check_ranges
+from wagtail_vector_index.contract import check_absolute, check_ranges
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 
 __all__ = ["FastEmbedOptions", "default_cache_dir"]
@@ -44,6 +44,7 @@ class FastEmbedOptions(EmbeddingBackend.Options):
         if not self.pooling and (self.model_file != "model.onnx" or not self.normalize):
             raise ValueError("'MODEL_FILE' and 'NORMALIZE' need 'POOLING'.")
         check_ranges(self, {"threads": (1, inf)})
+        check_absolute(self, "model_path", "cache_dir")
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from wagtail_vector_index.contract import check_ranges
+from wagtail_vector_index.contract import check_absolute, check_ranges
 from wagtail_vector_index.embeddings.fastembed.options import default_cache_dir
 from wagtail_vector_index.reranking.base import RerankingBackend
 
@@ -29,6 +29,7 @@ class FastEmbedRerankerOptions(RerankingBackend.Options):
                 " 'Xenova/ms-marco-MiniLM-L-6-v2'."
             )
         check_ranges(self, {"threads": (1, inf)})
+        check_absolute(self, "model_path", "cache_dir")
 
     @property
     def folder(self) -> Path:

@@ -25,7 +25,7 @@ from wagtail_vector_index.backends.base import (
     RecordBatch,
     VectorBackend,
 )
-from wagtail_vector_index.contract import FilterNode, Snapshot
+from wagtail_vector_index.contract import FilterNode, Snapshot, check_absolute
 
 if TYPE_CHECKING:
     from .collection import Collection
@@ -70,11 +70,7 @@ class NumpyBackend(VectorBackend):
                     f"'OVERSAMPLING' must be a finite number of at least 1,"
                     f" not {self.oversampling}."
                 )
-            # A relative path would lead elsewhere in each process, depending on where it started.
-            if self.snapshot_folder and not Path(self.snapshot_folder).is_absolute():
-                raise ValueError(
-                    f"'SNAPSHOT_FOLDER' must be an absolute path, not {self.snapshot_folder!r}."
-                )
+            check_absolute(self, "snapshot_folder")
 
     max_batch_records = 4_096
 
