@@ -17,8 +17,9 @@ from wagtail_vector_index.contract import (
 Index = Literal["hnsw", "ivfflat", "none"]
 Precision = Literal["vector", "halfvec", "bit"]
 
-#: An amount of memory as PostgreSQL reads it, or an empty text.
-MEMORY = r"|\d+(\.\d+)? ?(B|kB|MB|GB|TB)?"
+#: An amount of memory as PostgreSQL reads it, and how many of each unit are a megabyte.
+MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(kB|MB|GB|TB)")
+UNITS = {"kB": 1 / 1024, "MB": 1, "GB": 1024, "TB": 1024**2}
 
 #: The lowest and highest values of options, all but the last as pgvector accepts them.
 RANGES = {
@@ -70,8 +71,14 @@ class PgvectorOptions(Options):
                 f"'EF_CONSTRUCTION' must be at least twice 'M', which is {self.m},"
                 f" not {self.ef_construction}."
             )
-        if not re.fullmatch(MEMORY, self.maintenance_work_mem):
+        if self.maintenance_work_mem and not _is_memory(self.maintenance_work_mem):
             raise ValueError(
-                "'MAINTENANCE_WORK_MEM' must be a number with a unit that PostgreSQL knows, such as"
-                f" '512MB' or '1GB', not {self.maintenance_work_mem!r}."
+                "'MAINTENANCE_WORK_MEM' must be at least a megabyte, as a number with a unit that"
+                f" PostgreSQL knows, such as '512MB' or '1GB', not {self.maintenance_work_mem!r}."
             )
+
+
+def _is_memory(amount: str) -> bool:
+    """Whether this is at least a megabyte, the least that every release of PostgreSQL accepts."""
+    parts = MEMORY.fullmatch(amount)
+    return parts is not None and float(parts[1]) * UNITS[parts[2]] >= 1
