@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 import zipfile
+from collections import defaultdict
 from email.message import Message
 from email.parser import BytesParser
 
 import pytest
-from distributions import FOLDERS, VERSION, Built, unreleasable
+from distributions import EXAMPLES, FOLDERS, ROOT, VERSION, Built, unreleasable
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -39,6 +41,27 @@ def test_needs_any_release_up_to_the_next_major_one(name: str, built: Built) -> 
         assert set(bounds) == {">=", "<"}, f"{name}: {requirement}"
         assert bounds[">="] <= Version(VERSION), f"{name}: {requirement}"
         assert bounds["<"] == Version(str(Version(VERSION).major + 1)), f"{name}: {requirement}"
+
+
+def test_each_dependency_has_one_lowest_release() -> None:
+    """Our tests install all distributions together, and so try the highest of these only."""
+    lowest: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for name, folder in {**FOLDERS, **EXAMPLES, "the tests": ROOT}.items():
+        facts = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        project = facts.get("project", {})
+        groups = [
+            project.get("dependencies", []),
+            *project.get("optional-dependencies", {}).values(),
+            facts.get("dependency-groups", {}).get("test", []),
+        ]
+        for line in (line for group in groups for line in group if isinstance(line, str)):
+            needed = Requirement(line)
+            bounds = [part.version for part in needed.specifier if part.operator in (">=", "~=")]
+            if needed.name not in FOLDERS:
+                lowest[needed.name][name] = max(bounds, key=Version)
+    different = {each: found for each, found in lowest.items() if len(set(found.values())) > 1}
+    assert lowest["pytest"]
+    assert not different
 
 
 DATED = f"# Changelog\n\n## {VERSION} - 2027-01-31\n\n## 0.10.0 - 2025-03-01\n"
