@@ -11,6 +11,8 @@ USE_TZ = True
 TIME_ZONE = "Europe/Amsterdam"
 ROOT_URLCONF = "tests.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# The default one is slow on purpose.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_URL = "/static/"
 MEDIA_URL = "/media/"
 ALLOWED_HOSTS = ["*"]
