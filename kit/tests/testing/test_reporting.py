@@ -171,6 +171,70 @@ def test_a_test_that_fails_at_its_end_counts_once(tmp_path):
     assert f"{contract_url('closing-loses-nothing')}\n    test_close_and_use_again\n" in said
 
 
+DEADLOCKED = """
+import threading
+from uuid import uuid4
+
+from wagtail_vector_index.embeddings.base import EmbeddingBackend
+from wagtail_vector_index.testing import (
+    EmbeddingBackendConformance, OracleBackend, VectorBackendConformance, event_loops, threads,
+)
+
+event_loops.LONGEST = threads.DEADLINE = 0.3
+
+
+class Deadlocked(OracleBackend):
+    def __init__(self):
+        super().__init__()
+        self.guard = threading.Lock()
+
+    def _upsert(self, spec, batch):
+        self.guard.acquire()
+
+    async def acreate(self, spec):
+        self.guard.acquire()
+        await super().acreate(spec)
+
+    async def _aget(self, spec, ids):
+        await self._in_thread(self.guard.acquire)()
+
+    def close(self):
+        self.guard.acquire()
+
+
+class TestDeadlocked(VectorBackendConformance):
+    def make_backend(self):
+        return Deadlocked()
+
+    def test_get_in_a_loop(self):
+        spec = self.collection()
+        self.backend.guard.acquire()
+        self.in_loop(self.backend.aget(spec, [uuid4()]))
+
+
+class Waiting(EmbeddingBackend):
+    guard = threading.Lock()
+
+    def embed(self, texts):
+        self.guard.acquire()
+        return [[1.0]]
+
+
+class TestWaiting(EmbeddingBackendConformance):
+    def make_backend(self):
+        return Waiting("default", Waiting.Options())
+"""
+
+
+def test_calls_that_never_return_end_their_test(tmp_path):
+    (tmp_path / "test_conformance.py").write_text(DEADLOCKED)
+    chosen = "writers_of_different or acreate or get_in_a_loop or TestWaiting and several_threads"
+    said = run(tmp_path, "-k", chosen)
+    assert "4 failed" in said
+    assert said.count("AssertionError: These calls still wait after 0.3 s:") >= 4
+    assert "in _upsert\n" in said
+
+
 WARNS = """
 import warnings
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db.models import Q
@@ -24,21 +22,6 @@ FEWEST_READS, FEWEST_WRITES, MOST_TURNS = 10, 3, 1000
 
 
 class ConcurrencyTests(Harness):
-    def together(self, tasks: Sequence[Callable[[], object]]) -> None:
-        """Run all tasks at once, each in its own thread, and raise the error of any of them."""
-        barrier = Barrier(len(tasks), timeout=30)
-
-        def run(task: Callable[[], object]) -> None:
-            barrier.wait()
-            try:
-                task()
-            finally:
-                self.thread_finished()
-
-        with ThreadPoolExecutor(len(tasks)) as pool:
-            for future in [pool.submit(run, task) for task in tasks]:
-                future.result(timeout=60)
-
     @about("threads-share-a-backend")
     def test_search_while_others_write(self) -> None:
         spec = self.collection(fields={"version": "int"})
@@ -79,7 +62,7 @@ class ConcurrencyTests(Harness):
 
         self.backend.upsert(spec, self.version(ids, versions[0], 0))
         readers += map(reader, random_vectors(3, 4, seed=7))
-        self.together([write, *readers])
+        self.at_once([write, *readers])
 
     def expect_versions(
         self,
@@ -115,7 +98,7 @@ class ConcurrencyTests(Harness):
             batch = RecordBatch.of(ids=ids, vectors=random_vectors(30, 4))
             return lambda: self.backend.upsert(spec, batch)
 
-        self.together([writer(ids) for ids in crowds])
+        self.at_once([writer(ids) for ids in crowds])
         expected = sorted(id for ids in crowds for id in ids)
         expect_equal(
             self.names(spec), expected, "All records that several threads write at once are stored."
@@ -131,7 +114,7 @@ class ConcurrencyTests(Harness):
             batch = self.version(ids, versions[number], number)
             return lambda: self.backend.upsert(spec, batch)
 
-        self.together([writer(number) for number in range(4)])
+        self.at_once([writer(number) for number in range(4)])
         stored = self.stored(spec)
         expect_equal(sorted(stored), ids, "A record that several threads write is stored once.")
         for match in self.backend.search(spec, QUERY, limit=20):
@@ -151,19 +134,19 @@ class ConcurrencyTests(Harness):
             found = [match.id for match in self.backend.search(spec, QUERY)]
             expect_equal(found, [id_of("a")], "Several threads may be the first to use a backend.")
 
-        self.together([look] * 6)
+        self.at_once([look] * 6)
 
     @about("threads-share-a-backend")
     def test_create_and_drop_in_several_threads(self) -> None:
         specs: list[CollectionSpec] = [self.spec(fields={"n": "int"}) for _ in range(2)]
         for spec in specs:
-            self.together([lambda spec=spec: self.backend.create(spec)] * 4)  # type: ignore[misc]
+            self.at_once([lambda spec=spec: self.backend.create(spec)] * 4)  # type: ignore[misc]
             self.put(spec, {"a": QUERY})
             expect_equal(
                 self.backend.count(spec), 1, "Several create() calls at once make one collection."
             )
         for spec in specs:
-            self.together([lambda spec=spec: self.backend.drop(spec)] * 4)  # type: ignore[misc]
+            self.at_once([lambda spec=spec: self.backend.drop(spec)] * 4)  # type: ignore[misc]
             expect(
                 spec.name not in self.backend.collections(),
                 "Several drop() calls at once drop the collection.",

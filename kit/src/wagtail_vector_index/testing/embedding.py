@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from operator import mul
 from typing import Any
 
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 
 from .expect import expect, expect_equal
-from .instance import THREADS, OneBackend, in_threads
+from .instance import THREADS, OneBackend
 from .spawning import in_new_process
 
 __all__ = ["EmbeddingBackendConformance"]
@@ -158,9 +159,9 @@ class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
         expect_same(self.rows(batches), self.embedded(TEXTS), rule)
 
     def test_first_use_in_several_threads(self) -> None:
-        backend = self.backend
-        found = in_threads(lambda row: backend.embed_query(TEXTS[row]).tolist())
-        expected = [backend.embed_query(text).tolist() for text in TEXTS[:THREADS]]
+        backend, texts = self.backend, TEXTS[:THREADS]
+        found = self.at_once([partial(backend.embed_query, text) for text in texts])
+        expected = [backend.embed_query(text) for text in texts]
         expect_same(found, expected, "Several threads may be the first to use a backend.")
 
 

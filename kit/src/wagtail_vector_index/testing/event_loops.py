@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 THREADS = 4
 
+#: How many seconds may a coroutine take? One may make thousands of calls.
+LONGEST = 900
+
 Way: TypeAlias = Literal["synchronous", "asynchronous"]
 
 #: The two ways in which each method can be called.
@@ -82,4 +85,5 @@ class AsyncHarness(Harness):
             finally:
                 await in_each_thread(finish)
 
-        return asyncio.run(main())
+        [result] = self.at_once([lambda: asyncio.run(main())], LONGEST)
+        return result

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from django.conf import settings
-from django.db import connections
 from django.db.models import Q
 
 from wagtail_vector_index.backends.base import VectorBackend
@@ -28,6 +26,7 @@ from . import reporting
 from .capabilities import METRIC, Capability
 from .examples import id_of, random_vectors
 from .expect import expect_once
+from .threads import InThreads
 
 __all__ = ["THOROUGH", "Harness", "new_name"]
 
@@ -42,7 +41,7 @@ def new_name() -> str:
     return f"conformance{uuid4().hex[:16]}"
 
 
-class Harness:
+class Harness(InThreads):
     """Make the backend on first use, and drop its collections after each test."""
 
     #: Are collections and batches larger, and random tests longer? ``pytest --thorough`` and
@@ -81,11 +80,6 @@ class Harness:
         """
         return None
 
-    def thread_finished(self) -> None:
-        """Release the resources of a thread. The suite calls it at the end of each thread."""
-        if settings.configured:
-            connections.close_all()
-
     @cached_property
     def backend(self) -> VectorBackend:
         """The backend under test, one for each test."""
@@ -102,8 +96,11 @@ class Harness:
         return {}
 
     def teardown_method(self) -> None:
-        if "backend" not in self.__dict__:
-            return
+        if "backend" in self.__dict__:
+            self.at_the_end(self.drop_all)
+
+    def drop_all(self) -> None:
+        """Drop the collections of the test, and close its backend."""
         # If one drop fails, the others are done all the same.
         with ExitStack() as ending:
             ending.callback(self.backend.close)

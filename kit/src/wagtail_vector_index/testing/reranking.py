@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from wagtail_vector_index.reranking.base import RerankingBackend
 
 from .expect import expect, expect_equal
-from .instance import OneBackend, in_threads
+from .instance import THREADS, OneBackend
 from .spawning import in_new_process
 
 __all__ = ["RerankingBackendConformance"]
@@ -110,7 +111,7 @@ class RerankingBackendConformance(OneBackend[RerankingBackend]):
     def test_first_use_in_several_threads(self) -> None:
         texts = [self.answer, *self.others]
         backend = self.backend
-        for found in in_threads(lambda _: backend.rerank(self.query, texts)):
+        for found in self.at_once([partial(backend.rerank, self.query, texts)] * THREADS):
             rule = "Several threads may be the first to use a backend."
             expect_same(found, self.scores(texts), rule)
 
