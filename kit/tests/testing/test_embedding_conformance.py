@@ -127,6 +127,25 @@ class FloatTokens(Right):
     max_tokens = 512.0
 
 
+class TruncatedTokens(Right):
+    """The tokenizer cuts a text before the model does."""
+
+    max_tokens = 256
+
+    def count_tokens(self, text):
+        assert len(text) < 100_000, "It asks for ever."
+        return min(128, super().count_tokens(text))
+
+
+class TokensOfTheModel(Right):
+    """Texts beyond the model's length all seem to fit."""
+
+    max_tokens = 256
+
+    def count_tokens(self, text):
+        return min(256, super().count_tokens(text))
+
+
 class TooShort(Right):
     max_tokens = 300
 
@@ -183,6 +202,8 @@ MUTANTS = {
     NoTokens: "test_tokens",
     ConstantTokens: "test_tokens",
     FloatTokens: "test_tokens",
+    TruncatedTokens: "test_the_longest_text",
+    TokensOfTheModel: "test_tokens",
     TooShort: "test_the_longest_text",
     OtherAsynchronously: "test_asynchronously",
     NoCheck: "test_check",
@@ -207,6 +228,13 @@ def test_each_broken_backend_is_caught(mutant):
     failure = first_failure(partial(Suite, mutant), cases)
     assert failure is not None
     assert isinstance(failure[1], (AssertionError, InvalidEmbeddings, RuntimeError))
+
+
+def test_a_tokenizer_that_truncates_is_named():
+    rule = "stays at 128: does the tokenizer truncate?"
+    for test in ("test_tokens", "test_the_longest_text"):
+        with pytest.raises(AssertionError, match=rule):
+            getattr(Suite(TruncatedTokens), test)()
 
 
 class OnlyHere(Right):
