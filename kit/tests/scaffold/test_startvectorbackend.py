@@ -312,11 +312,13 @@ class TestNames:
     def test_keywords(self, folder, name):
         assert "a keyword of Python" in refusal(name)
 
-    def test_whose_class_would_hide_its_base(self, site, folder):
-        assert "class would be VectorBackend, which is the name of the base class" in refusal(
-            "vector"
-        )
-        start("vector", "--kind", "embedding")
+    @pytest.mark.parametrize(
+        ("name", "arguments"), [("vector", ()), ("service", ("--store", "service"))]
+    )
+    def test_whose_class_would_hide_its_base(self, site, folder, name, arguments):
+        taken = f"class would be {name.capitalize()}Backend, which is the name of the base class"
+        assert taken in refusal(name, *arguments)
+        start(name, "--kind", "embedding")
 
     def test_that_an_installed_plugin_has(self, site, folder):
         site.install(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from wagtail_vector_index import __version__
@@ -14,7 +15,9 @@ from wagtail_vector_index.plugins.discovery import registry
 from wagtail_vector_index.plugins.resolving import KNOWN_BACKENDS, pip_command
 from wagtail_vector_index.wording import article
 
-__all__ = ["KINDS", "STORES", "Kind", "NewBackend", "Store"]
+__all__ = ["KINDS", "STORES", "TEMPLATES", "Kind", "NewBackend", "Store"]
+
+TEMPLATES = Path(__file__).with_name("templates")
 
 Kind = Literal["vector", "embedding"]
 
@@ -30,8 +33,8 @@ STORES: Mapping[Store, tuple[str, ...]] = {
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
 _MAX_LENGTH = 40
-#: The base classes of new backends.
-_BASES = ("VectorBackend", "EmbeddingBackend")
+#: The line of a template in which a new class derives from its base classes.
+_BASES = re.compile(r"^class \{\{ class_name \}\}\((.+)\):$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +141,16 @@ class NewBackend:
         return f"{rule} Did you mean {spelt!r}?" if usable else rule
 
     def _class_problem(self) -> str:
-        if self.class_name not in _BASES:
+        if self.class_name not in self._bases():
             return ""
         return f"its class would be {self.class_name}, which is the name of the base class."
+
+    def _bases(self) -> set[str]:
+        modules = (TEMPLATES / folder / "src/package/backend.py-tpl" for folder in self.folders)
+        texts = (module.read_text(encoding="utf-8") for module in modules if module.exists())
+        return {
+            base for text in texts for line in _BASES.findall(text) for base in line.split(", ")
+        }
 
     def _conflict(self) -> str:
         offers = registry().offers(self.kind, self.name)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from django.template import Context, Engine
 
-from .naming import NewBackend
+from .naming import TEMPLATES, NewBackend
 
 __all__ = ["write_distribution"]
 
-TEMPLATES = Path(__file__).with_name("templates")
 SUFFIX = "-tpl"
 
 #: The name of the package's folder in the templates.
