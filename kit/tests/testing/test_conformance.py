@@ -3,6 +3,8 @@
 Once: the oracle is Python alone, and the lowest versions meet this suite in the plugins' tests.
 """
 
+import os
+import signal
 import threading
 
 import pytest
@@ -66,6 +68,20 @@ def test_a_drop_that_fails_leaves_nothing_else_behind():
         test.teardown_method()
     assert len(test.backend.collections()) == 1
     assert BusyOnce.calls == ["drop", "drop", "drop", "close"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork()")
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), r"was killed by signal 9 \(SIGKILL\)"),
+        (lambda: os._exit(3), "exited with 3"),
+    ],
+    ids=["killed", "exited"],
+)
+def test_a_child_process_that_dies_says_how(end, told):
+    with pytest.raises(AssertionError, match=rf"^The child process {told}\.$"):
+        VectorBackendConformance().in_child(end)
 
 
 class Threads(VectorBackendConformance):

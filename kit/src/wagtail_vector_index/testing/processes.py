@@ -134,19 +134,24 @@ class ProcessTests(Harness):
                 os.write(writing, report.encode()[-60_000:])
                 os._exit(0)
         os.close(writing)
-        finished = self.wait_for(child)
+        ended = self.wait_for(child)
         with os.fdopen(reading, "rb") as pipe:
             report = pipe.read().decode(errors="replace")
-        expect(finished, f"The child process was still busy after {self.fork_timeout} s.")
-        expect(report, "The child process died.")
+        expect(ended, f"The child process was still busy after {self.fork_timeout} s.")
+        expect(report, f"The child process {ended}.")
         expect(report == _DONE, f"The backend failed in a child process:\n{report}")
 
-    def wait_for(self, child: int) -> bool:
+    def wait_for(self, child: int) -> str:
+        """Return how a child process ended, or "" if it had to be killed in the end."""
         deadline = time.monotonic() + self.fork_timeout
-        while os.waitpid(child, os.WNOHANG) == (0, 0):
+        while (found := os.waitpid(child, os.WNOHANG)) == (0, 0):
             if time.monotonic() > deadline:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-                return False
+                return ""
             time.sleep(0.002)
-        return True
+        code = os.waitstatus_to_exitcode(found[1])
+        if code >= 0:
+            return f"exited with {code}"
+        names = {each.value: f" ({each.name})" for each in signal.Signals}
+        return f"was killed by signal {-code}{names.get(-code, '')}"
