@@ -223,7 +223,7 @@ def test_words_for_pytest_stand_behind_two_dashes():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("{", r"^--options is not JSON: .* in line 1, column 2\.$"),
+        ("{", r"^--options is not JSON: .* in line 1, column 2\. On Windows, put it into a file"),
         (f'{{"API_KEY": {KEY}}}', "^--options is not JSON"),
         ("[]", "^--options must be a JSON object"),
         ('{"BACKEND": "numpy"}', "the backend is the first argument"),
@@ -243,6 +243,22 @@ def test_options_of_a_file_that_is_wrong_name_it(tmp_path):
         read_options(f"@{file}")
     file.write_text('{"A": 1}')
     assert read_options(f"@{file}") == {"A": 1}
+    file.write_bytes(b'{"A": "\xe4"}')
+    with pytest.raises(WrongUse, match=r"acme\.json cannot be read: UnicodeDecodeError"):
+        read_options(f"@{file}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_options_of_a_file_that_windows_wrote(encoding, tmp_path):
+    file = tmp_path / "acme.json"
+    file.write_text('{"NAME": "größe"}', encoding=encoding)
+    assert read_options(f"@{file}") == {"NAME": "größe"}
+
+
+def test_words_whose_quotes_windows_removed_get_an_advice(capsys):
+    with pytest.raises(SystemExit):
+        main(["qdrant", "--options", "'{HOST:", "http://localhost:6333}'"])
+    assert 'On Windows, put it into a file: --options "@options.json".' in capsys.readouterr().err
 
 
 def test_database_urls():

@@ -53,6 +53,9 @@ Examples:
   {PROGRAM} pgvector --database-url postgres://me@localhost/postgres
 """
 
+#: What to do where quotes are lost. PowerShell needs the quotes around a word with an "@".
+ON_WINDOWS = 'On Windows, put it into a file: --options "@options.json".'
+
 
 class WrongUse(Exception):
     """The arguments are wrong."""
@@ -124,7 +127,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     if others:
         parser.error(
             f"unknown arguments: {len(others)}. The JSON of --options must be one argument:"
-            " put it into single quotes, or into a file."
+            f" put it into single quotes. {ON_WINDOWS}"
         )
     return found
 
@@ -135,19 +138,17 @@ def read_options(given: str) -> dict[str, Any]:
     Raises:
         WrongUse: the options cannot be read. The error names the place, and repeats no value.
     """
-    text, name = given, "--options"
-    if given.startswith("@"):
-        name = given[1:]
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise WrongUse(f"--options: {name} cannot be read: {describe(error)}") from None
+    in_file = given.startswith("@")
+    name = given[1:] if in_file else "--options"
     try:
-        options = json.loads(text)
+        # Of bytes, json recognises the encoding: programs for Windows write UTF-16, or a BOM.
+        options = json.loads(Path(name).read_bytes() if in_file else given)
     except json.JSONDecodeError as error:
-        raise WrongUse(
-            f"{name} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
-        ) from None
+        place = f"{error.msg} in line {error.lineno}, column {error.colno}."
+        advice = "" if in_file else f" {ON_WINDOWS}"
+        raise WrongUse(f"{name} is not JSON: {place}{advice}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"--options: {name} cannot be read: {describe(error)}") from None
     if not isinstance(options, dict):
         raise WrongUse(f'{name} must be a JSON object such as {{"HOST": "…"}}.')
     if "BACKEND" in options:
