@@ -58,6 +58,7 @@ CATCHES = {
         "Float16Vectors NormalisedVectors MirroredVectors VectorsWithheld RowsMixedUp DeclaredOnly"
     ),
     # Scores
+    "test_matches_have_ids_and_scores": "TextIds Pairs",
     "test_score": (
         "WrongSign UnnormalisedCosine QueryNotNormalised MissingParentheses CosineDistance"
         " Certainty AbsoluteCosine SquaredDistance InvertedDistance MinScoreOfZero"
@@ -214,6 +215,13 @@ def test_what_is_right_passes(backend):
     names = {name for name, cls in BY_NAME.items() if closest_right(cls) is backend}
     tests = [test for test, name in PAIRS if name in names]
     assert first_failure(suite_for(backend), cases_of(only=tests)) is None
+
+
+@pytest.mark.parametrize("test", ["test_delete_one", "test_limit"])
+def test_ids_of_another_type_are_named_before_anything_else(test):
+    _, error = first_failure(suite_for(BY_NAME["TextIds"]), cases_of(only=[test]))
+    assert str(error).startswith("A search returns Match objects, whose id is a UUID, and")
+    assert "Match(id='" in str(error)
 
 
 def test_runner_reports_a_failure():

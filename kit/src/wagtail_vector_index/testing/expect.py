@@ -18,6 +18,7 @@ __all__ = [
     "expect_equal",
     "expect_error",
     "expect_ids",
+    "expect_matches",
     "expect_metadata",
     "expect_once",
     "expect_ranking",
@@ -96,6 +97,19 @@ def expect_error(error: type[Exception] | tuple[type[Exception], ...], rule: str
     raise AssertionError(f"{rule}\n  expected {expected}, but nothing was raised")
 
 
+def expect_matches(found: Iterable[object]) -> None:
+    """Fail unless these are matches, each with a UUID and a number."""
+    __tracebackhide__ = True
+    for match in found:
+        expect(
+            isinstance(match, Match)
+            and isinstance(match.id, UUID)
+            and isinstance(match.score, (int, float)),
+            f"A search returns Match objects, whose id is a UUID, and whose score is a float."
+            f"\n  got: {match!r}",
+        )
+
+
 def expect_score(actual: float, expected: float, rule: str) -> None:
     """Fail unless a score is a number and right to five digits."""
     __tracebackhide__ = True
@@ -126,6 +140,7 @@ def expect_ranking(
         min_score: the threshold of the search.
     """
     __tracebackhide__ = True
+    expect_matches(matches)
     found = [match.id for match in matches]
     expect_once(found, "a search")
     strangers = [id for id in found if id not in scores]

@@ -25,7 +25,7 @@ from wagtail_vector_index.contract import (
 from . import reporting
 from .capabilities import METRIC, Capability
 from .examples import id_of, random_vectors
-from .expect import expect_once
+from .expect import expect_matches, expect_once
 from .threads import InThreads
 
 __all__ = ["THOROUGH", "Harness", "new_name"]
@@ -177,8 +177,8 @@ class Harness(InThreads):
     def names(self, spec: CollectionSpec, filter: Q | None = None) -> list[UUID]:
         """Return the ids of all records that a search with this filter finds."""
         query = [1.0] * spec.dimensions
-        found = [
-            match.id for match in self.backend.search(spec, query, limit=10_000, filter=filter)
-        ]
+        matches = self.backend.search(spec, query, limit=10_000, filter=filter)
+        expect_matches(matches)
+        found = [match.id for match in matches]
         expect_once(found, "search()")
         return sorted(found)

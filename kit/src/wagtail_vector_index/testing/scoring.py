@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db.models import Q
 
-from wagtail_vector_index.contract import METRICS, Metric, RecordBatch, Vector, float32
+from wagtail_vector_index.contract import METRICS, Match, Metric, RecordBatch, Vector, float32
 
 from .examples import id_of, random_vectors, sorted_ids
-from .expect import expect, expect_equal, expect_ranking, expect_score
+from .expect import expect, expect_equal, expect_matches, expect_ranking, expect_score
 from .harness import Harness
 from .judging import score
 from .rules import about
@@ -56,6 +57,20 @@ AS_QUERY: dict[str, Callable[[list[float]], Vector]] = {
 
 
 class ScoringTests(Harness):
+    @about("one-meaning-of-score")
+    def test_matches_have_ids_and_scores(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": [1, 2, 3, 4]})
+
+        # Before the base class sorts them, and fails if they are something else.
+        def note(*arguments: Any) -> list[Match]:
+            found: list[Match] = search(*arguments)
+            expect_matches(found)
+            return found
+
+        search = self.replace("_search", note)
+        expect_matches(self.backend.search(spec, [1, 2, 3, 4]))
+
     @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)
     def test_score(self, metric: Metric) -> None:

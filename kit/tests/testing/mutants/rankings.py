@@ -242,3 +242,17 @@ class AnyThreshold(Refusing):
             if "min_score" in str(error):
                 return super().search(spec, vector, **asked)
             raise
+
+
+class TextIds(Refusing):
+    """The ids of matches are texts."""
+
+    def _search(self, *arguments):
+        return [Match(id=str(it.id), score=it.score) for it in super()._search(*arguments)]
+
+
+class Pairs(Refusing):
+    """A match is a pair."""
+
+    def _search(self, *arguments):
+        return [(match.id, match.score) for match in super()._search(*arguments)]
