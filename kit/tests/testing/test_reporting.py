@@ -104,6 +104,15 @@ def test_the_first_failure_names_a_rule_of_its_own(folder):
     assert "test_behaves_like_the_oracle" not in said
 
 
+def test_classes_of_one_name_are_told_apart(folder):
+    for name in ("test_one.py", "test_other.py"):
+        (folder / name).write_text(CONFORMANCE)
+    (folder / "test_conformance.py").unlink()
+    said = run(folder, "-k", "TestOracle and test_count")
+    assert "\ntest_one.py::TestOracle: 1 passed, 0 skipped, 0 failed\n" in said
+    assert "\ntest_other.py::TestOracle: 1 passed, 0 skipped, 0 failed\n" in said
+
+
 def test_with_xdist_the_plugin_is_named(folder):
     said = run(folder, "-k", CHOSEN, "-n1", "-p", "wagtail_vector_index.testing.reporting")
     assert SUMMARY in said

@@ -114,9 +114,11 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     if not ours:
         return
     terminalreporter.section("vector backend conformance")
-    for suite, reports in grouped(ours, lambda report: of(report, SUITE)):
-        for line in summary(suite, reports):
-            terminalreporter.line(line)
+    for name, of_name in grouped(ours, lambda report: of(report, SUITE)):
+        classes = list(grouped(of_name, class_of))
+        for path, reports in classes:
+            for line in summary(name if len(classes) == 1 else path, reports):
+                terminalreporter.line(line)
 
 
 def summary(suite: str, reports: list[pytest.TestReport]) -> Iterator[str]:
@@ -153,6 +155,11 @@ def of(report: Any, name: str) -> str:
     """Return a property of a report, or "" if it has no such property."""
     properties = getattr(report, "user_properties", [])
     return next((value for key, value in properties if key == name), "")
+
+
+def class_of(report: pytest.TestReport) -> str:
+    """Return the file and the class of a test."""
+    return report.nodeid.rpartition("::")[0]
 
 
 def reason_of(report: pytest.TestReport) -> str:
