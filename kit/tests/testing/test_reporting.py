@@ -1,13 +1,19 @@
 """What the end of an author's own run of pytest says of the suite."""
 
+import inspect
 import os
 import re
+from pathlib import Path
 
 import pytest
 
+from wagtail_vector_index.testing import VectorBackendConformance
 from wagtail_vector_index.testing.rules import contract_url
 
 from .forked import run_module
+from .runner import STATEFUL, cases_of
+
+ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.once
 
@@ -111,6 +117,41 @@ def test_classes_of_one_name_are_told_apart(folder):
     said = run(folder, "-k", "TestOracle and test_count")
     assert "\ntest_one.py::TestOracle: 1 passed, 0 skipped, 0 failed\n" in said
     assert "\ntest_other.py::TestOracle: 1 passed, 0 skipped, 0 failed\n" in said
+
+
+ACME = """
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+
+
+class Acme(OracleBackend):
+    def search(self, spec, vector, *, limit=10, **named):
+        return super().search(spec, vector, limit=limit + 1, **named)
+
+
+class TestAcme(VectorBackendConformance):
+    def make_backend(self):
+        return Acme()
+"""
+
+
+def test_the_documentation_shows_a_summary_as_it_is(tmp_path):
+    text = (ROOT / "docs/testing-a-backend.md").read_text(encoding="utf-8")
+    example = text.partition("conformance ==========================\n")[2].partition("```")[0]
+    first, _, shown = example.partition("\n")
+    suite = VectorBackendConformance
+    tests = {name for name, _ in cases_of()}
+    skips = [name for name in tests if "self.need(" in inspect.getsource(getattr(suite, name))]
+    (tmp_path / "test_conformance.py").write_text(ACME)
+    chosen = [f"test_conformance.py::TestAcme::{name}" for name in (*skips, "test_limit")]
+    said = run(tmp_path, *chosen)
+    assert shown in said
+    # As many as there are, but for some: not each new test changes the example.
+    number = len([*cases_of(), STATEFUL])
+    passed, *others = map(int, re.findall(r"\d+", first))
+    assert passed + sum(others) == pytest.approx(number, abs=15)
+    assert others == list(map(int, re.findall(r"TestAcme: .*, (\d+) skipped, (\d+) f", said)[0]))
+    [about] = re.findall(r"has about (\d+) tests", text)
+    assert int(about) == pytest.approx(number, abs=15)
 
 
 def test_with_xdist_the_plugin_is_named(folder):
