@@ -30,6 +30,7 @@ from .ordering import OrderTests
 from .processes import ProcessTests
 from .ranking import RankingTests
 from .reading import ReadingTests
+from .scanning import ScanTests
 from .scoring import ScoringTests
 from .sizes import SizeTests
 from .writing import WritingTests
@@ -53,6 +54,7 @@ class VectorBackendConformance(
     MetadataTests,
     SizeTests,
     CompletenessTests,
+    ScanTests,
     FilterErrorTests,
     FilterSizeTests,
     FilterTreeTests,

@@ -6,6 +6,7 @@ from wagtail_vector_index.testing import OracleBackend
 
 from . import (
     collections,
+    crowds,
     filter_sizes,
     filters,
     freshness,
@@ -26,7 +27,7 @@ from .base import CAUGHT, MutantConformance, Refusing
 __all__ = ["CAUGHT", "MUTANTS", "RIGHT", "MutantConformance"]
 
 #: The modules in which each mutant names its test.
-NAMING = (filter_sizes, freshness, habits, invalid, magnitudes, sizes, ties, values)
+NAMING = (crowds, filter_sizes, freshness, habits, invalid, magnitudes, sizes, ties, values)
 
 #: Bases of mutants that are right themselves; the suite must pass them.
 RIGHT = [
