@@ -3,6 +3,7 @@
 Run by test_readme_site.py in a process of its own, since Django is set up only once.
 """
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,14 @@ def add_pages() -> None:
         home.add_child(instance=BlogPage(title=title, body=f"<p>{body}</p>"))
 
 
+def commands() -> list[list[str]]:
+    """The Django commands of the section "On your site"."""
+    section = README.read_text(encoding="utf-8").partition("\n## On your site\n")[2]
+    lines = section.partition("\n## ")[0].splitlines()
+    start = "python manage.py "
+    return [shlex.split(line.removeprefix(start)) for line in lines if line.startswith(start)]
+
+
 def searches() -> list[Block]:
     """The README's blocks that search."""
     return [b for b in blocks("python", README) if ".search(" in b.code]
@@ -90,9 +99,9 @@ def searches() -> list[Block]:
 
 if __name__ == "__main__":
     configure()
-    call_command("makemigrations", "blog", verbosity=0)
-    call_command("migrate", verbosity=0)
-    add_pages()
-    call_command("update_vector_indexes", verbosity=0)
+    for words in commands():
+        if words[0] == "update_vector_indexes":
+            add_pages()  # what a site has already
+        call_command(*words, verbosity=0)
     for search in searches():
         run(search.code, str(search))

@@ -195,6 +195,42 @@ def test_before_migrate_it_says_to_run_it(command, monkeypatch):
         call_command(*command)
 
 
+@pytest.fixture
+def note_has_no_table():
+    """The site's developer has added a model, but created no table."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE testapp_note RENAME TO testapp_note_later")
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER TABLE testapp_note_later RENAME TO testapp_note")
+
+
+CREATE_NOTES = (
+    "testapp.Note has no table testapp_note. Run: manage.py makemigrations testapp, then:"
+    " manage.py migrate"
+)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("options", [{}, {"rebuild": True}, {"dry_run": True}])
+def test_a_model_without_a_table_is_reported_with_the_commands(options, note_has_no_table, caplog):
+    with pytest.raises(CommandError) as error:
+        update("note", **options)
+    assert str(error.value) == CREATE_NOTES
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_check_of_backends_reports_a_model_without_a_table(note_has_no_table):
+    printed = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("vector_backends", check=True, stdout=printed, no_color=True)
+    message, _, remedy = CREATE_NOTES.partition(" Run:")
+    assert f"    {message}\n    Run:{remedy}\n" in printed.getvalue()
+    assert "update_vector_indexes testapp.Note" not in printed.getvalue()
+
+
 def test_tables_in_a_schema_that_tenants_share(monkeypatch):
     """In the schema of a tenant, django-tenants lists only the tables of that schema."""
     if connection.vendor != "postgresql":

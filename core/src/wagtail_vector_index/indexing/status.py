@@ -22,6 +22,7 @@ from .ownership import foreign_problem
 from .plan import live_collections, outdated_by
 from .problems import Problem
 from .replacing import reason_to_wait
+from .source_tables import missing_source_table
 
 __all__ = ["OVERDUE", "IndexStatus", "status_of"]
 
@@ -147,7 +148,9 @@ class IndexStatus:
                 remedy="To see all mistakes in the settings, run: manage.py check",
             )
         else:
-            if message:
+            if not self.active and (missing := missing_source_table(self.index)):
+                yield missing
+            elif message:
                 yield Problem(message=message, remedy=self._wait_or_update())
 
     def _late(self) -> Iterator[Problem]:

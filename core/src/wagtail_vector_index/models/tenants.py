@@ -18,9 +18,11 @@ from .tables import Collection, index_database
 
 __all__ = [
     "current_tenant",
+    "has_table",
     "has_tables",
     "in_tenant",
     "lacks_tables",
+    "migrate_command",
     "missing_tables",
     "needing_tables",
     "place",
@@ -57,15 +59,21 @@ def place() -> tuple[str, str]:
 
 
 def has_tables() -> bool:
-    """Return whether the current code can read index tables.
+    """Return whether the current code can read index tables."""
+    return has_table(index_database(), Collection._meta.db_table)
 
-    They may be in a schema that tenants share, which introspection in a tenant's schema leaves out.
+
+def has_table(alias: str, table: str) -> bool:
+    """Return whether the current code can read a table, or a view, in a database.
+
+    It may be in a schema that tenants share, which introspection in a tenant's schema leaves out.
     """
-    connection, table = _connection(), Collection._meta.db_table
+    connection = connections[alias]
     if connection.vendor != "postgresql":
-        return table in connection.introspection.table_names()
+        return table in connection.introspection.table_names(include_views=True)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+        name = connection.ops.quote_name(table)
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
         return bool(cursor.fetchone()[0])
 
 
@@ -84,15 +92,21 @@ def missing_tables() -> str:
     # Django-tenants chose the names of the setting and of the option.
     is_public = tenant == getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
     without = "To leave it out of all_tenants_command, add --no-public. " if is_public else ""
-    option = "" if alias == "default" else f" --database {alias}"
+    command = migrate_command(alias)
     command = (
         f"{without}To choose another tenant, run commands through: manage.py tenant_command. To"
-        " create the tables, put wagtail_vector_index into TENANT_APPS and run:"
-        f" manage.py migrate_schemas{option}"
+        f" create the tables, put wagtail_vector_index into TENANT_APPS and run: {command}"
         if tenant
-        else f"Run: manage.py migrate{option}"
+        else f"Run: {command}"
     )
     return f"{where} has no tables of Wagtail Vector Index yet. {command}"
+
+
+def migrate_command(alias: str) -> str:
+    """Return the command that creates tables in a database, for the current tenant if any."""
+    name = "migrate_schemas" if current_tenant() else "migrate"
+    option = "" if alias == "default" else f" --database {alias}"
+    return f"manage.py {name}{option}"
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import connections
+from django.db import Error, connections
 
 from ...exceptions import ConfigurationError, VectorIndexError
 from ...indexes import VectorIndex
 from ...indexes.registry import all_indexes, get_index
 from ...indexing.failures import error_text, message_without_content
 from ...indexing.ownership import take_over
+from ...indexing.source_tables import missing_source_table
 from ...indexing.updating import pending_keys, update
 from ...plugins.calling import active_registry
 from ...plugins.redaction import redacted, stack_of
@@ -71,6 +72,9 @@ class Command(QuietableCommand):
             except VectorIndexError as error:
                 failures.append(redacted(f"{index.name}: {message_without_content(error)}"))
             except Exception as error:  # noqa: BLE001  # from a database, a backend or the site's code
+                if isinstance(error, Error) and (missing := missing_source_table(index)):
+                    failures.append(str(missing))
+                    continue
                 failures.append(f"{index.name}: {error_text(error)}")
                 logger.warning("%s could not be updated:\n%s", index.name, stack_of(error))
                 _close_broken_connections()
