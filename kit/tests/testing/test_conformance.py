@@ -20,6 +20,7 @@ from wagtail_vector_index.testing.scoring import ScoringTests
 from wagtail_vector_index.testing.writing import WritingTests
 
 from .mutants import MutantConformance
+from .mutants.base import Refusing
 from .runner import cases_of, first_failure
 
 pytestmark = pytest.mark.once
@@ -29,6 +30,33 @@ class TestOracle(MutantConformance):
     """The oracle as all mutants have it: it can refuse records, or be away."""
 
     stateful_settings = VectorBackendConformance.stateful_settings
+
+
+class OneAtATime(Refusing):
+    """A service without requests for several records."""
+
+    max_batch_records = 1
+    max_batch_bytes = 500
+
+    def _upsert(self, spec, batch):
+        [_] = batch
+        super()._upsert(spec, batch)
+
+    def _delete(self, spec, ids):
+        [_] = ids
+        super()._delete(spec, ids)
+
+    def _get(self, spec, ids):
+        [_] = ids
+        return super()._get(spec, ids)
+
+
+def test_a_backend_of_one_record_at_a_time_passes():
+    class Suite(MutantConformance):
+        backend_class = OneAtATime
+        at_most = 200
+
+    assert first_failure(Suite, cases_of()) is None
 
 
 @pytest.mark.parametrize("metric", METRICS)

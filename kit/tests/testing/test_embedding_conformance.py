@@ -34,6 +34,20 @@ class TestRight(EmbeddingBackendConformance):
         return Right("default", Right.Options())
 
 
+class TestTwoAtATime(EmbeddingBackendConformance):
+    """A service that takes two texts in a request."""
+
+    class Backend(Right):
+        max_batch_texts = 2
+
+        def embed(self, texts):
+            assert len(texts) <= 2
+            return super().embed(texts)
+
+    def make_backend(self):
+        return self.Backend("default", Right.Options())
+
+
 class Zero(Right):
     def _vector(self, text):
         return super()._vector(text) if text.isascii() else [0.0] * self.dimensions

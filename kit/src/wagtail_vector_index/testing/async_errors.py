@@ -116,8 +116,9 @@ class AsyncErrorTests(AsyncHarness):
         async def fail_second(spec: CollectionSpec, batch: RecordBatch) -> None:
             parts.append(batch)
             if len(parts) == 2:
-                await write(spec, batch[:1])
-                raise WriteFailed("The disk is full.", batch.uuids[1:])
+                if begin := batch[:-1]:
+                    await write(spec, begin)
+                raise WriteFailed("The disk is full.", batch.uuids[-1:])
             await write(spec, batch)
 
         write = self.replace("_aupsert", fail_second)

@@ -84,7 +84,7 @@ class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
         singles = [row for text in TEXTS for row in self.embedded([text])]
         rule = "A text has the same vector alone and among others, in the order of the texts."
         expect_same(self.embedded(TEXTS), singles, rule)
-        self.backend.max_batch_texts = 3
+        self.backend.max_batch_texts = min(3, self.backend.max_batch_texts)
         expect_same(self.embedded(TEXTS), singles, rule)
         expect_same(self.embedded(TEXTS[::-1]), singles[::-1], rule)
 

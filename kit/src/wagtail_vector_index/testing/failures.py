@@ -88,8 +88,9 @@ class FailureTests(Harness):
         def fail_second(spec: CollectionSpec, batch: RecordBatch) -> None:
             parts.append(batch)
             if len(parts) == 2:
-                write(spec, batch[:1])
-                raise WriteFailed("The disk is full.", batch.uuids[1:])
+                if begin := batch[:-1]:
+                    write(spec, begin)
+                raise WriteFailed("The disk is full.", batch.uuids[-1:])
             write(spec, batch)
 
         write = self.replace("_upsert", fail_second)

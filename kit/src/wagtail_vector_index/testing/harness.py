@@ -151,7 +151,11 @@ class Harness(InThreads):
 
     def cap_batches(self, *, records: int) -> None:
         """Limit the number of records in one call of ``_upsert``, ``_delete`` or ``_get``."""
-        self.replace("max_batch_records", records)
+        self.cap("max_batch_records", records)
+
+    def cap(self, limit: str, most: int) -> None:
+        """Lower a limit of the backend for this test. A lower one stays: its store needs it."""
+        self.replace(limit, min(most, getattr(self.backend, limit)))
 
     def put(self, spec: CollectionSpec, rows: Mapping[str, Sequence[float]]) -> None:
         """Write a vector for each name, under the id of the name (`id_of`)."""

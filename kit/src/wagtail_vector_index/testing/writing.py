@@ -131,7 +131,7 @@ class WritingTests(Harness):
     @about("batches-of-any-size")
     def test_batches_beyond_the_limit_of_bytes(self) -> None:
         spec = self.collection()
-        self.replace("max_batch_bytes", 1_000)
+        self.cap("max_batch_bytes", 1_000)
         rows = {f"row {n}": {"text": "é" * 100 * n} for n in range(20)}
         self.describe(spec, rows)
         stored = self.stored(spec)
