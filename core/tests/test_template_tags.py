@@ -102,6 +102,13 @@ def test_excerpts(article, bring_up_to_date, render):
     )
 
 
+def test_an_object_that_no_search_found_has_an_empty_excerpt(article, render, settings, caplog):
+    page = article("Loaf", "<p>Take flour and water.</p>")
+    for settings.DEBUG in (True, False):
+        assert render("[{% search_excerpt page %}]", page=page) == "[]"
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("query", ["", " ", None])
 def test_a_blank_query_finds_nothing(query, articles, render):
     assert render(SEARCH, query=query) == ""

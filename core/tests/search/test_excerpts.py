@@ -299,9 +299,14 @@ def test_a_method_of_the_model_is_not_replaced(article, bring_up_to_date, monkey
     assert excerpt_of(found)() == "<mark>flour</mark>"
 
 
-@pytest.mark.parametrize("other", [Product(label="pan"), None, "flour"])
-def test_what_no_search_found_has_no_excerpt(other):
-    with pytest.raises(InvalidQuery, match="Only an object that a search"):
+def test_the_excerpt_of_what_no_search_found_is_empty():
+    assert excerpt_of(Product(label="pan"))() == ""
+    assert excerpt_of(Product(label="pan"))(mark=False) == ""
+
+
+@pytest.mark.parametrize("other", [None, "flour"])
+def test_only_model_instances_have_excerpts(other):
+    with pytest.raises(InvalidQuery, match="Only a model instance has an excerpt"):
         excerpt_of(other)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Model
 from django.utils.html import escape, format_html, format_html_join
 
 from ..contract.validation import check_positive
@@ -115,17 +116,14 @@ def attach_excerpt(instance: Any, text: str, query: str) -> None:
 
 
 def excerpt_of(instance: Any) -> Excerpt:
-    """Return the `Excerpt` of an object that a search found.
+    """Return the `Excerpt` of an object, which is empty if no search of an index found the object.
 
     Raises:
-        InvalidQuery: no search has found this object.
+        InvalidQuery: this is no instance of a model.
     """
-    excerpt = getattr(instance, "_vector_excerpt", None)
-    if not isinstance(excerpt, Excerpt):
-        raise InvalidQuery(
-            "Only an object that a search of a vector index found has an excerpt, not"
-            f" {shown(instance)}."
-        )
+    if not isinstance(instance, Model):
+        raise InvalidQuery(f"Only a model instance has an excerpt, not {shown(instance)}.")
+    excerpt: Excerpt = getattr(instance, "_vector_excerpt", Excerpt(""))
     return excerpt
 
 

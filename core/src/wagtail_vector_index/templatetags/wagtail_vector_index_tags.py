@@ -112,10 +112,11 @@ def vector_similar(
 def search_excerpt(result: Any, words: int = 40, *, mark: bool = True) -> str:
     """Return the part of a result's best chunk that shares most words with the query.
 
-    A mistake in the template raises an error if ``DEBUG`` is on. Otherwise, it is logged.
+    An object that no search of an index found has an empty excerpt. A mistake in the template
+    raises an error if ``DEBUG`` is on. Otherwise, it is logged.
 
     Args:
-        result: an object that a search has found.
+        result: an object that a search has found, or any other model instance.
         words: the most words to show.
         mark: whether to mark the words of the query with ``<mark>``.
 
