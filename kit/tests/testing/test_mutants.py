@@ -18,7 +18,7 @@ CATCHES = {
     "test_unknown_metric_is_refused": "AnyMetric",
     "test_create_again_keeps_the_records": "CreateClears CreateOnce",
     "test_create_with_other_dimensions": "CreateReplaces",
-    "test_create_with_another_metric": "CreateLooksAtNamesOnly",
+    "test_create_with_another_metric": "CreateLooksAtNamesOnly AsyncCreateLooksAtDimensions",
     "test_create_with_other_fields": "CreateOverlooksFields",
     "test_drop_again": "DropOnce",
     "test_drop_and_create_is_empty": "DropLeavesRecords",
@@ -31,7 +31,9 @@ CATCHES = {
     "test_upsert_again_changes_nothing": "DuplicatesAppended",
     "test_empty_batch": "EmptyBatchFails",
     "test_upsert_replaces_the_vector": "OldRecordsStay OldVectorsStay",
-    "test_upsert_replaces_the_metadata": "MergesMetadata StaleFilterColumns",
+    "test_upsert_replaces_the_metadata": (
+        "MergesMetadata StaleFilterColumns AsyncUpsertMergesMetadata"
+    ),
     "test_the_last_upsert_wins": "StaleUpsertWins",
     "test_the_last_of_an_id_in_a_batch_wins": "HalfWritten",
     "test_the_last_of_an_id_across_parts_wins": "FirstOfABatchWins RemainderDropped",
@@ -39,6 +41,7 @@ CATCHES = {
     "test_batches_beyond_the_limit_of_bytes": "BytesCut",
     "test_slices_of_a_batch": "WholeBuffers",
     "test_buffers_are_the_callers_own": "KeepsBuffers",
+    "test_reads_see_every_write": "AsyncGetsTheFirstVector",
     # Deleting
     "test_delete_one": "CountOfWrites",
     "test_delete_several": "DeletesOne",
@@ -56,6 +59,7 @@ CATCHES = {
     "test_scan_with_a_wrong_batch_size": "ScanOfNoSize",
     "test_records_come_back": (
         "Float16Vectors NormalisedVectors MirroredVectors VectorsWithheld RowsMixedUp DeclaredOnly"
+        " AsyncGetMixesRowsUp"
     ),
     # Scores
     "test_matches_have_ids_and_scores": "TextIds Pairs",
@@ -159,7 +163,9 @@ CATCHES = {
     "test_acreate_adrop_and_the_rest": "AsyncCreateDoesNothing AsyncDropDoesNothing",
     "test_async_many_at_once_in_several_loops": "BoundToALoop",
     "test_async_calls_in_the_thread_of_djangos_connections": "AsyncAnywhere",
-    "test_async_calls_leave_the_event_loop_free": "AsyncSearchBlocks",
+    "test_async_calls_leave_the_event_loop_free": (
+        "AsyncSearchBlocks AsyncSearchSleeps AsyncUpsertWaitsForTheNetwork"
+    ),
     "test_async_errors": "AsyncUnchecked",
     "test_async_missing_collection": "AsyncMissingIsEmpty",
     "test_async_service_that_is_away": "AsyncErrorsOfTheClient",

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
 from django.db.models import Q
 
 from wagtail_vector_index.contract import RecordBatch
 
+from .event_loops import WAYS, AsyncHarness, Way
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect_equal, expect_metadata
-from .harness import Harness
 from .rules import about
 
 __all__ = ["DeletingTests"]
 
 
-class DeletingTests(Harness):
+class DeletingTests(AsyncHarness):
     @about("deletes-take-what-they-name")
-    def test_delete_one(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_delete_one(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"locale": "str"})
         self.describe(spec, {name: {"locale": "en"} for name in "abc"})
         self.backend.delete(spec, [id_of("b")])
@@ -72,7 +75,9 @@ class DeletingTests(Harness):
         expect_equal(self.names(spec), ids[11:], "delete() deletes every part of a batch of ids.")
 
     @about("deleted-records-can-come-back")
-    def test_delete_and_write_again(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_delete_and_write_again(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"locale": "str"})
         self.describe(spec, {"a": {"locale": "en", "note": "old"}})
         self.backend.delete(spec, [id_of("a")])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from wagtail_vector_index.backends.base import VectorBackend
 from wagtail_vector_index.contract import CollectionSpec, RecordBatch
@@ -34,7 +35,29 @@ async def scanned(
     return [batch async for batch in backend.ascan(spec, batch_size=batch_size)]
 
 
+class AsyncTwins:
+    """A backend each of whose methods calls its asynchronous twin, in a new event loop."""
+
+    def __init__(self, harness: AsyncHarness, backend: VectorBackend) -> None:
+        self._harness, self._twinned = harness, backend
+
+    def __getattr__(self, name: str) -> Any:
+        twin = getattr(self._twinned, f"a{name}", None)
+        return partial(self._call, twin) if callable(twin) else getattr(self._twinned, name)
+
+    def _call(self, twin: Callable[..., Coroutine[Any, Any, T]], *args: Any, **named: Any) -> T:
+        return self._harness.in_loop(twin(*args, **named))
+
+    def scan(self, spec: CollectionSpec, *, batch_size: int = 1_000) -> Iterator[RecordBatch]:
+        return iter(self._harness.in_loop(scanned(self._twinned, spec, batch_size)))
+
+
 class AsyncHarness(Harness):
+    def go(self, way: Way) -> None:
+        """Let the rest of the test call methods of the backend in this way."""
+        if way == "asynchronous":
+            self.backend = cast("VectorBackend", AsyncTwins(self, self.backend))
+
     def ask(self, way: Way, method: str, *arguments: Any, **named: Any) -> Any:
         """Call a method of the backend, or its asynchronous twin in a new event loop."""
         if way == "synchronous":

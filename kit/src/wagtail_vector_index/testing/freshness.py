@@ -23,6 +23,7 @@ from .expect import (
     expect_ids,
     expect_metadata,
     expect_ranking,
+    expect_vector,
 )
 from .oracle import OracleBackend
 from .rules import about
@@ -305,7 +306,7 @@ class FreshnessTests(AsyncHarness):
                 rule = f"{when}, count({keep}) is that of the stored records."
                 expect_equal(count, oracle.count(spec, keep), rule)
             for what, batches in (("get()", got), ("scan()", scan)):
-                same_records(batches, stored, when, what)
+                same_records(batches, stored, when, what, direction=spec.metric == "cosine")
             expect(spec.name in listed, f"{when}, the collection is listed.")
 
 
@@ -319,11 +320,18 @@ def saying(when: str) -> Iterator[None]:
 
 
 def same_records(
-    batches: Sequence[RecordBatch], stored: Mapping[UUID, Record], when: str, what: str
+    batches: Sequence[RecordBatch],
+    stored: Mapping[UUID, Record],
+    when: str,
+    what: str,
+    *,
+    direction: bool,
 ) -> None:
     records = [record for batch in batches for record in batch]
     rule = f"{when}, exactly the stored records come."
     expect_ids([record.id for record in records], stored, rule, what)
     for record in records:
         with saying(f"{when}, {what}"):
-            expect_metadata(record.metadata, stored[record.id].metadata)
+            right = stored[record.id]
+            expect_metadata(record.metadata, right.metadata)
+            expect_vector(record.vector, right.vector, direction=direction)

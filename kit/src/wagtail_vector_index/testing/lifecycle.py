@@ -17,14 +17,14 @@ from wagtail_vector_index.contract import (
 from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 
 from .capabilities import ONE_METRIC_LESS, SEVERAL_METRICS
+from .event_loops import WAYS, AsyncHarness, Way
 from .expect import expect, expect_equal, expect_error
-from .harness import Harness
 from .rules import about
 
 __all__ = ["LifecycleTests"]
 
 
-class LifecycleTests(Harness):
+class LifecycleTests(AsyncHarness):
     @about("new-collections-are-empty")
     @pytest.mark.parametrize("metric", METRICS)
     def test_new_collection_is_empty(self, metric: Metric) -> None:
@@ -44,7 +44,9 @@ class LifecycleTests(Harness):
             self.backend.create(spec)
 
     @about("creating-is-idempotent")
-    def test_create_again_keeps_the_records(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_create_again_keeps_the_records(self, way: Way) -> None:
+        self.go(way)
         fields: dict[str, FieldType] = {f"field_{n}": type_ for n, type_ in enumerate(FIELD_TYPES)}
         spec = self.collection(fields=fields)
         self.put(spec, {"a": [1, 2, 3, 4]})
@@ -53,21 +55,27 @@ class LifecycleTests(Harness):
 
     @about("another-shape-is-refused")
     @pytest.mark.parametrize("metric", METRICS)
-    def test_create_with_other_dimensions(self, metric: Metric) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_create_with_other_dimensions(self, metric: Metric, way: Way) -> None:
+        self.go(way)
         spec = self.collection(metric, dimensions=4)
         self.put(spec, {"a": [1, 2, 3, 4]})
         self.refuses(self.spec(metric, name=spec.name, dimensions=5))
         expect_equal(self.backend.count(spec), 1, "A refused create() changes no record.")
 
     @about("another-shape-is-refused")
-    def test_create_with_another_metric(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_create_with_another_metric(self, way: Way) -> None:
+        self.go(way)
         self.need(SEVERAL_METRICS, len(self.backend.metrics) > 1)
         one, other = sorted(self.backend.metrics)[:2]
         spec = self.collection(one)
         self.refuses(self.spec(other, name=spec.name))
 
     @about("another-shape-is-refused")
-    def test_create_with_other_fields(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_create_with_other_fields(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"year": "int"})
         self.refuses(self.spec(name=spec.name, fields={"year": "str"}))
         self.refuses(self.spec(name=spec.name, fields={"year": "int", "locale": "str"}))
@@ -86,7 +94,9 @@ class LifecycleTests(Harness):
         self.backend.drop(self.spec())
 
     @about("dropping-is-complete")
-    def test_drop_and_create_is_empty(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_drop_and_create_is_empty(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection()
         self.put(spec, {"a": [1, 2, 3, 4]})
         self.backend.drop(spec)
@@ -95,7 +105,9 @@ class LifecycleTests(Harness):
         expect_equal(self.names(spec), [], "Records of a dropped collection are never found.")
 
     @about("dropping-is-complete")
-    def test_drop_and_create_with_another_shape(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_drop_and_create_with_another_shape(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(dimensions=4, fields={"year": "int"})
         self.backend.drop(spec)
         other = self.collection(name=spec.name, dimensions=2, fields={"year": "str"})

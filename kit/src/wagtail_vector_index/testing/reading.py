@@ -11,17 +11,19 @@ from django.db.models import Q
 from wagtail_vector_index.contract import METRICS, Metric, Record, RecordBatch
 from wagtail_vector_index.exceptions import InvalidQuery
 
-from .examples import id_of, random_vectors, sorted_ids
+from .event_loops import WAYS, AsyncHarness, Way
+from .examples import id_of, random_vectors, seeded, sorted_ids
 from .expect import expect, expect_equal, expect_error, expect_metadata, expect_vector
-from .harness import Harness
 from .rules import about
 
 __all__ = ["ReadingTests"]
 
 
-class ReadingTests(Harness):
+class ReadingTests(AsyncHarness):
     @about("counts-are-exact")
-    def test_count(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_count(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"year": "int"})
         self.describe(spec, {"a": {"year": 1}, "b": {"year": 2}, "c": {}})
         expect_equal(self.backend.count(spec), 3, "count() counts every record.")
@@ -39,7 +41,9 @@ class ReadingTests(Harness):
         expect_equal(self.backend.count(spec, Q()), 3, "An empty Q() matches everything.")
 
     @about("records-are-got-by-id")
-    def test_get(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_get(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection()
         self.describe(spec, {"a": {"n": 1}, "b": {"n": 2}, "c": {"n": 3}})
         wanted = [id_of(name) for name in ("c", "never", "a", "c", "also never")]
@@ -103,7 +107,9 @@ class ReadingTests(Harness):
     @about("vectors-come-back")
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("dimensions", [1, 3, 1_536])
-    def test_records_come_back(self, metric: Metric, dimensions: int) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_records_come_back(self, metric: Metric, dimensions: int, way: Way) -> None:
+        self.go(way)
         spec = self.collection(metric, dimensions=dimensions, fields={"row": "int"})
         written = {
             id: Record(id=id, vector=tuple(vector), metadata={"row": row, "title": f"Row {row}"})
@@ -118,7 +124,9 @@ class ReadingTests(Harness):
         )
         self.backend.upsert(spec, batch)
         self.same_records(self.stored(spec), written, metric)
-        got = {record.id: record for record in self.backend.get(spec, written)}
+        asked = [*written]
+        seeded(1).shuffle(asked)  # neither in the order of writing nor in that of the ids
+        got = {record.id: record for record in self.backend.get(spec, asked)}
         self.same_records(got, written, metric)
 
     def same_records(

@@ -10,9 +10,9 @@ from django.db.models import Q
 
 from wagtail_vector_index.contract import CollectionSpec, RecordBatch
 
+from .event_loops import WAYS, AsyncHarness, Way
 from .examples import id_of, random_vectors, seeded, sorted_ids
 from .expect import expect_equal, expect_metadata, expect_score, expect_vector
-from .harness import Harness
 from .judging import score
 from .rules import about
 
@@ -22,7 +22,7 @@ ONE = [1.0, 0.0, 0.0, 0.0]
 TWO = [0.0, 1.0, 0.0, 0.0]
 
 
-class WritingTests(Harness):
+class WritingTests(AsyncHarness):
     @about("upserts-replace-whole-records")
     def test_upsert_again_changes_nothing(self) -> None:
         spec = self.collection()
@@ -44,7 +44,9 @@ class WritingTests(Harness):
         expect_equal(self.backend.count(spec), 1, "An empty batch changes nothing.")
 
     @about("upserts-replace-whole-records")
-    def test_upsert_replaces_the_vector(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_upsert_replaces_the_vector(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection()
         self.put(spec, {"a": ONE, "b": [0.6, 0.8, 0.0, 0.0]})
         self.put(spec, {"a": TWO})
@@ -54,7 +56,9 @@ class WritingTests(Harness):
         expect_equal(best.id, id_of("a"), "The new vector of a replaced record is found.")
 
     @about("upserts-replace-whole-records")
-    def test_upsert_without_metadata_removes_it(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_upsert_without_metadata_removes_it(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"locale": "str"})
         self.describe(spec, {"a": {"locale": "en", "note": "old"}})
         self.describe(spec, {"a": {}})
@@ -64,7 +68,9 @@ class WritingTests(Harness):
         expect_equal(self.names(spec, Q(locale=None)), [id_of("a")], rule)
 
     @about("upserts-replace-whole-records")
-    def test_upsert_replaces_the_metadata(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_upsert_replaces_the_metadata(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"locale": "str", "year": "int", "tags": "list[str]"})
         self.describe(spec, {"a": {"locale": "en", "year": 1, "tags": ["x", "y"], "note": "old"}})
         self.describe(spec, {"a": {"locale": "de", "tags": ["y"], "other": "new"}})
@@ -89,7 +95,9 @@ class WritingTests(Harness):
         expect_equal(found, [id_of("a")], "Of several upserts of an id, the last one wins.")
 
     @about("the-last-of-an-id-wins")
-    def test_the_last_of_an_id_in_a_batch_wins(self) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_the_last_of_an_id_in_a_batch_wins(self, way: Way) -> None:
+        self.go(way)
         spec = self.collection(fields={"version": "int"})
         self.versions(spec, [id_of("a"), id_of("b"), id_of("a"), id_of("a")])
         expect_equal(self.backend.count(spec), 2, "An id that comes twice is one record.")

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from threading import Barrier, BrokenBarrierError
 
-from wagtail_vector_index.contract.records import Record
+from wagtail_vector_index.contract.records import Record, RecordBatch
 from wagtail_vector_index.exceptions import BackendUnavailable
 
 from .base import Refusing, of
@@ -192,6 +194,77 @@ class AsyncSearchBlocks(Refusing):
 
     async def _asearch(self, *asked):
         return self._search(*asked)
+
+
+class AsyncSearchSleeps(Refusing):
+    """asearch() asks a synchronous client, which waits for its answer."""
+
+    async def _asearch(self, *asked):
+        time.sleep(0.001)  # noqa: ASYNC251  # the mistake
+        return await super()._asearch(*asked)
+
+
+class AsyncUpsertWaitsForTheNetwork(Refusing):
+    """aupsert() asks a synchronous client, which reads from a socket."""
+
+    async def _aupsert(self, spec, batch):
+        client, server = socket.socketpair()
+        with client, server:
+            server.sendall(b"done")
+            client.recv(4)
+        await super()._aupsert(spec, batch)
+
+
+class AsyncUpsertMergesMetadata(Refusing):
+    """aupsert() keeps old keys that the new metadata lacks."""
+
+    async def _aupsert(self, spec, batch):
+        old = self._collection(spec).records
+        merged = [
+            replace(it, metadata={**old[it.id].metadata, **it.metadata}) if it.id in old else it
+            for it in batch
+        ]
+        await super()._aupsert(spec, of(merged))
+
+
+class AsyncGetMixesRowsUp(Refusing):
+    """aget() gives vectors in the store's order, and ids in the caller's."""
+
+    async def _aget(self, spec, ids):
+        got = await super()._aget(spec, ids)
+        found = {record.id: record for record in got}
+        asked = [id for id in ids if id in found]
+        return RecordBatch.of(
+            ids=asked,
+            vectors=[record.vector for record in got],
+            metadata=[found[id].metadata for id in asked],
+        )
+
+
+class AsyncGetsTheFirstVector(Refusing):
+    """aget() gives the vector that a record had first."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = {}
+
+    def _upsert(self, spec, batch):
+        for record in batch:
+            self.first.setdefault((spec.name, record.id), record.vector)
+        super()._upsert(spec, batch)
+
+    async def _aget(self, spec, ids):
+        got = await super()._aget(spec, ids)
+        return of(replace(it, vector=self.first[spec.name, it.id]) for it in got)
+
+
+class AsyncCreateLooksAtDimensions(Refusing):
+    """acreate() compares the dimensions alone."""
+
+    async def _acreate(self, spec):
+        existing = self.stored.get(spec.name)
+        if existing is None or existing.spec.dimensions != spec.dimensions:
+            await super()._acreate(spec)
 
 
 class AsyncErrorsOfTheClient(Refusing):
