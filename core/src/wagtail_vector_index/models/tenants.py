@@ -70,7 +70,10 @@ def has_table(alias: str, table: str) -> bool:
     """
     connection = connections[alias]
     if connection.vendor != "postgresql":
-        return table in connection.introspection.table_names(include_views=True)
+        introspection = connection.introspection
+        return introspection.identifier_converter(table) in introspection.table_names(
+            include_views=True
+        )
     with connection.cursor() as cursor:
         name = connection.ops.quote_name(table)
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
