@@ -349,7 +349,8 @@ def benchmark(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Make and search a Wagtail site of real text; see `-- --serve` and `-- --help`."""
-    words = " ".join(session.posargs).replace("=", " ").split()
+    words = " ".join([*session.posargs, os.environ.get("DEMO_BACKEND", "")])
+    words = words.replace("=", " ").split()
     names = ["requirements", *(f"requirements-{word}" for word in words)]
     needed = [path for name in names if (path := ROOT / "demo" / f"{name}.txt").exists()]
     session.install(*editable(), *(f"--requirement={path}" for path in needed))

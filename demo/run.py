@@ -19,12 +19,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError
+from django.db import OperationalError
+
+from wagtail_vector_index.exceptions import VectorIndexError
+
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
 ADDRESS = "127.0.0.1"
 LOGIN, PASSWORD = "admin", "vectors"
 BEST = 5
 BACKENDS = ["numpy", "pgvector", "qdrant"]
+INTERRUPTED = 130  # as shells report Ctrl+C
 
 
 def main():
@@ -35,23 +43,26 @@ def main():
     os.environ["DJANGO_SETTINGS_MODULE"] = "vectordemo.settings"
     os.environ["DEMO_BACKEND"] = options.backend
     starts_server = options.backend == "pgvector" and not options.database
-    with own_server() if starts_server else nullcontext(options.database) as url:
-        if url:
-            os.environ["DEMO_DATABASE"] = url
-        run(options)
+    try:
+        with own_server() if starts_server else nullcontext(options.database) as url:
+            if url:
+                os.environ["DEMO_DATABASE"] = url
+            run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run it again to go on.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (CommandError, VectorIndexError) as error:
+        sys.exit(f"\n{error}")
+    except (OperationalError, ImproperlyConfigured) as error:
+        sys.exit(f"\n{error}\nCheck --backend (or DEMO_BACKEND) and --database (or DEMO_DATABASE).")
 
 
 def run(options):
     import django
 
     django.setup()
-    from django.core.management import CommandError
-
-    try:
-        prepare()
-        index()
-    except CommandError as error:
-        sys.exit(f"\n{error}")
+    prepare()
+    index()
     ask()
     if options.serve:
         serve(options.port)
@@ -62,17 +73,34 @@ def run(options):
 def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--backend", choices=BACKENDS, default="numpy", help="the backend that stores the vectors"
+        "--backend",
+        choices=BACKENDS,
+        default=os.environ.get("DEMO_BACKEND", BACKENDS[0]),
+        help="the backend that stores the vectors",
     )
     parser.add_argument(
         "--database",
         metavar="URL",
-        default=os.environ.get("DEMO_DATABASE"),
+        type=database,
+        default=os.environ.get("DEMO_DATABASE") or None,
         help="the site's database, such as postgresql://user:password@host/name",
     )
     parser.add_argument("--serve", action="store_true", help="serve the site afterwards")
     parser.add_argument("--port", type=port, default=8000, help="the port to serve it on")
     return parser.parse_args()
+
+
+def database(url):
+    try:
+        has_name = bool(dj_database_url.parse(url)["NAME"])
+    except ValueError:
+        has_name = False
+    if not has_name:
+        raise argparse.ArgumentTypeError(
+            "a URL looks like postgresql://user:password@host/name, and its user and password have"
+            " %23 for #, %2F for / and %40 for @"
+        )
+    return url
 
 
 def port(text):

@@ -9,8 +9,23 @@ from pathlib import Path
 
 import pytest
 import run
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError
+from django.db import OperationalError
 
 from tests.postgres import new_folder, remove
+from wagtail_vector_index.exceptions import VectorIndexError
+
+CHECK = "\nCheck --backend (or DEMO_BACKEND) and --database (or DEMO_DATABASE)."
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    """Undo what the program sets for Django, too."""
+    for name in ("DEMO_BACKEND", "DEMO_DATABASE", "DJANGO_SETTINGS_MODULE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture
@@ -60,3 +75,66 @@ def test_the_server_stops_although_an_earlier_run_was_killed(own_folder):
     with run.own_server():
         pass
     assert not runs.exists()
+
+
+def test_the_variables_are_used_without_options(monkeypatch):
+    used = []
+    monkeypatch.setenv("DEMO_BACKEND", "pgvector")
+    monkeypatch.setenv("DEMO_DATABASE", "postgresql://user:secret@localhost/site")
+    monkeypatch.setattr(run, "run", used.append)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    run.main()
+    assert (used[0].backend, used[0].database) == ("pgvector", os.environ["DEMO_DATABASE"])
+
+
+def test_an_unknown_backend_lists_what_there_is():
+    result = subprocess.run(
+        [sys.executable, "run.py"],
+        cwd=run.HERE,
+        env=os.environ | {"DEMO_BACKEND": "postgres", "DEMO_DATABASE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "'postgres', but must be one of: numpy, pgvector, qdrant." in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgres//site", "postgresql://user:secret#1@localhost/site", "postgresql://localhost:5x/a"],
+)
+def test_a_wrong_url_is_refused_without_showing_its_password(url, monkeypatch, capsys, no_work):
+    assert main(monkeypatch, f"--database={url}") == 2
+    said = capsys.readouterr().err
+    assert "a URL looks like postgresql://user:password@host/name" in said
+    assert "%23 for #" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (CommandError("no model"), ""),
+        (VectorIndexError("not built"), ""),
+        (OperationalError("password authentication failed"), CHECK),
+        (ImproperlyConfigured("no driver"), CHECK),
+    ],
+    ids=repr,
+)
+def test_mistakes_end_without_a_traceback(error, said, monkeypatch):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr(run, "run", fail)
+    assert main(monkeypatch) == f"\n{error}{said}"
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run", interrupt)
+    assert main(monkeypatch) == 130
+    assert "Interrupted. Run it again to go on." in capsys.readouterr().err

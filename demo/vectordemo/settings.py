@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from wagtail_vector_index.plugins import django_apps
 
@@ -43,9 +44,12 @@ VECTOR_BACKENDS = {
     "pgvector": {"BACKEND": "pgvector"},
     "qdrant": {"BACKEND": "qdrant", "LOCATION": ":memory:"},
 }
-WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {
-    "default": VECTOR_BACKENDS[os.environ.get("DEMO_BACKEND", "numpy")]
-}
+BACKEND = os.environ.get("DEMO_BACKEND", "numpy")
+if BACKEND not in VECTOR_BACKENDS:
+    raise ImproperlyConfigured(
+        f"DEMO_BACKEND is {BACKEND!r}, but must be one of: {', '.join(VECTOR_BACKENDS)}."
+    )
+WAGTAIL_VECTOR_INDEX_VECTOR_BACKENDS = {"default": VECTOR_BACKENDS[BACKEND]}
 WAGTAIL_VECTOR_INDEX_EMBEDDING_BACKENDS = {"default": {"BACKEND": "wordllama"}}
 
 # Settings of any Wagtail site
