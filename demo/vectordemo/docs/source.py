@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
+from pathlib import Path
 
 REQUIREMENT = "django==5.2.*"
 FOLDERS = ("topics", "ref", "howto", "faq", "intro")
@@ -27,14 +29,16 @@ def _download(folder):
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
     options = ["--disable-pip-version-check", "--no-deps", "--no-binary", "django"]
-    result = subprocess.run(
-        [*pip, *options, "--dest", str(folder), REQUIREMENT],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if path := _downloaded(folder):
-        return path
+    # In the same folder, so that a move puts the archive in place as a whole or not at all.
+    with tempfile.TemporaryDirectory(prefix="download-", dir=folder) as unfinished:
+        result = subprocess.run(
+            [*pip, *options, "--dest", unfinished, REQUIREMENT],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode == 0 and (path := _downloaded(Path(unfinished))):
+            return path.replace(folder / path.name)
     raise DownloadFailed(
         f"pip could not download the source distribution of {REQUIREMENT}.\n"
         f"{result.stderr.strip()}\n"
