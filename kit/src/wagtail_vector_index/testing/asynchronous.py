@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 QUERY = [1.0, 0.5, -0.5, 2.0]
 THREADS = 4
+#: More calls at once than most pools have connections.
+CROWD = 100
 
 
 class AsyncTests(AsyncHarness):
@@ -137,6 +139,19 @@ class AsyncTests(AsyncHarness):
             for query, found in zip(queries, self.in_loop(searches()), strict=True):
                 expected = self.backend.search(spec, query, limit=5)
                 same_matches(found, expected, "asearch() works in each new event loop.")
+
+    @about("asynchronous-twins")
+    def test_async_more_at_once_than_a_pool_has_connections(self) -> None:
+        spec = self.filled()
+
+        async def searches() -> list[list[Match]]:
+            asked = (self.backend.asearch(spec, QUERY, limit=1) for _ in range(CROWD))
+            return list(await asyncio.gather(*asked))
+
+        rule = "Of many calls at once, those that must wait for a connection do so."
+        expected = self.backend.search(spec, QUERY, limit=1)
+        for found in self.in_loop(searches()):
+            same_matches(found, expected, rule)
 
     @about("asynchronous-twins")
     def test_async_calls_in_the_thread_of_djangos_connections(self) -> None:

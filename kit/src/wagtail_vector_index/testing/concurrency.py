@@ -18,6 +18,8 @@ from .rules import about
 __all__ = ["ConcurrencyTests"]
 
 QUERY = [1.0, 0.5, -0.5, 2.0]
+#: More threads than a server of a site has, and than most pools have connections.
+CROWD = 32
 FEWEST_READS, FEWEST_WRITES, MOST_TURNS = 10, 3, 1000
 
 
@@ -135,6 +137,17 @@ class ConcurrencyTests(Harness):
             expect_equal(found, [id_of("a")], "Several threads may be the first to use a backend.")
 
         self.at_once([look] * 6)
+
+    @about("threads-share-a-backend")
+    def test_more_threads_than_a_pool_has_connections(self) -> None:
+        spec = self.collection()
+        self.put(spec, {"a": QUERY})
+
+        def search() -> list[UUID]:
+            return [match.id for match in self.backend.search(spec, QUERY)]
+
+        rule = "Of many threads, those that must wait for a connection do so, and get an answer."
+        expect_equal(self.at_once([search] * CROWD), [[id_of("a")]] * CROWD, rule)
 
     @about("threads-share-a-backend")
     def test_create_and_drop_in_several_threads(self) -> None:

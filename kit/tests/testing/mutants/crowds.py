@@ -1,5 +1,10 @@
 """Backends that go wrong while others write, or with many callers at once."""
 
+import asyncio
+from threading import Event, Semaphore
+
+from wagtail_vector_index.exceptions import BackendUnavailable
+
 from .base import Refusing, caught_by
 
 
@@ -36,3 +41,43 @@ class ScansByOffsetInOrder(Refusing):
             # It knows of deletes, not of writes.
             start += batch_size - max(0, known - len(self._records(spec)))
             known = len(self._records(spec))
+
+
+class PoolOfTen(Refusing):
+    """A pool has ten connections, and is an error for the eleventh caller."""
+
+    caught_as = BackendUnavailable
+
+    def __init__(self):
+        super().__init__()
+        self.busy = Semaphore(10)
+        self.exhausted = Event()
+
+    def take(self):
+        if not self.busy.acquire(blocking=False):
+            self.exhausted.set()
+            raise BackendUnavailable("The pool has no connection left.")
+
+
+@caught_by("test_more_threads_than_a_pool_has_connections")
+class ThreadsExhaustThePool(PoolOfTen):
+    """Ten threads that search are the most."""
+
+    def _search(self, *arguments):
+        self.take()
+        self.exhausted.wait(timeout=10)
+        found = super()._search(*arguments)
+        self.busy.release()
+        return found
+
+
+@caught_by("test_async_more_at_once_than_a_pool_has_connections")
+class CoroutinesExhaustThePool(PoolOfTen):
+    """Ten coroutines that search are the most."""
+
+    async def _asearch(self, *arguments):
+        self.take()
+        await asyncio.sleep(0)
+        found = await super()._asearch(*arguments)
+        self.busy.release()
+        return found
