@@ -6,11 +6,12 @@ Once: the oracle is Python alone, and the lowest versions meet this suite in the
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from wagtail_vector_index.contract.metrics import METRICS
-from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance
+from wagtail_vector_index.testing import OracleBackend, VectorBackendConformance, failures
 from wagtail_vector_index.testing.event_loops import THREADS
 from wagtail_vector_index.testing.isolation import IsolationTests
 from wagtail_vector_index.testing.lifecycle import LifecycleTests
@@ -96,6 +97,29 @@ def test_a_drop_that_fails_leaves_nothing_else_behind():
         test.teardown_method()
     assert len(test.backend.collections()) == 1
     assert BusyOnce.calls == ["drop", "drop", "drop", "close"]
+
+
+@pytest.mark.parametrize("test", ["test_service_that_is_away", "test_async_service_that_is_away"])
+@pytest.mark.parametrize(("seconds", "in_time"), [(1, True), (2, False)])
+def test_a_service_that_is_away_is_an_error_in_time(test, seconds, in_time, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(failures, "monotonic", lambda: clock[0])
+
+    class Slow(Refusing):
+        def reach(self):
+            clock[0] += seconds
+            super().reach()
+
+    class Suite(MutantConformance):
+        def make_backend(self):
+            backend = Slow()
+            backend.options = SimpleNamespace(timeout=0.2)
+            return backend
+
+    caught = first_failure(Suite, cases_of(only=[test]))
+    assert (caught is None) == in_time
+    if not in_time:
+        assert "timeout is 0.2 s, but each call took 2.0 s or more." in str(caught[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork()")

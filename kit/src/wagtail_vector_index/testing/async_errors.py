@@ -26,7 +26,7 @@ from .capabilities import UNREACHABLE
 from .event_loops import AsyncHarness, scanned
 from .examples import id_of, random_vectors, sorted_ids
 from .expect import expect, expect_equal, expect_error
-from .failures import expect_unavailable
+from .failures import Waits, expect_unavailable
 from .rules import about
 
 __all__ = ["AsyncErrorTests"]
@@ -100,10 +100,12 @@ class AsyncErrorTests(AsyncHarness):
     def test_async_service_that_is_away(self) -> None:
         backend = self.need(UNREACHABLE, self.unreachable())
         spec = self.spec()
+        waits = Waits(backend)
         try:
             for operation, ask in NEEDS_SERVICE.items():
-                with expect_unavailable(operation):
+                with waits, expect_unavailable(operation):
                     self.in_loop(ask(backend, spec))
+            waits.expect_in_time()
         finally:
             backend.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from .expect import expect, expect_equal, expect_error
 from .harness import Harness
 from .rules import about
 
-__all__ = ["FailureTests", "expect_unavailable"]
+__all__ = ["FailureTests", "Waits", "expect_unavailable"]
 
 QUERY = [1.0, 2.0, 3.0, 4.0]
 
@@ -65,10 +66,12 @@ class FailureTests(Harness):
     def test_service_that_is_away(self) -> None:
         backend = self.need(UNREACHABLE, self.unreachable())
         spec = self.spec(fields={"n": "int"})
+        waits = Waits(backend)
         try:
             for operation, ask in NEEDS_SERVICE.items():
-                with expect_unavailable(operation):
+                with waits, expect_unavailable(operation):
                     ask(backend, spec)
+            waits.expect_in_time()
             expect(not is_ok(backend), "health() is not ok if the service cannot be reached.")
             expect(isinstance(backend.check(), list), "check() does not need the service.")
         finally:
@@ -154,6 +157,33 @@ class FailureTests(Harness):
             not silent, f"WriteFailed does not name these records, which were not written: {silent}"
         )
         expect(failed <= set(batch.uuids), "WriteFailed names only ids of the batch.")
+
+
+class Waits:
+    """A context that measures how long the calls of a backend take whose service is away."""
+
+    def __init__(self, backend: VectorBackend) -> None:
+        self.timeout = getattr(backend.options, "timeout", None)
+        self.seconds: list[float] = []
+
+    def __enter__(self) -> None:
+        self.began = monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds.append(monotonic() - self.began)
+
+    def expect_in_time(self) -> None:
+        """Fail if each call took longer than the option ``timeout``, if there is one.
+
+        On a busy machine some calls are slow, but not all; and writes may have a time-out of
+        their own.
+        """
+        __tracebackhide__ = True
+        if isinstance(self.timeout, (int, float)):
+            fastest = min(self.seconds)
+            rule = "A service that is away is an error within the configured time-out."
+            waited = f"timeout is {self.timeout} s, but each call took {fastest:.1f} s or more."
+            expect(fastest <= self.timeout + 1, f"{rule}\n  {waited}")
 
 
 def expect_unavailable(operation: str) -> AbstractContextManager[None]:
