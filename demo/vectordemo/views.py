@@ -46,11 +46,12 @@ def _results(request, query, section):
     filters = Q(locale=Locale.get_active().language_code)
     if section:
         filters &= Q(section=section)
+    home = Site.find_for_request(request).root_page.localized
     found = SiteIndex().search(
         query,
         limit=LIMIT,
         filter=filters,
-        within=DocPage.objects.in_site(Site.find_for_request(request)),
+        within=DocPage.objects.descendant_of(home, inclusive=True),
         similarity_threshold=THRESHOLD,
         request=request,
     )
