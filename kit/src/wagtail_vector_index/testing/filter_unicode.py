@@ -21,6 +21,7 @@ SPECIAL = [
     *("\n", "\r", "\r\n", "\n\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"),
     *("\t", " ", "  ", "\xa0", "\u1680", "\u2003", "\u202f", "\u205f", "\u3000", "\u180e"),
     *(chr(number) for number in range(1, 32)),
+    *(chr(number) for number in range(0x21, 0x7F)),  # engines split at some, and search by others
     *("\x7f", "\x80", "\x9f", "\x1b[0m", "\b", "\x1a"),
     *("\xad", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2060", "\u2061", "\ufeff"),
     *("\u061c", "\u202a", "\u202e", "\u2066", "\u2069", "\u034f", "\u115f", "\u3164", "\uffa0"),

@@ -52,6 +52,7 @@ CHANGES = {
     "StrippedLeft": str.lstrip,
     "StrippedRight": str.rstrip,
     "Quotes": lambda text: text.replace("\u2019", "'").replace("\u201c", '"'),
+    "Operators": lambda text: text.translate(dict.fromkeys(map(ord, "|~@`"))),
     "Dashes": lambda text: text.replace("\u2013", "-").replace("\u2011", "-"),
 }
 
@@ -125,6 +126,26 @@ def only_for(lookup, name, change):
 for _lookup in ("exact", "in", "contains"):
     for _name in ("Stripped", "Canonical", "LineEnds", "Formats"):
         only_for(_lookup, _name, cache(CHANGES[_name]))
+
+
+@caught_by("test_filter_texts_of_every_class")
+class JoinsLists(Walking):
+    """A list is joined to one text, which is split again where an element has the separator."""
+
+    def holds(self, node, stored, lookup, value):
+        if node.type == "list[str]" and lookup == "contains":
+            return value in "|".join(stored).split("|")
+        return super().holds(node, stored, lookup, value)
+
+
+@caught_by("test_filter_texts_of_every_class")
+class TildesMeanOr(Walking):
+    """A "~" in the text of a filter separates alternatives."""
+
+    def holds(self, node, stored, lookup, value):
+        if node.type == "str" and lookup == "exact":
+            return stored in [value, *value.split("~")]
+        return super().holds(node, stored, lookup, value)
 
 
 # No value, and booleans
