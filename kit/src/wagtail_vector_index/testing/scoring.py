@@ -99,7 +99,7 @@ class ScoringTests(Harness):
 
     @about("one-meaning-of-score")
     @pytest.mark.parametrize("metric", METRICS)
-    @pytest.mark.parametrize("dimensions", [3, 64])
+    @pytest.mark.parametrize("dimensions", [1, 3, 64])
     def test_ranking_of_random_vectors(self, metric: Metric, dimensions: int) -> None:
         spec = self.collection(metric, dimensions=dimensions)
         vectors = dict(zip(sorted_ids(200), random_vectors(200, dimensions), strict=True))

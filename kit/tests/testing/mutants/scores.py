@@ -155,3 +155,10 @@ class ScoresOfItsOwn(Refusing):
     def _search(self, *asked):
         found = super()._search(*asked)
         return [Match(id=match.id, score=Fraction(match.score)) for match in found]
+
+
+class OneDimensionFindsNothing(Refusing):
+    """A search in one dimension finds nothing."""
+
+    def _search(self, spec, *asked):
+        return [] if spec.dimensions == 1 else super()._search(spec, *asked)
