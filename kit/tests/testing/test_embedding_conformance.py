@@ -179,6 +179,11 @@ class NoCheck(Right):
         return None
 
 
+class ChecksInTexts(Right):
+    def check(self):
+        return ["The key is missing."]
+
+
 class LongerQueries(Right):
     def embed_query(self, text):
         return memoryview(super().embed_query(text).tobytes() * 2).cast("f")
@@ -221,6 +226,7 @@ MUTANTS = {
     TooShort: "test_the_longest_text",
     OtherAsynchronously: "test_asynchronously",
     NoCheck: "test_check",
+    ChecksInTexts: "test_check",
     LongerQueries: "test_queries_are_as_long_as_documents",
     LoadedByOneThread: "test_first_use_in_several_threads",
 }

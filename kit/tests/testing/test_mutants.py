@@ -25,7 +25,7 @@ CATCHES = {
     "test_drop_and_create_with_another_shape": "DropKeepsTheShape",
     "test_collections_are_listed": "DropOnlyEmpties ListsNothing ListsForEver ListsUnsorted",
     "test_optimize_changes_nothing": "OptimizeForgets NeedsOptimize ExactFindsNothing",
-    "test_health_and_check": "Unhealthy",
+    "test_health_and_check": "Unhealthy ChecksInTexts",
     "test_close_and_use_again": "ClosesForGood",
     # Writing
     "test_upsert_again_changes_nothing": "DuplicatesAppended",
@@ -45,6 +45,7 @@ CATCHES = {
     # Deleting
     "test_delete_one": "CountOfWrites",
     "test_delete_several": "DeletesOne",
+    "test_delete_ids_that_share_a_part": "LowHalves HighHalves FirstFields",
     "test_delete_what_is_missing": "DeleteNeedsTheRecord DeleteStopsAtMissing",
     "test_delete_nothing": "DeletesAllForNone",
     "test_delete_beyond_the_limit_of_records": "DeletesFirstPart",

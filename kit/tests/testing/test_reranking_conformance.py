@@ -102,6 +102,11 @@ class NoCheck(Right):
         return None
 
 
+class ChecksInTexts(Right):
+    def check(self):
+        return ["The key is missing."]
+
+
 class LoadedByOneThread(Right):
     """While the first thread loads, the others find nothing yet."""
 
@@ -130,6 +135,7 @@ MUTANTS = {
     NotReusable: "test_close_and_use_again",
     OtherAsynchronously: "test_asynchronously",
     NoCheck: "test_check",
+    ChecksInTexts: "test_check",
     LoadedByOneThread: "test_first_use_in_several_threads",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from django.db.models import Q
 
@@ -48,6 +50,23 @@ class DeletingTests(AsyncHarness):
             expect_equal(
                 self.names(spec), [ids[1], ids[2], ids[4]], "Exactly the named records are deleted."
             )
+
+    @about("deletes-take-what-they-name")
+    def test_delete_ids_that_share_a_part(self) -> None:
+        """A store that takes numbers alone as ids must not keep a part of each id."""
+        spec = self.collection()
+        one = sorted_ids(1)[0].bytes
+        other = bytes(byte ^ 0xFF for byte in one)
+        ids = [UUID(bytes=one), UUID(bytes=other), UUID(int=0), UUID(int=1), UUID(int=2**128 - 1)]
+        for size in (4, 8, 12):
+            ids += [UUID(bytes=one[:size] + other[size:]), UUID(bytes=other[:size] + one[size:])]
+        self.backend.upsert(spec, RecordBatch.of(ids=ids, vectors=random_vectors(len(ids), 4)))
+        rule = "Ids that share a part are different records."
+        expect_equal(sorted(self.stored(spec)), sorted(ids), rule)
+        while ids:
+            self.backend.delete(spec, [ids.pop()])
+            expect_equal(sorted(self.stored(spec)), sorted(ids), rule)
+            expect_equal(len(self.backend.get(spec, ids)), len(ids), rule)
 
     @about("deletes-take-what-they-name")
     def test_delete_what_is_missing(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from wagtail_vector_index.embeddings.base import EmbeddingBackend
 
-from .expect import expect, expect_equal
+from .expect import expect, expect_equal, expect_messages
 from .instance import THREADS, OneBackend
 from .spawning import in_new_process
 
@@ -125,7 +125,7 @@ class EmbeddingBackendConformance(OneBackend[EmbeddingBackend]):
 
     def test_check(self) -> None:
         backend = self.make_backend()
-        expect(isinstance(backend.check(), list), "check() returns a list of messages.")
+        expect_messages(backend.check())
         backend.close()
 
     def test_tokens(self) -> None:

@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+from django.core.checks import CheckMessage
+
 from wagtail_vector_index.contract import Match
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "expect_error",
     "expect_ids",
     "expect_matches",
+    "expect_messages",
     "expect_metadata",
     "expect_once",
     "expect_ranking",
@@ -55,6 +58,13 @@ def expect_once(ids: Iterable[UUID], what: str) -> None:
             f"An id came twice: {what} returned {times.total()} rows of {len(times)} ids."
             f" {some(twice)} came {times[twice[0]]} times."
         )
+
+
+def expect_messages(found: object) -> None:
+    """Fail unless this is what ``check()`` may return, which ``manage.py check`` shows."""
+    __tracebackhide__ = True
+    messages = isinstance(found, list) and all(isinstance(each, CheckMessage) for each in found)
+    expect(messages, f"check() returns a list of Django's CheckMessages, not {found!r}.")
 
 
 def expect_ids(actual: Iterable[UUID], expected: Iterable[UUID], rule: str, what: str) -> None:

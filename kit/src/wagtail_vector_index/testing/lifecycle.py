@@ -18,7 +18,7 @@ from wagtail_vector_index.exceptions import CollectionMismatch, InvalidSpec
 
 from .capabilities import ONE_METRIC_LESS, SEVERAL_METRICS
 from .event_loops import WAYS, AsyncHarness, Way
-from .expect import expect, expect_equal, expect_error
+from .expect import expect, expect_equal, expect_error, expect_messages
 from .rules import about
 
 __all__ = ["LifecycleTests"]
@@ -157,7 +157,7 @@ class LifecycleTests(AsyncHarness):
     @about("health-and-checks")
     def test_health_and_check(self) -> None:
         expect(self.backend.health().ok, "health() is ok if the backend works.")
-        expect(isinstance(self.backend.check(), list), "check() returns a list of messages.")
+        expect_messages(self.backend.check())
 
     @about("closing-loses-nothing")
     def test_close_and_use_again(self) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 
 from wagtail_vector_index.reranking.base import RerankingBackend
 
-from .expect import expect, expect_equal
+from .expect import expect, expect_equal, expect_messages
 from .instance import THREADS, OneBackend
 from .spawning import in_new_process
 
@@ -101,7 +101,7 @@ class RerankingBackendConformance(OneBackend[RerankingBackend]):
         expect_same(self.scores(texts), before, "A backend can be used after close().")
 
     def test_check(self) -> None:
-        expect(isinstance(self.backend.check(), list), "check() returns a list of messages.")
+        expect_messages(self.backend.check())
 
     def test_asynchronously(self) -> None:
         texts = [self.answer, *self.others]

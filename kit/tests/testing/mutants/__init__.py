@@ -37,6 +37,7 @@ RIGHT = [
     reads.Changing,
     collections.Named,
     freshness.Shared,
+    writes.KeyedByPart,
 ]
 
 

@@ -331,3 +331,10 @@ class SharedByInstances(Refusing):
     def __init__(self):
         super().__init__()
         self.stored = self.shared
+
+
+class ChecksInTexts(Refusing):
+    """check() returns texts, which ``manage.py check`` cannot show."""
+
+    def check(self):
+        return ["The folder is missing."]

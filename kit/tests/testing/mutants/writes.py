@@ -470,3 +470,36 @@ class MissesEqualRecords(Refusing):
         nearest = (self.search(spec, record.vector, limit=1) for record in batch)
         found = {match.id for matches in nearest for match in matches}
         return [id for id in batch.uuids if id not in found]
+
+
+class KeyedByPart(Refusing):
+    """A record replaces another one if a part of their ids is the same."""
+
+    def part(self, id):
+        return id
+
+    def _upsert(self, spec, batch):
+        super()._upsert(spec, batch)
+        last = {self.part(it.id): it.id for it in self._records(spec)}
+        self._delete(spec, [it.id for it in self._records(spec) if last[self.part(it.id)] != it.id])
+
+
+class LowHalves(KeyedByPart):
+    """The lower 64 bits of an id are its number."""
+
+    def part(self, id):
+        return id.int & (2**64 - 1)
+
+
+class HighHalves(KeyedByPart):
+    """The higher 64 bits of an id are its number."""
+
+    def part(self, id):
+        return id.int >> 64
+
+
+class FirstFields(KeyedByPart):
+    """The first 32 bits of an id are its number."""
+
+    def part(self, id):
+        return id.time_low
