@@ -217,7 +217,8 @@ def test_a_test_that_fails_at_its_end_counts_once(tmp_path):
     (tmp_path / "test_conformance.py").write_text(CANNOT_CLOSE)
     said = run(tmp_path, "-k", "test_count or test_close_and")
     assert "TestClosed: 0 passed, 0 skipped, 3 failed" in said
-    assert f"{contract_url('counts-are-exact')}\n    test_count[asynchronous], test_count[synchronous]\n" in said
+    both = "test_count[asynchronous], test_count[synchronous]"
+    assert f"{contract_url('counts-are-exact')}\n    {both}\n" in said
     assert f"{contract_url('closing-loses-nothing')}\n    test_close_and_use_again\n" in said
 
 
