@@ -19,6 +19,9 @@ FENCED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 
+#: Of Python and of HTML.
+COMMENT = re.compile(r"(?:# |<!-- )(?P<text>.*?)(?: -->)?$", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -35,8 +38,8 @@ class Block:
     @property
     def title(self) -> str:
         """The comment on the first line, by which a block says what file it is."""
-        first = self.code.partition("\n")[0]
-        return first.removeprefix("# ") if first.startswith("# ") else ""
+        first = COMMENT.match(self.code)
+        return first["text"] if first else ""
 
 
 def documents() -> list[Path]:

@@ -5,9 +5,11 @@ Run by test_guides.py in a process of its own. Prints the name of each block bef
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2]))
 
 from django.core.exceptions import BadRequest
+from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db.models import Q
 from django.template import engines
@@ -31,6 +34,8 @@ FOLLOWED_ELSEWHERE = {
 ANSWERS = DOCS / "how-to" / "answers.md"
 HEADLESS = DOCS / "how-to" / "headless.md"
 SEARCH_PAGE = DOCS / "how-to" / "search-page.md"
+ENVIRONMENTS = DOCS / "how-to" / "environments.md"
+PRODUCTION = DOCS / "how-to" / "production.md"
 LANGUAGES = DOCS / "how-to" / "languages.md"
 PROMOTED = DOCS / "how-to" / "promote-and-log.md"
 WAGTAIL_SEARCH = DOCS / "how-to" / "wagtail-search.md"
@@ -52,6 +57,30 @@ def try_out(block: Block) -> None:
     if title not in {SETTINGS, MODELS, str(TESTS)}:
         print(block, title, flush=True)
         run(block.code, f"blog.{Path(title).stem}" if title.startswith("blog/") else title)
+
+
+def views() -> list[Block]:
+    """Return the guides' views that show a template."""
+    return [b for b in guides("python") if "import render\n" in b.code]
+
+
+def shown_by(view: Block, question: str, **parameters: str) -> str:
+    """Return the page that a guide's view shows an anonymous visitor, in one line."""
+    from asgiref.sync import async_to_sync
+    from django.test import RequestFactory
+
+    names: dict[str, Any] = {"__name__": "blog.views"}
+    exec(view.code, names)  # the guide's code
+    search = names["search"]
+    if iscoroutinefunction(search):
+        search = async_to_sync(search)
+    response = search(visitors_request(RequestFactory(), question, **parameters))
+    return " ".join(response.content.decode().split())
+
+
+def titles(page: str) -> list[str]:
+    """Return the headings of a page, which are links."""
+    return re.findall("([^<>]+)</a></h2>", page)
 
 
 def visitors_request(factory: Any, question: str, **parameters: str) -> Any:
@@ -148,8 +177,6 @@ def call_apis() -> None:
 def promote() -> None:
     """Call the view of the guide with a promoted page, which a private one does not join."""
     from blog.models import BlogPage
-    from django.contrib.auth.models import AnonymousUser
-    from django.test import RequestFactory
     from django.utils import timezone
     from wagtail.contrib.search_promotions.models import Query, SearchPromotion
     from wagtail.models import PageViewRestriction
@@ -172,17 +199,8 @@ def promote() -> None:
     hidden.unpublish()
     BlogPage.objects.filter(pk=expired.pk).update(expire_at=timezone.now())
     restriction = PageViewRestriction.objects.create(page=private, restriction_type="login")
-    view: dict[str, Any] = {"__name__": "blog.promoted"}
-    exec(block("blog/promoted.py", PROMOTED), view)  # the guide's code
-    shown: dict[str, Any] = {}
-    view["render"] = lambda request, template, context: shown.update(context)
-    request = RequestFactory().get("/", {"q": f"{question}\0"})
-    request.user, request.session = AnonymousUser(), {}
-    view["search"](request)
-    titles = [found.title for found in [*shown["promoted"], *shown["results"][:1]]]
-    print("promoted:", " | ".join(titles))
-    template = engines["django"].from_string(blocks("html", PROMOTED)[0].code)
-    print("promoted page:", " ".join(template.render(shown, request).split()))
+    [view] = [b for b in views() if b.document == PROMOTED]
+    print("promoted page:", shown_by(view, f"{question}\0"))
     assert query.hits == 1
     hidden.save_revision().publish()
     BlogPage.objects.filter(pk=expired.pk).update(expire_at=None)
@@ -209,26 +227,16 @@ def search_page() -> None:
     """Open the guide's search page as a visitor, with a question, a facet, and nonsense."""
     from blog.models import BlogPage
     from django.contrib.auth import get_user_model
-    from django.http import HttpResponse
-    from django.test import RequestFactory
 
     baker = get_user_model().objects.create(username="baker")
     BlogPage.objects.filter(title="Your first loaf").update(owner=baker)
     call_command("update_vector_indexes", verbosity=0)
-    view: dict[str, Any] = {"__name__": "blog.views"}
-    exec(block("blog/views.py", SEARCH_PAGE), view)  # the guide's code
-    template = engines["django"].from_string(blocks("html", SEARCH_PAGE)[0].code)
-    view["render"] = lambda request, name, given: HttpResponse(template.render(given, request))
-    requests = {
-        "question": visitors_request(RequestFactory(), "how do I bake bread?"),
-        "owner": visitors_request(RequestFactory(), "how do I bake bread?", owner="baker"),
-        "nonsense": visitors_request(RequestFactory(), "qwerty asdfgh"),
-    }
-    for name, request in requests.items():
-        page = " ".join(view["search"](request).content.decode().split())
-        print(f"search page, {name}:", page)
+    view = next(b for b in views() if b.document == SEARCH_PAGE)
+    print("search page, question:", shown_by(view, "how do I bake bread?"))
+    print("search page, owner:", shown_by(view, "how do I bake bread?", owner="baker"))
+    print("search page, nonsense:", shown_by(view, "qwerty asdfgh"))
     try:
-        view["search"](visitors_request(RequestFactory(), "bread", owner="\0"))
+        shown_by(view, "bread", owner="\0")
     except BadRequest as error:
         print("search page, scanner:", error)
 
@@ -236,7 +244,6 @@ def search_page() -> None:
 def speak_dutch() -> None:
     """Call the view and the code of the guide for several languages, with Dutch pages as well."""
     from blog.models import BlogPage, Term
-    from django.test import RequestFactory
     from django.utils import translation
     from wagtail.models import Locale, PageViewRestriction
 
@@ -251,24 +258,15 @@ def speak_dutch() -> None:
     Term.objects.create(word="sourdough", meaning="Fermented dough.", locale=Locale.get_active())
     call_command("update_vector_indexes", verbosity=0)
 
-    view: dict[str, Any] = {"__name__": "blog.views_locale"}
-    exec(block("blog/views_locale.py", LANGUAGES), view)  # the guide's code
-    shown: dict[str, Any] = {}
-    view["render"] = lambda request, template, context: shown.update(context)
+    in_locale, in_all = (b for b in views() if b.document == LANGUAGES)
     with translation.override("nl"):
-        view["search"](visitors_request(RequestFactory(), "brood"))
-        print("Dutch:", " | ".join(sorted(page.title for page in shown["results"])))
-    view = {"__name__": "blog.views_languages"}
-    exec(block("blog/views_languages.py", LANGUAGES), view)  # the guide's code
-    view["render"] = lambda request, template, context: shown.update(context)
+        print("Dutch:", *sorted(titles(shown_by(in_locale, "brood"))), sep=" | ")
     for language in ("en", "nl"):
         with translation.override(language):
-            view["search"](visitors_request(RequestFactory(), "bread"))
-        print(f"once, {language}:", " | ".join(page.title for page in shown["results"]))
+            print(f"once, {language}:", *titles(shown_by(in_all, "bread")))
     private = PageViewRestriction.objects.create(page=loaf, restriction_type="login")
     with translation.override("nl"):
-        view["search"](visitors_request(RequestFactory(), "bread"))
-    print("once, private:", " | ".join(page.title for page in shown["results"]))
+        print("once, private:", *titles(shown_by(in_all, "bread")))
     private.delete()
     for python in blocks("python", LANGUAGES):
         if python.title.startswith("python manage.py shell"):
@@ -276,6 +274,33 @@ def speak_dutch() -> None:
     print(
         "terms:", *(term.word for term in Term.vector_index.search("dough", filter=Q(locale="nl")))
     )
+
+
+def open_every_view() -> None:
+    """Open the search pages of all guides, in two languages, and while the index is not built."""
+    from blog.models import BlogPage
+    from django.utils import translation
+    from wagtail.models import PageViewRestriction
+
+    [falls_back] = [b for b in views() if b.document == PRODUCTION]
+    for language in ("en", "nl"):
+        with translation.override(language):
+            for view in views():
+                print("view", language, view, shown_by(view, "bread"))
+            with not_built():
+                print("fallback", language, shown_by(falls_back, "sourdough"))
+    private = BlogPage.objects.get(title="Rye sourdough", locale__language_code="en")
+    PageViewRestriction.objects.create(page=private, restriction_type="login")
+    with not_built():
+        print("fallback private", shown_by(falls_back, "sourdough"))
+
+
+def follow_the_sites_languages() -> None:
+    """Print the languages of the pages in the guide's index of one site."""
+    index: dict[str, Any] = {"__name__": "blog.vector_indexes"}
+    exec(block("blog/vector_indexes.py", ENVIRONMENTS), index)  # the guide's code
+    for pages in index["MainSiteIndex"]().get_querysets():
+        print("main site:", pages[0].locale.language_code)
 
 
 def show(template: Block) -> None:
@@ -300,19 +325,28 @@ if __name__ == "__main__":
         GRAPPLE={"APPS": ["blog"], "EXPOSE_GRAPHIQL": False},
         WAGTAILSEARCH_BACKENDS=set_there["WAGTAILSEARCH_BACKENDS"],
         WAGTAIL_I18N_ENABLED=True,
+        WAGTAILDOCS_SERVE_METHOD="direct",
         WAGTAIL_CONTENT_LANGUAGES=[("en", "English"), ("nl", "Dutch")],
         LANGUAGES=[("en", "English"), ("nl", "Dutch")],
         WAGTAIL_VECTOR_INDEX_CHAT_BACKENDS={
             "default": {"BACKEND": "tests.testapp.chat.ScriptedChat"}
         },
     )
+    for template in guides("html"):
+        Path(template.title).parent.mkdir(parents=True, exist_ok=True)
+        Path(template.title).write_text(template.code, encoding="utf-8")
     call_command("makemigrations", "blog", verbosity=0)
     # First, since a database in memory is the tests' as well.
     [tests] = [b for b in guides("python") if b.title == str(TESTS)]
     TESTS.write_text(tests.code, encoding="utf-8")
     call_command("test", "blog", verbosity=0)
     call_command("migrate", verbosity=0)
+    from wagtail.documents import get_document_model
+
     add_pages()
+    get_document_model().objects.create(
+        title="Bread, a manual", file=ContentFile(b"%PDF", name="bread.pdf")
+    )
     call_command("update_vector_indexes", verbosity=0)
     for python in guides("python"):
         try_out(python)
@@ -325,3 +359,5 @@ if __name__ == "__main__":
     for html in guides("html"):
         show(html)
     speak_dutch()
+    open_every_view()
+    follow_the_sites_languages()

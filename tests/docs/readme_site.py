@@ -62,6 +62,7 @@ def configure(*apps: str, **more: Any) -> None:
         TEMPLATES=[
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
                 "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
             }
         ],

@@ -21,7 +21,7 @@ from wagtail_vector_index.plugins import PreparedDocument, hookimpl, hookspecs
 from wagtail_vector_index.plugins.handlers import HANDLERS
 
 from .code_blocks import ROOT, Block, block, blocks, said_by
-from .guides_site import guides
+from .guides_site import guides, titles, views
 
 SITE = Path(__file__).with_name("guides_site.py")
 #: Backends that are not installed here: of somebody else, and the examples.
@@ -47,6 +47,7 @@ FILES = {
     "blog/models.py": ("filter-and-narrow.md", "related-objects.md", "languages.md"),
     "blog/vector_indexes.py": ("index-several-models.md",),
     "blog/ask.py": ("answers.md",),
+    "blog/promoted.py": ("promote-and-log.md",),
 }
 
 
@@ -71,8 +72,8 @@ def test_guides_work(site: Path) -> None:
     assert "200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
     assert "400 Ask a question" in said
     assert "503 Questions cannot be answered now." in said
-    assert "promoted: Gift vouchers | The mill | Your first loaf" in said
     [page] = [line for line in said.splitlines() if line.startswith("promoted page:")]
+    assert titles(page)[:3] == ["Gift vouchers", "The mill", "Your first loaf"]
     assert '<h2><a href="https://mill.example/">The mill</a></h2>' in page
     assert "<p>Where our flour comes from</p>" in page
     assert "Opening hours" not in page.partition("Your first loaf")[0]
@@ -90,16 +91,26 @@ def test_guides_work(site: Path) -> None:
     assert "Nothing was found." in pages["nonsense"]
     assert "Pumpernickel | Steam the rye dough overnight." in said
     languages = said.partition("Dutch: ")[2]
-    assert languages.startswith("Je eerste brood | Rye sourdough\n")
+    assert languages.startswith("| Je eerste brood | Rye sourdough\n")
     assert languages.count("translated: ") == languages.count("translated: Je eerste brood") == 1
-    titles = {"en": "Your first loaf", "nl": "Je eerste brood", "private": "Your first"}
-    for who, title in titles.items():
+    loaves = {"en": "Your first loaf", "nl": "Je eerste brood", "private": "Your first"}
+    for who, title in loaves.items():
         [once] = re.findall(f"^once, {who}: (.*)$", languages, re.MULTILINE)
         assert (title in once, once.count("loaf") + once.count("eerste brood")) == (True, 1)
     assert "in Dutch: Kneed het deeg. Zet het <mark>brood</mark> in een hete oven." in languages
     assert "terms: desem\n" in languages
     assert "asynchronously: 200 Mix flour and water [1]. \n\n[1] Your first loaf: http" in said
     assert "asynchronously: 503 Questions cannot be answered now." in said
+    for language in ("en", "nl"):
+        for view in views():
+            [page] = re.findall(f"^view {language} {view} (.*)$", said, re.MULTILINE)
+            assert "Rye sourdough" in titles(page), (language, view)
+        [page] = re.findall(f"^fallback {language} (.*)$", said, re.MULTILINE)
+        assert "Rye sourdough" in titles(page), language
+    [page] = re.findall("^fallback private (.*)$", said, re.MULTILINE)
+    assert "Rye sourdough" not in titles(page)
+    assert re.findall("^main site: (.*)$", said, re.MULTILINE) == ["en", "nl"]
+    assert re.search(r'<a href="[^"]*/bread\w*\.pdf">Bread, a manual</a></h2>', said)
 
 
 REDACTING = [
