@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import sys
+from types import SimpleNamespace
 
 import pytest
+from django.core import checks
 from django.core.management import CommandError, call_command, load_command_class
 from django.db import DatabaseError, OperationalError, connection, connections
 from django.utils import timezone
@@ -326,6 +328,21 @@ def test_ctrl_c_ends_the_command(monkeypatch):
     monkeypatch.setattr(command, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         update("ProductIndex", "note")
+
+
+@pytest.mark.parametrize(("verbosity", "warned"), [("0", False), ("1", True)])
+def test_only_errors_speak_at_verbosity_0(verbosity, warned, monkeypatch, capsys):
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+    warning = checks.Warning("A warning of an app.", id="app.W001")
+    monkeypatch.setattr(checks, "run_checks", lambda **options: [warning])
+    registry = SimpleNamespace(failures=["plugin acme failed"])
+    monkeypatch.setattr(command, "active_registry", lambda: registry)
+    command.Command().run_from_argv(
+        ["manage.py", "update_vector_indexes", "--verbosity", verbosity]
+    )
+    told = capsys.readouterr().err
+    assert ("A warning of an app." in told, "plugin acme" in told) == (warned, warned)
+    assert (told == "") is not warned
 
 
 @pytest.mark.parametrize("options", [[], ["--verbosity", "0"]])

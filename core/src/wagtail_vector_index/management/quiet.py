@@ -23,6 +23,8 @@ class QuietableCommand(BaseCommand):
     #: What to print after Ctrl+C.
     interrupted = "Interrupted."
 
+    _is_quiet = False
+
     def run_from_argv(self, argv: list[str]) -> None:
         """Run from the command line, where Ctrl+C is not an error."""
         try:
@@ -34,9 +36,20 @@ class QuietableCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run the command, with its output discarded if the verbosity is 0."""
+        self._is_quiet = not options["verbosity"]
         if options["verbosity"]:
             if options.get("stdout") is None and hasattr(self.stdout, "reconfigure"):
                 self.stdout.reconfigure(errors="backslashreplace")  # as Python has stderr
             return super().execute(*args, **options)
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             return super().execute(*args, **{**options, "stdout": nowhere})
+
+    def check(self, *args: Any, **options: Any) -> None:
+        """Run the system checks, whose warnings are discarded if the verbosity is 0."""
+        stderr = self.stderr
+        if self._is_quiet:
+            self.stderr = self.stdout  # which is discarded
+        try:
+            super().check(*args, **options)
+        finally:
+            self.stderr = stderr

@@ -64,7 +64,8 @@ class Command(QuietableCommand):
         if options["dry_run"] and options["take_over"]:
             raise CommandError("--take-over writes, so it cannot be combined with --dry-run.")
         require_tables()
-        self._warn_of_plugins()
+        if options["verbosity"]:
+            self._warn_of_plugins()
         failures = []
         for index in self._indexes(options["index"]):
             try:
