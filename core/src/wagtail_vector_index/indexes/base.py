@@ -232,9 +232,9 @@ class VectorIndex(IndexDeclaration):
         """Return an answer to a question, with its sources, from objects that the visitor may see.
 
         The search runs at once. The chat backend is called when the answer's text is first
-        read. It gets the nearest chunks of the objects found, as many as fit its model. If the
-        search finds nothing, the chat backend is not called, and the answer is `nothing_found`,
-        without sources.
+        read. It gets the nearest chunks of the objects found, about three for each, as far as
+        they fit its model. If the search finds nothing, the chat backend is not called, and the
+        answer is `nothing_found`, without sources.
 
         Args:
             question: the question; it must not be blank.
