@@ -61,7 +61,7 @@ class RankingTests(Harness):
         self.backend.upsert(spec, RecordBatch.of(ids=vectors, vectors=vectors.values()))
         query = [1.0, 2.0, -1.0, 0.5]
         scores = {id: score(spec.metric, query, vector) for id, vector in vectors.items()}
-        for limit in (1, 2, 24, 25, 26, 1_000_000):
+        for limit in (1, 2, 24, 25, 26, 1_000_000, 2**31, 2**63):
             expect_ranking(self.backend.search(spec, query, limit=limit), scores, limit=limit)
         expect_ranking(self.backend.search(spec, query), scores, limit=10)
 

@@ -57,6 +57,17 @@ class HugeLimitRefused(Refusing):
         return super()._search(spec, vector, limit, filter, min_score)
 
 
+class LimitOf32Bits(Refusing):
+    """A limit is sent as a number of 32 bits."""
+
+    caught_as = OverflowError
+
+    def _search(self, spec, vector, limit, filter, min_score):
+        return super()._search(
+            spec, vector, int.from_bytes(limit.to_bytes(4), "big"), filter, min_score
+        )
+
+
 class NegativeLimit(Refusing):
     """A limit is taken as a slice would take it."""
 
