@@ -1,5 +1,6 @@
 """Plugins are found, guarded and cached; one that is broken takes nothing down."""
 
+import builtins
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 import tests
 from tests.fake_distributions import EMPTY_PLUGIN, PLUGIN, offering
@@ -425,8 +427,6 @@ class TestSwitchingOff:
         site.monkeypatch.setattr("builtins.acme_loaded", 0, raising=False)
         site.install("acme", {"acme": "acme_plugin"}, acme_plugin=source)
         assert registry(["x"]).plugins == registry(["y"]).plugins == registry().plugins
-        import builtins
-
         assert builtins.acme_loaded == 1
 
     @pytest.mark.parametrize("disabled", ["acme", [1], None, 5, [["acme"]]])
@@ -601,6 +601,18 @@ class TestDjangoApps:
             code, DJANGO_SETTINGS_MODULE="site_settings", PYTHONPATH=os.pathsep.join(folders)
         )
         assert result.stdout == "[]\n", (result.stdout, result.stderr)
+
+    def test_a_failure_is_final_once_there_are_models(self, site):
+        failing = "import builtins\nbuiltins.acme_tried += 1\nassert builtins.acme_tried > 2\n"
+        site.monkeypatch.setattr(builtins, "acme_tried", 0, raising=False)
+        site.install("acme", {"acme": "p"}, p=f"{failing}{EMPTY_PLUGIN}")
+        with site.monkeypatch.context() as patch:
+            patch.setattr(apps, "models_ready", False)
+            assert registry() is registry()
+            assert builtins.acme_tried == 1
+        assert registry() is registry()
+        assert builtins.acme_tried == 2
+        assert only_failure().startswith("plugin 'acme' of acme 1.0 is not usable: AssertionError")
 
     def test_needs_no_settings_and_discovery_not_even_django(self):
         code = (
