@@ -1,4 +1,4 @@
-"""Notice calls that wait for the network or the clock in one thread, that of an event loop."""
+"""Notice calls that wait for the network or the clock in the thread of an event loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALLS: dict[Any, tuple[str, ...]] = {
 def blocking_calls() -> Iterator[set[str]]:
     """Collect the names of calls that make this thread wait.
 
-    Calls of sockets that do not block, such as those of an event loop, are no such calls.
+    Calls of sockets that do not block, as an event loop makes them, are no such calls.
     """
     called: set[str] = set()
     thread = get_ident()

@@ -125,7 +125,7 @@ class ReadingTests(AsyncHarness):
         self.backend.upsert(spec, batch)
         self.same_records(self.stored(spec), written, metric)
         asked = [*written]
-        seeded(1).shuffle(asked)  # neither in the order of writing nor in that of the ids
+        seeded(1).shuffle(asked)  # neither in the order of writing nor of the ids
         got = {record.id: record for record in self.backend.get(spec, asked)}
         self.same_records(got, written, metric)
 
